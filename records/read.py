@@ -1,0 +1,112 @@
+"""Reads the tables back, exactly: no row twice, none missing, also while a sweep writes them.
+
+A damaged part is named, set aside below `results/.state/damaged/`, and the rest is read.
+"""
+
+import re
+import warnings
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from records.errors import ResultsError
+from records.tables import SCHEMA_VERSION, TABLES
+
+_PART: Final = re.compile(r"(\d{8})-(\d{8})\.parquet")
+_ATTEMPTS: Final = 20
+
+
+class DamagedPartWarning(UserWarning):
+    """A part could not be read; it was set aside and the other parts were read."""
+
+
+def part_name(first: int, last: int) -> str:
+    """The name of the part that holds the flushes `first` to `last` of one table of one sweep."""
+    return f"{first:08d}-{last:08d}.parquet"
+
+
+def part_range(path: Path) -> tuple[int, int] | None:
+    """The flushes that a part holds, or None if the file is not a part of ours."""
+    match = _PART.fullmatch(path.name)
+    return (int(match[1]), int(match[2])) if match else None
+
+
+def parts(folder: Path) -> list[Path]:
+    """The parts in a sweep's folder that hold each flush once, in order: a merged part covers its sources."""
+    found = sorted((span, path) for path in folder.glob("*.parquet") if (span := part_range(path)))
+    return [p for (a, b), p in found if not any(c <= a and b <= d and (a, b) != (c, d) for (c, d), _ in found)]
+
+
+def sweeps(results: Path, table: str = "trials") -> list[str]:
+    """The names of the sweeps that have rows in a table, sorted."""
+    folder = results / table
+    return sorted(p.name for p in folder.iterdir() if p.is_dir()) if folder.is_dir() else []
+
+
+def read(results: Path, table: str, sweep: str | None = None) -> pl.DataFrame:
+    """All rows of a table, of one sweep or of all.
+
+    Columns that only some sweeps have (configuration keys) are null elsewhere. Without rows the frame is empty and has
+    the table's fixed columns. The parts are read again when a writer merged them meanwhile.
+
+    Raises:
+        ResultsError: if the table is unknown, the results were written by a newer schema, or they keep changing.
+    """
+    if table not in TABLES:
+        raise ResultsError(f"unknown table {table!r}; valid: {', '.join(TABLES)}")
+    names = sweeps(results, table) if sweep is None else [sweep]
+    frames = [_read_sweep(results, table, name) for name in names]
+    empty = pl.DataFrame(pl.from_arrow(TABLES[table].schema.empty_table()))
+    return pl.concat([empty.with_columns(pl.col(pl.Categorical).cast(pl.String)), *frames], how="diagonal_relaxed")
+
+
+def _read_sweep(results: Path, table: str, sweep: str) -> pl.DataFrame:
+    folder = results / table / sweep
+    for _ in range(_ATTEMPTS):
+        try:
+            contents = [c for path in parts(folder) if (c := read_part(path, results)) is not None]
+        except FileNotFoundError:  # merged away between listing and reading
+            continue
+        whole = pa.concat_tables(contents, promote_options="default") if contents else pa.table({})
+        frame = pl.DataFrame(pl.from_arrow(whole))
+        return frame.with_columns(pl.col(pl.Categorical).cast(pl.String))
+    raise ResultsError(f"{folder} changed {_ATTEMPTS} times while it was read; try again")
+
+
+def read_part(path: Path, results: Path) -> pa.Table | None:
+    """One part, or None if it is damaged: it is then moved below `results/.state/damaged` with a warning.
+
+    Raises:
+        FileNotFoundError: if the part is gone.
+        ResultsError: if it was written by a newer schema.
+    """
+    try:
+        content = pq.ParquetFile(path, page_checksum_verification=True).read()
+    except (pa.ArrowInvalid, OSError) as error:
+        if isinstance(error, FileNotFoundError):
+            raise
+        aside = results / ".state" / "damaged" / path.relative_to(results)
+        warnings.warn(f"{path} is damaged ({error}); set aside as {aside}", DamagedPartWarning, stacklevel=2)
+        _set_aside(path, aside)
+        return None
+    _check_version(content.schema, path)
+    return content
+
+
+def _set_aside(path: Path, aside: Path) -> None:
+    try:
+        aside.parent.mkdir(parents=True, exist_ok=True)
+        path.rename(aside)
+    except OSError as error:  # read-only results: name it and go on with the rest
+        warnings.warn(f"{path} stays where it is: {error}", DamagedPartWarning, stacklevel=3)
+
+
+def _check_version(schema: pa.Schema, path: Path) -> None:
+    version = int((schema.metadata or {}).get(b"schema_version", b"0"))
+    if version > SCHEMA_VERSION:
+        raise ResultsError(
+            f"{path} has schema version {version}, this program reads up to {SCHEMA_VERSION}: use a newer Layersweep"
+        )

@@ -1,0 +1,232 @@
+"""The tables: their columns, with units in the names, and the keys that make a row unique.
+
+Each table lives below the results folder as `<table>/<sweep>/*.parquet`. `trials` holds besides its fixed columns one
+typed column for every key of the configurations, which only the sweep knows.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import pyarrow as pa
+
+SCHEMA_VERSION: Final = 1
+
+Column = tuple[str, pa.DataType]
+
+_NAME: Final = pa.dictionary(pa.int32(), pa.string())
+_TEXT: Final = pa.string()
+_COUNT: Final = pa.int64()
+_SMALL: Final = pa.int32()
+_REAL: Final = pa.float64()
+_FLAG: Final = pa.bool_()
+_TIME: Final = pa.timestamp("us", tz="UTC")
+
+TIME_CLASSES: Final = ("start", "import", "build", "train", "validate", "test", "measure", "checkpoint", "close")
+"""Where a slot's seconds go, besides waiting (what no trial accounts for)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A table's name, what a row of it is, its key and its columns."""
+
+    name: str
+    row: str
+    key: tuple[str, ...]
+    schema: pa.Schema
+
+
+def _table(name: str, row: str, key: tuple[str, ...], *columns: Column) -> Table:
+    fields = [pa.field(column, kind, nullable=column not in key) for column, kind in columns]
+    return Table(name=name, row=row, key=key, schema=pa.schema(fields))
+
+
+_ATTEMPT: Final[tuple[Column, ...]] = (("sweep", _NAME), ("trial_id", _NAME), ("attempt", _SMALL))
+_SECONDS: Final[tuple[Column, ...]] = tuple((f"seconds_{name}", _REAL) for name in TIME_CLASSES)
+
+PLAN: Final = _table(
+    "plan",
+    "one trial that a sweep asks for, written before it starts",
+    ("sweep", "run", "trial_id", "question"),
+    ("sweep", _NAME),
+    ("run", _NAME),
+    ("trial_id", _NAME),
+    ("arm", _NAME),
+    ("question", _NAME),
+    ("seed", _SMALL),
+    ("fold", _SMALL),
+    ("epochs", _SMALL),
+)
+
+RUNS: Final = _table(
+    "runs",
+    "one start or one end of a command (no end: killed)",
+    ("run", "event"),
+    ("sweep", _NAME),
+    ("run", _NAME),
+    ("event", _NAME),
+    ("at", _TIME),
+    ("outcome", _NAME),
+    ("command", _TEXT),
+    ("git_commit", _TEXT),
+    ("versions_json", _TEXT),
+    ("options_json", _TEXT),
+    ("hosts_json", _TEXT),
+    ("slots", _SMALL),
+    ("seconds_wall", _REAL),
+    *_SECONDS,
+    ("seconds_waiting", _REAL),
+)
+
+TRIALS: Final = _table(
+    "trials",
+    "one attempt of a trial, at its end",
+    ("trial_id", "attempt"),
+    *_ATTEMPT,
+    ("run", _NAME),
+    ("arm", _NAME),
+    ("question", _NAME),
+    ("family", _NAME),
+    ("dataset", _NAME),
+    ("data_fingerprint", _NAME),
+    ("train_images", _COUNT),
+    ("validation_images", _COUNT),
+    ("test_images", _COUNT),
+    ("seed", _SMALL),
+    ("fold", _SMALL),
+    ("precision", _NAME),
+    ("outcome", _NAME),
+    ("reason", _TEXT),
+    ("error_type", _NAME),
+    ("error_message", _TEXT),
+    ("traceback", _TEXT),
+    ("log", _TEXT),
+    ("epochs", _SMALL),
+    ("epochs_asked", _SMALL),
+    ("best_val_accuracy", _REAL),
+    ("best_epoch", _SMALL),
+    ("last_loss", _REAL),
+    ("last_accuracy", _REAL),
+    ("last_val_loss", _REAL),
+    ("last_val_accuracy", _REAL),
+    ("rung", _SMALL),
+    ("cutoff", _REAL),
+    ("parameters", _COUNT),
+    ("trainable_parameters", _COUNT),
+    ("flops", _COUNT),
+    ("size_bytes", _COUNT),
+    ("latency_ms_median", _REAL),
+    ("latency_ms_p95", _REAL),
+    ("latency_n", _SMALL),
+    ("latency_busy_slots", _SMALL),
+    ("memory_peak_bytes", _COUNT),
+    *_SECONDS,
+    ("started_at", _TIME),
+    ("ended_at", _TIME),
+    ("host", _NAME),
+    ("device", _NAME),
+    ("config_json", _TEXT),
+)
+
+EPOCHS: Final = _table(
+    "epochs",
+    "one epoch of one attempt",
+    ("trial_id", "attempt", "epoch"),
+    *_ATTEMPT,
+    ("epoch", _SMALL),
+    ("sequence", _COUNT),
+    ("loss", _REAL),
+    ("accuracy", _REAL),
+    ("val_loss", _REAL),
+    ("val_accuracy", _REAL),
+    ("learning_rate", _REAL),
+    ("seconds_build", _REAL),
+    ("seconds_train", _REAL),
+    ("seconds_validate", _REAL),
+    ("seconds_test", _REAL),
+    ("seconds_measure", _REAL),
+    ("decision", _NAME),
+    ("rung", _SMALL),
+    ("cutoff", _REAL),
+    ("at", _TIME),
+)
+
+LAYERS: Final = _table(
+    "layers",
+    "one layer of one trial at one measured epoch",
+    ("trial_id", "attempt", "epoch", "index"),
+    *_ATTEMPT,
+    ("epoch", _SMALL),
+    ("index", _SMALL),
+    ("name", _NAME),
+    ("kind", _NAME),
+    ("activation", _NAME),
+    ("filters", _SMALL),
+    ("kernel", _NAME),
+    ("stride", _NAME),
+    ("parameters", _COUNT),
+    ("trainable", _FLAG),
+    ("output_shape", _NAME),
+    ("activation_mean", _REAL),
+    ("activation_deviation", _REAL),
+    ("dead_share", _REAL),
+    ("weight_norm", _REAL),
+    ("gradient_norm", _REAL),
+)
+
+TESTS: Final = _table(
+    "tests",
+    "one completed trial's reading of the test set at an epoch",
+    ("trial_id", "attempt", "epoch"),
+    *_ATTEMPT,
+    ("epoch", _SMALL),
+    ("loss", _REAL),
+    ("accuracy", _REAL),
+    ("images", _COUNT),
+    ("at", _TIME),
+)
+
+CLASSES: Final = _table(
+    "classes",
+    "one class of one measured trial, validation or test",
+    ("trial_id", "attempt", "epoch", "set_name", "class_index"),
+    *_ATTEMPT,
+    ("epoch", _SMALL),
+    ("set_name", _NAME),
+    ("class_index", _SMALL),
+    ("class_name", _NAME),
+    ("precision", _REAL),
+    ("recall", _REAL),
+    ("f1", _REAL),
+    ("support", _COUNT),
+    ("predicted", pa.list_(pa.int32())),
+)
+
+TABLES: Final[Mapping[str, Table]] = {t.name: t for t in (PLAN, RUNS, TRIALS, EPOCHS, LAYERS, TESTS, CLASSES)}
+
+OUTCOMES: Final = ("completed", "stopped", "diverged", "failed")
+"""completed: all epochs asked for; stopped: by the scheduler at `rung`; diverged: NaN or infinite; failed: an error."""
+
+DECISIONS: Final = ("continue", "stop", "last")
+"""What became of a trial after an epoch: it goes on, the scheduler stopped it, or it was the last one asked for."""
+
+_CONFIG_TYPES: Final[Mapping[type, pa.DataType]] = {bool: _FLAG, int: _COUNT, float: _REAL, str: _NAME}
+
+
+def with_config(table: Table, config_types: Mapping[str, type]) -> Table:
+    """The table with one typed column for each configuration key, in the keys' order.
+
+    Raises:
+        ValueError: if a key has the name of a fixed column, or a type that has no column (bool, int, float, str have).
+    """
+    fixed = set(table.schema.names)
+    for key, kind in config_types.items():
+        if key in fixed:
+            raise ValueError(
+                f"configuration key {key!r} is a fixed column of table {table.name!r}: choose another name"
+            )
+        if kind not in _CONFIG_TYPES:
+            valid = ", ".join(t.__name__ for t in _CONFIG_TYPES)
+            raise ValueError(f"configuration key {key!r} has type {kind.__name__!r}; valid: {valid}")
+    fields = [pa.field(key, _CONFIG_TYPES[kind]) for key, kind in config_types.items()]
+    return Table(name=table.name, row=table.row, key=table.key, schema=pa.schema([*table.schema, *fields]))

@@ -1,0 +1,202 @@
+"""Writes one sweep's tables as Parquet parts that no reader ever meets torn.
+
+Rows wait in memory until `flush`; a flush writes each table's rows to `results/.state/`, syncs the file and renames it
+into `results/<table>/<sweep>/`. Parts of equal size are merged in tiers, so that a long sweep leaves few files.
+"""
+
+import json
+import os
+import uuid
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from records.errors import ResultsError
+from records.read import part_name, part_range, parts, read_part
+from records.tables import SCHEMA_VERSION, TABLES, TRIALS, Table, with_config
+
+FAN_IN: Final = 8
+"""Parts of one tier that are merged into one of the next: n flushes leave at most 7 parts a tier, 8 tiers a table."""
+
+Row = Mapping[str, Any]
+
+
+class Writer:
+    """Appends rows to the tables of one sweep; one writer a sweep at a time.
+
+    Args:
+        results: the results folder; made if missing.
+        sweep: the sweep's name, filled into the `sweep` column of every row.
+        config_types: the configuration keys, which become columns of `trials`, with their types.
+        versions: package versions, kept in each part's metadata.
+
+    Raises:
+        ResultsError: if the folder cannot be written, or holds results of a newer schema.
+    """
+
+    def __init__(
+        self,
+        results: Path,
+        sweep: str,
+        *,
+        config_types: Mapping[str, type] | None = None,
+        versions: Mapping[str, str] | None = None,
+    ) -> None:
+        self._results, self._sweep = results.absolute(), sweep
+        self._metadata = {
+            b"schema_version": str(SCHEMA_VERSION).encode(),
+            b"versions": json.dumps(dict(versions or {})).encode(),
+        }
+        self._tables = {**TABLES, "trials": with_config(TRIALS, config_types or {})}
+        self._pending: dict[str, list[Row]] = {name: [] for name in TABLES}
+        self._next: dict[str, int] = {}
+        check_writable(self._results)
+        self._adopt_trials_columns()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.flush()
+
+    def append(self, table: str, rows: Iterable[Row]) -> None:
+        """Adds rows, which the next flush makes durable. Missing columns are null.
+
+        Raises:
+            KeyError: if the table is unknown, or a row has a column that the table lacks.
+        """
+        names = set(self._tables[table].schema.names)
+        for row in rows:
+            if unknown := set(row) - names:
+                raise KeyError(f"table {table!r} has no column {sorted(unknown)}")
+            self._pending[table].append({"sweep": self._sweep, **row})
+
+    @property
+    def pending(self) -> int:
+        """How many rows the next flush will write."""
+        return sum(map(len, self._pending.values()))
+
+    def flush(self) -> None:
+        """Makes every appended row durable; merges parts where a tier is full.
+
+        Raises:
+            ResultsError: if the disk is full or the folder not writable. The rows stay pending: flush again later.
+        """
+        for name, rows in self._pending.items():
+            if not rows:
+                continue
+            number = self._sequence(name)
+            self._write(name, pa.Table.from_pylist(rows, schema=self._tables[name].schema), number, number)
+            self._next[name] = number + 1
+            rows.clear()
+            self._merge(name)
+
+    def _folder(self, table: str) -> Path:
+        return self._results / table / self._sweep
+
+    def _sequence(self, table: str) -> int:
+        if table not in self._next:
+            spans = [s for p in self._folder(table).glob("*.parquet") if (s := part_range(p))]
+            self._next[table] = max((last + 1 for _, last in spans), default=0)
+        return self._next[table]
+
+    def _write(self, table: str, content: pa.Table, first: int, last: int) -> None:
+        final = self._folder(table) / part_name(first, last)
+        state = self._results / ".state" / "parts"
+        temporary = state / f"{uuid.uuid4().hex}.tmp"
+        try:
+            state.mkdir(parents=True, exist_ok=True)
+            final.parent.mkdir(parents=True, exist_ok=True)
+            pq.write_table(
+                content.replace_schema_metadata(self._metadata), temporary, compression="zstd", write_page_checksum=True
+            )
+            _sync(temporary)
+            temporary.rename(final)
+            _sync(final.parent)
+        except OSError as error:
+            temporary.unlink(missing_ok=True)
+            raise ResultsError(
+                f"cannot write {final}: {error.strerror or error}; free the disk and run again"
+            ) from error
+
+    def _merge(self, table: str) -> None:
+        """Merges the newest parts while `FAN_IN` of them have the same tier; older tiers are at least as large."""
+        while True:
+            files = parts(self._folder(table))
+            tail = files[-FAN_IN:]
+            spans = [s for p in tail if (s := part_range(p))]
+            if len(spans) < FAN_IN or len({_tier(s) for s in spans}) > 1:
+                return
+            contents = [c for p in tail if (c := read_part(p, self._results)) is not None]
+            merged = pa.concat_tables(contents, promote_options="default").combine_chunks()
+            merged = merged.unify_dictionaries()
+            self._write(table, merged, spans[0][0], spans[-1][1])
+            for path in tail:
+                path.unlink(missing_ok=True)
+
+    def _adopt_trials_columns(self) -> None:
+        """Gives all parts of this sweep's `trials` one schema: the recorded columns and the present ones."""
+        files = parts(self._folder("trials"))
+        contents = [c for p in files if (c := read_part(p, self._results)) is not None]
+        if not contents:
+            return
+        ours = self._tables["trials"].schema
+        try:
+            union = pa.unify_schemas([ours, *(c.schema for c in contents)], promote_options="default")
+        except pa.ArrowTypeError as error:
+            folder = self._folder("trials")
+            raise ResultsError(
+                f"{folder} has a column of another type than now ({error}): use another --results"
+            ) from error
+        self._tables["trials"] = Table(name="trials", row=TRIALS.row, key=TRIALS.key, schema=union.remove_metadata())
+        if all(c.schema.names == union.names for c in contents):
+            return
+        whole = pa.concat_tables([union.empty_table(), *contents], promote_options="default").unify_dictionaries()
+        self._rewrite(files, whole)
+
+    def _rewrite(self, files: list[Path], whole: pa.Table) -> None:
+        """Puts one part in the place of all; it takes the next flush's number too, so that its range covers theirs."""
+        first, last = 0, self._sequence("trials")
+        self._write("trials", whole, first, last)
+        self._next["trials"] = last + 1
+        for path in files:
+            path.unlink(missing_ok=True)
+
+
+def check_writable(results: Path) -> None:
+    """Tries the folder by writing to it.
+
+    Raises:
+        ResultsError: naming the folder and the reason.
+    """
+    state = results / ".state"
+    probe = state / f"{uuid.uuid4().hex}.tmp"
+    try:
+        state.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        raise ResultsError(f"cannot write to the results folder {results}: {error.strerror}") from error
+
+
+def _tier(span: tuple[int, int]) -> int:
+    """0 for a part of one flush, 1 for a merger of `FAN_IN`, and so on."""
+    size, tier = span[1] - span[0] + 1, 0
+    while size >= FAN_IN:
+        size, tier = size // FAN_IN, tier + 1
+    return tier
+
+
+def _sync(path: Path) -> None:
+    """Asks the disk to keep a file's content, or a folder's names."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,21 @@
+"""A range of numbers that a search draws from."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Range:
+    """Numbers from `low` to `high`, drawn uniformly, or uniformly in their logarithm if `log`.
+
+    Raises:
+        ValueError: if the range is empty, or logarithmic and not positive.
+    """
+
+    low: float
+    high: float
+    log: bool = False
+
+    def __post_init__(self) -> None:
+        """Checks the bounds."""
+        if not self.low < self.high or (self.log and self.low <= 0):
+            raise ValueError(f"Range({self.low}, {self.high}, log={self.log}) is empty or has no logarithm")

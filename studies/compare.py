@@ -1,0 +1,230 @@
+"""Compares arms at equal epochs by validation accuracy; the test set is opened for the chosen arms alone."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, median, stdev
+from typing import Any, Final
+
+import polars as pl
+
+from studies.pooled import Pooled, pooled, verdicts
+from studies.replicates import SCREENING, Replicates, replicates
+
+ONE_SEED: Final = "one seed: no test"
+NO_TEST: Final = "no test"
+_ORDER: Final = ("compared", "screened out", "unfinished", "diverged", "failed")
+_UNEVEN: Final = 5.0
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """The answer to a sweep's question.
+
+    Attributes:
+        epoch: the equal epochs of the arms that ran to the end.
+        common_epoch: the greatest epoch that every replicate reached which neither failed nor diverged; None if it is
+            `epoch`, or no trial has an epoch.
+        arms: one row an arm, best first: arm, status, verdict, counts of outcomes, n, mean, sd, low, high, p,
+            common_n, common_mean, common_sd, epochs, seconds, rung, cutoff, stop_accuracy (of the first stop),
+            rung_last, reasons,
+            test_n, test_mean, test_sd, and the trials' sizes.
+        replicates: what they were made of.
+        fit: the model behind verdicts and intervals; None where nothing can be tested.
+        warnings: what a reader should know before believing the table.
+    """
+
+    epoch: int
+    common_epoch: int | None
+    arms: pl.DataFrame
+    replicates: Replicates
+    fit: Pooled | None
+    warnings: tuple[str, ...]
+
+    @property
+    def compared(self) -> list[Row]:
+        """The arms that ran to the end, best first."""
+        return self.arms.filter(pl.col("status") == "compared").to_dicts()
+
+    @property
+    def chosen(self) -> list[Row]:
+        """The arm that leads, and those that are tied with it."""
+        return [row for i, row in enumerate(self.compared) if i == 0 or row["verdict"] == "tied"]
+
+
+def compare(plan: pl.DataFrame, trials: pl.DataFrame, epochs: pl.DataFrame, tests: pl.DataFrame) -> Comparison:
+    """Compares the arms of a sweep; the frames are the tables of that name.
+
+    A stopped arm is "screened out", never "worse": an arm of which any replicate was stopped has no mean at the end,
+    since the survivors would flatter it. Failed and diverged replicates are left out of the means and counted.
+    """
+    found = replicates(plan, trials, epochs)
+    by_arm = {str(arm): part for (arm,), part in found.rows.group_by("arm", maintain_order=True)}
+    rows = {arm: _arm(arm, part) for arm, part in by_arm.items()}
+    common = _common_epoch(found, rows)
+    for arm, row in rows.items():
+        row.update(_at_common(found, arm, common or 0))
+    fit = _judge(found, rows)
+    ordered = sorted(rows.values(), key=_rank)
+    _open_tests(ordered, found, tests)
+    return Comparison(
+        epoch=found.epoch,
+        common_epoch=common if common is not None and common < found.epoch else None,
+        arms=pl.DataFrame(ordered, infer_schema_length=None),
+        replicates=found,
+        fit=fit,
+        warnings=(*found.left_out, *_warnings(found, ordered, fit)),
+    )
+
+
+def _spread(values: Sequence[float], name: str) -> Row:
+    """n, mean and, from two values on, standard deviation."""
+    start = {"n": f"{name}n", "mean": f"{name}mean", "sd": f"{name}sd"}
+    return {
+        start["n"]: len(values),
+        start["mean"]: fmean(values) if values else None,
+        start["sd"]: stdev(values) if len(values) > 1 else None,
+    }
+
+
+def _arm(arm: str, part: pl.DataFrame) -> Row:
+    counts = Counter(part["outcome"].to_list())
+    status = _status(counts)
+    stops = part.filter(pl.col("outcome") == "stopped").sort("rung", "stop_accuracy", nulls_last=True).to_dicts()
+    values = part["accuracy"].drop_nulls().to_list() if status == "compared" else []
+    first_stop = stops[0] if stops else {}
+    outcomes = ("completed", "stopped", "diverged", "failed", "unfinished")
+    return {
+        "arm": arm,
+        "status": status,
+        "verdict": status,
+        "replicates": part.height - counts[SCREENING],
+        **{name: counts[name] for name in outcomes},
+        **_spread(values, ""),
+        "low": None,
+        "high": None,
+        "p": None,
+        "epochs": int(part["spent"].sum()),
+        "seconds": float(part["seconds"].sum()),
+        **{name: first_stop.get(name) for name in ("rung", "cutoff", "stop_accuracy")},
+        "rung_last": stops[-1]["rung"] if stops else None,
+        "reasons": _reasons(part),
+        **_sizes(part),
+    }
+
+
+def _status(counts: Mapping[str, int]) -> str:
+    if counts["stopped"]:
+        return "screened out"
+    if counts["completed"]:
+        return "compared"
+    return next(name for name in ("unfinished", "diverged", "failed") if counts[name])
+
+
+def _reasons(part: pl.DataFrame) -> str:
+    """Why replicates failed or diverged, with counts: `2 failed: MemoryError: …`."""
+    said = Counter(_reason(row) for row in part.filter(pl.col("outcome").is_in(["failed", "diverged"])).to_dicts())
+    return "; ".join(f"{n} {reason}" for reason, n in said.most_common())
+
+
+def _reason(row: Row) -> str:
+    error = ": ".join(text for text in (row["error_type"], row["error_message"]) if text)
+    words = (error or row["reason"] or "").strip().splitlines()
+    return f"{row['outcome']}: {words[0][:200]}" if words else f"{row['outcome']}, no reason recorded"
+
+
+def _sizes(part: pl.DataFrame) -> Row:
+    latency, busy = part["latency_ms_median"].drop_nulls(), part["latency_busy_slots"].drop_nulls()
+    fixed = {name: part[name].drop_nulls().max() for name in ("parameters", "flops", "size_bytes")}
+    return {
+        **fixed,
+        "latency_ms_median": latency.median(),
+        "latency_n": latency.len(),
+        "latency_busy_low": busy.min(),
+        "latency_busy_high": busy.max(),
+    }
+
+
+def _common_epoch(found: Replicates, rows: Mapping[str, Row]) -> int | None:
+    alive = [arm for arm, row in rows.items() if row["status"] not in ("failed", "diverged")]
+    counted = found.rows.filter(
+        pl.col("arm").is_in(alive) & ~pl.col("outcome").is_in(["failed", "diverged"]) & (pl.col("done") > 0)
+    )
+    return min(counted["done"].to_list(), default=None)
+
+
+def _at_common(found: Replicates, arm: str, epoch: int) -> Row:
+    bad = found.rows.filter(pl.col("outcome").is_in(["failed", "diverged"]))["trial_id"].to_list()
+    points = found.curves.filter((pl.col("arm") == arm) & (pl.col("epoch") == epoch) & ~pl.col("trial_id").is_in(bad))
+    return _spread(points["val_accuracy"].to_list(), "common_")
+
+
+def _judge(found: Replicates, rows: dict[str, Row]) -> Pooled | None:
+    """Fills in verdicts, p-values and intervals of the compared arms."""
+    compared = {arm: row for arm, row in rows.items() if row["status"] == "compared"}
+    data = found.rows.filter(pl.col("arm").is_in(list(compared)) & pl.col("accuracy").is_not_null())
+    fit = pooled(data["arm"].to_list(), data.select("seed", "fold").rows(), data["accuracy"].to_list())
+    if fit is None:
+        no_test = ONE_SEED if all(row["n"] == 1 for row in compared.values()) else NO_TEST
+        for row in compared.values():
+            row["verdict"] = no_test if len(compared) > 1 else "only arm"
+        return None
+    said, p_values = verdicts(fit)
+    for arm, row in compared.items():
+        half = fit.half_width(row["n"])
+        row.update(verdict=said[arm], p=p_values.get(arm), low=row["mean"] - half, high=row["mean"] + half)
+        row["adjusted"] = fit.effects[arm]
+    return fit
+
+
+def _rank(row: Row) -> tuple[int, float, float, str]:
+    """Best first: by mean (adjusted for missing seeds), then by how far a screened-out arm came, then by name."""
+    height = row.get("adjusted", row["mean"]) if row["mean"] is not None else row["stop_accuracy"]
+    return _ORDER.index(row["status"]), -(row["rung"] or 0), -(height or 0.0), row["arm"]
+
+
+def _open_tests(ordered: list[Row], found: Replicates, tests: pl.DataFrame) -> None:
+    """Reads the test set for the arm that leads and those tied with it; completed trials at the equal epochs alone."""
+    compared = [row for row in ordered if row["status"] == "compared"]
+    chosen = {row["arm"] for i, row in enumerate(compared) if i == 0 or row["verdict"] == "tied"}
+    completed = found.rows.filter(pl.col("arm").is_in(list(chosen)) & (pl.col("outcome") == "completed"))
+    opened = (
+        tests.filter(pl.col("epoch") == found.epoch)
+        .unique(["trial_id", "attempt"], keep="last")
+        .join(completed.select("arm", "trial_id", "attempt"), on=["trial_id", "attempt"])
+    )
+    for row in ordered:
+        row.update(_spread(opened.filter(pl.col("arm") == row["arm"])["accuracy"].drop_nulls().to_list(), "test_"))
+
+
+def _warnings(found: Replicates, rows: Sequence[Row], fit: Pooled | None) -> list[str]:
+    said = []
+    compared = [row for row in rows if row["status"] == "compared"]
+    if compared and all(row["n"] == 1 for row in compared):
+        said.append("One seed an arm: differences of this size come by chance, and no test can tell; add --seeds 3.")
+    said += [f"{row['arm']}: {row['reasons']}" for row in rows if row["reasons"]]
+    if unfinished := sum(row["unfinished"] for row in rows):
+        said.append(f"{unfinished} trial{'s' * (unfinished > 1)} unfinished: run the sweep again to complete it.")
+    if fit is not None and (uneven := _uneven(compared)):
+        said.append(uneven)
+    for name, word in (("host", "hosts"), ("device", "devices")):
+        values = found.rows[name].drop_nulls().unique().sort().to_list()
+        if len(values) > 1:
+            said.append(f"Trials ran on different {word}: {', '.join(values)}; times are not comparable between them.")
+    return said
+
+
+def _uneven(compared: Sequence[Row]) -> str:
+    """Says so where arms scatter so differently that one pooled variance fits none of them."""
+    spreads = {row["arm"]: row["sd"] for row in compared if row["sd"] is not None}
+    if not spreads:
+        return ""
+    typical = median(spreads.values())
+    wide = [arm for arm, sd in spreads.items() if sd > _UNEVEN * typical]
+    return (
+        f"The pooled variance is rough: the spread of {', '.join(wide)} is over {_UNEVEN:.0f} times the median arm's."
+        if wide
+        else ""
+    )

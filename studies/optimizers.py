@@ -1,0 +1,133 @@
+"""Which optimizer trains the Fashion-MNIST CNN best? Reads the sweep `optimizers`, whose trials may be years old.
+
+    python -m studies.optimizers [--results results] [--sweep optimizers] [--out results/studies]
+
+Prints one row an arm at equal epochs, and writes `optimizers.html` and `optimizers.png`. Takes seconds.
+"""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from records.errors import ResultsError
+
+if TYPE_CHECKING:
+    import polars as pl
+    from rich.console import Console
+
+    from studies.compare import Comparison
+
+QUESTION: Final = "Which optimizer trains the Fashion-MNIST CNN best?"
+_WIDTH: Final = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Which optimizer trains the Fashion-MNIST CNN best: reads the records, prints a table, writes a page."""
+
+    results: Path = Path("results")
+    """The results folder."""
+    sweep: str = "optimizers"
+    """The sweep whose records are read."""
+    out: Path | None = None
+    """Where the page and the picture go; below the results, in studies/, unless given."""
+
+
+def study(
+    results: Path, sweep: str = "optimizers", *, out: Path | None = None, console: "Console | None" = None
+) -> None:
+    """Prints the table and the answer; writes `<sweep>.html` and `<sweep>.png` into `out` (`<results>/studies`).
+
+    Raises:
+        ResultsError: if there are no results of that sweep; names the path and the sweeps that there are.
+    """
+    from rich.console import Console
+
+    from studies import figures, report
+
+    console = console or Console(width=None if sys.stdout.isatty() else _WIDTH)
+    found, runs = load(results, sweep)
+    folder = out or results / "studies"
+    show(found, console)
+    written = [folder / f"{sweep}.html"]
+    report.write(written[0], report.html(found, question=QUESTION, runs=runs))
+    if found.replicates.curves.height:
+        written.append(folder / f"{sweep}.png")
+        report.write(written[1], figures.picture(found))
+    for path in written:
+        console.print(f"study    {path}", soft_wrap=True, highlight=False, markup=False)
+
+
+def load(results: Path, sweep: str) -> "tuple[Comparison, pl.DataFrame]":
+    """Compares what is recorded of a sweep; with the `runs` that trained it.
+
+    Trials that another sweep has trained are found there.
+
+    Raises:
+        ResultsError: if nothing of that sweep is recorded.
+    """
+    import polars as pl
+
+    from records.read import read, sweeps
+    from studies.compare import compare
+    from studies.provenance import runs_of
+
+    plan, trials, epochs, tests = (read(results, name, sweep) for name in ("plan", "trials", "epochs", "tests"))
+    if not plan.height and not trials.height:
+        names = sorted({*sweeps(results, "plan"), *sweeps(results, "trials")})
+        there = f"sweeps there: {', '.join(names)}" if names else "no sweep is recorded there"
+        raise ResultsError(f"no results of sweep {sweep!r} below {results.absolute()}; {there}")
+    planned = plan["trial_id"].unique().to_list()
+    if set(planned) - set(trials["trial_id"].to_list()) and len(sweeps(results)) > 1:
+        mine = pl.col("trial_id").is_in(planned)
+        trials, epochs, tests = (read(results, name).filter(mine) for name in ("trials", "epochs", "tests"))
+    found = compare(plan, trials, epochs, tests)
+    return found, runs_of(found, read(results, "runs"), trials)
+
+
+def show(found: "Comparison", console: "Console") -> None:
+    """Prints the table, the answer, and what a reader should know before believing it."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    from studies.words import answer, count, on_the_test_set, verdict, with_spread
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left", title_style="")
+    table.add_column("arm", overflow="fold")
+    table.add_column(f"at {count(found.epoch, 'epoch')}", justify="right", no_wrap=True)
+    if found.common_epoch is not None:
+        table.add_column(f"all at epoch {found.common_epoch}", justify="right", no_wrap=True)
+    for name in ("epochs", "seconds"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("verdict")
+    for row in found.arms.to_dicts():
+        cells = [row["arm"], with_spread(row["mean"], row["sd"], row["n"])]
+        if found.common_epoch is not None:
+            cells.append(with_spread(row["common_mean"], row["common_sd"], row["common_n"]))
+        cells += [f"{row['epochs']:,}", f"{row['seconds']:,.0f}", verdict(row)]
+        table.add_row(*map(Text, cells), style="bold" if row["verdict"] in ("best", "tied") else "")
+    console.print(Text("validation accuracy: mean ± standard deviation (seeds)", style="dim"))
+    console.print(table)
+    for text in filter(None, (answer(found), on_the_test_set(found))):
+        console.print(Text(text))
+    for text in found.warnings:
+        console.print(Text(f"note: {text}", style="yellow"))
+
+
+def main() -> int:
+    """The command; returns the exit code: 2 if there is nothing to read."""
+    import tyro
+
+    options = tyro.cli(Options, description=__doc__)
+    try:
+        study(options.results, options.sweep, out=options.out)
+    except ResultsError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,173 @@
+"""A comparison as a page: the question, the answer, the table, the figures, and how all of it came about."""
+
+import uuid
+from collections.abc import Mapping
+from html import escape
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from studies import figures, page, provenance
+from studies.compare import Comparison, Row
+from studies.curves import unseen
+from studies.panels import inks
+from studies.replicates import configuration_keys
+from studies.words import answer, count, listed, method, on_the_test_set, share, verdict, with_spread
+
+_SIZES: Final[Mapping[str, str]] = {"parameters": "parameters", "flops": "FLOPs an image", "size_bytes": "size"}
+
+
+def html(found: Comparison, *, question: str, runs: pl.DataFrame) -> str:
+    """The page; self-contained, with every recorded text escaped."""
+    sizes, constant = _sizes(found)
+    said = [*found.warnings, *provenance.warnings(runs)]
+    drawn = bool(found.replicates.curves.height)
+    return page.page(
+        question,
+        [
+            f"<h1>{escape(question)}</h1>",
+            page.paragraph(answer(found), "answer"),
+            page.paragraph(on_the_test_set(found)),
+            page.warnings(said),
+            "<h2>Arms at equal epochs</h2>",
+            _results(found),
+            *(_figures(found) if drawn else ["<p>No trial has finished an epoch: there is nothing to draw yet.</p>"]),
+            "<h2>Cost</h2>",
+            sizes,
+            "<h2>How it was computed</h2>",
+            page.paragraph(method(found)),
+            page.paragraph(_rules(found)),
+            page.facts({**provenance.facts(found, runs), **constant}),
+        ],
+    )
+
+
+def _results(found: Comparison) -> str:
+    rows = found.arms.to_dicts()
+    keys = _varied(found)
+    columns: dict[str, list[str]] = {"arm": [row["arm"] for row in rows]}
+    columns |= {key.replace("_", " "): [_setting(found, row["arm"], key) for row in rows] for key in keys}
+    columns |= {
+        f"at {count(found.epoch, 'epoch')}": [with_spread(row["mean"], row["sd"], row["n"]) for row in rows],
+        "95 % interval": [_interval(row) for row in rows],
+    }
+    if found.common_epoch is not None:
+        columns[f"all at epoch {found.common_epoch}"] = [
+            with_spread(row["common_mean"], row["common_sd"], row["common_n"]) for row in rows
+        ]
+    columns |= {
+        "test accuracy": [with_spread(row["test_mean"], row["test_sd"], row["test_n"]) for row in rows],
+        "p (Holm)": ["" if row["p"] is None else f"{row['p']:.1g}" for row in rows],
+        "verdict": [verdict(row) for row in rows],
+    }
+    shown = {name: cells for name, cells in columns.items() if any(cell.strip("\N{EN DASH}") for cell in cells)}
+    caption = (
+        "Validation accuracy: mean ± standard deviation (number of seeds). The test set was read for the chosen arms."
+    )
+    ink = inks(columns["arm"])
+    return page.table(
+        list(shown), list(zip(*shown.values(), strict=True)), caption, [ink[arm].colour for arm in columns["arm"]]
+    )
+
+
+def _interval(row: Row) -> str:
+    return "" if row["low"] is None else f"{share(row['low'])} to {share(row['high'])}"
+
+
+def _varied(found: Comparison) -> list[str]:
+    """The configuration keys that differ between arms, and whose value an arm's name does not tell."""
+    rows = found.replicates.rows
+    keys = [key for key in configuration_keys(rows) if key in rows.columns and key not in _OURS]
+    varied = [key for key in keys if rows[key].drop_nulls().n_unique() > 1]
+    return [key for key in varied if rows.filter(rows[key].cast(pl.String) != rows["arm"]).height]
+
+
+_OURS: Final = {"planned", "done", "accuracy", "stop_accuracy", "spent", "seconds"}
+
+
+def _setting(found: Comparison, arm: str, key: str) -> str:
+    rows = found.replicates.rows
+    values = rows.filter(rows["arm"] == arm)[key].drop_nulls().unique(maintain_order=True).to_list()
+    return ", ".join(f"{value:g}" if isinstance(value, float) else str(value) for value in values)
+
+
+def _figures(found: Comparison) -> list[str]:
+    several = found.replicates.rows["seed"].n_unique() > 1
+    band = " The line is the mean over seeds, the band reaches from the lowest to the highest seed." if several else ""
+    stopped = any(row["stopped"] for row in found.arms.to_dicts())
+    cross = " A cross marks where the scheduler stopped a seed, a bar the cutoff that it missed." if stopped else ""
+    curves = figures.svg(figures.learning_curves, found, height=4.2, title="Validation accuracy by epoch")
+    seconds = figures.svg(figures.against_seconds, found, height=4.2, title="Validation accuracy by seconds spent")
+    hidden = f" Without an epoch, so not drawn: {listed(none)}." if (none := unseen(found)) else ""
+    caption = f"Validation accuracy after each epoch.{band}{cross}{hidden}"
+    parts = ["<h2>Learning curves</h2>", page.figure(curves, caption)]
+    if any(row["n"] > 1 for row in found.compared):
+        dots = figures.svg(
+            figures.final_accuracy, found, height=figures.height_of(found), title="Final validation accuracy by arm"
+        )
+        interval = " bars are 95 % intervals from the pooled variance;" if found.fit else ""
+        caption = f"Dots are seeds, strokes their means;{interval} the numbers are mean ± standard deviation (seeds)."
+        parts += ["<h2>Accuracy at the end</h2>", page.figure(dots, caption)]
+    where = ", ".join(found.replicates.rows["device"].drop_nulls().unique().sort()) or "device not recorded"
+    caption = f"The same against the seconds that a trial had spent in its epochs ({where}), as means over seeds."
+    return [*parts, "<h2>Accuracy for time</h2>", page.figure(seconds, caption)]
+
+
+def _sizes(found: Comparison) -> tuple[str, dict[str, str]]:
+    """The table of what each arm cost; and what is the same for all of them, to be said once."""
+    rows = found.arms.to_dicts()
+    columns: dict[str, list[str]] = {
+        "arm": [row["arm"] for row in rows],
+        "epochs": [f"{row['epochs']:,}" for row in rows],
+        "seconds": [f"{row['seconds']:,.0f}" for row in rows],
+        "seconds an epoch": [f"{row['seconds'] / row['epochs']:.1f}" if row["epochs"] else "" for row in rows],
+    }
+    constant = {}
+    for name, title in _SIZES.items():
+        values = {row[name] for row in rows if row[name] is not None}
+        if len(values) == 1:
+            constant[title.capitalize() if title.islower() else title] = _size(name, values.pop())
+        elif values:
+            columns[title] = ["" if row[name] is None else _size(name, row[name]) for row in rows]
+    if any(row["latency_n"] for row in rows):
+        columns["latency, ms (trials; busy slots)"] = [_latency(row) for row in rows]
+    caption = (
+        "Over all of an arm's trials, those that were stopped or failed included; seconds are those of a slot. "
+        "Latency: median for one image, measured while so many slots were busy."
+    )
+    return page.table(list(columns), list(zip(*columns.values(), strict=True)), caption), constant
+
+
+def _size(name: str, value: int) -> str:
+    return f"{value / 1e6:,.1f} MB" if name == "size_bytes" else f"{value:,}"
+
+
+def _latency(row: Row) -> str:
+    if not row["latency_n"]:
+        return ""
+    low, high = row["latency_busy_low"], row["latency_busy_high"]
+    busy = "busy slots not recorded" if low is None else f"{low}" if low == high else f"{low} to {high}"
+    return f"{row['latency_ms_median']:.2f} ({row['latency_n']}; {busy})"
+
+
+def _rules(found: Comparison) -> str:
+    common = found.common_epoch
+    fair = f" The column at epoch {common} compares all arms at the last epoch that each reached." if common else ""
+    return (
+        f"Arms are compared by validation accuracy after {count(found.epoch, 'epoch')}.{fair} A trial that the "
+        "scheduler stopped was screened out, which says nothing of where it would have ended; failed and diverged "
+        "trials are counted and left out of the means. Where a trial was run again, its latest attempt counts. The "
+        "test set decides nothing: it was read for the arm that leads and those tied with it."
+    )
+
+
+def write(path: Path, content: str | bytes) -> None:
+    """Writes a file at once: a reader sees the old one or the new one, never half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

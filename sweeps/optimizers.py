@@ -1,0 +1,28 @@
+"""Which optimizer trains the Fashion-MNIST CNN best, at the learning rate that Keras gives it?
+
+Command: `python sweeps/optimizers.py`: 8 optimizers, 3 seeds, 10 epochs of 50,000 images.
+
+Quick: `python sweeps/optimizers.py --quick`: the same question in minutes, on a laptop.
+
+Study: `python -m studies.optimizers` reads the records again; it needs neither Ray nor Keras.
+"""
+
+from search_spaces.optimizers import SPACES
+from studies.optimizers import study
+from trainables import fashion_cnn
+from tuning import Sweep, main
+
+SWEEP = Sweep(
+    name="optimizers",
+    train=fashion_cnn.train,
+    spaces=SPACES,
+    study=study,
+    metric="val_accuracy",
+    epochs=10,
+    seeds=3,
+    control="adam",
+    quick={"epochs": 3, "seeds": 2, "images": 2_000},
+)
+
+if __name__ == "__main__":
+    main(SWEEP)

@@ -1,0 +1,1 @@
+"""Keras: model families, datasets, training and measures. Knows nothing of Ray."""

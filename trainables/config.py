@@ -1,0 +1,146 @@
+"""What a configuration may hold: domains on the fields of a family's frozen `Config`, checked when one is made.
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config:
+        activation_1: str = one_of("relu", ACTIVATIONS, "activation after the first convolution")
+        dropout_1: float = between(0.3, 0, 0.95, "share of outputs dropped after the first pooling")
+
+        def __post_init__(self) -> None:
+            check(self)
+
+Nothing here needs Keras, so that a sweep is refused before anything heavy starts.
+"""
+
+import difflib
+import math
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import Field, dataclass, field, fields
+from typing import Any, Protocol, TypeVar
+
+from trainables.errors import ConfigError
+
+
+class Dataclass(Protocol):
+    """Any dataclass instance."""
+
+    __dataclass_fields__: typing.ClassVar[dict[str, Field[Any]]]
+
+
+C = TypeVar("C", bound=Dataclass)
+Value = bool | int | float | str
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """A domain of listed values."""
+
+    values: tuple[Value, ...]
+
+    def holds(self, value: object) -> bool:
+        """Whether the value is listed."""
+        return value in self.values
+
+    def __str__(self) -> str:
+        return ", ".join(map(str, self.values))
+
+
+@dataclass(frozen=True)
+class Between:
+    """A domain of finite numbers from `low` to `high`, both included, `low` excluded if `above`."""
+
+    low: float
+    high: float
+    above: bool = False
+
+    def holds(self, value: object) -> bool:
+        """Whether the value is a number in the domain; a bool is none."""
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            return False
+        return (self.low < value if self.above else self.low <= value) and value <= self.high
+
+    def __str__(self) -> str:
+        return f"{'above ' if self.above else ''}{self.low:g} to {self.high:g}"
+
+
+def one_of(default: Value, values: Sequence[Value], doc: str) -> Any:
+    """A field whose value is one of those listed."""
+    return field(default=default, metadata={"domain": OneOf(tuple(values)), "doc": doc})
+
+
+def between(default: float | None, low: float, high: float, doc: str, *, above: bool = False) -> Any:
+    """A field whose value is a number from `low` to `high`; a default of None is filled in by the Config."""
+    return field(default=default, metadata={"domain": Between(low, high, above), "doc": doc})
+
+
+def types(config_type: type[Dataclass]) -> dict[str, type]:
+    """Each key with the type of its values (`float | None` counts as float: configurations are recorded filled in)."""
+    hints = typing.get_type_hints(config_type)
+    return {f.name: _plain(hints[f.name]) for f in fields(config_type)}
+
+
+def _plain(hint: Any) -> type:
+    kinds = [k for k in typing.get_args(hint) if k is not type(None)] or [hint]
+    return typing.cast("type", kinds[0])
+
+
+def domain(config_type: type[Dataclass], key: str) -> OneOf | Between:
+    """The domain of a key.
+
+    Raises:
+        ConfigError: if no such key exists; the message lists the valid ones.
+    """
+    by_name = {f.name: f for f in fields(config_type)}
+    if key not in by_name:
+        near = difflib.get_close_matches(key, by_name, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise ConfigError(f"unknown key {key!r}: {hint}valid keys: {', '.join(by_name)}")
+    return typing.cast("OneOf | Between", by_name[key].metadata["domain"])
+
+
+def check_value(config_type: type[Dataclass], key: str, value: object) -> None:
+    """Checks one value of one key.
+
+    Raises:
+        ConfigError: naming key, value and the valid ones.
+    """
+    valid, kind = domain(config_type, key), types(config_type)[key]
+    fits = isinstance(value, int | float if kind is float else kind) and (kind is bool or not isinstance(value, bool))
+    if not fits or not valid.holds(value):
+        raise ConfigError(f"{key}={value!r} is not valid; valid: {valid}" + ("" if fits else f" ({kind.__name__})"))
+
+
+def check(config: Dataclass) -> None:
+    """Checks every value of a configuration.
+
+    Raises:
+        ConfigError: naming the first key whose value is outside its domain.
+    """
+    for f in fields(config):
+        check_value(type(config), f.name, getattr(config, f.name))
+
+
+def make(config_type: type[C], values: Mapping[str, Any]) -> C:
+    """A filled-in configuration from some of its values.
+
+    Raises:
+        ConfigError: for an unknown key or a value outside its domain.
+    """
+    for key in values:
+        domain(config_type, key)
+    return config_type(**values)
+
+
+def parse(config_type: type[Dataclass], key: str, text: str) -> Value:
+    """Reads a value of a key from a command line.
+
+    Raises:
+        ConfigError: if the text is no value of the key's type, or outside its domain.
+    """
+    kind, valid = (types(config_type).get(key, str), domain(config_type, key))
+    try:
+        value: Value = {"true": True, "false": False}[text.lower()] if kind is bool else kind(text)
+    except (ValueError, KeyError):
+        raise ConfigError(f"{key}={text!r} is not valid; valid: {valid} ({kind.__name__})") from None
+    check_value(config_type, key, value)
+    return value

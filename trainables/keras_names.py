@@ -1,0 +1,73 @@
+"""Names that Keras gives its optimizers, activations and initializers, known without importing Keras.
+
+Tests compare them with the installed Keras.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+LEARNING_RATES: Final[Mapping[str, float]] = {
+    "adadelta": 0.001,
+    "adafactor": 0.001,
+    "adagrad": 0.001,
+    "adam": 0.001,
+    "adamax": 0.001,
+    "adamw": 0.001,
+    "ftrl": 0.001,
+    "lamb": 0.001,
+    "lion": 0.001,
+    "muon": 0.001,
+    "nadam": 0.001,
+    "rmsprop": 0.001,
+    "schedulefreeadamw": 0.0025,
+    "sgd": 0.01,
+}
+"""Every optimizer of Keras by its class' name in lower case, with the learning rate that Keras gives it."""
+
+ACTIVATIONS: Final = (
+    "celu",
+    "elu",
+    "exponential",
+    "gelu",
+    "hard_shrink",
+    "hard_sigmoid",
+    "hard_silu",
+    "hard_tanh",
+    "leaky_relu",
+    "linear",
+    "log_sigmoid",
+    "mish",
+    "relu",
+    "relu6",
+    "selu",
+    "sigmoid",
+    "silu",
+    "soft_shrink",
+    "softplus",
+    "softsign",
+    "sparse_plus",
+    "sparse_sigmoid",
+    "squareplus",
+    "tanh",
+    "tanh_shrink",
+    "threshold",
+)
+"""Keras' activations that act on each number by itself (softmax, sparsemax and glu do not), without aliases."""
+
+INITIALIZERS: Final = (
+    "glorot_normal",
+    "glorot_uniform",
+    "he_normal",
+    "he_uniform",
+    "lecun_normal",
+    "lecun_uniform",
+    "orthogonal",
+    "random_normal",
+    "random_uniform",
+    "truncated_normal",
+    "variance_scaling",
+)
+"""Keras' initializers for the kernel of a convolution or a dense layer that draw at random."""
+
+PRECISIONS: Final = ("float32", "mixed_bfloat16", "mixed_float16")
+"""Keras' dtype policies for training."""

@@ -1,0 +1,113 @@
+"""What is read off a model: its size and cost, how well it does, and how long one image takes."""
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Self
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from records.values import Built, ClassReport, Latency
+from trainables import layers
+from trainables.data import ImageSet
+from trainables.feed import in_order
+
+EVALUATION_BATCH: Final = 256
+_LEAST_PROBABILITY: Final = 1e-7  # as Keras clips it
+_WARM_UP: Final = 10
+_CALLS: Final = 100
+
+
+def built(model: keras.Model, *, seconds_build: float) -> Built:
+    """The size of a built model. `size_bytes` is that of all its weights as they are stored, optimizer excluded."""
+    return Built(
+        parameters=model.count_params(),
+        trainable_parameters=sum(math.prod(w.shape) for w in model.trainable_weights),
+        flops=sum(layers.flops(layer) for layer in model.layers),
+        size_bytes=sum(math.prod(w.shape) * np.dtype(w.dtype).itemsize for w in model.weights),
+        layers=tuple(layers.describe(index, layer) for index, layer in enumerate(model.layers)),
+        seconds_build=seconds_build,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Labelled:
+    """A set to evaluate on: batches of images, made once a trial, and the labels (n,) in the same order."""
+
+    batches: tf.data.Dataset
+    labels: npt.NDArray[np.int64]
+
+    @classmethod
+    def of(cls, images: ImageSet) -> Self:
+        """The set as batches."""
+        return cls(batches=in_order(images, EVALUATION_BATCH), labels=images.labels.astype(np.int64))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """How a model does on a set: mean cross-entropy, share of hits, and the class taken for each image (n,)."""
+
+    loss: float
+    accuracy: float
+    labels: npt.NDArray[np.int64]
+    predicted: npt.NDArray[np.int64]
+
+    @property
+    def images(self) -> int:
+        """How many images were read."""
+        return len(self.labels)
+
+
+def evaluate(model: keras.Model, labelled: Labelled) -> Reading:
+    """Reads a set once. One pass gives loss, accuracy and confusion; a NaN in the output makes the loss NaN."""
+    probabilities = np.asarray(model.predict(labelled.batches, verbose=0), dtype=np.float64)
+    of_label = probabilities[np.arange(len(labelled.labels)), labelled.labels]
+    predicted = probabilities.argmax(axis=1)
+    return Reading(
+        loss=float(-np.log(np.clip(of_label, _LEAST_PROBABILITY, 1.0)).mean()),
+        accuracy=float((predicted == labelled.labels).mean()),
+        labels=labelled.labels,
+        predicted=predicted,
+    )
+
+
+def class_reports(set_name: str, reading: Reading, classes: Sequence[str]) -> list[ClassReport]:
+    """Precision, recall, F1 and confusion counts of each class; 0 where a class was never predicted."""
+    from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
+    every = np.arange(len(classes))
+    counts = confusion_matrix(reading.labels, reading.predicted, labels=every)
+    scores: Any = precision_recall_fscore_support(reading.labels, reading.predicted, labels=every, zero_division=0)
+    return [
+        ClassReport(
+            set_name=set_name,
+            class_index=k,
+            class_name=classes[k],
+            precision=float(scores[0][k]),
+            recall=float(scores[1][k]),
+            f1=float(scores[2][k]),
+            support=int(scores[3][k]),
+            predicted=tuple(map(int, counts[k])),
+        )
+        for k in range(len(classes))
+    ]
+
+
+def latency(model: keras.Model, images: npt.NDArray[np.uint8]) -> Latency:
+    """Time of one image through the compiled model, batch of 1, after warming up."""
+    forward = tf.function(lambda image: model(image, training=False), jit_compile=False)
+    batches = [tf.constant(images[k % len(images)][None]) for k in range(_WARM_UP + _CALLS)]
+    milliseconds = [_milliseconds(forward, batch) for batch in batches][_WARM_UP:]
+    return Latency(
+        median_ms=float(np.median(milliseconds)), p95_ms=float(np.percentile(milliseconds, 95)), n=len(milliseconds)
+    )
+
+
+def _milliseconds(forward: Any, batch: tf.Tensor) -> float:
+    began = time.perf_counter()
+    forward(batch).numpy()
+    return 1000 * (time.perf_counter() - began)

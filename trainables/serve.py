@@ -1,0 +1,170 @@
+"""Serves trainings to the process that started it, over a pipe: `main(descriptor)`.
+
+The parent sends `Begin`, then `NEXT` for each epoch, then `CLOSE`; each is answered by one `Reply`. An error ends the
+process with a `Failure` as its last word: what a training left behind after an error is not trusted with another one.
+"""
+
+import contextlib
+import dataclasses
+import gc
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final
+
+import psutil
+
+from records.values import Built, Epoch, cannot_save
+from trainables.data import Data
+
+NEXT: Final = "next"
+CLOSE: Final = "close"
+_ORPHAN_CHECK_SECONDS: Final = 0.5
+_FAREWELL_SECONDS: Final = 1.0
+
+Values = Iterator[Built | Epoch]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Begin:
+    """Starts a training: `train` is a family's function; what the training prints goes to the file `log`."""
+
+    train: Callable[..., Values]
+    config: Any
+    data: Data
+    seed: int
+    epochs: int
+    precision: str
+    log: Path
+    start: Path | None = None
+
+    def values(self) -> Values:
+        """The training itself."""
+        return self.train(
+            self.config, self.data, seed=self.seed, epochs=self.epochs, precision=self.precision, start=self.start
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reply:
+    """A training's next value (None: it has ended, or was closed), and what the process has used so far."""
+
+    value: Built | Epoch | None
+    memory_bytes: int
+    memory_peak_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hello:
+    """The first word: the imports are done."""
+
+    seconds_import: float
+    device: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """The last word of a process whose training raised an error."""
+
+    error_type: str
+    message: str
+    traceback: str
+
+
+def main(descriptor: int) -> None:
+    """Serves until the pipe is closed."""
+    pipe = Connection(descriptor)
+    _behave_as_a_child(pipe)
+    began = time.perf_counter()
+    from trainables.hardware import device, one_thread
+
+    one_thread()
+    import trainables.training  # noqa: F401  (the import is what takes seconds)
+
+    pipe.send(Hello(seconds_import=time.perf_counter() - began, device=device()))
+    training: Values = iter(())
+    log = None
+    with contextlib.suppress(EOFError):
+        while True:
+            message = pipe.recv()
+            if isinstance(message, Begin):
+                log = message.log
+                _redirect(log)
+                training = message.values()
+            value = None if message == CLOSE else next(training, None)
+            if message == CLOSE:
+                training = _closed(training, log)
+            pipe.send(_reply(value))
+    _closed(training, log)
+
+
+def _closed(training: Values, log: Path | None) -> Values:
+    """Frees what the training held, its log too if nothing was said. Returns a training that has ended."""
+    close = getattr(training, "close", None)
+    if close is not None:
+        close()
+    del training
+    if "keras" in sys.modules:
+        sys.modules["keras"].backend.clear_session(free_memory=True)
+    gc.collect()
+    if log is not None and log.exists() and log.stat().st_size == 0:
+        log.unlink()
+    return iter(())
+
+
+def _reply(value: Built | Epoch | None) -> Reply:
+    if isinstance(value, Epoch):  # a bound method of the model cannot cross the pipe
+        value = dataclasses.replace(value, save=cannot_save)
+    memory = psutil.Process().memory_info()
+    return Reply(value=value, memory_bytes=memory.rss, memory_peak_bytes=_peak(memory))
+
+
+def _peak(memory: Any) -> int:
+    """The most memory this process had at once, where the system says so, else what it has now."""
+    if sys.platform == "win32":
+        return int(memory.peak_wset)
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def _redirect(log: Path) -> None:
+    """Sends what this process prints from now on to a file of its own."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(handle, 1)
+    os.dup2(handle, 2)
+    os.close(handle)
+
+
+def _behave_as_a_child(pipe: Connection) -> None:
+    """Leaves Ctrl-C to the parent, dies with it, is the first to go when memory runs out, and says why it dies."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")
+    threading.Thread(target=_exit_when_orphaned, args=(os.getppid(),), daemon=True).start()
+
+    def last_word(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        text = "".join(traceback.format_exception(kind, error, trace))
+        sys.stderr.write(text)
+        with contextlib.suppress(OSError):
+            pipe.send(Failure(error_type=kind.__name__, message=str(error), traceback=text))
+
+    sys.excepthook = last_word
+
+
+def _exit_when_orphaned(parent: int) -> None:
+    """An idle child sees its pipe close and ends in order; one that trains does not, and is ended here."""
+    while os.getppid() == parent:
+        time.sleep(_ORPHAN_CHECK_SECONDS)
+    time.sleep(_FAREWELL_SECONDS)
+    os._exit(1)

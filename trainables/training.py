@@ -1,0 +1,212 @@
+"""A training as a generator: `Built` first, then one `Epoch` after each epoch; the last one carries the test set.
+
+    for value in run(build, config, data, seed=1, epochs=3):
+        ...
+
+Whoever reads it may stop after any value: nothing depends on code behind a yield. On a CPU with one thread
+(`trainables.hardware.one_thread`) two runs with equal arguments are equal in every digit.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol, TypeVar
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from records.values import Built, ClassReport, Epoch, Test
+from trainables import layers, measures
+from trainables.data import Data, ImageSet
+from trainables.feed import Feed
+from trainables.keras_names import LEARNING_RATES
+
+PROBE_IMAGES: Final = 64
+"""The layers are measured on the first images of the training set: the same for every arm of a seed."""
+
+
+class Trainable(Protocol):
+    """What the training itself reads of a family's Config."""
+
+    @property
+    def optimizer(self) -> str:
+        """A name in `LEARNING_RATES`."""
+
+    @property
+    def learning_rate(self) -> float | None:
+        """Step size, filled in."""
+
+    @property
+    def batch_size(self) -> int:
+        """Images a step."""
+
+
+C = TypeVar("C", bound=Trainable)
+Build = Callable[[C, tuple[int, int, int], int], keras.Model]
+
+
+def run(
+    build: Build[C],
+    config: C,
+    data: Data,
+    *,
+    seed: int,
+    epochs: int,
+    precision: str = "float32",
+    start: Path | None = None,
+) -> Iterator[Built | Epoch]:
+    """Trains a model from `build`, epoch by epoch, to `epochs`; from the checkpoint `start` if one is given.
+
+    The seed draws validation set, initial weights, order of the images and dropout. An epoch that meets a NaN ends at
+    once, and its losses say so; the reader decides whether to go on.
+    """
+    clock = _Clock()
+    keras.backend.clear_session(free_memory=True)
+    keras.config.set_dtype_policy(precision)
+    keras.utils.set_random_seed(seed)
+    sets = data.split(seed)
+    model = _compiled(build, config, data) if start is None else keras.saving.load_model(start, safe_mode=True)
+    feed = Feed(sets.train, config.batch_size, seed)
+    evaluation = _Evaluation(
+        validation=measures.Labelled.of(sets.validation),
+        test=measures.Labelled.of(sets.test),
+        probe=_probe(sets.train),
+        classes=data.classes,
+    )
+    yield measures.built(model, seconds_build=clock.lap())
+    for epoch in range(1 + int(model.optimizer.iterations) // feed.steps, epochs + 1):
+        yield _epoch(model, feed, evaluation, epoch=epoch, epochs=epochs, seed=seed)
+
+
+@dataclass
+class _Clock:
+    """A stopwatch that gives the seconds since it was last read."""
+
+    last: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.last = time.perf_counter()
+
+    def lap(self) -> float:
+        now = time.perf_counter()
+        seconds, self.last = now - self.last, now
+        return seconds
+
+
+def _compiled(build: Build[C], config: C, data: Data) -> keras.Model:
+    model = build(config, data.image_shape, len(data.classes))
+    model.compile(
+        optimizer=optimizer(config.optimizer, config.learning_rate),
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+        jit_compile=bool(tf.config.list_physical_devices("GPU")),  # XLA makes convolutions 2-4x slower on a CPU
+    )
+    return model
+
+
+def optimizer(name: str, learning_rate: float | None) -> keras.optimizers.Optimizer:
+    """The Keras optimizer of that name: its class' name in lower case, a key of `LEARNING_RATES`."""
+    by_name = {n.lower(): getattr(keras.optimizers, n) for n in dir(keras.optimizers)}
+    rate = LEARNING_RATES[name] if learning_rate is None else learning_rate
+    made: keras.optimizers.Optimizer = by_name[name](learning_rate=rate)
+    return made
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Evaluation:
+    """What a model is measured on."""
+
+    validation: measures.Labelled
+    test: measures.Labelled
+    probe: ImageSet
+    classes: Sequence[str]
+
+
+def _probe(train: ImageSet) -> ImageSet:
+    return ImageSet(images=train.images[:PROBE_IMAGES], labels=train.labels[:PROBE_IMAGES])
+
+
+def measured(epoch: int, epochs: int) -> bool:
+    """Whether the layers are measured after an epoch: 1, 2, 4, 8, ... and the last."""
+    return epoch == epochs or epoch & (epoch - 1) == 0
+
+
+def _reseed(model: keras.Model, seed: int, epoch: int) -> None:
+    """Sets the random layers' states from (seed, epoch, index), so that an epoch does not depend on those before it.
+
+    Their state is not in a saved model: without this, training continued from a file would drop other units.
+    """
+    states = [v for v in model.variables if v.path.endswith("seed_generator_state")]
+    for index, state in enumerate(states):
+        state.assign(np.random.SeedSequence([seed, epoch, index]).generate_state(2, np.uint32))
+
+
+def _reports(validation: measures.Reading, test: measures.Reading, classes: Sequence[str]) -> tuple[ClassReport, ...]:
+    return (
+        *measures.class_reports("validation", validation, classes),
+        *measures.class_reports("test", test, classes),
+    )
+
+
+class _FirstStep(keras.callbacks.Callback):
+    """Notes when the first step of an epoch has ended: in a trial's first epoch it holds the tracing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds = 0.0
+        self._began = time.perf_counter()
+        self._seen = False
+
+    def on_train_batch_end(self, batch: int, logs: object = None) -> None:
+        """Keras calls this after every step."""
+        if not self._seen:
+            self.seconds, self._seen = time.perf_counter() - self._began, True
+
+
+def _epoch(
+    model: keras.Model,
+    feed: Feed,
+    evaluation: _Evaluation,
+    *,
+    epoch: int,
+    epochs: int,
+    seed: int,
+) -> Epoch:
+    """Trains one epoch and reads everything that is due after it."""
+    clock, first, last = _Clock(), _FirstStep(), epoch == epochs
+    fresh = model.train_function is None
+    _reseed(model, seed, epoch)
+    feed.epoch = epoch
+    callbacks = [first, keras.callbacks.TerminateOnNaN()]
+    fitted = model.fit(
+        feed.dataset, initial_epoch=epoch - 1, epochs=epoch, shuffle=False, verbose=0, callbacks=callbacks
+    )
+    history = fitted.history
+    seconds_train = clock.lap()
+    seconds_build = first.seconds if fresh else 0.0
+    validation = measures.evaluate(model, evaluation.validation)
+    seconds_validate = clock.lap()
+    test = measures.evaluate(model, evaluation.test) if last else None
+    seconds_test = clock.lap()
+    statistics = layers.statistics(model, evaluation.probe) if measured(epoch, epochs) else ()
+    latency = measures.latency(model, evaluation.probe.images) if last else None
+    return Epoch(
+        epoch=epoch,
+        loss=float(history["loss"][-1]),
+        accuracy=float(history["accuracy"][-1]),
+        val_loss=validation.loss,
+        val_accuracy=validation.accuracy,
+        learning_rate=float(model.optimizer.learning_rate),
+        seconds_build=seconds_build,
+        seconds_train=seconds_train - seconds_build,
+        seconds_validate=seconds_validate,
+        seconds_test=seconds_test,
+        seconds_measure=clock.lap(),
+        statistics=statistics,
+        test=Test(loss=test.loss, accuracy=test.accuracy, images=test.images) if test else None,
+        classes=_reports(validation, test, evaluation.classes) if test else (),
+        latency=latency,
+        save=model.save,
+    )

@@ -1,0 +1,189 @@
+"""The process that trains, seen from the one that owns it: started, asked, watched and replaced here.
+
+Whatever happens to it (an error, a kill, memory running out) is a `Death` with a reason, never a lost sweep.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+from records.values import Built, Epoch
+from trainables.serve import CLOSE, NEXT, Begin, Failure, Hello, Reply
+
+_WATCH_SECONDS: Final = 0.1
+_FAREWELL_SECONDS: Final = 1.0
+_GROWTH_BYTES: Final = 1 << 30
+"""A process that holds this much more after a trial than after its first one is replaced: Keras leaks."""
+
+_GIB: Final = 1 << 30
+
+
+@dataclass(frozen=True, kw_only=True)
+class Death(Exception):
+    """The process is gone: an error in the training, a signal, or memory beyond its share."""
+
+    error_type: str
+    message: str
+    traceback: str = ""
+
+
+class Child:
+    """Owns one training process at a time.
+
+    Args:
+        memory_limit_bytes: resident memory beyond which the process is killed, so that the other slots live on.
+    """
+
+    def __init__(self, *, memory_limit_bytes: int) -> None:
+        self._limit = memory_limit_bytes
+        self._process: subprocess.Popen[bytes] | None = None
+        self._pipe: Connection | None = None
+        self._first_memory: int | None = None
+        self._memory = 0
+        self.hello: Hello | None = None
+        self.memory_peak_bytes = 0
+        self.seconds_start = 0.0
+
+    def start(self) -> None:
+        """Starts the process if none runs; it imports Keras while the caller goes on."""
+        if self._process is not None:
+            return
+        self._pipe, theirs = Pipe()
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", f"from trainables.serve import main; main({theirs.fileno()})"],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        self.hello, self._first_memory, self.memory_peak_bytes = None, None, 0
+        self._started = time.perf_counter()
+
+    def begin(self, request: Begin) -> Built:
+        """Starts a training.
+
+        Raises:
+            Death: if the process died.
+        """
+        self.start()
+        if self.hello is None:
+            hello = self._receive()
+            assert isinstance(hello, Hello)
+            self.hello = hello
+            self.seconds_start = time.perf_counter() - self._started - hello.seconds_import
+        value = self._ask(request).value
+        assert isinstance(value, Built), f"a training must yield Built first, not {type(value).__name__}"
+        return value
+
+    def next(self) -> Epoch | None:
+        """The training's next epoch; None after its last.
+
+        Raises:
+            Death: if the process died.
+        """
+        value = self._ask(NEXT).value
+        assert value is None or isinstance(value, Epoch), "a training must yield Built only once"
+        return value
+
+    def close(self) -> None:
+        """Ends the training, and the process as well if it has grown."""
+        if self._process is None:
+            return
+        try:
+            reply = self._ask(CLOSE)
+        except Death:
+            return
+        if self._first_memory is None:
+            self._first_memory = reply.memory_bytes
+        if reply.memory_bytes > self._first_memory + _GROWTH_BYTES:
+            self.kill()
+
+    def kill(self) -> None:
+        """Ends the process: an idle one goes by itself when its pipe closes, one that trains is killed."""
+        if self._process is None or self._pipe is None:
+            return
+        self._pipe.close()
+        try:
+            self._process.wait(timeout=_FAREWELL_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+        self._process = self._pipe = None
+
+    def _ask(self, message: Begin | str) -> Reply:
+        assert self._pipe is not None, "begin a training first"
+        with contextlib.suppress(OSError):  # it died meanwhile: what it said last is still in the pipe
+            self._pipe.send(message)
+        reply = self._receive()
+        assert isinstance(reply, Reply)
+        self.memory_peak_bytes = max(self.memory_peak_bytes, reply.memory_peak_bytes)
+        return reply
+
+    def _receive(self) -> Reply | Hello:
+        assert self._pipe is not None
+        while not self._pipe.poll(_WATCH_SECONDS):
+            self._check_memory()
+        try:
+            word = self._pipe.recv()
+        except (EOFError, ConnectionError):
+            raise self._death() from None
+        if isinstance(word, Failure):
+            self.kill()
+            raise Death(error_type=word.error_type, message=word.message, traceback=word.traceback)
+        assert isinstance(word, Reply | Hello)
+        return word
+
+    def _check_memory(self) -> None:
+        assert self._process is not None
+        try:
+            used = psutil.Process(self._process.pid).memory_info().rss
+        except psutil.NoSuchProcess:
+            return
+        self._memory = used
+        self.memory_peak_bytes = max(self.memory_peak_bytes, used)
+        if used > self._limit:
+            os.killpg(self._process.pid, signal.SIGKILL)  # at once: it grows
+            self.kill()
+            raise Death(
+                error_type="OutOfMemory",
+                message=f"the training used {used / _GIB:.1f} GiB; a slot's share is {self._limit / _GIB:.1f} GiB: "
+                "use a smaller batch_size or fewer --slots",
+            )
+
+    def _death(self) -> Death:
+        assert self._process is not None
+        self._process.wait()
+        code = self._process.returncode
+        self.kill()
+        if code >= 0:
+            return Death(error_type="ProcessExited", message=f"the training process ended with code {code}")
+        name = signal.Signals(-code).name
+        used = f"it used {self._memory / _GIB:.1f} GiB when last seen"
+        return Death(error_type="ProcessKilled", message=f"the training process was killed by {name}; {used}")
+
+
+def memory_share(slots: int, *, total_bytes: Callable[[], int] | None = None) -> int:
+    """The memory one of `slots` trainings on this machine may use: nine tenths of all, shared equally."""
+    total = (total_bytes or memory_bytes)()
+    return int(0.9 * total / max(1, min(slots, os.cpu_count() or 1)))
+
+
+def memory_bytes() -> int:
+    """This machine's memory, or that of the container it is confined to."""
+    total = psutil.virtual_memory().total
+    limit = Path("/sys/fs/cgroup/memory.max")
+    text = limit.read_text().strip() if limit.exists() else "max"
+    return total if text == "max" else min(total, int(text))

@@ -1,0 +1,154 @@
+"""What a person sees while a sweep runs: one live table in a terminal, one line a trial elsewhere."""
+
+import time
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from records.values import Epoch
+from tuning.plan import Ending
+from tuning.report import Error
+from tuning.sweep import Trial
+
+
+class Verdict(Protocol):
+    """The part of a scheduler's decision that is shown."""
+
+    @property
+    def rung(self) -> int | None:
+        """Epochs at which the trial was judged."""
+
+    @property
+    def cutoff(self) -> float | None:
+        """What it had to reach."""
+
+
+@dataclass
+class _Row:
+    trial: Trial
+    epoch: int = 0
+    value: float | None = None
+    rung: str = ""
+
+
+class Display:
+    """Follows a sweep; use it as a context manager around the run.
+
+    Args:
+        console: where to draw; a live table if it is a terminal.
+        metric: the column shown.
+        mode: `max` or `min`, whether larger or smaller is better.
+        slots: trials at once.
+    """
+
+    def __init__(self, console: Console, *, metric: str, mode: str, slots: int) -> None:
+        self._console, self._metric, self._mode, self._slots = console, metric, mode, slots
+        self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
+        self._rows: dict[str, _Row] = {}
+        self._counts: Counter[str] = Counter()
+        self._trials = self._epochs_planned = self._epochs_done = 0
+        self._best: tuple[float, str] | None = None
+        self._began: float | None = None
+
+    def __enter__(self) -> "Display":
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live:
+            self._live.update(Text(""))
+            self._live.stop()
+
+    def planned(self, trials: Iterable[Trial]) -> None:
+        """More trials are to run."""
+        for trial in trials:
+            self._trials += 1
+            self._epochs_planned += trial.epochs
+
+    def started(self, trial: Trial) -> None:
+        """A slot took a trial."""
+        self._began = self._began or time.monotonic()
+        self._rows[trial.trial_id] = _Row(trial)
+        self.refresh()
+
+    def epoch(self, trial: Trial, epoch: Epoch, decision: Verdict) -> None:
+        """An epoch has ended."""
+        row = self._rows[trial.trial_id]
+        row.epoch, row.value = epoch.epoch, float(getattr(epoch, self._metric))
+        if decision.rung is not None:
+            row.rung = f"{decision.rung}" + (f" ≥ {decision.cutoff:.4f}" if decision.cutoff is not None else " first")
+        self._epochs_done += 1
+        sign = -1 if self._mode == "min" else 1
+        if not epoch.diverged and (self._best is None or sign * row.value > sign * self._best[0]):
+            self._best = (row.value, f"{trial.arm.name}, seed {trial.seed}, epoch {epoch.epoch}")
+        self.refresh()
+
+    def ended(self, trial: Trial, ending: Ending, error: Error | None) -> None:
+        """A trial has ended."""
+        self._rows.pop(trial.trial_id, None)
+        self._counts[ending.outcome] += 1
+        self._epochs_planned -= trial.epochs - ending.epoch
+        if error is not None:
+            first = error.message.splitlines()[0] if error.message else ""
+            self._say(f"[red]failed[/red] {trial.arm.name}, seed {trial.seed}: {error.type}: {first}")
+        elif not self._live:
+            value = "" if ending.value is None else f", {self._metric} {ending.value:.4f}"
+            ended = f"{ending.outcome} after {count(ending.epoch, 'epoch')}{value}"
+            self._say(f"[{sum(self._counts.values())}/{self._trials}] {trial.arm.name}, seed {trial.seed}: {ended}")
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Draws the table anew."""
+        if self._live:
+            self._live.update(self.table(), refresh=True)
+
+    def table(self) -> RenderableType:
+        """The live table: a row for each trial that runs, and a summary."""
+        table = Table(box=None, pad_edge=False, header_style="dim")
+        for name in ("running", "seed", "epoch", self._metric, "rung"):
+            table.add_column(name, justify="left" if name in ("running", "rung") else "right", min_width=6)
+        for row in self._rows.values():
+            value = "" if row.value is None else f"{row.value:.4f}"
+            epochs = f"{row.epoch}/{row.trial.epochs}"
+            table.add_row(row.trial.arm.name, str(row.trial.seed), epochs, value, row.rung)
+        bar = ProgressBar(total=max(1, self._epochs_planned), completed=self._epochs_done, width=40)
+        return Group(table, bar, Text(self.summary()))
+
+    def summary(self) -> str:
+        """One line: how many trials ended how, the best so far, and the time left."""
+        ended = sum(self._counts.values())
+        parts = [f"{ended}/{self._trials} trials"]
+        parts += [f"{n} {outcome}" for outcome, n in sorted(self._counts.items())]
+        if self._best is not None:
+            parts.append(f"best {self._metric} {self._best[0]:.4f} ({self._best[1]})")
+        if (left := self.seconds_left()) is not None:
+            parts.append(f"about {_duration(left)} left")
+        return " · ".join(parts)
+
+    def seconds_left(self) -> float | None:
+        """The time left if the epochs to come take as long as those behind; None before the first."""
+        if self._began is None or not self._epochs_done:
+            return None
+        return (time.monotonic() - self._began) / self._epochs_done * (self._epochs_planned - self._epochs_done)
+
+    def _say(self, line: str) -> None:
+        self._console.print(line, highlight=False, soft_wrap=True)
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def count(number: int, noun: str) -> str:
+    """A number with its noun, in the plural where due."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,38 @@
+"""Hands a plan's trials to Ray Tune, one whenever a slot is free."""
+
+from collections.abc import Callable
+from typing import Any
+
+from ray.tune.search import Searcher
+
+from tuning.plan import Plan
+from tuning.slot import Ticket
+from tuning.sweep import Trial
+
+
+class PlanSearcher(Searcher):
+    """A Tune searcher that suggests what a plan says; `ticket` makes a trial into what a slot is told."""
+
+    def __init__(self, plan: Plan, ticket: Callable[[Trial], Ticket], *, metric: str, mode: str) -> None:
+        super().__init__(metric=metric, mode=mode)
+        self._plan, self._ticket = plan, ticket
+
+    def __getstate__(self) -> dict[str, object]:
+        """Nothing: Tune pickles its searcher to resume from, but the records are the only state."""
+        return {}
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing, for the same reason."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing, for the same reason."""
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """The next trial, None while others must end first, FINISHED when there are no more."""
+        trial: Trial | None = self._plan.next()
+        if trial is not None:
+            return {"ticket": self._ticket(trial)}
+        return str(Searcher.FINISHED) if self._plan.finished else None
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Nothing: the recorder tells the plan, since it knows the outcome."""

@@ -1,0 +1,114 @@
+"""A slot: the Tune actor that trains trials one after another, in a child process that it owns.
+
+The actor itself never imports TensorFlow, so Tune may reuse it for the whole sweep; what leaks or dies is the child.
+"""
+
+import socket
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ray import tune
+
+from trainables.serve import Begin
+from tuning.child import Child, Death, memory_share
+from tuning.report import Error, Report
+from tuning.sweep import Train, Trial
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ticket:
+    """What a slot needs to know of a trial."""
+
+    trial: Trial
+    train: Train
+    log: Path
+    slots: int
+
+    def __repr__(self) -> str:
+        """Short, since Tune writes it into names."""
+        return self.trial.trial_id
+
+
+class Slot(tune.Trainable):
+    """Trains the trial that its config names, one epoch a step; an error of the training is a result as well."""
+
+    def setup(self, config: dict[str, Any]) -> None:
+        """Starts the child at once: it imports Keras while Tune goes on."""
+        self._ticket: Ticket = config["ticket"]
+        self._child = Child(memory_limit_bytes=memory_share(self._ticket.slots))
+        self._child.start()
+        self._began = False
+        self._taken = time.perf_counter()
+        self._seconds_close = 0.0
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Takes the next trial; what the last one left is closed first, and its seconds are booked with this one."""
+        began = time.perf_counter()
+        self._child.close()
+        self._taken = time.perf_counter()
+        self._seconds_close = self._taken - began
+        self._ticket = new_config["ticket"]
+        self._began = False
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """Trains one epoch."""
+        try:
+            return self._result(self._next())
+        except Death as death:
+            error = Error(type=death.error_type, message=death.message, traceback=death.traceback)
+            return {"done": True, "record": self._report(error=error).pack()}
+
+    def cleanup(self) -> None:
+        """Ends the child with the actor."""
+        self._child.kill()
+
+    def _next(self) -> Report:
+        if self._began:
+            return self._report(epoch=self._child.next())
+        trial = self._ticket.trial
+        fresh = self._child.hello is None
+        self._began = True
+        built = self._child.begin(
+            Begin(
+                train=self._ticket.train,
+                config=trial.arm.config,
+                data=trial.data,
+                seed=trial.seed,
+                epochs=trial.epochs,
+                precision=trial.precision,
+                log=self._ticket.log,
+            )
+        )
+        seconds_import = self._child.hello.seconds_import if fresh and self._child.hello else 0.0
+        seconds_start = time.perf_counter() - self._taken - seconds_import - built.seconds_build
+        return self._report(
+            built=built,
+            epoch=self._child.next(),
+            seconds_start=seconds_start,
+            seconds_import=seconds_import,
+            seconds_close=self._seconds_close,
+        )
+
+    def _result(self, report: Report) -> dict[str, Any]:
+        """Three scalars and one bytes value: Tune keeps statistics of every number that it is given."""
+        epoch = report.epoch
+        if epoch is None:
+            return {"done": True, "record": report.pack()}
+        last = epoch.epoch >= self._ticket.trial.epochs
+        result = {"epoch": epoch.epoch, "record": report.pack(), "done": last or epoch.diverged}
+        if not epoch.diverged:  # a NaN passes every rung of ASHA: it must not get there
+            result |= {"val_accuracy": epoch.val_accuracy, "val_loss": epoch.val_loss}
+        return result
+
+    def _report(self, **values: Any) -> Report:
+        hello = self._child.hello
+        return Report(
+            host=socket.gethostname(),
+            device=hello.device if hello else None,
+            log=str(self._ticket.log),
+            memory_peak_bytes=self._child.memory_peak_bytes,
+            **values,
+        )

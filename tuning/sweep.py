@@ -1,0 +1,191 @@
+"""What a sweep is, and the trials that it asks for."""
+
+import hashlib
+import inspect
+import itertools
+import json
+import random
+import typing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from search_spaces.ranges import Range
+from trainables import config as domains
+from trainables.data import Data
+from trainables.errors import ConfigError
+from trainables.serve import Values
+from tuning.errors import UsageError
+
+MEANING: Final = 1
+"""The version of what training means. Raise it when the same trial gives other results: recorded ones stay apart."""
+
+Space = Mapping[str, Sequence[domains.Value] | Range]
+Train = Callable[..., Values]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sweep:
+    """One question: a family to train, the spaces whose arms are compared, and how much to spend by default.
+
+    Args:
+        name: the sweep's name; also that of its space, its study and its folders below the results.
+        train: a family's `train`; the type of its `config` argument says which keys there are.
+        spaces: what varies; each dict is a grid, and several dicts are a union of arms.
+        metric: the column of the epochs table that decides: `val_accuracy` or `val_loss`.
+        epochs: epochs of a trial that is not stopped.
+        seeds: replicates of each arm.
+        study: reads the records when the sweep has ended; called with the results folder and the sweep's name.
+        control: the arm that is compared even if a screening stopped it.
+        dataset: a data set that `trainables.data.prepare` knows.
+        quick: the flags that `--quick` stands for.
+    """
+
+    name: str
+    train: Train
+    spaces: Sequence[Space]
+    study: Callable[[Path, str], None] | None = None
+    metric: str = "val_accuracy"
+    epochs: int = 10
+    seeds: int = 3
+    control: str | None = None
+    dataset: str = "fashion_mnist"
+    quick: Mapping[str, Any] | None = None
+
+    @property
+    def config_type(self) -> type[domains.Dataclass]:
+        """The Config dataclass that `train` takes."""
+        hint = typing.get_type_hints(inspect.unwrap(self.train))["config"]
+        return typing.cast("type[domains.Dataclass]", hint)
+
+    @property
+    def family(self) -> str:
+        """The name of the model family: the last part of its module's."""
+        return self.train.__module__.rpartition(".")[2]
+
+    @property
+    def mode(self) -> str:
+        """Whether the metric is better when larger (max) or smaller (min)."""
+        return "min" if self.metric.endswith("loss") else "max"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arm:
+    """What a study compares: a filled-in configuration under a short name, made of what varies."""
+
+    name: str
+    config: domains.Dataclass
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The configuration as a flat dict."""
+        return asdict(self.config)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """One training: an arm's configuration, a seed and data. Its id is its content."""
+
+    trial_id: str
+    arm: Arm
+    question: str
+    seed: int
+    epochs: int
+    precision: str
+    data: Data
+    attempt: int = 0
+
+    def __repr__(self) -> str:
+        """Short, since Ray Tune writes it into names."""
+        return self.trial_id
+
+
+def arms(sweep: Sweep, narrowed: Mapping[str, Sequence[domains.Value]]) -> list[Arm]:
+    """Every arm of the sweep's spaces, those keys replaced that are narrowed, in the spaces' order.
+
+    Raises:
+        UsageError: for a key that no Config knows, a value outside its domain, or two equal arms.
+    """
+    made: dict[str, Arm] = {}
+    for space in sweep.spaces:
+        whole = {**space, **narrowed}
+        varied = [k for k in whole if k in _varied([{**s, **narrowed} for s in sweep.spaces])]
+        for values in _grid(whole):
+            arm = _arm(sweep, values, varied)
+            made.setdefault(arm.name, arm)
+    return list(made.values())
+
+
+def _varied(spaces: Sequence[Space]) -> set[str]:
+    """The keys whose value differs between arms: they name an arm."""
+    keys = {key for space in spaces for key in space}
+    return {k for k in keys if len({json.dumps(_choices(k, s[k])) if k in s else "" for s in spaces}) > 1} | {
+        k for space in spaces for k in space if len(_choices(k, space[k])) > 1
+    }
+
+
+def _choices(key: str, values: Sequence[domains.Value] | Range) -> list[domains.Value]:
+    if isinstance(values, Range):
+        raise UsageError(f"{key} is a Range, which a grid cannot list: give its values with --set {key}=a,b,c")
+    return list(values)
+
+
+def _grid(space: Space) -> Iterator[dict[str, domains.Value]]:
+    lists = [_choices(key, values) for key, values in space.items()]
+    for combination in itertools.product(*lists):
+        yield dict(zip(space, combination, strict=True))
+
+
+def _arm(sweep: Sweep, values: Mapping[str, domains.Value], varied: Sequence[str]) -> Arm:
+    try:
+        config = domains.make(sweep.config_type, values)
+    except ConfigError as error:
+        raise UsageError(f"the space of sweep {sweep.name!r}: {error}") from error
+    shown = [k for k in values if k in varied] or list(values)
+    name = str(values[shown[0]]) if len(shown) == 1 else " ".join(f"{k}={values[k]}" for k in shown)
+    return Arm(name=name, config=config)
+
+
+def trials(
+    sweep: Sweep, arms: Sequence[Arm], data: Data, *, question: str, seeds: Sequence[int], epochs: int, precision: str
+) -> list[Trial]:
+    """Each arm with each seed, replicates of one seed together, in an order shuffled by it.
+
+    The order matters to ASHA: it never stops the first to reach a rung, so a fixed one would favour the same arms.
+    """
+    made: list[Trial] = []
+    for seed in seeds:
+        shuffled = list(arms)
+        random.Random(seed).shuffle(shuffled)  # noqa: S311 (an order, no secret)
+        made.extend(
+            Trial(
+                trial_id=trial_id(sweep.family, arm, seed, data, precision),
+                arm=arm,
+                question=question,
+                seed=seed,
+                epochs=epochs,
+                precision=precision,
+                data=data,
+            )
+            for arm in shuffled
+        )
+    return made
+
+
+def trial_id(family: str, arm: Arm, seed: int, data: Data, precision: str) -> str:
+    """16 hexadecimal digits of everything that a trial's results depend on, the number of epochs left out.
+
+    A shorter trial is the beginning of a longer one: both have the same id.
+    """
+    content = {
+        "meaning": MEANING,
+        "family": family,
+        "config": arm.values,
+        "seed": seed,
+        "fold": None,
+        "data": [data.fingerprint, data.train_images, data.validation_images, data.test_images],
+        "precision": precision,
+        "parent": None,
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
