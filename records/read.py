@@ -81,13 +81,15 @@ def read_part(path: Path, results: Path) -> pa.Table | None:
 
     Raises:
         FileNotFoundError: if the part is gone.
-        ResultsError: if it was written by a newer schema.
+        ResultsError: if it was written by a newer schema, or the system refuses to open it.
     """
     try:
         content = pq.ParquetFile(path, page_checksum_verification=True).read()
-    except (pa.ArrowInvalid, OSError) as error:
-        if isinstance(error, FileNotFoundError):
-            raise
+    except FileNotFoundError:
+        raise
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, UnicodeDecodeError, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:  # too many open files, no permission: not damage
+            raise ResultsError(f"cannot read {path}: {error.strerror}") from error
         aside = results / ".state" / "damaged" / path.relative_to(results)
         warnings.warn(f"{path} is damaged ({error}); set aside as {aside}", DamagedPartWarning, stacklevel=2)
         _set_aside(path, aside)

@@ -8,6 +8,7 @@ import json
 import os
 import uuid
 from collections.abc import Iterable, Mapping
+from itertools import takewhile
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -55,6 +56,8 @@ class Writer:
         self._pending: dict[str, list[Row]] = {name: [] for name in TABLES}
         self._next: dict[str, int] = {}
         check_writable(self._results)
+        for name in TABLES:
+            self._remove_covered(name)
         self._adopt_trials_columns()
 
     def __enter__(self) -> Self:
@@ -126,18 +129,29 @@ class Writer:
             ) from error
 
     def _merge(self, table: str) -> None:
-        """Merges the newest parts while `FAN_IN` of them have the same tier; older tiers are at least as large."""
+        """Merges the newest parts while at least `FAN_IN` have the same tier; older tiers are at least as large."""
         while True:
             files = parts(self._folder(table))
-            tail = files[-FAN_IN:]
-            spans = [s for p in tail if (s := part_range(p))]
-            if len(spans) < FAN_IN or len({_tier(s) for s in spans}) > 1:
+            spans = [s for p in files if (s := part_range(p))]
+            alike = takewhile(lambda s: _tier(s) == _tier(spans[-1]), reversed(spans))
+            count = sum(1 for _ in alike)  # more than `FAN_IN` where an earlier merge failed
+            if count < FAN_IN:
                 return
+            tail, spans = files[-count:], spans[-count:]
             contents = [c for p in tail if (c := read_part(p, self._results)) is not None]
             merged = pa.concat_tables(contents, promote_options="default").combine_chunks()
             merged = merged.unify_dictionaries()
             self._write(table, merged, spans[0][0], spans[-1][1])
             for path in tail:
+                path.unlink(missing_ok=True)
+
+    def _remove_covered(self, table: str) -> None:
+        """Deletes what a merge had left when it was killed, if the merged part is sound: a plain reader sees both."""
+        folder = self._folder(table)
+        kept = parts(folder)
+        covered = [p for p in folder.glob("*.parquet") if part_range(p) and p not in kept]
+        if covered and all(read_part(p, self._results) is not None for p in kept):
+            for path in covered:
                 path.unlink(missing_ok=True)
 
     def _adopt_trials_columns(self) -> None:

@@ -4,6 +4,14 @@ import os
 from pathlib import Path
 
 
+def warm_up() -> str:
+    """Imports TensorFlow and Keras, set up for a slot of one thread. Returns the device that trains."""
+    one_thread()
+    import trainables.training  # noqa: F401  (the import is what takes seconds)
+
+    return device()
+
+
 def one_thread(*, gpu: bool = False) -> None:
     """Makes this process train on one thread, which is also what makes it repeatable; call it before any Keras import.
 

@@ -1,7 +1,8 @@
 """Serves trainings to the process that started it, over a pipe: `main(descriptor)`.
 
-The parent sends `Begin`, then `NEXT` for each epoch, then `CLOSE`; each is answered by one `Reply`. An error ends the
-process with a `Failure` as its last word: what a training left behind after an error is not trusted with another one.
+The parent sends a `WarmUp`, answered by `Hello`; then, for each training, `Begin`, a `NEXT` for each epoch, and
+`CLOSE`, each answered by one `Reply`. An error ends the process with a `Failure` as its last word: what a training
+left behind after an error is not trusted with another one.
 """
 
 import contextlib
@@ -31,6 +32,8 @@ _ORPHAN_CHECK_SECONDS: Final = 0.5
 _FAREWELL_SECONDS: Final = 1.0
 
 Values = Iterator[Built | Epoch]
+WarmUp = Callable[[], str]
+"""Imports what trainings need and returns the name of the device that they will use."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,12 +87,9 @@ def main(descriptor: int) -> None:
     pipe = Connection(descriptor)
     _behave_as_a_child(pipe)
     began = time.perf_counter()
-    from trainables.hardware import device, one_thread
-
-    one_thread()
-    import trainables.training  # noqa: F401  (the import is what takes seconds)
-
-    pipe.send(Hello(seconds_import=time.perf_counter() - began, device=device()))
+    warm_up: WarmUp = pipe.recv()
+    device = warm_up()
+    pipe.send(Hello(seconds_import=time.perf_counter() - began, device=device))
     training: Values = iter(())
     log = None
     with contextlib.suppress(EOFError):

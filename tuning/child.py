@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing import Pipe
@@ -19,7 +18,7 @@ from typing import Final
 import psutil
 
 from records.values import Built, Epoch
-from trainables.serve import CLOSE, NEXT, Begin, Failure, Hello, Reply
+from trainables.serve import CLOSE, NEXT, Begin, Failure, Hello, Reply, WarmUp
 
 _WATCH_SECONDS: Final = 0.1
 _FAREWELL_SECONDS: Final = 1.0
@@ -43,9 +42,11 @@ class Child:
 
     Args:
         memory_limit_bytes: resident memory beyond which the process is killed, so that the other slots live on.
+        warm_up: what the process does first, while the caller goes on.
     """
 
-    def __init__(self, *, memory_limit_bytes: int) -> None:
+    def __init__(self, *, memory_limit_bytes: int, warm_up: WarmUp) -> None:
+        self._warm_up = warm_up
         self._limit = memory_limit_bytes
         self._process: subprocess.Popen[bytes] | None = None
         self._pipe: Connection | None = None
@@ -53,10 +54,9 @@ class Child:
         self._memory = 0
         self.hello: Hello | None = None
         self.memory_peak_bytes = 0
-        self.seconds_start = 0.0
 
     def start(self) -> None:
-        """Starts the process if none runs; it imports Keras while the caller goes on."""
+        """Starts the process if none runs; it warms up while the caller goes on."""
         if self._process is not None:
             return
         self._pipe, theirs = Pipe()
@@ -70,7 +70,8 @@ class Child:
                 start_new_session=True,
             )
         self.hello, self._first_memory, self.memory_peak_bytes = None, None, 0
-        self._started = time.perf_counter()
+        with contextlib.suppress(OSError):  # it is gone already: the next answer says so
+            self._pipe.send(self._warm_up)
 
     def begin(self, request: Begin) -> Built:
         """Starts a training.
@@ -83,7 +84,6 @@ class Child:
             hello = self._receive()
             assert isinstance(hello, Hello)
             self.hello = hello
-            self.seconds_start = time.perf_counter() - self._started - hello.seconds_import
         value = self._ask(request).value
         assert isinstance(value, Built), f"a training must yield Built first, not {type(value).__name__}"
         return value
@@ -99,8 +99,8 @@ class Child:
         return value
 
     def close(self) -> None:
-        """Ends the training, and the process as well if it has grown."""
-        if self._process is None:
+        """Ends the training, if one was begun, and the process as well if it has grown."""
+        if self._process is None or self.hello is None:
             return
         try:
             reply = self._ask(CLOSE)

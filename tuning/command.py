@@ -120,13 +120,14 @@ def _train(sweep: Sweep, settings: Settings, plan: "Plan", console: "Console", a
 def _say_plan(console: "Console", sweep: Sweep, settings: Settings, plan: "Plan") -> None:
     """What is to run, what is recorded already, and about how long it takes."""
     from tuning.history import seconds_per_image
+    from tuning.plan import count
 
     waiting, known = plan.waiting, len(plan.endings)
     names = ", ".join(sorted({t.arm.name for t in plan.trials}))
     data = plan.trials[0].data
     console.print(f"[bold]{sweep.name}[/bold]: {names}")
     console.print(
-        f"{len(plan.trials)} trials ({plan.describe()}), up to {settings.epochs} epochs each; "
+        f"{count(len(plan.trials), 'trial')} ({plan.describe()}), up to {count(settings.epochs, 'epoch')} each; "
         f"{known} recorded already\n"
         f"{data.name}: {data.train_images:,} images to train, {data.validation_images:,} to validate, "
         f"{data.test_images:,} to test"

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from records.values import Epoch
-from tuning.plan import Ending
+from tuning.plan import Ending, count
 from tuning.report import Error
 from tuning.sweep import Trial
 
@@ -98,7 +98,7 @@ class Display:
         self._epochs_planned -= trial.epochs - ending.epoch
         if error is not None:
             first = error.message.splitlines()[0] if error.message else ""
-            self._say(f"[red]failed[/red] {trial.arm.name}, seed {trial.seed}: {error.type}: {first}")
+            self._say(f"failed {trial.arm.name}, seed {trial.seed}: {error.type}: {first}", style="red")
         elif not self._live:
             value = "" if ending.value is None else f", {self._metric} {ending.value:.4f}"
             ended = f"{ending.outcome} after {count(ending.epoch, 'epoch')}{value}"
@@ -139,16 +139,11 @@ class Display:
             return None
         return (time.monotonic() - self._began) / self._epochs_done * (self._epochs_planned - self._epochs_done)
 
-    def _say(self, line: str) -> None:
-        self._console.print(line, highlight=False, soft_wrap=True)
+    def _say(self, line: str, style: str | None = None) -> None:
+        self._console.print(Text(line), style=style, soft_wrap=True)
 
 
 def _duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
-
-
-def count(number: int, noun: str) -> str:
-    """A number with its noun, in the plural where due."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

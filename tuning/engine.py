@@ -108,7 +108,9 @@ def run(
     )
 
     def ticket(trial: Trial) -> Ticket:
-        return Ticket(trial=trial, train=sweep.train, log=logs / f"{trial.trial_id}.log", slots=slots)
+        return Ticket(
+            trial=trial, train=sweep.train, warm_up=sweep.warm_up, log=logs / f"{trial.trial_id}.log", slots=slots
+        )
 
     with tempfile.TemporaryDirectory(prefix="layersweep-tune-") as storage, _stopping(recorder):
         tuner = tune.Tuner(

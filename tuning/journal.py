@@ -69,7 +69,11 @@ class Journal:
         if outcome is None:
             return None
         stopped_at = (rung, cutoff) if outcome == "stopped" else (None, None)
-        return self._end(progress, outcome, error=report.error, stopped_at=stopped_at, busy=busy)
+        error = report.error
+        if epoch is None and error is None:
+            seen = f"the training ended after epoch {len(progress.epochs)} of {trial.epochs}"
+            error = Error(type="EndedEarly", message=seen)
+        return self._end(progress, outcome, error=error, stopped_at=stopped_at, busy=busy)
 
     def lost(self, trial: Trial, error: Error) -> Ending:
         """Writes the end of a trial whose slot died."""

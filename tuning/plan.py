@@ -65,10 +65,11 @@ class Plan:
         for trial in self.trials:
             by_question.setdefault(trial.question, []).append(trial)
         parts = [
-            f"{question}: {len({t.arm.name for t in trials})} arms, {len({t.seed for t in trials})} seed(s) each"
+            f"{question}: {count(len({t.arm.name for t in trials}), 'arm')} on "
+            f"{count(len({t.seed for t in trials}), 'seed')}"
             for question, trials in by_question.items()
         ]
-        return "; ".join([*parts, *(["then the survivors compared"] if self._then else [])])
+        return ", ".join([*parts, *(["then the survivors compared"] if self._then else [])])
 
     @property
     def finished(self) -> bool:
@@ -90,6 +91,11 @@ class Plan:
                 self._waiting.append(trial)
             else:
                 self.endings[trial.trial_id] = ending
+
+
+def count(number: int, noun: str) -> str:
+    """A number with its noun, in the plural where due."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def survivors(screened: Sequence[Trial], endings: Mapping[str, Ending], *, control: str | None, mode: str) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from ray import tune
 
-from trainables.serve import Begin
+from trainables.serve import Begin, WarmUp
 from tuning.child import Child, Death, memory_share
 from tuning.report import Error, Report
 from tuning.sweep import Train, Trial
@@ -23,6 +23,7 @@ class Ticket:
 
     trial: Trial
     train: Train
+    warm_up: WarmUp
     log: Path
     slots: int
 
@@ -37,7 +38,7 @@ class Slot(tune.Trainable):
     def setup(self, config: dict[str, Any]) -> None:
         """Starts the child at once: it imports Keras while Tune goes on."""
         self._ticket: Ticket = config["ticket"]
-        self._child = Child(memory_limit_bytes=memory_share(self._ticket.slots))
+        self._child = Child(memory_limit_bytes=memory_share(self._ticket.slots), warm_up=self._ticket.warm_up)
         self._child.start()
         self._began = False
         self._taken = time.perf_counter()

@@ -13,9 +13,10 @@ from typing import Any, Final
 
 from search_spaces.ranges import Range
 from trainables import config as domains
+from trainables import hardware
 from trainables.data import Data
 from trainables.errors import ConfigError
-from trainables.serve import Values
+from trainables.serve import Values, WarmUp
 from tuning.errors import UsageError
 
 MEANING: Final = 1
@@ -39,6 +40,7 @@ class Sweep:
         study: reads the records when the sweep has ended; called with the results folder and the sweep's name.
         control: the arm that is compared even if a screening stopped it.
         dataset: a data set that `trainables.data.prepare` knows.
+        warm_up: what a training process does first: imports.
         quick: the flags that `--quick` stands for.
     """
 
@@ -51,6 +53,7 @@ class Sweep:
     seeds: int = 3
     control: str | None = None
     dataset: str = "fashion_mnist"
+    warm_up: WarmUp = hardware.warm_up
     quick: Mapping[str, Any] | None = None
 
     @property

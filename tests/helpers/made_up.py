@@ -1,0 +1,95 @@
+"""Trainings that cost nothing and misbehave on demand, through the same door as real ones."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from records.values import Built, ClassReport, Epoch, Latency, Layer, LayerStatistics, Test
+from trainables.config import between, check, one_of
+from trainables.data import Data
+
+MISDEEDS = ("none", "raise", "kill", "memory", "exit", "nan", "hang", "early", "talk")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """A training whose accuracy after epoch e is quality * e / (e + 1)."""
+
+    quality: float = between(0.5, 0, 1, "where the accuracy goes")
+    misdeed: str = one_of("none", MISDEEDS, "what it does in epoch 2")
+    batch_size: int = between(32, 1, 1024, "images a step")
+    seconds: float = between(0.0, 0, 60, "how long an epoch takes")
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+def warm_up() -> str:
+    return "made-up device"
+
+
+def train(
+    config: Config, data: Data, *, seed: int, epochs: int, precision: str = "float32", start: Path | None = None
+) -> Iterator[Built | Epoch]:
+    dense = Layer(
+        index=0, name="dense", kind="Dense", activation="relu", filters=3, kernel=None, stride=None,
+        parameters=12, trainable=True, output_shape="3",
+    )  # fmt: skip
+    yield Built(parameters=12, trainable_parameters=12, flops=21, size_bytes=48, layers=(dense,), seconds_build=0.25)
+    for epoch in range(1, epochs + 1):
+        if epoch == 2:
+            _misbehave(config.misdeed)
+            if config.misdeed == "early":
+                return
+        time.sleep(config.seconds)
+        yield _epoch(config, seed, epoch, last=epoch == epochs)
+
+
+def _epoch(config: Config, seed: int, epoch: int, *, last: bool) -> Epoch:
+    accuracy = config.quality * epoch / (epoch + 1) + seed / 1000
+    statistics = LayerStatistics(
+        index=0, activation_mean=0.5, activation_deviation=1.0, dead_share=0.25, weight_norm=2.0, gradient_norm=0.1
+    )
+    report = ClassReport(
+        set_name="test", class_index=0, class_name="a", precision=1.0, recall=0.5, f1=2 / 3, support=2, predicted=(1, 1)
+    )
+    nan = config.misdeed == "nan" and epoch == 2
+    return Epoch(
+        epoch=epoch,
+        loss=float("nan") if nan else 1 / epoch,
+        accuracy=accuracy,
+        val_loss=2 / epoch,
+        val_accuracy=accuracy,
+        learning_rate=0.1,
+        seconds_build=0.5 if epoch == 1 else 0.0,
+        seconds_train=1.0,
+        seconds_validate=0.125,
+        seconds_test=0.0625 if last else 0.0,
+        seconds_measure=0.03125,
+        statistics=(statistics,),
+        test=Test(loss=0.5, accuracy=0.75, images=2) if last else None,
+        classes=(report,) if last else (),
+        latency=Latency(median_ms=2.0, p95_ms=3.0, n=100) if last else None,
+    )
+
+
+def _misbehave(misdeed: str) -> None:
+    match misdeed:
+        case "raise":
+            raise ValueError("made to fail\nwith a second line")
+        case "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "exit":
+            os._exit(3)
+        case "talk":
+            print("something was said", flush=True)
+        case "hang":
+            time.sleep(3600)
+        case "memory":
+            hoard = []
+            for _ in range(100):
+                hoard.append(bytearray(os.urandom(1 << 20)) * 64)
+                time.sleep(0.02)

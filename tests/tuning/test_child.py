@@ -1,0 +1,186 @@
+"""The process that trains, seen from its owner: started, watched, replaced."""
+
+import os
+import signal
+import time
+
+import made_up
+import psutil
+import pytest
+
+from records.values import Built
+from trainables.data import Data
+from trainables.serve import Begin
+from tuning.child import Child, Death, memory_bytes, memory_share
+
+GENEROUS = 8 << 30
+
+
+@pytest.fixture
+def data(tmp_path):
+    return Data(
+        name="none", folder=tmp_path, fingerprint="0" * 16, classes=("a", "b"), image_shape=(2, 2, 1),
+        train_images=4, validation_images=2, test_images=2,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def child():
+    made = Child(memory_limit_bytes=GENEROUS, warm_up=made_up.warm_up)
+    yield made
+    made.kill()
+
+
+def begin(data, tmp_path, epochs=3, **config):
+    return Begin(
+        train=made_up.train,
+        config=made_up.Config(**config),
+        data=data,
+        seed=0,
+        epochs=epochs,
+        precision="float32",
+        log=tmp_path / "trial.log",
+    )
+
+
+def test_a_training_is_served_value_by_value(child, data, tmp_path):
+    built = child.begin(begin(data, tmp_path))
+    assert isinstance(built, Built)
+    assert child.hello.device == "made-up device"
+    epochs = [child.next(), child.next(), child.next()]
+    assert [e.epoch for e in epochs] == [1, 2, 3]
+    assert [e.val_accuracy for e in epochs] == [0.5 / 2, 0.5 * 2 / 3, 0.5 * 3 / 4]
+    assert child.next() is None
+
+
+def test_one_process_serves_many_trainings(child, data, tmp_path):
+    child.begin(begin(data, tmp_path))
+    first = child._process.pid
+    child.next()
+    child.close()  # in the middle, as ASHA does
+    assert isinstance(child.begin(begin(data, tmp_path)), Built)
+    assert child._process.pid == first
+    assert child.next().epoch == 1
+
+
+def test_a_process_that_has_grown_is_replaced_between_trainings(child, data, tmp_path):
+    child.begin(begin(data, tmp_path))
+    first = child._process.pid
+    child.close()
+    child._first_memory = -(1 << 40)  # as if it had held nothing after its first training
+    child.begin(begin(data, tmp_path))
+    child.close()
+    assert child._process is None
+    child.begin(begin(data, tmp_path))
+    assert child._process.pid != first
+
+
+def test_an_epoch_that_crossed_the_pipe_cannot_save(child, data, tmp_path):
+    child.begin(begin(data, tmp_path))
+    with pytest.raises(RuntimeError, match="holds no model"):
+        child.next().save(tmp_path / "x")
+
+
+def test_an_error_is_told_with_its_traceback_and_logged(child, data, tmp_path):
+    child.begin(begin(data, tmp_path, misdeed="raise"))
+    child.next()
+    with pytest.raises(Death) as caught:
+        child.next()
+    assert caught.value.error_type == "ValueError"
+    assert caught.value.message == "made to fail\nwith a second line"
+    assert "made_up.py" in caught.value.traceback
+    assert "made to fail" in (tmp_path / "trial.log").read_text()
+
+
+def test_after_an_error_the_next_training_gets_a_new_process(child, data, tmp_path):
+    child.begin(begin(data, tmp_path, misdeed="raise"))
+    child.next()
+    with pytest.raises(Death):
+        child.next()
+    assert isinstance(child.begin(begin(data, tmp_path)), Built)
+
+
+@pytest.mark.parametrize(
+    ("misdeed", "error_type", "words"),
+    [("kill", "ProcessKilled", "SIGKILL"), ("exit", "ProcessExited", "code 3")],
+)
+def test_a_death_has_a_reason(child, data, tmp_path, misdeed, error_type, words):
+    child.begin(begin(data, tmp_path, misdeed=misdeed))
+    child.next()
+    with pytest.raises(Death) as caught:
+        child.next()
+    assert caught.value.error_type == error_type
+    assert words in caught.value.message
+
+
+def test_memory_beyond_the_share_ends_the_process_with_both_numbers(data, tmp_path):
+    child = Child(memory_limit_bytes=600 << 20, warm_up=made_up.warm_up)
+    child.begin(begin(data, tmp_path, misdeed="memory"))
+    child.next()
+    pid = child._process.pid
+    with pytest.raises(Death) as caught:
+        child.next()
+    assert caught.value.error_type == "OutOfMemory"
+    assert "share is 0.6 GiB" in caught.value.message
+    assert not psutil.pid_exists(pid)
+    assert child.memory_peak_bytes > 600 << 20
+
+
+def test_what_a_training_prints_is_in_its_log_and_a_silent_one_leaves_none(child, data, tmp_path):
+    child.begin(begin(data, tmp_path, misdeed="talk"))
+    child.next(), child.next()
+    child.close()
+    assert (tmp_path / "trial.log").read_text() == "something was said\n"
+    (tmp_path / "trial.log").unlink()
+    child.begin(begin(data, tmp_path))
+    child.close()
+    assert not (tmp_path / "trial.log").exists()
+
+
+def test_a_training_that_hangs_can_be_killed(child, data, tmp_path):
+    child.begin(begin(data, tmp_path, misdeed="hang"))
+    child.next()
+    child._pipe.send("next")
+    time.sleep(0.2)
+    pid = child._process.pid
+    child.kill()
+    assert not psutil.pid_exists(pid)
+
+
+def test_a_child_dies_with_its_parent(tmp_path):
+    """A parent that is killed cannot say goodbye: its child, though busy, is gone seconds later."""
+    import subprocess
+    import sys
+
+    code = (
+        "import made_up, sys, time, pathlib\n"
+        "from tuning.child import Child\n"
+        "from trainables.data import Data\n"
+        "from trainables.serve import Begin\n"
+        "root = pathlib.Path(sys.argv[1])\n"
+        "data = Data(name='none', folder=root, fingerprint='0', classes=('a',), image_shape=(1, 1, 1),"
+        " train_images=1, validation_images=1, test_images=1)\n"
+        "child = Child(memory_limit_bytes=1 << 33, warm_up=made_up.warm_up)\n"
+        "child.begin(Begin(train=made_up.train, config=made_up.Config(misdeed='hang'), data=data, seed=0, epochs=3,"
+        " precision='float32', log=root / 'log'))\n"
+        "child.next()\n"
+        "child._pipe.send('next')\n"
+        "print(child._process.pid, flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    with parent:
+        pid = int(parent.stdout.readline())
+        os.kill(parent.pid, signal.SIGKILL)
+    deadline = time.monotonic() + 10
+    while psutil.pid_exists(pid) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not psutil.pid_exists(pid)
+
+
+def test_slots_share_nine_tenths_of_the_memory():
+    cores = os.cpu_count()
+    assert memory_share(1, total_bytes=lambda: 1000) == 900
+    assert memory_share(cores, total_bytes=lambda: 1000 * cores) == 900
+    assert memory_share(10 * cores, total_bytes=lambda: 1000 * cores) == 900
+    assert 0 < memory_bytes() <= psutil.virtual_memory().total

@@ -1,0 +1,148 @@
+"""What a person sees while a sweep runs."""
+
+import dataclasses
+import io
+
+import made_up
+import pytest
+from rich.console import Console
+
+from trainables.data import Data
+from tuning.display import Display
+from tuning.plan import Ending
+from tuning.report import Error
+from tuning.scheduler import Decision
+from tuning.sweep import Arm, Trial
+
+GO_ON = Decision(action="continue")
+
+
+@pytest.fixture
+def trial(tmp_path):
+    data = Data(
+        name="none", folder=tmp_path, fingerprint="0", classes=("a",), image_shape=(1, 1, 1),
+        train_images=1, validation_images=1, test_images=1,
+    )  # fmt: skip
+
+    def make(name="adam", seed=1, epochs=4):
+        return Trial(
+            trial_id=f"{name}{seed}", arm=Arm(name=name, config=made_up.Config()), question="comparison", seed=seed,
+            epochs=epochs, precision="float32", data=data,
+        )  # fmt: skip
+
+    return make
+
+
+@pytest.fixture
+def epoch():
+    def make(number, value):
+        made = made_up._epoch(made_up.Config(), 0, number, last=False)
+        return dataclasses.replace(made, val_accuracy=value)
+
+    return make
+
+
+def shown(display, width=100):
+    out = io.StringIO()
+    Console(file=out, width=width).print(display.table())
+    return out.getvalue()
+
+
+def plain(width=200):
+    out = io.StringIO()
+    return out, Display(Console(file=out, width=width), metric="val_accuracy", mode="max", slots=2)
+
+
+def test_the_table_shows_what_runs(trial, epoch):
+    _, display = plain()
+    display.planned([trial(), trial("sgd")])
+    display.started(trial())
+    display.epoch(trial(), epoch(2, 0.75), Decision(action="continue", rung=2, cutoff=0.7))
+    text = shown(display)
+    assert "adam" in text
+    assert "2/4" in text
+    assert "0.7500" in text
+    assert "2 ≥ 0.7000" in text
+    assert "0/2 trials" in text
+    assert "best val_accuracy 0.7500 (adam, seed 1, epoch 2)" in text
+
+
+def test_the_first_at_a_rung_is_called_so(trial, epoch):
+    _, display = plain()
+    display.started(trial())
+    display.epoch(trial(), epoch(1, 0.5), Decision(action="continue", rung=1, cutoff=None))
+    assert "1 first" in shown(display)
+
+
+def test_endings_are_counted_and_leave_the_table(trial, epoch):
+    _, display = plain()
+    display.planned([trial(), trial("sgd"), trial("ftrl")])
+    for name, outcome in [("adam", "completed"), ("sgd", "stopped")]:
+        display.started(trial(name))
+        display.epoch(trial(name), epoch(1, 0.5), GO_ON)
+        display.ended(trial(name), Ending(outcome=outcome, epoch=1, value=0.5), None)
+    assert display.summary().startswith("2/3 trials · 1 completed · 1 stopped · best")
+    assert "sgd" not in shown(display)
+
+
+def test_time_left_counts_the_epochs_that_stopped_trials_spare(trial, epoch, monkeypatch):
+    now = iter([100.0, 130.0])
+    monkeypatch.setattr("tuning.display.time.monotonic", lambda: next(now))
+    _, display = plain()
+    display.planned([trial(), trial("sgd")])  # 8 epochs
+    display.started(trial())
+    display.epoch(trial(), epoch(1, 0.5), GO_ON)
+    display.ended(trial(), Ending(outcome="stopped", epoch=1, value=0.5), None)  # 3 spared: 4 of 5 are left
+    assert display.seconds_left() == 30.0 * 4
+
+
+def test_no_time_is_told_before_the_first_epoch(trial):
+    _, display = plain()
+    display.planned([trial()])
+    assert display.seconds_left() is None
+    assert display.summary() == "0/1 trials"
+
+
+def test_a_nan_is_never_best(trial, epoch):
+    _, display = plain()
+    display.started(trial(epochs=2))
+    nan = made_up._epoch(made_up.Config(misdeed="nan"), 0, 2, last=True)
+    display.epoch(trial(epochs=2), nan, GO_ON)
+    assert "best" not in display.summary()
+
+
+def test_away_from_a_terminal_each_ending_is_a_line(trial, epoch):
+    out, display = plain()
+    display.planned([trial(), trial("sgd")])
+    with display:
+        display.started(trial())
+        display.epoch(trial(), epoch(1, 0.5), GO_ON)
+        display.ended(trial(), Ending(outcome="completed", epoch=1, value=0.5), None)
+        display.started(trial("sgd"))
+        error = Error(type="ValueError", message="bad [value]\nmore")
+        display.ended(trial("sgd"), Ending(outcome="failed", epoch=0, value=None), error)
+    assert out.getvalue().splitlines() == [
+        "[1/2] adam, seed 1: completed after 1 epoch, val_accuracy 0.5000",
+        "failed sgd, seed 1: ValueError: bad [value]",
+    ]
+
+
+def test_a_terminal_gets_a_live_table_that_is_gone_at_the_end(trial, epoch):
+    out = io.StringIO()
+    console = Console(file=out, width=100, force_terminal=True)
+    with Display(console, metric="val_accuracy", mode="max", slots=2) as display:
+        display.planned([trial()])
+        display.started(trial())
+        display.epoch(trial(), epoch(1, 0.5), GO_ON)
+        assert "running" in out.getvalue()
+        display.ended(trial(), Ending(outcome="completed", epoch=1, value=0.5), None)
+    assert "[1/1]" not in out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(5, "5 s"), (65, "1 min 05 s"), (3600, "1 h 00 min"), (7384, "2 h 03 min")]
+)
+def test_durations(seconds, words):
+    from tuning.display import _duration
+
+    assert _duration(seconds) == words

@@ -1,0 +1,114 @@
+"""Which trials run when, and who survives a screening."""
+
+import made_up
+import pytest
+
+from trainables.data import Data
+from tuning.plan import COMPARISON, SCREENING, Ending, Plan, survivors
+from tuning.sweep import Arm, Trial
+
+
+@pytest.fixture
+def trial(tmp_path):
+    data = Data(
+        name="none", folder=tmp_path, fingerprint="0", classes=("a",), image_shape=(1, 1, 1),
+        train_images=1, validation_images=1, test_images=1,
+    )  # fmt: skip
+
+    def make(name, question=COMPARISON, seed=1):
+        arm = Arm(name=name, config=made_up.Config())
+        return Trial(
+            trial_id=f"{name}{seed}", arm=arm, question=question, seed=seed, epochs=4, precision="float32", data=data
+        )
+
+    return make
+
+
+def completed(value, epoch=4):
+    return Ending(outcome="completed", epoch=epoch, value=value)
+
+
+def stopped(value, epoch=1):
+    return Ending(outcome="stopped", epoch=epoch, value=value)
+
+
+def test_trials_wait_in_order_and_the_plan_ends_with_the_last(trial):
+    plan = Plan([trial("a"), trial("b")])
+    assert [plan.next().arm.name, plan.next().arm.name] == ["a", "b"]
+    assert plan.next() is None
+    assert plan.finished
+
+
+def test_recorded_trials_are_not_run_again(trial):
+    known = {"a1": completed(0.5)}
+    plan = Plan([trial("a"), trial("b")], known=lambda t: known.get(t.trial_id))
+    assert [t.arm.name for t in plan.waiting] == ["b"]
+    assert plan.endings == known
+    assert len(plan.trials) == 2
+
+
+def test_the_comparison_waits_for_the_whole_screening(trial):
+    screened = [trial("a", SCREENING, 0), trial("b", SCREENING, 0)]
+    plan = Plan(screened, then=lambda endings: [trial(n[:-1]) for n, e in endings.items() if e.outcome == "completed"])
+    first, second = plan.next(), plan.next()
+    assert plan.ended(first, completed(0.9)) == []
+    assert plan.next() is None
+    assert not plan.finished
+    more = plan.ended(second, stopped(0.1))
+    assert [t.arm.name for t in more] == ["a"]
+    assert not plan.finished
+    assert plan.next() is more[0]
+    assert plan.finished
+    assert plan.ended(more[0], completed(0.9)) == []
+
+
+def test_a_screening_that_is_recorded_leads_straight_to_its_comparison(trial):
+    known = {"a0": completed(0.9), "a1": None}
+    plan = Plan([trial("a", SCREENING, 0)], then=lambda endings: [trial("a")], known=lambda t: known.get(t.trial_id))
+    assert [t.question for t in plan.waiting] == [COMPARISON]
+
+
+def test_a_failed_screening_still_ends(trial):
+    plan = Plan([trial("a", SCREENING, 0)], then=lambda endings: [])
+    assert plan.ended(plan.next(), Ending(outcome="failed", epoch=0, value=None)) == []
+    assert plan.finished
+
+
+def test_the_plan_describes_itself(trial):
+    plan = Plan([trial("a", SCREENING, 0), trial("b", SCREENING, 0)], then=lambda endings: [])
+    assert plan.describe() == "screening: 2 arms on 1 seed, then the survivors compared"
+    assert Plan([trial("a", seed=1), trial("a", seed=2)]).describe() == "comparison: 1 arm on 2 seeds"
+
+
+def test_survivors_are_those_that_were_not_stopped(trial):
+    screened = [trial(n, SCREENING, 0) for n in "abcd"]
+    endings = {"a0": completed(0.7), "b0": stopped(0.2), "c0": completed(0.9), "d0": stopped(0.1)}
+    assert survivors(screened, endings, control=None, mode="max") == ["c", "a"]
+
+
+def test_the_control_is_always_compared(trial):
+    screened = [trial(n, SCREENING, 0) for n in "abc"]
+    endings = {"a0": completed(0.7), "b0": stopped(0.2), "c0": completed(0.9)}
+    assert survivors(screened, endings, control="b", mode="max") == ["c", "a", "b"]
+
+
+def test_at_least_two_are_compared_those_that_came_furthest_first(trial):
+    screened = [trial(n, SCREENING, 0) for n in "abc"]
+    endings = {"a0": completed(0.7), "b0": stopped(0.6, epoch=1), "c0": stopped(0.4, epoch=2)}
+    assert survivors(screened, endings, control=None, mode="max") == ["a", "c"]
+
+
+def test_a_smaller_loss_is_better(trial):
+    screened = [trial(n, SCREENING, 0) for n in "abc"]
+    endings = {"a0": stopped(0.7), "b0": stopped(0.2), "c0": stopped(0.4)}
+    assert survivors(screened, endings, control=None, mode="min") == ["b", "c"]
+
+
+def test_diverged_and_failed_arms_do_not_survive(trial):
+    screened = [trial(n, SCREENING, 0) for n in "abc"]
+    endings = {
+        "a0": Ending(outcome="diverged", epoch=2, value=0.9),
+        "b0": Ending(outcome="failed", epoch=0, value=None),
+        "c0": stopped(0.1),
+    }
+    assert survivors(screened, endings, control="b", mode="max") == ["c"]

@@ -1,0 +1,94 @@
+"""The Tune actor, without Ray: a ticket in, packed reports out, a child that it replaces."""
+
+import made_up
+import pytest
+
+from trainables.data import Data
+from tuning.report import unpack
+from tuning.slot import Slot, Ticket
+from tuning.sweep import Arm, Trial
+
+
+@pytest.fixture
+def ticket(tmp_path):
+    data = Data(
+        name="none", folder=tmp_path, fingerprint="0", classes=("a",), image_shape=(1, 1, 1),
+        train_images=1, validation_images=1, test_images=1,
+    )  # fmt: skip
+
+    def make(epochs=3, **config):
+        trial = Trial(
+            trial_id="t", arm=Arm(name="a", config=made_up.Config(**config)), question="comparison", seed=1,
+            epochs=epochs, precision="float32", data=data,
+        )  # fmt: skip
+        return {
+            "ticket": Ticket(trial=trial, train=made_up.train, warm_up=made_up.warm_up, log=tmp_path / "t.log", slots=1)
+        }
+
+    return make
+
+
+@pytest.fixture
+def slot(ticket):
+    made = Slot(ticket())
+    yield made
+    made.cleanup()
+
+
+def test_a_step_is_an_epoch_and_the_first_brings_the_model(slot):
+    first, second, third = slot.step(), slot.step(), slot.step()
+    assert [r["epoch"] for r in (first, second, third)] == [1, 2, 3]
+    assert [r["done"] for r in (first, second, third)] == [False, False, True]
+    assert first["val_accuracy"] == 0.25 + 0.001
+    report = unpack(first["record"])
+    assert report.built.parameters == 12
+    assert report.device == "made-up device"
+    assert report.seconds_import >= 0
+    assert report.seconds_start >= 0
+    assert unpack(second["record"]).built is None
+
+
+def test_a_result_is_three_scalars_and_one_bytes_value(slot):
+    result = slot.step()
+    assert sorted(result) == ["done", "epoch", "record", "val_accuracy", "val_loss"]
+    assert isinstance(result["record"], bytes)
+
+
+def test_the_next_trial_reuses_the_child(slot, ticket):
+    slot.step()
+    process = slot._child._process.pid
+    assert slot.reset_config(ticket()) is True
+    report = unpack(slot.step()["record"])
+    assert slot._child._process.pid == process
+    assert report.epoch.epoch == 1
+    assert report.seconds_import == 0
+    assert report.seconds_close > 0
+
+
+def test_a_nan_ends_the_trial_and_stays_away_from_the_scheduler(slot, ticket):
+    slot.reset_config(ticket(misdeed="nan"))
+    slot.step()
+    result = slot.step()
+    assert sorted(result) == ["done", "epoch", "record"]
+    assert result["done"] is True
+    assert unpack(result["record"]).epoch.diverged
+
+
+@pytest.mark.parametrize(("misdeed", "kind"), [("raise", "ValueError"), ("kill", "ProcessKilled")])
+def test_a_failure_is_a_result_and_the_slot_lives_on(slot, ticket, misdeed, kind):
+    slot.reset_config(ticket(misdeed=misdeed))
+    slot.step()
+    result = slot.step()
+    assert result["done"] is True
+    assert "val_accuracy" not in result
+    assert unpack(result["record"]).error.type == kind
+    slot.reset_config(ticket())
+    assert unpack(slot.step()["record"]).epoch.epoch == 1
+
+
+def test_a_training_that_ends_early_is_told(slot, ticket):
+    slot.reset_config(ticket(misdeed="early"))
+    slot.step()
+    result = slot.step()
+    assert result["done"] is True
+    assert unpack(result["record"]).epoch is None

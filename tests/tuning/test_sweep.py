@@ -1,0 +1,134 @@
+"""Arms of a space, trials of arms, and what a trial's id depends on."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+
+import made_up
+import pytest
+
+from search_spaces.ranges import Range
+from trainables.data import Data
+from tuning.errors import UsageError
+from tuning.sweep import Sweep, arms, trial_id, trials
+
+
+@pytest.fixture
+def data(tmp_path):
+    return Data(
+        name="none", folder=tmp_path, fingerprint="0" * 16, classes=("a", "b"), image_shape=(2, 2, 1),
+        train_images=4, validation_images=2, test_images=2,
+    )  # fmt: skip
+
+
+def sweep(*spaces):
+    return Sweep(name="s", train=made_up.train, spaces=spaces, warm_up=made_up.warm_up)
+
+
+def test_an_arm_is_named_by_the_one_key_that_varies():
+    assert [a.name for a in arms(sweep({"quality": [0.1, 0.2], "batch_size": [8]}), {})] == ["0.1", "0.2"]
+
+
+def test_an_arm_is_named_by_every_key_that_varies():
+    made = arms(sweep({"quality": [0.1, 0.2], "batch_size": [8, 16]}), {})
+    assert [a.name for a in made] == [
+        "quality=0.1 batch_size=8",
+        "quality=0.1 batch_size=16",
+        "quality=0.2 batch_size=8",
+        "quality=0.2 batch_size=16",
+    ]
+    assert made[1].config == made_up.Config(quality=0.1, batch_size=16)
+
+
+def test_several_spaces_are_a_union_without_doubles():
+    made = arms(sweep({"quality": [0.1, 0.2]}, {"quality": [0.2, 0.3]}), {})
+    assert [a.name for a in made] == ["0.1", "0.2", "0.3"]
+
+
+def test_spaces_of_different_keys_name_each_arm_by_its_own():
+    made = arms(sweep({"quality": [0.1]}, {"batch_size": [8]}), {})
+    assert [a.values["quality"] for a in made] == [0.1, 0.5]
+    assert len({a.name for a in made}) == 2
+
+
+def test_narrowing_replaces_a_key_and_may_add_one():
+    made = arms(sweep({"quality": [0.1, 0.2]}), {"quality": [0.3], "batch_size": [8, 16]})
+    assert [(a.config.quality, a.config.batch_size) for a in made] == [(0.3, 8), (0.3, 16)]
+
+
+def test_a_key_that_no_config_knows_is_refused_with_the_near_one():
+    with pytest.raises(UsageError, match=r"unknown key 'qualty': did you mean 'quality'\?"):
+        arms(sweep({"qualty": [0.1]}), {})
+
+
+def test_a_value_outside_its_domain_is_refused():
+    with pytest.raises(UsageError, match=r"quality=2 is not valid; valid: 0 to 1"):
+        arms(sweep({"quality": [2]}), {})
+
+
+def test_a_range_is_no_grid():
+    with pytest.raises(UsageError, match="quality is a Range"):
+        arms(sweep({"quality": Range(0.1, 0.2)}), {})
+
+
+def test_each_seed_has_every_arm_in_an_order_of_its_own(data):
+    compared = arms(sweep({"quality": [k / 20 for k in range(20)]}), {})
+    made = trials(sweep(), compared, data, question="q", seeds=[1, 2], epochs=3, precision="float32")
+    first, second = [[t.arm.name for t in made if t.seed == seed] for seed in (1, 2)]
+    names = [a.name for a in compared]
+    assert sorted(first) == sorted(second) == sorted(names)
+    assert len({tuple(first), tuple(second), tuple(names)}) == 3
+    again = trials(sweep(), compared, data, question="q", seeds=[1, 2], epochs=3, precision="float32")
+    assert [t.trial_id for t in again] == [t.trial_id for t in made]
+
+
+def test_an_id_depends_on_everything_that_results_depend_on(data):
+    (arm,) = arms(sweep({"quality": [0.1]}), {})
+    (other,) = arms(sweep({"quality": [0.2]}), {})
+    changed = [
+        ("made_up", arm, 1, data, "float32"),
+        ("another", arm, 1, data, "float32"),
+        ("made_up", other, 1, data, "float32"),
+        ("made_up", arm, 2, data, "float32"),
+        ("made_up", arm, 1, dataclasses.replace(data, fingerprint="1" * 16), "float32"),
+        ("made_up", arm, 1, dataclasses.replace(data, train_images=3), "float32"),
+        ("made_up", arm, 1, data, "mixed_bfloat16"),
+    ]
+    assert len({trial_id(*c) for c in changed}) == len(changed)
+
+
+def test_an_id_does_not_depend_on_where_the_data_lies_nor_on_the_epochs(data, tmp_path):
+    (arm,) = arms(sweep({"quality": [0.1]}), {})
+    elsewhere = dataclasses.replace(data, folder=tmp_path / "elsewhere")
+    assert trial_id("f", arm, 1, data, "float32") == trial_id("f", arm, 1, elsewhere, "float32")
+    short, long = (
+        trials(sweep(), [arm], data, question="q", seeds=[1], epochs=n, precision="float32")[0] for n in (2, 9)
+    )
+    assert short.trial_id == long.trial_id
+
+
+def test_an_id_is_the_same_in_another_process(data, tmp_path):
+    (arm,) = arms(sweep({"quality": [0.1]}), {})
+    code = (
+        "import made_up, sys, pathlib\n"
+        "from trainables.data import Data\n"
+        "from tuning.sweep import Arm, trial_id\n"
+        "data = Data(name='none', folder=pathlib.Path('/'), fingerprint='0' * 16, classes=('a', 'b'),"
+        " image_shape=(2, 2, 1), train_images=4, validation_images=2, test_images=2)\n"
+        "print(trial_id('f', Arm(name='x', config=made_up.Config(quality=0.1)), 1, data, 'float32'))\n"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == trial_id("f", arm, 1, data, "float32")
+
+
+def test_a_configuration_is_plain_enough_for_json():
+    (arm,) = arms(sweep({"quality": [0.1]}), {})
+    assert json.loads(json.dumps(arm.values)) == {
+        "quality": 0.1, "misdeed": "none", "batch_size": 32, "seconds": 0.0,
+    }  # fmt: skip
+
+
+def test_a_loss_is_better_when_smaller():
+    assert Sweep(name="s", train=made_up.train, spaces=[], metric="val_loss").mode == "min"
+    assert Sweep(name="s", train=made_up.train, spaces=[], metric="val_accuracy").mode == "max"
