@@ -8,7 +8,6 @@ import json
 import os
 import uuid
 from collections.abc import Iterable, Mapping
-from itertools import takewhile
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -133,9 +132,9 @@ class Writer:
         while True:
             files = parts(self._folder(table))
             spans = [s for p in files if (s := part_range(p))]
-            alike = takewhile(lambda s: _tier(s) == _tier(spans[-1]), reversed(spans))
-            count = sum(1 for _ in alike)  # more than `FAN_IN` where an earlier merge failed
-            if count < FAN_IN:
+            tiers = [_tier(s) for s in reversed(spans)]
+            count = next((n for n, tier in enumerate(tiers) if tier != tiers[0]), len(tiers))
+            if count < FAN_IN:  # it is more where an earlier merge failed
                 return
             tail, spans = files[-count:], spans[-count:]
             contents = [c for p in tail if (c := read_part(p, self._results)) is not None]

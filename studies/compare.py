@@ -14,7 +14,7 @@ from studies.replicates import SCREENING, Replicates, replicates
 ONE_SEED: Final = "one seed: no test"
 NO_TEST: Final = "no test"
 _ORDER: Final = ("compared", "screened out", "unfinished", "diverged", "failed")
-_UNEVEN: Final = 5.0
+_UNEVEN: Final = 3.0
 
 Row = dict[str, Any]
 
@@ -224,7 +224,8 @@ def _uneven(compared: Sequence[Row]) -> str:
     typical = median(spreads.values())
     wide = [arm for arm, sd in spreads.items() if sd > _UNEVEN * typical]
     return (
-        f"The pooled variance is rough: the spread of {', '.join(wide)} is over {_UNEVEN:.0f} times the median arm's."
+        f"The pooled variance is rough: the spread of {', '.join(wide)} is over {_UNEVEN:.0f} times the median arm's, "
+        "which makes the intervals and tests of the others too cautious."
         if wide
         else ""
     )

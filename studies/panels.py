@@ -99,11 +99,11 @@ def leaders(finals: Mapping[str, float]) -> set[str]:
     """
     group = sorted(finals, key=lambda arm: -finals[arm])
     while len(group) > _PAIR and finals[group[0]] - finals[group[-1]] > _FINE:
-        gaps = {i: finals[group[i - 1]] - finals[group[i]] for i in range(2, len(group))}
-        cut = max(gaps, key=lambda i: gaps[i])
-        if gaps[cut] <= _GAP * (finals[group[0]] - finals[group[cut - 1]]):
+        values = [finals[arm] for arm in group]
+        wide = [i for i in range(2, len(group)) if values[i - 1] - values[i] > _GAP * (values[0] - values[i - 1])]
+        if not wide:
             break
-        group = group[:cut]
+        group = group[: wide[-1]]
     return set(group)
 
 

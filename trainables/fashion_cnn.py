@@ -50,7 +50,7 @@ class Config:
 
     def __post_init__(self) -> None:
         """Fills in the learning rate and checks every value."""
-        if self.learning_rate is None and self.optimizer in LEARNING_RATES:
+        if self.learning_rate is None and isinstance(self.optimizer, str) and self.optimizer in LEARNING_RATES:
             object.__setattr__(self, "learning_rate", LEARNING_RATES[self.optimizer])
         check(self)
 

@@ -50,9 +50,9 @@ ACTIVATIONS: Final = (
     "squareplus",
     "tanh",
     "tanh_shrink",
-    "threshold",
 )
-"""Keras' activations that act on each number by itself (softmax, sparsemax and glu do not), without aliases."""
+"""Keras' activations that act on each number by itself (softmax, sparsemax and glu do not) and need nothing
+more (threshold does), without aliases."""
 
 INITIALIZERS: Final = (
     "glorot_normal",

@@ -64,7 +64,7 @@ def flops(layer: kl.Layer) -> int:
             return 2 * positions * math.prod(layer.kernel_size) * (layer.input.shape[-1] // layer.groups) + bias
         case kl.Dense():
             return 2 * positions * layer.input.shape[-1] + bias
-    if hasattr(layer, "kernel"):
+    if any("kernel" in weight.name for weight in layer.weights):
         raise NotImplementedError(f"the cost of layer {layer.name!r} ({type(layer).__name__}) is not known")
     return 0
 

@@ -17,7 +17,7 @@ from trainables.data import ImageSet
 from trainables.feed import in_order
 
 EVALUATION_BATCH: Final = 256
-_LEAST_PROBABILITY: Final = 1e-7  # as Keras clips it
+_LEAST_PROBABILITY: Final = 1e-7  # as Keras clips probabilities: an image adds at most 16.1 to the loss
 _WARM_UP: Final = 10
 _CALLS: Final = 100
 

@@ -8,8 +8,10 @@ Whoever reads it may stop after any value: nothing depends on code behind a yiel
 """
 
 import time
+import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
@@ -25,6 +27,9 @@ from trainables.keras_names import LEARNING_RATES
 
 PROBE_IMAGES: Final = 64
 """The layers are measured on the first images of the training set: the same for every arm of a seed."""
+
+_EPOCH: Final = "layersweep_epoch.txt"
+"""A file in a checkpoint, which is a zip archive: the epoch that it was saved after."""
 
 
 class Trainable(Protocol):
@@ -76,7 +81,7 @@ def run(
         classes=data.classes,
     )
     yield measures.built(model, seconds_build=clock.lap())
-    for epoch in range(1 + int(model.optimizer.iterations) // feed.steps, epochs + 1):
+    for epoch in range(1 if start is None else 1 + _saved_after(start), epochs + 1):
         yield _epoch(model, feed, evaluation, epoch=epoch, epochs=epochs, seed=seed)
 
 
@@ -143,6 +148,18 @@ def _reseed(model: keras.Model, seed: int, epoch: int) -> None:
         state.assign(np.random.SeedSequence([seed, epoch, index]).generate_state(2, np.uint32))
 
 
+def _save(model: keras.Model, epoch: int, path: Path) -> None:
+    """Saves model and optimizer with the epoch: the optimizer's own count leaves out steps that float16 skipped."""
+    model.save(path)
+    with zipfile.ZipFile(path, "a") as file:
+        file.writestr(_EPOCH, str(epoch))
+
+
+def _saved_after(path: Path) -> int:
+    with zipfile.ZipFile(path) as file:
+        return int(file.read(_EPOCH))
+
+
 def _reports(validation: measures.Reading, test: measures.Reading, classes: Sequence[str]) -> tuple[ClassReport, ...]:
     return (
         *measures.class_reports("validation", validation, classes),
@@ -192,6 +209,7 @@ def _epoch(
     seconds_test = clock.lap()
     statistics = layers.statistics(model, evaluation.probe) if measured(epoch, epochs) else ()
     latency = measures.latency(model, evaluation.probe.images) if last else None
+    classes = _reports(validation, test, evaluation.classes) if test else ()
     return Epoch(
         epoch=epoch,
         loss=float(history["loss"][-1]),
@@ -206,7 +224,7 @@ def _epoch(
         seconds_measure=clock.lap(),
         statistics=statistics,
         test=Test(loss=test.loss, accuracy=test.accuracy, images=test.images) if test else None,
-        classes=_reports(validation, test, evaluation.classes) if test else (),
+        classes=classes,
         latency=latency,
-        save=model.save,
+        save=partial(_save, model, epoch),
     )

@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
@@ -59,12 +60,11 @@ def run(sweep: Sweep, options: Options, console: "Console", arguments: Sequence[
     settings = flags.resolve(sweep, options)
     compared = arms(sweep, flags.narrowed(sweep, options.set))
     data = prepare(sweep.dataset, folder=settings.data, images=settings.images, say=console.print)
-    plan = _plan(sweep, settings, compared, data)
     if settings.dry_run:
-        _say_plan(console, sweep, settings, plan)
+        _say_plan(console, sweep, settings, _plan(sweep, settings, compared, data))
         return OK
-    with _alone(settings.results, sweep.name):
-        failed = _train(sweep, settings, plan, console, arguments)
+    with _alone(settings.results, sweep.name):  # what is recorded is read inside: no other command adds to it now
+        failed = _train(sweep, settings, _plan(sweep, settings, compared, data), console, arguments)
     if sweep.study is not None:
         sweep.study(settings.results, sweep.name)
     console.print(f"records  {settings.results}/*/{sweep.name}/*.parquet")
@@ -111,8 +111,8 @@ def _train(sweep: Sweep, settings: Settings, plan: "Plan", console: "Console", a
     try:
         session.run(plan, console)
     except KeyboardInterrupt:
-        again = " ".join([f"python {sys.argv[0]}", *arguments])
-        console.print(f"stopped; every finished epoch is kept. To go on: {again}")
+        again = shlex.join(["python", sys.argv[0], *arguments])
+        console.print(f"stopped; every finished epoch is kept. To go on: {again}", markup=False)
         raise
     return sum(ending.outcome == "failed" for ending in plan.endings.values())
 
@@ -120,7 +120,7 @@ def _train(sweep: Sweep, settings: Settings, plan: "Plan", console: "Console", a
 def _say_plan(console: "Console", sweep: Sweep, settings: Settings, plan: "Plan") -> None:
     """What is to run, what is recorded already, and about how long it takes."""
     from tuning.history import seconds_per_image
-    from tuning.plan import count
+    from tuning.plan import SCREENING, count
 
     waiting, known = plan.waiting, len(plan.endings)
     names = ", ".join(sorted({t.arm.name for t in plan.trials}))
@@ -132,6 +132,9 @@ def _say_plan(console: "Console", sweep: Sweep, settings: Settings, plan: "Plan"
         f"{data.name}: {data.train_images:,} images to train, {data.validation_images:,} to validate, "
         f"{data.test_images:,} to test"
     )
+    if any(t.question == SCREENING for t in plan.trials):
+        grace = flags.grace_epochs(settings, [int(t.arm.values["batch_size"]) for t in plan.trials], data.train_images)
+        console.print(f"ASHA: grace period {count(grace, 'epoch')}, reduction {settings.reduction:g}")
     images = sum(t.epochs * t.data.train_images for t in waiting)
     rate = seconds_per_image(settings.results, sweep.family)
     if rate is None:

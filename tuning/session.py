@@ -3,6 +3,7 @@
 import json
 import platform
 import secrets
+import shlex
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -52,7 +53,7 @@ class Session:
         )
         sequence = next_sequence(settings.results, sweep.name)
         journal = Journal(writer, run=run_id, family=sweep.family, metric=sweep.metric, sequence=sequence)
-        command = " ".join([f"sweeps/{sweep.name}.py", *arguments])
+        command = shlex.join([f"sweeps/{sweep.name}.py", *arguments])
         return cls(sweep=sweep, settings=settings, run_id=run_id, command=command, writer=writer, journal=journal)
 
     def run(self, plan: Plan, console: Console) -> None:

@@ -1,0 +1,89 @@
+"""The main job, small: real Keras on real images through Ray, recorded and studied."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from records.read import read
+from sweeps.optimizers import SWEEP
+from tuning.sweep import arms
+
+SCRIPT = Path(__file__).parent.parent.parent / "sweeps" / "optimizers.py"
+MEASURED = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate")
+
+
+def run(results, *arguments):
+    command = [sys.executable, str(SCRIPT), "--results", str(results), *arguments]
+    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=280)
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory, fashion_mnist):
+    results = tmp_path_factory.mktemp("optimizers") / "results"
+    size = ("--epochs", "2", "--seeds", "1", "--images", "100")
+    return results, run(results, "--set", "optimizer=adam,sgd", *size)
+
+
+def test_the_arms_are_the_reports_optimizers_at_keras_learning_rates():
+    made = {a.name: a.values["learning_rate"] for a in arms(SWEEP, {})}
+    assert made == {
+        "adadelta": 0.001, "adagrad": 0.001, "adam": 0.001, "adamax": 0.001, "ftrl": 0.001, "nadam": 0.001,
+        "rmsprop": 0.001, "sgd": 0.01,
+    }  # fmt: skip
+
+
+def test_sweep_space_and_study_share_one_name():
+    from search_spaces import optimizers as space
+    from studies import optimizers as study
+
+    assert SWEEP.name == "optimizers"
+    assert SWEEP.spaces is space.SPACES
+    assert SWEEP.study is study.study
+    assert SWEEP.control in {a.name for a in arms(SWEEP, {})}
+
+
+def test_the_sweep_trains_records_and_studies(swept):
+    results, ended = swept
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    trials = read(results, "trials")
+    assert trials["outcome"].to_list() == ["completed"] * 2
+    assert set(trials["parameters"]) == {3_831_018}
+    assert set(trials["learning_rate"]) == {0.001, 0.01}
+    assert read(results, "epochs").height == 4
+    assert read(results, "layers").height == 2 * 2 * 25  # epochs 1 and 2 are measured; 25 layers with input and scaling
+    assert read(results, "tests")["images"].to_list() == [20, 20]
+    assert read(results, "classes").height == 2 * 2 * 10
+    assert (trials["latency_ms_median"] > 0).all()
+    assert "one seed" in ended.stdout
+    assert (results / "studies" / "optimizers.html").exists()
+    assert (results / "studies" / "optimizers.png").exists()
+
+
+def test_the_same_trials_in_other_processes_are_equal_in_every_digit(swept, tmp_path):
+    results, _ = swept
+    again = tmp_path / "again"
+    assert run(again, "--set", "optimizer=sgd", "--epochs", "2", "--seeds", "1", "--images", "100").returncode == 0
+    keys = ["trial_id", "epoch"]
+    (second,) = [read(again, "epochs").sort(keys)]
+    first = read(results, "epochs").filter(trial_id=second["trial_id"][0]).sort(keys)
+    assert first.select(*keys, *MEASURED).equals(second.select(*keys, *MEASURED))
+    statistics = ["trial_id", "epoch", "index", "activation_mean", "activation_deviation", "dead_share", "weight_norm"]
+    layers = read(results, "layers").filter(trial_id=second["trial_id"][0])
+    assert layers.select(statistics).equals(read(again, "layers").select(statistics))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--set", "optimizer=adan"], "optimizer='adan' is not valid; valid: adadelta, adafactor, adagrad, adam,"),
+        (["--set", "learning_rate=0"], "learning_rate=0.0 is not valid; valid: above 0 to 100"),
+        (["--set", "filters=32"], "unknown key 'filters': did you mean 'filters_"),
+    ],
+)
+def test_bad_input_is_refused_before_any_trial(tmp_path, arguments, words):
+    ended = run(tmp_path / "results", *arguments)
+    assert ended.returncode == 2
+    assert words in ended.stderr
+    assert not (tmp_path / "results").exists()

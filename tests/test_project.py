@@ -1,0 +1,75 @@
+"""What the project promises of itself: README, docs and rooms agree with the code."""
+
+import importlib
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from records.tables import TABLES
+
+ROOT = Path(__file__).parent.parent
+SWEEPS = sorted(p.stem for p in (ROOT / "sweeps").glob("*.py") if p.stem != "__init__")
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def commands(text):
+    return [line.removeprefix("$ ").split("  #")[0].strip() for line in text.splitlines() if line.startswith("$ ")]
+
+
+def test_ci_runs_the_readmes_own_test_command():
+    readme = commands((ROOT / "README.md").read_text())
+    assert readme[:2] == ["uv run sweeps/optimizers.py --quick", "uv run pytest"]
+    assert readme[1] in (ROOT / ".ci" / "run").read_text().splitlines()
+
+
+def test_every_table_is_described_in_the_design():
+    design = (ROOT / "docs" / "design.md").read_text()
+    described = dict(re.findall(r"^\| `(\w+)` \| .+ \| (.+) \|$", design, flags=re.MULTILINE))
+    assert {name: ", ".join(table.key) for name, table in TABLES.items()} == described
+
+
+def test_every_dependency_has_its_reason_in_the_design():
+    design = (ROOT / "docs" / "design.md").read_text()
+    groups = [PROJECT["project"]["dependencies"], *PROJECT["dependency-groups"].values()]
+    names = {re.match(r"[\w\-]+(\[\w+\])?", entry)[0] for group in groups for entry in group}
+    assert {name for name in names if name not in design} == set()
+
+
+@pytest.mark.parametrize("name", SWEEPS)
+def test_a_sweep_its_space_and_its_study_share_one_name(name):
+    assert importlib.import_module(f"sweeps.{name}").SWEEP.name == name
+    assert importlib.import_module(f"search_spaces.{name}").SPACES
+    assert importlib.import_module(f"studies.{name}").study
+
+
+@pytest.mark.parametrize("name", SWEEPS)
+def test_a_sweep_is_not_named_after_a_library(name):
+    """`python sweeps/x.py` puts sweeps/ first on the path: x must not hide a package."""
+    distributions = importlib.metadata.packages_distributions()
+    assert name not in sys.stdlib_module_names
+    assert name not in distributions
+
+
+@pytest.mark.parametrize("name", SWEEPS)
+@pytest.mark.parametrize("room", ["sweeps", "studies"])
+def test_help_answers_from_any_folder(room, name, tmp_path):
+    script = ROOT / room / f"{name}.py"
+    ended = subprocess.run(
+        [sys.executable, str(script), "--help"], check=True, capture_output=True, text=True, cwd=tmp_path
+    )
+    assert "--results" in ended.stdout
+
+
+@pytest.mark.parametrize("name", SWEEPS)
+def test_the_start_needs_neither_ray_nor_keras(name):
+    """A study imports neither at all; a sweep not before it trains."""
+    code = (
+        f"import sys, studies.{name}, sweeps.{name}\n"
+        "heavy = {'ray', 'tensorflow', 'keras', 'sklearn', 'matplotlib', 'scipy'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
