@@ -16,7 +16,7 @@ from records.errors import ResultsError
 from records.tables import SCHEMA_VERSION, TABLES
 
 _PART: Final = re.compile(r"(\d{8})-(\d{8})\.parquet")
-_ATTEMPTS: Final = 20
+_ATTEMPTS: Final = 100
 
 
 class DamagedPartWarning(UserWarning):
@@ -67,7 +67,8 @@ def _read_sweep(results: Path, table: str, sweep: str) -> pl.DataFrame:
     folder = results / table / sweep
     for _ in range(_ATTEMPTS):
         try:
-            contents = [c for path in parts(folder) if (c := read_part(path, results)) is not None]
+            newest_first = reversed(parts(folder))  # they are the first to be merged away
+            contents = [c for path in newest_first if (c := read_part(path, results)) is not None][::-1]
         except FileNotFoundError:  # merged away between listing and reading
             continue
         whole = pa.concat_tables(contents, promote_options="default") if contents else pa.table({})

@@ -202,13 +202,20 @@ CLASSES: Final = _table(
     ("predicted", pa.list_(pa.int32())),
 )
 
-TABLES: Final[Mapping[str, Table]] = {t.name: t for t in (PLAN, RUNS, TRIALS, EPOCHS, LAYERS, TESTS, CLASSES)}
+TABLES: Final[Mapping[str, Table]] = {t.name: t for t in (PLAN, RUNS, EPOCHS, LAYERS, TESTS, CLASSES, TRIALS)}
+"""By name, in the order in which they are written: a trial's end comes last, when all that it stands for is safe."""
 
 OUTCOMES: Final = ("completed", "stopped", "diverged", "failed")
 """completed: all epochs asked for; stopped: by the scheduler at `rung`; diverged: NaN or infinite; failed: an error."""
 
-DECISIONS: Final = ("continue", "stop", "last")
-"""What became of a trial after an epoch: it goes on, the scheduler stopped it, or it was the last one asked for."""
+DECISIONS: Final = ("continue", "stop", "last", "diverged")
+"""What became of a trial after an epoch: it goes on, the scheduler stopped it, it was the last asked for, or NaN."""
+
+SCREENING: Final = "screening"
+"""The question of trials that the scheduler may stop: they say which arms are worth comparing."""
+
+COMPARISON: Final = "comparison"
+"""The question of trials that all run to their end, on paired seeds: they alone enter means, intervals and tests."""
 
 _CONFIG_TYPES: Final[Mapping[type, pa.DataType]] = {bool: _FLAG, int: _COUNT, float: _REAL, str: _NAME}
 

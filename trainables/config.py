@@ -121,14 +121,15 @@ def check(config: Dataclass) -> None:
 
 
 def make(config_type: type[C], values: Mapping[str, Any]) -> C:
-    """A filled-in configuration from some of its values.
+    """A filled-in configuration from some of its values; a whole number for a real one is taken as real.
 
     Raises:
         ConfigError: for an unknown key or a value outside its domain.
     """
     for key in values:
         domain(config_type, key)
-    return config_type(**values)
+    kinds = types(config_type)
+    return config_type(**{k: float(v) if kinds[k] is float and type(v) is int else v for k, v in values.items()})
 
 
 def parse(config_type: type[Dataclass], key: str, text: str) -> Value:

@@ -58,11 +58,10 @@ class Begin:
 
 @dataclass(frozen=True, kw_only=True)
 class Reply:
-    """A training's next value (None: it has ended, or was closed), and what the process has used so far."""
+    """A training's next value (None: it has ended, or was closed), and the memory that the process holds."""
 
     value: Built | Epoch | None
     memory_bytes: int
-    memory_peak_bytes: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +102,7 @@ def main(descriptor: int) -> None:
             if message == CLOSE:
                 training = _closed(training, log)
             pipe.send(_reply(value))
-    _closed(training, log)
+    _drop_if_empty(log)
 
 
 def _closed(training: Values, log: Path | None) -> Values:
@@ -115,26 +114,19 @@ def _closed(training: Values, log: Path | None) -> Values:
     if "keras" in sys.modules:
         sys.modules["keras"].backend.clear_session(free_memory=True)
     gc.collect()
+    _drop_if_empty(log)
+    return iter(())
+
+
+def _drop_if_empty(log: Path | None) -> None:
     if log is not None and log.exists() and log.stat().st_size == 0:
         log.unlink()
-    return iter(())
 
 
 def _reply(value: Built | Epoch | None) -> Reply:
     if isinstance(value, Epoch):  # a bound method of the model cannot cross the pipe
         value = dataclasses.replace(value, save=cannot_save)
-    memory = psutil.Process().memory_info()
-    return Reply(value=value, memory_bytes=memory.rss, memory_peak_bytes=_peak(memory))
-
-
-def _peak(memory: Any) -> int:
-    """The most memory this process had at once, where the system says so, else what it has now."""
-    if sys.platform == "win32":
-        return int(memory.peak_wset)
-    import resource
-
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return Reply(value=value, memory_bytes=psutil.Process().memory_info().rss)
 
 
 def _redirect(log: Path) -> None:

@@ -8,11 +8,9 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Final
 
 import psutil
@@ -21,9 +19,11 @@ from records.values import Built, Epoch
 from trainables.serve import CLOSE, NEXT, Begin, Failure, Hello, Reply, WarmUp
 
 _WATCH_SECONDS: Final = 0.1
-_FAREWELL_SECONDS: Final = 1.0
+_FAREWELL_SECONDS: Final = 10.0
 _GROWTH_BYTES: Final = 1 << 30
-"""A process that holds this much more after a trial than after its first one is replaced: Keras leaks."""
+_GROWTH_SHARE: Final = 0.6
+"""A process that holds 1 GiB more after a trial than after its first one, or this share of what it may use, is
+replaced: Keras leaks, and the next trial must not pay for it."""
 
 _GIB: Final = 1 << 30
 
@@ -52,6 +52,7 @@ class Child:
         self._pipe: Connection | None = None
         self._first_memory: int | None = None
         self._memory = 0
+        self._busy = False
         self.hello: Hello | None = None
         self.memory_peak_bytes = 0
 
@@ -69,7 +70,7 @@ class Child:
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,
             )
-        self.hello, self._first_memory, self.memory_peak_bytes = None, None, 0
+        self.hello, self._first_memory, self._busy = None, None, False
         with contextlib.suppress(OSError):  # it is gone already: the next answer says so
             self._pipe.send(self._warm_up)
 
@@ -80,6 +81,7 @@ class Child:
             Death: if the process died.
         """
         self.start()
+        self.memory_peak_bytes = 0
         if self.hello is None:
             hello = self._receive()
             assert isinstance(hello, Hello)
@@ -108,28 +110,30 @@ class Child:
             return
         if self._first_memory is None:
             self._first_memory = reply.memory_bytes
-        if reply.memory_bytes > self._first_memory + _GROWTH_BYTES:
+        if reply.memory_bytes > min(self._first_memory + _GROWTH_BYTES, _GROWTH_SHARE * self._limit):
             self.kill()
 
     def kill(self) -> None:
-        """Ends the process: an idle one goes by itself when its pipe closes, one that trains is killed."""
+        """Ends the process: an idle one goes in order when its pipe closes, one that is at work is killed."""
         if self._process is None or self._pipe is None:
             return
         self._pipe.close()
         try:
-            self._process.wait(timeout=_FAREWELL_SECONDS)
+            self._process.wait(timeout=0 if self._busy or self.hello is None else _FAREWELL_SECONDS)
         except subprocess.TimeoutExpired:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
-        self._process = self._pipe = None
+        self._process = self._pipe = self.hello = None
 
     def _ask(self, message: Begin | str) -> Reply:
         assert self._pipe is not None, "begin a training first"
         with contextlib.suppress(OSError):  # it died meanwhile: what it said last is still in the pipe
             self._pipe.send(message)
+        self._busy = True
         reply = self._receive()
+        self._busy = False
         assert isinstance(reply, Reply)
-        self.memory_peak_bytes = max(self.memory_peak_bytes, reply.memory_peak_bytes)
+        self._note_memory(reply.memory_bytes)
         return reply
 
     def _receive(self) -> Reply | Hello:
@@ -141,6 +145,7 @@ class Child:
         except (EOFError, ConnectionError):
             raise self._death() from None
         if isinstance(word, Failure):
+            self._busy = False  # it has said its last word and goes by itself
             self.kill()
             raise Death(error_type=word.error_type, message=word.message, traceback=word.traceback)
         assert isinstance(word, Reply | Hello)
@@ -152,16 +157,18 @@ class Child:
             used = psutil.Process(self._process.pid).memory_info().rss
         except psutil.NoSuchProcess:
             return
-        self._memory = used
-        self.memory_peak_bytes = max(self.memory_peak_bytes, used)
+        self._note_memory(used)
         if used > self._limit:
-            os.killpg(self._process.pid, signal.SIGKILL)  # at once: it grows
             self.kill()
             raise Death(
                 error_type="OutOfMemory",
                 message=f"the training used {used / _GIB:.1f} GiB; a slot's share is {self._limit / _GIB:.1f} GiB: "
                 "use a smaller batch_size or fewer --slots",
             )
+
+    def _note_memory(self, used: int) -> None:
+        self._memory = used or self._memory  # a process that has just died holds nothing
+        self.memory_peak_bytes = max(self.memory_peak_bytes, used)
 
     def _death(self) -> Death:
         assert self._process is not None
@@ -173,17 +180,3 @@ class Child:
         name = signal.Signals(-code).name
         used = f"it used {self._memory / _GIB:.1f} GiB when last seen"
         return Death(error_type="ProcessKilled", message=f"the training process was killed by {name}; {used}")
-
-
-def memory_share(slots: int, *, total_bytes: Callable[[], int] | None = None) -> int:
-    """The memory one of `slots` trainings on this machine may use: nine tenths of all, shared equally."""
-    total = (total_bytes or memory_bytes)()
-    return int(0.9 * total / max(1, min(slots, os.cpu_count() or 1)))
-
-
-def memory_bytes() -> int:
-    """This machine's memory, or that of the container it is confined to."""
-    total = psutil.virtual_memory().total
-    limit = Path("/sys/fs/cgroup/memory.max")
-    text = limit.read_text().strip() if limit.exists() else "max"
-    return total if text == "max" else min(total, int(text))

@@ -45,11 +45,10 @@ class Display:
         console: where to draw; a live table if it is a terminal.
         metric: the column shown.
         mode: `max` or `min`, whether larger or smaller is better.
-        slots: trials at once.
     """
 
-    def __init__(self, console: Console, *, metric: str, mode: str, slots: int) -> None:
-        self._console, self._metric, self._mode, self._slots = console, metric, mode, slots
+    def __init__(self, console: Console, *, metric: str, mode: str) -> None:
+        self._console, self._metric, self._mode = console, metric, mode
         self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
         self._rows: dict[str, _Row] = {}
         self._counts: Counter[str] = Counter()

@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import socket
 import tempfile
 import time
 import warnings
@@ -15,7 +16,9 @@ from typing import Any, Final
 
 from records.write import Writer
 from tuning.display import Display
+from tuning.errors import UsageError
 from tuning.journal import Journal
+from tuning.machine import default_slots
 from tuning.plan import Plan
 from tuning.sweep import Sweep, Trial
 
@@ -31,6 +34,7 @@ _ENVIRONMENT: Final = {
     "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",  # the records are the only state
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }
+_KNOCK_SECONDS: Final = 10
 _OBJECT_STORE_BYTES: Final = 100 << 20
 """Trials speak through pipes and small results: a local Ray need not reserve a third of the memory."""
 
@@ -41,20 +45,27 @@ class Where:
 
     description: str
     slots: int
+    slots_on_a_machine: int
     hosts: tuple[str, ...]
 
 
 @contextmanager
-def ray_started(slots: int) -> Iterator[Where]:
-    """A local Ray of that many slots, or the cluster that RAY_ADDRESS names; ended, or left, at the end."""
+def ray_started(slots: int | None) -> Iterator[Where]:
+    """A local Ray of that many slots, or the cluster that RAY_ADDRESS names; ended, or left, at the end.
+
+    Raises:
+        UsageError: if the cluster cannot be reached.
+    """
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     import ray
 
     address = os.environ.get("RAY_ADDRESS")
+    if address:
+        _reach(address)
     local: dict[str, Any] = {
         "address": "local",
-        "num_cpus": slots,
+        "num_cpus": slots or default_slots(),
         "include_dashboard": False,
         "object_store_memory": _OBJECT_STORE_BYTES,
     }
@@ -62,17 +73,29 @@ def ray_started(slots: int) -> Iterator[Where]:
         warnings.simplefilter("ignore")  # Ray's advice about defaults of later versions
         ray.init(**({"address": address} if address else local), log_to_driver=False, logging_level=logging.ERROR)
     try:
-        yield _where(ray, address)
+        yield _where(ray, address, slots)
     finally:
         ray.shutdown()
 
 
-def _where(ray: Any, address: str | None) -> Where:
+def _reach(address: str) -> None:
+    """Knocks at a cluster's door first: where nobody answers, Ray ends this process without a word to catch."""
+    host, _, port = address.rpartition("//")[2].rpartition(":")
+    if not port.isdecimal():
+        return  # `auto`, `local`: Ray knows
+    try:
+        socket.create_connection((host, int(port)), timeout=_KNOCK_SECONDS).close()
+    except OSError as error:
+        raise UsageError(f"RAY_ADDRESS={address} does not answer ({error}): unset it to run on this machine") from error
+
+
+def _where(ray: Any, address: str | None, asked: int | None) -> Where:
     nodes = [n for n in ray.nodes() if n["Alive"]]
-    slots = int(ray.cluster_resources().get("CPU", 0))
+    on_each = [int(n["Resources"].get("CPU", 0)) for n in nodes]
     hosts = tuple(sorted(n["NodeManagerHostname"] for n in nodes))
     description = f"the cluster at {address} ({len(nodes)} nodes)" if address else "this machine"
-    return Where(description=description, slots=slots, hosts=hosts)
+    slots = min(asked or sum(on_each), sum(on_each))
+    return Where(description=description, slots=slots, slots_on_a_machine=min(max(on_each), slots), hosts=hosts)
 
 
 def run(
@@ -83,7 +106,7 @@ def run(
     writer: Writer,
     display: Display,
     logs: Path,
-    slots: int,
+    where: Where,
     grace: int,
     reduction: float,
 ) -> None:
@@ -109,14 +132,20 @@ def run(
 
     def ticket(trial: Trial) -> Ticket:
         return Ticket(
-            trial=trial, train=sweep.train, warm_up=sweep.warm_up, log=logs / f"{trial.trial_id}.log", slots=slots
+            trial=trial,
+            train=sweep.train,
+            warm_up=sweep.warm_up,
+            log=logs / f"{trial.trial_id}.log",
+            slots=where.slots_on_a_machine,
         )
 
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(where.slots)  # else Tune starts its actors one after another
     with tempfile.TemporaryDirectory(prefix="layersweep-tune-") as storage, _stopping(recorder):
         tuner = tune.Tuner(
             tune.with_resources(Slot, {"cpu": 1}),
             tune_config=tune.TuneConfig(
                 num_samples=-1,
+                max_concurrent_trials=where.slots,
                 search_alg=PlanSearcher(plan, ticket, metric=sweep.metric, mode=sweep.mode),
                 scheduler=scheduler,
                 reuse_actors=True,

@@ -6,8 +6,8 @@ from pathlib import Path
 import polars as pl
 
 from records.read import read
-from records.tables import TIME_CLASSES
-from tuning.plan import SCREENING, Ending
+from records.tables import SCREENING, TIME_CLASSES
+from tuning.plan import Ending
 from tuning.sweep import Sweep, Trial
 
 

@@ -26,6 +26,11 @@ class Progress:
     report: Report | None = None
     seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(TIME_CLASSES, 0.0))
 
+    @property
+    def last_epoch(self) -> int:
+        """The number of the last epoch that ended; 0 before the first."""
+        return self.epochs[-1].epoch if self.epochs else 0
+
 
 class Journal:
     """Writes the rows of a running sweep.
@@ -62,16 +67,15 @@ class Journal:
         if epoch is not None:
             progress.epochs.append(epoch)
             last = epoch.epoch >= trial.epochs
-            self._epoch(
-                progress, epoch, action="last" if last and action != "stop" else action, rung=rung, cutoff=cutoff
-            )
+            decision = "diverged" if epoch.diverged else "last" if last and action != "stop" else action
+            self._epoch(progress, epoch, action=decision, rung=rung, cutoff=cutoff)
         outcome = self._outcome(trial, report, action)
         if outcome is None:
             return None
         stopped_at = (rung, cutoff) if outcome == "stopped" else (None, None)
         error = report.error
         if epoch is None and error is None:
-            seen = f"the training ended after epoch {len(progress.epochs)} of {trial.epochs}"
+            seen = f"the training ended after epoch {progress.last_epoch} of {trial.epochs}"
             error = Error(type="EndedEarly", message=seen)
         return self._end(progress, outcome, error=error, stopped_at=stopped_at, busy=busy)
 
@@ -149,7 +153,7 @@ class Journal:
             row |= {"reason": f"{error.type}: {error.message.splitlines()[0] if error.message else ''}"}
         self._writer.append("trials", [row])
         value = getattr(progress.epochs[-1], self._metric) if progress.epochs else None
-        return Ending(outcome=outcome, epoch=len(progress.epochs), value=value)
+        return Ending(outcome=outcome, epoch=progress.last_epoch, value=value)
 
     def _trial_row(self, trial: Trial) -> dict[str, Any]:
         return {

@@ -3,7 +3,6 @@
 import contextlib
 import io
 import math
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
@@ -68,7 +67,7 @@ class Options:
     """Epochs before ASHA may stop a trial."""
     reduction: float = 3.0
     """ASHA keeps one of this many trials at each rung."""
-    slots: Annotated[Whole, _default("(default: one a core)")] = None
+    slots: Annotated[Whole, _default("(default: one a core, if memory suffices)")] = None
     """Trials at once, one thread each."""
     set: Annotated[
         tuple[str, ...],
@@ -98,7 +97,7 @@ class Settings:
     grace: int | None
     reduction: float
     screening: bool | None
-    slots: int
+    slots: int | None
     precision: str
     data: Path | None
     results: Path
@@ -152,8 +151,7 @@ def resolve(sweep: Sweep, options: Options) -> Settings:
     options = replace(options, **{k: v for k, v in quick.items() if k in unsaid})
     epochs = sweep.epochs if options.epochs is None else options.epochs
     seeds = sweep.seeds if options.seeds is None else options.seeds
-    slots = (os.cpu_count() or 1) if options.slots is None else options.slots
-    for flag, value in (("epochs", epochs), ("seeds", seeds), ("slots", slots), ("grace", options.grace)):
+    for flag, value in (("epochs", epochs), ("seeds", seeds), ("slots", options.slots), ("grace", options.grace)):
         if value is not None and value < 1:
             raise UsageError(f"--{flag} {value} is not valid; valid: 1 or more")
     if options.grace is not None and options.grace > epochs:
@@ -167,7 +165,7 @@ def resolve(sweep: Sweep, options: Options) -> Settings:
         grace=options.grace,
         reduction=options.reduction,
         screening={"auto": None, "asha": True, "none": False}[options.scheduler],
-        slots=slots,
+        slots=options.slots,
         precision=options.precision,
         data=options.data,
         results=options.results.absolute(),

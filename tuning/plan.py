@@ -7,9 +7,6 @@ from typing import Final
 
 from tuning.sweep import Trial
 
-SCREENING: Final = "screening"
-COMPARISON: Final = "comparison"
-
 SURVIVORS: Final = 2
 """At least this many arms are compared after a screening, if so many did not fail."""
 

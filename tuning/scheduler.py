@@ -3,13 +3,14 @@
 Li et al. 2020, https://arxiv.org/abs/1810.05934.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 
-from tuning.plan import SCREENING
+from records.tables import SCREENING
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +58,7 @@ class Screening(ASHAScheduler):
         for milestone, recorded in bracket._rungs:  # highest first, as ASHA goes through them
             if epoch >= milestone and trial.trial_id not in recorded:
                 cutoff = bracket.cutoff(recorded)
-                return int(milestone), None if cutoff is None else float(self._metric_op * cutoff)
+                return math.ceil(milestone), None if cutoff is None else float(self._metric_op * cutoff)
         return None, None
 
 

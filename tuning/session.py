@@ -69,10 +69,17 @@ class Session:
             with self._recorded(where):
                 self._run(plan, console, where)
 
+    def nothing_to_run(self, plan: Plan) -> None:
+        """Records a command all of whose trials were recorded already."""
+        with self._recorded(
+            engine.Where(description="no Ray", slots=0, slots_on_a_machine=0, hosts=(platform.node(),))
+        ):
+            self.journal.planned(plan.trials)
+
     def _run(self, plan: Plan, console: Console, where: engine.Where) -> None:
         data = plan.trials[0].data
         batch_sizes = [int(t.arm.values["batch_size"]) for t in plan.trials]
-        display = Display(console, metric=self.sweep.metric, mode=self.sweep.mode, slots=where.slots)
+        display = Display(console, metric=self.sweep.metric, mode=self.sweep.mode)
         display.planned(plan.waiting)
         with display:
             engine.run(
@@ -82,7 +89,7 @@ class Session:
                 writer=self.writer,
                 display=display,
                 logs=self.settings.results / "logs",
-                slots=where.slots,
+                where=where,
                 grace=grace_epochs(self.settings, batch_sizes, data.train_images),
                 reduction=self.settings.reduction,
             )

@@ -11,15 +11,17 @@ from typing import Any
 
 from ray import tune
 
+from records.values import Epoch
 from trainables.serve import Begin, WarmUp
-from tuning.child import Child, Death, memory_share
+from tuning.child import Child, Death
+from tuning.machine import memory_share
 from tuning.report import Error, Report
 from tuning.sweep import Train, Trial
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ticket:
-    """What a slot needs to know of a trial."""
+    """What a slot needs to know of a trial; `slots` are those that share a machine's memory."""
 
     trial: Trial
     train: Train
@@ -43,6 +45,7 @@ class Slot(tune.Trainable):
         self._began = False
         self._taken = time.perf_counter()
         self._seconds_close = 0.0
+        self._beginning: dict[str, Any] = {}
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Takes the next trial; what the last one left is closed first, and its seconds are booked with this one."""
@@ -84,14 +87,13 @@ class Slot(tune.Trainable):
             )
         )
         seconds_import = self._child.hello.seconds_import if fresh and self._child.hello else 0.0
-        seconds_start = time.perf_counter() - self._taken - seconds_import - built.seconds_build
-        return self._report(
-            built=built,
-            epoch=self._child.next(),
-            seconds_start=seconds_start,
-            seconds_import=seconds_import,
-            seconds_close=self._seconds_close,
-        )
+        self._beginning = {
+            "built": built,
+            "seconds_start": time.perf_counter() - self._taken - seconds_import - built.seconds_build,
+            "seconds_import": seconds_import,
+            "seconds_close": self._seconds_close,
+        }
+        return self._report(epoch=self._child.next())
 
     def _result(self, report: Report) -> dict[str, Any]:
         """Three scalars and one bytes value: Tune keeps statistics of every number that it is given."""
@@ -104,12 +106,15 @@ class Slot(tune.Trainable):
             result |= {"val_accuracy": epoch.val_accuracy, "val_loss": epoch.val_loss}
         return result
 
-    def _report(self, **values: Any) -> Report:
-        hello = self._child.hello
+    def _report(self, *, epoch: Epoch | None = None, error: Error | None = None) -> Report:
+        """A report of an epoch or an error; the first of a trial brings its beginning as well."""
+        hello, beginning, self._beginning = self._child.hello, self._beginning, {}
         return Report(
             host=socket.gethostname(),
             device=hello.device if hello else None,
             log=str(self._ticket.log),
             memory_peak_bytes=self._child.memory_peak_bytes,
-            **values,
+            epoch=epoch,
+            error=error,
+            **beginning,
         )

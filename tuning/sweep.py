@@ -9,18 +9,16 @@ import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from search_spaces.ranges import Range
 from trainables import config as domains
 from trainables import hardware
 from trainables.data import Data
 from trainables.errors import ConfigError
+from trainables.meaning import MEANING
 from trainables.serve import Values, WarmUp
 from tuning.errors import UsageError
-
-MEANING: Final = 1
-"""The version of what training means. Raise it when the same trial gives other results: recorded ones stay apart."""
 
 Space = Mapping[str, Sequence[domains.Value] | Range]
 Train = Callable[..., Values]
@@ -108,16 +106,19 @@ def arms(sweep: Sweep, narrowed: Mapping[str, Sequence[domains.Value]]) -> list[
     """Every arm of the sweep's spaces, those keys replaced that are narrowed, in the spaces' order.
 
     Raises:
-        UsageError: for a key that no Config knows, a value outside its domain, or two equal arms.
+        UsageError: for a key that no Config knows, a value outside its domain, or a space that is empty.
     """
-    made: dict[str, Arm] = {}
-    for space in sweep.spaces:
-        whole = {**space, **narrowed}
-        varied = [k for k in whole if k in _varied([{**s, **narrowed} for s in sweep.spaces])]
-        for values in _grid(whole):
-            arm = _arm(sweep, values, varied)
-            made.setdefault(arm.name, arm)
-    return list(made.values())
+    spaces = [{**space, **narrowed} for space in sweep.spaces]
+    varied = _varied(spaces)
+    made: dict[domains.Dataclass, dict[str, domains.Value]] = {}
+    for space in spaces:
+        for values in _grid(space):
+            made.setdefault(_config(sweep, values), values)  # spaces may overlap: equal configurations are one arm
+    if not made:
+        raise UsageError(f"sweep {sweep.name!r} has no arms: each key of a space needs at least one value")
+    short = [_name({k: v for k, v in values.items() if k in varied}) for values in made.values()]
+    names = short if len(set(short)) == len(short) else [_full_name(values) for values in made.values()]
+    return [Arm(name=name, config=config) for name, config in zip(names, made, strict=True)]
 
 
 def _varied(spaces: Sequence[Space]) -> set[str]:
@@ -131,6 +132,8 @@ def _varied(spaces: Sequence[Space]) -> set[str]:
 def _choices(key: str, values: Sequence[domains.Value] | Range) -> list[domains.Value]:
     if isinstance(values, Range):
         raise UsageError(f"{key} is a Range, which a grid cannot list: give its values with --set {key}=a,b,c")
+    if isinstance(values, str) or not isinstance(values, Sequence):
+        raise UsageError(f"{key}={values!r} is no list of choices: write [{values!r}]")
     return list(values)
 
 
@@ -140,14 +143,20 @@ def _grid(space: Space) -> Iterator[dict[str, domains.Value]]:
         yield dict(zip(space, combination, strict=True))
 
 
-def _arm(sweep: Sweep, values: Mapping[str, domains.Value], varied: Sequence[str]) -> Arm:
+def _config(sweep: Sweep, values: Mapping[str, domains.Value]) -> domains.Dataclass:
     try:
-        config = domains.make(sweep.config_type, values)
+        return domains.make(sweep.config_type, values)
     except ConfigError as error:
         raise UsageError(f"the space of sweep {sweep.name!r}: {error}") from error
-    shown = [k for k in values if k in varied] or list(values)
-    name = str(values[shown[0]]) if len(shown) == 1 else " ".join(f"{k}={values[k]}" for k in shown)
-    return Arm(name=name, config=config)
+
+
+def _name(varied: Mapping[str, domains.Value]) -> str:
+    """The value alone if one key varies; all keys with their values otherwise."""
+    return str(next(iter(varied.values()))) if len(varied) == 1 else _full_name(varied)
+
+
+def _full_name(values: Mapping[str, domains.Value]) -> str:
+    return " ".join(f"{key}={value}" for key, value in values.items()) or "default"
 
 
 def trials(
@@ -179,16 +188,15 @@ def trials(
 def trial_id(family: str, arm: Arm, seed: int, data: Data, precision: str) -> str:
     """16 hexadecimal digits of everything that a trial's results depend on, the number of epochs left out.
 
-    A shorter trial is the beginning of a longer one: both have the same id.
+    A shorter trial is the beginning of a longer one: both have the same id. What a trial does not have (a fold, a
+    parent, a schedule) is left out, so that ids stay when such things are added.
     """
     content = {
         "meaning": MEANING,
         "family": family,
         "config": arm.values,
         "seed": seed,
-        "fold": None,
         "data": [data.fingerprint, data.train_images, data.validation_images, data.test_images],
         "precision": precision,
-        "parent": None,
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

@@ -11,7 +11,7 @@ from records.values import Built, ClassReport, Epoch, Latency, Layer, LayerStati
 from trainables.config import between, check, one_of
 from trainables.data import Data
 
-MISDEEDS = ("none", "raise", "kill", "memory", "exit", "nan", "hang", "early", "talk")
+MISDEEDS = ("none", "raise", "kill", "memory", "exit", "nan", "hang", "early", "talk", "at once")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +19,7 @@ class Config:
     """A training whose accuracy after epoch e is quality * e / (e + 1)."""
 
     quality: float = between(0.5, 0, 1, "where the accuracy goes")
-    misdeed: str = one_of("none", MISDEEDS, "what it does in epoch 2")
+    misdeed: str = one_of("none", MISDEEDS, "what it does in epoch 2, or at once")
     batch_size: int = between(32, 1, 1024, "images a step")
     seconds: float = between(0.0, 0, 60, "how long an epoch takes")
 
@@ -40,6 +40,8 @@ def train(
     )  # fmt: skip
     yield Built(parameters=12, trainable_parameters=12, flops=21, size_bytes=48, layers=(dense,), seconds_build=0.25)
     for epoch in range(1, epochs + 1):
+        if config.misdeed == "at once":
+            raise RuntimeError("made to fail in epoch 1")
         if epoch == 2:
             _misbehave(config.misdeed)
             if config.misdeed == "early":

@@ -34,13 +34,7 @@ def test_the_arms_are_the_reports_optimizers_at_keras_learning_rates():
     }  # fmt: skip
 
 
-def test_sweep_space_and_study_share_one_name():
-    from search_spaces import optimizers as space
-    from studies import optimizers as study
-
-    assert SWEEP.name == "optimizers"
-    assert SWEEP.spaces is space.SPACES
-    assert SWEEP.study is study.study
+def test_the_control_is_one_of_the_arms():
     assert SWEEP.control in {a.name for a in arms(SWEEP, {})}
 
 
@@ -59,6 +53,17 @@ def test_the_sweep_trains_records_and_studies(swept):
     assert "one seed" in ended.stdout
     assert (results / "studies" / "optimizers.html").exists()
     assert (results / "studies" / "optimizers.png").exists()
+
+
+def test_every_second_of_every_slot_is_in_one_class(swept):
+    results, _ = swept
+    end = read(results, "runs").filter(event="end").row(0, named=True)
+    classes = {k: v for k, v in end.items() if k.startswith("seconds_") and k != "seconds_wall"}
+    assert all(seconds >= 0 for seconds in classes.values()), classes
+    trials = read(results, "trials")
+    for name in ("import", "build", "train", "validate", "test", "measure"):
+        assert end[f"seconds_{name}"] == pytest.approx(trials[f"seconds_{name}"].sum())
+        assert end[f"seconds_{name}"] > 0
 
 
 def test_the_same_trials_in_other_processes_are_equal_in_every_digit(swept, tmp_path):

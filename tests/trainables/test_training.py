@@ -25,8 +25,8 @@ from keras import layers as kl
 from records.values import Built, Epoch, cannot_save
 from trainables import fashion_cnn, training
 from trainables.feed import Feed
+from trainables.meaning import MEANING
 from trainables.training import measured
-from tuning.sweep import MEANING
 
 REPOSITORY = Path(training.__file__).parents[1]
 
@@ -273,7 +273,8 @@ def test_a_trial_means_what_it_meant(data):
     """One fixed trial, as it was when `MEANING` was 1.
 
     A failure here says that equal trials no longer give equal results, so that recorded ones must not be mixed with
-    new ones. If that is on purpose, raise `tuning.sweep.MEANING` and put the new numbers here; if not, find out why.
+    new ones. If that is on purpose, raise `trainables.meaning.MEANING` and put the new numbers here; if not, find out
+    why.
     Five digits survive another CPU, whose sums have another order, because nothing here enlarges what is rounded: no
     optimizer that divides a gradient by itself, no last batch of a few images to normalise, a low learning rate.
     """

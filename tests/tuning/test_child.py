@@ -11,7 +11,7 @@ import pytest
 from records.values import Built
 from trainables.data import Data
 from trainables.serve import Begin
-from tuning.child import Child, Death, memory_bytes, memory_share
+from tuning.child import Child, Death
 
 GENEROUS = 8 << 30
 
@@ -71,6 +71,7 @@ def test_a_process_that_has_grown_is_replaced_between_trainings(child, data, tmp
     child.begin(begin(data, tmp_path))
     child.close()
     assert child._process is None
+    assert child.hello is None
     child.begin(begin(data, tmp_path))
     assert child._process.pid != first
 
@@ -176,11 +177,3 @@ def test_a_child_dies_with_its_parent(tmp_path):
     while psutil.pid_exists(pid) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not psutil.pid_exists(pid)
-
-
-def test_slots_share_nine_tenths_of_the_memory():
-    cores = os.cpu_count()
-    assert memory_share(1, total_bytes=lambda: 1000) == 900
-    assert memory_share(cores, total_bytes=lambda: 1000 * cores) == 900
-    assert memory_share(10 * cores, total_bytes=lambda: 1000 * cores) == 900
-    assert 0 < memory_bytes() <= psutil.virtual_memory().total

@@ -50,7 +50,7 @@ def shown(display, width=100):
 
 def plain(width=200):
     out = io.StringIO()
-    return out, Display(Console(file=out, width=width), metric="val_accuracy", mode="max", slots=2)
+    return out, Display(Console(file=out, width=width), metric="val_accuracy", mode="max")
 
 
 def test_the_table_shows_what_runs(trial, epoch):
@@ -130,7 +130,7 @@ def test_away_from_a_terminal_each_ending_is_a_line(trial, epoch):
 def test_a_terminal_gets_a_live_table_that_is_gone_at_the_end(trial, epoch):
     out = io.StringIO()
     console = Console(file=out, width=100, force_terminal=True)
-    with Display(console, metric="val_accuracy", mode="max", slots=2) as display:
+    with Display(console, metric="val_accuracy", mode="max") as display:
         display.planned([trial()])
         display.started(trial())
         display.epoch(trial(), epoch(1, 0.5), GO_ON)

@@ -5,11 +5,12 @@ from pathlib import Path
 import made_up
 import pytest
 
+from records.tables import COMPARISON, SCREENING
 from records.write import Writer
 from trainables import config as domains
 from trainables.data import Data
 from tuning.history import next_sequence, recorded, seconds_per_image
-from tuning.plan import COMPARISON, SCREENING, Ending
+from tuning.plan import Ending
 from tuning.sweep import Arm, Sweep, Trial
 
 SWEEP = Sweep(name="s", train=made_up.train, spaces=[{"quality": [0.5]}], warm_up=made_up.warm_up)

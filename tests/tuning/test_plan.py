@@ -3,8 +3,9 @@
 import made_up
 import pytest
 
+from records.tables import COMPARISON, SCREENING
 from trainables.data import Data
-from tuning.plan import COMPARISON, SCREENING, Ending, Plan, survivors
+from tuning.plan import Ending, Plan, survivors
 from tuning.sweep import Arm, Trial
 
 

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tuning.plan import COMPARISON, SCREENING
+from records.tables import COMPARISON, SCREENING
 from tuning.scheduler import Screening
 
 
@@ -51,6 +51,14 @@ def test_a_loss_is_judged_the_other_way_round():
         assert action == expected
     assert scheduler.decisions["b"].cutoff == 0.5
     assert scheduler.decisions["c"].cutoff == pytest.approx(0.6)
+
+
+def test_a_fractional_rung_is_recorded_as_the_epoch_that_reaches_it():
+    scheduler = Screening(metric="val_accuracy", mode="max", epochs=8, grace=1, reduction=2.5)
+    a = add(scheduler, "a")
+    for epoch in (1, 2):
+        tell(scheduler, a, epoch, 0.5)
+    assert tell(scheduler, a, 3, 0.5) == ("CONTINUE", ("continue", 3, None))
 
 
 def test_comparison_trials_are_never_stopped_and_never_seen(scheduler):

@@ -86,6 +86,14 @@ def test_a_failure_is_a_result_and_the_slot_lives_on(slot, ticket, misdeed, kind
     assert unpack(slot.step()["record"]).epoch.epoch == 1
 
 
+def test_an_error_before_the_first_epoch_still_brings_the_model(slot, ticket):
+    slot.reset_config(ticket(misdeed="at once"))
+    report = unpack(slot.step()["record"])
+    assert report.error.type == "RuntimeError"
+    assert report.built.parameters == 12
+    assert report.seconds_start > 0
+
+
 def test_a_training_that_ends_early_is_told(slot, ticket):
     slot.reset_config(ticket(misdeed="early"))
     slot.step()

@@ -48,8 +48,31 @@ def test_several_spaces_are_a_union_without_doubles():
 
 def test_spaces_of_different_keys_name_each_arm_by_its_own():
     made = arms(sweep({"quality": [0.1]}, {"batch_size": [8]}), {})
-    assert [a.values["quality"] for a in made] == [0.1, 0.5]
-    assert len({a.name for a in made}) == 2
+    assert [(a.name, a.values["quality"], a.values["batch_size"]) for a in made] == [("0.1", 0.1, 32), ("8", 0.5, 8)]
+
+
+def test_arms_of_one_value_under_different_keys_are_told_apart():
+    made = arms(sweep({"quality": [0.5, 1]}, {"seconds": [1]}), {})
+    assert [a.name for a in made] == ["quality=0.5", "quality=1", "seconds=1"]
+
+
+def test_equal_configurations_are_one_arm_however_they_are_written():
+    made = arms(sweep({"quality": [0.5, 1]}, {"quality": [1.0], "batch_size": [32]}), {})
+    assert [a.config for a in made] == [made_up.Config(quality=0.5), made_up.Config(quality=1.0)]
+
+
+def test_a_whole_number_for_a_real_one_gives_the_same_id(data):
+    (whole,), (real,) = arms(sweep({"quality": [1]}), {}), arms(sweep({"quality": [1.0]}), {})
+    assert trial_id("f", whole, 1, data, "float32") == trial_id("f", real, 1, data, "float32")
+
+
+def test_a_space_without_a_list_or_without_values_is_refused():
+    with pytest.raises(UsageError, match=r"batch_size=32 is no list of choices: write \[32\]"):
+        arms(sweep({"batch_size": 32}), {})
+    with pytest.raises(UsageError, match="misdeed='none' is no list of choices"):
+        arms(sweep({"misdeed": "none"}), {})
+    with pytest.raises(UsageError, match="has no arms"):
+        arms(sweep({"quality": []}), {})
 
 
 def test_narrowing_replaces_a_key_and_may_add_one():
@@ -63,7 +86,7 @@ def test_a_key_that_no_config_knows_is_refused_with_the_near_one():
 
 
 def test_a_value_outside_its_domain_is_refused():
-    with pytest.raises(UsageError, match=r"quality=2 is not valid; valid: 0 to 1"):
+    with pytest.raises(UsageError, match=r"quality=2.0 is not valid; valid: 0 to 1"):
         arms(sweep({"quality": [2]}), {})
 
 
