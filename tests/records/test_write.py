@@ -499,8 +499,11 @@ def test_a_disk_that_fills_up_and_is_freed(small_disk):
 def test_a_kill_between_two_tables_never_leaves_an_end_without_what_it_stands_for(tmp_path, monkeypatch, written):
     """A trial that is recorded as ended is not run again: its epochs and test must be safe before its end is."""
     writer = Writer(tmp_path, "s")
-    for table in ("trials", "tests", "epochs", "layers"):
-        writer.append(table, [{"trial_id": "a", "attempt": 0, **({"epoch": 1} if table != "trials" else {})}])
+    ids = {"trial_id": "a", "attempt": 0}
+    writer.append("trials", [ids])
+    writer.append("tests", [ids | {"epoch": 1}])
+    writer.append("epochs", [ids | {"epoch": 1}])
+    writer.append("layers", [ids | {"epoch": 1, "index": 0}])
     left = iter(range(written))
     whole = Writer._write
 
