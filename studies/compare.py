@@ -3,18 +3,17 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean, median, stdev
+from statistics import fmean, stdev
 from typing import Any, Final
 
 import polars as pl
 
-from studies.pooled import Pooled, pooled, verdicts
-from studies.replicates import SCREENING, Replicates, replicates
+from studies.pooled import ALIKE, Fit, fitted, verdicts
+from studies.replicates import REPLICATE, SCREENING, Replicates, replicates
 
 ONE_SEED: Final = "one seed: no test"
 NO_TEST: Final = "no test"
 _ORDER: Final = ("compared", "screened out", "unfinished", "diverged", "failed")
-_UNEVEN: Final = 3.0
 
 Row = dict[str, Any]
 
@@ -25,8 +24,10 @@ class Comparison:
 
     Attributes:
         epoch: the equal epochs of the arms that ran to the end.
-        common_epoch: the greatest epoch that every replicate reached which neither failed nor diverged; None if it is
-            `epoch`, or no trial has an epoch.
+        common_epoch: the greatest epoch that every replicate reached which neither failed nor diverged, of the
+            screening where there was one; None if it is `epoch`, or no trial has an epoch.
+        common_on: "screening seed" if the arms are seen at the common epoch on their screening alone, as all of them
+            ran on it; "" if on all their seeds.
         arms: one row an arm, best first: arm, status, verdict, counts of outcomes, n, mean, sd, low, high, p,
             common_n, common_mean, common_sd, epochs, seconds, rung, cutoff, stop_accuracy (of the first stop),
             rung_last, reasons,
@@ -38,9 +39,10 @@ class Comparison:
 
     epoch: int
     common_epoch: int | None
+    common_on: str
     arms: pl.DataFrame
     replicates: Replicates
-    fit: Pooled | None
+    fit: Fit | None
     warnings: tuple[str, ...]
 
     @property
@@ -63,15 +65,18 @@ def compare(plan: pl.DataFrame, trials: pl.DataFrame, epochs: pl.DataFrame, test
     found = replicates(plan, trials, epochs)
     by_arm = {str(arm): part for (arm,), part in found.rows.group_by("arm", maintain_order=True)}
     rows = {arm: _arm(arm, part) for arm, part in by_arm.items()}
-    common = _common_epoch(found, rows)
+    screening = found.rows.filter(pl.col("question") == SCREENING)
+    like = screening if screening.height else found.rows
+    common = _common_epoch(like, rows)
     for arm, row in rows.items():
-        row.update(_at_common(found, arm, common or 0))
+        row.update(_at_common(like.filter(pl.col("arm") == arm), found.curves, common or 0))
     fit = _judge(found, rows)
     ordered = sorted(rows.values(), key=_rank)
     _open_tests(ordered, found, tests)
     return Comparison(
         epoch=found.epoch,
         common_epoch=common if common is not None and common < found.epoch else None,
+        common_on=f"screening seed{'s' * (like['seed'].n_unique() > 1)}" if screening.height else "",
         arms=pl.DataFrame(ordered, infer_schema_length=None),
         replicates=found,
         fit=fit,
@@ -141,31 +146,35 @@ def _sizes(part: pl.DataFrame) -> Row:
     return {
         **fixed,
         "latency_ms_median": latency.median(),
+        "latency_low": latency.min(),
+        "latency_high": latency.max(),
         "latency_n": latency.len(),
         "latency_busy_low": busy.min(),
         "latency_busy_high": busy.max(),
     }
 
 
-def _common_epoch(found: Replicates, rows: Mapping[str, Row]) -> int | None:
+def _common_epoch(like: pl.DataFrame, rows: Mapping[str, Row]) -> int | None:
     alive = [arm for arm, row in rows.items() if row["status"] not in ("failed", "diverged")]
-    counted = found.rows.filter(
+    counted = like.filter(
         pl.col("arm").is_in(alive) & ~pl.col("outcome").is_in(["failed", "diverged"]) & (pl.col("done") > 0)
     )
     return min(counted["done"].to_list(), default=None)
 
 
-def _at_common(found: Replicates, arm: str, epoch: int) -> Row:
-    bad = found.rows.filter(pl.col("outcome").is_in(["failed", "diverged"]))["trial_id"].to_list()
-    points = found.curves.filter((pl.col("arm") == arm) & (pl.col("epoch") == epoch) & ~pl.col("trial_id").is_in(bad))
+def _at_common(mine: pl.DataFrame, curves: pl.DataFrame, epoch: int) -> Row:
+    good = mine.filter(~pl.col("outcome").is_in(["failed", "diverged"]))
+    points = curves.filter(pl.col("epoch") == epoch).join(
+        good, on=[*REPLICATE, "trial_id"], how="semi", nulls_equal=True
+    )
     return _spread(points["val_accuracy"].to_list(), "common_")
 
 
-def _judge(found: Replicates, rows: dict[str, Row]) -> Pooled | None:
+def _judge(found: Replicates, rows: dict[str, Row]) -> Fit | None:
     """Fills in verdicts, p-values and intervals of the compared arms."""
     compared = {arm: row for arm, row in rows.items() if row["status"] == "compared"}
     data = found.rows.filter(pl.col("arm").is_in(list(compared)) & pl.col("accuracy").is_not_null())
-    fit = pooled(data["arm"].to_list(), data.select("seed", "fold").rows(), data["accuracy"].to_list())
+    fit = fitted(data["arm"].to_list(), data.select("seed", "fold").rows(), data["accuracy"].to_list())
     if fit is None:
         no_test = ONE_SEED if all(row["n"] == 1 for row in compared.values()) else NO_TEST
         for row in compared.values():
@@ -173,9 +182,9 @@ def _judge(found: Replicates, rows: dict[str, Row]) -> Pooled | None:
         return None
     said, p_values = verdicts(fit)
     for arm, row in compared.items():
-        half = fit.half_width(row["n"])
-        row.update(verdict=said[arm], p=p_values.get(arm), low=row["mean"] - half, high=row["mean"] + half)
-        row["adjusted"] = fit.effects[arm]
+        row.update(verdict=said[arm], p=p_values.get(arm), adjusted=fit.effects[arm])
+        if (half := fit.half_width(arm)) is not None:
+            row.update(low=row["mean"] - half, high=row["mean"] + half)
     return fit
 
 
@@ -199,7 +208,7 @@ def _open_tests(ordered: list[Row], found: Replicates, tests: pl.DataFrame) -> N
         row.update(_spread(opened.filter(pl.col("arm") == row["arm"])["accuracy"].drop_nulls().to_list(), "test_"))
 
 
-def _warnings(found: Replicates, rows: Sequence[Row], fit: Pooled | None) -> list[str]:
+def _warnings(found: Replicates, rows: Sequence[Row], fit: Fit | None) -> list[str]:
     said = []
     compared = [row for row in rows if row["status"] == "compared"]
     if compared and all(row["n"] == 1 for row in compared):
@@ -207,8 +216,8 @@ def _warnings(found: Replicates, rows: Sequence[Row], fit: Pooled | None) -> lis
     said += [f"{row['arm']}: {row['reasons']}" for row in rows if row["reasons"]]
     if unfinished := sum(row["unfinished"] for row in rows):
         said.append(f"{unfinished} trial{'s' * (unfinished > 1)} unfinished: run the sweep again to complete it.")
-    if fit is not None and (uneven := _uneven(compared)):
-        said.append(uneven)
+    if fit is not None and fit.apart and len(compared) > 1:
+        said.append(left_out(fit, compared[0]["arm"]))
     for name, word in (("host", "hosts"), ("device", "devices")):
         values = found.rows[name].drop_nulls().unique().sort().to_list()
         if len(values) > 1:
@@ -216,16 +225,11 @@ def _warnings(found: Replicates, rows: Sequence[Row], fit: Pooled | None) -> lis
     return said
 
 
-def _uneven(compared: Sequence[Row]) -> str:
-    """Says so where arms scatter so differently that one pooled variance fits none of them."""
-    spreads = {row["arm"]: row["sd"] for row in compared if row["sd"] is not None}
-    if not spreads:
-        return ""
-    typical = median(spreads.values())
-    wide = [arm for arm, sd in spreads.items() if sd > _UNEVEN * typical]
-    return (
-        f"The pooled variance is rough: the spread of {', '.join(wide)} is over {_UNEVEN:.0f} times the median arm's, "
-        "which makes the intervals and tests of the others too cautious."
-        if wide
-        else ""
-    )
+def left_out(fit: Fit, leader: str) -> str:
+    """Which arms are left out of the pooled variance, why, and how they are tested instead."""
+    arms = [f"{arm} ({f'±{sd:.4f}'.replace('0.', '.') if sd else 'constant'})" for arm, sd in fit.apart.items()]
+    near = f"within a factor of {ALIKE:.0f} of {'the median arm' if fit.pool else 'each other'}'s"
+    scatter = "do not scatter at all" if not any(fit.apart.values()) else f"have no standard deviation {near}"
+    every = f"{leader}, which leads, is among them, so all tests" if leader in fit.apart else "tests with them"
+    intervals = "their intervals come from their own deviations (none if constant)"
+    return f"Left out of the pooled variance: {', '.join(arms)}; they {scatter}. So {intervals}; {every} are Welch's."

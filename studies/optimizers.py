@@ -98,7 +98,8 @@ def show(found: "Comparison", console: "Console") -> None:
     table.add_column("arm", overflow="fold")
     table.add_column(f"at {count(found.epoch, 'epoch')}", justify="right", no_wrap=True)
     if found.common_epoch is not None:
-        table.add_column(f"all at epoch {found.common_epoch}", justify="right", no_wrap=True)
+        on = f"\n({found.common_on})" if found.common_on else ""
+        table.add_column(f"all at epoch {found.common_epoch}{on}", justify="right", no_wrap=True)
     for name in ("epochs", "seconds"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("verdict")

@@ -1,19 +1,24 @@
-"""Tests of arms whose residual variance is pooled over arms and seeds.
+"""Tests of arms; the residual variance is pooled over seeds and over those arms that scatter alike.
 
 With three seeds, a paired t-test has 2 degrees of freedom and finds nothing; the additive model `accuracy = arm + seed`
-has (A-1)(S-1) for A arms and S seeds. It assumes that the arms scatter alike.
+has (A-1)(S-1) for A arms and S seeds. It assumes that the arms scatter alike: an arm that scatters much more would
+widen the others' intervals, one that is constant would narrow them. Those are tested by Welch's t-test.
 """
 
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean, median, stdev
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 ALPHA: Final = 0.05
+ALIKE: Final = 3.0
+"""Arms scatter alike if their standard deviations lie within this factor of the median arm's."""
 _ZERO: Final = 1e-12
+_PAIR: Final = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,19 +37,110 @@ class Pooled:
 
     def half_width(self, n: int) -> float:
         """Half of the 95 % interval of a mean of n replicates, for comparing arms on the same seeds."""
-        from scipy.special import stdtrit
-
-        return float(stdtrit(self.df, 1 - ALPHA / 2)) * self.deviation / math.sqrt(n)
+        return _half_width(self.deviation, self.df, n)
 
     def p_value(self, first: str, second: str) -> float:
         """Two-sided t-test of two arms' difference, uncorrected."""
-        from scipy.special import stdtr
-
-        difference = abs(self.effects[first] - self.effects[second])
         error = self.deviation * self.factors[first, second] ** 0.5
-        if error < _ZERO:
-            return 1.0 if difference < _ZERO else 0.0
-        return 2 * float(stdtr(self.df, -difference / error))
+        return _t_test(self.effects[first] - self.effects[second], error, self.df)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fit:
+    """The arms' values, and the model of those arms that scatter alike.
+
+    `pool` is None where no arms are alike; `apart` holds the standard deviations of the arms that are left out of it.
+    """
+
+    values: Mapping[str, Sequence[float]]
+    pool: Pooled | None
+    apart: Mapping[str, float]
+
+    @property
+    def effects(self) -> Mapping[str, float]:
+        """The arms' means, adjusted for missing seeds where the pool allows it."""
+        inside = self.pool.effects if self.pool else {}
+        return {name: inside.get(name, fmean(values)) for name, values in self.values.items()}
+
+    def half_width(self, name: str) -> float | None:
+        """Half of the 95 % interval of an arm's mean; None for an arm apart that is constant or has one seed."""
+        values = self.values[name]
+        if self.pool and name in self.pool.effects:
+            return self.pool.half_width(len(values))
+        deviation = self.apart.get(name)
+        return _half_width(deviation, len(values) - 1, len(values)) if deviation else None
+
+    def p_value(self, first: str, second: str) -> float:
+        """Two-sided, uncorrected: by the pooled variance if both arms are in the pool, else by Welch's t-test."""
+        if self.pool and first in self.pool.effects and second in self.pool.effects:
+            return self.pool.p_value(first, second)
+        return welch(self.values[first], self.values[second])
+
+
+def fitted(arms: Sequence[str], seeds: Sequence[Hashable], values: Sequence[float]) -> Fit | None:
+    """Pools the arms that scatter alike; None where no arm has two values: one seed supports no test.
+
+    An arm with one value has no deviation; it is taken to scatter like the pool, or like the arm it is tested against.
+    """
+    by_arm: dict[str, list[float]] = {}
+    for arm, value in zip(arms, values, strict=True):
+        by_arm.setdefault(arm, []).append(value)
+    exact = {name: stdev(mine) for name, mine in by_arm.items() if len(mine) > 1}
+    spread = {name: deviation if deviation > _ZERO else 0.0 for name, deviation in exact.items()}
+    if not spread:
+        return None
+    pooled_arms = alike(spread)
+    apart = {name: deviation for name, deviation in spread.items() if name not in pooled_arms}
+    rows = [row for row in zip(arms, seeds, values, strict=True) if row[0] not in apart] if pooled_arms else []
+    pool = pooled([row[0] for row in rows], [row[1] for row in rows], [row[2] for row in rows]) if rows else None
+    return Fit(values=by_arm, pool=pool, apart=apart)
+
+
+def alike(spread: Mapping[str, float]) -> set[str]:
+    """The arms whose standard deviation lies within a factor of 3 of the median arm's.
+
+    A constant arm is like no arm that scatters, and no part of the median. Of two, both are alike or neither is.
+    """
+    scattering = {name: deviation for name, deviation in spread.items() if deviation}
+    if not scattering:
+        return set()
+    if len(scattering) == _PAIR:
+        low, high = sorted(scattering.values())
+        return set(scattering) if high <= ALIKE * low else set()
+    typical = median(scattering.values())
+    return {name for name, deviation in scattering.items() if typical / ALIKE <= deviation <= typical * ALIKE}
+
+
+def welch(first: Sequence[float], second: Sequence[float]) -> float:
+    """Welch's two-sided t-test. A constant arm adds no variance; a single value is taken to scatter as the other arm.
+
+    Two constant arms differ for certain or not at all; of a single value and a constant arm nothing is known: 1.
+    """
+    numbers = [len(first), len(second)]
+    variances = [stdev(values) ** 2 if len(values) > 1 else None for values in (first, second)]
+    known = [variance for variance in variances if variance is not None]
+    single = len(known) == 1
+    if not known or (single and known[0] < _ZERO**2):
+        return 1.0
+    errors = [(known[0] if var is None else var) / n for var, n in zip(variances, numbers, strict=True)]
+    df = float(max(numbers) - 1)
+    if not single and sum(errors) > _ZERO**2:
+        df = sum(errors) ** 2 / sum(error**2 / (n - 1) for error, n in zip(errors, numbers, strict=True))
+    return _t_test(fmean(first) - fmean(second), math.sqrt(sum(errors)), df)
+
+
+def _t_test(difference: float, error: float, df: float) -> float:
+    from scipy.special import stdtr
+
+    if error < _ZERO:
+        return 1.0 if abs(difference) < _ZERO else 0.0
+    return 2 * float(stdtr(df, -abs(difference) / error))
+
+
+def _half_width(deviation: float, df: int, n: int) -> float:
+    from scipy.special import stdtrit
+
+    return float(stdtrit(df, 1 - ALPHA / 2)) * deviation / math.sqrt(n)
 
 
 def pooled(arms: Sequence[str], seeds: Sequence[Hashable], values: Sequence[float]) -> Pooled | None:
@@ -97,13 +193,14 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
     return {name: adjusted[name] for name in p_values}
 
 
-def verdicts(fit: Pooled) -> tuple[dict[str, str], dict[str, float]]:
+def verdicts(fit: Fit) -> tuple[dict[str, str], dict[str, float]]:
     """Says of each arm whether it is best, tied or worse; with Holm-adjusted p-values against the arm that leads.
 
     The leader is "best" only if every other arm is "worse"; else it is "tied" with those that no test tells from it.
     """
-    leader = max(fit.effects, key=lambda name: fit.effects[name])
-    others = [name for name in fit.effects if name != leader]
+    effects = fit.effects
+    leader = max(effects, key=lambda name: effects[name])
+    others = [name for name in effects if name != leader]
     adjusted = holm({name: fit.p_value(leader, name) for name in others})
     said = {name: "worse" if adjusted[name] < ALPHA else "tied" for name in others}
     if not others:

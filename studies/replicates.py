@@ -15,6 +15,7 @@ COMPARISON: Final = "comparison"
 """The plan's questions: a screening's survivors are compared on fresh seeds; what screened them does not count then."""
 
 _SETTING: Final = ("family", "dataset", "data_fingerprint", "train_images", "validation_images", "precision")
+_ASKED: Final = "epochs_planned"
 _SECONDS: Final = tuple(f"seconds_{name}" for name in TIME_CLASSES)
 _EPOCH_SECONDS: Final = tuple(name for name in EPOCHS.schema.names if name.startswith("seconds_"))
 
@@ -24,7 +25,7 @@ class Replicates:
     """What a comparison is made of.
 
     Attributes:
-        epoch: the equal epochs: what most trials were asked for.
+        epoch: the equal epochs: what most of the compared trials were asked for.
         rows: one row a replicate: arm, seed, fold, trial_id, attempt, outcome (completed, stopped, diverged, failed or
             unfinished, seen at `epoch`; or "screening": what an arm was screened on before it was compared), done
             (epochs reached, at most `epoch`), accuracy (at `epoch`, completed only),
@@ -50,13 +51,15 @@ def replicates(plan: pl.DataFrame, trials: pl.DataFrame, epochs: pl.DataFrame) -
     if COMPARISON in plan["question"]:
         plan = plan.filter(pl.col("question").is_in([COMPARISON, SCREENING]))
     plan = plan.unique(REPLICATE, keep="last", maintain_order=True)
-    at = _asked(plan)
-    joined = plan.select("planned", "run", *REPLICATE, "trial_id", "question").join(
-        trials.drop("sweep", "run", *REPLICATE, "question", strict=False), on="trial_id", how="left"
-    )
-    joined, left_out = _one_setting(joined)
+    planned = plan.select("planned", "run", *REPLICATE, "trial_id", "question", pl.col("epochs").alias(_ASKED))
+    facts = trials.drop("sweep", "run", *REPLICATE, "question", strict=False)
+    joined, left_out = _one_setting(planned.join(facts, on="trial_id", how="left", maintain_order="left"))
+    at = _asked(joined)
+    joined = joined.drop(_ASKED)
     curves = _curves(joined, epochs, at)
-    rows = _seen_at(at, joined.drop("attempt").join(_reached(epochs, at), on="trial_id", how="left"))
+    rows = _seen_at(
+        at, joined.drop("attempt").join(_reached(epochs, at), on="trial_id", how="left", maintain_order="left")
+    )
     rows = _without_screening(rows)
     return Replicates(epoch=at, rows=rows, curves=curves, left_out=left_out)
 
@@ -65,9 +68,12 @@ def latest_attempts(trials: pl.DataFrame, epochs: pl.DataFrame) -> tuple[pl.Data
     """The rows of each trial's latest attempt; an attempt that runs has epochs, and no row in `trials` yet."""
     both = pl.concat([trials.select("trial_id", "attempt"), epochs.select("trial_id", "attempt")])
     last = both.group_by("trial_id").agg(pl.col("attempt").max())
+    trials, epochs = (
+        table.join(last, on=["trial_id", "attempt"], how="semi", maintain_order="left") for table in (trials, epochs)
+    )
     return (
-        trials.join(last, on=["trial_id", "attempt"], how="semi").unique("trial_id", keep="last", maintain_order=True),
-        epochs.join(last, on=["trial_id", "attempt"], how="semi").unique(["trial_id", "epoch"], keep="last"),
+        trials.unique("trial_id", keep="last", maintain_order=True),
+        epochs.unique(["trial_id", "epoch"], keep="last", maintain_order=True),
     )
 
 
@@ -82,10 +88,12 @@ def _plan_of(trials: pl.DataFrame) -> pl.DataFrame:
     return trials.select("run", "question", *REPLICATE, "trial_id", pl.col("epochs_asked").alias("epochs"))
 
 
-def _asked(plan: pl.DataFrame) -> int:
-    """The epochs that most replicates were asked for; the greater number where two are as frequent."""
-    counts = plan.drop_nulls("epochs").group_by("epochs").len().sort("len", "epochs", descending=True)
-    return int(counts["epochs"][0]) if counts.height else 0
+def _asked(joined: pl.DataFrame) -> int:
+    """The epochs that most ended replicates were asked for, or if none has ended, all; the greater one of two."""
+    ended = joined.filter(pl.col("outcome").is_not_null())
+    asked = (ended if ended.height else joined).drop_nulls(_ASKED)
+    counts = asked.group_by(_ASKED).len().sort("len", _ASKED, descending=True)
+    return int(counts[_ASKED][0]) if counts.height else 0
 
 
 def _one_setting(joined: pl.DataFrame) -> tuple[pl.DataFrame, tuple[str, ...]]:

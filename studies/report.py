@@ -12,8 +12,9 @@ from studies import figures, page, provenance
 from studies.compare import Comparison, Row
 from studies.curves import unseen
 from studies.panels import inks
+from studies.pooled import Fit
 from studies.replicates import configuration_keys
-from studies.words import answer, count, listed, method, on_the_test_set, share, verdict, with_spread
+from studies.words import answer, count, listed, method, on_seed, on_the_test_set, share, verdict, with_spread
 
 _SIZES: Final[Mapping[str, str]] = {"parameters": "parameters", "flops": "FLOPs an image", "size_bytes": "size"}
 
@@ -53,7 +54,7 @@ def _results(found: Comparison) -> str:
         "95 % interval": [_interval(row) for row in rows],
     }
     if found.common_epoch is not None:
-        columns[f"all at epoch {found.common_epoch}"] = [
+        columns[f"all at epoch {found.common_epoch}{on_seed(found)}"] = [
             with_spread(row["common_mean"], row["common_sd"], row["common_n"]) for row in rows
         ]
     columns |= {
@@ -106,12 +107,19 @@ def _figures(found: Comparison) -> list[str]:
         dots = figures.svg(
             figures.final_accuracy, found, height=figures.height_of(found), title="Final validation accuracy by arm"
         )
-        interval = " bars are 95 % intervals from the pooled variance;" if found.fit else ""
+        interval = f" bars are 95 % intervals from {_variance(found.fit)};" if found.fit else ""
         caption = f"Dots are seeds, strokes their means;{interval} the numbers are mean ± standard deviation (seeds)."
         parts += ["<h2>Accuracy at the end</h2>", page.figure(dots, caption)]
     where = ", ".join(found.replicates.rows["device"].drop_nulls().unique().sort()) or "device not recorded"
     caption = f"The same against the seconds that a trial had spent in its epochs ({where}), as means over seeds."
     return [*parts, "<h2>Accuracy for time</h2>", page.figure(seconds, caption)]
+
+
+def _variance(fit: Fit) -> str:
+    if fit.pool is None:
+        return "each arm's own variance"
+    own = [arm for arm, deviation in fit.apart.items() if deviation]
+    return "the pooled variance" + (f" ({listed(own)}: from their own)" if own else "")
 
 
 def _sizes(found: Comparison) -> tuple[str, dict[str, str]]:
@@ -130,12 +138,12 @@ def _sizes(found: Comparison) -> tuple[str, dict[str, str]]:
             constant[title.capitalize() if title.islower() else title] = _size(name, values.pop())
         elif values:
             columns[title] = ["" if row[name] is None else _size(name, row[name]) for row in rows]
+    caption = "Over all of an arm's trials, those that were stopped or failed included; seconds are those of a slot."
     if any(row["latency_n"] for row in rows):
-        columns["latency, ms (trials; busy slots)"] = [_latency(row) for row in rows]
-    caption = (
-        "Over all of an arm's trials, those that were stopped or failed included; seconds are those of a slot. "
-        "Latency: median for one image, measured while so many slots were busy."
-    )
+        columns["latency, ms"] = [_latency(row) for row in rows]
+        caption += " Latency of one image: median of the trials' medians (lowest\N{EN DASH}highest; trials)."
+        if len(rows) > 1 and all(len({row[name] for row in rows} - {None}) == 1 for name in ("parameters", "flops")):
+            caption += " All arms have equal parameters and FLOPs: differences in latency between them are noise."
     return page.table(list(columns), list(zip(*columns.values(), strict=True)), caption), constant
 
 
@@ -147,13 +155,21 @@ def _latency(row: Row) -> str:
     if not row["latency_n"]:
         return ""
     low, high = row["latency_busy_low"], row["latency_busy_high"]
-    busy = "busy slots not recorded" if low is None else f"{low}" if low == high else f"{low} to {high}"
-    return f"{row['latency_ms_median']:.2f} ({row['latency_n']}; {busy})"
+    slots = f"{high} slot{'s' * (high != 1)} busy"
+    busy = "busy slots not recorded" if low is None else slots if low == high else f"{low} to {slots}"
+    spread = f"{_ms(row['latency_low'])}\N{EN DASH}{_ms(row['latency_high'])}; " if row["latency_n"] > 1 else ""
+    return f"{_ms(row['latency_ms_median'])} ({spread}n = {row['latency_n']}; {busy})"
+
+
+def _ms(value: float) -> str:
+    return f"{value:.2f}".removeprefix("0")
 
 
 def _rules(found: Comparison) -> str:
     common = found.common_epoch
     fair = f" The column at epoch {common} compares all arms at the last epoch that each reached." if common else ""
+    if common and found.common_on:
+        fair += f" It shows the {found.common_on} alone, since stopped arms ran on no other."
     return (
         f"Arms are compared by validation accuracy after {count(found.epoch, 'epoch')}.{fair} A trial that the "
         "scheduler stopped was screened out, which says nothing of where it would have ended; failed and diverged "

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Final
 
-from studies.compare import ONE_SEED, Comparison, Row
-from studies.pooled import ALPHA
+from studies.compare import ONE_SEED, Comparison, Row, left_out
+from studies.pooled import ALIKE, ALPHA
 
 NONE: Final = "\N{EN DASH}"
 """Stands for a number that there is not."""
@@ -109,7 +109,8 @@ def _no_answer(found: Comparison) -> str:
         return f"{start}, so there is nothing to compare yet."
     row = ahead.sort("common_mean", descending=True).to_dicts()[0]
     value = with_spread(row["common_mean"], row["common_sd"], row["common_n"])
-    return f"{start}; at epoch {found.common_epoch}, which all reached, {row['arm']} was ahead with {value}, untested."
+    where = f"at epoch {found.common_epoch}{on_seed(found)}, which all reached"
+    return f"{start}; {where}, {row['arm']} was ahead with {value}, untested."
 
 
 def on_the_test_set(found: Comparison) -> str:
@@ -122,14 +123,30 @@ def on_the_test_set(found: Comparison) -> str:
     return f"Test accuracy, opened for {who} alone: {values}."
 
 
+def on_seed(found: Comparison) -> str:
+    """What a column at the common epoch is made of, where not of all seeds: ` (screening seed)`."""
+    return f" ({found.common_on})" if found.common_on else ""
+
+
 def method(found: Comparison) -> str:
     """How verdicts and intervals were computed."""
     start = "± is the standard deviation over seeds, the number of seeds in brackets."
     if found.fit is None:
         return f"{start} Nothing was tested."
-    fit = found.fit
-    return (
-        f"{start} Intervals (95 %) and t-tests use the residual of the model accuracy = {fit.model}, pooled over "
-        f"arms and seeds (deviation {share(fit.deviation)}, {fit.df} degrees of freedom); every arm is tested against "
-        f"the one that leads, Holm-corrected at {ALPHA:.2f}. What no test tells from the leader is tied with it."
+    pool, parts = found.fit.pool, [start]
+    if pool:
+        which = (
+            f"the {count(len(pool.effects), 'arm')} whose standard deviations lie within a factor of {ALIKE:.0f} of "
+        )
+        whose = f"{which}the median arm's" if found.fit.apart else "arms"
+        parts.append(
+            f"Intervals (95 %) and t-tests use the residual of the model accuracy = {pool.model}, pooled over {whose} "
+            f"and seeds (deviation {share(pool.deviation)}, {pool.df} degrees of freedom)."
+        )
+    if found.fit.apart:
+        parts.append(left_out(found.fit, found.compared[0]["arm"]))
+    parts.append(
+        f"Every arm is tested against the one that leads, Holm-corrected at {ALPHA:.2f}. What no test tells from the "
+        "leader is tied with it."
     )
+    return " ".join(parts)

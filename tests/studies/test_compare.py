@@ -5,10 +5,14 @@ from typing import Any
 
 import pytest
 from recorded_sweep import Sweep
+from scipy import stats
 
+from records.read import read
 from studies.compare import ONE_SEED, Comparison
 from studies.optimizers import load
-from studies.words import answer, on_the_test_set, verdict
+from studies.provenance import runs_of
+from studies.report import html
+from studies.words import answer, method, on_the_test_set, verdict
 
 NAN = float("nan")
 
@@ -78,7 +82,62 @@ def test_survivors_are_compared_on_fresh_seeds_without_their_screening(sweep: Sw
     assert (arm(found, "nadam")["n"], arm(found, "nadam")["replicates"], arm(found, "nadam")["epochs"]) == (3, 3, 12)
     assert arm(found, "ftrl")["verdict"] == "screened out"
     assert found.fit is not None
-    assert found.fit.df == 2
+    assert found.fit.pool is not None
+    assert found.fit.pool.df == 2
+
+
+def test_a_screening_is_seen_at_the_common_epoch_on_its_own_seed(sweep: Sweep) -> None:
+    for name, first in (("nadam", 0.55), ("adam", 0.45)):
+        sweep.trial(name, 0, [first, 0.7, 0.9], question="screening")
+        three_seeds(sweep, name, (0.930, 0.932, 0.934))
+    sweep.trial("nadam", 4, [], None)
+    sweep.trial("ftrl", 0, [0.1, 0.2], "stopped", question="screening", rung=2, cutoff=0.4)
+    sweep.trial("sgd", 0, [0.3], "stopped", question="screening", rung=1, cutoff=0.4)
+    sweep.trial("adam", 4, [0.99], None)  # its first epoch is no like of the others'
+    found = compared(sweep)
+    assert (found.common_epoch, found.common_on) == (1, "screening seed")
+    seen = {row["arm"]: (row["common_n"], row["common_mean"]) for row in found.arms.to_dicts()}
+    assert seen == {"nadam": (1, 0.55), "adam": (1, 0.45), "sgd": (1, 0.3), "ftrl": (1, 0.1)}
+    page = html(found, question="?", runs=runs_of(found, read(sweep.results, "runs"), found.replicates.rows))
+    assert "all at epoch 1 (screening seed)" in page
+    assert "It shows the screening seed alone" in page
+
+
+def test_a_fresh_seed_under_way_does_not_shorten_the_screening(sweep: Sweep) -> None:
+    for name in ("nadam", "adam"):
+        sweep.trial(name, 0, [0.5, 0.7, 0.9], question="screening")
+        sweep.trial(name, 1, [0.6], None)
+    sweep.trial("ftrl", 0, [0.1, 0.2], "stopped", question="screening", rung=2, cutoff=0.4)
+    assert compared(sweep).common_epoch == 2
+
+
+def test_arms_that_scatter_otherwise_are_left_out_of_the_pool_and_said(sweep: Sweep) -> None:
+    three_seeds(sweep, "nadam", (0.930, 0.932, 0.934))
+    three_seeds(sweep, "adam", (0.931, 0.930, 0.933))
+    three_seeds(sweep, "sgd", (0.905, 0.902, 0.904))
+    three_seeds(sweep, "adadelta", (0.4, 0.5, 0.6))
+    three_seeds(sweep, "ftrl", (0.1, 0.1, 0.1))
+    found = compared(sweep)
+    note = next(text for text in found.warnings if text.startswith("Left out of the pooled variance"))
+    assert "adadelta (±.1000), ftrl (constant)" in note
+    assert note in method(found)
+    assert "pooled over the 3 arms whose standard deviations lie within a factor of 3 of the median arm's" in method(
+        found
+    )
+    # .5 ± t(.975, 2) · .1 / √3
+    assert (arm(found, "adadelta")["low"], arm(found, "adadelta")["high"]) == pytest.approx((0.251586, 0.748414))
+    assert (arm(found, "ftrl")["low"], arm(found, "ftrl")["verdict"]) == (None, "worse")
+    assert [arm(found, a)["verdict"] for a in ("nadam", "adam", "sgd")] == ["tied", "tied", "worse"]
+
+
+def test_two_arms_that_scatter_unlike_each_other_are_tested_by_welch(sweep: Sweep) -> None:
+    three_seeds(sweep, "nadam", (0.90, 0.93, 0.96))
+    three_seeds(sweep, "sgd", (0.890, 0.891, 0.892))
+    found = compared(sweep)
+    welch = stats.ttest_ind([0.90, 0.93, 0.96], [0.890, 0.891, 0.892], equal_var=False).pvalue
+    assert arm(found, "sgd")["p"] == pytest.approx(welch)
+    assert "no standard deviation within a factor of 3 of each other's" in method(found)
+    assert "nadam, which leads, is among them" in method(found)
 
 
 def test_failed_and_diverged_replicates_are_counted_with_their_reasons(sweep: Sweep) -> None:
@@ -166,6 +225,34 @@ def test_trials_on_other_images_are_left_out_and_said(sweep: Sweep) -> None:
     found = compared(sweep)
     assert found.arms["arm"].to_list() == ["nadam"]
     assert found.warnings[0].startswith("1 trial left out: on other data")
+
+
+def test_the_equal_epochs_are_those_of_the_trials_that_are_kept(sweep: Sweep) -> None:
+    for seed in range(1, 6):
+        old: dict[str, Any] = {"data_fingerprint": "f9", "train_images": 9_000, "run": "r0", "epochs_asked": 10}
+        sweep.plan("nadam", seed, f"long-{seed}", run="r0", epochs=10)
+        sweep.trial("nadam", seed, [0.1 * i for i in range(10)], trial_id=f"long-{seed}", planned=False, **old)
+    sweep.plan("nadam", 6, "long-6", run="r0", epochs=10)  # never ran
+    for seed in (1, 2):
+        sweep.trial("nadam", seed, [0.5, 0.7, 0.80 + seed / 100], data_fingerprint="f2", train_images=1_800)
+    found = compared(sweep)
+    assert found.epoch == 3
+    row = arm(found, "nadam")
+    assert (row["status"], row["completed"], row["mean"]) == ("compared", 2, pytest.approx(0.815))
+    assert found.warnings[0].startswith("3 trials left out: on other data")
+
+
+def test_latency_tells_how_far_trials_lie_apart(sweep: Sweep) -> None:
+    for seed, ms in enumerate((0.88, 5.36, 1.22), 1):
+        sweep.trial("nadam", seed, [0.5, 0.7, 0.9], latency_ms_median=ms, latency_busy_slots=1)
+    sweep.trial("sgd", 1, [0.5, 0.7, 0.8], latency_ms_median=2.0, latency_busy_slots=0, flops=1)
+    sweep.trial("sgd", 2, [0.5, 0.7, 0.8], latency_ms_median=4.0, latency_busy_slots=2)
+    sweep.trial("adam", 1, [0.5, 0.7, 0.8], latency_ms_median=2.0)
+    found = compared(sweep)
+    page = html(found, question="?", runs=runs_of(found, read(sweep.results, "runs"), found.replicates.rows))
+    assert "1.22 (.88–5.36; n = 3; 1 slot busy)" in page
+    assert "3.00 (2.00–4.00; n = 2; 0 to 2 slots busy)" in page
+    assert "2.00 (n = 1; busy slots not recorded)" in page
 
 
 def test_different_hosts_are_a_warning(sweep: Sweep) -> None:

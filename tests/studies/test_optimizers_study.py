@@ -55,7 +55,8 @@ def test_the_page_is_self_contained_and_escaped(sweep: Sweep, tmp_path: Path) ->
     assert not re.search(r"https?:|//|@import|src=", page)
     assert page.count("<svg") == 3
     for said in ("python sweeps/optimizers.py --seeds 3", "0123abc", "keras 3.15", "alder", "54,000 to train",
-                 "3.50 (3; 2)", "4.0 MB", "Holm", "ValueError: &lt;b&gt;bad"):  # fmt: skip
+                 "3.50 (3.50–3.50; n = 3; 2 slots busy)", "latency between them are noise",
+                 "4.0 MB", "Holm", "ValueError: &lt;b&gt;bad"):  # fmt: skip
         assert said in page, said
     assert sorted(path.name for path in out.iterdir()) == ["optimizers.html", "optimizers.png"]
     assert (out / "optimizers.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
