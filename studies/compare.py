@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from studies.pooled import ALIKE, Fit, fitted, verdicts
+from studies.pooled import Fit, fitted, verdicts
 from studies.replicates import REPLICATE, SCREENING, Replicates, replicates
 
 ONE_SEED: Final = "one seed: no test"
@@ -228,8 +228,9 @@ def _warnings(found: Replicates, rows: Sequence[Row], fit: Fit | None) -> list[s
 def left_out(fit: Fit, leader: str) -> str:
     """Which arms are left out of the pooled variance, why, and how they are tested instead."""
     arms = [f"{arm} ({f'±{sd:.4f}'.replace('0.', '.') if sd else 'constant'})" for arm, sd in fit.apart.items()]
-    near = f"within a factor of {ALIKE:.0f} of {'the median arm' if fit.pool else 'each other'}'s"
-    scatter = "do not scatter at all" if not any(fit.apart.values()) else f"have no standard deviation {near}"
-    every = f"{leader}, which leads, is among them, so all tests" if leader in fit.apart else "tests with them"
-    intervals = "their intervals come from their own deviations (none if constant)"
-    return f"Left out of the pooled variance: {', '.join(arms)}; they {scatter}. So {intervals}; {every} are Welch's."
+    wide = [arm for arm, sd in fit.apart.items() if sd]
+    said = f"Left out of the pooled variance: {', '.join(arms)}."
+    if wide:
+        tests = "all tests" if leader in wide else "tests with them"
+        said += f" {', '.join(wide)} scatter{'s' * (len(wide) == 1)} far more than the median arm: {tests} are Welch's."
+    return said

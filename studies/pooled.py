@@ -2,7 +2,8 @@
 
 With three seeds, a paired t-test has 2 degrees of freedom and finds nothing; the additive model `accuracy = arm + seed`
 has (A-1)(S-1) for A arms and S seeds. It assumes that the arms scatter alike: an arm that scatters much more would
-widen the others' intervals, one that is constant would narrow them. Those are tested by Welch's t-test.
+widen the others' intervals, one that is constant would narrow them. Neither is pooled. The former is tested by Welch's
+t-test; the latter by the pooled variance, which is for it on the safe side.
 """
 
 import math
@@ -16,9 +17,13 @@ from numpy.typing import NDArray
 
 ALPHA: Final = 0.05
 ALIKE: Final = 3.0
-"""Arms scatter alike if their standard deviations lie within this factor of the median arm's."""
+"""An arm scatters more than the others if its standard deviation exceeds this many times the median arm's.
+
+With 3 seeds that is about an F-test at .005: F(2, 12) is 8.5 there, the square of 2.9.
+"""
+_ALIKE_OF_TWO: Final = 5.0  # two seeds: F(1, 7) is 16 there, and the median arm is as uncertain
 _ZERO: Final = 1e-12
-_PAIR: Final = 2
+_PAIR: Final = 2  # seeds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +54,7 @@ class Pooled:
 class Fit:
     """The arms' values, and the model of those arms that scatter alike.
 
-    `pool` is None where no arms are alike; `apart` holds the standard deviations of the arms that are left out of it.
+    `pool` is None where all arms are constant; `apart` holds the standard deviations of the arms left out of it.
     """
 
     values: Mapping[str, Sequence[float]]
@@ -71,10 +76,14 @@ class Fit:
         return _half_width(deviation, len(values) - 1, len(values)) if deviation else None
 
     def p_value(self, first: str, second: str) -> float:
-        """Two-sided, uncorrected: by the pooled variance if both arms are in the pool, else by Welch's t-test."""
-        if self.pool and first in self.pool.effects and second in self.pool.effects:
+        """Two-sided, uncorrected: by the pooled variance; by Welch's t-test if an arm scatters more than the pool."""
+        a, b = self.values[first], self.values[second]
+        if self.pool is None or self.apart.get(first) or self.apart.get(second):
+            return welch(a, b)
+        if first in self.pool.effects and second in self.pool.effects:
             return self.pool.p_value(first, second)
-        return welch(self.values[first], self.values[second])
+        error = self.pool.deviation * math.sqrt(1 / len(a) + 1 / len(b))
+        return _t_test(self.effects[first] - self.effects[second], error, self.pool.df)
 
 
 def fitted(arms: Sequence[str], seeds: Sequence[Hashable], values: Sequence[float]) -> Fit | None:
@@ -89,26 +98,19 @@ def fitted(arms: Sequence[str], seeds: Sequence[Hashable], values: Sequence[floa
     spread = {name: deviation if deviation > _ZERO else 0.0 for name, deviation in exact.items()}
     if not spread:
         return None
-    pooled_arms = alike(spread)
+    pooled_arms = alike(spread, {name: len(mine) for name, mine in by_arm.items()})
     apart = {name: deviation for name, deviation in spread.items() if name not in pooled_arms}
     rows = [row for row in zip(arms, seeds, values, strict=True) if row[0] not in apart] if pooled_arms else []
     pool = pooled([row[0] for row in rows], [row[1] for row in rows], [row[2] for row in rows]) if rows else None
     return Fit(values=by_arm, pool=pool, apart=apart)
 
 
-def alike(spread: Mapping[str, float]) -> set[str]:
-    """The arms whose standard deviation lies within a factor of 3 of the median arm's.
-
-    A constant arm is like no arm that scatters, and no part of the median. Of two, both are alike or neither is.
-    """
+def alike(spread: Mapping[str, float], n: Mapping[str, int]) -> set[str]:
+    """The arms that scatter, and not much more than the median one of them; `n` counts each arm's seeds."""
     scattering = {name: deviation for name, deviation in spread.items() if deviation}
-    if not scattering:
-        return set()
-    if len(scattering) == _PAIR:
-        low, high = sorted(scattering.values())
-        return set(scattering) if high <= ALIKE * low else set()
-    typical = median(scattering.values())
-    return {name for name, deviation in scattering.items() if typical / ALIKE <= deviation <= typical * ALIKE}
+    typical = median(scattering.values()) if scattering else 0.0
+    limits = {name: ALIKE if n[name] > _PAIR else _ALIKE_OF_TWO for name in scattering}
+    return {name for name, deviation in scattering.items() if deviation <= limits[name] * typical}
 
 
 def welch(first: Sequence[float], second: Sequence[float]) -> float:

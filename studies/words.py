@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from studies.compare import ONE_SEED, Comparison, Row, left_out
-from studies.pooled import ALIKE, ALPHA
+from studies.pooled import ALPHA
 
 NONE: Final = "\N{EN DASH}"
 """Stands for a number that there is not."""
@@ -135,10 +135,7 @@ def method(found: Comparison) -> str:
         return f"{start} Nothing was tested."
     pool, parts = found.fit.pool, [start]
     if pool:
-        which = (
-            f"the {count(len(pool.effects), 'arm')} whose standard deviations lie within a factor of {ALIKE:.0f} of "
-        )
-        whose = f"{which}the median arm's" if found.fit.apart else "arms"
+        whose = f"the {count(len(pool.effects), 'arm')} that scatter alike" if found.fit.apart else "arms"
         parts.append(
             f"Intervals (95 %) and t-tests use the residual of the model accuracy = {pool.model}, pooled over {whose} "
             f"and seeds (deviation {share(pool.deviation)}, {pool.df} degrees of freedom)."

@@ -119,11 +119,11 @@ def test_only_arms_that_scatter_alike_are_pooled() -> None:
         for arm in ("adam", "rmsprop", "adamax", "sgd", "adagrad")
     }
     raw["adadelta"] = stats.ttest_ind(MEASURED["nadam"], MEASURED["adadelta"], equal_var=False).pvalue
-    raw["ftrl"] = stats.ttest_1samp(MEASURED["nadam"], 0.1).pvalue
+    raw["ftrl"] = 2 * stats.t.sf((0.8768 - 0.1) / (deviation * (2 / 3) ** 0.5), df)
     assert verdicts(fit)[1] == pytest.approx(holm(raw))
 
 
-@pytest.mark.parametrize("spread", [0.0, 0.0001, 0.0521, 0.3])
+@pytest.mark.parametrize("spread", [0.0, 0.0521, 0.3])
 def test_an_arm_apart_does_not_decide_whether_others_are_tied(spread: float) -> None:
     alone, moved = fit_of(MEASURED), fit_of(MEASURED | {"adadelta": seeds_of(0.5375, spread, (0, 2, 1))})
     for arm in ("adam", "rmsprop", "adamax", "sgd", "adagrad"):
@@ -143,8 +143,21 @@ def test_constant_arms_do_not_make_others_differ() -> None:
     assert fit.p_value("a", "b") == pytest.approx(paired)
     said, adjusted = verdicts(fit)
     assert (said["a"], said["b"], adjusted["b"]) == ("tied", "tied", pytest.approx(paired))
-    raw = stats.ttest_1samp(two["a"], 0.1).pvalue  # Welch's test against a constant
+    deviation, df = additive(two)
+    raw = 2 * stats.t.sf((np.mean(two["a"]) - 0.1) / (deviation * (2 / 3) ** 0.5), df)
     assert adjusted["c0"] == pytest.approx(7 * raw)
+
+
+def test_with_two_seeds_a_chance_arm_is_worse_though_the_leader_hardly_scatters() -> None:
+    """A real run of 2,000 images and 3 epochs: two seeds say little of one arm's spread, much of all arms' together."""
+    table = {
+        "rmsprop": [0.7725, 0.7850], "nadam": [0.7050, 0.7750], "sgd": [0.7275, 0.7025], "adam": [0.6875, 0.7400],
+        "adamax": [0.7100, 0.6725], "adagrad": [0.5775, 0.6775], "adadelta": [0.1200, 0.1675], "ftrl": [0.1, 0.1],
+    }  # fmt: skip
+    fit = fit_of(table)
+    assert fit.apart == {"ftrl": 0.0}
+    said = verdicts(fit)[0]
+    assert {arm for arm, verdict in said.items() if verdict == "worse"} == {"adagrad", "adadelta", "ftrl"}
 
 
 def test_a_leader_apart_is_tested_by_welch_against_all() -> None:
@@ -158,18 +171,14 @@ def test_a_leader_apart_is_tested_by_welch_against_all() -> None:
         assert fit.p_value("a", arm) == pytest.approx(expected)
 
 
-def test_two_arms_are_alike_within_a_factor_of_3() -> None:
-    assert alike({"a": 0.01, "b": 0.029}) == {"a", "b"}
-    assert alike({"a": 0.01, "b": 0.031}) == set()  # the median of two, .0205, would take both
-    assert alike({"a": 0.01, "b": 0.0, "c": 0.02}) == {"a", "c"}
-    assert alike({"a": 0.01, "b": 0.0}) == {"a"}
-    assert alike({"a": 0.0, "b": 0.0}) == set()
-    assert alike({"a": 0.0034, "b": 0.01, "c": 0.031}) == {"a", "b"}
-    a, b = [0.90, 0.93, 0.92], [0.880, 0.881, 0.882]
-    fit = fit_of({"a": a, "b": b})
-    assert fit.pool is None
-    assert fit.p_value("a", "b") == pytest.approx(stats.ttest_ind(a, b, equal_var=False).pvalue)
-    assert fit.half_width("b") == pytest.approx(stats.t.ppf(0.975, 2) * 0.001 / 3**0.5)
+def test_an_arm_is_apart_if_constant_or_far_above_the_median() -> None:
+    three = dict.fromkeys("abcd", 3)
+    assert alike({"a": 0.01, "b": 0.01, "c": 0.029, "d": 0.031}, three) == {"a", "b", "c", "d"}  # the median is .0195
+    assert alike({"a": 0.01, "b": 0.01, "c": 0.01, "d": 0.031}, three) == {"a", "b", "c"}
+    assert alike({"a": 0.01, "b": 0.01, "c": 0.01, "d": 0.031}, dict.fromkeys("abcd", 2)) == {"a", "b", "c", "d"}
+    assert alike({"a": 0.0001, "b": 0.01, "c": 0.01}, three) == {"a", "b", "c"}
+    assert alike({"a": 0.01, "b": 0.0, "c": 0.02}, three) == {"a", "c"}
+    assert alike({"a": 0.0, "b": 0.0}, three) == set()
 
 
 def test_welch_of_constant_and_single_values() -> None:
