@@ -17,3 +17,11 @@ def fashion_mnist():
     from trainables.data import prepare
 
     return prepare("fashion_mnist", images=1000)
+
+
+@pytest.fixture(scope="session")
+def fashion_mnist_files(fashion_mnist):
+    """The folder of the real files, which `fashion_mnist` has found or fetched."""
+    from trainables.datasets.fashion_mnist import find
+
+    return find()

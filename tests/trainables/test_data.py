@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from trainables import data, datasets
-from trainables.datasets import fashion_mnist
 from trainables.errors import DataError
 
 REPOSITORY = Path(data.__file__).parents[1]
@@ -263,25 +262,13 @@ def test_the_cache_root_follows_the_environment(tmp_path: Path, monkeypatch: pyt
     assert data.cache_root() == Path("/scratch/cache")
 
 
-def real_folder() -> Path | None:
-    """Return the real data set's folder where the machine has it already; nothing is fetched."""
-    named = os.environ.get("LAYERSWEEP_FASHION_MNIST")
-    here = [*fashion_mnist.SYSTEM_FOLDERS, fashion_mnist.keras_folder(), fashion_mnist.downloads_folder()]
-    places = [Path(named)] if named else here
-    return next((place for place in places if all((place / name).is_file() for name in fashion_mnist.FILES)), None)
-
-
-REAL = real_folder()
-
-
-@pytest.mark.skipif(REAL is None, reason="Fashion-MNIST is not on this machine, and tests do not fetch it")
-def test_fashion_mnist_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fashion_mnist_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fashion_mnist_files: Path) -> None:
     """The real files: 6,000 and 1,000 images a class, whose first labels are well known."""
     monkeypatch.setenv("LAYERSWEEP_CACHE", str(tmp_path))
-    whole = data.prepare("fashion_mnist", folder=REAL)
+    whole = data.prepare("fashion_mnist", folder=fashion_mnist_files)
     assert (whole.train_images, whole.validation_images, whole.test_images) == (50_000, 10_000, 10_000)
     assert np.load(whole.folder / "train_labels.npy")[:10].tolist() == [9, 0, 0, 3, 0, 2, 7, 2, 5, 5]
-    tenth = data.prepare("fashion_mnist", folder=REAL, images=10_000)
+    tenth = data.prepare("fashion_mnist", folder=fashion_mnist_files, images=10_000)
     assert (tenth.validation_images, tenth.test_images) == (2_000, 2_000)
     large, small = whole.split(0), tenth.split(0)
     for big, part, share in (
@@ -292,4 +279,4 @@ def test_fashion_mnist_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         assert np.bincount(part.labels).tolist() == [share] * 10
         assert np.array_equal(big.images[: len(part.images)], part.images)
         assert np.array_equal(big.labels[: len(part.labels)], part.labels)
-    assert data.prepare("fashion_mnist", folder=REAL, images=10).split(0).validation.labels.size == 10
+    assert data.prepare("fashion_mnist", folder=fashion_mnist_files, images=10).split(0).validation.labels.size == 10
