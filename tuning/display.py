@@ -63,7 +63,6 @@ class Display:
 
     def __exit__(self, *_: object) -> None:
         if self._live:
-            self._live.update(Text(""))
             self._live.stop()
 
     def planned(self, trials: Iterable[Trial]) -> None:
@@ -118,7 +117,8 @@ class Display:
             value = "" if row.value is None else f"{row.value:.4f}"
             epochs = f"{row.epoch}/{row.trial.epochs}"
             table.add_row(row.trial.arm.name, str(row.trial.seed), epochs, value, row.rung)
-        bar = ProgressBar(total=max(1, self._epochs_planned), completed=self._epochs_done, width=40)
+        bar = Table.grid()  # a bar by itself does not end its line
+        bar.add_row(ProgressBar(total=max(1, self._epochs_planned), completed=self._epochs_done, width=40))
         return Group(table, bar, Text(self.summary()))
 
     def summary(self) -> str:

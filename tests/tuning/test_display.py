@@ -65,6 +65,8 @@ def test_the_table_shows_what_runs(trial, epoch):
     assert "2 ≥ 0.7000" in text
     assert "0/2 trials" in text
     assert "best val_accuracy 0.7500 (adam, seed 1, epoch 2)" in text
+    (bar,) = [line for line in text.splitlines() if "━" in line]
+    assert set(bar) <= {"━", " "}  # it has its line for itself
 
 
 def test_the_first_at_a_rung_is_called_so(trial, epoch):
