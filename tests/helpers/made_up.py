@@ -95,3 +95,17 @@ def _misbehave(misdeed: str) -> None:
             for _ in range(100):
                 hoard.append(bytearray(os.urandom(1 << 20)) * 64)
                 time.sleep(0.02)
+
+
+def data(folder: Path, train_images: int = 4) -> Data:
+    """A data set that nobody opens."""
+    return Data(
+        name="none",
+        folder=folder,
+        fingerprint="f" * 16,
+        classes=("a", "b"),
+        image_shape=(2, 2, 1),
+        train_images=train_images,
+        validation_images=2,
+        test_images=2,
+    )

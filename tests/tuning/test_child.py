@@ -9,7 +9,6 @@ import psutil
 import pytest
 
 from records.values import Built
-from trainables.data import Data
 from trainables.serve import Begin
 from tuning.child import Child, Death
 
@@ -18,10 +17,7 @@ GENEROUS = 8 << 30
 
 @pytest.fixture
 def data(tmp_path):
-    return Data(
-        name="none", folder=tmp_path, fingerprint="0" * 16, classes=("a", "b"), image_shape=(2, 2, 1),
-        train_images=4, validation_images=2, test_images=2,
-    )  # fmt: skip
+    return made_up.data(tmp_path)
 
 
 @pytest.fixture

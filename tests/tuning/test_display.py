@@ -7,7 +7,6 @@ import made_up
 import pytest
 from rich.console import Console
 
-from trainables.data import Data
 from tuning.display import Display
 from tuning.plan import Ending
 from tuning.report import Error
@@ -19,10 +18,7 @@ GO_ON = Decision(action="continue")
 
 @pytest.fixture
 def trial(tmp_path):
-    data = Data(
-        name="none", folder=tmp_path, fingerprint="0", classes=("a",), image_shape=(1, 1, 1),
-        train_images=1, validation_images=1, test_images=1,
-    )  # fmt: skip
+    data = made_up.data(tmp_path)
 
     def make(name="adam", seed=1, epochs=4):
         return Trial(

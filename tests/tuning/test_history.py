@@ -8,7 +8,6 @@ import pytest
 from records.tables import COMPARISON, SCREENING
 from records.write import Writer
 from trainables import config as domains
-from trainables.data import Data
 from tuning.history import next_sequence, recorded, seconds_per_image
 from tuning.plan import Ending
 from tuning.sweep import Arm, Sweep, Trial
@@ -22,10 +21,7 @@ def results(tmp_path):
 
 
 def trial(name="t", question=COMPARISON, epochs=4):
-    data = Data(
-        name="none", folder=Path("/"), fingerprint="0", classes=("a",), image_shape=(1, 1, 1),
-        train_images=10, validation_images=1, test_images=1,
-    )  # fmt: skip
+    data = made_up.data(Path("/"), train_images=10)
     arm = Arm(name="a", config=made_up.Config())
     return Trial(trial_id=name, arm=arm, question=question, seed=0, epochs=epochs, precision="float32", data=data)
 

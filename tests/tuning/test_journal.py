@@ -6,7 +6,6 @@ import pytest
 from records.read import read
 from records.write import Writer
 from trainables import config as domains
-from trainables.data import Data
 from trainables.serve import Begin
 from tuning.journal import Journal
 from tuning.plan import Ending
@@ -16,10 +15,7 @@ from tuning.sweep import Arm, Trial
 
 @pytest.fixture
 def data(tmp_path):
-    return Data(
-        name="none", folder=tmp_path, fingerprint="f" * 16, classes=("a", "b"), image_shape=(2, 2, 1),
-        train_images=64, validation_images=2, test_images=2,
-    )  # fmt: skip
+    return made_up.data(tmp_path, train_images=64)
 
 
 @pytest.fixture

@@ -4,17 +4,13 @@ import made_up
 import pytest
 
 from records.tables import COMPARISON, SCREENING
-from trainables.data import Data
 from tuning.plan import Ending, Plan, survivors
 from tuning.sweep import Arm, Trial
 
 
 @pytest.fixture
 def trial(tmp_path):
-    data = Data(
-        name="none", folder=tmp_path, fingerprint="0", classes=("a",), image_shape=(1, 1, 1),
-        train_images=1, validation_images=1, test_images=1,
-    )  # fmt: skip
+    data = made_up.data(tmp_path)
 
     def make(name, question=COMPARISON, seed=1):
         arm = Arm(name=name, config=made_up.Config())

@@ -3,7 +3,6 @@
 import made_up
 import pytest
 
-from trainables.data import Data
 from tuning.report import unpack
 from tuning.slot import Slot, Ticket
 from tuning.sweep import Arm, Trial
@@ -13,10 +12,7 @@ CLAIMED = 0.25  # what a made-up training says that building cost, though it did
 
 @pytest.fixture
 def ticket(tmp_path):
-    data = Data(
-        name="none", folder=tmp_path, fingerprint="0", classes=("a",), image_shape=(1, 1, 1),
-        train_images=1, validation_images=1, test_images=1,
-    )  # fmt: skip
+    data = made_up.data(tmp_path)
 
     def make(epochs=3, **config):
         trial = Trial(

@@ -9,17 +9,13 @@ import made_up
 import pytest
 
 from search_spaces.ranges import Range
-from trainables.data import Data
 from tuning.errors import UsageError
 from tuning.sweep import Sweep, arms, trial_id, trials
 
 
 @pytest.fixture
 def data(tmp_path):
-    return Data(
-        name="none", folder=tmp_path, fingerprint="0" * 16, classes=("a", "b"), image_shape=(2, 2, 1),
-        train_images=4, validation_images=2, test_images=2,
-    )  # fmt: skip
+    return made_up.data(tmp_path)
 
 
 def sweep(*spaces):
@@ -137,7 +133,7 @@ def test_an_id_is_the_same_in_another_process(data, tmp_path):
         "import made_up, sys, pathlib\n"
         "from trainables.data import Data\n"
         "from tuning.sweep import Arm, trial_id\n"
-        "data = Data(name='none', folder=pathlib.Path('/'), fingerprint='0' * 16, classes=('a', 'b'),"
+        "data = Data(name='none', folder=pathlib.Path('/'), fingerprint='f' * 16, classes=('a', 'b'),"
         " image_shape=(2, 2, 1), train_images=4, validation_images=2, test_images=2)\n"
         "print(trial_id('f', Arm(name='x', config=made_up.Config(quality=0.1)), 1, data, 'float32'))\n"
     )
