@@ -8,8 +8,9 @@ from typing import Any, Final
 
 import polars as pl
 
+from records.tables import SCREENING
 from studies.pooled import Fit, fitted, verdicts
-from studies.replicates import REPLICATE, SCREENING, Replicates, replicates
+from studies.replicates import REPLICATE, Replicates, replicates
 
 ONE_SEED: Final = "one seed: no test"
 NO_TEST: Final = "no test"

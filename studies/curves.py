@@ -6,9 +6,9 @@ from statistics import fmean
 
 import polars as pl
 
+from records.tables import SCREENING
 from studies.compare import Comparison, Row
 from studies.panels import Ink, inks
-from studies.replicates import SCREENING
 
 Points = tuple[tuple[float, float], ...]
 

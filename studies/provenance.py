@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 import polars as pl
 
+from records.tables import SCREENING
 from studies.compare import Comparison
 from studies.words import count, duration
 
@@ -12,7 +13,7 @@ from studies.words import count, duration
 def facts(found: Comparison, runs: pl.DataFrame) -> dict[str, str]:
     """What a reader needs to believe or repeat the results, by name; empty where nothing was recorded."""
     rows = found.replicates.rows
-    seeds = sorted({s for s in rows.filter(rows["outcome"] != "screening")["seed"].to_list() if s is not None})
+    seeds = sorted({s for s in rows.filter(rows["outcome"] != SCREENING)["seed"].to_list() if s is not None})
     times = sorted(str(at)[:16] for at in (*rows["started_at"], *rows["ended_at"]) if at is not None)
     return {
         "Epochs": f"{found.epoch} asked for; {int(rows['spent'].sum()):,} spent over {count(rows.height, 'trial')}",

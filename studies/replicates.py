@@ -7,11 +7,9 @@ from typing import Final
 
 import polars as pl
 
-from records.tables import EPOCHS, TIME_CLASSES, TRIALS
+from records.tables import COMPARISON, EPOCHS, SCREENING, TIME_CLASSES, TRIALS
 
 REPLICATE: Final = ("arm", "seed", "fold")
-SCREENING: Final = "screening"
-COMPARISON: Final = "comparison"
 """The plan's questions: a screening's survivors are compared on fresh seeds; what screened them does not count then."""
 
 _SETTING: Final = ("family", "dataset", "data_fingerprint", "train_images", "validation_images", "precision")

@@ -12,24 +12,12 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from epoch_rows import epochs, flush, numbers
 
 from records.errors import ResultsError
 from records.read import DamagedPartWarning, part_name, part_range, parts, read, read_part, sweeps
 from records.tables import EPOCHS
 from records.write import Writer
-
-
-def epochs(*numbers):
-    return [{"trial_id": "t", "attempt": 0, "epoch": n} for n in numbers]
-
-
-def flush(writer, *numbers):
-    writer.append("epochs", epochs(*numbers))
-    writer.flush()
-
-
-def numbers(results):
-    return read(results, "epochs")["epoch"].to_list()
 
 
 def write_part(results, first, last, *numbers, version=b"1"):
