@@ -72,8 +72,8 @@ def _read_sweep(results: Path, table: str, sweep: str) -> pl.DataFrame:
         except FileNotFoundError:  # merged away between listing and reading
             continue
         whole = pa.concat_tables(contents, promote_options="default") if contents else pa.table({})
-        frame = pl.DataFrame(pl.from_arrow(whole))
-        return frame.with_columns(pl.col(pl.Categorical).cast(pl.String))
+        frame = pl.DataFrame(pl.from_arrow(whole)).with_columns(pl.col(pl.Categorical).cast(pl.String))
+        return frame.with_columns(pl.col("^continuation$").fill_null(0))  # schema version 1 did not know it
     raise ResultsError(f"{folder} changed {_ATTEMPTS} times while it was read; try again")
 
 

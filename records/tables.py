@@ -10,7 +10,8 @@ from typing import Final
 
 import pyarrow as pa
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
+"""1: `trials` without `continuation` and `warning`, `plan` without `candidate` and `config_json`: read as 0 and null."""
 
 Column = tuple[str, pa.DataType]
 
@@ -56,6 +57,8 @@ PLAN: Final = _table(
     ("seed", _SMALL),
     ("fold", _SMALL),
     ("epochs", _SMALL),
+    ("candidate", _SMALL),
+    ("config_json", _TEXT),
 )
 
 RUNS: Final = _table(
@@ -80,9 +83,10 @@ RUNS: Final = _table(
 
 TRIALS: Final = _table(
     "trials",
-    "one attempt of a trial, at its end",
-    ("trial_id", "attempt"),
+    "one end of an attempt of a trial; the last row of a trial is what became of it",
+    ("trial_id", "attempt", "continuation"),
     *_ATTEMPT,
+    ("continuation", _SMALL),
     ("run", _NAME),
     ("arm", _NAME),
     ("question", _NAME),
@@ -97,6 +101,7 @@ TRIALS: Final = _table(
     ("precision", _NAME),
     ("outcome", _NAME),
     ("reason", _TEXT),
+    ("warning", _TEXT),
     ("error_type", _NAME),
     ("error_message", _TEXT),
     ("traceback", _TEXT),
@@ -205,17 +210,24 @@ CLASSES: Final = _table(
 TABLES: Final[Mapping[str, Table]] = {t.name: t for t in (PLAN, RUNS, EPOCHS, LAYERS, TESTS, CLASSES, TRIALS)}
 """By name, in the order in which they are written: a trial's end comes last, when all that it stands for is safe."""
 
-OUTCOMES: Final = ("completed", "stopped", "diverged", "failed")
-"""completed: all epochs asked for; stopped: by the scheduler at `rung`; diverged: NaN or infinite; failed: an error."""
+OUTCOMES: Final = ("completed", "stopped", "diverged", "hopeless", "failed")
+"""completed: all epochs asked for; stopped: by the scheduler at `rung`; diverged: NaN or infinite; hopeless: at chance
+and not learning; failed: an error. An attempt that failed, was reopened or was given more epochs goes on: `continuation`
+counts its ends, from 0, and the seconds of a row are those since the end before."""
 
-DECISIONS: Final = ("continue", "stop", "last", "diverged")
-"""What became of a trial after an epoch: it goes on, the scheduler stopped it, it was the last asked for, or NaN."""
+DECISIONS: Final = ("continue", "stop", "last", "diverged", "hopeless")
+"""What became of a trial after an epoch: it goes on, the scheduler stopped it, it was the last asked for, it met a NaN,
+or it was at chance."""
 
 SCREENING: Final = "screening"
 """The question of trials that the scheduler may stop: they say which arms are worth comparing."""
 
 COMPARISON: Final = "comparison"
 """The question of trials that all run to their end, on paired seeds: they alone enter means, intervals and tests."""
+
+TUNING: Final = "tuning"
+"""The question of trials that search an arm's ranges for its best configuration: `candidate` counts them from 0. The
+chosen one is compared under the arm's name on fresh seeds; what chose it never enters an interval."""
 
 _CONFIG_TYPES: Final[Mapping[type, pa.DataType]] = {bool: _FLAG, int: _COUNT, float: _REAL, str: _NAME}
 
