@@ -9,7 +9,7 @@ with installing and fetching everything. 3 seeds, 5 epochs of 10,000 images: 37 
 Study: `python -m studies.optimizers` reads the records again; it needs neither Ray nor Keras.
 """
 
-from search_spaces.optimizers import SPACES
+from search_spaces.optimizers import SPACES, TUNED
 from studies.optimizers import study
 from trainables import fashion_cnn
 from tuning import Sweep, main
@@ -18,6 +18,7 @@ SWEEP = Sweep(
     name="optimizers",
     train=fashion_cnn.train,
     spaces=SPACES,
+    tuned=TUNED,
     study=study,
     metric="val_accuracy",
     epochs=10,

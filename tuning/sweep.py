@@ -38,6 +38,8 @@ class Sweep:
         study: reads the records when the sweep has ended; called with the results folder and the sweep's name.
         control: the arm that is compared even if a screening stopped it.
         dataset: a data set that `trainables.data.prepare` knows.
+        tuned: spaces that are searched, one arm each: keys with one value are fixed, keys with several values or a
+            Range are searched.
         warm_up: what a training process does first: imports.
         quick: the flags that `--quick` stands for.
     """
@@ -51,6 +53,7 @@ class Sweep:
     seeds: int = 3
     control: str | None = None
     dataset: str = "fashion_mnist"
+    tuned: Sequence[Space] = ()
     warm_up: WarmUp = hardware.warm_up
     quick: Mapping[str, Any] | None = None
 
@@ -109,27 +112,40 @@ def arms(sweep: Sweep, narrowed: Mapping[str, Sequence[domains.Value]]) -> list[
         UsageError: for a key that no Config knows, a value outside its domain, or a space that is empty.
     """
     spaces = [{**space, **narrowed} for space in sweep.spaces]
-    varied = _varied(spaces)
     made: dict[domains.Dataclass, dict[str, domains.Value]] = {}
     for space in spaces:
         for values in _grid(space):
             made.setdefault(_config(sweep, values), values)  # spaces may overlap: equal configurations are one arm
     if not made:
         raise UsageError(f"sweep {sweep.name!r} has no arms: each key of a space needs at least one value")
-    short = [_name({k: v for k, v in values.items() if k in varied}) for values in made.values()]
-    names = short if len(set(short)) == len(short) else [_full_name(values) for values in made.values()]
-    return [Arm(name=name, config=config) for name, config in zip(names, made, strict=True)]
+    return [Arm(name=n, config=config) for n, config in zip(names(spaces, [*made.values()]), made, strict=True)]
+
+
+def names(spaces: Sequence[Space], values: Sequence[Mapping[str, domains.Value]]) -> list[str]:
+    """A name for each arm: what varies between the spaces' arms, or all of its values where that is ambiguous.
+
+    Raises:
+        UsageError: for a key of a space that is no list of choices.
+    """
+    varied = _varied(spaces)
+    short = [_name({k: v for k, v in arm.items() if k in varied}) for arm in values]
+    return short if len(set(short)) == len(short) else [_full_name(arm) for arm in values]
 
 
 def _varied(spaces: Sequence[Space]) -> set[str]:
     """The keys whose value differs between arms: they name an arm."""
     keys = {key for space in spaces for key in space}
-    return {k for k in keys if len({json.dumps(_choices(k, s[k])) if k in s else "" for s in spaces}) > 1} | {
-        k for space in spaces for k in space if len(_choices(k, space[k])) > 1
+    return {k for k in keys if len({json.dumps(choices(k, s[k])) if k in s else "" for s in spaces}) > 1} | {
+        k for space in spaces for k in space if len(choices(k, space[k])) > 1
     }
 
 
-def _choices(key: str, values: Sequence[domains.Value] | Range) -> list[domains.Value]:
+def choices(key: str, values: Sequence[domains.Value] | Range) -> list[domains.Value]:
+    """The values of a key as a list.
+
+    Raises:
+        UsageError: for a Range, or what is no list.
+    """
     if isinstance(values, Range):
         raise UsageError(f"{key} is a Range, which a grid cannot list: give its values with --set {key}=a,b,c")
     if isinstance(values, str) or not isinstance(values, Sequence):
@@ -138,7 +154,7 @@ def _choices(key: str, values: Sequence[domains.Value] | Range) -> list[domains.
 
 
 def _grid(space: Space) -> Iterator[dict[str, domains.Value]]:
-    lists = [_choices(key, values) for key, values in space.items()]
+    lists = [choices(key, values) for key, values in space.items()]
     for combination in itertools.product(*lists):
         yield dict(zip(space, combination, strict=True))
 

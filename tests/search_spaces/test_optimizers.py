@@ -1,6 +1,6 @@
 """The space of the optimizers' study, and the names that may replace it from the command line."""
 
-from search_spaces.optimizers import EVERY_OPTIMIZER, SPACES
+from search_spaces.optimizers import EVERY_OPTIMIZER, RANGES, SPACES, TUNED
 from trainables.fashion_cnn import Config
 from trainables.keras_names import LEARNING_RATES
 
@@ -20,3 +20,18 @@ def test_every_optimizer_is_every_one_that_the_trainables_know():
 def test_every_optimizer_is_a_valid_value_at_its_own_learning_rate():
     rates = {name: Config(optimizer=name).learning_rate for name in EVERY_OPTIMIZER}
     assert rates == LEARNING_RATES
+
+
+def test_every_optimizer_has_a_range_of_two_decades_that_holds_keras_own_rate():
+    assert tuple(RANGES) == EVERY_OPTIMIZER
+    for name, rates in RANGES.items():
+        assert rates.log
+        assert rates.high / rates.low >= 100
+        assert rates.low <= LEARNING_RATES[name] <= rates.high
+        Config(optimizer=name, learning_rate=rates.low)
+        Config(optimizer=name, learning_rate=rates.high)
+
+
+def test_the_optimizers_that_are_compared_are_those_that_are_tuned():
+    assert [space["optimizer"] for space in TUNED] == [[name] for name in SPACES[0]["optimizer"]]
+    assert all(space["learning_rate"] == RANGES[space["optimizer"][0]] for space in TUNED)

@@ -1,0 +1,101 @@
+"""Arms whose best configuration is searched: what of each is fixed, and what is drawn (see tuning.drawers)."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from search_spaces.ranges import Range
+from trainables import config as domains
+from trainables.config import Dataclass, Value
+from trainables.errors import ConfigError
+from tuning.errors import UsageError
+from tuning.sweep import Space, Sweep, choices, names
+
+
+@dataclass(frozen=True, kw_only=True)
+class TunedArm:
+    """What is searched under one name: the keys that are fixed, and those that are drawn. Every value is valid."""
+
+    name: str
+    config_type: type[Dataclass]
+    fixed: Mapping[str, Value]
+    searched: Mapping[str, Sequence[Value] | Range]
+
+
+def tuned_arms(sweep: Sweep, narrowed: Mapping[str, Sequence[Value]]) -> list[TunedArm]:
+    """An arm for each of the sweep's tuned spaces that `narrowed` leaves, named as it would be without `narrowed`.
+
+    Where a space fixes a narrowed key, it is kept if its value is among those given; where it searches the key, those
+    given are searched instead; any other key is added. A key that is left with one value is fixed.
+
+    Raises:
+        UsageError: for an unknown key, a value or bound outside its domain, a Range of what is no number, spaces of
+            one name, no space that has a given value, or an arm with nothing to search.
+    """
+    arms = whole = _named(sweep, [_arm(sweep, space) for space in sweep.tuned])
+    for key, values in narrowed.items():
+        arms = _narrow(sweep, arms, key, _valid(sweep, key, values))
+    for arm in arms:
+        if not arm.searched:
+            sets = "".join(f" --set {key}={_listed(values)}" for key, values in narrowed.items())
+            keys = next(", ".join(before.searched) for before in whole if before.name == arm.name)
+            valid = f"several values of {keys or 'a key'}"
+            raise UsageError(
+                f"{arm.name!r} of sweep {sweep.name!r} has nothing to search{sets and ' with' + sets}; valid: {valid}"
+            )
+    return arms
+
+
+def _arm(sweep: Sweep, space: Space) -> TunedArm:
+    valid = {key: _valid(sweep, key, values) for key, values in space.items()}
+    fixed = {key: values[0] for key, values in valid.items() if not isinstance(values, Range) and len(values) == 1}
+    searched = {key: values for key, values in valid.items() if key not in fixed}
+    return TunedArm(name="tuned", config_type=sweep.config_type, fixed=fixed, searched=searched)
+
+
+def _valid(sweep: Sweep, key: str, values: Sequence[Value] | Range) -> list[Value] | Range:
+    """The values, checked, each once and of the key's own type; or the Range, its bounds checked."""
+    try:
+        domain, kind = domains.domain(sweep.config_type, key), domains.types(sweep.config_type).get(key)
+        listed = [values.low, values.high] if isinstance(values, Range) else choices(key, values)
+        if not listed:
+            raise ConfigError(f"{key} has no values; valid: {domain}")
+        if isinstance(values, Range) and not isinstance(domain, domains.Between):
+            raise ConfigError(f"{key}={values} is no list of choices; valid: {domain}")
+        for value in listed:
+            domains.check_value(sweep.config_type, key, value)
+    except (ConfigError, UsageError) as error:
+        raise UsageError(f"the tuned space of sweep {sweep.name!r}: {error}") from error
+    if isinstance(values, Range):
+        return values
+    return list(dict.fromkeys(float(value) if kind is float else value for value in listed))
+
+
+def _named(sweep: Sweep, arms: Sequence[TunedArm]) -> list[TunedArm]:
+    if len(arms) <= 1:
+        return list(arms)
+    made = names([{k: [v] for k, v in arm.fixed.items()} for arm in arms], [arm.fixed for arm in arms])
+    if len(set(made)) < len(made):
+        made = [f"{name} {' '.join(arm.searched)}" for name, arm in zip(made, arms, strict=True)]
+    if len(set(made)) < len(made):
+        raise UsageError(f"sweep {sweep.name!r}: two tuned spaces fix the same and search the same keys; valid: one")
+    return [replace(arm, name=f"{name} tuned") for name, arm in zip(made, arms, strict=True)]
+
+
+def _narrow(sweep: Sweep, arms: Sequence[TunedArm], key: str, values: list[Value] | Range) -> list[TunedArm]:
+    given = values if isinstance(values, list) else []
+    kept = [arm for arm in arms if key not in arm.fixed or arm.fixed[key] in given]
+    if arms and not kept:
+        valid = ", ".join(dict.fromkeys(str(arm.fixed[key]) for arm in arms))
+        raise UsageError(f"--set {key}={_listed(given)}: no tuned space of sweep {sweep.name!r} has it; valid: {valid}")
+    return [arm if key in arm.fixed else _set(arm, key, values) for arm in kept]
+
+
+def _set(arm: TunedArm, key: str, values: list[Value] | Range) -> TunedArm:
+    if isinstance(values, list) and len(values) == 1:
+        others = {k: v for k, v in arm.searched.items() if k != key}
+        return replace(arm, fixed={**arm.fixed, key: values[0]}, searched=others)
+    return replace(arm, searched={**arm.searched, key: values})
+
+
+def _listed(values: Iterable[Value]) -> str:
+    return ",".join(map(str, values))
