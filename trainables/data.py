@@ -82,7 +82,8 @@ class Data:
     """A prepared data set: small and picklable, valid on the node whose cache it names.
 
     The fingerprint, 16 hexadecimal digits, is that of the whole data set, whatever the sizes asked for. A label is an
-    index into the classes; the shape is height, width, channels; the sizes are numbers of images.
+    index into the classes; the shape is height, width, channels; the sizes are numbers of images. The majority share is
+    that of the largest class among the training file's labels: what always naming this class gets right.
     """
 
     name: str
@@ -93,6 +94,7 @@ class Data:
     train_images: int
     validation_images: int
     test_images: int
+    majority_share: float
 
     def split(self, seed: int) -> Sets:
         """Return the sets of a seed: the same arrays in every process, and larger sizes contain the smaller.
@@ -181,7 +183,8 @@ def _source(name: str) -> Source:
 def _data(source: Source, cached: Path, images: int | None) -> Data:
     classes = len(source.CLASSES)
     shape = _opened(cached, "train_images").shape
-    pool, test = _nearest(shape[0] * VALIDATION_SHARE), len(_opened(cached, "test_labels"))
+    labels, test = _opened(cached, "train_labels"), len(_opened(cached, "test_labels"))
+    pool = _nearest(shape[0] * VALIDATION_SHARE)
     whole = shape[0] - pool
     train = whole if images is None else images
     if not classes <= train <= whole:
@@ -195,6 +198,7 @@ def _data(source: Source, cached: Path, images: int | None) -> Data:
         train_images=train,
         validation_images=min(pool, max(classes, _nearest(Fraction(pool * train, whole)))),
         test_images=min(test, max(classes, _nearest(Fraction(test * train, whole)))),
+        majority_share=float(np.bincount(labels).max() / len(labels)),
     )
 
 

@@ -93,6 +93,7 @@ def test_prepare_gives_sizes_shape_and_classes(tiny: Path) -> None:
     assert prepared.classes == ("a", "b", "c")
     assert prepared.folder.name == f"tiny-{prepared.fingerprint}"
     assert len(prepared.fingerprint) == 16
+    assert prepared.majority_share == 1 / 3
     assert pickle.loads(pickle.dumps(prepared)) == prepared
 
 
@@ -109,6 +110,15 @@ def test_images_scales_all_three_sets(tiny: Path, images: int, validation: int, 
         counts = np.bincount(one.labels, minlength=3)
         assert counts.max() - counts.min() <= 1
         assert counts.min() >= 1
+
+
+def test_the_majority_share_is_that_of_the_largest_class_of_the_training_file(tiny: Path) -> None:
+    """60 of 90 labels are 1, whatever the number of images asked for; the test file's labels do not matter."""
+    images = np.zeros((90, 2, 3, 1), dtype=np.uint8)
+    labels = np.repeat([0, 1, 2], [10, 60, 20])
+    np.savez(tiny / "tiny.npz", train_images=images, train_labels=labels, test_images=images, test_labels=labels * 0)
+    for images in (None, 30):
+        assert data.prepare("tiny", folder=tiny, images=images).majority_share == 60 / 90
 
 
 @pytest.mark.parametrize("images", [-1, 0, 2, 76])
@@ -267,6 +277,7 @@ def test_fashion_mnist_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, f
     monkeypatch.setenv("LAYERSWEEP_CACHE", str(tmp_path))
     whole = data.prepare("fashion_mnist", folder=fashion_mnist_files)
     assert (whole.train_images, whole.validation_images, whole.test_images) == (50_000, 10_000, 10_000)
+    assert whole.majority_share == 0.1
     assert np.load(whole.folder / "train_labels.npy")[:10].tolist() == [9, 0, 0, 3, 0, 2, 7, 2, 5, 5]
     tenth = data.prepare("fashion_mnist", folder=fashion_mnist_files, images=10_000)
     assert (tenth.validation_images, tenth.test_images) == (2_000, 2_000)

@@ -156,7 +156,7 @@ def test_a_child_dies_with_its_parent(tmp_path):
         "from trainables.serve import Begin\n"
         "root = pathlib.Path(sys.argv[1])\n"
         "data = Data(name='none', folder=root, fingerprint='0', classes=('a',), image_shape=(1, 1, 1),"
-        " train_images=1, validation_images=1, test_images=1)\n"
+        " train_images=1, validation_images=1, test_images=1, majority_share=1.0)\n"
         "child = Child(memory_limit_bytes=1 << 33, warm_up=made_up.warm_up)\n"
         "child.begin(Begin(train=made_up.train, config=made_up.Config(misdeed='hang'), data=data, seed=0, epochs=3,"
         " precision='float32', log=root / 'log'))\n"

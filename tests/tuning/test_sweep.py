@@ -119,7 +119,7 @@ def test_an_id_depends_on_everything_that_results_depend_on(data):
 
 def test_an_id_does_not_depend_on_where_the_data_lies_nor_on_the_epochs(data, tmp_path):
     (arm,) = arms(sweep({"quality": [0.1]}), {})
-    elsewhere = dataclasses.replace(data, folder=tmp_path / "elsewhere")
+    elsewhere = dataclasses.replace(data, folder=tmp_path / "elsewhere", majority_share=0.75)
     assert trial_id("f", arm, 1, data, "float32") == trial_id("f", arm, 1, elsewhere, "float32")
     short, long = (
         trials(sweep(), [arm], data, question="q", seeds=[1], epochs=n, precision="float32")[0] for n in (2, 9)
@@ -134,7 +134,7 @@ def test_an_id_is_the_same_in_another_process(data, tmp_path):
         "from trainables.data import Data\n"
         "from tuning.sweep import Arm, trial_id\n"
         "data = Data(name='none', folder=pathlib.Path('/'), fingerprint='f' * 16, classes=('a', 'b'),"
-        " image_shape=(2, 2, 1), train_images=4, validation_images=2, test_images=2)\n"
+        " image_shape=(2, 2, 1), train_images=4, validation_images=2, test_images=2, majority_share=0.5)\n"
         "print(trial_id('f', Arm(name='x', config=made_up.Config(quality=0.1)), 1, data, 'float32'))\n"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
