@@ -62,8 +62,8 @@ def doomed(results: Path, sweep: str) -> list[Waste]:
         "logs": [p for p in _logs(results) if p.stem in ids],
     }
     # The ends go before what they stand for, the plan last: what a kill leaves is a sweep with less trained.
-    tables = {table: [results / table / sweep] for table in reversed([*TABLES]) if (results / table / sweep).is_dir()}
-    return _waste(files | tables)
+    folders = {f"table {table}": results / table / sweep for table in reversed([*TABLES])}
+    return _waste(files | {what: [folder] for what, folder in folders.items() if folder.is_dir()})
 
 
 def delete(results: Path, sweep: str) -> None:

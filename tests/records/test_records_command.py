@@ -35,7 +35,7 @@ def test_list_is_a_row_a_sweep(say):
     code, said, errors = say("list")
     assert (code, errors) == (0, "")
     head, big, small = (line.split() for line in said.splitlines() if line.strip() and "─" not in line)
-    assert head == ["sweep", *"completed stopped failed unfinished epochs last run (UTC) its end size".split()]
+    assert " ".join(head) == "sweep completed stopped failed unfinished epochs last run (UTC) its end size"
     assert big[:8] == ["big", "3", "1", "1", "1", "9", "2026-11-03", "10:00:00"]
     assert big[8:11] == ["running", "or", "killed"]
     assert small[:4] == ["small", "2", "0", "2"]

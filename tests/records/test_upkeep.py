@@ -56,11 +56,11 @@ def content(results):
 
 def test_what_deleting_would_remove_is_told(kept):
     found = {waste.what: waste for waste in doomed(kept, "big")}
-    assert list(found) == ["checkpoints", "logs", "trials", "epochs", "runs", "plan"]
+    assert list(found) == ["checkpoints", "logs", "table trials", "table epochs", "table runs", "table plan"]
     assert [p.stem for p in found["checkpoints"].paths] == ["ab22", "cc33", "dd44", "ee55"]
     assert (found["checkpoints"].size_bytes, found["logs"].size_bytes) == (400, 40)
-    assert found["epochs"].paths == (kept / "epochs" / "big",)
-    assert found["epochs"].size_bytes == sum(p.stat().st_size for p in (kept / "epochs" / "big").iterdir())
+    assert found["table epochs"].paths == (kept / "epochs" / "big",)
+    assert found["table epochs"].size_bytes == sum(p.stat().st_size for p in (kept / "epochs" / "big").iterdir())
 
 
 def test_a_sweep_is_deleted_and_all_else_stays(kept):
