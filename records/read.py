@@ -5,18 +5,20 @@ A damaged part is named, set aside below `results/.state/damaged/`, and the rest
 
 import re
 import warnings
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from records.errors import ResultsError
-from records.tables import SCHEMA_VERSION, TABLES
+from records.tables import SCHEMA_VERSION, TABLES, TRIALS
 
 _PART: Final = re.compile(r"(\d{8})-(\d{8})\.parquet")
 _ATTEMPTS: Final = 100
+_Wanted = TypeVar("_Wanted")
 
 
 class DamagedPartWarning(UserWarning):
@@ -38,6 +40,13 @@ def parts(folder: Path) -> list[Path]:
     """The parts in a sweep's folder that hold each flush once, in order: a merged part covers its sources."""
     found = sorted((span, path) for path in folder.glob("*.parquet") if (span := part_range(path)))
     return [p for (a, b), p in found if not any(c <= a and b <= d and (a, b) != (c, d) for (c, d), _ in found)]
+
+
+def superseded(folder: Path, results: Path) -> list[Path]:
+    """The parts in a sweep's folder that a merger holds too, if every part that counts is sound."""
+    kept = parts(folder)
+    covered = sorted(p for p in folder.glob("*.parquet") if part_range(p) and p not in kept)
+    return covered if covered and all(read_part(p, results) is not None for p in kept) else []
 
 
 def sweeps(results: Path, table: str = "trials") -> list[str]:
@@ -72,31 +81,57 @@ def _read_sweep(results: Path, table: str, sweep: str) -> pl.DataFrame:
         except FileNotFoundError:  # merged away between listing and reading
             continue
         whole = pa.concat_tables(contents, promote_options="default") if contents else pa.table({})
-        frame = pl.DataFrame(pl.from_arrow(whole)).with_columns(pl.col(pl.Categorical).cast(pl.String))
-        return frame.with_columns(pl.col("^continuation$").fill_null(0))  # schema version 1 did not know it
+        return pl.DataFrame(pl.from_arrow(whole)).with_columns(pl.col(pl.Categorical).cast(pl.String))
     raise ResultsError(f"{folder} changed {_ATTEMPTS} times while it was read; try again")
 
 
 def read_part(path: Path, results: Path) -> pa.Table | None:
     """One part, or None if it is damaged: it is then moved below `results/.state/damaged` with a warning.
 
+    A part of `trials` of schema version 1, which did not count the ends of an attempt, has them as the first.
+
     Raises:
         FileNotFoundError: if the part is gone.
         ResultsError: if it was written by a newer schema, or the system refuses to open it.
     """
+    content = _read(path, results, lambda file: file.read())
+    if content is None:
+        return None
+    _check_version(content.schema, path)
+    names = content.schema.names
+    if path.relative_to(results).parts[0] != TRIALS.name or "continuation" in names:
+        return content
+    field = TRIALS.schema.field("continuation")
+    zeros = pa.repeat(pa.scalar(0, field.type), content.num_rows)
+    return content.add_column(names.index("attempt") + 1, field, zeros)
+
+
+def read_schema(path: Path, results: Path) -> pa.Schema | None:
+    """The columns of one part as they are written, without its rows; None if the part is damaged, as by `read_part`.
+
+    Raises:
+        FileNotFoundError: if the part is gone.
+        ResultsError: if it was written by a newer schema, or the system refuses to open it.
+    """
+    schema = _read(path, results, lambda file: file.schema_arrow)
+    if schema is not None:
+        _check_version(schema, path)
+    return schema
+
+
+def _read(path: Path, results: Path, wanted: Callable[[pq.ParquetFile], _Wanted]) -> _Wanted | None:
     try:
-        content = pq.ParquetFile(path, page_checksum_verification=True).read()
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            return wanted(file)
     except FileNotFoundError:
         raise
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, UnicodeDecodeError, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:  # too many open files, no permission: not damage
             raise ResultsError(f"cannot read {path}: {error.strerror}") from error
         aside = results / ".state" / "damaged" / path.relative_to(results)
-        warnings.warn(f"{path} is damaged ({error}); set aside as {aside}", DamagedPartWarning, stacklevel=2)
+        warnings.warn(f"{path} is damaged ({error}); set aside as {aside}", DamagedPartWarning, stacklevel=3)
         _set_aside(path, aside)
         return None
-    _check_version(content.schema, path)
-    return content
 
 
 def _set_aside(path: Path, aside: Path) -> None:
@@ -104,7 +139,7 @@ def _set_aside(path: Path, aside: Path) -> None:
         aside.parent.mkdir(parents=True, exist_ok=True)
         path.rename(aside)
     except OSError as error:  # read-only results: name it and go on with the rest
-        warnings.warn(f"{path} stays where it is: {error}", DamagedPartWarning, stacklevel=3)
+        warnings.warn(f"{path} stays where it is: {error}", DamagedPartWarning, stacklevel=4)
 
 
 def _check_version(schema: pa.Schema, path: Path) -> None:

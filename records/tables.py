@@ -11,7 +11,7 @@ from typing import Final
 import pyarrow as pa
 
 SCHEMA_VERSION: Final = 2
-"""1: `trials` without `continuation` and `warning`, `plan` without `candidate` and `config_json`: read as 0 and null."""
+"""1: `trials` without `continuation` (read as 0) and `warning`, `plan` without `candidate` and `config_json` (null)."""
 
 Column = tuple[str, pa.DataType]
 
@@ -212,8 +212,8 @@ TABLES: Final[Mapping[str, Table]] = {t.name: t for t in (PLAN, RUNS, EPOCHS, LA
 
 OUTCOMES: Final = ("completed", "stopped", "diverged", "hopeless", "failed")
 """completed: all epochs asked for; stopped: by the scheduler at `rung`; diverged: NaN or infinite; hopeless: at chance
-and not learning; failed: an error. An attempt that failed, was reopened or was given more epochs goes on: `continuation`
-counts its ends, from 0, and the seconds of a row are those since the end before."""
+and not learning; failed: an error. An attempt that failed, was reopened or was given more epochs goes on:
+`continuation` counts its ends, from 0, and the seconds of a row are those since the end before."""
 
 DECISIONS: Final = ("continue", "stop", "last", "diverged", "hopeless")
 """What became of a trial after an epoch: it goes on, the scheduler stopped it, it was the last asked for, it met a NaN,

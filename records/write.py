@@ -6,8 +6,10 @@ into `results/<table>/<sweep>/`. Parts of equal size are merged in tiers, so tha
 
 import json
 import os
+import re
 import uuid
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -16,8 +18,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from records.errors import ResultsError
-from records.read import part_name, part_range, parts, read_part
-from records.tables import SCHEMA_VERSION, TABLES, TRIALS, Table, with_config
+from records.read import part_name, part_range, parts, read_part, read_schema, superseded
+from records.tables import SCHEMA_VERSION, TABLES, TRIALS, with_config
 
 FAN_IN: Final = 8
 """Parts of one tier that are merged into one of the next: n flushes leave at most 7 parts a tier, 8 tiers a table."""
@@ -55,9 +57,14 @@ class Writer:
         self._pending: dict[str, list[Row]] = {name: [] for name in TABLES}
         self._next: dict[str, int] = {}
         check_writable(self._results)
+        for name in TABLES:  # a newer schema is refused before anything is touched
+            self._schemas(name)
+        for path in leftovers(self._results, sweep):
+            path.unlink(missing_ok=True)
         for name in TABLES:
-            self._remove_covered(name)
-        self._adopt_trials_columns()
+            for path in superseded(self._folder(name), self._results):  # a plain reader sees the merger as well
+                path.unlink(missing_ok=True)
+            self._adopt_columns(name)
 
     def __enter__(self) -> Self:
         return self
@@ -71,13 +78,17 @@ class Writer:
         """Adds rows, which the next flush makes durable. Missing columns are null.
 
         Raises:
-            KeyError: if the table is unknown, or a row has a column that the table lacks.
+            KeyError: if the table is unknown, or a row has a column that the table lacks, or lacks one of its key. No
+                row is added then.
         """
-        names = set(self._tables[table].schema.names)
-        for row in rows:
+        names, key = set(self._tables[table].schema.names), self._tables[table].key
+        complete = [{"sweep": self._sweep, **row} for row in rows]
+        for row in complete:
             if unknown := set(row) - names:
                 raise KeyError(f"table {table!r} has no column {sorted(unknown)}")
-            self._pending[table].append({"sweep": self._sweep, **row})
+            if missing := [column for column in key if row.get(column) is None]:
+                raise KeyError(f"a row of table {table!r} lacks {missing} of its key")
+        self._pending[table] += complete
 
     @property
     def pending(self) -> int:
@@ -111,7 +122,7 @@ class Writer:
     def _write(self, table: str, content: pa.Table, first: int, last: int) -> None:
         final = self._folder(table) / part_name(first, last)
         state = self._results / ".state" / "parts"
-        temporary = state / f"{uuid.uuid4().hex}.tmp"
+        temporary = state / f"{self._sweep}.{uuid.uuid4().hex}.tmp"
         try:
             state.mkdir(parents=True, exist_ok=True)
             final.parent.mkdir(parents=True, exist_ok=True)
@@ -144,42 +155,40 @@ class Writer:
             for path in tail:
                 path.unlink(missing_ok=True)
 
-    def _remove_covered(self, table: str) -> None:
-        """Deletes what a merge had left when it was killed, if the merged part is sound: a plain reader sees both."""
-        folder = self._folder(table)
-        kept = parts(folder)
-        covered = [p for p in folder.glob("*.parquet") if part_range(p) and p not in kept]
-        if covered and all(read_part(p, self._results) is not None for p in kept):
-            for path in covered:
-                path.unlink(missing_ok=True)
+    def _schemas(self, table: str) -> list[pa.Schema]:
+        """The columns of each part; reads no rows."""
+        files = parts(self._folder(table))
+        return [schema for path in files if (schema := read_schema(path, self._results)) is not None]
 
-    def _adopt_trials_columns(self) -> None:
-        """Gives all parts of this sweep's `trials` one schema: the recorded columns and the present ones."""
-        files = parts(self._folder("trials"))
-        contents = [c for p in files if (c := read_part(p, self._results)) is not None]
-        if not contents:
-            return
-        ours = self._tables["trials"].schema
+    def _adopt_columns(self, table: str) -> None:
+        """Gives all parts of a table one schema: the recorded columns and the present ones."""
+        schemas = self._schemas(table)
         try:
-            union = pa.unify_schemas([ours, *(c.schema for c in contents)], promote_options="default")
+            union = pa.unify_schemas([self._tables[table].schema, *schemas], promote_options="default")
         except pa.ArrowTypeError as error:
-            folder = self._folder("trials")
             raise ResultsError(
-                f"{folder} has a column of another type than now ({error}): use another --results"
+                f"{self._folder(table)} has a column of another type than now ({error}): use another --results"
             ) from error
-        self._tables["trials"] = Table(name="trials", row=TRIALS.row, key=TRIALS.key, schema=union.remove_metadata())
-        if all(c.schema.names == union.names for c in contents):
-            return
-        whole = pa.concat_tables([union.empty_table(), *contents], promote_options="default").unify_dictionaries()
-        self._rewrite(files, whole)
+        self._tables[table] = replace(self._tables[table], schema=union.remove_metadata())
+        if any(schema.names != union.names for schema in schemas):
+            self._rewrite(table, union)
 
-    def _rewrite(self, files: list[Path], whole: pa.Table) -> None:
+    def _rewrite(self, table: str, schema: pa.Schema) -> None:
         """Puts one part in the place of all; it takes the next flush's number too, so that its range covers theirs."""
-        first, last = 0, self._sequence("trials")
-        self._write("trials", whole, first, last)
-        self._next["trials"] = last + 1
+        files = parts(self._folder(table))
+        contents = [c for p in files if (c := read_part(p, self._results)) is not None]
+        whole = pa.concat_tables([schema.empty_table(), *contents], promote_options="default").unify_dictionaries()
+        last = self._sequence(table)
+        self._write(table, whole, 0, last)
+        self._next[table] = last + 1
         for path in files:
             path.unlink(missing_ok=True)
+
+
+def leftovers(results: Path, sweep: str) -> list[Path]:
+    """The temporary files of a sweep's writers; without a writer at work they are those of writers that were killed."""
+    mine = re.compile(rf"{re.escape(sweep)}\.[0-9a-f]{{32}}\.tmp")
+    return sorted(p for p in (results / ".state" / "parts").glob("*.tmp") if mine.fullmatch(p.name))
 
 
 def check_writable(results: Path) -> None:

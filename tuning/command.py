@@ -5,11 +5,10 @@ import inspect
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from records.errors import ResultsError
+from records.lock import alone
 from trainables.data import Data, prepare
 from trainables.errors import DataError
 from tuning import options as flags
@@ -18,8 +17,6 @@ from tuning.options import Options, Settings
 from tuning.sweep import Arm, Sweep, Trial, arms, trials
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from rich.console import Console
 
     from tuning.plan import Ending, Plan
@@ -69,7 +66,7 @@ def run(sweep: Sweep, options: Options, console: "Console", arguments: Sequence[
     if settings.dry_run:
         _say_plan(console, sweep, settings, _plan(sweep, settings, compared, data))
         return OK
-    with _alone(settings.results, sweep.name):  # what is recorded is read inside: no other command adds to it now
+    with alone(settings.results, sweep.name):  # what is recorded is read inside: no other command adds to it now
         failed = _train(sweep, settings, _plan(sweep, settings, compared, data), console, arguments)
     if sweep.study is not None:
         sweep.study(settings.results, sweep.name)
@@ -164,20 +161,3 @@ def _say_plan(console: "Console", sweep: Sweep, settings: Settings, plan: "Plan"
     if settings.dry_run:
         for trial in waiting:
             console.print(f"  {trial.trial_id}  {trial.question}  {trial.arm.name}, seed {trial.seed}")
-
-
-@contextmanager
-def _alone(results: Path, sweep: str) -> "Iterator[None]":
-    """Holds the sweep's lock.
-
-    Raises:
-        UsageError: if another command holds it.
-    """
-    import filelock
-
-    lock = filelock.FileLock(results / ".state" / f"{sweep}.lock")
-    try:
-        with lock.acquire(timeout=0):
-            yield
-    except filelock.Timeout:
-        raise UsageError(f"another command is running the sweep {sweep!r} in {results}: wait for it") from None

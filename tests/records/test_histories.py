@@ -48,7 +48,7 @@ def test_exactly_the_flushed_rows_are_read_in_their_order(history, fan_in):
             if step == "append":
                 for row in argument:
                     config = {key: value for key, value in row.items() if key in keys}
-                    writer.append("trials", [{"trial_id": "t", "attempt": number, **config}])
+                    writer.append("trials", [{"trial_id": "t", "attempt": number, "continuation": 0, **config}])
                     waiting.append((number, config))
                     number += 1
             elif step == "flush":

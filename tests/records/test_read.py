@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from epoch_rows import epochs, flush, numbers
+from version_1 import version_1_trial, write_version_1
 
 from records.errors import ResultsError
 from records.read import DamagedPartWarning, part_name, part_range, parts, read, read_part, sweeps
@@ -20,7 +21,7 @@ from records.tables import EPOCHS
 from records.write import Writer
 
 
-def write_part(results, first, last, *numbers, version=b"1"):
+def write_part(results, first, last, *numbers, version=b"2"):
     """A part with any range, as a merger or a later program would leave it."""
     path = results / "epochs" / "s" / part_name(first, last)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -56,7 +57,7 @@ def test_sweeps_with_other_configurations_are_united(results):
     written = {"b": ({"filters": int}, {"filters": 32}), "a": ({"optimizer": str, "rate": float}, {"optimizer": "sgd"})}
     for name, (types, values) in written.items():
         with Writer(results, name, config_types=types) as writer:
-            writer.append("trials", [{"trial_id": f"t-{name}", "attempt": 0, **values}])
+            writer.append("trials", [{"trial_id": f"t-{name}", "attempt": 0, "continuation": 0, **values}])
     with Writer(results, "c") as writer:
         writer.append("epochs", epochs(1))
     assert sweeps(results) == ["a", "b"]
@@ -137,10 +138,31 @@ def test_files_of_others_are_ignored(results):
 
 def test_a_newer_schema_is_not_guessed_at(results):
     write_part(results, 0, 0, 1)
-    newer = write_part(results, 1, 1, 2, version=b"2")
-    with pytest.raises(ResultsError, match=f"{newer} has schema version 2, this program reads up to 1: use a newer"):
+    newer = write_part(results, 1, 1, 2, version=b"3")
+    with pytest.raises(ResultsError, match=f"{newer} has schema version 3, this program reads up to 2: use a newer"):
         numbers(results)
     assert newer.exists()
+
+
+# Schema version 1
+
+
+def test_the_trials_of_version_1_have_ended_once_an_attempt(results):
+    write_version_1(results, "old", "trials", [version_1_trial("a"), version_1_trial("b", attempt=1)])
+    with Writer(results, "new") as writer:
+        writer.append("trials", [{"trial_id": "c", "attempt": 0, "continuation": 2, "warning": "slow"}])
+    columns = ["sweep", "trial_id", "attempt", "continuation", "warning"]
+    rows = [("new", "c", 0, 2, "slow"), ("old", "a", 0, 0, None), ("old", "b", 1, 0, None)]
+    assert read(results, "trials").select(columns).rows() == rows
+    old = read(results, "trials", "old")
+    assert old["continuation"].to_list() == [0, 0]
+    assert old.schema["continuation"] == pl.Int32
+
+
+def test_what_version_1_did_not_know_is_null(results):
+    write_version_1(results, "old", "plan", [{"run": "r", "trial_id": "a", "question": "comparison"}])
+    assert "candidate" not in pl.read_parquet(results / "plan" / "old").columns
+    assert read(results, "plan").select("trial_id", "candidate", "config_json").rows() == [("a", None, None)]
 
 
 # Damage

@@ -11,16 +11,16 @@ SECONDS = (
     "seconds_checkpoint seconds_close"
 )
 PROMISED = {
-    "plan": "sweep run arm question seed fold trial_id epochs",
+    "plan": "sweep run arm question seed fold trial_id epochs candidate config_json",
     "runs": (
         f"sweep run event at outcome command git_commit versions_json hosts_json slots seconds_wall {SECONDS} "
         "seconds_waiting"
     ),
     "trials": (
-        f"{ATTEMPT} run outcome reason error_type error_message traceback log epochs best_val_accuracy best_epoch "
-        "last_loss last_accuracy last_val_loss last_val_accuracy rung cutoff parameters flops size_bytes "
-        f"latency_ms_median latency_ms_p95 latency_n {SECONDS} host device config_json seed fold data_fingerprint "
-        "precision"
+        f"{ATTEMPT} continuation run outcome reason warning error_type error_message traceback log epochs "
+        "best_val_accuracy best_epoch last_loss last_accuracy last_val_loss last_val_accuracy rung cutoff "
+        f"parameters flops size_bytes latency_ms_median latency_ms_p95 latency_n {SECONDS} host device config_json "
+        "seed fold data_fingerprint precision"
     ),
     "epochs": (
         f"{ATTEMPT} epoch sequence loss accuracy val_loss val_accuracy learning_rate seconds_build seconds_train "
@@ -36,7 +36,7 @@ PROMISED = {
 KEYS = {
     "plan": "sweep run trial_id question",
     "runs": "run event",
-    "trials": "trial_id attempt",
+    "trials": "trial_id attempt continuation",
     "epochs": "trial_id attempt epoch",
     "layers": "trial_id attempt epoch index",
     "tests": "trial_id attempt epoch",
@@ -50,8 +50,8 @@ PURE = {
 }  # fmt: skip
 # Texts that hardly ever repeat: a dictionary would only cost.
 LONG_TEXTS = {
-    "command", "git_commit", "versions_json", "options_json", "hosts_json", "reason", "error_message", "traceback",
-    "log", "config_json",
+    "command", "git_commit", "versions_json", "options_json", "hosts_json", "reason", "warning", "error_message",
+    "traceback", "log", "config_json",
 }  # fmt: skip
 
 EACH = pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
@@ -119,7 +119,7 @@ def test_a_configuration_becomes_typed_columns_after_the_fixed_ones():
         ("pooling", "bool"),
         ("optimizer", "dictionary<values=string, indices=int32, ordered=0>"),
     ]
-    assert (table.name, table.key) == ("trials", ("trial_id", "attempt"))
+    assert (table.name, table.key) == ("trials", ("trial_id", "attempt", "continuation"))
     assert "learning_rate" not in TRIALS.schema.names
 
 

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from epoch_rows import epochs, flush, numbers
+from version_1 import version_1_trial, write_version_1
 
 import records.write
 from records.errors import ResultsError
@@ -32,7 +33,7 @@ def names(results, table="epochs"):
 
 
 def trial(trial_id, **columns):
-    return {"trial_id": trial_id, "attempt": 0, **columns}
+    return {"trial_id": trial_id, "attempt": 0, "continuation": 0, **columns}
 
 
 # What is written
@@ -86,7 +87,7 @@ def test_metadata_encoding_and_compression(results):
         flush(writer, n)
         (part, *_) = folder(results).iterdir()
         file = pq.ParquetFile(part)
-        assert file.schema_arrow.metadata[b"schema_version"] == b"1"
+        assert file.schema_arrow.metadata[b"schema_version"] == b"2"
         assert json.loads(file.schema_arrow.metadata[b"versions"]) == {"keras": "3.15.0", "numpy": "2.1"}
         group = file.metadata.row_group(0)
         assert {group.column(c).compression for c in range(group.num_columns)} == {"ZSTD"}
@@ -127,6 +128,39 @@ def test_the_unknown_is_refused_at_once(results):
     with pytest.raises(KeyError, match="weights"):
         writer.append("weights", [{}])
     assert writer.pending == 0
+
+
+@pytest.mark.parametrize(
+    ("table", "row", "missing"),
+    [
+        ("epochs", {"attempt": 0}, ["trial_id", "epoch"]),
+        ("trials", {"trial_id": "t", "attempt": 0}, ["continuation"]),
+        ("trials", {"trial_id": None, "attempt": 0, "continuation": 0}, ["trial_id"]),
+        ("plan", {"run": "r", "trial_id": "t"}, ["question"]),
+    ],
+)
+def test_a_row_without_its_key_is_refused_at_once(results, table, row, missing):
+    writer = Writer(results, "s")
+    with pytest.raises(KeyError, match=re.escape(f"a row of table {table!r} lacks {missing} of its key")):
+        writer.append(table, [ROWS[table], row])
+    assert writer.pending == 0
+
+
+def test_a_killed_writers_files_go_and_another_sweeps_stay(results, monkeypatch):
+    for sweep in ("s", "s.t"):
+
+        def die(path):
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(records.write, "_sync", die)
+            writer = Writer(results, sweep)
+            with pytest.raises(KeyboardInterrupt):
+                flush(writer, 1)
+    parts = results / ".state" / "parts"
+    assert [path.name.rsplit(".", 2)[0] for path in sorted(parts.iterdir())] == ["s", "s.t"]
+    Writer(results, "s")
+    assert [path.name.rsplit(".", 2)[0] for path in parts.iterdir()] == ["s.t"]
 
 
 def test_leaving_the_writer_flushes_also_after_an_error(results):
@@ -391,13 +425,79 @@ def test_another_type_for_a_recorded_key_is_refused(results):
     assert read(results, "trials")["filters"].to_list() == [32]
 
 
-def test_a_writer_refuses_trials_of_a_newer_schema(results, monkeypatch):
+# Other schemas
+
+
+ROWS = {
+    "plan": {"run": "r", "trial_id": "t", "question": "comparison"},
+    "runs": {"run": "r", "event": "start"},
+    "trials": trial("t"),
+    "epochs": {"trial_id": "t", "attempt": 0, "epoch": 1},
+    "layers": {"trial_id": "t", "attempt": 0, "epoch": 1, "index": 0},
+    "tests": {"trial_id": "t", "attempt": 0, "epoch": 1},
+    "classes": {"trial_id": "t", "attempt": 0, "epoch": 1, "set_name": "test", "class_index": 0},
+}
+
+
+@pytest.mark.parametrize("table", ROWS)
+def test_a_writer_refuses_a_newer_schema_in_any_table_of_its_sweep_and_touches_nothing(results, monkeypatch, table):
+    write_version_1(results, "s", "plan", [ROWS["plan"] | {"trial_id": "old"}])
     with monkeypatch.context() as patch:
-        patch.setattr(records.write, "SCHEMA_VERSION", 2)
+        patch.setattr(records.write, "SCHEMA_VERSION", 3)
+        patch.setattr(Writer, "_adopt_columns", lambda self, table: None)
         with Writer(results, "s") as writer:
-            writer.append("trials", [trial("t0")])
-    with pytest.raises(ResultsError, match="schema version 2, this program reads up to 1: use a newer Layersweep"):
+            writer.append(table, [ROWS[table]])
+    before = {path: path.stat().st_mtime_ns for path in results.rglob("*.parquet")}
+    with pytest.raises(
+        ResultsError, match=f"{table}/s/.* has schema version 3, this program reads up to 2: use a newe"
+    ):
         Writer(results, "s")
+    assert {path: path.stat().st_mtime_ns for path in results.rglob("*.parquet")} == before
+    Writer(results, "another")
+
+
+def test_opening_reads_no_rows_of_parts_that_have_todays_columns(results, monkeypatch):
+    with Writer(results, "s", config_types={"filters": int}) as writer:
+        for table, row in ROWS.items():
+            writer.append(table, [row])
+
+    def refuse(*arguments):
+        raise AssertionError(arguments)
+
+    monkeypatch.setattr(records.write, "read_part", refuse)
+    with Writer(results, "s", config_types={"filters": int}) as writer:
+        writer.append("trials", [trial("t2")])
+
+
+def test_a_writer_brings_version_1_up_to_date(results):
+    momentum = pa.field("momentum", pa.float64())
+    for n in range(3):
+        write_version_1(results, "s", "trials", [version_1_trial(f"t{n}", momentum=n / 10)], number=n, keys=[momentum])
+        write_version_1(results, "s", "plan", [ROWS["plan"] | {"trial_id": f"t{n}"}], number=n)
+    write_version_1(results, "s", "epochs", epochs(1))
+    before = {path: path.stat().st_ino for path in folder(results).iterdir()}
+    with Writer(results, "s", config_types={"filters": int}) as writer:
+        writer.append("trials", [trial("t2", continuation=1, filters=32)])
+        writer.append("plan", [ROWS["plan"] | {"trial_id": "t3", "candidate": 4}])
+    assert {path: path.stat().st_ino for path in folder(results).iterdir()} == before  # nothing to bring up
+    assert names(results, "trials") == ["00000000-00000003.parquet", "00000004-00000004.parquet"]
+    columns = ["trial_id", "continuation", "filters", "momentum"]
+    rows = [("t0", 0, None, 0.0), ("t1", 0, None, 0.1), ("t2", 0, None, 0.2), ("t2", 1, 32, None)]
+    for frame in (read(results, "trials"), pl.read_parquet(folder(results, "trials"))):
+        assert frame.with_columns(pl.col("trial_id").cast(pl.String)).select(columns).rows() == rows
+    assert not any(pq.read_schema(p).field("continuation").nullable for p in folder(results, "trials").iterdir())
+    assert pl.read_parquet(folder(results, "plan"))["candidate"].to_list() == [None, None, None, 4]
+
+
+def test_parts_of_version_1_are_merged_with_todays(results):
+    for n in range(6):
+        write_version_1(results, "s", "trials", [version_1_trial(f"t{n}")], number=n)
+    with Writer(results, "s") as writer:  # one part of seven flushes by now
+        for n in range(6, 14):
+            writer.append("trials", [trial(f"t{n}", continuation=n)])
+            writer.flush()
+        assert len(names(results, "trials")) < 8
+    assert read(results, "trials")["continuation"].to_list() == [0] * 6 + list(range(6, 14))
 
 
 # A disk that refuses
@@ -488,7 +588,7 @@ def test_a_kill_between_two_tables_never_leaves_an_end_without_what_it_stands_fo
     """A trial that is recorded as ended is not run again: its epochs and test must be safe before its end is."""
     writer = Writer(tmp_path, "s")
     ids = {"trial_id": "a", "attempt": 0}
-    writer.append("trials", [ids])
+    writer.append("trials", [ids | {"continuation": 0}])
     writer.append("tests", [ids | {"epoch": 1}])
     writer.append("epochs", [ids | {"epoch": 1}])
     writer.append("layers", [ids | {"epoch": 1, "index": 0}])
