@@ -58,7 +58,7 @@ def doomed(results: Path, sweep: str) -> list[Waste]:
     mine = pl.col("sweep") == sweep
     ids = {*rows.filter(mine)["trial_id"]} - {*rows.filter(~mine)["trial_id"]}
     files = {
-        "checkpoints": [p for p in _checkpoints(results) if p.stem in ids],
+        "checkpoints": [p for p in _checkpoints(results) if _trial(p) in ids],
         "logs": [p for p in _logs(results) if p.stem in ids],
     }
     # The ends go before what they stand for, the plan last: what a kill leaves is a sweep with less trained.
@@ -132,8 +132,8 @@ def _prunable(results: Path, free: set[str], busy: set[str], *, damaged: bool) -
         return calm if (owner := _owner(path)) is None else owner in free
 
     def spent(path: Path) -> bool:  # one that no plan names may be what a running sweep is about to plan
-        planned = path.stem in trials.planned
-        return path.stem not in trials.running and (path.stem not in trials.wanted if planned else calm)
+        planned = _trial(path) in trials.planned
+        return _trial(path) not in trials.running and (_trial(path) not in trials.wanted if planned else calm)
 
     folders = [results / table / sweep for table in TABLES for sweep in sorted(free)]
     found = {
@@ -194,6 +194,11 @@ def _logs(results: Path) -> list[Path]:
 
 def _checkpoints(results: Path) -> list[Path]:
     return sorted((results / ".state" / "checkpoints").glob("*.keras"))
+
+
+def _trial(checkpoint: Path) -> str:
+    """The trial of a checkpoint: `<trial_id>-<epoch>.keras`, with a dot before it while it is written."""
+    return checkpoint.name.removeprefix(".").partition("-")[0]
 
 
 def _waste(found: dict[str, list[Path]]) -> list[Waste]:

@@ -1,8 +1,8 @@
 """Serves trainings to the process that started it, over a pipe: `main(descriptor)`.
 
-The parent sends a `WarmUp`, answered by `Hello`; then, for each training, `Begin`, a `NEXT` for each epoch, and
-`CLOSE`, each answered by one `Reply`. An error ends the process with a `Failure` as its last word: what a training
-left behind after an error is not trusted with another one.
+The parent sends a `WarmUp`, answered by `Hello`; then, for each training, `Begin`, a `NEXT` for each epoch, `Save`
+where a checkpoint is due, and `CLOSE`, each answered by one `Reply`. An error ends the process with a `Failure` as its
+last word: what a training left behind after an error is not trusted with another one.
 """
 
 import contextlib
@@ -57,11 +57,22 @@ class Begin:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Save:
+    """Asks for a checkpoint of the last epoch, put at `path` whole or not at all."""
+
+    path: Path
+
+
+@dataclass(frozen=True, kw_only=True)
 class Reply:
-    """A training's next value (None: it has ended, or was closed), and the memory that the process holds."""
+    """A training's next value (None: it has ended, or was closed), and the memory that the process holds.
+
+    `problem` says why a checkpoint could not be written; the training goes on.
+    """
 
     value: Built | Epoch | None
     memory_bytes: int
+    problem: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,10 +101,14 @@ def main(descriptor: int) -> None:
     device = warm_up()
     pipe.send(Hello(seconds_import=time.perf_counter() - began, device=device))
     training: Values = iter(())
+    value: Built | Epoch | None = None
     log = None
     with contextlib.suppress(EOFError):
         while True:
             message = pipe.recv()
+            if isinstance(message, Save):
+                pipe.send(_reply(None, _save(value, message.path)))
+                continue
             if isinstance(message, Begin):
                 log = message.log
                 _redirect(log)
@@ -103,6 +118,24 @@ def main(descriptor: int) -> None:
                 training = _closed(training, log)
             pipe.send(_reply(value))
     _drop_if_empty(log)
+
+
+def _save(value: Built | Epoch | None, path: Path) -> str | None:
+    """Writes a checkpoint aside, syncs it and renames it; returns why that failed (a full disk), if it did."""
+    if not isinstance(value, Epoch) or value.save is cannot_save:
+        return None
+    aside = path.with_name(f".{path.name}")  # Keras wants the suffix
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        value.save(aside)
+        with aside.open("rb") as file:
+            os.fsync(file.fileno())
+        aside.rename(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            aside.unlink(missing_ok=True)
+        return f"no checkpoint could be written to {path.parent}: {error.strerror or error}"
+    return None
 
 
 def _closed(training: Values, log: Path | None) -> Values:
@@ -123,10 +156,10 @@ def _drop_if_empty(log: Path | None) -> None:
         log.unlink()
 
 
-def _reply(value: Built | Epoch | None) -> Reply:
+def _reply(value: Built | Epoch | None, problem: str | None = None) -> Reply:
     if isinstance(value, Epoch):  # a bound method of the model cannot cross the pipe
         value = dataclasses.replace(value, save=cannot_save)
-    return Reply(value=value, memory_bytes=psutil.Process().memory_info().rss)
+    return Reply(value=value, memory_bytes=psutil.Process().memory_info().rss, problem=problem)
 
 
 def _redirect(log: Path) -> None:

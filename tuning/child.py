@@ -8,15 +8,17 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Final
 
 import psutil
 
 from records.values import Built, Epoch
-from trainables.serve import CLOSE, NEXT, Begin, Failure, Hello, Reply, WarmUp
+from trainables.serve import CLOSE, NEXT, Begin, Failure, Hello, Reply, Save, WarmUp
 
 _WATCH_SECONDS: Final = 0.1
 _FAREWELL_SECONDS: Final = 10.0
@@ -53,6 +55,8 @@ class Child:
         self._first_memory: int | None = None
         self._memory = 0
         self._busy = False
+        self._deadline: float | None = None
+        self._timeout: float | None = None
         self.hello: Hello | None = None
         self.memory_peak_bytes = 0
 
@@ -74,18 +78,20 @@ class Child:
         with contextlib.suppress(OSError):  # it is gone already: the next answer says so
             self._pipe.send(self._warm_up)
 
-    def begin(self, request: Begin) -> Built:
-        """Starts a training.
+    def begin(self, request: Begin, *, timeout: float | None = None) -> Built:
+        """Starts a training, which is killed if it is not closed so many seconds later; imports do not count.
 
         Raises:
             Death: if the process died.
         """
+        self._deadline, self._timeout = None, timeout
         self.start()
         self.memory_peak_bytes = 0
         if self.hello is None:
             hello = self._receive()
             assert isinstance(hello, Hello)
             self.hello = hello
+        self._deadline = None if timeout is None else time.monotonic() + timeout  # a machine's sleep does not count
         value = self._ask(request).value
         assert isinstance(value, Built), f"a training must yield Built first, not {type(value).__name__}"
         return value
@@ -100,10 +106,19 @@ class Child:
         assert value is None or isinstance(value, Epoch), "a training must yield Built only once"
         return value
 
+    def save(self, path: Path) -> str | None:
+        """Writes a checkpoint of the last epoch; returns why it could not, if so.
+
+        Raises:
+            Death: if the process died.
+        """
+        return self._ask(Save(path=path)).problem
+
     def close(self) -> None:
         """Ends the training, if one was begun, and the process as well if it has grown."""
         if self._process is None or self.hello is None:
             return
+        self._deadline = None
         try:
             reply = self._ask(CLOSE)
         except Death:
@@ -125,7 +140,7 @@ class Child:
             self._process.wait()
         self._process = self._pipe = self.hello = None
 
-    def _ask(self, message: Begin | str) -> Reply:
+    def _ask(self, message: Begin | Save | str) -> Reply:
         assert self._pipe is not None, "begin a training first"
         with contextlib.suppress(OSError):  # it died meanwhile: what it said last is still in the pipe
             self._pipe.send(message)
@@ -140,6 +155,7 @@ class Child:
         assert self._pipe is not None
         while not self._pipe.poll(_WATCH_SECONDS):
             self._check_memory()
+            self._check_time()
         try:
             word = self._pipe.recv()
         except (EOFError, ConnectionError):
@@ -164,6 +180,13 @@ class Child:
                 error_type="OutOfMemory",
                 message=f"the training used {used / _GIB:.1f} GiB; a slot's share is {self._limit / _GIB:.1f} GiB: "
                 "use a smaller batch_size or fewer --slots",
+            )
+
+    def _check_time(self) -> None:
+        if self._deadline is not None and time.monotonic() > self._deadline:
+            self.kill()
+            raise Death(
+                error_type="TimedOut", message=f"the training took longer than --trial-timeout, {self._timeout:g} s"
             )
 
     def _note_memory(self, used: int) -> None:

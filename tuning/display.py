@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -45,6 +45,9 @@ class Display:
         console: where to draw; a live table if it is a terminal.
         metric: the column shown.
         mode: `max` or `min`, whether larger or smaller is better.
+
+    Attributes:
+        foreseen: the epochs of trials that are not planned yet, for the time left.
     """
 
     def __init__(self, console: Console, *, metric: str, mode: str) -> None:
@@ -55,6 +58,8 @@ class Display:
         self._trials = self._epochs_planned = self._epochs_done = 0
         self._best: tuple[float, str] | None = None
         self._began: float | None = None
+        self._warned: set[str] = set()
+        self.foreseen: Callable[[], int] = lambda: 0
 
     def __enter__(self) -> "Display":
         if self._live:
@@ -71,10 +76,11 @@ class Display:
             self._trials += 1
             self._epochs_planned += trial.epochs
 
-    def started(self, trial: Trial) -> None:
-        """A slot took a trial."""
+    def started(self, trial: Trial, *, start: int = 0) -> None:
+        """A slot took a trial, which goes on after epoch `start`."""
         self._began = self._began or time.monotonic()
-        self._rows[trial.trial_id] = _Row(trial)
+        self._rows[trial.trial_id] = _Row(trial, epoch=start)
+        self._epochs_planned -= start
         self.refresh()
 
     def epoch(self, trial: Trial, epoch: Epoch, decision: Verdict) -> None:
@@ -89,19 +95,34 @@ class Display:
             self._best = (row.value, f"{trial.arm.name}, seed {trial.seed}, epoch {epoch.epoch}")
         self.refresh()
 
-    def ended(self, trial: Trial, ending: Ending, error: Error | None) -> None:
-        """A trial has ended."""
+    def ended(
+        self, trial: Trial, ending: Ending, error: Error | None, *, again: bool = False, reason: str | None = None
+    ) -> None:
+        """A trial has ended; `again` if it is tried once more, `reason` why it was hopeless."""
         self._rows.pop(trial.trial_id, None)
-        self._counts[ending.outcome] += 1
-        self._epochs_planned -= trial.epochs - ending.epoch
+        if again:
+            self._epochs_planned += ending.epoch
+        else:
+            self._counts[ending.outcome] += 1
+            self._epochs_planned -= trial.epochs - ending.epoch
         if error is not None:
             first = error.message.splitlines()[0] if error.message else ""
-            self._say(f"failed {trial.arm.name}, seed {trial.seed}: {error.type}: {first}", style="red")
+            word = "tried again" if again else "failed"
+            self._say(f"{word} {trial.arm.name}, seed {trial.seed}: {error.type}: {first}", style="red")
+        elif reason is not None:
+            self._say(f"{ending.outcome} {trial.arm.name}, seed {trial.seed}: {reason}", style="yellow")
         elif not self._live:
             value = "" if ending.value is None else f", {self._metric} {ending.value:.4f}"
             ended = f"{ending.outcome} after {count(ending.epoch, 'epoch')}{value}"
             self._say(f"[{sum(self._counts.values())}/{self._trials}] {trial.arm.name}, seed {trial.seed}: {ended}")
         self.refresh()
+
+    def warn(self, text: str, *, once: str | None = None) -> None:
+        """Says what a person should know; once for each text, or for each key `once`."""
+        key = once or text
+        if key not in self._warned:
+            self._warned.add(key)
+            self._say(f"warning: {text}", style="yellow")
 
     def refresh(self) -> None:
         """Draws the table anew."""
@@ -136,7 +157,8 @@ class Display:
         """The time left if the epochs to come take as long as those behind; None before the first."""
         if self._began is None or not self._epochs_done:
             return None
-        return (time.monotonic() - self._began) / self._epochs_done * (self._epochs_planned - self._epochs_done)
+        to_come = self._epochs_planned - self._epochs_done + self.foreseen()
+        return (time.monotonic() - self._began) / self._epochs_done * to_come
 
     def _say(self, line: str, style: str | None = None) -> None:
         self._console.print(Text(line), style=style, soft_wrap=True)

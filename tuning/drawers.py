@@ -116,7 +116,7 @@ class _HyperOpt:
         from ray.tune.search.hyperopt import HyperOptSearch
 
         # Latest first: Ray numbers the points from the end, and HyperOpt forgets (from 25 on) those of small number.
-        points = [(config, value) for config, value in self._drawn.items() if _holds(self._arm, config)][::-1]
+        points = [(config, value) for config, value in self._drawn.items() if self._arm.holds(config)][::-1]
         search = HyperOptSearch(
             metric=self._metric,
             mode=self._mode,
@@ -174,17 +174,6 @@ def _config(arm: TunedArm, drawn: Mapping[str, Any]) -> Dataclass:
         for key, value in drawn.items()
     }
     return domains.make(arm.config_type, {**arm.fixed, **plain})
-
-
-def _holds(arm: TunedArm, config: Dataclass) -> bool:
-    """Whether a configuration is one of the arm's."""
-
-    def holds(values: Sequence[Value] | Range, value: Any) -> bool:
-        return values.low <= value <= values.high if isinstance(values, Range) else value in values
-
-    return all(getattr(config, key) == value for key, value in arm.fixed.items()) and all(
-        holds(values, getattr(config, key)) for key, values in arm.searched.items()
-    )
 
 
 def _tune_domains(arm: TunedArm) -> dict[str, Any]:

@@ -12,9 +12,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from records.write import Writer
+from tuning import checkpoints, environment
 from tuning.display import Display
 from tuning.errors import UsageError
 from tuning.journal import Journal
@@ -22,18 +23,9 @@ from tuning.machine import default_slots
 from tuning.plan import Plan
 from tuning.sweep import Sweep, Trial
 
-_ENVIRONMENT: Final = {
-    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # else Ray copies the working directory, results and all, to its workers
-    "RAY_AUTH_MODE": "token",  # Ray listens on every address: nobody without the user's token gets in
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "RAY_AIR_NEW_OUTPUT": "0",
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",  # a failed step has no metric
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",
-    "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",  # the records are the only state
-    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
-}
+if TYPE_CHECKING:
+    from tuning.scheduler import Scheduler
+
 _KNOCK_SECONDS: Final = 10
 _OBJECT_STORE_BYTES: Final = 100 << 20
 """Trials speak through pipes and small results: a local Ray need not reserve a third of the memory."""
@@ -49,6 +41,25 @@ class Where:
     hosts: tuple[str, ...]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Conditions:
+    """How trials are run.
+
+    Attributes:
+        checkpoint_every: seconds of training between two checkpoints of a trial.
+        timeout: seconds after which a trial is killed; None for never.
+        keep_hopeless: whether trials that diverged or are at chance run on.
+        fail_fast: so many trials that end first, all of one error, end the sweep; 0 for never.
+        time_budget: seconds after which the sweep ends; None for never.
+    """
+
+    checkpoint_every: float = 60.0
+    timeout: float | None = None
+    keep_hopeless: bool = False
+    fail_fast: int = 0
+    time_budget: float | None = None
+
+
 @contextmanager
 def ray_started(slots: int | None) -> Iterator[Where]:
     """A local Ray of that many slots, or the cluster that RAY_ADDRESS names; ended, or left, at the end.
@@ -56,8 +67,7 @@ def ray_started(slots: int | None) -> Iterator[Where]:
     Raises:
         UsageError: if the cluster cannot be reached.
     """
-    for name, value in _ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
+    environment.settle()
     import ray
 
     address = os.environ.get("RAY_ADDRESS")
@@ -102,41 +112,55 @@ def run(
     sweep: Sweep,
     plan: Plan,
     *,
+    scheduler: "Scheduler",
     journal: Journal,
     writer: Writer,
     display: Display,
-    logs: Path,
+    results: Path,
     where: Where,
-    grace: int,
-    reduction: float,
+    conditions: Conditions,
 ) -> None:
     """Runs every trial of the plan, and those that it adds, to the end. Needs `ray_started`.
 
     Raises:
         KeyboardInterrupt: after SIGINT or SIGTERM, between two events: every finished epoch is with the writer.
+        BudgetSpentError: when the time budget is spent, in the same way.
+        BrokenOffError: when the first trials all failed of one error.
         ResultsError: when the rows cannot be written.
     """
     from ray import tune
 
-    from tuning.recorder import Recorder
-    from tuning.scheduler import Screening
+    from tuning.recorder import Limits, Recorder
     from tuning.searcher import PlanSearcher
     from tuning.slot import Slot, Ticket
 
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are rows and lines of ours
-    epochs = max(t.epochs for t in plan.trials)
-    scheduler = Screening(metric=sweep.metric, mode=sweep.mode, epochs=epochs, grace=grace, reduction=reduction)
+    budget = conditions.time_budget
     recorder = Recorder(
-        journal=journal, writer=writer, plan=plan, scheduler=scheduler, display=display, clock=time.monotonic
+        journal=journal,
+        writer=writer,
+        plan=plan,
+        scheduler=scheduler,
+        display=display,
+        limits=Limits(fail_fast=conditions.fail_fast, deadline=None if budget is None else time.monotonic() + budget),
+        clock=time.monotonic,
     )
+    folder = checkpoints.below(results)
 
     def ticket(trial: Trial) -> Ticket:
+        start = _start(folder, trial, journal, display)
         return Ticket(
             trial=trial,
             train=sweep.train,
             warm_up=sweep.warm_up,
-            log=logs / f"{trial.trial_id}.log",
+            log=results / "logs" / f"{trial.trial_id}.log",
             slots=where.slots_on_a_machine,
+            checkpoints=folder,
+            checkpoint_every=conditions.checkpoint_every,
+            start=start.path if start else None,
+            start_epoch=start.epoch if start else 0,
+            timeout=conditions.timeout,
+            keep_hopeless=conditions.keep_hopeless,
         )
 
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(where.slots)  # else Tune starts its actors one after another
@@ -160,6 +184,18 @@ def run(
             ),
         )
         tuner.fit()
+        recorder.flush()
+
+
+def _start(folder: Path, trial: Trial, journal: Journal, display: Display) -> checkpoints.Checkpoint | None:
+    """The checkpoint that a trial goes on from; what cannot be used is said and deleted."""
+    recorded = min(journal.past(trial.trial_id).last, trial.epochs - 1)
+    start, problems = checkpoints.find(folder, trial.trial_id, recorded=recorded)
+    for problem in problems:
+        goes_on = f"it goes on after epoch {start.epoch}" if start else "it is trained again from epoch 1"
+        display.warn(f"{trial.arm.name}, seed {trial.seed}: the checkpoint {problem}; {goes_on}")
+    checkpoints.delete(folder, trial.trial_id, but=start.path if start else None)
+    return start
 
 
 @contextmanager

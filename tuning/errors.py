@@ -7,3 +7,7 @@ class BrokenOffError(Exception):
 
 class UsageError(Exception):
     """A sweep was asked for something that it cannot do; the message says what, where and what is valid."""
+
+
+class BudgetSpentError(Exception):
+    """A sweep's time budget is spent; the same command goes on from what is recorded."""

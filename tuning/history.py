@@ -1,65 +1,209 @@
-"""What earlier commands recorded, as far as a new one needs to know."""
+"""What earlier commands recorded, of this sweep and of others, as far as a new one needs to know."""
 
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from records.read import read
-from records.tables import SCREENING, TIME_CLASSES
+from records.tables import TIME_CLASSES, TUNING
+from trainables import config as domains
+from trainables.errors import ConfigError
+from tuning.decision import Decision
+from tuning.past import ALONGSIDE, METRICS, Past
 from tuning.plan import Ending
 from tuning.sweep import Sweep, Trial
 
+_NO_DECISIONS: Mapping[int, Decision] = {}
+
 
 @dataclass(frozen=True, kw_only=True)
+class Seen:
+    """One recorded epoch, as a scheduler saw it: `sequence` is its place, `value` None where it was NaN or infinite."""
+
+    trial_id: str
+    epoch: int
+    value: float | None
+    decision: Decision
+
+
 class History:
-    """The recorded trials of a sweep: rows of `trials`, by trial id, and the attempts that were begun."""
+    """The records below a results folder, read once.
 
-    rows: dict[str, list[dict[str, object]]]
-    attempts: dict[str, int]
-    metric: str
-
-    def next_attempt(self, trial_id: str) -> int:
-        """The number of an attempt that was never begun."""
-        return self.attempts.get(trial_id, -1) + 1
-
-    def ending(self, trial: Trial) -> Ending | None:
-        """How the trial ended if it need not run: completed in as many epochs, diverged, or stopped in a screening."""
-        for row in self.rows.get(trial.trial_id, []):
-            outcome, epochs = str(row["outcome"]), int(str(row["epochs"]))
-            stopped = outcome == "stopped" and trial.question == SCREENING and row["epochs_asked"] == trial.epochs
-            if stopped or outcome == "diverged" or (outcome == "completed" and epochs >= trial.epochs):
-                value = row[f"last_{self.metric}"]
-                return Ending(outcome=outcome, epoch=epochs, value=None if value is None else float(str(value)))
-        return None
-
-
-def recorded(results: Path, sweep: Sweep) -> History:
-    """Reads what earlier commands of this sweep recorded.
+    Args:
+        results: the results folder.
+        sweep: the sweep that is to run; the same trials of other sweeps count as well.
 
     Raises:
         ResultsError: if the results cannot be read.
     """
-    columns = ["trial_id", "attempt", "outcome", "epochs", "epochs_asked", f"last_{sweep.metric}"]
-    rows: dict[str, list[dict[str, object]]] = {}
-    for row in read(results, "trials", sweep.name).select(columns).to_dicts():
-        rows.setdefault(row["trial_id"], []).append(row)
-    begun = pl.concat([read(results, t, sweep.name).select("trial_id", "attempt") for t in ("trials", "epochs")])
-    attempts = dict(begun.group_by("trial_id").agg(pl.col("attempt").max()).iter_rows())
-    return History(rows=rows, attempts=attempts, metric=sweep.metric)
+
+    def __init__(self, results: Path, sweep: Sweep) -> None:
+        self._results, self._sweep = results, sweep
+        self._trials = read(results, "trials").sort("attempt", "continuation", maintain_order=True)
+        columns = ("sweep", "trial_id", "attempt", "epoch", "sequence", "decision", "rung", "cutoff", *METRICS)
+        epochs = read(results, "epochs").select(columns)
+        self._epochs = epochs.unique(["trial_id", "attempt", "epoch"], keep="first", maintain_order=True)
+
+    @cached_property
+    def _rows(self) -> dict[str, list[dict[str, Any]]]:
+        """The ends of each trial in their order."""
+        columns = ["trial_id", "attempt", "continuation", "outcome", "epochs"]
+        rows: dict[str, list[dict[str, Any]]] = {}
+        for row in self._trials.select(columns).to_dicts():
+            rows.setdefault(row["trial_id"], []).append(row)
+        return rows
+
+    @cached_property
+    def _by_trial(self) -> dict[Any, pl.DataFrame]:
+        return self._epochs.partition_by("trial_id", as_dict=True)
+
+    @cached_property
+    def _alongside(self) -> dict[str, dict[tuple[str, int], frozenset[int]]]:
+        found: dict[str, dict[tuple[str, int], frozenset[int]]] = {}
+        for table in ALONGSIDE:
+            keys = read(self._results, table).select("trial_id", "attempt", "epoch").unique()
+            grouped = keys.group_by("trial_id", "attempt").agg("epoch").iter_rows()
+            found[table] = {(trial_id, attempt): frozenset(epochs) for trial_id, attempt, epochs in grouped}
+        return found
+
+    def past(self, trial_id: str) -> Past:
+        """What a run of the trial goes on from: its latest attempt."""
+        rows = self._rows.get(trial_id, [])
+        epochs = self._by_trial.get((trial_id,))
+        begun = [row["attempt"] for row in rows] + ([] if epochs is None else epochs["attempt"].to_list())
+        if not begun:
+            return Past()
+        attempt = max(begun)
+        return Past(
+            attempt=attempt,
+            continuation=1 + max((row["continuation"] for row in rows if row["attempt"] == attempt), default=-1),
+            fresh=attempt + 1,
+            epochs=self._metrics(trial_id, attempt),
+            alongside={t: found.get((trial_id, attempt), frozenset()) for t, found in self._alongside.items()},
+        )
+
+    def _metrics(self, trial_id: str, attempt: int) -> dict[int, dict[str, float]]:
+        epochs = self._by_trial.get((trial_id,))
+        rows = [] if epochs is None else epochs.filter(pl.col("attempt") == attempt).to_dicts()
+        return {row["epoch"]: {name: row[name] for name in METRICS} for row in rows}
+
+    def ending(
+        self, trial: Trial, *, decided: Mapping[int, Decision] = _NO_DECISIONS, keep_hopeless: bool = False
+    ) -> Ending | None:
+        """How the trial ended, if it need not run; None if it is to be trained, or to go on.
+
+        Args:
+            trial: what is asked for now.
+            decided: what the present scheduler decides of its recorded epochs.
+            keep_hopeless: whether a trial that was ended at chance goes on.
+        """
+        rows, epochs = self._rows.get(trial.trial_id, []), self._by_trial.get((trial.trial_id,))
+        if not rows or epochs is None or rows[-1]["attempt"] < epochs["attempt"].max():
+            return None
+        metrics = self._metrics(trial.trial_id, rows[-1]["attempt"])
+        outcome, reached = rows[-1]["outcome"], rows[-1]["epochs"]
+
+        def known(as_what: str, epoch: int) -> Ending | None:
+            if any(e not in metrics for e in range(1, epoch + 1)):
+                return None  # a damaged part took some: they are trained again
+            return Ending(outcome=as_what, epoch=epoch, value=metrics[epoch][self._sweep.metric] if epoch else None)
+
+        if outcome == "failed":
+            return None
+        if outcome == "diverged" or (outcome == "hopeless" and not keep_hopeless):
+            return known(outcome, reached)
+        if outcome == "completed" and reached >= trial.epochs:
+            return known(outcome, trial.epochs)
+        stops = [epoch for epoch, decision in decided.items() if decision.action == "stop" and epoch <= reached]
+        return known("stopped", min(stops)) if stops else None
+
+    def unsaid(self, trial: Trial, ending: Ending, decision: Decision) -> dict[str, Any] | None:
+        """The row to add where the present flags give a trial another end than the last recorded one, else None.
+
+        A trial that completed fewer epochs under earlier flags may now be one that a longer screening stops.
+        """
+        last = self._rows[trial.trial_id][-1]
+        if ending.outcome != "stopped" or (last["outcome"] == "stopped" and last["epochs"] == ending.epoch):
+            return None
+        whole = self._trials.filter(
+            pl.col("trial_id") == trial.trial_id,
+            pl.col("attempt") == last["attempt"],
+            pl.col("continuation") == last["continuation"],
+        ).row(-1, named=True)
+        kept = {name: value for name, value in whole.items() if not name.startswith("seconds_") and name != "sweep"}
+        cutoff = "" if decision.cutoff is None else f" {decision.cutoff:.4f}"
+        return kept | {
+            "continuation": last["continuation"] + 1,
+            "outcome": "stopped",
+            "reason": f"its {self._sweep.metric} was behind the cutoff{cutoff} at epoch {ending.epoch}",
+            "epochs": ending.epoch,
+            "epochs_asked": trial.epochs,
+            "rung": decision.rung,
+            "cutoff": decision.cutoff,
+        }
+
+    def seen(self, trial_ids: Iterable[str]) -> list[Seen]:
+        """The recorded epochs of these trials in the order in which drivers saw them, each once.
+
+        Epochs that another sweep recorded come first: they were there before this one asked.
+        """
+        mine = (pl.col("sweep") == self._sweep.name).alias("mine")
+        asked = self._epochs.filter(pl.col("trial_id").is_in(list(trial_ids))).sort(mine, "sequence")
+        once = asked.unique(["trial_id", "epoch"], keep="first", maintain_order=True)
+        return [_seen(row, self._sweep.metric) for row in once.to_dicts()]
+
+    def sequence(self) -> int:
+        """The number of the next epoch that a driver of this sweep sees."""
+        last = self._epochs.filter(pl.col("sweep") == self._sweep.name)["sequence"].max()
+        return 0 if last is None else int(str(last)) + 1
+
+    def candidates(self, arm: str) -> list[tuple[str, domains.Dataclass]]:
+        """The configurations that a tuned arm's search drew, with their trial ids, in their order.
+
+        What the present Config cannot hold any more is left out.
+        """
+        plan = read(self._results, "plan", self._sweep.name).filter(
+            pl.col("question") == TUNING, pl.col("arm") == arm, pl.col("config_json").is_not_null()
+        )
+        once = plan.unique("trial_id", keep="first", maintain_order=True).sort("candidate", maintain_order=True)
+        found = []
+        for trial_id, text in once.select("trial_id", "config_json").iter_rows():
+            try:
+                found.append((str(trial_id), domains.make(self._sweep.config_type, json.loads(text))))
+            except ConfigError:
+                continue
+        return found
+
+    def rows_until(self, table: str, trial_id: str, attempt: int, epoch: int) -> list[dict[str, Any]]:
+        """An attempt's rows of a table, to its epoch, without the sweep's name; read anew."""
+        rows = read(self._results, table).filter(
+            pl.col("trial_id") == trial_id, pl.col("attempt") == attempt, pl.col("epoch") <= epoch
+        )
+        return rows.drop("sweep").unique(maintain_order=True).to_dicts()
+
+    def other_meaning(self, meaning: int) -> int | None:
+        """The meaning of the training code that this sweep was last run with, if it is another one."""
+        runs = read(self._results, "runs", self._sweep.name).sort("at")
+        said = [json.loads(text).get("meaning") for text in runs["versions_json"].drop_nulls()]
+        last = next((int(m) for m in reversed(said) if m is not None), None)
+        return last if last is not None and last != meaning else None
+
+    def seconds_per_image(self) -> float | None:
+        """The median seconds of a slot for one training image of the family, overhead included; None if not known."""
+        first_ends = self._trials.filter(
+            pl.col("family") == self._sweep.family, pl.col("epochs") > 0, pl.col("continuation") == 0
+        )
+        seconds = pl.sum_horizontal(f"seconds_{name}" for name in TIME_CLASSES)
+        rate = first_ends.select((seconds / (pl.col("epochs") * pl.col("train_images"))).median())
+        return None if rate.item() is None else float(rate.item())
 
 
-def next_sequence(results: Path, sweep: str) -> int:
-    """The number of the next epoch that a driver of this sweep sees."""
-    last = read(results, "epochs", sweep)["sequence"].max()
-    return 0 if last is None else int(str(last)) + 1
-
-
-def seconds_per_image(results: Path, family: str) -> float | None:
-    """The median seconds of a slot for one training image of a family, overhead included; None if not known."""
-    trials = read(results, "trials").filter(pl.col("family") == family, pl.col("epochs") > 0)
-    seconds = pl.sum_horizontal(f"seconds_{name}" for name in TIME_CLASSES)
-    rate = (
-        trials.select((seconds / (pl.col("epochs") * pl.col("train_images"))).median()).item() if len(trials) else None
-    )
-    return None if rate is None else float(rate)
+def _seen(row: Mapping[str, Any], metric: str) -> Seen:
+    finite = all(abs(row[name]) < float("inf") for name in ("loss", "val_loss"))  # a NaN compares false
+    decision = Decision(action=row["decision"], rung=row["rung"], cutoff=row["cutoff"])
+    return Seen(trial_id=row["trial_id"], epoch=row["epoch"], value=row[metric] if finite else None, decision=decision)

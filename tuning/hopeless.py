@@ -1,36 +1,17 @@
 """When to give a training up: it does not learn at all; or to warn of it: it learns nothing that validates."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 from tuning.options import TRUSTED_STEPS
+from tuning.past import Metrics
 
 SIGNIFICANCE: Final = 1e-3
 """Of the test that an accuracy is above the largest class's share."""
 
 _EPOCHS: Final = 2
-
-
-class EpochMeasured(Protocol):
-    """What is judged of an epoch; accuracies are shares from 0 to 1."""
-
-    @property
-    def epoch(self) -> int:
-        """Its number, from 1."""
-
-    @property
-    def loss(self) -> float:
-        """The training loss."""
-
-    @property
-    def accuracy(self) -> float:
-        """The training accuracy."""
-
-    @property
-    def val_accuracy(self) -> float:
-        """The validation accuracy."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +23,7 @@ class Verdict:
 
 
 def judge(
-    curve: Sequence[EpochMeasured],
+    curve: Mapping[int, Metrics],
     *,
     steps_an_epoch: int,
     train_images: int,
@@ -59,40 +40,30 @@ def judge(
     - A warning: the training accuracy is above that share, and the validation accuracy is not.
 
     Args:
-        curve: the epochs, in their order.
+        curve: the metrics of the epochs so far, by their number from 1 on.
         steps_an_epoch: batches of an epoch.
         train_images: images that the training accuracy is a share of.
         validation_images: the same of the validation accuracy.
         majority_share: the share of the largest class.
     """
-    if len(curve) < _EPOCHS or curve[-1].epoch * steps_an_epoch < TRUSTED_STEPS:
+    epoch = max(curve, default=0)
+    if epoch < _EPOCHS or epoch * steps_an_epoch < TRUSTED_STEPS:
         return None
-    first, last = curve[0], curve[-1]
-    if not all(map(math.isfinite, (first.loss, last.loss, last.accuracy, last.val_accuracy))):
+    first, last = curve[1], curve[epoch]
+    if not all(map(math.isfinite, (first["loss"], last["loss"], last["accuracy"], last["val_accuracy"]))):
         return None
-    trained = _chance(last.accuracy, train_images, majority_share)
+    after = f"after {epoch} epochs: training accuracy {_share(last['accuracy'])}"
+    largest = f"above the largest class's share {_share(majority_share)}"
+    trained = _chance(last["accuracy"], train_images, majority_share)
     if trained > SIGNIFICANCE:
-        return None if last.loss < first.loss else _hopeless(first, last, majority_share, trained)
-    validated = _chance(last.val_accuracy, validation_images, majority_share)
-    return _warning(last, majority_share, validated, validation_images) if validated > SIGNIFICANCE else None
-
-
-def _hopeless(first: EpochMeasured, last: EpochMeasured, majority_share: float, p: float) -> Verdict:
-    return Verdict(
-        ended=True,
-        reason=f"at chance after {last.epoch} epochs: training accuracy {_share(last.accuracy)} is not above the "
-        f"largest class's share {_share(majority_share)} (binomial test, p = {p:.2g}), and its loss {last.loss:.4f} is "
-        f"not below the first epoch's {first.loss:.4f}",
-    )
-
-
-def _warning(last: EpochMeasured, majority_share: float, p: float, images: int) -> Verdict:
-    return Verdict(
-        ended=False,
-        reason=f"learns what does not validate after {last.epoch} epochs: training accuracy {_share(last.accuracy)} is "
-        f"above the largest class's share {_share(majority_share)}, but validation accuracy "
-        f"{_share(last.val_accuracy)} is not (binomial test over {images:,} images, p = {p:.2g})",
-    )
+        lost = f"its loss {last['loss']:.4f} is not below the first epoch's {first['loss']:.4f}"
+        reason = f"at chance {after} is not {largest} (binomial test, p = {trained:.2g}), and {lost}"
+        return None if last["loss"] < first["loss"] else Verdict(ended=True, reason=reason)
+    validated = _chance(last["val_accuracy"], validation_images, majority_share)
+    test = f"(binomial test over {validation_images:,} images, p = {validated:.2g})"
+    reason = f"but validation accuracy {_share(last['val_accuracy'])} is not {test}"
+    reason = f"learns what does not validate {after} is {largest}, {reason}"
+    return Verdict(ended=False, reason=reason) if validated > SIGNIFICANCE else None
 
 
 def _chance(accuracy: float, images: int, majority_share: float) -> float:

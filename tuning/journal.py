@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -10,6 +10,9 @@ from typing import Any
 from records.tables import TIME_CLASSES
 from records.values import Built, Epoch, Layer, LayerStatistics
 from records.write import Row, Writer
+from tuning.decision import GO_ON, Decision
+from tuning.hopeless import Verdict, judge
+from tuning.past import ALONGSIDE, Metrics, Past, metrics, same
 from tuning.plan import Ending
 from tuning.report import Error, Report
 from tuning.sweep import Trial
@@ -17,19 +20,45 @@ from tuning.sweep import Trial
 
 @dataclass
 class Progress:
-    """What is known so far of a trial that runs."""
+    """What is known so far of a trial that runs.
+
+    `curve` holds the metrics of each epoch of this attempt so far, those before the checkpoint that it started from
+    included; `rerun` the rows of epochs that were trained again and found equal to what is recorded.
+    """
 
     trial: Trial
+    past: Past
     started_at: datetime
+    start: int = 0
     built: Built | None = None
-    epochs: list[Epoch] = field(default_factory=list)
+    curve: dict[int, Metrics] = field(default_factory=dict)
+    rerun: list[tuple[str, Row]] = field(default_factory=list)
+    last: Epoch | None = None
     report: Report | None = None
+    warning: str | None = None
     seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(TIME_CLASSES, 0.0))
 
     @property
     def last_epoch(self) -> int:
         """The number of the last epoch that ended; 0 before the first."""
-        return self.epochs[-1].epoch if self.epochs else 0
+        return max(self.curve, default=0)
+
+    @property
+    def trained(self) -> bool:
+        """Whether an epoch has ended since the trial was taken."""
+        return self.last is not None
+
+
+RowsUntil = Callable[[str, str, int, int], Iterable[Row]]
+"""The recorded rows of a table, of a trial's attempt, to an epoch."""
+
+
+def _nothing(_trial_id: str) -> Past:
+    return Past()
+
+
+def _no_rows(_table: str, _trial_id: str, _attempt: int, _epoch: int) -> Iterable[Row]:
+    return ()
 
 
 class Journal:
@@ -41,63 +70,102 @@ class Journal:
         family: the model family's name.
         metric: the column that decides, for the endings.
         sequence: the number of the first epoch that this command will see.
+        past: what is recorded of a trial, by its id.
+        rows_until: recorded rows, for attempts that part from what is recorded.
+        keep_hopeless: whether trials that diverged or are at chance run on.
     """
 
-    def __init__(self, writer: Writer, *, run: str, family: str, metric: str, sequence: int = 0) -> None:
+    def __init__(
+        self,
+        writer: Writer,
+        *,
+        run: str,
+        family: str,
+        metric: str,
+        sequence: int = 0,
+        past: Callable[[str], Past] = _nothing,
+        rows_until: RowsUntil = _no_rows,
+        keep_hopeless: bool = False,
+    ) -> None:
         self._writer, self._run, self._family, self._metric = writer, run, family, metric
-        self._sequence = sequence
+        self._sequence, self._recorded, self._rows_until = sequence, past, rows_until
+        self._keep_hopeless = keep_hopeless
+        self._failed: dict[str, Past] = {}
         self.running: dict[str, Progress] = {}
         self.seconds = dict.fromkeys(TIME_CLASSES, 0.0)
+
+    def past(self, trial_id: str) -> Past:
+        """What is recorded of a trial, by earlier commands or by this one if it failed in it."""
+        return self._failed.get(trial_id) or self._recorded(trial_id)
 
     def planned(self, trials: Iterable[Trial]) -> None:
         """Writes what the sweep asks for, before it starts."""
         self._writer.append("plan", (self._plan_row(t) for t in trials))
 
-    def started(self, trial: Trial) -> None:
-        """A slot has taken the trial."""
-        self.running[trial.trial_id] = Progress(trial=trial, started_at=_now())
+    def closed(self, trial: Trial, row: Row) -> None:
+        """Writes the end of a trial that the present flags end where earlier ones did not, without training it."""
+        self._writer.append("trials", [{**row, "run": self._run, "question": trial.question, "arm": trial.arm.name}])
 
-    def reported(
-        self, trial: Trial, report: Report, *, action: str, rung: int | None, cutoff: float | None, busy: int
-    ) -> Ending | None:
+    def started(self, trial: Trial, *, start: int = 0) -> None:
+        """A slot has taken the trial; it goes on after epoch `start`."""
+        past = self.past(trial.trial_id)
+        curve = {epoch: past.epochs[epoch] for epoch in range(1, start + 1)}
+        self.running[trial.trial_id] = Progress(trial=trial, past=past, started_at=_now(), start=start, curve=curve)
+
+    def hopeless(self, trial: Trial, report: Report) -> str | None:
+        """Why a trial that reports is hopeless, if it is and such trials are ended."""
+        progress = self.running[trial.trial_id]
+        verdict = None if report.epoch is None else self._verdict(progress, report.epoch)
+        return verdict.reason if verdict is not None and verdict.ended and not self._keep_hopeless else None
+
+    def reported(self, trial: Trial, report: Report, decision: Decision, *, busy: int) -> Ending | None:
         """Writes what a step brought; `busy` counts the other slots at work. Returns the trial's ending if it ended."""
         progress = self.running[trial.trial_id]
         self._account(progress, report)
         epoch = report.epoch
         if epoch is not None:
-            progress.epochs.append(epoch)
-            last = epoch.epoch >= trial.epochs
-            decision = "diverged" if epoch.diverged else "last" if last and action != "stop" else action
-            self._epoch(progress, epoch, action=decision, rung=rung, cutoff=cutoff)
-        outcome = self._outcome(trial, report, action)
+            self._epoch(progress, epoch, decision)
+        outcome = self._outcome(trial, report, decision)
         if outcome is None:
             return None
-        stopped_at = (rung, cutoff) if outcome == "stopped" else (None, None)
         error = report.error
         if epoch is None and error is None:
             seen = f"the training ended after epoch {progress.last_epoch} of {trial.epochs}"
             error = Error(type="EndedEarly", message=seen)
-        return self._end(progress, outcome, error=error, stopped_at=stopped_at, busy=busy)
+        return self._end(progress, outcome, error=error, decision=decision, busy=busy)
 
     def lost(self, trial: Trial, error: Error) -> Ending:
         """Writes the end of a trial whose slot died."""
-        progress = self.running.setdefault(trial.trial_id, Progress(trial=trial, started_at=_now()))
-        return self._end(progress, "failed", error=error, stopped_at=(None, None), busy=0)
+        if trial.trial_id not in self.running:
+            self.started(trial)
+        return self._end(self.running[trial.trial_id], "failed", error=error, decision=GO_ON, busy=0)
 
-    def _outcome(self, trial: Trial, report: Report, action: str) -> str | None:
+    def _outcome(self, trial: Trial, report: Report, decision: Decision) -> str | None:
         if report.error is not None or report.epoch is None:
             return "failed"
-        if report.epoch.diverged:
+        last = report.epoch.epoch >= trial.epochs
+        if report.epoch.diverged and (last or not self._keep_hopeless):
             return "diverged"
-        if report.epoch.epoch >= trial.epochs:
+        if last:
             return "completed"
-        return "stopped" if action == "stop" else None
+        return {"stop": "stopped", "hopeless": "hopeless"}.get(decision.action)
+
+    def _verdict(self, progress: Progress, epoch: Epoch) -> Verdict | None:
+        data, batch_size = progress.trial.data, int(progress.trial.arm.values["batch_size"])
+        curve = {**progress.curve, epoch.epoch: metrics(epoch)}
+        return judge(
+            curve,
+            steps_an_epoch=math.ceil(data.train_images / batch_size),
+            train_images=data.train_images,
+            validation_images=data.validation_images,
+            majority_share=data.majority_share,
+        )
 
     def _account(self, progress: Progress, report: Report) -> None:
         progress.report = report
         if report.built is not None:
             progress.built = report.built
-        spent = {"start": report.seconds_start, "import": report.seconds_import, "close": report.seconds_close}
+        spent = {name: getattr(report, f"seconds_{name}") for name in ("start", "import", "close", "checkpoint")}
         spent["build"] = report.built.seconds_build if report.built else 0.0
         if (epoch := report.epoch) is not None:
             spent["build"] += epoch.seconds_build
@@ -114,51 +182,91 @@ class Journal:
             "question": trial.question,
             "seed": trial.seed,
             "epochs": trial.epochs,
+            "candidate": trial.candidate,
+            "config_json": _config_json(trial),
         }
 
-    def _epoch(self, progress: Progress, epoch: Epoch, *, action: str, rung: int | None, cutoff: float | None) -> None:
-        ids = {"trial_id": progress.trial.trial_id, "attempt": progress.trial.attempt, "epoch": epoch.epoch}
-        now = _now()
-        copied = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", *_EPOCH_SECONDS)
-        row = ids | {name: getattr(epoch, name) for name in copied} | {"sequence": self._sequence, "at": now}
-        self._sequence += 1
-        self._writer.append("epochs", [row | {"decision": action, "rung": rung, "cutoff": cutoff}])
-        layers = progress.built.layers if progress.built else ()
-        self._writer.append("layers", (ids | _layer_row(layers[s.index], s) for s in epoch.statistics))
-        self._writer.append("classes", (ids | _class_row(asdict(c)) for c in epoch.classes))
-        if epoch.test is not None:
-            self._writer.append("tests", [ids | asdict(epoch.test) | {"at": now}])
+    def _epoch(self, progress: Progress, epoch: Epoch, decision: Decision) -> None:
+        """Writes an epoch's rows, unless they are recorded and equal."""
+        verdict = self._verdict(progress, epoch)
+        progress.warning = verdict.reason if verdict is not None else None
+        seen = metrics(epoch)
+        recorded = progress.past.epochs.get(epoch.epoch)
+        rows = list(self._rows(progress, epoch, decision))
+        if recorded is not None and not same(recorded, seen):
+            self._part(progress)
+            recorded = None
+        if recorded is None:
+            self._write(progress, rows)
+        else:
+            progress.rerun += rows
+            missing = (r for r in rows if r[0] in ALONGSIDE and epoch.epoch not in progress.past.alongside[r[0]])
+            self._write(progress, missing)
+        progress.curve[epoch.epoch] = seen
+        progress.last = epoch
 
-    def _end(
-        self,
-        progress: Progress,
-        outcome: str,
-        *,
-        error: Error | None,
-        stopped_at: tuple[int | None, float | None],
-        busy: int,
-    ) -> Ending:
+    def _part(self, progress: Progress) -> None:
+        """Makes what runs a new attempt, whole: other hardware or versions gave another result than is recorded."""
+        past, trial_id = progress.past, progress.trial.trial_id
+        self._writer.flush()
+        before = {t: list(self._rows_until(t, trial_id, past.attempt, progress.start)) for t in ("epochs", *ALONGSIDE)}
+        progress.past = Past(attempt=past.fresh, fresh=past.fresh + 1)
+        self._write(progress, ((table, row) for table, rows in before.items() for row in rows))
+        self._write(progress, progress.rerun)
+        progress.rerun.clear()
+
+    def _write(self, progress: Progress, rows: Iterable[tuple[str, Row]]) -> None:
+        """Appends rows under the present attempt; an epoch's row gets its place in the sequence."""
+        for table, row in rows:
+            more: dict[str, Any] = {"attempt": progress.past.attempt}
+            if table == "epochs":
+                more["sequence"] = self._sequence
+                self._sequence += 1
+            self._writer.append(table, [{**row, **more}])
+
+    def _rows(self, progress: Progress, epoch: Epoch, decision: Decision) -> Iterator[tuple[str, Row]]:
         trial = progress.trial
+        ids = {"trial_id": trial.trial_id, "epoch": epoch.epoch}
+        now = _now()
+        last = epoch.epoch >= trial.epochs
+        action = "diverged" if epoch.diverged else "last" if last and decision.action != "stop" else decision.action
+        copied = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", *_EPOCH_SECONDS)
+        row = ids | {name: getattr(epoch, name) for name in copied} | {"at": now, "decision": action}
+        yield "epochs", row | {"rung": decision.rung, "cutoff": decision.cutoff}
+        layers = progress.built.layers if progress.built else ()
+        for statistics in epoch.statistics:
+            yield "layers", ids | _layer_row(layers[statistics.index], statistics)
+        for report in epoch.classes:
+            yield "classes", ids | _class_row(asdict(report))
+        if epoch.test is not None:
+            yield "tests", ids | asdict(epoch.test) | {"at": now}
+
+    def _end(self, progress: Progress, outcome: str, *, error: Error | None, decision: Decision, busy: int) -> Ending:
+        trial, past = progress.trial, progress.past
         self.running.pop(trial.trial_id, None)
-        row = self._trial_row(trial) | trial.arm.values | _model_row(progress, busy) | _result_row(progress.epochs)
+        if outcome == "failed":
+            self._failed[trial.trial_id] = _gone_on(progress)
+        row = self._trial_row(trial) | trial.arm.values | _model_row(progress, busy) | _result_row(progress.curve)
+        row |= {"attempt": past.attempt, "continuation": past.continuation, "warning": progress.warning}
         row |= {f"seconds_{name}": seconds for name, seconds in progress.seconds.items()}
-        row |= {"outcome": outcome, "rung": stopped_at[0], "cutoff": stopped_at[1]}
-        row |= {"started_at": progress.started_at, "ended_at": _now()}
+        row |= {"outcome": outcome, "started_at": progress.started_at, "ended_at": _now()}
         if outcome == "diverged":
-            row["reason"] = f"the loss was NaN or infinite in epoch {progress.epochs[-1].epoch}"
+            row["reason"] = f"the loss was NaN or infinite in epoch {progress.last_epoch}"
+        if outcome == "hopeless":
+            row |= {"reason": decision.reason, "warning": None}
         if outcome == "stopped":
-            row["reason"] = f"its {self._metric} was behind the cutoff {stopped_at[1]:.4f} at epoch {stopped_at[0]}"
+            row |= {"rung": decision.rung, "cutoff": decision.cutoff}
+            row["reason"] = f"its {self._metric} was behind the cutoff {decision.cutoff:.4f} at epoch {decision.rung}"
         if error is not None:
             row |= {"error_type": error.type, "error_message": error.message, "traceback": error.traceback}
             row |= {"reason": f"{error.type}: {error.message.splitlines()[0] if error.message else ''}"}
         self._writer.append("trials", [row])
-        value = getattr(progress.epochs[-1], self._metric) if progress.epochs else None
+        value = progress.curve[progress.last_epoch][self._metric] if progress.curve else None
         return Ending(outcome=outcome, epoch=progress.last_epoch, value=value)
 
     def _trial_row(self, trial: Trial) -> dict[str, Any]:
         return {
             "trial_id": trial.trial_id,
-            "attempt": trial.attempt,
             "run": self._run,
             "arm": trial.arm.name,
             "question": trial.question,
@@ -171,7 +279,7 @@ class Journal:
             "seed": trial.seed,
             "precision": trial.precision,
             "epochs_asked": trial.epochs,
-            "config_json": json.dumps(trial.arm.values, sort_keys=True),
+            "config_json": _config_json(trial),
         }
 
 
@@ -195,24 +303,41 @@ def _model_row(progress: Progress, busy: int) -> dict[str, Any]:
         row |= {"host": report.host, "device": report.device, "memory_peak_bytes": report.memory_peak_bytes}
         if report.error is not None:
             row["log"] = report.log
-    latency = progress.epochs[-1].latency if progress.epochs else None
+    latency = progress.last.latency if progress.last else None
     if latency is not None:
         row |= {"latency_ms_median": latency.median_ms, "latency_ms_p95": latency.p95_ms, "latency_n": latency.n}
         row["latency_busy_slots"] = busy
     return row
 
 
-def _result_row(epochs: list[Epoch]) -> dict[str, Any]:
-    if not epochs:
+def _result_row(curve: Mapping[int, Metrics]) -> dict[str, Any]:
+    last = max(curve, default=0)
+    if not last:
         return {"epochs": 0}
-    last = epochs[-1]
-    row: dict[str, Any] = {"epochs": last.epoch}
-    row |= {f"last_{name}": getattr(last, name) for name in ("loss", "accuracy", "val_loss", "val_accuracy")}
-    sound = [e for e in epochs if math.isfinite(e.val_accuracy)]
+    row: dict[str, Any] = {"epochs": last}
+    row |= {f"last_{name}": curve[last][name] for name in ("loss", "accuracy", "val_loss", "val_accuracy")}
+    sound = {e: m["val_accuracy"] for e, m in curve.items() if math.isfinite(m["val_accuracy"])}
     if sound:
-        best = max(sound, key=lambda e: e.val_accuracy)
-        row |= {"best_val_accuracy": best.val_accuracy, "best_epoch": best.epoch}
+        best = max(sorted(sound), key=lambda e: sound[e])
+        row |= {"best_val_accuracy": sound[best], "best_epoch": best}
     return row
+
+
+def _gone_on(progress: Progress) -> Past:
+    """What a retry of a trial goes on from."""
+    past = progress.past
+    written = frozenset(progress.curve)  # an epoch's rows are written together
+    return Past(
+        attempt=past.attempt,
+        continuation=past.continuation + 1,
+        fresh=past.fresh,
+        epochs={**past.epochs, **progress.curve},
+        alongside={table: past.alongside.get(table, frozenset()) | written for table in ALONGSIDE},
+    )
+
+
+def _config_json(trial: Trial) -> str:
+    return json.dumps(trial.arm.values, sort_keys=True)
 
 
 def _now() -> datetime:

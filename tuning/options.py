@@ -20,6 +20,11 @@ from tuning.sweep import Sweep
 ALL_SEEDS_UP_TO: Final = 12
 """With at most this many arms every arm gets every seed; with more, ASHA screens them first."""
 
+CANDIDATES: Final = 8
+"""Full trainings that the search of a tuned arm may take, unless said otherwise."""
+
+CHECKPOINT_SECONDS: Final = 60.0
+
 TRUSTED_STEPS: Final = 500
 """Batch normalisation's averages need about as many steps before validation accuracy ranks anything."""
 
@@ -42,6 +47,28 @@ Whole = Annotated[
     ),
 ]
 """A whole number, or None for what the sweep says."""
+
+_UNITS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "": 1.0}
+
+
+def _duration(words: list[str]) -> float:
+    match = re.fullmatch(r"(-?\d+(?:\.\d+)?)([smh]?)", words[0].strip())
+    if match is None:
+        raise ValueError(f"{words[0]!r} is no time; valid: seconds, or a number with s, m or h, such as 90, 30m, 1.5h")
+    return float(match[1]) * _UNITS[match[2]]
+
+
+Duration = Annotated[
+    float | None,
+    PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="TIME",
+        instance_from_str=_duration,
+        is_instance=lambda value: value is None or isinstance(value, float),
+        str_from_instance=lambda value: [str(value)],
+    ),
+]
+"""Seconds, written as 90, 30m or 1.5h; None for no limit."""
 
 Folder = Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="(default: found, or fetched once)")]
 
@@ -67,6 +94,10 @@ class Options:
     """Epochs before ASHA may stop a trial."""
     reduction: float = 3.0
     """ASHA keeps one of this many trials at each rung."""
+    search: Literal["grid", "random", "hyperopt"] = "grid"
+    """grid: the arms as they stand. random, hyperopt: tuned arms besides, the best candidate of each on fresh seeds."""
+    trials: Annotated[Whole, _default(f"(default: {CANDIDATES})")] = None
+    """The budget of each tuned arm's search, in full trainings; candidates stopped early leave room for others."""
     slots: Annotated[Whole, _default("(default: one a core, if memory suffices)")] = None
     """Trials at once, one thread each."""
     set: Annotated[
@@ -75,6 +106,19 @@ class Options:
         tyro.conf.arg(metavar="KEY=VALUE,...", help_behavior_hint="(repeatable)"),
     ] = ()
     """Narrow a key of the space to these values; `all` stands for every value that the key may have."""
+    retries: int = 1
+    """How often a trial that lost its process is tried again; one whose training raised an error waits for the next
+    command."""
+    trial_timeout: Annotated[Duration, _default("(default: none)")] = None
+    """Kill a trial that takes longer: 90, 30m, 1.5h."""
+    time_budget: Annotated[Duration, _default("(default: none)")] = None
+    """End the sweep after this time; the same command goes on."""
+    fail_fast: int = 3
+    """End the sweep if so many trials end first, all of one error; 0: never."""
+    keep_hopeless: bool = False
+    """Let trials that diverged or stay at chance run on."""
+    checkpoint_every: Annotated[Duration, _default("(default: 1m)")] = None
+    """Time between checkpoints of a trial, from which it goes on after a kill."""
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     """Keras' dtype policy."""
     data: Folder = None
@@ -96,8 +140,16 @@ class Settings:
     images: int | None
     grace: int | None
     reduction: float
-    screening: bool | None
+    scheduler: str
+    search: Literal["grid", "random", "hyperopt"]
+    candidates: int
     slots: int | None
+    retries: int
+    trial_timeout: float | None
+    time_budget: float | None
+    fail_fast: int
+    keep_hopeless: bool
+    checkpoint_every: float
     precision: str
     data: Path | None
     results: Path
@@ -151,9 +203,11 @@ def resolve(sweep: Sweep, options: Options) -> Settings:
     options = replace(options, **{k: v for k, v in quick.items() if k in unsaid})
     epochs = sweep.epochs if options.epochs is None else options.epochs
     seeds = sweep.seeds if options.seeds is None else options.seeds
-    for flag, value in (("epochs", epochs), ("seeds", seeds), ("slots", options.slots), ("grace", options.grace)):
-        if value is not None and value < 1:
-            raise UsageError(f"--{flag} {value} is not valid; valid: 1 or more")
+    _check_numbers(options, epochs, seeds)
+    if options.trials is not None and options.search == "grid":
+        raise UsageError(f"--trials {options.trials} is for searches; valid: with --search random or hyperopt")
+    if options.search != "grid" and not sweep.tuned:
+        raise UsageError(f"--search {options.search}: the sweep {sweep.name!r} has no tuned spaces; valid: grid")
     if options.grace is not None and options.grace > epochs:
         raise UsageError(f"--grace {options.grace} is not valid; valid: 1 to {epochs}, the epochs of a trial")
     if not 1 < options.reduction < math.inf:
@@ -164,13 +218,43 @@ def resolve(sweep: Sweep, options: Options) -> Settings:
         images=options.images,
         grace=options.grace,
         reduction=options.reduction,
-        screening={"auto": None, "asha": True, "none": False}[options.scheduler],
+        scheduler=options.scheduler,
+        search=options.search,
+        candidates=CANDIDATES if options.trials is None else options.trials,
         slots=options.slots,
+        retries=options.retries,
+        trial_timeout=options.trial_timeout,
+        time_budget=options.time_budget,
+        fail_fast=options.fail_fast,
+        keep_hopeless=options.keep_hopeless,
+        checkpoint_every=CHECKPOINT_SECONDS if options.checkpoint_every is None else options.checkpoint_every,
         precision=options.precision,
         data=options.data,
         results=options.results.absolute(),
         dry_run=options.dry_run,
     )
+
+
+def _check_numbers(options: Options, epochs: int, seeds: int) -> None:
+    """Refuses budgets that are negative, or nothing at all."""
+    counts = {
+        "epochs": epochs,
+        "seeds": seeds,
+        "slots": options.slots,
+        "grace": options.grace,
+        "trials": options.trials,
+    }
+    for flag, value in counts.items():
+        if value is not None and value < 1:
+            raise UsageError(f"--{flag} {value} is not valid; valid: 1 or more")
+    for flag, value in {"retries": options.retries, "fail-fast": options.fail_fast}.items():
+        if value < 0:
+            raise UsageError(f"--{flag} {value} is not valid; valid: 0 or more")
+    for flag, time in {"trial-timeout": options.trial_timeout, "time-budget": options.time_budget}.items():
+        if time is not None and not 0 < time < math.inf:
+            raise UsageError(f"--{flag} {time:g} is not valid; valid: a time above 0, such as 90, 30m or 1.5h")
+    if options.checkpoint_every is not None and options.checkpoint_every < 0:
+        raise UsageError(f"--checkpoint-every {options.checkpoint_every:g} is not valid; valid: 0 or more seconds")
 
 
 def narrowed(sweep: Sweep, sets: Sequence[str]) -> dict[str, list[domains.Value]]:

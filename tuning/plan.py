@@ -1,9 +1,9 @@
-"""Which trials run, in which order: all at once, or a screening first and then a comparison of its survivors."""
+"""Which trials run, in which order: those asked for, candidates that searches draw, what follows from their ends."""
 
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from tuning.sweep import Trial
 
@@ -23,38 +23,103 @@ class Ending:
 Then = Callable[[Mapping[str, Ending]], Sequence[Trial]]
 
 
+class Search(Protocol):
+    """Draws trials one after another, and says what follows once it is over."""
+
+    @property
+    def recorded(self) -> Sequence[Trial]:
+        """The trials that earlier commands drew; each is to end once more."""
+
+    def next(self) -> Trial | None:
+        """The next trial to start; None while others must end first, or for good."""
+
+    def ended(self, trial: Trial, ending: Ending) -> list[Trial]:
+        """Takes note of an end; returns the trials that follow if it was the last one, else none."""
+
+    def owns(self, trial: Trial) -> bool:
+        """Whether it drew this trial."""
+
+    @property
+    def over(self) -> bool:
+        """Whether it draws no more and waits for none."""
+
+    @property
+    def foreseen(self) -> int:
+        """The epochs that trials to come may take, those not drawn yet and those that follow."""
+
+
 class Plan:
     """Trials that wait for a slot.
 
     Args:
         first: the trials to start with.
         then: when all of them have ended, names more from their endings (by trial id).
+        searches: draw more whenever a slot is free and none of the others waits, each in its turn.
         known: how a trial ended that is recorded already, so that it is not run; None if it has to run.
+        retries: how often a trial that lost its process is tried again.
     """
 
     def __init__(
-        self, first: Sequence[Trial], *, then: Then | None = None, known: Callable[[Trial], Ending | None] | None = None
+        self,
+        first: Sequence[Trial],
+        *,
+        then: Then | None = None,
+        searches: Iterable[Search] = (),
+        known: Callable[[Trial], Ending | None] | None = None,
+        retries: int = 0,
     ) -> None:
         self.trials: list[Trial] = []
         self.endings: dict[str, Ending] = {}
+        self.added: Callable[[Sequence[Trial]], None] = _unheard
         self._waiting: deque[Trial] = deque()
-        self._then, self._known = then, known
+        self._then, self._known, self._retries = then, known, retries
+        self._tries: Counter[str] = Counter()
+        self._first = len(first)
+        self._searches = deque(searches)
         self._add(first)
         self._go_on()
+        for search in self._searches:
+            for trial in self._add(search.recorded):
+                if trial.trial_id in self.endings:
+                    self.ended(trial, self.endings[trial.trial_id])
 
     def next(self) -> Trial | None:
         """The next trial to start; None if none is waiting now."""
-        return self._waiting.popleft() if self._waiting else None
+        if self._waiting:
+            return self._waiting.popleft()
+        for _ in range(len(self._searches)):
+            self._searches.rotate(-1)
+            while not self._waiting and (trial := self._searches[-1].next()) is not None:
+                self._add([trial])
+                ending = self.endings.get(trial.trial_id)  # another sweep may have trained it
+                self.added([trial, *([] if ending is None else self.ended(trial, ending))])
+            if self._waiting:
+                return self._waiting.popleft()
+        return None
+
+    def again(self, trial: Trial) -> bool:
+        """Whether a trial that lost its process is tried once more; it then waits at the front."""
+        self._tries[trial.trial_id] += 1
+        if self._tries[trial.trial_id] > self._retries:
+            return False
+        self._waiting.appendleft(trial)
+        return True
 
     def ended(self, trial: Trial, ending: Ending) -> list[Trial]:
         """Notes how a trial ended. Returns the trials that this adds to the plan."""
         self.endings[trial.trial_id] = ending
-        return self._go_on()
+        followed = [self._add(s.ended(trial, ending)) for s in self._searches if s.owns(trial)]
+        return [*self._go_on(), *(t for trials in followed for t in trials)]
 
     @property
     def waiting(self) -> list[Trial]:
         """The trials that are known and not started."""
         return list(self._waiting)
+
+    @property
+    def foreseen(self) -> int:
+        """The epochs that trials which are not known yet may take at most, a screening's survivors left out."""
+        return sum(search.foreseen for search in self._searches)
 
     def describe(self) -> str:
         """The trials counted by arm, seed and question."""
@@ -71,23 +136,31 @@ class Plan:
     @property
     def finished(self) -> bool:
         """Whether no trial is left to start, now or later."""
-        return not self._waiting and self._then is None
+        return not self._waiting and self._then is None and all(search.over for search in self._searches)
 
     def _go_on(self) -> list[Trial]:
-        if self._then is None or any(t.trial_id not in self.endings for t in self.trials):
+        if self._then is None or any(t.trial_id not in self.endings for t in self.trials[: self._first]):
             return []
         more, self._then = list(self._then(self.endings)), None
-        self._add(more)
-        return more
+        return self._add(more)
 
-    def _add(self, trials: Sequence[Trial]) -> None:
+    def _add(self, trials: Sequence[Trial]) -> list[Trial]:
+        asked = {t.trial_id for t in self.trials}  # two arms may be the same configuration: it is trained once
         self.trials.extend(trials)
         for trial in trials:
+            if trial.trial_id in asked:
+                continue
+            asked.add(trial.trial_id)
             ending = self._known(trial) if self._known else None
             if ending is None:
                 self._waiting.append(trial)
             else:
                 self.endings[trial.trial_id] = ending
+        return list(trials)
+
+
+def _unheard(_trials: Sequence[Trial]) -> None:
+    """Until somebody wants to know what searches draw."""
 
 
 def count(number: int, noun: str) -> str:

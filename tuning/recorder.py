@@ -1,25 +1,49 @@
 """The one Tune callback: hands what Tune brings to the journal, the plan and the display."""
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from ray.tune import Callback
 from ray.tune.experiment import Trial as TuneTrial
 
 from records.write import Writer
+from tuning import checkpoints
+from tuning.decision import GO_ON
 from tuning.display import Display
+from tuning.errors import BrokenOffError, BudgetSpentError
 from tuning.journal import Journal
 from tuning.plan import Ending, Plan
 from tuning.report import Error, unpack
-from tuning.scheduler import Decision, Screening
+from tuning.scheduler import Scheduler
+from tuning.slot import Ticket
 from tuning.sweep import Trial
 
-_GO_ON = Decision(action="continue")
+_LOST: Final = ("ProcessKilled", "SlotDied")
+"""Errors that come from outside a training: it is tried again. One that it raised itself would come again."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """When a sweep ends before its plan does.
+
+    Attributes:
+        fail_fast: so many trials that end first, all of one error, end the sweep; 0 for never.
+        deadline: when the time budget is spent, by the recorder's clock; None for never.
+    """
+
+    fail_fast: int = 0
+    deadline: float | None = None
 
 
 class Recorder(Callback):
-    """Records every step; flushes at most once a second; raises KeyboardInterrupt between steps once asked to stop."""
+    """Records every step; flushes at most once a second.
+
+    Between two steps it raises KeyboardInterrupt once it was asked to stop, BudgetSpentError when the time is over, and
+    BrokenOffError when the first trials all fail in one way.
+    """
 
     def __init__(
         self,
@@ -27,14 +51,19 @@ class Recorder(Callback):
         journal: Journal,
         writer: Writer,
         plan: Plan,
-        scheduler: Screening,
+        scheduler: Scheduler,
         display: Display,
+        limits: Limits,
         clock: Callable[[], float],
     ) -> None:
         self._journal, self._writer, self._plan = journal, writer, plan
         self._scheduler, self._display, self._clock = scheduler, display, clock
-        self._flushed = clock()
+        self._limits, self._flushed = limits, clock()
+        self._ended_well = False
+        self._errors: Counter[str] = Counter()
+        self._over: list[Ticket] = []
         self.stop_asked = False
+        plan.added = self._planned
 
     def __getstate__(self) -> dict[str, object]:
         """Nothing: Tune pickles its callbacks to resume from, but the records are the only state."""
@@ -42,34 +71,32 @@ class Recorder(Callback):
 
     def on_trial_start(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
         """A slot takes a trial."""
-        self._journal.started(_trial(trial))
-        self._display.started(_trial(trial))
+        ticket = _ticket(trial)
+        self._journal.started(ticket.trial, start=ticket.start_epoch)
+        self._display.started(ticket.trial, start=ticket.start_epoch)
 
     def on_trial_result(
         self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, result: dict[str, Any], **info: Any
     ) -> None:
         """A step has ended. The record is taken out of the result, so that Tune does not keep it."""
         ours, report = _trial(trial), unpack(result.pop("record"))
-        decision = self._scheduler.decisions.pop(trial.trial_id, _GO_ON)
-        ending = self._journal.reported(
-            ours,
-            report,
-            action=decision.action,
-            rung=decision.rung,
-            cutoff=decision.cutoff,
-            busy=len(self._journal.running) - 1,
-        )
+        decision = self._scheduler.decisions.pop(ours.trial_id, GO_ON)
+        ending = self._journal.reported(ours, report, decision, busy=len(self._journal.running) - 1)
+        if report.problem is not None:
+            self._display.warn(report.problem)
         if report.epoch is not None:
             self._display.epoch(ours, report.epoch, decision)
+            if (running := self._journal.running.get(ours.trial_id)) is not None and running.warning is not None:
+                self._display.warn(f"{ours.arm.name}, seed {ours.seed}: {running.warning}", once=ours.trial_id)
         if ending is not None:
-            self._ended(ours, ending, report.error)
+            self._ended(_ticket(trial), ending, report.error, reason=decision.reason)
 
     def on_trial_error(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
         """The slot itself died, with the trial; once a trial has ended, its slot's death is none of its own."""
         ours = _trial(trial)
-        if ours.trial_id not in self._plan.endings:
+        if ours.trial_id in self._journal.running or ours.trial_id not in self._plan.endings:
             error = Error(type="SlotDied", message=_last_words(trial))
-            self._ended(ours, self._journal.lost(ours, error), error)
+            self._ended(_ticket(trial), self._journal.lost(ours, error), error)
 
     def on_step_end(self, iteration: int, trials: list[TuneTrial], **info: Any) -> None:
         """Between two events: the moment to write, to draw, and to stop."""
@@ -77,20 +104,67 @@ class Recorder(Callback):
             raise KeyboardInterrupt
         now = self._clock()
         if now - self._flushed >= 1.0:
-            self._writer.flush()
-            self._flushed = self._clock()
+            self.flush()
             self._display.refresh()
+        if self._limits.deadline is not None and now > self._limits.deadline:
+            raise BudgetSpentError
+        self._fail_fast()
 
-    def _ended(self, trial: Trial, ending: Ending, error: Error | None) -> None:
-        self._display.ended(trial, ending, error)
+    def flush(self) -> None:
+        """Writes what waits; then the checkpoints of trials whose end is safe are of no more use."""
+        self._writer.flush()
+        for ticket in self._over:
+            checkpoints.delete(ticket.checkpoints, ticket.trial.trial_id)
+        self._over.clear()
+        self._flushed = self._clock()
+
+    def _planned(self, trials: Sequence[Trial]) -> None:
+        self._journal.planned(trials)
+        self._display.planned([t for t in trials if t.trial_id not in self._plan.endings])
+
+    def _ended(self, ticket: Ticket, ending: Ending, error: Error | None, reason: str | None = None) -> None:
+        trial = ticket.trial
+        again = error is not None and error.type in _LOST and self._plan.again(trial)
+        self._display.ended(trial, ending, error, again=again, reason=reason)
+        if error is None:
+            self._over.append(ticket)
+        elif error.traceback or not _goes_on(ticket, ending):
+            checkpoints.delete(ticket.checkpoints, trial.trial_id)
+        if again:
+            return
+        self._note(error)
         more = self._plan.ended(trial, ending)
-        self._journal.planned(more)
-        self._display.planned(more)
+        self._planned(more)
+
+    def _note(self, error: Error | None) -> None:
+        if error is None:
+            self._ended_well = True
+        else:
+            self._errors[f"{error.type}: {error.message}"] += 1
+
+    def _fail_fast(self) -> None:
+        """Ends a sweep whose first trials all failed of one error, before the others do as well."""
+        limit = self._limits.fail_fast
+        if limit and not self._ended_well and len(self._errors) == 1 and self._errors.total() >= limit:
+            (words,) = self._errors
+            raise BrokenOffError(
+                f"the first {self._errors.total()} trials all failed: {words.splitlines()[0]} (see the logs below "
+                "the results; --fail-fast 0 goes on all the same)"
+            )
+
+
+def _goes_on(ticket: Ticket, ending: Ending) -> bool:
+    """Whether a failed trial's checkpoint may help the next try: not if nothing could be trained from it."""
+    return ticket.start is None or ending.epoch > ticket.start_epoch
+
+
+def _ticket(trial: TuneTrial) -> Ticket:
+    ticket: Ticket = trial.config["ticket"]
+    return ticket
 
 
 def _trial(trial: TuneTrial) -> Trial:
-    ours: Trial = trial.config["ticket"].trial
-    return ours
+    return _ticket(trial).trial
 
 
 def _last_words(trial: TuneTrial) -> str:

@@ -18,7 +18,10 @@ class Error:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """One step: the epoch that ended (with the model's facts at the first), or the error that ended the trial."""
+    """One step: the epoch that ended (with the model's facts at the first), or the error that ended the trial.
+
+    `problem` says why a checkpoint could not be written.
+    """
 
     host: str
     device: str | None
@@ -30,6 +33,8 @@ class Report:
     seconds_start: float = 0.0
     seconds_import: float = 0.0
     seconds_close: float = 0.0
+    seconds_checkpoint: float = 0.0
+    problem: str | None = None
 
     def pack(self) -> bytes:
         """One bytes value, which Tune does not look into."""

@@ -1,66 +1,122 @@
-"""Asynchronous successive halving that says what it decided and why.
+"""Asynchronous successive halving (ASHA) that says what it decided and why, and that records can rebuild.
 
-Li et al. 2020, https://arxiv.org/abs/1810.05934.
+Li et al. 2020, https://arxiv.org/abs/1810.05934. Trials are halved among their like: the screening's arms, and each
+tuned arm's candidates. Those of a comparison all run to their end.
 """
 
 import math
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ray.tune.experiment import Trial as TuneTrial
-from ray.tune.schedulers import ASHAScheduler, TrialScheduler
+from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 
-from records.tables import SCREENING
+from records.tables import TUNING
+from tuning.decision import GO_ON, Decision, Halving
+from tuning.history import Seen
+from tuning.report import Report, unpack
+from tuning.sweep import Trial
+
+Hopeless = Callable[[Trial, Report], str | None]
+"""Why a trial that has just reported is to be ended as hopeless; None if it is not."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Decision:
-    """What became of a trial after an epoch; rung (epochs) and cutoff (metric) if it had reached one.
+@dataclass(frozen=True)
+class _Named:
+    """What ASHA needs of a trial; ours keeps its name over commands and retries, Tune's does not."""
 
-    The cutoff is None for the first trial at a rung, which is never stopped.
+    trial_id: str
+
+
+class Scheduler(FIFOScheduler):
+    """The one Tune scheduler.
+
+    Args:
+        halving: ASHA's settings.
+        hopeless: judges trials that learn nothing; None lets them run.
     """
 
-    action: str
-    rung: int | None = None
-    cutoff: float | None = None
-
-
-class Screening(ASHAScheduler):
-    """ASHA over the trials of the question `screening`; all others go on to their end."""
-
-    def __init__(self, *, metric: str, mode: str, epochs: int, grace: int, reduction: float) -> None:
-        super().__init__(
-            time_attr="epoch", metric=metric, mode=mode, max_t=epochs, grace_period=grace, reduction_factor=reduction
-        )
+    def __init__(self, halving: Halving, hopeless: Hopeless | None = None) -> None:
+        super().__init__()
+        self._halving, self.hopeless = halving, hopeless
+        self._groups: dict[str, ASHAScheduler] = {}
+        self._recalled: dict[str, dict[int, Decision]] = {}
         self.decisions: dict[str, Decision] = {}
 
-    def on_trial_result(self, tune_controller: Any, trial: TuneTrial, result: dict[str, Any]) -> str:
-        """ASHA's decision, kept in `decisions` until the recorder takes it."""
-        if _question(trial) != SCREENING:
-            return str(TrialScheduler.CONTINUE)
-        rung, cutoff = self._rung(trial, result)
-        action = str(super().on_trial_result(tune_controller, trial, result))
-        stopped = action == TrialScheduler.STOP
-        self.decisions[trial.trial_id] = Decision(action="stop" if stopped else "continue", rung=rung, cutoff=cutoff)
-        return action
+    def __getstate__(self) -> dict[str, object]:
+        """Nothing: Tune pickles its scheduler to resume from, but the records are the only state."""
+        return {}
 
-    def on_trial_complete(self, tune_controller: Any, trial: TuneTrial, result: dict[str, Any]) -> None:
-        """Lets ASHA see the last value of a screened trial."""
-        if _question(trial) == SCREENING:
-            super().on_trial_complete(tune_controller, trial, result)
+    def replay(self, trials: Iterable[Trial], seen: Iterable[Seen]) -> dict[str, dict[int, Decision]]:
+        """Feeds recorded epochs in their order; returns what is decided of them now, by trial and epoch.
 
-    def _rung(self, trial: TuneTrial, result: dict[str, Any]) -> tuple[int | None, float | None]:
-        """The rung that this result is about to enter, and its cutoff before it does."""
-        epoch = result.get(self._time_attr)
-        if epoch is None or self._metric not in result:
-            return None, None
-        bracket = self._trial_info[trial.trial_id]
+        These epochs are not judged again when a trial that goes on repeats them.
+        """
+        by_id = {trial.trial_id: trial for trial in trials}
+        for epoch in seen:
+            trial = by_id[epoch.trial_id]
+            decision = GO_ON if epoch.value is None else self._judge(trial, epoch.epoch, epoch.value)
+            self._recalled.setdefault(trial.trial_id, {})[epoch.epoch] = decision
+        return self._recalled
+
+    def on_trial_result(self, tune_controller: Any, trial: TuneTrial, result: Mapping[str, Any]) -> str:
+        """The decision, kept in `decisions` until the recorder takes it."""
+        ours: Trial = trial.config["ticket"].trial
+        decision = self._decide(ours, unpack(result["record"]))
+        self.decisions[ours.trial_id] = decision
+        return str(TrialScheduler.CONTINUE if decision.action == "continue" else TrialScheduler.STOP)
+
+    def on_trial_complete(self, tune_controller: Any, trial: TuneTrial, result: Mapping[str, Any]) -> None:
+        """Lets ASHA see the last epoch of a trial, which those that come later are measured by."""
+        ours: Trial = trial.config["ticket"].trial
+        epoch = unpack(result["record"]).epoch if "record" in result else None
+        if epoch is not None and not epoch.diverged and epoch.epoch not in self._recalled.get(ours.trial_id, {}):
+            self._judge(ours, epoch.epoch, getattr(epoch, self._halving.metric))
+
+    def _decide(self, trial: Trial, report: Report) -> Decision:
+        epoch = report.epoch
+        if epoch is None:
+            return GO_ON
+        reason = self.hopeless(trial, report) if self.hopeless is not None else None
+        if reason is not None:
+            return Decision(action="hopeless", reason=reason)
+        if (recalled := self._recalled.get(trial.trial_id, {}).get(epoch.epoch)) is not None:
+            return recalled
+        return GO_ON if epoch.diverged else self._judge(trial, epoch.epoch, getattr(epoch, self._halving.metric))
+
+    def _judge(self, trial: Trial, epoch: int, value: float) -> Decision:
+        if trial.question not in self._halving.questions:
+            return GO_ON
+        asha = self._group(f"{TUNING} {trial.arm.name}" if trial.question == TUNING else trial.question)
+        named = _Named(trial.trial_id)
+        if trial.trial_id not in asha._trial_info:
+            asha.on_trial_add(None, named)
+        rung, cutoff = self._rung(asha, trial.trial_id, epoch)
+        result = {"epoch": epoch, self._halving.metric: value}
+        if epoch >= self._halving.epochs:  # there is nothing left to stop; the others are measured by it
+            asha.on_trial_complete(None, named, result)
+            return Decision(action="continue", rung=rung, cutoff=cutoff)
+        stopped = asha.on_trial_result(None, named, result) == TrialScheduler.STOP
+        return Decision(action="stop" if stopped else "continue", rung=rung, cutoff=cutoff)
+
+    def _group(self, name: str) -> ASHAScheduler:
+        if name not in self._groups:
+            self._groups[name] = ASHAScheduler(
+                time_attr="epoch",
+                metric=self._halving.metric,
+                mode=self._halving.mode,
+                max_t=self._halving.epochs,
+                grace_period=self._halving.grace,
+                reduction_factor=self._halving.reduction,
+            )
+        return self._groups[name]
+
+    def _rung(self, asha: ASHAScheduler, trial_id: str, epoch: int) -> tuple[int | None, float | None]:
+        """The rung that a result of this epoch is about to enter, and its cutoff before it does."""
+        bracket = asha._trial_info[trial_id]
         for milestone, recorded in bracket._rungs:  # highest first, as ASHA goes through them
-            if epoch >= milestone and trial.trial_id not in recorded:
+            if epoch >= milestone and trial_id not in recorded:
                 cutoff = bracket.cutoff(recorded)
-                return math.ceil(milestone), None if cutoff is None else float(self._metric_op * cutoff)
+                return math.ceil(milestone), None if cutoff is None else float(asha._metric_op * cutoff)
         return None, None
-
-
-def _question(trial: TuneTrial) -> str:
-    return str(trial.config["ticket"].trial.question)

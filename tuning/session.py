@@ -12,19 +12,24 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from rich.console import Console
 
 from records.write import Writer
 from trainables import config as domains
+from trainables.meaning import MEANING
 from tuning import engine
 from tuning.display import Display
-from tuning.history import next_sequence
+from tuning.errors import BudgetSpentError
+from tuning.history import History
 from tuning.journal import Journal
-from tuning.options import Settings, grace_epochs
+from tuning.options import Settings
 from tuning.plan import Plan
 from tuning.sweep import Sweep
+
+if TYPE_CHECKING:
+    from tuning.scheduler import Scheduler
 
 _PACKAGES: Final = ("layersweep", "ray", "tensorflow", "keras", "numpy", "pyarrow")
 
@@ -41,8 +46,8 @@ class Session:
     journal: Journal
 
     @classmethod
-    def open(cls, sweep: Sweep, settings: Settings, arguments: Sequence[str]) -> Self:
-        """Opens the results for writing.
+    def open(cls, sweep: Sweep, settings: Settings, history: History, arguments: Sequence[str]) -> Self:
+        """Opens the results for writing, behind what is recorded.
 
         Raises:
             ResultsError: if they cannot be written, or were written by a newer schema.
@@ -51,23 +56,34 @@ class Session:
         writer = Writer(
             settings.results, sweep.name, config_types=domains.types(sweep.config_type), versions=versions()
         )
-        sequence = next_sequence(settings.results, sweep.name)
-        journal = Journal(writer, run=run_id, family=sweep.family, metric=sweep.metric, sequence=sequence)
+        journal = Journal(
+            writer,
+            run=run_id,
+            family=sweep.family,
+            metric=sweep.metric,
+            sequence=history.sequence(),
+            past=history.past,
+            rows_until=history.rows_until,
+            keep_hopeless=settings.keep_hopeless,
+        )
         command = shlex.join([f"sweeps/{sweep.name}.py", *arguments])
         return cls(sweep=sweep, settings=settings, run_id=run_id, command=command, writer=writer, journal=journal)
 
-    def run(self, plan: Plan, console: Console) -> None:
+    def run(self, plan: Plan, scheduler: "Scheduler", console: Console) -> None:
         """Starts Ray and runs the plan; its rows are written whatever happens.
 
         Raises:
             KeyboardInterrupt: if it was asked to stop.
+            BudgetSpentError: if its time is over.
+            BrokenOffError: if its first trials all failed of one error.
             ResultsError: if the rows cannot be written.
         """
+        scheduler.hopeless = self.journal.hopeless
         console.print("starting Ray …")
         with engine.ray_started(self.settings.slots) as where:
             console.print(f"on {where.description}: {where.slots} slots of one thread", soft_wrap=True)
             with self._recorded(where):
-                self._run(plan, console, where)
+                self._run(plan, scheduler, console, where)
 
     def nothing_to_run(self, plan: Plan) -> None:
         """Records a command all of whose trials were recorded already."""
@@ -76,22 +92,28 @@ class Session:
         ):
             self.journal.planned(plan.trials)
 
-    def _run(self, plan: Plan, console: Console, where: engine.Where) -> None:
-        data = plan.trials[0].data
-        batch_sizes = [int(t.arm.values["batch_size"]) for t in plan.trials]
+    def _run(self, plan: Plan, scheduler: "Scheduler", console: Console, where: engine.Where) -> None:
+        settings = self.settings
         display = Display(console, metric=self.sweep.metric, mode=self.sweep.mode)
         display.planned(plan.waiting)
+        display.foreseen = lambda: plan.foreseen
         with display:
             engine.run(
                 self.sweep,
                 plan,
+                scheduler=scheduler,
                 journal=self.journal,
                 writer=self.writer,
                 display=display,
-                logs=self.settings.results / "logs",
+                results=settings.results,
                 where=where,
-                grace=grace_epochs(self.settings, batch_sizes, data.train_images),
-                reduction=self.settings.reduction,
+                conditions=engine.Conditions(
+                    checkpoint_every=settings.checkpoint_every,
+                    timeout=settings.trial_timeout,
+                    keep_hopeless=settings.keep_hopeless,
+                    fail_fast=settings.fail_fast,
+                    time_budget=settings.time_budget,
+                ),
             )
         console.print(display.summary(), soft_wrap=True)
 
@@ -106,6 +128,9 @@ class Session:
         except KeyboardInterrupt:
             outcome = "interrupted"
             raise
+        except BudgetSpentError:
+            outcome = "time budget spent"
+            raise
         finally:
             wall = time.monotonic() - began
             seconds = {f"seconds_{name}": spent for name, spent in self.journal.seconds.items()}
@@ -119,7 +144,7 @@ class Session:
             "at": datetime.now(UTC),
             "command": self.command,
             "git_commit": git_commit(),
-            "versions_json": json.dumps(versions()),
+            "versions_json": json.dumps({**versions(), "meaning": MEANING}),
             "hosts_json": json.dumps(where.hosts),
             "slots": where.slots,
         }

@@ -13,6 +13,7 @@ from ray import tune
 
 from records.values import Epoch
 from trainables.serve import Begin, WarmUp
+from tuning import checkpoints
 from tuning.child import Child, Death
 from tuning.machine import memory_share
 from tuning.report import Error, Report
@@ -21,13 +22,33 @@ from tuning.sweep import Train, Trial
 
 @dataclass(frozen=True, kw_only=True)
 class Ticket:
-    """What a slot needs to know of a trial; `slots` are those that share a machine's memory."""
+    """What a slot needs to know of a trial.
+
+    Attributes:
+        trial: the trial.
+        train: a family's function.
+        warm_up: what a training process does first.
+        log: where what the training prints goes.
+        slots: those that share a machine's memory.
+        checkpoints: the folder of checkpoints.
+        checkpoint_every: seconds of training after which one is written, before the next epoch.
+        start: the checkpoint to go on from; None to begin.
+        start_epoch: the epoch after which it was written; 0 to begin.
+        timeout: seconds after which the training is killed; None for never.
+        keep_hopeless: whether a training that met a NaN runs on.
+    """
 
     trial: Trial
     train: Train
     warm_up: WarmUp
     log: Path
     slots: int
+    checkpoints: Path
+    checkpoint_every: float
+    start: Path | None = None
+    start_epoch: int = 0
+    timeout: float | None = None
+    keep_hopeless: bool = False
 
     def __repr__(self) -> str:
         """Short, since Tune writes it into names."""
@@ -43,7 +64,8 @@ class Slot(tune.Trainable):
         self._child = Child(memory_limit_bytes=memory_share(self._ticket.slots), warm_up=self._ticket.warm_up)
         self._child.start()
         self._began = False
-        self._taken = time.perf_counter()
+        self._epoch = 0
+        self._taken = self._saved = time.perf_counter()
         self._seconds_close = 0.0
         self._beginning: dict[str, Any] = {}
 
@@ -71,7 +93,8 @@ class Slot(tune.Trainable):
 
     def _next(self) -> Report:
         if self._began:
-            return self._report(epoch=self._child.next())
+            saving = self._save() if time.perf_counter() - self._saved >= self._ticket.checkpoint_every else {}
+            return self._report(epoch=self._child.next(), **saving)
         trial = self._ticket.trial
         fresh = self._child.hello is None
         self._began = True
@@ -84,8 +107,11 @@ class Slot(tune.Trainable):
                 epochs=trial.epochs,
                 precision=trial.precision,
                 log=self._ticket.log,
-            )
+                start=self._ticket.start,
+            ),
+            timeout=self._ticket.timeout,
         )
+        self._saved = time.perf_counter()
         seconds_import = self._child.hello.seconds_import if fresh and self._child.hello else 0.0
         self._beginning = {
             "built": built,
@@ -95,18 +121,30 @@ class Slot(tune.Trainable):
         }
         return self._report(epoch=self._child.next())
 
+    def _save(self) -> dict[str, Any]:
+        """Writes a checkpoint of the last epoch, which the driver has seen: it asked for the next one."""
+        began = time.perf_counter()
+        path = self._ticket.checkpoints / checkpoints.name(self._ticket.trial.trial_id, self._epoch)
+        problem = self._child.save(path)
+        if problem is None:
+            checkpoints.delete(self._ticket.checkpoints, self._ticket.trial.trial_id, but=path)
+        self._saved = time.perf_counter()
+        return {"seconds_checkpoint": self._saved - began, "problem": problem}
+
     def _result(self, report: Report) -> dict[str, Any]:
         """Three scalars and one bytes value: Tune keeps statistics of every number that it is given."""
         epoch = report.epoch
         if epoch is None:
             return {"done": True, "record": report.pack()}
-        last = epoch.epoch >= self._ticket.trial.epochs
-        result = {"epoch": epoch.epoch, "record": report.pack(), "done": last or epoch.diverged}
+        self._epoch = epoch.epoch
+        ended = epoch.diverged and not self._ticket.keep_hopeless
+        done = ended or epoch.epoch >= self._ticket.trial.epochs
+        result = {"epoch": epoch.epoch, "record": report.pack(), "done": done}
         if not epoch.diverged:  # a NaN passes every rung of ASHA: it must not get there
             result |= {"val_accuracy": epoch.val_accuracy, "val_loss": epoch.val_loss}
         return result
 
-    def _report(self, *, epoch: Epoch | None = None, error: Error | None = None) -> Report:
+    def _report(self, *, epoch: Epoch | None = None, error: Error | None = None, **more: Any) -> Report:
         """A report of an epoch or an error; the first of a trial brings its beginning as well."""
         hello, beginning, self._beginning = self._child.hello, self._beginning, {}
         return Report(
@@ -117,4 +155,5 @@ class Slot(tune.Trainable):
             epoch=epoch,
             error=error,
             **beginning,
+            **more,
         )

@@ -98,7 +98,7 @@ class Trial:
     epochs: int
     precision: str
     data: Data
-    attempt: int = 0
+    candidate: int | None = None
 
     def __repr__(self) -> str:
         """Short, since Ray Tune writes it into names."""

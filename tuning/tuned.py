@@ -20,6 +20,14 @@ class TunedArm:
     fixed: Mapping[str, Value]
     searched: Mapping[str, Sequence[Value] | Range]
 
+    def holds(self, config: Dataclass) -> bool:
+        """Whether a configuration is one of the arm's."""
+        return all(getattr(config, key) == value for key, value in self.fixed.items()) and all(
+            values.low <= value <= values.high if isinstance(values, Range) else value in values
+            for key, values in self.searched.items()
+            for value in [getattr(config, key)]
+        )
+
 
 def tuned_arms(sweep: Sweep, narrowed: Mapping[str, Sequence[Value]]) -> list[TunedArm]:
     """An arm for each of the sweep's tuned spaces that `narrowed` leaves, named as it would be without `narrowed`.

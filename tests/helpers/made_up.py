@@ -1,10 +1,14 @@
 """Trainings that cost nothing and misbehave on demand, through the same door as real ones."""
 
+import json
 import os
 import signal
 import time
+import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
+from importlib import metadata
 from pathlib import Path
 
 from records.values import Built, ClassReport, Epoch, Latency, Layer, LayerStatistics, Test
@@ -39,7 +43,8 @@ def train(
         parameters=12, trainable=True, output_shape="3",
     )  # fmt: skip
     yield Built(parameters=12, trainable_parameters=12, flops=21, size_bytes=48, layers=(dense,), seconds_build=0.25)
-    for epoch in range(1, epochs + 1):
+    done = 0 if start is None else _load(start)
+    for epoch in range(done + 1, epochs + 1):
         if config.misdeed == "at once":
             raise RuntimeError("made to fail in epoch 1")
         if epoch == 2:
@@ -47,7 +52,19 @@ def train(
             if config.misdeed == "early":
                 return
         time.sleep(config.seconds)
-        yield _epoch(config, seed, epoch, last=epoch == epochs)
+        yield replace(_epoch(config, seed, epoch, last=epoch == epochs), save=partial(_save, epoch))
+
+
+def _save(epoch: int, path: Path) -> None:
+    """A checkpoint as Keras makes it, without a model."""
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("metadata.json", json.dumps({"keras_version": metadata.version("keras")}))
+        file.writestr("epoch", str(epoch))
+
+
+def _load(path: Path) -> int:
+    with zipfile.ZipFile(path) as file:
+        return int(file.read("epoch"))
 
 
 def _epoch(config: Config, seed: int, epoch: int, *, last: bool) -> Epoch:

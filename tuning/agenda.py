@@ -1,0 +1,217 @@
+"""From what is asked for and what is recorded to the plan: what is left to do, and how the scheduler stands."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from records.tables import COMPARISON, SCREENING, TUNING
+from trainables import config as domains
+from trainables.data import Data
+from trainables.meaning import MEANING
+from tuning import checkpoints
+from tuning import options as flags
+from tuning.arm_search import ArmSearch
+from tuning.decision import GO_ON, Decision, Halving
+from tuning.drawers import drawer
+from tuning.history import History
+from tuning.options import Settings
+from tuning.plan import Ending, Plan, count, survivors
+from tuning.sweep import Arm, Sweep, Trial, trials
+from tuning.tuned import TunedArm
+
+if TYPE_CHECKING:
+    from tuning.scheduler import Scheduler
+
+SCREENING_SEED: Final = 0
+"""The seed on which arms are screened and candidates tried; comparisons have the seeds from 1 on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """The arms of a command: those that stand, and those that are tuned besides."""
+
+    arms: Sequence[Arm]
+    tuned: Sequence[TunedArm] = ()
+
+
+@dataclass(kw_only=True)
+class Agenda:
+    """What a command has to do.
+
+    Attributes:
+        sweep: the sweep.
+        settings: the command's flags.
+        asked: its arms.
+        data: its data.
+        history: what is recorded.
+        halving: ASHA's settings.
+        closed: trials that the present flags end where earlier ones did not, with the rows that say so.
+    """
+
+    sweep: Sweep
+    settings: Settings
+    asked: Asked
+    data: Data
+    history: History
+    halving: Halving
+    closed: list[tuple[Trial, Mapping[str, Any]]]
+
+    @classmethod
+    def make(cls, sweep: Sweep, settings: Settings, asked: Asked, data: Data) -> Self:
+        """Reads the records and works out what is left.
+
+        Raises:
+            ResultsError: if the results cannot be read.
+        """
+        screening = settings.scheduler == "asha" or (
+            settings.scheduler == "auto" and len(asked.arms) > flags.ALL_SEEDS_UP_TO
+        )
+        questions = ({SCREENING} if screening else set()) | (set() if settings.scheduler == "none" else {TUNING})
+        sizes = [int(a.values["batch_size"]) for a in asked.arms]
+        halving = Halving(
+            metric=sweep.metric,
+            mode=sweep.mode,
+            epochs=settings.epochs,
+            grace=flags.grace_epochs(settings, sizes, data.train_images),
+            reduction=settings.reduction,
+            questions=frozenset(questions),
+        )
+        made = cls(
+            sweep=sweep,
+            settings=settings,
+            asked=asked,
+            data=data,
+            history=History(settings.results, sweep),
+            halving=halving,
+            closed=[],
+        )
+        made.plan  # noqa: B018 (bad input ends here, before anything starts)
+        return made
+
+    @cached_property
+    def plan(self) -> Plan:
+        """The trials that are asked for, and those that follow from them."""
+        seeds = range(1, self.settings.seeds + 1)
+        screened = self._screened
+
+        def then(endings: Mapping[str, Ending]) -> list[Trial]:
+            kept = survivors(screened, endings, control=self.sweep.control, mode=self.sweep.mode)
+            return self._trials([a for a in self.asked.arms if a.name in kept], COMPARISON, seeds)
+
+        return Plan(
+            screened or self._trials(self.asked.arms, COMPARISON, seeds),
+            then=then if screened else None,
+            searches=self._searches,
+            known=self._known,
+            retries=self.settings.retries,
+        )
+
+    @cached_property
+    def scheduler(self) -> "Scheduler":
+        """The scheduler, as it stands after what is recorded."""
+        from tuning.scheduler import Scheduler
+
+        return Scheduler(self.halving)
+
+    @property
+    def other_meaning(self) -> int | None:
+        """The meaning that the training code had when the sweep was last run, if it was another one."""
+        return self.history.other_meaning(MEANING)
+
+    def start_epoch(self, trial: Trial) -> int:
+        """The epoch after which a trial goes on; 0 if it begins."""
+        found = self._checkpoint(trial)
+        return found.epoch if found else 0
+
+    def describe(self, trial: Trial) -> str:
+        """One line about a trial that is to run: what it is, and from where it goes on."""
+        start, recorded = self.start_epoch(trial), self.history.past(trial.trial_id).last
+        again = f" ({count(min(recorded, trial.epochs) - start, 'recorded epoch')} again)" if recorded > start else ""
+        how = f"from its checkpoint after epoch {start}" if start else "from epoch 1"
+        return (
+            f"{trial.trial_id}  {trial.question}  {trial.arm.name}, seed {trial.seed}: "
+            f"{count(trial.epochs - start, 'epoch')} {how}{again}"
+        )
+
+    def _checkpoint(self, trial: Trial) -> checkpoints.Checkpoint | None:
+        recorded = min(self.history.past(trial.trial_id).last, trial.epochs - 1)
+        folder = checkpoints.below(self.settings.results)
+        return checkpoints.find(folder, trial.trial_id, recorded=recorded)[0]
+
+    def _trials(self, arms: Sequence[Arm], question: str, seeds: Sequence[int]) -> list[Trial]:
+        return trials(
+            self.sweep,
+            arms,
+            self.data,
+            question=question,
+            seeds=seeds,
+            epochs=self.settings.epochs,
+            precision=self.settings.precision,
+        )
+
+    @cached_property
+    def _screened(self) -> list[Trial]:
+        """The trials of the screening; none without one."""
+        asked = SCREENING in self.halving.questions
+        return self._trials(self.asked.arms, SCREENING, [SCREENING_SEED]) if asked else []
+
+    @cached_property
+    def _candidates(self) -> dict[str, list[Trial]]:
+        """The recorded candidates of each tuned arm that are still within its space, with the present data."""
+        found: dict[str, list[Trial]] = {}
+        for arm in self.asked.tuned:
+            recorded = self.history.candidates(arm.name)
+            made = [(i, self._candidate(arm, config, k)) for k, (i, config) in enumerate(recorded) if arm.holds(config)]
+            found[arm.name] = [trial for trial_id, trial in made if trial.trial_id == trial_id]
+        return found
+
+    def _candidate(self, arm: TunedArm, config: domains.Dataclass, number: int) -> Trial:
+        (trial,) = self._trials([Arm(name=arm.name, config=config)], TUNING, [SCREENING_SEED])
+        return replace(trial, candidate=number)
+
+    @cached_property
+    def _searches(self) -> list[ArmSearch]:
+        return [self._search(arm) for arm in self.asked.tuned]
+
+    def _search(self, arm: TunedArm) -> ArmSearch:
+        settings, recorded = self.settings, self._candidates[arm.name]
+        seeds = range(1, settings.seeds + 1)
+        assert settings.search != "grid"
+
+        def compare(chosen: Trial) -> list[Trial]:
+            compared = self._trials([Arm(name=arm.name, config=chosen.arm.config)], COMPARISON, seeds)
+            return [replace(t, candidate=chosen.candidate) for t in compared]
+
+        return ArmSearch(
+            drawer=drawer(
+                arm,
+                search=settings.search,
+                seed=SCREENING_SEED,
+                metric=self.sweep.metric,
+                mode=self.sweep.mode,
+                recorded=[t.arm.config for t in recorded],
+            ),
+            make=lambda config, number: self._candidate(arm, config, number),
+            recorded=recorded,
+            compare=compare,
+            following=settings.seeds * settings.epochs,
+            budget=settings.candidates * settings.epochs,
+            epochs=settings.epochs,
+            mode=self.sweep.mode,
+        )
+
+    @cached_property
+    def _decided(self) -> Mapping[str, Mapping[int, Decision]]:
+        """What the scheduler decides of the recorded epochs, by trial and epoch; it is rebuilt by them."""
+        halved = [*self._screened, *(t for candidates in self._candidates.values() for t in candidates)]
+        seen = self.history.seen(t.trial_id for t in halved)
+        return self.scheduler.replay(halved, seen) if seen else {}
+
+    def _known(self, trial: Trial) -> Ending | None:
+        """How a trial ended that need not run; where the present flags end it otherwise, a row is due."""
+        decided = self._decided.get(trial.trial_id, {}) if trial.question in self.halving.questions else {}
+        ending = self.history.ending(trial, decided=decided, keep_hopeless=self.settings.keep_hopeless)
+        if ending is not None and (row := self.history.unsaid(trial, ending, decided.get(ending.epoch, GO_ON))):
+            self.closed.append((trial, row))
+        return ending

@@ -1,0 +1,103 @@
+"""The search of one tuned arm: candidates within a budget of epochs, then the best of them on fresh seeds."""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from trainables import config as domains
+from tuning.drawers import Drawer
+from tuning.plan import Ending
+from tuning.sweep import Trial
+
+_SPENT: Final = ("completed", "stopped", "diverged", "hopeless")
+
+
+class ArmSearch:
+    """A `tuning.plan.Search` that spends `budget` epochs on candidates of `epochs` at most.
+
+    A candidate is begun only if the budget suffices for all of its epochs: what is left at the end is less than that.
+    Failed candidates count as if they had run to their end, so that an arm whose trainings all fail comes to an end.
+
+    Args:
+        drawer: draws configurations; it stands behind the recorded ones.
+        make: makes a configuration into the candidate of that number.
+        recorded: the candidates of earlier commands, in their order.
+        compare: the trials that compare the chosen candidate.
+        following: the epochs that these trials take.
+        mode: whether the metric is better when greater (max) or smaller (min).
+    """
+
+    def __init__(
+        self,
+        *,
+        drawer: Drawer,
+        make: Callable[[domains.Dataclass, int], Trial],
+        recorded: Sequence[Trial],
+        compare: Callable[[Trial], Sequence[Trial]],
+        following: int,
+        budget: int,
+        epochs: int,
+        mode: str,
+    ) -> None:
+        self._drawer, self._make, self._compare = drawer, make, compare
+        self._budget, self._epochs, self._following, self._mode = budget, epochs, following, mode
+        self.recorded = list(recorded)
+        self._numbers = max((t.candidate or 0 for t in recorded), default=-1) + 1
+        self._open = {t.trial_id: t for t in recorded}
+        self._ended: dict[str, tuple[Trial, Ending]] = {}
+        self._exhausted = False
+
+    def next(self) -> Trial | None:
+        """The next candidate; None while the budget is taken by those that run, or spent."""
+        if not self._may_draw:
+            return None
+        config = self._drawer.draw()
+        if config is None:
+            self._exhausted = True
+            return None
+        trial = self._make(config, self._numbers)
+        self._numbers += 1
+        self._open[trial.trial_id] = trial
+        return trial
+
+    def owns(self, trial: Trial) -> bool:
+        """Whether the trial is one of its candidates that have not ended."""
+        return trial.trial_id in self._open
+
+    def ended(self, trial: Trial, ending: Ending) -> list[Trial]:
+        """Tells the drawer; returns the trials that compare the chosen candidate once all have ended."""
+        self._open.pop(trial.trial_id)
+        self._ended[trial.trial_id] = trial, ending
+        sound = ending.outcome in ("completed", "stopped")
+        self._drawer.tell(trial.arm.config, ending.value if sound else None)
+        chosen = self.chosen if self.over else None
+        return [] if chosen is None else list(self._compare(chosen))
+
+    @property
+    def over(self) -> bool:
+        """Whether all candidates have ended and no other is drawn."""
+        return not self._open and (self._exhausted or not self._may_draw)
+
+    @property
+    def chosen(self) -> Trial | None:
+        """The best at the end of those that came furthest; None if all failed, diverged or stayed at chance."""
+        sign = -1 if self._mode == "min" else 1
+        sound = [
+            (ending.epoch, sign * ending.value, trial)
+            for trial, ending in self._ended.values()
+            if ending.outcome in ("completed", "stopped") and ending.value is not None
+        ]
+        return max(sound, key=lambda entry: entry[:2], default=(0, 0.0, None))[2]
+
+    @property
+    def foreseen(self) -> int:
+        """The epochs of candidates that are not drawn yet, and of the comparison after them."""
+        return 0 if self.over else max(0, self._budget - self._reserved) + self._following
+
+    @property
+    def _reserved(self) -> int:
+        spent = (e.epoch if e.outcome in _SPENT else self._epochs for _, e in self._ended.values())
+        return sum(spent) + self._epochs * len(self._open)
+
+    @property
+    def _may_draw(self) -> bool:
+        return not self._exhausted and self._reserved + self._epochs <= self._budget

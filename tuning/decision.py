@@ -1,0 +1,37 @@
+"""What a scheduler decides after an epoch, and by which settings. Knows nothing of Ray."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from records.tables import SCREENING, TUNING
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """What became of a trial after an epoch; rung (epochs) and cutoff (metric) if it had reached one.
+
+    The cutoff is None for the first trial at a rung, which is never stopped. A hopeless trial has a reason.
+    """
+
+    action: str
+    rung: int | None = None
+    cutoff: float | None = None
+    reason: str | None = None
+
+
+GO_ON: Final = Decision(action="continue")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Halving:
+    """ASHA's settings: trials of `questions` are judged by `metric` (better if greater where `mode` is max).
+
+    They are judged at `grace * reduction**k` epochs, below `epochs`.
+    """
+
+    metric: str
+    mode: str
+    epochs: int
+    grace: int
+    reduction: float
+    questions: frozenset[str] = frozenset({SCREENING, TUNING})

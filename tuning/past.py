@@ -1,0 +1,50 @@
+"""What is recorded of a trial that goes on: an attempt's epochs, which are trained again only to be compared."""
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from records.values import Epoch
+
+METRICS: Final = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate")
+"""What two runs of an epoch must share, in every digit, to be the same."""
+
+ALONGSIDE: Final = ("layers", "tests", "classes")
+"""The tables whose rows belong to an epoch and are written after it: a kill may have come in between."""
+
+Metrics = Mapping[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Past:
+    """An attempt so far.
+
+    Attributes:
+        attempt: its number.
+        continuation: how often it has ended before.
+        fresh: a number that no attempt of the trial has had.
+        epochs: the recorded epochs with their metrics.
+        alongside: for each table of `ALONGSIDE` the epochs that have rows there.
+    """
+
+    attempt: int = 0
+    continuation: int = 0
+    fresh: int = 1
+    epochs: Mapping[int, Metrics] = field(default_factory=dict)
+    alongside: Mapping[str, frozenset[int]] = field(default_factory=dict)
+
+    @property
+    def last(self) -> int:
+        """The last recorded epoch before which none is missing; 0 if there is none."""
+        return next(epoch for epoch in itertools.count() if epoch + 1 not in self.epochs)
+
+
+def metrics(epoch: Epoch) -> dict[str, float]:
+    """The metrics of an epoch that has just ended."""
+    return {name: float(getattr(epoch, name)) for name in METRICS}
+
+
+def same(first: Metrics, second: Metrics) -> bool:
+    """Whether two runs of an epoch are equal in every digit; NaN equals NaN."""
+    return all(first[n] == second[n] or (first[n] != first[n] and second[n] != second[n]) for n in METRICS)
