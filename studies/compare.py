@@ -10,11 +10,11 @@ import polars as pl
 
 from records.tables import SCREENING
 from studies.pooled import Fit, fitted, verdicts
-from studies.replicates import REPLICATE, Replicates, replicates
+from studies.replicates import BAD_ENDS, REPLICATE, Replicates, replicates
 
 ONE_SEED: Final = "one seed: no test"
 NO_TEST: Final = "no test"
-_ORDER: Final = ("compared", "screened out", "unfinished", "diverged", "failed")
+_ORDER: Final = ("compared", "screened out", "unfinished", "diverged", "hopeless", "failed")
 
 Row = dict[str, Any]
 
@@ -25,14 +25,14 @@ class Comparison:
 
     Attributes:
         epoch: the equal epochs of the arms that ran to the end.
-        common_epoch: the greatest epoch that every replicate reached which neither failed nor diverged, of the
+        common_epoch: the greatest epoch that every replicate reached that came to no bad end, of the
             screening where there was one; None if it is `epoch`, or no trial has an epoch.
         common_on: "screening seed" if the arms are seen at the common epoch on their screening alone, as all of them
             ran on it; "" if on all their seeds.
         arms: one row an arm, best first: arm, status, verdict, counts of outcomes, n, mean, sd, low, high, p,
             common_n, common_mean, common_sd, epochs, seconds, rung, cutoff, stop_accuracy (of the first stop),
-            rung_last, reasons,
-            test_n, test_mean, test_sd, and the trials' sizes.
+            rung_last, reasons (of
+            bad ends), notes (the trials' warnings), test_n, test_mean, test_sd, and the trials' sizes.
         replicates: what they were made of.
         fit: the model behind verdicts and intervals; None where nothing can be tested.
         warnings: what a reader should know before believing the table.
@@ -61,7 +61,8 @@ def compare(plan: pl.DataFrame, trials: pl.DataFrame, epochs: pl.DataFrame, test
     """Compares the arms of a sweep; the frames are the tables of that name.
 
     A stopped arm is "screened out", never "worse": an arm of which any replicate was stopped has no mean at the end,
-    since the survivors would flatter it. Failed and diverged replicates are left out of the means and counted.
+    since the survivors would flatter it. Failed, diverged and hopeless replicates are left out of the means, and
+    counted.
     """
     found = replicates(plan, trials, epochs)
     by_arm = {str(arm): part for (arm,), part in found.rows.group_by("arm", maintain_order=True)}
@@ -101,7 +102,7 @@ def _arm(arm: str, part: pl.DataFrame) -> Row:
     stops = part.filter(pl.col("outcome") == "stopped").sort("rung", "stop_accuracy", nulls_last=True).to_dicts()
     values = part["accuracy"].drop_nulls().to_list() if status == "compared" else []
     first_stop = stops[0] if stops else {}
-    outcomes = ("completed", "stopped", "diverged", "failed", "unfinished")
+    outcomes = ("completed", "stopped", *BAD_ENDS, "unfinished")
     return {
         "arm": arm,
         "status": status,
@@ -117,6 +118,7 @@ def _arm(arm: str, part: pl.DataFrame) -> Row:
         **{name: first_stop.get(name) for name in ("rung", "cutoff", "stop_accuracy")},
         "rung_last": stops[-1]["rung"] if stops else None,
         "reasons": _reasons(part),
+        "notes": _notes(part),
         **_sizes(part),
     }
 
@@ -126,13 +128,21 @@ def _status(counts: Mapping[str, int]) -> str:
         return "screened out"
     if counts["completed"]:
         return "compared"
-    return next(name for name in ("unfinished", "diverged", "failed") if counts[name])
+    if counts["hopeless"] and not counts["diverged"] and not counts["failed"]:
+        return "hopeless"
+    return next(name for name in ("unfinished", *BAD_ENDS) if counts[name])
 
 
 def _reasons(part: pl.DataFrame) -> str:
-    """Why replicates failed or diverged, with counts: `2 failed: MemoryError: …`."""
-    said = Counter(_reason(row) for row in part.filter(pl.col("outcome").is_in(["failed", "diverged"])).to_dicts())
+    """Why replicates came to a bad end, with counts: `2 failed: MemoryError: …`."""
+    said = Counter(_reason(row) for row in part.filter(pl.col("outcome").is_in(BAD_ENDS)).to_dicts())
     return "; ".join(f"{n} {reason}" for reason, n in said.most_common())
+
+
+def _notes(part: pl.DataFrame) -> str:
+    """What was noted of replicates that may have gone well otherwise: `2 of 3: validation at chance …`."""
+    said = Counter(text.strip().splitlines()[0][:200] for text in part["warning"].drop_nulls() if text.strip())
+    return "; ".join(f"{n} of {part.height}: {text}" for text, n in said.most_common())
 
 
 def _reason(row: Row) -> str:
@@ -156,15 +166,13 @@ def _sizes(part: pl.DataFrame) -> Row:
 
 
 def _common_epoch(like: pl.DataFrame, rows: Mapping[str, Row]) -> int | None:
-    alive = [arm for arm, row in rows.items() if row["status"] not in ("failed", "diverged")]
-    counted = like.filter(
-        pl.col("arm").is_in(alive) & ~pl.col("outcome").is_in(["failed", "diverged"]) & (pl.col("done") > 0)
-    )
+    alive = [arm for arm, row in rows.items() if row["status"] not in BAD_ENDS]
+    counted = like.filter(pl.col("arm").is_in(alive) & ~pl.col("outcome").is_in(BAD_ENDS) & (pl.col("done") > 0))
     return min(counted["done"].to_list(), default=None)
 
 
 def _at_common(mine: pl.DataFrame, curves: pl.DataFrame, epoch: int) -> Row:
-    good = mine.filter(~pl.col("outcome").is_in(["failed", "diverged"]))
+    good = mine.filter(~pl.col("outcome").is_in(BAD_ENDS))
     points = curves.filter(pl.col("epoch") == epoch).join(
         good, on=[*REPLICATE, "trial_id"], how="semi", nulls_equal=True
     )
@@ -214,7 +222,8 @@ def _warnings(found: Replicates, rows: Sequence[Row], fit: Fit | None) -> list[s
     compared = [row for row in rows if row["status"] == "compared"]
     if compared and all(row["n"] == 1 for row in compared):
         said.append("One seed an arm: differences of this size come by chance, and no test can tell; add --seeds 3.")
-    said += [f"{row['arm']}: {row['reasons']}" for row in rows if row["reasons"]]
+    for row in rows:
+        said += [f"{row['arm']}: {text}" for text in (row["reasons"], row["notes"]) if text]
     if unfinished := sum(row["unfinished"] for row in rows):
         said.append(f"{unfinished} trial{'s' * (unfinished > 1)} unfinished: run the sweep again to complete it.")
     if fit is not None and fit.apart and len(compared) > 1:

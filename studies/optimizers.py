@@ -62,7 +62,7 @@ def study(
 def load(results: Path, sweep: str) -> "tuple[Comparison, pl.DataFrame]":
     """Compares what is recorded of a sweep; with the `runs` that trained it.
 
-    Trials that another sweep has trained are found there.
+    A trial that several sweeps ask for is trained once: its rows may lie in any of their folders, or in several.
 
     Raises:
         ResultsError: if nothing of that sweep is recorded.
@@ -78,9 +78,8 @@ def load(results: Path, sweep: str) -> "tuple[Comparison, pl.DataFrame]":
         names = sorted({*sweeps(results, "plan"), *sweeps(results, "trials")})
         there = f"sweeps there: {', '.join(names)}" if names else "no sweep is recorded there"
         raise ResultsError(f"no results of sweep {sweep!r} below {results.absolute()}; {there}")
-    planned = plan["trial_id"].unique().to_list()
-    if set(planned) - set(trials["trial_id"].to_list()) and len(sweeps(results)) > 1:
-        mine = pl.col("trial_id").is_in(planned)
+    if {*sweeps(results, "trials"), *sweeps(results, "epochs")} - {sweep}:
+        mine = pl.col("trial_id").is_in((plan if plan.height else trials)["trial_id"].unique().to_list())
         trials, epochs, tests = (read(results, name).filter(mine) for name in ("trials", "epochs", "tests"))
     found = compare(plan, trials, epochs, tests)
     return found, runs_of(found, read(results, "runs"), trials)

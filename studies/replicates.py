@@ -10,7 +10,9 @@ import polars as pl
 from records.tables import COMPARISON, EPOCHS, SCREENING, TIME_CLASSES, TRIALS
 
 REPLICATE: Final = ("arm", "seed", "fold")
-"""The plan's questions: a screening's survivors are compared on fresh seeds; what screened them does not count then."""
+"""What makes a replicate. A screening's survivors are compared on fresh seeds; what screened them does not count."""
+BAD_ENDS: Final = ("diverged", "hopeless", "failed")
+"""The outcomes of trials that are counted, and left out of every mean."""
 
 _SETTING: Final = ("family", "dataset", "data_fingerprint", "train_images", "validation_images", "precision")
 _ASKED: Final = "epochs_planned"
@@ -24,10 +26,10 @@ class Replicates:
 
     Attributes:
         epoch: the equal epochs: what most of the compared trials were asked for.
-        rows: one row a replicate: arm, seed, fold, trial_id, attempt, outcome (completed, stopped, diverged, failed or
-            unfinished, seen at `epoch`; or "screening": what an arm was screened on before it was compared), done
-            (epochs reached, at most `epoch`), accuracy (at `epoch`, completed only),
-            stop_accuracy, rung, cutoff, spent (epochs), seconds, and the columns of `trials`.
+        rows: one row a replicate: arm, seed, fold, trial_id, attempt, outcome (completed, stopped, diverged, hopeless,
+            failed or unfinished, seen at `epoch`; or "screening": what an arm was screened on before it was compared),
+            done (epochs reached, at most `epoch`), accuracy (at `epoch`, completed only), stop_accuracy, rung, cutoff,
+            spent (epochs), seconds (of the whole attempt), and the columns of `trials`.
         curves: arm, seed, fold, epoch, val_accuracy (finite ones), seconds (cumulative); at most `epoch` epochs.
         left_out: why planned trials are not compared, in words.
     """
@@ -63,15 +65,21 @@ def replicates(plan: pl.DataFrame, trials: pl.DataFrame, epochs: pl.DataFrame) -
 
 
 def latest_attempts(trials: pl.DataFrame, epochs: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The rows of each trial's latest attempt; an attempt that runs has epochs, and no row in `trials` yet."""
+    """One row for each trial, and its epochs, both of its latest attempt; in whatever order they were recorded.
+
+    The row is that of the attempt's last end, with the seconds of all its ends. An attempt that runs for the first time
+    has epochs, and no row yet.
+    """
     both = pl.concat([trials.select("trial_id", "attempt"), epochs.select("trial_id", "attempt")])
     last = both.group_by("trial_id").agg(pl.col("attempt").max())
     trials, epochs = (
         table.join(last, on=["trial_id", "attempt"], how="semi", maintain_order="left") for table in (trials, epochs)
     )
+    ends = trials.unique(["trial_id", "continuation"], keep="last").sort("trial_id", "continuation")
+    summed = [pl.col(name).sum().over("trial_id") for name in _SECONDS]
     return (
-        trials.unique("trial_id", keep="last", maintain_order=True),
-        epochs.unique(["trial_id", "epoch"], keep="last", maintain_order=True),
+        ends.with_columns(summed).unique("trial_id", keep="last", maintain_order=True),
+        epochs.unique(["trial_id", "epoch"], keep="last").sort("trial_id", "epoch"),
     )
 
 
@@ -128,21 +136,24 @@ def _canonical(config_json: str | None) -> str | None:
 
 
 def _reached(epochs: pl.DataFrame, at: int) -> pl.DataFrame:
-    """For each trial: its attempt, epochs done and spent, the accuracy at `at`, seconds in epochs."""
+    """For each trial: its attempt, epochs done and recorded, the accuracy at `at`, seconds in epochs."""
     finite = pl.col("val_accuracy").is_finite().fill_null(value=False)
     spent = pl.sum_horizontal([pl.col(name).fill_null(0) for name in _EPOCH_SECONDS])
     return epochs.group_by("trial_id").agg(
         pl.col("attempt").max(),
         pl.col("epoch").filter(finite & (pl.col("epoch") <= at)).max().fill_null(0).alias("done"),
         pl.col("val_accuracy").filter(finite & (pl.col("epoch") == at)).max().alias("at"),
-        pl.col("epoch").max().alias("spent"),
-        spent.sum().alias("epoch_seconds"),
-        pl.struct("epoch", "val_accuracy").alias("history"),
+        pl.col("epoch").max().alias("recorded"),
+        pl.struct("epoch", "val_accuracy", spent.alias("seconds")).alias("history"),
     )
 
 
 def _seen_at(at: int, rows: pl.DataFrame) -> pl.DataFrame:
-    """Outcomes as they are at `at` epochs: what happened to a trial later does not count."""
+    """Outcomes as they are at `at` epochs: what happened to a trial later does not count.
+
+    A trial with epochs beyond its last end is being continued: it is unfinished, unless it is seen at `at` already.
+    """
+    continued = (pl.col("recorded") > pl.col("epochs")).fill_null(value=False)
     went_on = pl.col("epochs_asked") > at
     completed = (
         pl.col("at").is_not_null() & ((pl.col("outcome") == "completed") | went_on) & pl.col("outcome").is_not_null()
@@ -153,22 +164,27 @@ def _seen_at(at: int, rows: pl.DataFrame) -> pl.DataFrame:
         .then(pl.lit("completed"))
         .when(no_value & (pl.col("epochs") >= at))
         .then(pl.lit("diverged"))
-        .when(no_value | pl.col("outcome").is_null())
+        .when(no_value | continued | pl.col("outcome").is_null())
         .then(pl.lit("unfinished"))
         .otherwise(pl.col("outcome"))
     )
     stopped_at = pl.coalesce("rung", "epochs")
-    in_trials = pl.sum_horizontal([pl.col(name).fill_null(0) for name in _SECONDS])
+    seconds = [
+        _seconds(*row)
+        for row in rows.select(
+            pl.sum_horizontal([pl.col(n).fill_null(0) for n in _SECONDS]), "epochs", "history"
+        ).rows()
+    ]
     rows = rows.with_columns(
-        pl.coalesce(pl.when(in_trials > 0).then(in_trials), "epoch_seconds", pl.lit(0.0)).alias("seconds"),
-        pl.coalesce("epochs", "spent", pl.lit(0)).alias("spent"),
+        pl.Series("seconds", seconds, pl.Float64),
+        pl.max_horizontal("epochs", "recorded").fill_null(0).alias("spent"),
         pl.col("done").fill_null(0),
         stopped_at.alias("rung"),
         outcome.alias("outcome"),
     )
     stops = pl.Series("stop_accuracy", [_value_at(h, r) for h, r in rows.select("history", "rung").rows()], pl.Float64)
     accuracy = pl.when(pl.col("outcome") == "completed").then(pl.col("at")).alias("accuracy")
-    return rows.with_columns(accuracy, stops).drop("at", "epoch_seconds", "history").sort(REPLICATE)
+    return rows.with_columns(accuracy, stops).drop("at", "recorded", "history").sort(REPLICATE)
 
 
 def _without_screening(rows: pl.DataFrame) -> pl.DataFrame:
@@ -188,6 +204,12 @@ def _without_screening(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.with_columns(outcome.alias("outcome")).with_columns(
         pl.when(pl.col("outcome") == "completed").then("accuracy").alias("accuracy")
     )
+
+
+def _seconds(ended: float, epochs: int | None, history: list[dict[str, float]] | None) -> float:
+    """The seconds of an attempt's ends, and of the epochs that are recorded beyond the last of them."""
+    after = (epochs or 0) if ended else 0
+    return ended + sum(row["seconds"] for row in history or [] if row["epoch"] > after)
 
 
 def _value_at(history: list[dict[str, float]] | None, epoch: int | None) -> float | None:

@@ -172,9 +172,10 @@ def _rules(found: Comparison) -> str:
         fair += f" It shows the {found.common_on} alone, since stopped arms ran on no other."
     return (
         f"Arms are compared by validation accuracy after {count(found.epoch, 'epoch')}.{fair} A trial that the "
-        "scheduler stopped was screened out, which says nothing of where it would have ended; failed and diverged "
-        "trials are counted and left out of the means. Where a trial was run again, its latest attempt counts. The "
-        "test set decides nothing: it was read for the arm that leads and those tied with it."
+        "scheduler stopped was screened out, which says nothing of where it would have ended; failed, diverged "
+        "and hopeless trials (at chance, ended early) are counted and left out of the means. Where a trial was run "
+        "again, its latest attempt counts; where it was continued, its last end, and the seconds of all. The test set "
+        "decides nothing: it was read for the arm that leads and those tied with it."
     )
 
 

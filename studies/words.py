@@ -5,6 +5,7 @@ from typing import Final
 
 from studies.compare import ONE_SEED, Comparison, Row, left_out
 from studies.pooled import ALPHA
+from studies.replicates import BAD_ENDS
 
 NONE: Final = "\N{EN DASH}"
 """Stands for a number that there is not."""
@@ -48,7 +49,7 @@ def verdict(row: Row) -> str:
     """An arm's verdict with what one must know about it: where it was stopped, what became of its other replicates."""
     if row["status"] == "screened out":
         return _screened_out(row)
-    others = [f"{row[name]} {name}" for name in ("completed", "diverged", "failed", "unfinished") if row[name]]
+    others = [f"{row[name]} {name}" for name in ("completed", *BAD_ENDS, "unfinished") if row[name]]
     whole = f" ({', '.join(others)})" if len(others) > 1 else ""
     return f"{row['verdict']}{whole}"
 
