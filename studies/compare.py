@@ -9,8 +9,9 @@ from typing import Any, Final
 import polars as pl
 
 from records.tables import SCREENING
+from studies.candidates import Tuning, tunings
 from studies.pooled import Fit, fitted, verdicts
-from studies.replicates import BAD_ENDS, REPLICATE, Replicates, replicates
+from studies.replicates import BAD_ENDS, REPLICATE, Replicates, replicates, settings
 
 ONE_SEED: Final = "one seed: no test"
 NO_TEST: Final = "no test"
@@ -32,7 +33,10 @@ class Comparison:
         arms: one row an arm, best first: arm, status, verdict, counts of outcomes, n, mean, sd, low, high, p,
             common_n, common_mean, common_sd, epochs, seconds, rung, cutoff, stop_accuracy (of the first stop),
             rung_last, reasons (of
-            bad ends), notes (the trials' warnings), test_n, test_mean, test_sd, and the trials' sizes.
+            bad ends), notes (the trials' warnings), test_n, test_mean, test_sd,
+            tuning_epochs, tuning_seconds, and the trials' sizes.
+        settings: each arm's configuration.
+        tunings: what the tuned arms' tuning tried; it enters nothing above but `tuning_epochs` and `tuning_seconds`.
         replicates: what they were made of.
         fit: the model behind verdicts and intervals; None where nothing can be tested.
         warnings: what a reader should know before believing the table.
@@ -42,6 +46,8 @@ class Comparison:
     common_epoch: int | None
     common_on: str
     arms: pl.DataFrame
+    settings: Mapping[str, Mapping[str, Any]]
+    tunings: tuple[Tuning, ...]
     replicates: Replicates
     fit: Fit | None
     warnings: tuple[str, ...]
@@ -67,6 +73,10 @@ def compare(plan: pl.DataFrame, trials: pl.DataFrame, epochs: pl.DataFrame, test
     found = replicates(plan, trials, epochs)
     by_arm = {str(arm): part for (arm,), part in found.rows.group_by("arm", maintain_order=True)}
     rows = {arm: _arm(arm, part) for arm, part in by_arm.items()}
+    tuned = tunings(found)
+    rows |= {t.arm: _arm(t.arm, found.rows.clear()) | _being_tuned(t) for t in tuned if t.arm not in rows}
+    for tuning in tuned:
+        rows[tuning.arm].update(tuning_epochs=tuning.epochs, tuning_seconds=tuning.seconds)
     screening = found.rows.filter(pl.col("question") == SCREENING)
     like = screening if screening.height else found.rows
     common = _common_epoch(like, rows)
@@ -80,9 +90,11 @@ def compare(plan: pl.DataFrame, trials: pl.DataFrame, epochs: pl.DataFrame, test
         common_epoch=common if common is not None and common < found.epoch else None,
         common_on=f"screening seed{'s' * (like['seed'].n_unique() > 1)}" if screening.height else "",
         arms=pl.DataFrame(ordered, infer_schema_length=None),
+        settings=settings(found.rows),
+        tunings=tuned,
         replicates=found,
         fit=fit,
-        warnings=(*found.left_out, *_warnings(found, ordered, fit)),
+        warnings=(*found.left_out, *_warnings(found, ordered, tuned, fit)),
     )
 
 
@@ -119,8 +131,15 @@ def _arm(arm: str, part: pl.DataFrame) -> Row:
         "rung_last": stops[-1]["rung"] if stops else None,
         "reasons": _reasons(part),
         "notes": _notes(part),
+        "tuning_epochs": None,
+        "tuning_seconds": None,
         **_sizes(part),
     }
+
+
+def _being_tuned(tuning: Tuning) -> Row:
+    tried = len(tuning.candidates)
+    return {"verdict": f"being tuned: {tried - tuning.unfinished} of {tried} candidates ended"}
 
 
 def _status(counts: Mapping[str, int]) -> str:
@@ -130,7 +149,9 @@ def _status(counts: Mapping[str, int]) -> str:
         return "compared"
     if counts["hopeless"] and not counts["diverged"] and not counts["failed"]:
         return "hopeless"
-    return next(name for name in ("unfinished", *BAD_ENDS) if counts[name])
+    if counts["unfinished"]:
+        return "unfinished"
+    return next((name for name in BAD_ENDS if counts[name]), "unfinished")
 
 
 def _reasons(part: pl.DataFrame) -> str:
@@ -217,14 +238,15 @@ def _open_tests(ordered: list[Row], found: Replicates, tests: pl.DataFrame) -> N
         row.update(_spread(opened.filter(pl.col("arm") == row["arm"])["accuracy"].drop_nulls().to_list(), "test_"))
 
 
-def _warnings(found: Replicates, rows: Sequence[Row], fit: Fit | None) -> list[str]:
+def _warnings(found: Replicates, rows: Sequence[Row], tuned: Sequence[Tuning], fit: Fit | None) -> list[str]:
     said = []
     compared = [row for row in rows if row["status"] == "compared"]
     if compared and all(row["n"] == 1 for row in compared):
         said.append("One seed an arm: differences of this size come by chance, and no test can tell; add --seeds 3.")
     for row in rows:
         said += [f"{row['arm']}: {text}" for text in (row["reasons"], row["notes"]) if text]
-    if unfinished := sum(row["unfinished"] for row in rows):
+    said += [f"{tuning.arm}, tuning: {tuning.notes}" for tuning in tuned if tuning.notes]
+    if unfinished := sum(row["unfinished"] for row in rows) + sum(tuning.unfinished for tuning in tuned):
         said.append(f"{unfinished} trial{'s' * (unfinished > 1)} unfinished: run the sweep again to complete it.")
     if fit is not None and fit.apart and len(compared) > 1:
         said.append(left_out(fit, compared[0]["arm"]))

@@ -68,6 +68,14 @@ def short(value: float | None) -> str:
     return NONE if value is None else f"{value:.3f}".removeprefix("0")
 
 
+def setting(value: object) -> str:
+    """A configuration's value: `.0032`, `relu`; nothing for none."""
+    if isinstance(value, float):
+        text = f"{value:.3g}"
+        return text.removeprefix("0") if text.startswith("0.") else text
+    return "" if value is None else str(value)
+
+
 def answer(found: Comparison) -> str:
     """The answer in one sentence."""
     compared = found.compared

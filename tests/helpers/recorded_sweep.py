@@ -59,8 +59,9 @@ class Sweep:
         config = config or _config(arm)
         ended = ids | {
             "continuation": 0, "run": "r1", "arm": arm, "question": question, "seed": seed, "outcome": outcome,
-            "epochs": after + len(curve), "epochs_asked": self.epochs, "family": "fashion_cnn", "dataset": "fashion_mnist", "data_fingerprint": "f0",
-            "train_images": 54_000, "validation_images": 6_000, "test_images": 10_000, "precision": "float32",
+            "epochs": after + len(curve), "epochs_asked": self.epochs, "family": "fashion_cnn",
+            "dataset": "fashion_mnist", "data_fingerprint": "f0", "precision": "float32",
+            "train_images": 54_000, "validation_images": 6_000, "test_images": 10_000,
             "seconds_import": 9.0, "seconds_train": 10.0 * len(curve), "seconds_validate": 2.0 * len(curve),
             "started_at": START, "ended_at": START + timedelta(minutes=5), "host": "alder", "device": "cpu",
             "parameters": 1000, "flops": 2000, "size_bytes": 4_000_000, "config_json": json.dumps(config), **config,
