@@ -109,7 +109,7 @@ def _scale(axes: "Axes", values: Sequence[float]) -> None:
         axes.set_xscale("log")
         air = (high / low) ** 0.06
         axes.set_xlim(low / air, high * air)
-        axes.xaxis.set_major_locator(LogLocator(numticks=5))
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0,) if high / low > _DECADE**2 else (1.0, 3.0), numticks=5))
         axes.xaxis.set_minor_locator(NullLocator())
     else:
         air = 0.06 * (high - low)
