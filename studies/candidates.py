@@ -8,6 +8,7 @@ from typing import Any, TypeGuard
 
 import polars as pl
 
+from studies.reasons import bad_ends, noted
 from studies.replicates import BAD_ENDS, Replicates, configuration, settings, untuned
 
 
@@ -33,7 +34,7 @@ class Tuning:
         keys: the configuration keys whose values differ between candidates.
         chosen: their values in the configuration that is compared; empty as long as none is.
         default: their values in the arm of the same name at its defaults; empty if that is no arm of the sweep.
-        notes: the candidates' warnings, counted.
+        notes: why candidates failed, and the candidates' warnings, counted.
     """
 
     arm: str
@@ -77,7 +78,6 @@ def _tuning(arm: str, part: pl.DataFrame, compared: Mapping[str, Mapping[str, An
     keys = [key for key in dict.fromkeys(k for c in configs for k in c) if len({repr(c.get(key)) for c in configs}) > 1]
     mine, default = compared.get(arm), compared.get(untuned(arm)) if untuned(arm) != arm else None
     rows = zip(configs, part.select("outcome", "last").rows(), strict=True)
-    warned = Counter(text.strip().splitlines()[0][:200] for text in part["warning"].drop_nulls() if text.strip())
     return Tuning(
         arm=arm,
         candidates=tuple(
@@ -89,7 +89,7 @@ def _tuning(arm: str, part: pl.DataFrame, compared: Mapping[str, Mapping[str, An
         keys=tuple(keys),
         chosen={key: mine[key] for key in keys if key in mine} if mine else {},
         default={key: default[key] for key in keys if key in default} if default else {},
-        notes="; ".join(f"{n} of {part.height} candidates: {text}" for text, n in warned.most_common()),
+        notes="; ".join(filter(None, (bad_ends(part, ["failed"]), noted(part, "candidates")))),
     )
 
 

@@ -11,6 +11,7 @@ import polars as pl
 from records.tables import SCREENING
 from studies.candidates import Tuning, tunings
 from studies.pooled import Fit, fitted, verdicts
+from studies.reasons import bad_ends, noted
 from studies.replicates import BAD_ENDS, REPLICATE, Replicates, replicates, settings
 
 ONE_SEED: Final = "one seed: no test"
@@ -129,8 +130,8 @@ def _arm(arm: str, part: pl.DataFrame) -> Row:
         "seconds": float(part["seconds"].sum()),
         **{name: first_stop.get(name) for name in ("rung", "cutoff", "stop_accuracy")},
         "rung_last": stops[-1]["rung"] if stops else None,
-        "reasons": _reasons(part),
-        "notes": _notes(part),
+        "reasons": bad_ends(part),
+        "notes": noted(part),
         "tuning_epochs": None,
         "tuning_seconds": None,
         **_sizes(part),
@@ -152,24 +153,6 @@ def _status(counts: Mapping[str, int]) -> str:
     if counts["unfinished"]:
         return "unfinished"
     return next((name for name in BAD_ENDS if counts[name]), "unfinished")
-
-
-def _reasons(part: pl.DataFrame) -> str:
-    """Why replicates came to a bad end, with counts: `2 failed: MemoryError: …`."""
-    said = Counter(_reason(row) for row in part.filter(pl.col("outcome").is_in(BAD_ENDS)).to_dicts())
-    return "; ".join(f"{n} {reason}" for reason, n in said.most_common())
-
-
-def _notes(part: pl.DataFrame) -> str:
-    """What was noted of replicates that may have gone well otherwise: `2 of 3: validation at chance …`."""
-    said = Counter(text.strip().splitlines()[0][:200] for text in part["warning"].drop_nulls() if text.strip())
-    return "; ".join(f"{n} of {part.height}: {text}" for text, n in said.most_common())
-
-
-def _reason(row: Row) -> str:
-    error = ": ".join(text for text in (row["error_type"], row["error_message"]) if text)
-    words = (error or row["reason"] or "").strip().splitlines()
-    return f"{row['outcome']}: {words[0][:200]}" if words else f"{row['outcome']}, no reason recorded"
 
 
 def _sizes(part: pl.DataFrame) -> Row:

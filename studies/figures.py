@@ -28,6 +28,7 @@ from studies.panels import (
     style,
     window,
 )
+from studies.replicates import untuned
 from studies.words import count, share, verdict, with_spread
 
 if TYPE_CHECKING:
@@ -84,7 +85,9 @@ def _title(found: Comparison, drawn: Sequence[Line]) -> str:
         else ""
     )
     every = f"{len(drawn)} of {count(found.arms.height, 'arm')}" if unseen(found) else count(len(drawn), "arm")
-    dashed = "; dashed: the default of a tuned arm" if found.tunings else ""
+    arms = found.arms["arm"].to_list()
+    tuned = {untuned(arm) for arm in arms if untuned(arm) != arm}
+    dashed = "; dashed: the default of a tuned arm" if tuned & {line.arm for line in drawn} else ""
     return f"{every}{dashed}{stopped}"
 
 

@@ -117,8 +117,9 @@ def _figures(found: Comparison) -> list[str]:
 
 def _tuning(found: Comparison) -> list[str]:
     """What tuning tried, cost and changed; nothing where nothing was tuned."""
+    said = [page.paragraph(text) for text in sentences(found)]
     if not found.tunings:
-        return []
+        return ["<h2>Tuning</h2>", *said] if said else []
     gained = {gain.arm: gain for gain in gains(found)}
     columns = {
         "arm": [t.arm for t in found.tunings],
@@ -137,7 +138,7 @@ def _tuning(found: Comparison) -> list[str]:
         "Candidates were trained on a seed of their own, which enters no mean and no test. The difference is that of "
         "the means at the end: ± standard deviation over the seeds that both arms have (their number)."
     )
-    parts = ["<h2>Tuning</h2>", *(page.paragraph(text) for text in sentences(found))]
+    parts = ["<h2>Tuning</h2>", *said]
     if rates.drawn(found):
         drawing = figures.svg(
             rates.rate_curves, found, height=rates.height_of(found), title="Validation accuracy by the tuned value"
@@ -174,6 +175,8 @@ def _sizes(found: Comparison) -> tuple[str, dict[str, str]]:
         elif values:
             columns[title] = ["" if row[name] is None else _size(name, row[name]) for row in rows]
     caption = "Over all of an arm's trials, those that were stopped or failed included; seconds are those of a slot."
+    if found.tunings:
+        caption += " What tuning cost is counted apart, above."
     if any(row["latency_n"] for row in rows):
         columns["latency, ms"] = [_latency(row) for row in rows]
         caption += " Latency of one image: median of the trials' medians (lowest\N{EN DASH}highest; trials)."

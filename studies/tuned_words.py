@@ -12,8 +12,6 @@ from studies.words import count, duration, listed, setting, share
 
 def sentences(found: Comparison) -> list[str]:
     """The order, whether tuning helped, and what it cost; empty without a tuned arm."""
-    if not found.tunings:
-        return []
     said = [_order(found, seen) if (seen := order(found)) else "", helped(gains(found)), budget(found.tunings)]
     return [text for text in said if text]
 
@@ -43,6 +41,8 @@ def helped(gained: Sequence[Gain]) -> str:
 
 def budget(tuned: Sequence[Tuning]) -> str:
     """What tuning cost, and whether it cost each arm the same epochs."""
+    if not tuned:
+        return ""
     epochs, tried = [t.epochs for t in tuned], [len(t.candidates) for t in tuned]
     seconds = duration(sum(t.seconds for t in tuned))
     start = f"Tuning tried {_span(tried)} candidates"

@@ -61,9 +61,9 @@ class Order:
 
 def twins(found: Comparison) -> dict[str, str]:
     """Tuned arm by default arm, of those that are both compared, best default first."""
-    compared = {row["arm"] for row in found.compared}
-    tuned = {untuned(t.arm): t.arm for t in found.tunings if t.arm in compared and untuned(t.arm) != t.arm}
-    return {row["arm"]: tuned[row["arm"]] for row in found.compared if row["arm"] in tuned}
+    compared = [row["arm"] for row in found.compared]
+    tuned = {untuned(arm): arm for arm in compared if untuned(arm) != arm}
+    return {arm: tuned[arm] for arm in compared if arm in tuned}
 
 
 def gains(found: Comparison) -> list[Gain]:

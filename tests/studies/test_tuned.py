@@ -113,11 +113,22 @@ def test_a_stopped_candidate_that_goes_on_is_unfinished(sweep: Sweep) -> None:
     assert tuning.epochs == 2 + 5 * 3
 
 
-def test_warnings_of_candidates_are_counted(sweep: Sweep) -> None:
+def test_failures_and_warnings_of_candidates_are_counted(sweep: Sweep) -> None:
     tune(sweep, "adam", 3.2e-3)
     for row in sweep.rows["trials"][:2]:
         row["warning"] = "validation at chance"
-    assert "adam tuned, tuning: 2 of 6 candidates: validation at chance" in compared(sweep).warnings
+    sweep.rows["trials"][5] |= {"outcome": "failed", "error_type": "MemoryError", "error_message": "no memory"}
+    said = "adam tuned, tuning: 1 failed: MemoryError: no memory; 2 of 6 candidates: validation at chance"
+    assert said in compared(sweep).warnings
+
+
+def test_a_tuned_arm_whose_tuning_is_not_recorded_is_still_compared_with_its_default(sweep: Sweep) -> None:
+    default_arm(sweep, "adam", ADAM)
+    tune(sweep, "adam", 3.2e-3, NADAM, rates=())
+    text = printed(sweep)
+    assert "Tuning helped adam +.0122 ± .0013 (3)." in text
+    assert "Tuning helped adam +.0122 ± .0013 (3)." in page(sweep)
+    assert "Tuning tried" not in text
 
 
 def made_up(key_values: dict[str, list[Any]]) -> Tuning:
