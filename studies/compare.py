@@ -9,12 +9,14 @@ from typing import Any, Final
 import polars as pl
 
 from records.tables import SCREENING
+from studies.candidates import Tuning, tunings
 from studies.pooled import Fit, fitted, verdicts
-from studies.replicates import REPLICATE, Replicates, replicates
+from studies.reasons import bad_ends, noted
+from studies.replicates import BAD_ENDS, REPLICATE, Replicates, replicates, settings
 
 ONE_SEED: Final = "one seed: no test"
 NO_TEST: Final = "no test"
-_ORDER: Final = ("compared", "screened out", "unfinished", "diverged", "failed")
+_ORDER: Final = ("compared", "screened out", "unfinished", "diverged", "hopeless", "failed")
 
 Row = dict[str, Any]
 
@@ -25,14 +27,17 @@ class Comparison:
 
     Attributes:
         epoch: the equal epochs of the arms that ran to the end.
-        common_epoch: the greatest epoch that every replicate reached which neither failed nor diverged, of the
+        common_epoch: the greatest epoch that every replicate reached that came to no bad end, of the
             screening where there was one; None if it is `epoch`, or no trial has an epoch.
         common_on: "screening seed" if the arms are seen at the common epoch on their screening alone, as all of them
             ran on it; "" if on all their seeds.
         arms: one row an arm, best first: arm, status, verdict, counts of outcomes, n, mean, sd, low, high, p,
             common_n, common_mean, common_sd, epochs, seconds, rung, cutoff, stop_accuracy (of the first stop),
-            rung_last, reasons,
-            test_n, test_mean, test_sd, and the trials' sizes.
+            rung_last, reasons (of
+            bad ends), notes (the trials' warnings), test_n, test_mean, test_sd,
+            tuning_epochs, tuning_seconds, and the trials' sizes.
+        settings: each arm's configuration.
+        tunings: what the tuned arms' tuning tried; it enters nothing above but `tuning_epochs` and `tuning_seconds`.
         replicates: what they were made of.
         fit: the model behind verdicts and intervals; None where nothing can be tested.
         warnings: what a reader should know before believing the table.
@@ -42,6 +47,8 @@ class Comparison:
     common_epoch: int | None
     common_on: str
     arms: pl.DataFrame
+    settings: Mapping[str, Mapping[str, Any]]
+    tunings: tuple[Tuning, ...]
     replicates: Replicates
     fit: Fit | None
     warnings: tuple[str, ...]
@@ -61,11 +68,16 @@ def compare(plan: pl.DataFrame, trials: pl.DataFrame, epochs: pl.DataFrame, test
     """Compares the arms of a sweep; the frames are the tables of that name.
 
     A stopped arm is "screened out", never "worse": an arm of which any replicate was stopped has no mean at the end,
-    since the survivors would flatter it. Failed and diverged replicates are left out of the means and counted.
+    since the survivors would flatter it. Failed, diverged and hopeless replicates are left out of the means, and
+    counted.
     """
     found = replicates(plan, trials, epochs)
     by_arm = {str(arm): part for (arm,), part in found.rows.group_by("arm", maintain_order=True)}
     rows = {arm: _arm(arm, part) for arm, part in by_arm.items()}
+    tuned = tunings(found)
+    rows |= {t.arm: _arm(t.arm, found.rows.clear()) | _being_tuned(t) for t in tuned if t.arm not in rows}
+    for tuning in tuned:
+        rows[tuning.arm].update(tuning_epochs=tuning.epochs, tuning_seconds=tuning.seconds)
     screening = found.rows.filter(pl.col("question") == SCREENING)
     like = screening if screening.height else found.rows
     common = _common_epoch(like, rows)
@@ -79,9 +91,11 @@ def compare(plan: pl.DataFrame, trials: pl.DataFrame, epochs: pl.DataFrame, test
         common_epoch=common if common is not None and common < found.epoch else None,
         common_on=f"screening seed{'s' * (like['seed'].n_unique() > 1)}" if screening.height else "",
         arms=pl.DataFrame(ordered, infer_schema_length=None),
+        settings=settings(found.rows),
+        tunings=tuned,
         replicates=found,
         fit=fit,
-        warnings=(*found.left_out, *_warnings(found, ordered, fit)),
+        warnings=(*found.left_out, *_warnings(found, ordered, tuned, fit)),
     )
 
 
@@ -101,7 +115,7 @@ def _arm(arm: str, part: pl.DataFrame) -> Row:
     stops = part.filter(pl.col("outcome") == "stopped").sort("rung", "stop_accuracy", nulls_last=True).to_dicts()
     values = part["accuracy"].drop_nulls().to_list() if status == "compared" else []
     first_stop = stops[0] if stops else {}
-    outcomes = ("completed", "stopped", "diverged", "failed", "unfinished")
+    outcomes = ("completed", "stopped", *BAD_ENDS, "unfinished")
     return {
         "arm": arm,
         "status": status,
@@ -116,9 +130,17 @@ def _arm(arm: str, part: pl.DataFrame) -> Row:
         "seconds": float(part["seconds"].sum()),
         **{name: first_stop.get(name) for name in ("rung", "cutoff", "stop_accuracy")},
         "rung_last": stops[-1]["rung"] if stops else None,
-        "reasons": _reasons(part),
+        "reasons": bad_ends(part),
+        "notes": noted(part),
+        "tuning_epochs": None,
+        "tuning_seconds": None,
         **_sizes(part),
     }
+
+
+def _being_tuned(tuning: Tuning) -> Row:
+    tried = len(tuning.candidates)
+    return {"verdict": f"being tuned: {tried - tuning.unfinished} of {tried} candidates ended"}
 
 
 def _status(counts: Mapping[str, int]) -> str:
@@ -126,19 +148,11 @@ def _status(counts: Mapping[str, int]) -> str:
         return "screened out"
     if counts["completed"]:
         return "compared"
-    return next(name for name in ("unfinished", "diverged", "failed") if counts[name])
-
-
-def _reasons(part: pl.DataFrame) -> str:
-    """Why replicates failed or diverged, with counts: `2 failed: MemoryError: …`."""
-    said = Counter(_reason(row) for row in part.filter(pl.col("outcome").is_in(["failed", "diverged"])).to_dicts())
-    return "; ".join(f"{n} {reason}" for reason, n in said.most_common())
-
-
-def _reason(row: Row) -> str:
-    error = ": ".join(text for text in (row["error_type"], row["error_message"]) if text)
-    words = (error or row["reason"] or "").strip().splitlines()
-    return f"{row['outcome']}: {words[0][:200]}" if words else f"{row['outcome']}, no reason recorded"
+    if counts["hopeless"] and not counts["diverged"] and not counts["failed"]:
+        return "hopeless"
+    if counts["unfinished"]:
+        return "unfinished"
+    return next((name for name in BAD_ENDS if counts[name]), "unfinished")
 
 
 def _sizes(part: pl.DataFrame) -> Row:
@@ -156,15 +170,13 @@ def _sizes(part: pl.DataFrame) -> Row:
 
 
 def _common_epoch(like: pl.DataFrame, rows: Mapping[str, Row]) -> int | None:
-    alive = [arm for arm, row in rows.items() if row["status"] not in ("failed", "diverged")]
-    counted = like.filter(
-        pl.col("arm").is_in(alive) & ~pl.col("outcome").is_in(["failed", "diverged"]) & (pl.col("done") > 0)
-    )
+    alive = [arm for arm, row in rows.items() if row["status"] not in BAD_ENDS]
+    counted = like.filter(pl.col("arm").is_in(alive) & ~pl.col("outcome").is_in(BAD_ENDS) & (pl.col("done") > 0))
     return min(counted["done"].to_list(), default=None)
 
 
 def _at_common(mine: pl.DataFrame, curves: pl.DataFrame, epoch: int) -> Row:
-    good = mine.filter(~pl.col("outcome").is_in(["failed", "diverged"]))
+    good = mine.filter(~pl.col("outcome").is_in(BAD_ENDS))
     points = curves.filter(pl.col("epoch") == epoch).join(
         good, on=[*REPLICATE, "trial_id"], how="semi", nulls_equal=True
     )
@@ -209,13 +221,15 @@ def _open_tests(ordered: list[Row], found: Replicates, tests: pl.DataFrame) -> N
         row.update(_spread(opened.filter(pl.col("arm") == row["arm"])["accuracy"].drop_nulls().to_list(), "test_"))
 
 
-def _warnings(found: Replicates, rows: Sequence[Row], fit: Fit | None) -> list[str]:
+def _warnings(found: Replicates, rows: Sequence[Row], tuned: Sequence[Tuning], fit: Fit | None) -> list[str]:
     said = []
     compared = [row for row in rows if row["status"] == "compared"]
     if compared and all(row["n"] == 1 for row in compared):
         said.append("One seed an arm: differences of this size come by chance, and no test can tell; add --seeds 3.")
-    said += [f"{row['arm']}: {row['reasons']}" for row in rows if row["reasons"]]
-    if unfinished := sum(row["unfinished"] for row in rows):
+    for row in rows:
+        said += [f"{row['arm']}: {text}" for text in (row["reasons"], row["notes"]) if text]
+    said += [f"{tuning.arm}, tuning: {tuning.notes}" for tuning in tuned if tuning.notes]
+    if unfinished := sum(row["unfinished"] for row in rows) + sum(tuning.unfinished for tuning in tuned):
         said.append(f"{unfinished} trial{'s' * (unfinished > 1)} unfinished: run the sweep again to complete it.")
     if fit is not None and fit.apart and len(compared) > 1:
         said.append(left_out(fit, compared[0]["arm"]))

@@ -9,6 +9,7 @@ import polars as pl
 from records.tables import SCREENING
 from studies.compare import Comparison, Row
 from studies.panels import Ink, inks
+from studies.replicates import BAD_ENDS
 
 Points = tuple[tuple[float, float], ...]
 
@@ -56,7 +57,7 @@ def unseen(found: Comparison) -> list[str]:
 
 def _line(row: Row, ink: Ink, replicates: pl.DataFrame, curves: pl.DataFrame, axis: str) -> Line | None:
     mine = replicates.filter((pl.col("arm") == row["arm"]) & (pl.col("outcome") != SCREENING))
-    good = mine.filter(~pl.col("outcome").is_in(["failed", "diverged"]))
+    good = mine.filter(~pl.col("outcome").is_in(BAD_ENDS))
     ids = [r["trial_id"] for r in (good if good["done"].sum() else mine).to_dicts() if r["done"]]
     seeds = [curves.filter((pl.col("trial_id") == i) & (pl.col("arm") == row["arm"])).sort("epoch") for i in ids]
     seeds = [seed for seed in seeds if seed.height]
@@ -91,8 +92,7 @@ def _stops(mine: pl.DataFrame, curves: pl.DataFrame, x: str) -> tuple[tuple[floa
 
 
 def _note(row: Row) -> str:
-    names = {"diverged": "diverged", "failed": "failed", "unfinished": "unfinished"}
-    return names.get(row["status"], "")
+    return row["status"] if row["status"] in (*BAD_ENDS, "unfinished") else ""
 
 
 def extent(drawn: Sequence[Line]) -> tuple[float, float]:

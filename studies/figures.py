@@ -7,10 +7,11 @@ on an enlarged part of it: no arm is cut off.
 import io
 import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import polars as pl
 
+from studies import rates
 from studies.compare import Comparison, Row
 from studies.curves import Line, extent, lines, unseen
 from studies.panels import (
@@ -27,12 +28,14 @@ from studies.panels import (
     style,
     window,
 )
+from studies.replicates import untuned
 from studies.words import count, share, verdict, with_spread
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure, SubFigure
 
+Draw: TypeAlias = "Callable[[Figure | SubFigure, Comparison], None]"
 _WIDTH: Final = 9.6
 _ACCURACY: Final = "validation accuracy"
 
@@ -82,7 +85,10 @@ def _title(found: Comparison, drawn: Sequence[Line]) -> str:
         else ""
     )
     every = f"{len(drawn)} of {count(found.arms.height, 'arm')}" if unseen(found) else count(len(drawn), "arm")
-    return f"{every}{stopped}"
+    arms = found.arms["arm"].to_list()
+    tuned = {untuned(arm) for arm in arms if untuned(arm) != arm}
+    dashed = "; dashed: the default of a tuned arm" if tuned & {line.arm for line in drawn} else ""
+    return f"{every}{dashed}{stopped}"
 
 
 def _box(left: float, right: float, figure: "Figure | SubFigure") -> tuple[float, float, float, float]:
@@ -221,9 +227,7 @@ def _dots(axes: "Axes", height: int, row: Row, values: Sequence[float], colour: 
     axes.plot([row["mean"]], [height], "|", color=colour, ms=13, mew=2)
 
 
-def svg(
-    draw: "Callable[[Figure | SubFigure, Comparison], None]", found: Comparison, *, height: float, title: str
-) -> str:
+def svg(draw: "Draw", found: Comparison, *, height: float, title: str) -> str:
     """A figure as an `<svg>` element for a page: no external names, text as text."""
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
@@ -251,20 +255,24 @@ def _inline(text: str, title: str) -> str:
 
 
 def picture(found: Comparison) -> bytes:
-    """Learning curves above final accuracies, as a PNG of 1,600 pixels' width on white."""
+    """Learning curves above final accuracies above what tuning tried, as a PNG of 1,600 pixels' width on white."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    rows = height_of(found)
+    parts: list[tuple[float, Draw]] = []
+    if found.replicates.curves.height:
+        parts.append((4.2, learning_curves))
+    if found.compared:
+        parts.append((height_of(found), final_accuracy))
+    if rates.drawn(found):
+        parts.append((rates.height_of(found), rates.rate_curves))
+    heights = [height for height, _ in parts]
     with style():
-        figure: Figure = Figure(figsize=(_WIDTH, 4.2 + rows), facecolor=PAPER)
+        figure: Figure = Figure(figsize=(_WIDTH, sum(heights)), facecolor=PAPER)
         FigureCanvasAgg(figure)
-        if found.compared:
-            halves: Any = figure.subfigures(2, 1, height_ratios=(4.2, rows))
-            learning_curves(halves[0], found)
-            final_accuracy(halves[1], found)
-        else:
-            learning_curves(figure, found)
+        places: Any = figure.subfigures(len(parts), 1, height_ratios=heights, squeeze=False)
+        for place, (_, draw) in zip(places.flat, parts, strict=True):
+            draw(place, found)
         file = io.BytesIO()
         figure.savefig(file, format="png", dpi=1600 / _WIDTH, facecolor=PAPER)
     return file.getvalue()

@@ -44,7 +44,7 @@ def study(
     """
     from rich.console import Console
 
-    from studies import figures, report
+    from studies import figures, rates, report
 
     console = console or Console(width=None if sys.stdout.isatty() else _WIDTH)
     found, runs = load(results, sweep)
@@ -52,7 +52,7 @@ def study(
     show(found, console)
     written = [folder / f"{sweep}.html"]
     report.write(written[0], report.html(found, question=QUESTION, runs=runs))
-    if found.replicates.curves.height:
+    if found.replicates.curves.height or rates.drawn(found):
         written.append(folder / f"{sweep}.png")
         report.write(written[1], figures.picture(found))
     for path in written:
@@ -62,7 +62,7 @@ def study(
 def load(results: Path, sweep: str) -> "tuple[Comparison, pl.DataFrame]":
     """Compares what is recorded of a sweep; with the `runs` that trained it.
 
-    Trials that another sweep has trained are found there.
+    A trial that several sweeps ask for is trained once: its rows may lie in any of their folders, or in several.
 
     Raises:
         ResultsError: if nothing of that sweep is recorded.
@@ -78,9 +78,8 @@ def load(results: Path, sweep: str) -> "tuple[Comparison, pl.DataFrame]":
         names = sorted({*sweeps(results, "plan"), *sweeps(results, "trials")})
         there = f"sweeps there: {', '.join(names)}" if names else "no sweep is recorded there"
         raise ResultsError(f"no results of sweep {sweep!r} below {results.absolute()}; {there}")
-    planned = plan["trial_id"].unique().to_list()
-    if set(planned) - set(trials["trial_id"].to_list()) and len(sweeps(results)) > 1:
-        mine = pl.col("trial_id").is_in(planned)
+    if {*sweeps(results, "trials"), *sweeps(results, "epochs")} - {sweep}:
+        mine = pl.col("trial_id").is_in((plan if plan.height else trials)["trial_id"].unique().to_list())
         trials, epochs, tests = (read(results, name).filter(mine) for name in ("trials", "epochs", "tests"))
     found = compare(plan, trials, epochs, tests)
     return found, runs_of(found, read(results, "runs"), trials)
@@ -92,6 +91,7 @@ def show(found: "Comparison", console: "Console") -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from studies.tuned_words import sentences, settings_column
     from studies.words import answer, count, on_the_test_set, verdict, with_spread
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left", title_style="")
@@ -100,18 +100,26 @@ def show(found: "Comparison", console: "Console") -> None:
     if found.common_epoch is not None:
         on = f"\n({found.common_on})" if found.common_on else ""
         table.add_column(f"all at epoch {found.common_epoch}{on}", justify="right", no_wrap=True)
-    for name in ("epochs", "seconds"):
+    tuned = [f"tuning\n{name}" for name in ("epochs", "seconds")] if found.tunings else []
+    for name in ("epochs", "seconds", *tuned):
         table.add_column(name, justify="right", no_wrap=True)
+    heading, chosen = settings_column(found)
+    if tuned:
+        table.add_column(heading.replace(" ", "\n"), justify="right" if heading != "settings" else "left")
     table.add_column("verdict")
-    for row in found.arms.to_dicts():
+    for row, values in zip(found.arms.to_dicts(), chosen, strict=True):
         cells = [row["arm"], with_spread(row["mean"], row["sd"], row["n"])]
         if found.common_epoch is not None:
             cells.append(with_spread(row["common_mean"], row["common_sd"], row["common_n"]))
-        cells += [f"{row['epochs']:,}", f"{row['seconds']:,.0f}", verdict(row)]
+        cells += [f"{row['epochs']:,}", f"{row['seconds']:,.0f}"]
+        if tuned:
+            spent = (row["tuning_epochs"], row["tuning_seconds"])
+            cells += [*("" if value is None else f"{value:,.0f}" for value in spent), values]
+        cells.append(verdict(row))
         table.add_row(*map(Text, cells), style="bold" if row["verdict"] in ("best", "tied") else "")
     console.print(Text("validation accuracy: mean ± standard deviation (seeds)", style="dim"))
     console.print(table)
-    for text in filter(None, (answer(found), on_the_test_set(found))):
+    for text in filter(None, (answer(found), on_the_test_set(found), *sentences(found))):
         console.print(Text(text))
     for text in found.warnings:
         console.print(Text(f"note: {text}", style="yellow"))

@@ -5,6 +5,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from studies.replicates import untuned
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
@@ -85,11 +87,21 @@ class Ink:
 
 
 def inks(ranked: Sequence[str]) -> dict[str, Ink]:
-    """A colour for each arm, by its name's order; of more arms than colours the last ranked are grey and unnamed."""
-    named = sorted(ranked[: len(COLOURS)])
-    dashes = ["-"] * _SOLID + ["--"] * (len(COLOURS) - _SOLID)
-    styles = {arm: Ink(colour=c, dashes=d) for arm, c, d in zip(named, COLOURS, dashes, strict=False)}
-    return {arm: styles.get(arm, Ink(colour=MUTED, dashes="-", named=False)) for arm in ranked}
+    """A colour for each arm, by its name's order; of more arms than colours the last ranked are grey and unnamed.
+
+    A tuned arm has the colour of its default, which then is dashed.
+    """
+    named = sorted(list(dict.fromkeys(map(untuned, ranked)))[: len(COLOURS)])
+    tuned = {untuned(arm) for arm in ranked if untuned(arm) != arm}
+    inks_of = dict(zip(named, COLOURS, strict=False))
+    late = set() if tuned else set(named[_SOLID:])
+    return {arm: _ink(inks_of.get(untuned(arm)), dashed=arm in tuned or arm in late) for arm in ranked}
+
+
+def _ink(colour: str | None, *, dashed: bool) -> Ink:
+    if colour is None:
+        return Ink(colour=MUTED, dashes="-", named=False)
+    return Ink(colour=colour, dashes="--" if dashed else "-")
 
 
 def leaders(finals: Mapping[str, float]) -> set[str]:
@@ -145,7 +157,7 @@ def shortened(name: str) -> str:
 
 def label_inches(names: Sequence[str]) -> float:
     """The room that these names need beside a figure."""
-    return 0.5 + 0.072 * max(map(len, map(shortened, names)), default=0)
+    return 0.55 + 0.072 * max(map(len, map(shortened, names)), default=0)
 
 
 def accuracy_ticks(axis: "Axis") -> None:
@@ -165,17 +177,26 @@ def margin_labels(axes: "Axes", ends: Sequence[tuple[float, float, str, str]], *
     """Names lines at the right of the axes: (x, y, text, colour) of each end, moved apart, tied to it by a hairline."""
     height = axes.get_window_extent().height / axes.figure.dpi * 72
     width = axes.get_window_extent().width / axes.figure.dpi * 72
+    reach = 15 if len(ends) <= len(COLOURS) else 22  # the more labels, the further they are moved
     low, high = axes.get_ylim()
     places = apart([(y - low) / (high - low) for _, y, _, _ in ends], 1.3 * size / height, 0.0, 1.0)
     for (x, y, text, colour), place in zip(ends, places, strict=True):
         axes.annotate(
             text,
             xy=(x, y),
-            xytext=(1 + 15 / width, place),
+            xytext=(1 + reach / width, place),
             textcoords="axes fraction",
             va="center",
             color=colour,
             fontsize=size,
             annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": colour, "lw": 0.6, "alpha": 0.6, "shrinkA": 1, "shrinkB": 2},
+            arrowprops={
+                "arrowstyle": "-",
+                "color": colour,
+                "lw": 0.6,
+                "alpha": 0.6,
+                "shrinkA": 1,
+                "shrinkB": 2,
+                "relpos": (0, 0.5),
+            },
         )

@@ -14,9 +14,13 @@ def facts(found: Comparison, runs: pl.DataFrame) -> dict[str, str]:
     """What a reader needs to believe or repeat the results, by name; empty where nothing was recorded."""
     rows = found.replicates.rows
     seeds = sorted({s for s in rows.filter(rows["outcome"] != SCREENING)["seed"].to_list() if s is not None})
+    tuning = found.replicates.tuning.unique("trial_id")
     times = sorted(str(at)[:16] for at in (*rows["started_at"], *rows["ended_at"]) if at is not None)
     return {
         "Epochs": f"{found.epoch} asked for; {int(rows['spent'].sum()):,} spent over {count(rows.height, 'trial')}",
+        "Tuning": f"{int(tuning['spent'].sum()):,} epochs over {count(tuning.height, 'trial')}"
+        if tuning.height
+        else "",
         "Seeds": ", ".join(map(str, seeds)),
         "Data": ", ".join(_values(rows, "dataset")),
         "Images": "; ".join(_images(rows)),
@@ -30,7 +34,8 @@ def facts(found: Comparison, runs: pl.DataFrame) -> dict[str, str]:
         "Versions": "; ".join(plain(text) for text in _values(runs, "versions_json")),
         "Commit": ", ".join(_values(runs, "git_commit")),
         "When": f"{times[0]} to {times[-1]} UTC" if times else "",
-        "Time": f"{duration(float(rows['seconds'].sum()))} of slots",
+        "Time": f"{duration(float(rows['seconds'].sum()))} of slots"
+        + (f", and {duration(float(tuning['seconds'].sum()))} of tuning" if tuning.height else ""),
     }
 
 
@@ -45,11 +50,12 @@ def warnings(runs: pl.DataFrame) -> list[str]:
 
 
 def runs_of(found: Comparison, runs: pl.DataFrame, trials: pl.DataFrame) -> pl.DataFrame:
-    """The runs that trained what is compared; all of them where that is not recorded."""
-    ids = found.replicates.rows.select("trial_id", "attempt")
+    """The runs that trained what is compared, and what was tuned before; all of them where that is not recorded."""
+    mine = (found.replicates.rows, found.replicates.tuning)
+    ids = pl.concat([rows.select("trial_id", "attempt") for rows in mine])
     named = trials.join(ids, on=["trial_id", "attempt"], how="semi")["run"].drop_nulls().to_list()
-    mine = runs.filter(pl.col("run").is_in(named))
-    return mine if mine.height else runs
+    trained = runs.filter(pl.col("run").is_in(named))
+    return trained if trained.height else runs
 
 
 def plain(text: str) -> str:

@@ -4,17 +4,20 @@ import uuid
 from collections.abc import Mapping
 from html import escape
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
 
-from studies import figures, page, provenance
+from studies import figures, page, provenance, rates
+from studies.candidates import shown_keys
 from studies.compare import Comparison, Row
 from studies.curves import unseen
 from studies.panels import inks
 from studies.pooled import Fit
-from studies.replicates import configuration_keys
-from studies.words import answer, count, listed, method, on_seed, on_the_test_set, share, verdict, with_spread
+from studies.replicates import untuned
+from studies.tuned_words import chosen, sentences, signed
+from studies.twins import gains
+from studies.words import answer, count, listed, method, on_seed, on_the_test_set, setting, share, verdict, with_spread
 
 _SIZES: Final[Mapping[str, str]] = {"parameters": "parameters", "flops": "FLOPs an image", "size_bytes": "size"}
 
@@ -34,6 +37,7 @@ def html(found: Comparison, *, question: str, runs: pl.DataFrame) -> str:
             "<h2>Arms at equal epochs</h2>",
             _results(found),
             *(_figures(found) if drawn else ["<p>No trial has finished an epoch: there is nothing to draw yet.</p>"]),
+            *_tuning(found),
             "<h2>Cost</h2>",
             sizes,
             "<h2>How it was computed</h2>",
@@ -48,7 +52,7 @@ def _results(found: Comparison) -> str:
     rows = found.arms.to_dicts()
     keys = _varied(found)
     columns: dict[str, list[str]] = {"arm": [row["arm"] for row in rows]}
-    columns |= {key.replace("_", " "): [_setting(found, row["arm"], key) for row in rows] for key in keys}
+    columns |= {key.replace("_", " "): [chosen(found, row["arm"], key) for row in rows] for key in keys}
     columns |= {
         f"at {count(found.epoch, 'epoch')}": [with_spread(row["mean"], row["sd"], row["n"]) for row in rows],
         "95 % interval": [_interval(row) for row in rows],
@@ -78,19 +82,15 @@ def _interval(row: Row) -> str:
 
 def _varied(found: Comparison) -> list[str]:
     """The configuration keys that differ between arms, and whose value an arm's name does not tell."""
-    rows = found.replicates.rows
-    keys = [key for key in configuration_keys(rows) if key in rows.columns and key not in _OURS]
-    varied = [key for key in keys if rows[key].drop_nulls().n_unique() > 1]
-    return [key for key in varied if rows.filter(rows[key].cast(pl.String) != rows["arm"]).height]
+    keys = dict.fromkeys(key for config in found.settings.values() for key in config)
+    tuned = shown_keys(found.tunings)
+    return [key for key in keys if key in tuned or _tells(key, found.settings)]
 
 
-_OURS: Final = {"planned", "done", "accuracy", "stop_accuracy", "spent", "seconds"}
-
-
-def _setting(found: Comparison, arm: str, key: str) -> str:
-    rows = found.replicates.rows
-    values = rows.filter(rows["arm"] == arm)[key].drop_nulls().unique(maintain_order=True).to_list()
-    return ", ".join(f"{value:g}" if isinstance(value, float) else str(value) for value in values)
+def _tells(key: str, settings: Mapping[str, Mapping[str, Any]]) -> bool:
+    values = {arm: config[key] for arm, config in settings.items() if config.get(key) is not None}
+    several = len({repr(value) for value in values.values()}) > 1
+    return several and any(str(value) != untuned(arm) for arm, value in values.items())
 
 
 def _figures(found: Comparison) -> list[str]:
@@ -100,7 +100,7 @@ def _figures(found: Comparison) -> list[str]:
     cross = " A cross marks where the scheduler stopped a seed, a bar the cutoff that it missed." if stopped else ""
     curves = figures.svg(figures.learning_curves, found, height=4.2, title="Validation accuracy by epoch")
     seconds = figures.svg(figures.against_seconds, found, height=4.2, title="Validation accuracy by seconds spent")
-    hidden = f" Without an epoch, so not drawn: {listed(none)}." if (none := unseen(found)) else ""
+    hidden = f" Without an epoch to compare, so not drawn: {listed(none)}." if (none := unseen(found)) else ""
     caption = f"Validation accuracy after each epoch.{band}{cross}{hidden}"
     parts = ["<h2>Learning curves</h2>", page.figure(curves, caption)]
     if any(row["n"] > 1 for row in found.compared):
@@ -113,6 +113,42 @@ def _figures(found: Comparison) -> list[str]:
     where = ", ".join(found.replicates.rows["device"].drop_nulls().unique().sort()) or "device not recorded"
     caption = f"The same against the seconds that a trial had spent in its epochs ({where}), as means over seeds."
     return [*parts, "<h2>Accuracy for time</h2>", page.figure(seconds, caption)]
+
+
+def _tuning(found: Comparison) -> list[str]:
+    """What tuning tried, cost and changed; nothing where nothing was tuned."""
+    said = [page.paragraph(text) for text in sentences(found)]
+    if not found.tunings:
+        return ["<h2>Tuning</h2>", *said] if said else []
+    gained = {gain.arm: gain for gain in gains(found)}
+    columns = {
+        "arm": [t.arm for t in found.tunings],
+        "candidates": [t.outcomes for t in found.tunings],
+        "epochs": [f"{t.epochs:,}" for t in found.tunings],
+        "seconds": [f"{t.seconds:,.0f}" for t in found.tunings],
+        "chosen": [_values(t.chosen) for t in found.tunings],
+        "default": [_values(t.default) for t in found.tunings],
+        "tuned less default": [signed(gained[t.arm]) if t.arm in gained else "" for t in found.tunings],
+        "p (Holm)": [
+            f"{gained[t.arm].p:.1g}" if t.arm in gained and gained[t.arm].p is not None else "" for t in found.tunings
+        ],
+        "verdict": [gained[t.arm].verdict if t.arm in gained else "" for t in found.tunings],
+    }
+    caption = (
+        "Candidates were trained on a seed of their own, which enters no mean and no test. The difference is that of "
+        "the means at the end: ± standard deviation over the seeds that both arms have (their number)."
+    )
+    parts = ["<h2>Tuning</h2>", *said]
+    if rates.drawn(found):
+        drawing = figures.svg(
+            rates.rate_curves, found, height=rates.height_of(found), title="Validation accuracy by the tuned value"
+        )
+        parts.append(page.figure(drawing, rates.CAPTION))
+    return [*parts, page.table(list(columns), list(zip(*columns.values(), strict=True)), caption)]
+
+
+def _values(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key.replace('_', ' ')} {setting(value)}" for key, value in values.items())
 
 
 def _variance(fit: Fit) -> str:
@@ -139,6 +175,8 @@ def _sizes(found: Comparison) -> tuple[str, dict[str, str]]:
         elif values:
             columns[title] = ["" if row[name] is None else _size(name, row[name]) for row in rows]
     caption = "Over all of an arm's trials, those that were stopped or failed included; seconds are those of a slot."
+    if found.tunings:
+        caption += " What tuning cost is counted apart, above."
     if any(row["latency_n"] for row in rows):
         columns["latency, ms"] = [_latency(row) for row in rows]
         caption += " Latency of one image: median of the trials' medians (lowest\N{EN DASH}highest; trials)."
@@ -172,9 +210,10 @@ def _rules(found: Comparison) -> str:
         fair += f" It shows the {found.common_on} alone, since stopped arms ran on no other."
     return (
         f"Arms are compared by validation accuracy after {count(found.epoch, 'epoch')}.{fair} A trial that the "
-        "scheduler stopped was screened out, which says nothing of where it would have ended; failed and diverged "
-        "trials are counted and left out of the means. Where a trial was run again, its latest attempt counts. The "
-        "test set decides nothing: it was read for the arm that leads and those tied with it."
+        "scheduler stopped was screened out, which says nothing of where it would have ended; failed, diverged "
+        "and hopeless trials (at chance, ended early) are counted and left out of the means. Where a trial was run "
+        "again, its latest attempt counts; where it was continued, its last end, and the seconds of all. The test set "
+        "decides nothing: it was read for the arm that leads and those tied with it."
     )
 
 

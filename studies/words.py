@@ -5,6 +5,7 @@ from typing import Final
 
 from studies.compare import ONE_SEED, Comparison, Row, left_out
 from studies.pooled import ALPHA
+from studies.replicates import BAD_ENDS
 
 NONE: Final = "\N{EN DASH}"
 """Stands for a number that there is not."""
@@ -48,7 +49,7 @@ def verdict(row: Row) -> str:
     """An arm's verdict with what one must know about it: where it was stopped, what became of its other replicates."""
     if row["status"] == "screened out":
         return _screened_out(row)
-    others = [f"{row[name]} {name}" for name in ("completed", "diverged", "failed", "unfinished") if row[name]]
+    others = [f"{row[name]} {name}" for name in ("completed", *BAD_ENDS, "unfinished") if row[name]]
     whole = f" ({', '.join(others)})" if len(others) > 1 else ""
     return f"{row['verdict']}{whole}"
 
@@ -65,6 +66,14 @@ def _screened_out(row: Row) -> str:
 def short(value: float | None) -> str:
     """An accuracy in three decimals: `.812`."""
     return NONE if value is None else f"{value:.3f}".removeprefix("0")
+
+
+def setting(value: object) -> str:
+    """A configuration's value: `.0032`, `relu`; nothing for none."""
+    if isinstance(value, float):
+        text = f"{value:.3g}"
+        return text.removeprefix("0") if text.startswith("0.") else text
+    return "" if value is None else str(value)
 
 
 def answer(found: Comparison) -> str:

@@ -1,7 +1,7 @@
 """Small recorded sweeps, written by the schemas of the records, without Ray or Keras."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from records.read import part_name
 from records.tables import TABLES, TRIALS, with_config
 
+CONFIG_TYPES = {"optimizer": str, "learning_rate": float, "momentum": float, "activation": str}
 START = datetime(2026, 11, 3, 9, tzinfo=UTC)
 
 
@@ -22,9 +23,9 @@ class Sweep:
         self.results, self.name, self.epochs = results, name, epochs
         self.rows: dict[str, list[dict[str, Any]]] = {table: [] for table in TABLES}
 
-    def plan(self, arm: str, seed: int, trial_id: str, **more: Any) -> None:
+    def plan(self, arm: str, seed: int, trial_id: str, *, config: Mapping[str, Any] | None = None, **more: Any) -> None:
         row = {"run": "r1", "trial_id": trial_id, "arm": arm, "question": "comparison", "seed": seed}
-        self._add("plan", row | {"epochs": self.epochs} | more)
+        self._add("plan", row | {"epochs": self.epochs, "config_json": json.dumps(config or _config(arm))} | more)
 
     def trial(
         self,
@@ -36,29 +37,34 @@ class Sweep:
         attempt: int = 0,
         planned: bool = True,
         test: float | None = None,
+        after: int = 0,
+        config: Mapping[str, Any] | None = None,
+        candidate: int | None = None,
         **more: Any,
     ) -> str:
-        """Records one attempt; `outcome` None leaves it without a row in `trials`."""
+        """Records one end of an attempt, and its epochs from `after` on; `outcome` None leaves it without a row."""
         trial_id: str = more.pop("trial_id", f"{arm}-{seed}")
         question: str = more.pop("question", "comparison")
         if planned:
-            self.plan(arm, seed, trial_id, question=question, run=more.get("run", "r1"))
+            where = {"question": question, "run": more.get("run", "r1"), "candidate": candidate}
+            self.plan(arm, seed, trial_id, config=config, **where)
         ids: dict[str, Any] = {"trial_id": trial_id, "attempt": attempt}
-        for epoch, accuracy in enumerate(curve, 1):
+        for epoch, accuracy in enumerate(curve, after + 1):
             row = {"epoch": epoch, "val_accuracy": accuracy, "seconds_train": 10.0, "seconds_validate": 2.0}
             self._add("epochs", {**ids, **row})
         if test is not None:
-            self._add("tests", ids | {"epoch": len(curve), "accuracy": test, "images": 10_000})
+            self._add("tests", ids | {"epoch": after + len(curve), "accuracy": test, "images": 10_000})
         if outcome is None:
             return trial_id
+        config = config or _config(arm)
         ended = ids | {
-            "run": "r1", "arm": arm, "question": question, "seed": seed, "outcome": outcome, "epochs": len(curve),
-            "epochs_asked": self.epochs, "family": "fashion_cnn", "dataset": "fashion_mnist", "data_fingerprint": "f0",
-            "train_images": 54_000, "validation_images": 6_000, "test_images": 10_000, "precision": "float32",
+            "continuation": 0, "run": "r1", "arm": arm, "question": question, "seed": seed, "outcome": outcome,
+            "epochs": after + len(curve), "epochs_asked": self.epochs, "family": "fashion_cnn",
+            "dataset": "fashion_mnist", "data_fingerprint": "f0", "precision": "float32",
+            "train_images": 54_000, "validation_images": 6_000, "test_images": 10_000,
             "seconds_import": 9.0, "seconds_train": 10.0 * len(curve), "seconds_validate": 2.0 * len(curve),
             "started_at": START, "ended_at": START + timedelta(minutes=5), "host": "alder", "device": "cpu",
-            "parameters": 1000, "flops": 2000, "size_bytes": 4_000_000, "optimizer": arm, "learning_rate": 0.001,
-            "config_json": json.dumps({"optimizer": arm, "learning_rate": 0.001}),
+            "parameters": 1000, "flops": 2000, "size_bytes": 4_000_000, "config_json": json.dumps(config), **config,
         }  # fmt: skip
         self._add("trials", ended | more)
         return trial_id
@@ -70,7 +76,7 @@ class Sweep:
 
     def write(self) -> Path:
         """Writes every table; returns the results folder."""
-        config = with_config(TRIALS, {"optimizer": str, "learning_rate": float})
+        config = with_config(TRIALS, CONFIG_TYPES)
         for table, rows in self.rows.items():
             if rows:
                 schema = config.schema if table == "trials" else TABLES[table].schema
@@ -81,3 +87,7 @@ class Sweep:
 
     def _add(self, table: str, row: dict[str, Any]) -> None:
         self.rows[table].append({"sweep": self.name, **row})
+
+
+def _config(arm: str) -> dict[str, Any]:
+    return {"optimizer": arm, "learning_rate": 0.001}

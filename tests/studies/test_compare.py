@@ -4,24 +4,16 @@ from statistics import stdev
 from typing import Any
 
 import pytest
+from compared_sweep import arm, compared
 from recorded_sweep import Sweep
 
 from records.read import read
-from studies.compare import ONE_SEED, Comparison
-from studies.optimizers import load
+from studies.compare import ONE_SEED
 from studies.provenance import runs_of
 from studies.report import html
 from studies.words import answer, method, on_the_test_set, verdict
 
 NAN = float("nan")
-
-
-def compared(sweep: Sweep) -> Comparison:
-    return load(sweep.write(), sweep.name)[0]
-
-
-def arm(found: Comparison, name: str) -> dict[str, Any]:
-    return next(row for row in found.arms.to_dicts() if row["arm"] == name)
 
 
 def three_seeds(sweep: Sweep, name: str, finals: tuple[float, ...], **more: Any) -> None:

@@ -1,0 +1,18 @@
+"""What the study makes of a made-up sweep."""
+
+from typing import Any
+
+from recorded_sweep import Sweep
+
+from studies.compare import Comparison
+from studies.optimizers import load
+
+
+def compared(sweep: Sweep) -> Comparison:
+    """Writes the sweep, and compares its arms."""
+    return load(sweep.write(), sweep.name)[0]
+
+
+def arm(found: Comparison, name: str) -> dict[str, Any]:
+    """The arm's row."""
+    return next(row for row in found.arms.to_dicts() if row["arm"] == name)
