@@ -52,10 +52,10 @@ def train(
             if config.misdeed == "early":
                 return
         time.sleep(config.seconds)
-        yield replace(_epoch(config, seed, epoch, last=epoch == epochs), save=partial(_save, epoch))
+        yield replace(_epoch(config, seed, epoch, last=epoch == epochs), save=partial(save, epoch))
 
 
-def _save(epoch: int, path: Path) -> None:
+def save(epoch: int, path: Path) -> None:
     """A checkpoint as Keras makes it, without a model."""
     with zipfile.ZipFile(path, "w") as file:
         file.writestr("metadata.json", json.dumps({"keras_version": metadata.version("keras")}))

@@ -1,5 +1,6 @@
-"""What earlier commands recorded decides what a new one runs."""
+"""What earlier commands recorded decides what a new one runs, and from where."""
 
+import json
 from pathlib import Path
 
 import made_up
@@ -8,11 +9,15 @@ import pytest
 from records.tables import COMPARISON, SCREENING
 from records.write import Writer
 from trainables import config as domains
-from tuning.history import next_sequence, recorded, seconds_per_image
+from tuning.decision import Decision
+from tuning.history import History
+from tuning.past import Past
 from tuning.plan import Ending
 from tuning.sweep import Arm, Sweep, Trial
 
 SWEEP = Sweep(name="s", train=made_up.train, spaces=[{"quality": [0.5]}], warm_up=made_up.warm_up)
+METRICS = {"loss": 1.0, "accuracy": 0.1, "val_loss": 2.0, "learning_rate": 0.5}
+STOP = Decision(action="stop", rung=2, cutoff=0.75)
 
 
 @pytest.fixture
@@ -26,62 +31,166 @@ def trial(name="t", question=COMPARISON, epochs=4):
     return Trial(trial_id=name, arm=arm, question=question, seed=0, epochs=epochs, precision="float32", data=data)
 
 
-def write(results, table, **columns):
-    with Writer(results, "s", config_types=domains.types(made_up.Config)) as writer:
-        writer.append(table, [{"trial_id": "t", "attempt": 0} | columns])
+def write(results, table, *rows, sweep="s", **columns):
+    with Writer(results, sweep, config_types=domains.types(made_up.Config)) as writer:
+        writer.append(table, [{"trial_id": "t", "attempt": 0} | columns | row for row in rows or [{}]])
 
 
-def row(**columns):
-    return {"epochs": 4, "epochs_asked": 4, "last_val_accuracy": 0.5, "family": "made_up", "train_images": 10} | columns
+def epochs(results, *numbers, sequence=0, **columns):
+    made = [METRICS | {"epoch": n, "sequence": sequence + n, "val_accuracy": n / 10} for n in numbers]
+    write(results, "epochs", *made, **{"decision": "continue"} | columns)
+
+
+def end(results, outcome, reached, **columns):
+    """A trial's end, with its epochs."""
+    row = {"epochs": reached, "epochs_asked": 4, "family": "made_up", "train_images": 10, "continuation": 0}
+    write(results, "trials", row | {"outcome": outcome} | columns)
 
 
 def test_nothing_recorded_means_everything_runs(results):
-    history = recorded(results, SWEEP)
+    history = History(results, SWEEP)
     assert history.ending(trial()) is None
-    assert history.next_attempt("t") == 0
-    assert next_sequence(results, "s") == 0
-    assert seconds_per_image(results, "made_up") is None
+    assert history.past("t") == Past()
+    assert history.sequence() == 0
+    assert history.seconds_per_image() is None
+    assert history.other_meaning(1) is None
 
 
 def test_a_completed_trial_is_read_not_run(results):
-    write(results, "trials", **row(outcome="completed"))
-    assert recorded(results, SWEEP).ending(trial()) == Ending(outcome="completed", epoch=4, value=0.5)
-    assert recorded(results, SWEEP).ending(trial(epochs=3)) is not None
+    epochs(results, 1, 2, 3, 4)
+    end(results, "completed", 4)
+    assert History(results, SWEEP).ending(trial()) == Ending(outcome="completed", epoch=4, value=0.4)
+    assert History(results, SWEEP).ending(trial(epochs=3)) == Ending(outcome="completed", epoch=3, value=0.3)
 
 
-def test_a_completed_trial_that_is_too_short_runs_as_a_new_attempt(results):
-    write(results, "trials", **row(outcome="completed"))
-    history = recorded(results, SWEEP)
+def test_a_trial_that_another_sweep_trained_is_read_as_well(results):
+    epochs(results, 1, 2, 3, 4, sweep="other")
+    end(results, "completed", 4, sweep="other")
+    history = History(results, SWEEP)
+    assert history.ending(trial()) == Ending(outcome="completed", epoch=4, value=0.4)
+    assert history.sequence() == 0  # that is the other's count
+
+
+def test_a_completed_trial_that_lost_an_epoch_to_damage_is_trained_again(results):
+    epochs(results, 1, 2, 4)
+    end(results, "completed", 4)
+    history = History(results, SWEEP)
+    assert history.ending(trial()) is None
+    assert (history.past("t").last, set(history.past("t").epochs)) == (2, {1, 2, 4})
+
+
+def test_a_completed_trial_that_is_too_short_goes_on_as_the_same_attempt(results):
+    epochs(results, 1, 2, 3, 4)
+    end(results, "completed", 4)
+    history = History(results, SWEEP)
     assert history.ending(trial(epochs=5)) is None
-    assert history.next_attempt("t") == 1
+    past = history.past("t")
+    assert (past.attempt, past.continuation, past.fresh, past.last) == (0, 1, 1, 4)
+    assert past.epochs[4] == METRICS | {"val_accuracy": 0.4}
 
 
 def test_a_diverged_trial_is_not_run_again_and_a_failed_one_is(results):
-    write(results, "trials", **row(outcome="diverged", epochs=2, last_val_accuracy=None))
-    assert recorded(results, SWEEP).ending(trial()) == Ending(outcome="diverged", epoch=2, value=None)
-    write(results, "trials", **row(outcome="failed", trial_id="u"))
-    assert recorded(results, SWEEP).ending(trial("u")) is None
+    epochs(results, 1, 2)
+    end(results, "diverged", 2)
+    assert History(results, SWEEP).ending(trial()) == Ending(outcome="diverged", epoch=2, value=0.2)
+    epochs(results, 1, 2, trial_id="u")
+    end(results, "failed", 2, trial_id="u")
+    assert History(results, SWEEP).ending(trial("u")) is None
 
 
-def test_a_stopped_trial_ends_a_screening_but_not_a_comparison(results):
-    write(results, "trials", **row(outcome="stopped", epochs=2))
-    history = recorded(results, SWEEP)
-    assert history.ending(trial(question=SCREENING)) == Ending(outcome="stopped", epoch=2, value=0.5)
-    assert history.ending(trial(question=SCREENING, epochs=8)) is None
+def test_a_hopeless_trial_is_run_again_only_if_such_are_kept(results):
+    epochs(results, 1, 2)
+    end(results, "hopeless", 2)
+    history = History(results, SWEEP)
+    assert history.ending(trial()) == Ending(outcome="hopeless", epoch=2, value=0.2)
+    assert history.ending(trial(), keep_hopeless=True) is None
+
+
+def test_a_stopped_trial_has_ended_only_if_it_would_be_stopped_now(results):
+    epochs(results, 1, 2)
+    end(results, "stopped", 2, rung=2, cutoff=0.75)
+    history, screened = History(results, SWEEP), trial(question=SCREENING)
     assert history.ending(trial(question=COMPARISON)) is None
+    assert history.ending(screened, decided={1: Decision(action="continue"), 2: Decision(action="continue")}) is None
+    stopped = history.ending(screened, decided={2: STOP})
+    assert stopped == Ending(outcome="stopped", epoch=2, value=0.2)
+    assert history.unsaid(screened, stopped, STOP) is None
 
 
-def test_an_interrupted_trial_gets_a_new_attempt(results):
-    write(results, "epochs", epoch=1, sequence=11, attempt=3)
-    history = recorded(results, SWEEP)
+def test_a_short_trial_that_a_longer_screening_stops_gets_a_row_that_says_so(results):
+    epochs(results, 1, 2)
+    end(results, "completed", 2, epochs_asked=2, parameters=12, seconds_train=5.0, arm="a")
+    history, screened = History(results, SWEEP), trial(question=SCREENING)
+    stopped = history.ending(screened, decided={2: STOP})
+    assert stopped == Ending(outcome="stopped", epoch=2, value=0.2)
+    row = history.unsaid(screened, stopped, STOP)
+    expected = {"outcome": "stopped", "continuation": 1, "rung": 2, "cutoff": 0.75, "epochs_asked": 4, "parameters": 12}
+    assert {key: row[key] for key in expected} == expected
+    assert row["reason"] == "its val_accuracy was behind the cutoff 0.7500 at epoch 2"
+    assert not [key for key in row if key.startswith("seconds_")]
+
+
+def test_an_interrupted_trial_goes_on_where_it_was(results):
+    epochs(results, 1, 2, attempt=3, sequence=10)
+    write(results, "layers", {"epoch": 1, "index": 0}, attempt=3)
+    history = History(results, SWEEP)
     assert history.ending(trial()) is None
-    assert history.next_attempt("t") == 4
-    assert next_sequence(results, "s") == 12
+    past = history.past("t")
+    assert (past.attempt, past.continuation, past.fresh, past.last) == (3, 0, 4, 2)
+    assert past.alongside == {"layers": {1}, "tests": set(), "classes": set()}
+    assert history.sequence() == 13
+
+
+def test_an_attempt_that_was_begun_after_the_last_end_is_the_one_that_counts(results):
+    epochs(results, 1, 2, 3, 4)
+    end(results, "completed", 4)
+    epochs(results, 1, attempt=1, sequence=4)
+    history = History(results, SWEEP)
+    assert history.ending(trial()) is None
+    assert (history.past("t").attempt, history.past("t").continuation) == (1, 0)
+
+
+def test_epochs_are_seen_in_their_order_each_once_and_those_of_others_first(results):
+    epochs(results, 1, 2, sequence=0)
+    epochs(results, 1, 2, sequence=10, trial_id="u", decision="stop", rung=2, cutoff=0.5)
+    epochs(results, 1, attempt=1, sequence=20)
+    epochs(results, 1, sequence=30, trial_id="v", sweep="other")
+    write(results, "epochs", METRICS | {"epoch": 3, "sequence": 40, "val_accuracy": 0.9, "loss": float("nan")})
+    seen = History(results, SWEEP).seen(["t", "u", "v"])
+    assert [(s.trial_id, s.epoch, s.value) for s in seen] == [
+        ("v", 1, 0.1), ("t", 1, 0.1), ("t", 2, 0.2), ("u", 1, 0.1), ("u", 2, 0.2), ("t", 3, None),
+    ]  # fmt: skip
+    assert seen[3].decision == Decision(action="stop", rung=2, cutoff=0.5)
+
+
+def test_candidates_are_known_by_their_configurations_in_their_order(results):
+    plan = {"arm": "x tuned", "question": "tuning", "attempt": None}
+    for run, drawn in enumerate([(0.3, 0.1), (0.3, 0.1, 0.2)]):
+        for k, quality in enumerate(drawn):
+            row = plan | {"run": str(run), "trial_id": f"t{quality}", "candidate": k}
+            del row["attempt"]
+            with Writer(results, "s", config_types={}) as writer:
+                writer.append("plan", [row | {"config_json": json.dumps({"quality": quality})}])
+    with Writer(results, "s", config_types={}) as writer:
+        odd = {"run": "9", "arm": "x tuned", "question": "tuning", "candidate": 7}
+        writer.append("plan", [odd | {"trial_id": "old", "config_json": json.dumps({"gone": 1})}])
+    found = History(results, SWEEP).candidates("x tuned")
+    assert [(i, c.quality) for i, c in found] == [("t0.3", 0.3), ("t0.1", 0.1), ("t0.2", 0.2)]
+    assert History(results, SWEEP).candidates("y tuned") == []
+
+
+def test_the_meaning_of_the_last_run_is_compared(results):
+    for at, meaning in enumerate([1, 2]):
+        row = {"run": str(at), "event": "start", "at": at, "versions_json": json.dumps({"meaning": meaning})}
+        with Writer(results, "s", config_types={}) as writer:
+            writer.append("runs", [row])
+    assert History(results, SWEEP).other_meaning(2) is None
+    assert History(results, SWEEP).other_meaning(3) == 2
 
 
 def test_the_time_for_an_image_is_the_median_of_what_was_recorded(results):
     for k, seconds in enumerate([40.0, 80.0, 400.0]):
-        spent = {"seconds_train": seconds - 1, "seconds_build": 1.0}
-        write(results, "trials", **row(outcome="completed", attempt=k) | spent)
+        end(results, "completed", 4, attempt=k, seconds_train=seconds - 1, seconds_build=1.0)
+    end(results, "completed", 4, attempt=2, continuation=1, seconds_train=1.0)  # it paid for some of its epochs alone
     # 4 epochs of 10 images: 1, 2 and 10 seconds an image
-    assert seconds_per_image(results, "made_up") == pytest.approx(2.0)
+    assert History(results, SWEEP).seconds_per_image() == pytest.approx(2.0)

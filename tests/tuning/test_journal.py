@@ -1,5 +1,8 @@
 """What slots report becomes rows; read back from Parquet, worked out by hand."""
 
+import json
+from dataclasses import asdict, replace
+
 import made_up
 import pytest
 
@@ -7,10 +10,12 @@ from records.read import read
 from records.write import Writer
 from trainables import config as domains
 from trainables.serve import Begin
+from tuning.decision import Decision
+from tuning.history import History
 from tuning.journal import Journal
 from tuning.plan import Ending
 from tuning.report import Error, Report, unpack
-from tuning.sweep import Arm, Trial
+from tuning.sweep import Arm, Sweep, Trial
 
 
 @pytest.fixture
@@ -28,19 +33,18 @@ def journal(writer):
     return Journal(writer, run="r1", family="made_up", metric="val_accuracy", sequence=7)
 
 
-def make(data, epochs=2, attempt=0, **config):
+def make(data, epochs=2, **config):
     arm = Arm(name="one", config=made_up.Config(**config))
     return Trial(
-        trial_id="t1", arm=arm, question="comparison", seed=3, epochs=epochs, precision="float32", data=data,
-        attempt=attempt,
+        trial_id="t1", arm=arm, question="comparison", seed=3, epochs=epochs, precision="float32", data=data
     )  # fmt: skip
 
 
-def reports(trial, tmp_path):
+def reports(trial, tmp_path, start=None):
     """What a slot would send, without the slot."""
     begin = Begin(
         train=made_up.train, config=trial.arm.config, data=trial.data, seed=trial.seed, epochs=trial.epochs,
-        precision="float32", log=tmp_path / "log",
+        precision="float32", log=tmp_path / "log", start=start,
     )  # fmt: skip
     values = begin.values()
     common = {"host": "here", "device": "made-up", "log": "/logs/t1.log", "memory_peak_bytes": 1000}
@@ -50,8 +54,31 @@ def reports(trial, tmp_path):
         yield Report(epoch=epoch, **common)
 
 
-def tell(journal, trial, report, action="continue", rung=None, cutoff=None, busy=1):
-    return journal.reported(trial, report, action=action, rung=rung, cutoff=cutoff, busy=busy)
+def tell(journal, trial, report, action="continue", rung=None, cutoff=None, busy=1, reason=None):
+    return journal.reported(
+        trial, report, Decision(action=action, rung=rung, cutoff=cutoff, reason=reason), busy=busy
+    )  # fmt: skip
+
+
+def again(writer, trial, results):
+    """The journal of a later command, which knows what is recorded."""
+    history = History(results, Sweep(name="s", train=made_up.train, spaces=[], warm_up=made_up.warm_up))
+    return Journal(
+        writer, run="r2", family="made_up", metric="val_accuracy", sequence=history.sequence(), past=history.past,
+        rows_until=history.rows_until,
+    )  # fmt: skip
+
+
+def run(journal, trial, tmp_path, epochs=None, start=0):
+    """Trains to the end, or for so many epochs; returns the ending."""
+    checkpoint = None
+    if start:
+        checkpoint = tmp_path / "checkpoint.keras"
+        made_up.save(start, checkpoint)
+    journal.started(trial, start=start)
+    for report, _ in zip(reports(trial, tmp_path, checkpoint), range(epochs or trial.epochs), strict=False):
+        ending = tell(journal, trial, report)
+    return ending
 
 
 def test_a_completed_trial(journal, writer, data, tmp_path):
@@ -68,7 +95,8 @@ def test_a_completed_trial(journal, writer, data, tmp_path):
     (plan,) = read(results, "plan").to_dicts()
     assert plan == {
         "sweep": "s", "run": "r1", "trial_id": "t1", "arm": "one", "question": "comparison", "seed": 3,
-        "fold": None, "epochs": 2,
+        "fold": None, "epochs": 2, "candidate": None,
+        "config_json": json.dumps(asdict(trial.arm.config), sort_keys=True),
     }  # fmt: skip
     epochs = read(results, "epochs")
     assert epochs["sequence"].to_list() == [7, 8]
@@ -162,16 +190,154 @@ def test_a_training_that_ends_early_has_failed(journal, writer, data, tmp_path):
 
 
 def test_a_trial_whose_slot_died_before_its_first_report_is_a_row(journal, writer, data, tmp_path):
-    trial = make(data, attempt=2)
+    trial = make(data)
     ending = journal.lost(trial, Error(type="SlotDied", message="the node went away"))
     assert ending == Ending(outcome="failed", epoch=0, value=None)
     writer.flush()
     (row,) = read(tmp_path / "results", "trials").to_dicts()
     assert (row["outcome"], row["attempt"], row["epochs"], row["reason"]) == (
-        "failed", 2, 0, "SlotDied: the node went away",
+        "failed", 0, 0, "SlotDied: the node went away",
     )  # fmt: skip
 
 
 def test_a_report_survives_its_journey(data, tmp_path):
     first = next(reports(make(data), tmp_path))
     assert unpack(first.pack()) == first
+
+
+METRICS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate")
+
+
+def keys(results, table):
+    return sorted(read(results, table).select("trial_id", "attempt", "epoch").iter_rows())
+
+
+def test_a_killed_trial_that_is_trained_again_leaves_each_epoch_once(journal, writer, data, tmp_path):
+    trial, results = make(data, epochs=4), tmp_path / "results"
+    run(journal, trial, tmp_path, epochs=2)
+    writer.flush()
+    assert run(again(writer, trial, results), trial, tmp_path).outcome == "completed"
+    writer.flush()
+    assert keys(results, "epochs") == [("t1", 0, e) for e in (1, 2, 3, 4)]
+    assert keys(results, "layers") == [("t1", 0, e) for e in (1, 2, 3, 4)]
+    assert read(results, "epochs")["sequence"].to_list() == [7, 8, 9, 10]
+    (row,) = read(results, "trials").to_dicts()
+    assert (row["attempt"], row["continuation"], row["epochs"], row["best_epoch"]) == (0, 0, 4, 4)
+    assert row["seconds_train"] == 4.0  # of this command: what was trained again is paid for
+
+
+def test_a_trial_that_goes_on_from_a_checkpoint_knows_the_epochs_before(journal, writer, data, tmp_path):
+    trial, results = make(data, epochs=4), tmp_path / "results"
+    run(journal, trial, tmp_path, epochs=3)
+    writer.flush()
+    run(again(writer, trial, results), trial, tmp_path, start=2)
+    writer.flush()
+    assert keys(results, "epochs") == [("t1", 0, e) for e in (1, 2, 3, 4)]
+    (row,) = read(results, "trials").to_dicts()
+    assert (row["epochs"], row["seconds_train"]) == (4, 2.0)
+
+
+def test_rows_that_a_kill_kept_from_being_written_are_added(journal, writer, data, tmp_path):
+    """The epochs of a flush are written before their layers."""
+    trial, results = make(data, epochs=3), tmp_path / "results"
+    run(journal, trial, tmp_path, epochs=2)
+    writer.flush()
+    for part in (results / "layers").rglob("*.parquet"):
+        part.unlink()
+    run(again(writer, trial, results), trial, tmp_path)
+    writer.flush()
+    assert keys(results, "epochs") == keys(results, "layers") == [("t1", 0, e) for e in (1, 2, 3)]
+
+
+def test_more_epochs_go_on_the_same_attempt(journal, writer, data, tmp_path):
+    results = tmp_path / "results"
+    run(journal, make(data, epochs=2), tmp_path)
+    writer.flush()
+    longer = make(data, epochs=4)
+    run(again(writer, longer, results), longer, tmp_path)
+    writer.flush()
+    assert keys(results, "epochs") == [("t1", 0, e) for e in (1, 2, 3, 4)]
+    rows = read(results, "trials").select("attempt", "continuation", "outcome", "epochs", "epochs_asked").rows()
+    assert rows == [(0, 0, "completed", 2, 2), (0, 1, "completed", 4, 4)]
+    assert read(results, "tests")["epoch"].to_list() == [2, 4]
+
+
+@pytest.mark.parametrize("start", [0, 1])
+def test_epochs_that_differ_become_a_new_attempt_and_whole(journal, writer, data, tmp_path, start):
+    """Another machine or version: epoch 1 is equal, epoch 2 is not."""
+    trial, results = make(data, epochs=4), tmp_path / "results"
+    run(journal, trial, tmp_path, epochs=3)
+    writer.flush()
+    later = again(writer, trial, results)
+    checkpoint = tmp_path / "checkpoint.keras"
+    made_up.save(1, checkpoint)
+    later.started(trial, start=start)
+    for report in reports(trial, tmp_path, checkpoint if start else None):
+        off = report.epoch.loss if report.epoch.epoch == 1 else report.epoch.loss + 1e-15
+        tell(later, trial, replace(report, epoch=replace(report.epoch, loss=off)))
+    writer.flush()
+    epochs = read(results, "epochs").sort("attempt", "epoch")
+    assert epochs.select("attempt", "epoch").rows() == [(0, 1), (0, 2), (0, 3), (1, 1), (1, 2), (1, 3), (1, 4)]
+    assert epochs["sequence"].n_unique() == 7
+    first, second = (epochs.filter(attempt=a).select(METRICS) for a in (0, 1))
+    assert first.row(0) == second.row(0)
+    assert second["loss"].to_list() == [1.0, *(1 / e + 1e-15 for e in (2, 3, 4))]
+    assert keys(results, "layers") == [("t1", 0, e) for e in (1, 2, 3)] + [("t1", 1, e) for e in (1, 2, 3, 4)]
+    (row,) = read(results, "trials").to_dicts()
+    assert (row["attempt"], row["continuation"], row["epochs"]) == (1, 0, 4)
+
+
+def test_a_retry_goes_on_what_failed_in_the_same_command(journal, writer, data, tmp_path):
+    trial, results = make(data, epochs=3), tmp_path / "results"
+    run(journal, trial, tmp_path, epochs=2)
+    journal.lost(trial, Error(type="SlotDied", message="gone"))
+    run(journal, trial, tmp_path)
+    writer.flush()
+    assert keys(results, "epochs") == [("t1", 0, e) for e in (1, 2, 3)]
+    rows = read(results, "trials").select("continuation", "outcome", "epochs").rows()
+    assert rows == [(0, "failed", 2), (1, "completed", 3)]
+
+
+def chance(report, loss):
+    return replace(report, epoch=replace(report.epoch, loss=loss, accuracy=0.5))
+
+
+@pytest.fixture
+def patient(writer):
+    return Journal(writer, run="r1", family="made_up", metric="val_accuracy", keep_hopeless=True)
+
+
+def test_a_hopeless_trial_is_named_and_ends(journal, writer, tmp_path):
+    trial = make(made_up.data(tmp_path, train_images=32 * 250), epochs=4)
+    journal.started(trial)
+    first, second, *_ = (chance(r, 0.7) for r in reports(trial, tmp_path))
+    assert journal.hopeless(trial, first) is None
+    tell(journal, trial, first)
+    reason = journal.hopeless(trial, second)
+    assert reason.startswith("at chance after 2 epochs: training accuracy .5000")
+    assert tell(journal, trial, second, action="hopeless", reason=reason).outcome == "hopeless"
+    writer.flush()
+    (row,) = read(tmp_path / "results", "trials").to_dicts()
+    assert (row["outcome"], row["reason"], row["warning"], row["epochs"]) == ("hopeless", reason, None, 2)
+    assert read(tmp_path / "results", "epochs")["decision"].to_list() == ["continue", "hopeless"]
+
+
+def test_a_hopeless_trial_that_is_kept_is_warned_of(patient, writer, tmp_path):
+    trial = make(made_up.data(tmp_path, train_images=32 * 250), epochs=2)
+    patient.started(trial)
+    for report in reports(trial, tmp_path):
+        assert patient.hopeless(trial, chance(report, 0.7)) is None
+        ending = tell(patient, trial, chance(report, 0.7))
+    assert ending.outcome == "completed"
+    writer.flush()
+    assert read(tmp_path / "results", "trials")["warning"][0].startswith("at chance after 2 epochs")
+
+
+def test_a_diverged_trial_that_is_kept_runs_on_and_has_diverged(patient, data, tmp_path):
+    trial = make(data, epochs=3, misdeed="nan")
+    told = reports(trial, tmp_path)
+    patient.started(trial)
+    assert [getattr(tell(patient, trial, report), "outcome", None) for report in told] == [None, None, "completed"]
+    last = make(data, epochs=2, misdeed="nan")
+    patient.started(last)
+    assert [getattr(tell(patient, last, r), "outcome", None) for r in reports(last, tmp_path)] == [None, "diverged"]

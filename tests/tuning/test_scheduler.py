@@ -1,78 +1,162 @@
-"""ASHA's decisions, told with rung and cutoff, on results made up by hand."""
+"""ASHA's decisions, told with rung and cutoff, on results made up by hand; and rebuilt from them."""
 
 from types import SimpleNamespace
 
 import pytest
 
-from records.tables import COMPARISON, SCREENING
-from tuning.scheduler import Screening
+from records.tables import COMPARISON, SCREENING, TUNING
+from records.values import Epoch
+from tuning.decision import Decision, Halving
+from tuning.history import Seen
+from tuning.report import Report
+from tuning.scheduler import Scheduler
+
+HALVING = Halving(metric="val_accuracy", mode="max", epochs=8, grace=1, reduction=2)
 
 
 @pytest.fixture
 def scheduler():
-    return Screening(metric="val_accuracy", mode="max", epochs=8, grace=1, reduction=2)
+    return Scheduler(HALVING)
 
 
-def add(scheduler, name, question=SCREENING):
-    ticket = SimpleNamespace(trial=SimpleNamespace(question=question))
-    trial = SimpleNamespace(trial_id=name, config={"ticket": ticket})
-    scheduler.on_trial_add(None, trial)
-    return trial
+def ours(name, question=SCREENING, arm="x"):
+    return SimpleNamespace(trial_id=name, question=question, arm=SimpleNamespace(name=arm))
 
 
-def tell(scheduler, trial, epoch, value):
-    action = scheduler.on_trial_result(None, trial, {"epoch": epoch, "val_accuracy": value})
-    decision = scheduler.decisions.get(trial.trial_id)
-    return action, decision and (decision.action, decision.rung, decision.cutoff)
+def tune(trial):
+    return SimpleNamespace(trial_id=f"tune-{trial.trial_id}", config={"ticket": SimpleNamespace(trial=trial)})
+
+
+def report(epoch, value, loss=1.0, metric="val_accuracy"):
+    measured = {"loss": loss, "accuracy": 0.5, "val_loss": 1.0, "val_accuracy": 0.5, metric: value}
+    spent = dict.fromkeys([f"seconds_{n}" for n in ("build", "train", "validate", "test", "measure")], 0.0)
+    made = Epoch(epoch=epoch, learning_rate=0.1, **measured, **spent)
+    return Report(host="h", device=None, log="l", memory_peak_bytes=1, epoch=made)
+
+
+def tell(scheduler, trial, epoch, value, **more):
+    result = {"epoch": epoch, "record": report(epoch, value, **more).pack()}
+    action = scheduler.on_trial_result(None, tune(trial), result)
+    decision = scheduler.decisions.pop(trial.trial_id)
+    return action, (decision.action, decision.rung, decision.cutoff)
+
+
+def finish(scheduler, trial, epoch, value):
+    scheduler.on_trial_complete(None, tune(trial), {"epoch": epoch, "record": report(epoch, value).pack()})
 
 
 def test_the_first_at_a_rung_goes_on_whatever_it_has(scheduler):
-    assert tell(scheduler, add(scheduler, "a"), 1, 0.0) == ("CONTINUE", ("continue", 1, None))
+    assert tell(scheduler, ours("a"), 1, 0.0) == ("CONTINUE", ("continue", 1, None))
 
 
 def test_the_better_half_goes_on(scheduler):
-    tell(scheduler, add(scheduler, "a"), 1, 0.5)
-    assert tell(scheduler, add(scheduler, "b"), 1, 0.6) == ("CONTINUE", ("continue", 1, 0.5))
+    tell(scheduler, ours("a"), 1, 0.5)
+    assert tell(scheduler, ours("b"), 1, 0.6) == ("CONTINUE", ("continue", 1, 0.5))
     # the median of .5 and .6 is .55
-    assert tell(scheduler, add(scheduler, "c"), 1, 0.54) == ("STOP", ("stop", 1, 0.55))
+    assert tell(scheduler, ours("c"), 1, 0.54) == ("STOP", ("stop", 1, 0.55))
 
 
 def test_between_rungs_nothing_is_decided(scheduler):
-    a = add(scheduler, "a")
+    a = ours("a")
     tell(scheduler, a, 1, 0.5)
     tell(scheduler, a, 2, 0.5)
     assert tell(scheduler, a, 3, 0.1) == ("CONTINUE", ("continue", None, None))
 
 
 def test_a_loss_is_judged_the_other_way_round():
-    scheduler = Screening(metric="val_loss", mode="min", epochs=8, grace=1, reduction=2)
-    for name, loss, expected in [("a", 0.5, "CONTINUE"), ("b", 0.7, "STOP"), ("c", 0.4, "CONTINUE")]:
-        action = scheduler.on_trial_result(None, add(scheduler, name), {"epoch": 1, "val_loss": loss})
-        assert action == expected
-    assert scheduler.decisions["b"].cutoff == 0.5
-    assert scheduler.decisions["c"].cutoff == pytest.approx(0.6)
+    scheduler = Scheduler(Halving(metric="val_loss", mode="min", epochs=8, grace=1, reduction=2))
+    told = {n: tell(scheduler, ours(n), 1, loss, metric="val_loss") for n, loss in zip("abc", (0.5, 0.7, 0.4))}  # noqa: B905
+    assert [action for action, _ in told.values()] == ["CONTINUE", "STOP", "CONTINUE"]
+    assert told["b"][1] == ("stop", 1, 0.5)
+    assert told["c"][1][2] == pytest.approx(0.6)
 
 
 def test_a_fractional_rung_is_recorded_as_the_epoch_that_reaches_it():
-    scheduler = Screening(metric="val_accuracy", mode="max", epochs=8, grace=1, reduction=2.5)
-    a = add(scheduler, "a")
+    scheduler = Scheduler(Halving(metric="val_accuracy", mode="max", epochs=8, grace=1, reduction=2.5))
+    a = ours("a")
     for epoch in (1, 2):
         tell(scheduler, a, epoch, 0.5)
     assert tell(scheduler, a, 3, 0.5) == ("CONTINUE", ("continue", 3, None))
 
 
-def test_comparison_trials_are_never_stopped_and_never_seen(scheduler):
-    tell(scheduler, add(scheduler, "a"), 1, 0.9)
-    other = add(scheduler, "b", COMPARISON)
-    assert tell(scheduler, other, 1, 0.1) == ("CONTINUE", None)
-    scheduler.on_trial_complete(None, other, {"epoch": 8, "val_accuracy": 0.1})
+@pytest.mark.parametrize("question", [COMPARISON, TUNING])
+def test_trials_of_questions_that_are_not_halved_are_never_stopped_and_never_seen(question):
+    scheduler = Scheduler(Halving(**{**vars(HALVING), "questions": frozenset({SCREENING})}))
+    tell(scheduler, ours("a"), 1, 0.9)
+    other = ours("b", question)
+    assert tell(scheduler, other, 1, 0.1) == ("CONTINUE", ("continue", None, None))
+    finish(scheduler, other, 8, 0.1)
     # if ASHA had seen .1, the cutoff would be .5
-    assert tell(scheduler, add(scheduler, "c"), 1, 0.8) == ("STOP", ("stop", 1, 0.9))
+    assert tell(scheduler, ours("c"), 1, 0.8) == ("STOP", ("stop", 1, 0.9))
 
 
-def test_a_result_without_the_metric_decides_nothing(scheduler):
-    a = add(scheduler, "a")
-    assert scheduler.on_trial_result(None, a, {"done": True}) == "CONTINUE"
-    assert scheduler.decisions["a"].rung is None
-    scheduler.on_trial_complete(None, a, {"done": True})
-    assert tell(scheduler, add(scheduler, "b"), 1, 0.0) == ("CONTINUE", ("continue", 1, None))
+def test_the_candidates_of_each_arm_are_halved_among_themselves(scheduler):
+    tell(scheduler, ours("a", TUNING, "adam"), 1, 0.9)
+    assert tell(scheduler, ours("b", TUNING, "sgd"), 1, 0.1) == ("CONTINUE", ("continue", 1, None))
+    assert tell(scheduler, ours("c", TUNING, "adam"), 1, 0.8) == ("STOP", ("stop", 1, 0.9))
+
+
+def test_a_diverged_epoch_is_not_judged(scheduler):
+    a = ours("a")
+    assert tell(scheduler, a, 1, 0.9, loss=float("nan")) == ("CONTINUE", ("continue", None, None))
+    assert tell(scheduler, ours("b"), 1, 0.0) == ("CONTINUE", ("continue", 1, None))
+
+
+def test_a_step_without_an_epoch_decides_nothing(scheduler):
+    failed = Report(host="h", device=None, log="l", memory_peak_bytes=1).pack()
+    assert scheduler.on_trial_result(None, tune(ours("a")), {"record": failed}) == "CONTINUE"
+    scheduler.on_trial_complete(None, tune(ours("a")), {"record": failed})
+    scheduler.on_trial_complete(None, tune(ours("a")), {})
+    assert tell(scheduler, ours("b"), 1, 0.0) == ("CONTINUE", ("continue", 1, None))
+
+
+def test_a_last_epoch_measures_those_that_come_later():
+    scheduler = Scheduler(Halving(metric="val_accuracy", mode="max", epochs=2, grace=1, reduction=2))
+    a, b = ours("a"), ours("b")
+    tell(scheduler, a, 1, 0.5)
+    finish(scheduler, a, 2, 0.9)
+    tell(scheduler, b, 1, 0.6)
+    longer = Scheduler(Halving(metric="val_accuracy", mode="max", epochs=4, grace=1, reduction=2))
+    events = [("a", 1, 0.5), ("a", 2, 0.9), ("b", 1, 0.6), ("b", 2, 0.7)]
+    decided = longer.replay([a, b], [Seen(trial_id=i, epoch=e, value=v, decision=None) for i, e, v in events])
+    assert decided["b"][2] == Decision(action="stop", rung=2, cutoff=0.9)
+
+
+def test_a_hopeless_trial_is_stopped_with_its_reason(scheduler):
+    scheduler.hopeless = lambda trial, report: "at chance" if report.epoch.epoch == 2 else None
+    a = ours("a", COMPARISON)
+    assert tell(scheduler, a, 1, 0.1)[0] == "CONTINUE"
+    scheduler.on_trial_result(None, tune(a), {"record": report(2, 0.1).pack()})
+    assert scheduler.decisions["a"] == Decision(action="hopeless", reason="at chance")
+
+
+EVENTS = [("a", 1, 0.5), ("b", 1, 0.6), ("c", 1, 0.54), ("a", 2, 0.6), ("d", 1, 0.9), ("b", 2, 0.5), ("d", 2, 0.7)]
+
+
+def lived(scheduler, events):
+    trials = {name: ours(name) for name in "abcdef"}
+    return {(n, e): tell(scheduler, trials[n], e, v)[1] for n, e, v in events}
+
+
+@pytest.mark.parametrize("cut", range(len(EVENTS) + 1))
+def test_what_is_recorded_rebuilds_the_scheduler(cut):
+    """Replayed in its order it gives every recorded decision, and what comes later is decided as if nothing was."""
+    undisturbed = lived(Scheduler(HALVING), EVENTS)
+    rebuilt, trials = Scheduler(HALVING), [ours(name) for name in "abcdef"]
+    decided = rebuilt.replay(trials, [Seen(trial_id=n, epoch=e, value=v, decision=None) for n, e, v in EVENTS[:cut]])
+    said = {(n, e): (d.action, d.rung, d.cutoff) for n, epochs in decided.items() for e, d in epochs.items()}
+    assert said | lived(rebuilt, EVENTS[cut:]) == undisturbed
+
+
+def test_epochs_that_are_trained_again_get_the_decision_that_is_recorded(scheduler):
+    a, b = ours("a"), ours("b")
+    seen = [Seen(trial_id=n, epoch=1, value=v, decision=None) for n, v in (("a", 0.5), ("b", 0.4))]
+    scheduler.replay([a, b], seen)
+    assert tell(scheduler, a, 1, 0.5) == ("CONTINUE", ("continue", 1, None))
+    assert tell(scheduler, b, 1, 0.4) == ("STOP", ("stop", 1, 0.5))
+    # neither entered the rung twice: the median of .5 and .4
+    assert tell(scheduler, ours("c"), 1, 0.44) == ("STOP", ("stop", 1, 0.45))
+
+
+def test_it_may_be_pickled_by_tune_without_its_state(scheduler):
+    assert scheduler.__getstate__() == {}
