@@ -45,7 +45,7 @@ def misbehaved(tmp_path_factory, fashion_mnist):
     """Trials that raise, are killed, grow, exit, diverge and end early, beside a good one."""
     results = tmp_path_factory.mktemp("misbehaved") / "results"
     misdeeds = "misdeed=none,raise,kill,exit,nan,early"
-    return results, run(results, "--set", "quality=0.5", "--set", misdeeds, "--seeds", "1")
+    return results, run(results, "--set", "quality=0.5", "--set", misdeeds, "--seeds", "1", "--retries", "0")
 
 
 def test_every_trial_is_recorded_once_and_the_command_ends_well(compared):
@@ -177,7 +177,7 @@ def test_failed_and_diverged_trials_are_rows_with_reasons_and_the_others_complet
 def test_a_slot_that_dies_is_a_row_and_the_others_complete(tmp_path, fashion_mnist):
     """Kills the Tune actor itself, as a lost node would."""
     results = tmp_path / "results"
-    arguments = ("--set", "quality=0.5", "--set", "misdeed=none,hang", "--seeds", "1")
+    arguments = ("--set", "quality=0.5", "--set", "misdeed=none,hang", "--seeds", "1", "--retries", "0")
     with subprocess.Popen(command(results, *arguments), stdout=subprocess.PIPE, text=True) as process:
         trial_id, pid = wait_for_hang(results)
         os.kill(pid, signal.SIGKILL)

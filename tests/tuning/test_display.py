@@ -7,10 +7,10 @@ import made_up
 import pytest
 from rich.console import Console
 
+from tuning.decision import Decision
 from tuning.display import Display
 from tuning.plan import Ending
 from tuning.report import Error
-from tuning.scheduler import Decision
 from tuning.sweep import Arm, Trial
 
 GO_ON = Decision(action="continue")
@@ -144,3 +144,55 @@ def test_durations(seconds, words):
     from tuning.display import _duration
 
     assert _duration(seconds) == words
+
+
+def test_a_trial_that_goes_on_counts_what_is_left(trial, epoch):
+    _, display = plain()
+    display.planned([trial()])
+    display.started(trial(), start=3)
+    assert "3/4" in shown(display)
+    display.epoch(trial(), epoch(4, 0.5), GO_ON)
+    assert display.seconds_left() == 0
+
+
+def test_a_trial_that_is_tried_again_is_said_and_not_counted(trial, epoch):
+    out, display = plain()
+    display.planned([trial()])
+    display.started(trial())
+    display.epoch(trial(), epoch(1, 0.5), GO_ON)
+    error = Error(type="ProcessKilled", message="by SIGKILL")
+    display.ended(trial(), Ending(outcome="failed", epoch=1, value=0.5), error, again=True)
+    assert out.getvalue() == "tried again adam, seed 1: ProcessKilled: by SIGKILL\n"
+    assert display.summary().startswith("0/1 trials")
+    display.started(trial(), start=1)
+    for number in (2, 3, 4):
+        display.epoch(trial(), epoch(number, 0.5), GO_ON)
+    display.ended(trial(), Ending(outcome="completed", epoch=4, value=0.5), None)
+    assert display.summary().startswith("1/1 trials · 1 completed")
+    assert display.seconds_left() == 0
+
+
+def test_a_hopeless_trial_is_named_with_its_reason(trial):
+    out, display = plain()
+    display.planned([trial()])
+    display.started(trial())
+    display.ended(trial(), Ending(outcome="hopeless", epoch=3, value=0.1), None, reason="at chance after 3 epochs")
+    assert out.getvalue() == "hopeless adam, seed 1: at chance after 3 epochs\n"
+
+
+def test_a_warning_is_said_once_for_each_key():
+    out, display = plain()
+    for text, once in [("no space", None), ("no space", None), ("learns .1", "t1"), ("learns .2", "t1")]:
+        display.warn(text, once=once)
+    assert out.getvalue() == "warning: no space\nwarning: learns .1\n"
+
+
+def test_the_time_left_counts_what_searches_may_still_draw(trial, epoch, monkeypatch):
+    now = iter([100.0, 110.0, 110.0, 110.0])
+    monkeypatch.setattr("time.monotonic", lambda: next(now))
+    _, display = plain()
+    display.planned([trial()])
+    display.foreseen = lambda: 8
+    display.started(trial())
+    display.epoch(trial(), epoch(1, 0.5), GO_ON)
+    assert display.seconds_left() == 10.0 * (3 + 8)

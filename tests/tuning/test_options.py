@@ -5,6 +5,7 @@ import dataclasses
 import made_up
 import pytest
 
+from search_spaces.ranges import Range
 from tuning.errors import UsageError
 from tuning.options import Options, grace_epochs, narrowed, parse, resolve
 from tuning.sweep import Sweep
@@ -32,7 +33,9 @@ def refusal(*arguments):
 
 def test_what_is_not_said_is_the_sweeps():
     made = settings()
-    assert (made.epochs, made.seeds, made.images, made.screening) == (7, 5, None, None)
+    assert (made.epochs, made.seeds, made.images, made.scheduler, made.search) == (7, 5, None, "auto", "grid")
+    assert (made.retries, made.fail_fast, made.trial_timeout, made.time_budget) == (1, 3, None, None)
+    assert made.checkpoint_every == 60.0
     assert made.slots is None
     assert made.results.is_absolute()
 
@@ -49,8 +52,22 @@ def test_a_sweep_without_quick_says_so():
 
 
 def test_the_scheduler_is_chosen_or_left_open():
-    assert settings("--scheduler", "asha").screening is True
-    assert settings("--scheduler", "none").screening is False
+    assert settings("--scheduler", "asha").scheduler == "asha"
+    assert settings("--scheduler", "none").scheduler == "none"
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("90", 90.0), ("1.5s", 1.5), ("30m", 1800.0), ("2h", 7200.0)])
+def test_times_may_have_a_unit(text, seconds):
+    assert settings("--trial-timeout", text).trial_timeout == seconds
+    assert settings("--time-budget", text).time_budget == seconds
+    assert settings("--checkpoint-every", text).checkpoint_every == seconds
+
+
+def test_a_search_has_a_budget():
+    sweep = dataclasses.replace(SWEEP, tuned=[{"quality": Range(0.1, 0.9)}])
+    made = resolve(sweep, parse(sweep, ["--search", "random", "--trials", "5"], "help"))
+    assert (made.search, made.candidates) == ("random", 5)
+    assert resolve(sweep, parse(sweep, ["--search", "hyperopt"], "help")).candidates == 8
 
 
 @pytest.mark.parametrize(
@@ -58,6 +75,16 @@ def test_the_scheduler_is_chosen_or_left_open():
     [
         (["--sedes", "3"], "unknown flag: --sedes, 3; valid: --epochs, --seeds,"),
         (["three"], "unknown flag: three; valid:"),
+        (["--retries", "-1"], "--retries -1 is not valid; valid: 0 or more"),
+        (["--fail-fast", "-2"], "--fail-fast -2 is not valid; valid: 0 or more"),
+        (["--time-budget", "-5"], "--time-budget -5 is not valid; valid: a time above 0"),
+        (["--time-budget", "0"], "--time-budget 0 is not valid; valid: a time above 0"),
+        (["--trial-timeout", "-1h"], "--trial-timeout -3600 is not valid; valid: a time above 0"),
+        (["--trial-timeout", "soon"], "'soon' is no time; valid: seconds, or a number with s, m or h"),
+        (["--checkpoint-every", "-1"], "--checkpoint-every -1 is not valid; valid: 0 or more seconds"),
+        (["--trials", "0"], "--trials 0 is not valid; valid: 1 or more"),
+        (["--trials", "5"], "--trials 5 is for searches; valid: with --search random or hyperopt"),
+        (["--search", "random"], "--search random: the sweep 'made_up' has no tuned spaces; valid: grid"),
         (["--epochs", "three"], "Error parsing --epochs: 'three' is not a whole number"),
         (["--epochs", "0"], "--epochs 0 is not valid; valid: 1 or more"),
         (["--seeds", "-1"], "--seeds"),

@@ -14,14 +14,14 @@ CLAIMED = 0.25  # what a made-up training says that building cost, though it did
 def ticket(tmp_path):
     data = made_up.data(tmp_path)
 
-    def make(epochs=3, **config):
+    def make(epochs=3, more=None, **config):
         trial = Trial(
-            trial_id="t", arm=Arm(name="a", config=made_up.Config(**config)), question="comparison", seed=1,
+            trial_id="ab", arm=Arm(name="a", config=made_up.Config(**config)), question="comparison", seed=1,
             epochs=epochs, precision="float32", data=data,
         )  # fmt: skip
-        return {
-            "ticket": Ticket(trial=trial, train=made_up.train, warm_up=made_up.warm_up, log=tmp_path / "t.log", slots=1)
-        }
+        fixed = {"train": made_up.train, "warm_up": made_up.warm_up, "log": tmp_path / "t.log", "slots": 1}
+        kept = {"checkpoints": tmp_path / "checkpoints", "checkpoint_every": 60.0}
+        return {"ticket": Ticket(trial=trial, **fixed, **kept | (more or {}))}
 
     return make
 
@@ -98,3 +98,50 @@ def test_a_training_that_ends_early_is_told(slot, ticket):
     result = slot.step()
     assert result["done"] is True
     assert unpack(result["record"]).epoch is None
+
+
+def test_a_checkpoint_is_written_before_the_next_epoch_and_only_the_last_is_kept(slot, ticket, tmp_path):
+    slot.reset_config(ticket(epochs=4, more={"checkpoint_every": 0.0}))
+    reports = [unpack(slot.step()["record"]) for _ in range(3)]
+    assert [p.name for p in (tmp_path / "checkpoints").iterdir()] == ["ab-2.keras"]
+    assert reports[0].seconds_checkpoint == 0
+    assert reports[2].seconds_checkpoint > 0
+    assert reports[2].problem is None
+
+
+def test_no_checkpoint_is_written_before_its_time(slot, tmp_path):
+    for _ in range(3):
+        slot.step()
+    assert not (tmp_path / "checkpoints").exists()
+
+
+def test_a_training_goes_on_from_its_checkpoint(slot, ticket, tmp_path):
+    path = tmp_path / "t-2.keras"
+    made_up.save(2, path)
+    slot.reset_config(ticket(epochs=4, more={"start": path, "start_epoch": 2}))
+    assert [slot.step()["epoch"], slot.step()["epoch"]] == [3, 4]
+
+
+def test_a_checkpoint_that_cannot_be_written_is_a_problem_and_no_failure(slot, ticket, tmp_path):
+    (tmp_path / "checkpoints").write_text("no folder")
+    slot.reset_config(ticket(more={"checkpoint_every": 0.0}))
+    slot.step()
+    report = unpack(slot.step()["record"])
+    assert report.epoch.epoch == 2
+    assert report.problem.startswith(f"no checkpoint could be written to {tmp_path / 'checkpoints'}")
+
+
+def test_a_training_that_takes_too_long_is_killed(slot, ticket):
+    slot.reset_config(ticket(misdeed="hang", more={"timeout": 0.5}))
+    slot.step()
+    error = unpack(slot.step()["record"]).error
+    assert (error.type, error.message) == ("TimedOut", "the training took longer than --trial-timeout, 0.5 s")
+    slot.reset_config(ticket())
+    assert slot.step()["epoch"] == 1
+
+
+def test_a_nan_may_be_kept(slot, ticket):
+    slot.reset_config(ticket(misdeed="nan", more={"keep_hopeless": True}))
+    slot.step()
+    assert slot.step()["done"] is False
+    assert slot.step()["done"] is True

@@ -1,0 +1,153 @@
+"""The search of one tuned arm: its budget, its choice, what follows."""
+
+import made_up
+import pytest
+
+from records.tables import COMPARISON, TUNING
+from tuning.arm_search import ArmSearch
+from tuning.plan import Ending, Plan
+from tuning.sweep import Arm, Trial
+
+
+class Drawer:
+    """Draws 0.1, 0.2, …; remembers what it was told."""
+
+    def __init__(self, configs=9):
+        self.left = [made_up.Config(quality=(k + 1) / 10) for k in range(configs)]
+        self.told = []
+
+    def draw(self):
+        return self.left.pop(0) if self.left else None
+
+    def tell(self, config, value):
+        self.told.append((config.quality, value))
+
+
+@pytest.fixture
+def make(tmp_path):
+    data = made_up.data(tmp_path)
+
+    def trial(config, number, question=TUNING, seed=0):
+        arm = Arm(name="x tuned", config=config)
+        return Trial(
+            trial_id=f"{config.quality}-{seed}", arm=arm, question=question, seed=seed, epochs=4, precision="float32",
+            data=data, candidate=number,
+        )  # fmt: skip
+
+    return trial
+
+
+@pytest.fixture
+def search(make):
+    def made(budget=12, drawer=None, recorded=(), mode="max"):
+        return ArmSearch(
+            drawer=drawer or Drawer(), make=make, recorded=recorded,
+            compare=lambda chosen: [make(chosen.arm.config, chosen.candidate, COMPARISON, s) for s in (1, 2)],
+            following=8, budget=budget, epochs=4, mode=mode,
+        )  # fmt: skip
+
+    return made
+
+
+def ending(value, outcome="completed", epoch=4):
+    return Ending(outcome=outcome, epoch=epoch, value=value)
+
+
+def test_candidates_are_drawn_within_the_budget(search):
+    made = search(budget=11)
+    first, second = made.next(), made.next()
+    assert [first.candidate, second.candidate] == [0, 1]
+    assert made.next() is None  # 8 epochs of 11 are taken, and a candidate may need 4
+    assert not made.over
+    made.ended(first, ending(0.5, "stopped", epoch=1))
+    assert made.next().candidate == 2  # 1 + 4 spent or taken
+
+
+def test_the_best_candidate_is_compared_once_all_have_ended(search):
+    made = search(budget=8)
+    first, second = made.next(), made.next()
+    assert made.ended(second, ending(0.9)) == []
+    followed = made.ended(first, ending(0.5))
+    assert made.over
+    assert [(t.arm.config.quality, t.question, t.seed, t.candidate) for t in followed] == [
+        (0.2, COMPARISON, 1, 1), (0.2, COMPARISON, 2, 1),
+    ]  # fmt: skip
+
+
+def test_one_that_came_further_is_better_than_one_that_was_stopped(search):
+    made = search(budget=8)
+    first, second = made.next(), made.next()
+    made.ended(first, ending(0.9, "stopped", epoch=3))
+    assert made.chosen is first
+    made.ended(second, ending(0.5))
+    assert made.chosen is second
+
+
+def test_a_smaller_loss_is_better(search):
+    made = search(budget=8, mode="min")
+    first, second = made.next(), made.next()
+    made.ended(first, ending(0.5))
+    made.ended(second, ending(0.9))
+    assert made.chosen is first
+
+
+@pytest.mark.parametrize("outcome", ["failed", "diverged", "hopeless"])
+def test_an_arm_without_a_sound_candidate_is_not_compared_and_comes_to_an_end(search, outcome):
+    drawer = Drawer()
+    made, tried = search(budget=8, drawer=drawer), 0
+    while (trial := made.next()) is not None:
+        assert made.ended(trial, ending(0.1, outcome, epoch=2)) == []
+        tried += 1
+    assert made.over
+    assert tried == {"failed": 2, "diverged": 3, "hopeless": 3}[outcome]  # a failed one counts as if it ran to the end
+    assert {value for _, value in drawer.told} == {None}
+
+
+def test_a_space_that_is_exhausted_ends_the_search(search):
+    made = search(budget=100, drawer=Drawer(configs=1))
+    trial = made.next()
+    assert made.next() is None
+    assert [t.seed for t in made.ended(trial, ending(0.5))] == [1, 2]
+    assert made.over
+
+
+def test_what_is_foreseen_is_the_budget_left_and_the_comparison(search):
+    made = search(budget=8)
+    assert made.foreseen == 8 + 8
+    first = made.next()
+    assert made.foreseen == 4 + 8
+    second = made.next()
+    made.ended(first, ending(0.5))
+    assert made.foreseen == 0 + 8
+    made.ended(second, ending(0.4))
+    assert made.foreseen == 0
+
+
+def test_recorded_candidates_count_and_go_on(search, make):
+    recorded = [make(made_up.Config(quality=q), k) for k, q in enumerate((0.7, 0.8))]
+    drawer = Drawer()
+    made = search(budget=12, drawer=drawer, recorded=recorded)
+    known = {"0.7-0": ending(0.6)}
+    plan = Plan([], searches=[made], known=lambda t: known.get(t.trial_id))
+    assert drawer.told == [(0.7, 0.6)]
+    assert plan.next() is recorded[1]
+    assert plan.next().candidate == 2
+    assert plan.next() is None
+    assert not plan.finished
+
+
+def test_a_search_that_is_recorded_leads_straight_to_its_comparison(search, make):
+    recorded = [make(made_up.Config(quality=q), k) for k, q in enumerate((0.7, 0.8))]
+    plan = Plan(
+        [], searches=[search(budget=8, recorded=recorded)], known=lambda t: ending(0.5) if t.seed == 0 else None
+    )
+    assert [(t.question, t.seed) for t in plan.waiting] == [(COMPARISON, 1), (COMPARISON, 2)]
+    assert plan.foreseen == 0
+
+
+def test_a_drawn_candidate_that_is_recorded_elsewhere_is_not_trained(search):
+    announced = []
+    plan = Plan([], searches=[search(budget=8)], known=lambda t: ending(0.5) if t.trial_id == "0.1-0" else None)
+    plan.added = announced.extend
+    assert plan.next().trial_id == "0.2-0"
+    assert [t.trial_id for t in announced] == ["0.1-0", "0.2-0"]
