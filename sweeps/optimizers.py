@@ -1,10 +1,13 @@
-"""Which optimizer trains the Fashion-MNIST CNN best, at the learning rate that Keras gives it?
+"""Which optimizer trains the Fashion-MNIST CNN best, at the learning rate that Keras gives it, and at its own?
 
 Command: `python sweeps/optimizers.py`: 8 optimizers, 3 seeds, 10 epochs of 50,000 images.
 
 Quick: `python sweeps/optimizers.py --quick`: 2 seeds, 3 epochs of 2,000 images; 2 min 46 s on 2 cores of an AMD EPYC,
 with installing and fetching everything. 3 seeds, 5 epochs of 10,000 images: 37 min, other work beside it
 (docs/evidence). The whole: at most about 5 h, as `--dry-run` estimates from trials recorded there.
+
+Tuned: `python sweeps/optimizers.py --search hyperopt` searches each optimizer's own rate besides, under an equal number
+of epochs, and compares the best of each on the same fresh seeds.
 
 Study: `python -m studies.optimizers` reads the records again; it needs neither Ray nor Keras.
 """

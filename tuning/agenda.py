@@ -129,10 +129,7 @@ class Agenda:
         start, recorded = self.start_epoch(trial), self.history.past(trial.trial_id).last
         again = f" ({count(min(recorded, trial.epochs) - start, 'recorded epoch')} again)" if recorded > start else ""
         how = f"from its checkpoint after epoch {start}" if start else "from epoch 1"
-        return (
-            f"{trial.trial_id}  {trial.question}  {trial.arm.name}, seed {trial.seed}: "
-            f"{count(trial.epochs - start, 'epoch')} {how}{again}"
-        )
+        return f"{trial.trial_id}  {trial.question}  {trial.label}: {count(trial.epochs - start, 'epoch')} {how}{again}"
 
     def _checkpoint(self, trial: Trial) -> checkpoints.Checkpoint | None:
         recorded = min(self.history.past(trial.trial_id).last, trial.epochs - 1)
@@ -167,7 +164,8 @@ class Agenda:
         return found
 
     def _candidate(self, arm: TunedArm, config: domains.Dataclass, number: int) -> Trial:
-        (trial,) = self._trials([Arm(name=arm.name, config=config)], TUNING, [SCREENING_SEED])
+        drawn = Arm(name=arm.name, config=config, note=arm.describe(config))
+        (trial,) = self._trials([drawn], TUNING, [SCREENING_SEED])
         return replace(trial, candidate=number)
 
     @cached_property
@@ -180,7 +178,7 @@ class Agenda:
         assert settings.search != "grid"
 
         def compare(chosen: Trial) -> list[Trial]:
-            compared = self._trials([Arm(name=arm.name, config=chosen.arm.config)], COMPARISON, seeds)
+            compared = self._trials([chosen.arm], COMPARISON, seeds)
             return [replace(t, candidate=chosen.candidate) for t in compared]
 
         return ArmSearch(

@@ -109,6 +109,7 @@ def _train(agenda: "Agenda", console: "Console", arguments: Sequence[str]) -> in
 def _say_plan(console: "Console", agenda: "Agenda") -> None:
     """What is to run, what is recorded already, and about how long it takes."""
     from records.tables import SCREENING, TUNING
+    from tuning.display import duration
     from tuning.machine import default_slots
     from tuning.plan import count
 
@@ -142,8 +143,8 @@ def _say_plan(console: "Console", agenda: "Agenda") -> None:
         console.print("time: not known before a first trial is recorded")
     elif epochs:
         slots = settings.slots or default_slots()
-        minutes = epochs * data.train_images * rate / slots / 60
-        console.print(f"time: at most about {minutes:.0f} minutes for these on {count(slots, 'slot')}")
+        seconds = epochs * data.train_images * rate / slots
+        console.print(f"time: at most about {duration(seconds)} for these on {count(slots, 'slot')}")
     if settings.dry_run:
         for trial in plan.waiting:
             console.print(f"  {agenda.describe(trial)}", markup=False)

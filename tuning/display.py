@@ -92,7 +92,7 @@ class Display:
         self._epochs_done += 1
         sign = -1 if self._mode == "min" else 1
         if not epoch.diverged and (self._best is None or sign * row.value > sign * self._best[0]):
-            self._best = (row.value, f"{trial.arm.name}, seed {trial.seed}, epoch {epoch.epoch}")
+            self._best = (row.value, f"{trial.label}, epoch {epoch.epoch}")
         self.refresh()
 
     def ended(
@@ -108,13 +108,13 @@ class Display:
         if error is not None:
             first = error.message.splitlines()[0] if error.message else ""
             word = "tried again" if again else "failed"
-            self._say(f"{word} {trial.arm.name}, seed {trial.seed}: {error.type}: {first}", style="red")
+            self._say(f"{word} {trial.label}: {error.type}: {first}", style="red")
         elif reason is not None:
-            self._say(f"{ending.outcome} {trial.arm.name}, seed {trial.seed}: {reason}", style="yellow")
+            self._say(f"{ending.outcome} {trial.label}: {reason}", style="yellow")
         elif not self._live:
             value = "" if ending.value is None else f", {self._metric} {ending.value:.4f}"
             ended = f"{ending.outcome} after {count(ending.epoch, 'epoch')}{value}"
-            self._say(f"[{sum(self._counts.values())}/{self._trials}] {trial.arm.name}, seed {trial.seed}: {ended}")
+            self._say(f"[{sum(self._counts.values())}/{self._trials}] {trial.label}: {ended}")
         self.refresh()
 
     def warn(self, text: str, *, once: str | None = None) -> None:
@@ -137,7 +137,13 @@ class Display:
         for row in self._rows.values():
             value = "" if row.value is None else f"{row.value:.4f}"
             epochs = f"{row.epoch}/{row.trial.epochs}"
-            table.add_row(row.trial.arm.name, str(row.trial.seed), epochs, value, row.rung)
+            table.add_row(
+                " ".join(filter(None, (row.trial.arm.name, row.trial.arm.note))),
+                str(row.trial.seed),
+                epochs,
+                value,
+                row.rung,
+            )
         bar = Table.grid()  # a bar by itself does not end its line
         bar.add_row(ProgressBar(total=max(1, self._epochs_planned), completed=self._epochs_done, width=40))
         return Group(table, bar, Text(self.summary()))
@@ -150,7 +156,7 @@ class Display:
         if self._best is not None:
             parts.append(f"best {self._metric} {self._best[0]:.4f} ({self._best[1]})")
         if (left := self.seconds_left()) is not None:
-            parts.append(f"about {_duration(left)} left")
+            parts.append(f"about {duration(left)} left")
         return " · ".join(parts)
 
     def seconds_left(self) -> float | None:
@@ -164,7 +170,8 @@ class Display:
         self._console.print(Text(line), style=style, soft_wrap=True)
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """A time as a person says it: `1 h 05 min`, `2 min 30 s`, `4 s`."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

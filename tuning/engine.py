@@ -193,7 +193,7 @@ def _start(folder: Path, trial: Trial, journal: Journal, display: Display) -> ch
     start, problems = checkpoints.find(folder, trial.trial_id, recorded=recorded)
     for problem in problems:
         goes_on = f"it goes on after epoch {start.epoch}" if start else "it is trained again from epoch 1"
-        display.warn(f"{trial.arm.name}, seed {trial.seed}: the checkpoint {problem}; {goes_on}")
+        display.warn(f"{trial.label}: the checkpoint {problem}; {goes_on}")
     checkpoints.delete(folder, trial.trial_id, but=start.path if start else None)
     return start
 

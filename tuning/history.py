@@ -135,7 +135,7 @@ class History:
             pl.col("attempt") == last["attempt"],
             pl.col("continuation") == last["continuation"],
         ).row(-1, named=True)
-        kept = {name: value for name, value in whole.items() if not name.startswith("seconds_") and name != "sweep"}
+        kept = {n: v for n, v in whole.items() if v is not None and not n.startswith("seconds_") and n != "sweep"}
         cutoff = "" if decision.cutoff is None else f" {decision.cutoff:.4f}"
         return kept | {
             "continuation": last["continuation"] + 1,

@@ -87,7 +87,7 @@ class Recorder(Callback):
         if report.epoch is not None:
             self._display.epoch(ours, report.epoch, decision)
             if (running := self._journal.running.get(ours.trial_id)) is not None and running.warning is not None:
-                self._display.warn(f"{ours.arm.name}, seed {ours.seed}: {running.warning}", once=ours.trial_id)
+                self._display.warn(f"{ours.label}: {running.warning}", once=ours.trial_id)
         if ending is not None:
             self._ended(_ticket(trial), ending, report.error, reason=decision.reason)
 

@@ -76,10 +76,14 @@ class Sweep:
 
 @dataclass(frozen=True, kw_only=True)
 class Arm:
-    """What a study compares: a filled-in configuration under a short name, made of what varies."""
+    """What a study compares: a filled-in configuration under a short name, made of what varies.
+
+    The note tells the candidates of a tuned arm apart, for a person.
+    """
 
     name: str
     config: domains.Dataclass
+    note: str = ""
 
     @property
     def values(self) -> dict[str, Any]:
@@ -99,6 +103,12 @@ class Trial:
     precision: str
     data: Data
     candidate: int | None = None
+
+    @property
+    def label(self) -> str:
+        """What a person calls it."""
+        noted = f" ({self.arm.note})" if self.arm.note else ""
+        return f"{self.arm.name}{noted}, seed {self.seed}"
 
     def __repr__(self) -> str:
         """Short, since Ray Tune writes it into names."""

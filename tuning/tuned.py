@@ -28,6 +28,14 @@ class TunedArm:
             for value in [getattr(config, key)]
         )
 
+    def describe(self, config: Dataclass) -> str:
+        """What was drawn: `learning_rate .00316`."""
+        return ", ".join(f"{key} {_short(getattr(config, key))}" for key in self.searched)
+
+
+def _short(value: Value) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
 
 def tuned_arms(sweep: Sweep, narrowed: Mapping[str, Sequence[Value]]) -> list[TunedArm]:
     """An arm for each of the sweep's tuned spaces that `narrowed` leaves, named as it would be without `narrowed`.
