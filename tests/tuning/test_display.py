@@ -141,9 +141,9 @@ def test_a_terminal_gets_a_live_table_that_is_gone_at_the_end(trial, epoch):
     ("seconds", "words"), [(5, "5 s"), (65, "1 min 05 s"), (3600, "1 h 00 min"), (7384, "2 h 03 min")]
 )
 def test_durations(seconds, words):
-    from tuning.display import _duration
+    from tuning.display import duration
 
-    assert _duration(seconds) == words
+    assert duration(seconds) == words
 
 
 def test_a_trial_that_goes_on_counts_what_is_left(trial, epoch):
