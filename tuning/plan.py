@@ -72,6 +72,8 @@ class Plan:
         self.endings: dict[str, Ending] = {}
         self.added: Callable[[Sequence[Trial]], None] = _unheard
         self._waiting: deque[Trial] = deque()
+        self._asked: set[str] = set()
+        self._running: set[str] = set()
         self._then, self._known, self._retries = then, known, retries
         self._tries: Counter[str] = Counter()
         self._first = len(first)
@@ -85,6 +87,12 @@ class Plan:
 
     def next(self) -> Trial | None:
         """The next trial to start; None if none is waiting now."""
+        trial = self._next()
+        if trial is not None:
+            self._running.add(trial.trial_id)
+        return trial
+
+    def _next(self) -> Trial | None:
         if self._waiting:
             return self._waiting.popleft()
         for _ in range(len(self._searches)):
@@ -102,12 +110,14 @@ class Plan:
         self._tries[trial.trial_id] += 1
         if self._tries[trial.trial_id] > self._retries:
             return False
+        self._running.discard(trial.trial_id)
         self._waiting.appendleft(trial)
         return True
 
     def ended(self, trial: Trial, ending: Ending) -> list[Trial]:
         """Notes how a trial ended. Returns the trials that this adds to the plan."""
         self.endings[trial.trial_id] = ending
+        self._running.discard(trial.trial_id)
         followed = [self._add(s.ended(trial, ending)) for s in self._searches if s.owns(trial)]
         return [*self._go_on(), *(t for trials in followed for t in trials)]
 
@@ -135,8 +145,9 @@ class Plan:
 
     @property
     def finished(self) -> bool:
-        """Whether no trial is left to start, now or later."""
-        return not self._waiting and self._then is None and all(search.over for search in self._searches)
+        """Whether no trial is left to start, now or later: one that runs may have to be tried again."""
+        idle = not self._waiting and not self._running
+        return idle and self._then is None and all(search.over for search in self._searches)
 
     def _go_on(self) -> list[Trial]:
         if self._then is None or any(t.trial_id not in self.endings for t in self.trials[: self._first]):
@@ -145,12 +156,11 @@ class Plan:
         return self._add(more)
 
     def _add(self, trials: Sequence[Trial]) -> list[Trial]:
-        asked = {t.trial_id for t in self.trials}  # two arms may be the same configuration: it is trained once
         self.trials.extend(trials)
         for trial in trials:
-            if trial.trial_id in asked:
-                continue
-            asked.add(trial.trial_id)
+            if trial.trial_id in self._asked:
+                continue  # two arms may be the same configuration: it is trained once
+            self._asked.add(trial.trial_id)
             ending = self._known(trial) if self._known else None
             if ending is None:
                 self._waiting.append(trial)

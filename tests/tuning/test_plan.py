@@ -33,6 +33,9 @@ def test_trials_wait_in_order_and_the_plan_ends_with_the_last(trial):
     plan = Plan([trial("a"), trial("b")])
     assert [plan.next().arm.name, plan.next().arm.name] == ["a", "b"]
     assert plan.next() is None
+    assert not plan.finished  # one of them may have to be tried again
+    for name in "ab":
+        plan.ended(trial(name), completed(0.5))
     assert plan.finished
 
 
@@ -55,8 +58,8 @@ def test_the_comparison_waits_for_the_whole_screening(trial):
     assert [t.arm.name for t in more] == ["a"]
     assert not plan.finished
     assert plan.next() is more[0]
-    assert plan.finished
     assert plan.ended(more[0], completed(0.9)) == []
+    assert plan.finished
 
 
 def test_a_screening_that_is_recorded_leads_straight_to_its_comparison(trial):
@@ -109,3 +112,30 @@ def test_diverged_and_failed_arms_do_not_survive(trial):
         "c0": stopped(0.1),
     }
     assert survivors(screened, endings, control="b", mode="max") == ["c"]
+
+
+def test_a_trial_that_lost_its_process_is_tried_again_before_others_but_not_for_ever(trial):
+    plan = Plan([trial("a"), trial("b")], retries=2)
+    first = plan.next()
+    for _ in range(2):
+        assert plan.again(first)
+        assert plan.next() is first
+    assert not plan.again(first)
+    assert plan.next().arm.name == "b"
+
+
+def test_the_last_trial_may_be_tried_again(trial):
+    plan = Plan([trial("a")], retries=1)
+    last = plan.next()
+    assert plan.next() is None
+    assert not plan.finished
+    assert plan.again(last)
+    assert plan.next() is last
+    plan.ended(last, completed(0.5))
+    assert plan.finished
+
+
+def test_arms_of_one_configuration_are_trained_once(trial):
+    plan = Plan([trial("a"), trial("a")])
+    assert len(plan.trials) == 2
+    assert [t.arm.name for t in plan.waiting] == ["a"]
