@@ -1,7 +1,7 @@
 """A stand-in for Ray Tune's controller and for the machine below it, in one process, with faults on demand.
 
-`run` is one command: the real agenda, session, recorder, scheduler, searcher and slots; only Tune's loop and the pipe to
-a child process are replaced. The loop calls in the order of ray/tune/execution/tune_controller.py.
+`run` is one command: the real agenda, session, recorder, scheduler, searcher and slots; only Tune's loop and the pipe
+to a child process are replaced. The loop calls in the order of ray/tune/execution/tune_controller.py.
 """
 
 import contextlib

@@ -14,7 +14,7 @@ from pathlib import Path
 import made_up
 import made_up_tune
 import polars as pl
-from hypothesis import HealthCheck, Phase, given, note, settings
+from hypothesis import HealthCheck, Phase, currently_in_test_context, given, note, settings
 from hypothesis import strategies as st
 from made_up_tune import Chance, Machine
 
@@ -180,6 +180,17 @@ def assert_whole(found):
             assert (*ids, epoch) in measured, f"{ids} was not measured at epoch {epoch}"
 
 
+def assert_ended(found, flags, step):
+    """A command that was not interrupted leaves no trial without an end, and tries again what lost its process."""
+    run = found["runs"].sort("at")["run"][-1]
+    asked = set(found["plan"].filter(pl.col("run") == run)["trial_id"])
+    ends = last_ends(found["trials"])
+    assert asked <= set(ends["trial_id"]), "trials that were asked for did not end"
+    if sum(kind in ("kill child", "lose slot") for _, kind, _ in step.faults) <= flags.retries:
+        lost = ends.filter(pl.col("outcome") == "failed", pl.col("run") == run)["error_type"]
+        assert not {"ProcessKilled", "SlotDied"} & set(lost), "there was a try left"
+
+
 def assert_equal(found, expected, *, all_of_them):
     """Every metric of what is in both is the same; `all_of_them`: both hold the same trials, epochs and ends."""
     key = ["trial_id", "epoch"]
@@ -238,6 +249,11 @@ def assert_done(results, flags, found):
         assert len(after["trials"]) == len(found["trials"])
 
 
+def say(words):
+    if currently_in_test_context():
+        note(words)
+
+
 def follow(results, flags, commands, *, last=Command()):
     """Runs the commands, then a last one in peace with the final flags, which are returned."""
     before = {}
@@ -245,9 +261,11 @@ def follow(results, flags, commands, *, last=Command()):
         flags = wider(flags, step.more)
         failed = run(results, flags, step)
         after = tables(results)
-        note(f"{flags}\n  {step}: {failed} failed, {len(after['epochs'])} epochs, {len(after['trials'])} ends")
+        say(f"{flags}\n  {step}: {failed} failed, {len(after['epochs'])} epochs, {len(after['trials'])} ends")
         assert_durable(before, after)
         assert_sound(after)
+        if failed is not None:
+            assert_ended(after, flags, step)
         before = after
     assert_whole(after)
     return flags, after
