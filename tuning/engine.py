@@ -24,7 +24,9 @@ from tuning.plan import Plan
 from tuning.sweep import Sweep, Trial
 
 if TYPE_CHECKING:
+    from tuning.recorder import Recorder
     from tuning.scheduler import Scheduler
+    from tuning.searcher import PlanSearcher
 
 _KNOCK_SECONDS: Final = 10
 _OBJECT_STORE_BYTES: Final = 100 << 20
@@ -128,11 +130,9 @@ def run(
         BrokenOffError: when the first trials all failed of one error.
         ResultsError: when the rows cannot be written.
     """
-    from ray import tune
-
     from tuning.recorder import Limits, Recorder
     from tuning.searcher import PlanSearcher
-    from tuning.slot import Slot, Ticket
+    from tuning.slot import Ticket
 
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are rows and lines of ours
     budget = conditions.time_budget
@@ -163,20 +163,32 @@ def run(
             keep_hopeless=conditions.keep_hopeless,
         )
 
+    searcher = PlanSearcher(plan, ticket, metric=sweep.metric, mode=sweep.mode)
+    with _stopping(recorder):
+        _tune(sweep.name, searcher, scheduler, recorder, where)
+        recorder.flush()
+
+
+def _tune(name: str, searcher: "PlanSearcher", scheduler: "Scheduler", recorder: "Recorder", where: Where) -> None:
+    """Lets Tune run all that the searcher suggests."""
+    from ray import tune
+
+    from tuning.slot import Slot
+
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(where.slots)  # else Tune starts its actors one after another
-    with tempfile.TemporaryDirectory(prefix="layersweep-tune-") as storage, _stopping(recorder):
+    with tempfile.TemporaryDirectory(prefix="layersweep-tune-") as storage:
         tuner = tune.Tuner(
             tune.with_resources(Slot, {"cpu": 1}),
             tune_config=tune.TuneConfig(
                 num_samples=-1,
                 max_concurrent_trials=where.slots,
-                search_alg=PlanSearcher(plan, ticket, metric=sweep.metric, mode=sweep.mode),
+                search_alg=searcher,
                 scheduler=scheduler,
                 reuse_actors=True,
                 trial_dirname_creator=lambda trial: str(trial.trial_id),
             ),
             run_config=tune.RunConfig(
-                name=sweep.name,
+                name=name,
                 storage_path=storage,
                 callbacks=[recorder],
                 checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
@@ -184,7 +196,6 @@ def run(
             ),
         )
         tuner.fit()
-        recorder.flush()
 
 
 def _start(folder: Path, trial: Trial, journal: Journal, display: Display) -> checkpoints.Checkpoint | None:

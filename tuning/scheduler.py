@@ -56,7 +56,10 @@ class Scheduler(FIFOScheduler):
         by_id = {trial.trial_id: trial for trial in trials}
         for epoch in seen:
             trial = by_id[epoch.trial_id]
-            decision = GO_ON if epoch.value is None else self._judge(trial, epoch.epoch, epoch.value)
+            if epoch.value is None or epoch.decision.action == "hopeless":  # ASHA was not asked
+                decision = GO_ON
+            else:
+                decision = self._judge(trial, epoch.epoch, epoch.value)
             self._recalled.setdefault(trial.trial_id, {})[epoch.epoch] = decision
         return self._recalled
 
@@ -66,13 +69,6 @@ class Scheduler(FIFOScheduler):
         decision = self._decide(ours, unpack(result["record"]))
         self.decisions[ours.trial_id] = decision
         return str(TrialScheduler.CONTINUE if decision.action == "continue" else TrialScheduler.STOP)
-
-    def on_trial_complete(self, tune_controller: Any, trial: TuneTrial, result: Mapping[str, Any]) -> None:
-        """Lets ASHA see the last epoch of a trial, which those that come later are measured by."""
-        ours: Trial = trial.config["ticket"].trial
-        epoch = unpack(result["record"]).epoch if "record" in result else None
-        if epoch is not None and not epoch.diverged and epoch.epoch not in self._recalled.get(ours.trial_id, {}):
-            self._judge(ours, epoch.epoch, getattr(epoch, self._halving.metric))
 
     def _decide(self, trial: Trial, report: Report) -> Decision:
         epoch = report.epoch
@@ -86,7 +82,7 @@ class Scheduler(FIFOScheduler):
         return GO_ON if epoch.diverged else self._judge(trial, epoch.epoch, getattr(epoch, self._halving.metric))
 
     def _judge(self, trial: Trial, epoch: int, value: float) -> Decision:
-        if trial.question not in self._halving.questions:
+        if trial.question not in self._halving.questions or epoch >= self._halving.epochs:  # nothing is left to stop
             return GO_ON
         asha = self._group(f"{TUNING} {trial.arm.name}" if trial.question == TUNING else trial.question)
         named = _Named(trial.trial_id)
@@ -94,9 +90,6 @@ class Scheduler(FIFOScheduler):
             asha.on_trial_add(None, named)
         rung, cutoff = self._rung(asha, trial.trial_id, epoch)
         result = {"epoch": epoch, self._halving.metric: value}
-        if epoch >= self._halving.epochs:  # there is nothing left to stop; the others are measured by it
-            asha.on_trial_complete(None, named, result)
-            return Decision(action="continue", rung=rung, cutoff=cutoff)
         stopped = asha.on_trial_result(None, named, result) == TrialScheduler.STOP
         return Decision(action="stop" if stopped else "continue", rung=rung, cutoff=cutoff)
 

@@ -1,0 +1,283 @@
+"""A stand-in for Ray Tune's controller and for the machine below it, in one process, with faults on demand.
+
+`run` is one command: the real agenda, session, recorder, scheduler, searcher and slots; only Tune's loop and the pipe
+to a child process are replaced. The loop calls in the order of ray/tune/execution/tune_controller.py.
+"""
+
+import contextlib
+import io
+import itertools
+import os
+import traceback
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+
+import made_up
+import pytest
+from ray.tune.search import ConcurrencyLimiter, Searcher
+from rich.console import Console
+
+import records.write
+from trainables import serve
+from tuning import command, engine, session, slot
+from tuning.agenda import Agenda
+from tuning.child import Death
+from tuning.slot import Slot
+
+FAULTS = ("kill", "crash", "interrupt", "kill child", "lose slot")
+"""The driver is killed between two events, or at its next touch of the disk; Ctrl-C; a child or an actor is killed."""
+
+
+class Killed(BaseException):
+    """The driver dies here."""
+
+
+@dataclass
+class Chance:
+    """What is left to chance, by a list of numbers; after its end all is 0: the first of what is possible."""
+
+    numbers: Sequence[int] = ()
+    _place: int = 0
+
+    def below(self, count):
+        number = self.numbers[self._place] if self._place < len(self.numbers) else 0
+        self._place += 1
+        return number % count
+
+
+@dataclass
+class Machine:
+    """A driver's process, disk and clocks.
+
+    Args:
+        faults: what happens at which event of the loop; for a crash, how many touches of the disk later.
+    """
+
+    chance: Chance = field(default_factory=Chance)
+    faults: dict[int, tuple[str, int]] = field(default_factory=dict)
+    dead: bool = False
+    touches_left: int | None = None
+    now: float = 0.0
+    happened: list[str] = field(default_factory=list)
+
+    def touch(self):
+        """Called at every touch of the disk: a dead process makes none."""
+        if self.touches_left is not None:
+            self.touches_left -= 1
+            self.dead = self.dead or self.touches_left < 0
+        if self.dead:
+            raise Killed
+
+    def clock(self):
+        return self.now
+
+
+class Child:
+    """A `tuning.child.Child` that trains in this process."""
+
+    def __init__(self, *, memory_limit_bytes, warm_up):
+        self.hello, self.memory_peak_bytes, self.doomed = None, 1000, False
+        self._values, self._value = iter(()), None
+
+    def start(self):
+        pass
+
+    def begin(self, request, *, timeout=None):
+        self.hello = self.hello or serve.Hello(seconds_import=4.0, device="made-up")
+        self._values = request.values()
+        return self._next()
+
+    def next(self):
+        self._value = self._next()
+        return self._value
+
+    def save(self, path):
+        return serve._save(self._value, path)
+
+    def close(self):
+        self._values, self._value, self.doomed = iter(()), None, False
+
+    def kill(self):
+        self.close()
+        self.hello = None
+
+    def _next(self):
+        try:
+            if self.doomed:
+                raise Death(error_type="ProcessKilled", message="the training process was killed by SIGKILL")
+            return next(self._values, None)
+        except Exception as error:
+            self.kill()
+            if isinstance(error, Death):
+                raise
+            raise Death(
+                error_type=type(error).__name__, message=str(error), traceback=traceback.format_exc()
+            ) from error
+
+
+@dataclass(eq=False)
+class TuneTrial:
+    """What our callbacks use of Tune's trial."""
+
+    trial_id: str
+    config: dict
+    error_file: str | None = None
+    slot: Slot | None = None
+    running: bool = False
+    result: dict | None = None
+
+
+class Tune:
+    """Tune's loop: asks for trials, starts them, and handles one event a step, any of those that may be next."""
+
+    def __init__(self, machine, searcher, scheduler, recorder, slots):
+        self._machine, self._scheduler, self._recorder, self._slots = machine, scheduler, recorder, slots
+        self._searcher = ConcurrencyLimiter(searcher, max_concurrent=slots)
+        self._searcher.set_search_properties("val_accuracy", "max", {})
+        self._live = []
+        self._idle = []
+        self._finished = False
+        self._ids = map(str, itertools.count())
+
+    def fit(self):
+        for event in itertools.count():
+            self._ask()
+            if not self._live:
+                assert self._finished, "no trial runs, and none comes: Tune would wait for minutes"
+                return
+            self._fault(*self._machine.faults.get(event, ("", 0)))
+            if self._live:
+                self._step(self._live[self._machine.chance.below(len(self._live))])
+            self._machine.now += (0.25, 0.0, 0.5, 1.5)[self._machine.chance.below(4)]
+            self._recorder.on_step_end(0, [])
+
+    def _ask(self):
+        """As TuneController._maybe_update_trial_queue: a searcher that has finished is not asked again."""
+        while not self._finished and sum(not t.running for t in self._live) < self._slots:
+            trial_id = next(self._ids)
+            suggested = self._searcher.suggest(trial_id)
+            if suggested == Searcher.FINISHED:
+                self._finished = True
+            elif suggested is None:
+                break
+            else:
+                self._live.append(TuneTrial(trial_id=trial_id, config=suggested))
+
+    def _step(self, trial):
+        """An actor has started, or has a result: it may have had it for a while, unseen by the driver."""
+        if not trial.running:
+            self._place(trial)
+            self._recorder.on_trial_start(0, [], trial)
+            trial.running = True
+            return
+        if trial.result is None:
+            trial.result = trial.slot.step()
+            if self._machine.chance.below(3) == 1:
+                return
+        result, trial.result = trial.result, None
+        self._process(trial, result)
+
+    def _place(self, trial):
+        if trial.slot is not None:
+            return
+        if self._idle:
+            trial.slot = self._idle.pop()
+            assert trial.slot.reset_config(trial.config)
+        else:
+            trial.slot = Slot(trial.config)
+
+    def _process(self, trial, result):
+        """As TuneController._process_trial_result and stop_trial."""
+        flat = dict(result)
+        done = result["done"] or self._scheduler.on_trial_result(None, trial, flat) == "STOP"
+        result["done"] = done
+        self._recorder.on_trial_result(0, [], trial, result)
+        if done:
+            self._scheduler.on_trial_complete(None, trial, dict(result))
+            self._searcher.on_trial_complete(trial.trial_id, result=dict(result))
+            self._recorder.on_trial_complete(0, [], trial)
+            self._idle.append(trial.slot)
+            self._live.remove(trial)
+
+    def _fault(self, kind, number):
+        if not kind:
+            return
+        self._machine.happened.append(kind)
+        trial = self._live[number % len(self._live)]
+        if kind == "kill":
+            self._machine.dead = True
+            raise Killed
+        if kind == "crash":
+            self._machine.touches_left = number
+        elif kind == "interrupt":
+            self._recorder.stop_asked = True
+        elif kind == "kill child" and trial.running:
+            trial.slot._child.doomed = True
+        elif kind == "lose slot":  # as TuneController._process_trial_failure
+            self._scheduler.on_trial_error(None, trial)
+            self._searcher.on_trial_complete(trial.trial_id, error=True)
+            self._live.remove(trial)
+            self._recorder.on_trial_error(0, [], trial)
+
+
+def run(sweep, settings, asked, data, machine=None):
+    """One command; returns how many trials failed, or None if it was killed or interrupted."""
+    machine = machine or Machine()
+    with _on(machine, settings.slots):
+        try:
+            agenda = Agenda.make(sweep, settings, asked, data)
+            return command._train(agenda, Console(file=io.StringIO(), quiet=True), [])
+        except (Killed, KeyboardInterrupt):
+            return None
+
+
+@contextlib.contextmanager
+def _on(machine, slots) -> Iterator[None]:
+    def touching(touch):
+        def wrapped(*args, **options):
+            machine.touch()
+            return touch(*args, **options)
+
+        return wrapped
+
+    def tune(name, searcher, scheduler, recorder, where):
+        Tune(machine, searcher, scheduler, recorder, where.slots).fit()
+
+    @contextlib.contextmanager
+    def no_ray(_slots):
+        yield engine.Where(description="made up", slots=slots, slots_on_a_machine=slots, hosts=("here",))
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("rename", "unlink", "mkdir"):
+            patch.setattr(Path, name, touching(getattr(Path, name)))
+        patch.setattr(records.write.pq, "write_table", touching(records.write.pq.write_table))
+        patch.setattr(records.write, "_sync", touching(records.write._sync))
+        patch.setattr(os, "fsync", lambda _handle: None)
+        patch.setattr(engine, "_tune", tune)
+        patch.setattr(engine, "ray_started", no_ray)
+        patch.setattr(engine, "time", SimpleNamespace(monotonic=machine.clock))
+        patch.setattr(slot, "time", SimpleNamespace(perf_counter=machine.clock))
+        patch.setattr(slot, "Child", Child)
+        patch.setattr(session, "git_commit", lambda: None)
+        patch.setattr(session, "versions", dict)
+        yield
+
+
+def tear(folder, number=0):
+    """Cuts a checkpoint in half; a disk that lost what was not synced."""
+    found = sorted(folder.glob("*.keras"))
+    if found:
+        path = found[number % len(found)]
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+@contextlib.contextmanager
+def hardware(number):
+    """Trainings on another machine, whose results differ."""
+    made_up.hardware = number
+    try:
+        yield
+    finally:
+        made_up.hardware = 0
