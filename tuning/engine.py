@@ -28,9 +28,7 @@ if TYPE_CHECKING:
 
 _OBJECT_STORE_BYTES: Final = 100 << 20
 """Trials speak through pipes and small results: a local Ray need not reserve a third of the memory."""
-_RAY_IS_GONE: Final = (
-    "Ray has died (killed, or out of memory); every finished epoch is kept; the same command goes on"
-)
+RAY_IS_GONE: Final = "Ray has died (killed, or out of memory); every finished epoch is kept; the same command goes on"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,7 +200,7 @@ def run(
                 tuner.fit()
             except KeyboardInterrupt:
                 if watch.gone:
-                    raise BrokenOffError(_RAY_IS_GONE) from None
+                    raise BrokenOffError(RAY_IS_GONE) from None
                 raise
         recorder.flush()
     if left := {t.trial_id for t in plan.trials} - set(plan.endings):

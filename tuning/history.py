@@ -71,11 +71,20 @@ class History:
             found[table] = {(trial_id, attempt): frozenset(epochs) for trial_id, attempt, epochs in grouped}
         return found
 
+    @cached_property
+    def _begun(self) -> dict[str, list[int]]:
+        """The attempts that have rows beside epochs; a kill may have come before those of the first epoch itself."""
+        found: dict[str, list[int]] = {}
+        for trial_id, attempt in {key for keys in self._alongside.values() for key in keys}:
+            found.setdefault(trial_id, []).append(attempt)
+        return found
+
     def past(self, trial_id: str) -> Past:
         """What a run of the trial goes on from: its latest attempt."""
         rows = self._rows.get(trial_id, [])
         epochs = self._by_trial.get((trial_id,))
         begun = [row["attempt"] for row in rows] + ([] if epochs is None else epochs["attempt"].to_list())
+        begun += self._begun.get(trial_id, ())
         if not begun:
             return Past()
         attempt = max(begun)

@@ -196,12 +196,9 @@ class Journal:
         if recorded is not None and not same(recorded, seen):
             self._part(progress)
             recorded = None
-        if recorded is None:
-            self._write(progress, rows)
-        else:
+        if recorded is not None:
             progress.rerun += rows
-            missing = (r for r in rows if r[0] in ALONGSIDE and epoch.epoch not in progress.past.alongside[r[0]])
-            self._write(progress, missing)
+        self._write(progress, (r for r in rows if not _is_recorded(progress.past, *r)))
         progress.curve[epoch.epoch] = seen
         progress.last = epoch
 
@@ -284,6 +281,11 @@ class Journal:
 
 
 _EPOCH_SECONDS = ("seconds_build", "seconds_train", "seconds_validate", "seconds_test", "seconds_measure")
+
+
+def _is_recorded(past: Past, table: str, row: Row) -> bool:
+    """Whether the row is there already; those of an epoch may be without it, where a kill came in between."""
+    return row["epoch"] in (past.epochs if table == "epochs" else past.alongside.get(table, ()))
 
 
 def _layer_row(layer: Layer, statistics: LayerStatistics) -> dict[str, Any]:
