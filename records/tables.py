@@ -207,8 +207,9 @@ CLASSES: Final = _table(
     ("predicted", pa.list_(pa.int32())),
 )
 
-TABLES: Final[Mapping[str, Table]] = {t.name: t for t in (PLAN, RUNS, EPOCHS, LAYERS, TESTS, CLASSES, TRIALS)}
-"""By name, in the order in which they are written: a trial's end comes last, when all that it stands for is safe."""
+TABLES: Final[Mapping[str, Table]] = {t.name: t for t in (PLAN, RUNS, LAYERS, TESTS, CLASSES, EPOCHS, TRIALS)}
+"""By name, in the order in which they are written, so that a kill in between leaves nothing out: an epoch comes after
+its layers, tests and classes, since a trial may go on behind it; a trial's end comes last."""
 
 OUTCOMES: Final = ("completed", "stopped", "diverged", "hopeless", "failed")
 """completed: all epochs asked for; stopped: by the scheduler at `rung`; diverged: NaN or infinite; hopeless: at chance

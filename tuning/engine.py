@@ -3,7 +3,6 @@
 import logging
 import os
 import signal
-import socket
 import tempfile
 import time
 import warnings
@@ -17,10 +16,11 @@ from typing import TYPE_CHECKING, Any, Final
 from records.write import Writer
 from tuning import checkpoints, environment
 from tuning.display import Display
-from tuning.errors import UsageError
+from tuning.errors import BrokenOffError, UsageError
 from tuning.journal import Journal
 from tuning.machine import default_slots
-from tuning.plan import Plan
+from tuning.plan import Plan, count
+from tuning.ray_watch import RayWatch, cluster_alive, knock, local_ray_alive
 from tuning.sweep import Sweep, Trial
 
 if TYPE_CHECKING:
@@ -28,19 +28,28 @@ if TYPE_CHECKING:
     from tuning.scheduler import Scheduler
     from tuning.searcher import PlanSearcher
 
-_KNOCK_SECONDS: Final = 10
 _OBJECT_STORE_BYTES: Final = 100 << 20
 """Trials speak through pipes and small results: a local Ray need not reserve a third of the memory."""
+RAY_IS_GONE: Final = "Ray has died (killed, or out of memory); every finished epoch is kept; the same command goes on"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Where:
-    """The machine or cluster that a sweep runs on."""
+    """The machine or cluster that a sweep runs on.
+
+    Attributes:
+        description: for people.
+        slots: how many trials run at once.
+        slots_on_a_machine: those that share a machine's memory.
+        hosts: the names of its machines.
+        alive: whether its Ray is still there.
+    """
 
     description: str
     slots: int
     slots_on_a_machine: int
     hosts: tuple[str, ...]
+    alive: Callable[[], bool] = lambda: True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,11 +101,8 @@ def ray_started(slots: int | None) -> Iterator[Where]:
 
 def _reach(address: str) -> None:
     """Knocks at a cluster's door first: where nobody answers, Ray ends this process without a word to catch."""
-    host, _, port = address.rpartition("//")[2].rpartition(":")
-    if not port.isdecimal():
-        return  # `auto`, `local`: Ray knows
     try:
-        socket.create_connection((host, int(port)), timeout=_KNOCK_SECONDS).close()
+        knock(address)
     except OSError as error:
         raise UsageError(f"RAY_ADDRESS={address} does not answer ({error}): unset it to run on this machine") from error
 
@@ -107,7 +113,13 @@ def _where(ray: Any, address: str | None, asked: int | None) -> Where:
     hosts = tuple(sorted(n["NodeManagerHostname"] for n in nodes))
     description = f"the cluster at {address} ({len(nodes)} nodes)" if address else "this machine"
     slots = min(asked or sum(on_each), sum(on_each))
-    return Where(description=description, slots=slots, slots_on_a_machine=min(max(on_each), slots), hosts=hosts)
+    return Where(
+        description=description,
+        slots=slots,
+        slots_on_a_machine=min(max(on_each), slots),
+        hosts=hosts,
+        alive=cluster_alive(address) if address else local_ray_alive(),
+    )
 
 
 def run(
@@ -127,7 +139,7 @@ def run(
     Raises:
         KeyboardInterrupt: after SIGINT or SIGTERM, between two events: every finished epoch is with the writer.
         BudgetSpentError: when the time budget is spent, in the same way.
-        BrokenOffError: when the first trials all failed of one error.
+        BrokenOffError: when the first trials all failed of one error, or Ray has died or ended early.
         ResultsError: when the rows cannot be written.
     """
     from tuning.recorder import Limits, Recorder
@@ -167,6 +179,9 @@ def run(
     with _stopping(recorder):
         _tune(sweep.name, searcher, scheduler, recorder, where)
         recorder.flush()
+    if not plan.finished:
+        left = len({t.trial_id for t in plan.trials} - set(plan.endings))
+        raise BrokenOffError(f"Ray Tune ended with {count(left, 'trial')} unfinished; the same command goes on")
 
 
 def _tune(name: str, searcher: "PlanSearcher", scheduler: "Scheduler", recorder: "Recorder", where: Where) -> None:
@@ -195,7 +210,13 @@ def _tune(name: str, searcher: "PlanSearcher", scheduler: "Scheduler", recorder:
                 verbose=0,
             ),
         )
-        tuner.fit()
+        with RayWatch(where.alive) as watch:
+            try:
+                tuner.fit()
+            except KeyboardInterrupt:
+                if watch.gone:
+                    raise BrokenOffError(RAY_IS_GONE) from None
+                raise
 
 
 def _start(folder: Path, trial: Trial, journal: Journal, display: Display) -> checkpoints.Checkpoint | None:

@@ -1,5 +1,6 @@
 """What earlier commands recorded, of this sweep and of others, as far as a new one needs to know."""
 
+import itertools
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -71,18 +72,24 @@ class History:
             found[table] = {(trial_id, attempt): frozenset(epochs) for trial_id, attempt, epochs in grouped}
         return found
 
+    @cached_property
+    def _highest(self) -> dict[str, int]:
+        """The highest attempt of each trial that has rows alongside its epochs, which a kill may have left alone."""
+        highest: dict[str, int] = {}
+        for trial_id, attempt in itertools.chain(*self._alongside.values()):
+            highest[trial_id] = max(attempt, highest.get(trial_id, 0))
+        return highest
+
     def past(self, trial_id: str) -> Past:
         """What a run of the trial goes on from: its latest attempt."""
         rows = self._rows.get(trial_id, [])
         epochs = self._by_trial.get((trial_id,))
         begun = [row["attempt"] for row in rows] + ([] if epochs is None else epochs["attempt"].to_list())
-        if not begun:
-            return Past()
-        attempt = max(begun)
+        attempt = max(begun, default=0)
         return Past(
             attempt=attempt,
             continuation=1 + max((row["continuation"] for row in rows if row["attempt"] == attempt), default=-1),
-            fresh=attempt + 1,
+            fresh=1 + max(attempt, self._highest.get(trial_id, 0)),
             epochs=self._metrics(trial_id, attempt),
             alongside={t: found.get((trial_id, attempt), frozenset()) for t, found in self._alongside.items()},
         )

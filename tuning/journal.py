@@ -23,7 +23,7 @@ class Progress:
     """What is known so far of a trial that runs.
 
     `curve` holds the metrics of each epoch of this attempt so far, those before the checkpoint that it started from
-    included; `rerun` the rows of epochs that were trained again and found equal to what is recorded.
+    included; `rerun` the rows of epochs that were trained again, while a later recorded one may turn out to differ.
     """
 
     trial: Trial
@@ -196,12 +196,12 @@ class Journal:
         if recorded is not None and not same(recorded, seen):
             self._part(progress)
             recorded = None
-        if recorded is None:
-            self._write(progress, rows)
-        else:
+        there = {table for table, epochs in progress.past.alongside.items() if epoch.epoch in epochs}
+        if epoch.epoch <= max(progress.past.epochs, default=0):
             progress.rerun += rows
-            missing = (r for r in rows if r[0] in ALONGSIDE and epoch.epoch not in progress.past.alongside[r[0]])
-            self._write(progress, missing)
+        if recorded is not None:
+            there.add("epochs")
+        self._write(progress, (row for row in rows if row[0] not in there))
         progress.curve[epoch.epoch] = seen
         progress.last = epoch
 

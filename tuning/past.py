@@ -11,7 +11,7 @@ METRICS: Final = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate
 """What two runs of an epoch must share, in every digit, to be the same."""
 
 ALONGSIDE: Final = ("layers", "tests", "classes")
-"""The tables whose rows belong to an epoch and are written after it: a kill may have come in between."""
+"""The tables whose rows belong to an epoch and are written before it: a kill may have come in between."""
 
 Metrics = Mapping[str, float]
 

@@ -28,7 +28,7 @@ def touch(path, size=10):
 
 
 def checkpoints(results):
-    return [p.stem for p in sorted((results / ".state" / "checkpoints").glob("*"))]
+    return [p.stem.partition("-")[0] for p in sorted((results / ".state" / "checkpoints").glob("*"))]
 
 
 def logs(results):
@@ -40,7 +40,7 @@ def kept(results):
     """Two sweeps with a checkpoint and a log of every trial, and of one that nobody knows."""
     two_sweeps(results)
     for name in (*TRIALS, "stray"):
-        touch(results / ".state" / "checkpoints" / f"{name}.keras", 100)
+        touch(results / ".state" / "checkpoints" / f"{name}-3.keras", 100)
         touch(results / "logs" / f"{name}.log")
     touch(results / "studies" / "big.html")
     return results
@@ -57,7 +57,7 @@ def content(results):
 def test_what_deleting_would_remove_is_told(kept):
     found = {waste.what: waste for waste in doomed(kept, "big")}
     assert list(found) == ["checkpoints", "logs", "table trials", "table epochs", "table runs", "table plan"]
-    assert [p.stem for p in found["checkpoints"].paths] == ["ab22", "cc33", "dd44", "ee55"]
+    assert [p.stem for p in found["checkpoints"].paths] == ["ab22-3", "cc33-3", "dd44-3", "ee55-3"]
     assert (found["checkpoints"].size_bytes, found["logs"].size_bytes) == (400, 40)
     assert found["table epochs"].paths == (kept / "epochs" / "big",)
     assert found["table epochs"].size_bytes == sum(p.stat().st_size for p in (kept / "epochs" / "big").iterdir())
@@ -122,7 +122,7 @@ def test_a_kill_while_deleting_leaves_no_end_without_its_epochs_and_the_next_com
     for step in itertools.count():
         case = results / str(step)
         two_sweeps(case)
-        touch(case / ".state" / "checkpoints" / "ee55.keras")
+        touch(case / ".state" / "checkpoints" / "ee55-3.keras")
         small = read(case, "trials", "small")
         killed = killed_at(monkeypatch, step, lambda case=case: delete(case, "big"))
         trials, trained = (read(case, table, "big") for table in ("trials", "epochs"))
@@ -183,7 +183,7 @@ def test_logs_and_checkpoints_of_trials_that_need_none_go(kept):
 def test_a_checkpoint_stays_while_a_sweep_would_go_on_from_it(results, rows, needed):
     record(results, "s", plan=[plan("t")])
     record(results, "s", **rows)
-    touch(results / ".state" / "checkpoints" / "t.keras")
+    touch(results / ".state" / "checkpoints" / "t-3.keras")
     prune(results)
     assert checkpoints(results) == (["t"] if needed else [])
 
@@ -257,9 +257,9 @@ def test_what_a_running_sweep_may_need_stays(kept):
         assert what(prune(kept)) == {
             "leftovers of killed commands": [f"big.{HEX}.tmp", f"new.{HEX}.tmp"],
             "logs of trials that did not fail": ["cc33.log", "dd44.log"],  # `small` plans aa11 and ff66
-            "checkpoints that no trial needs": ["cc33.keras", "dd44.keras"],
+            "checkpoints that no trial needs": ["cc33-3.keras", "dd44-3.keras"],
         }
-    assert "stray.keras" in what(prune(kept))["checkpoints that no trial needs"]
+    assert "stray-3.keras" in what(prune(kept))["checkpoints that no trial needs"]
 
 
 def test_what_is_recorded_is_never_pruned(kept):

@@ -11,7 +11,7 @@ from records.write import Writer
 from trainables import config as domains
 from tuning.decision import Decision
 from tuning.history import History
-from tuning.past import Past
+from tuning.past import ALONGSIDE, Past
 from tuning.plan import Ending
 from tuning.sweep import Arm, Sweep, Trial
 
@@ -50,7 +50,7 @@ def end(results, outcome, reached, **columns):
 def test_nothing_recorded_means_everything_runs(results):
     history = History(results, SWEEP)
     assert history.ending(trial()) is None
-    assert history.past("t") == Past()
+    assert history.past("t") == Past(alongside=dict.fromkeys(ALONGSIDE, frozenset()))
     assert history.sequence() == 0
     assert history.seconds_per_image() is None
     assert history.other_meaning(1) is None

@@ -4,27 +4,20 @@ Of 10,000 images with a tenth in the largest class, 1,095 right have p = .00093 
 """
 
 import math
-from dataclasses import dataclass, replace
 
 import made_up
 import pytest
 
 from records.values import Epoch
 from tuning.hopeless import Verdict, judge
+from tuning.past import metrics
 
 CHANCE, SOME = 0.1, 0.9
 
 
-@dataclass(frozen=True)
-class Measured:
-    epoch: int
-    loss: float
-    accuracy: float
-    val_accuracy: float
-
-
 def curve(*losses, accuracy=CHANCE, val_accuracy=CHANCE):
-    return [Measured(k, loss, accuracy, val_accuracy) for k, loss in enumerate(losses, start=1)]
+    measured = {"accuracy": accuracy, "val_accuracy": val_accuracy}
+    return {k: {"loss": loss} | measured for k, loss in enumerate(losses, start=1)}
 
 
 def judged(epochs, *, steps=250, train=10_000, validation=10_000, share=0.1):
@@ -101,17 +94,17 @@ def test_a_training_that_does_not_learn_is_not_warned_of():
 @pytest.mark.parametrize("number", [math.nan, math.inf])
 @pytest.mark.parametrize("key", ["loss", "accuracy", "val_accuracy"])
 def test_divergence_is_not_judged(key, number):
-    first, last = curve(2.3, 2.4)
-    assert judged([first, replace(last, **{key: number})]) is None
+    diverged = curve(2.3, 2.4)
+    assert judged({**diverged, 2: diverged[2] | {key: number}}) is None
 
 
 def test_a_first_loss_that_is_no_number_is_not_judged():
-    first, last = curve(math.nan, 2.4)
-    assert judged([first, last]) is None
+    assert judged(curve(math.nan, 2.4)) is None
 
 
 def test_the_epochs_of_a_training_are_judged(tmp_path):
     yielded = made_up.train(made_up.Config(quality=0), made_up.data(tmp_path), seed=0, epochs=3)
-    epochs = [epoch for epoch in yielded if isinstance(epoch, Epoch)]
+    epochs = {value.epoch: metrics(value) for value in yielded if isinstance(value, Epoch)}
     assert judged(epochs, train=4, validation=2, share=0.5) is None, "its loss falls"
-    assert judged([epochs[0], replace(epochs[1], loss=1.0)], train=4, validation=2, share=0.5).ended
+    risen = {1: epochs[1], 2: epochs[2] | {"loss": 1.0}}
+    assert judged(risen, train=4, validation=2, share=0.5).ended

@@ -6,7 +6,7 @@ import pytest
 
 from records.tables import COMPARISON, SCREENING, TUNING
 from records.values import Epoch
-from tuning.decision import Decision, Halving
+from tuning.decision import GO_ON, Decision, Halving
 from tuning.history import Seen
 from tuning.report import Report
 from tuning.scheduler import Scheduler
@@ -118,7 +118,7 @@ def test_a_last_epoch_measures_those_that_come_later():
     tell(scheduler, b, 1, 0.6)
     longer = Scheduler(Halving(metric="val_accuracy", mode="max", epochs=4, grace=1, reduction=2))
     events = [("a", 1, 0.5), ("a", 2, 0.9), ("b", 1, 0.6), ("b", 2, 0.7)]
-    decided = longer.replay([a, b], [Seen(trial_id=i, epoch=e, value=v, decision=None) for i, e, v in events])
+    decided = longer.replay([a, b], [Seen(trial_id=i, epoch=e, value=v, decision=GO_ON) for i, e, v in events])
     assert decided["b"][2] == Decision(action="stop", rung=2, cutoff=0.9)
 
 
@@ -143,14 +143,14 @@ def test_what_is_recorded_rebuilds_the_scheduler(cut):
     """Replayed in its order it gives every recorded decision, and what comes later is decided as if nothing was."""
     undisturbed = lived(Scheduler(HALVING), EVENTS)
     rebuilt, trials = Scheduler(HALVING), [ours(name) for name in "abcdef"]
-    decided = rebuilt.replay(trials, [Seen(trial_id=n, epoch=e, value=v, decision=None) for n, e, v in EVENTS[:cut]])
+    decided = rebuilt.replay(trials, [Seen(trial_id=n, epoch=e, value=v, decision=GO_ON) for n, e, v in EVENTS[:cut]])
     said = {(n, e): (d.action, d.rung, d.cutoff) for n, epochs in decided.items() for e, d in epochs.items()}
     assert said | lived(rebuilt, EVENTS[cut:]) == undisturbed
 
 
 def test_epochs_that_are_trained_again_get_the_decision_that_is_recorded(scheduler):
     a, b = ours("a"), ours("b")
-    seen = [Seen(trial_id=n, epoch=1, value=v, decision=None) for n, v in (("a", 0.5), ("b", 0.4))]
+    seen = [Seen(trial_id=n, epoch=1, value=v, decision=GO_ON) for n, v in (("a", 0.5), ("b", 0.4))]
     scheduler.replay([a, b], seen)
     assert tell(scheduler, a, 1, 0.5) == ("CONTINUE", ("continue", 1, None))
     assert tell(scheduler, b, 1, 0.4) == ("STOP", ("stop", 1, 0.5))

@@ -1,0 +1,100 @@
+"""A sweep's command as a process that tests may kill, with all that it has started."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+
+from records.read import read
+
+SCRIPT = Path(__file__).parent / "made_up_sweep.py"
+RAY = ("gcs_server", "raylet")
+started = []
+
+
+def command(results, *arguments):
+    return [sys.executable, str(SCRIPT), "--results", str(results), "--images", "10", "--slots", "2", *arguments]
+
+
+def run(results, *arguments):
+    return subprocess.run(command(results, *arguments), check=False, capture_output=True, text=True, timeout=280)
+
+
+def epochs(results):
+    return read(results, "epochs").height
+
+
+class Running:
+    """A command at work."""
+
+    def __init__(self, results, *arguments):
+        self.results, self.began = results, time.monotonic()
+        self.before = epochs(results)
+        self.said = results.with_name("said.txt")
+        with self.said.open("w") as said:
+            self.process = subprocess.Popen(
+                command(results, *arguments), stdout=said, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
+            )
+        started.append(self.process)
+        self.seen = {}
+
+    def more(self, number, seconds=200):
+        """Waits until so many epochs more are recorded than before the command; returns the seconds since its start."""
+        self.until(lambda: epochs(self.results) >= self.before + number, seconds)
+        return time.monotonic() - self.began
+
+    def until(self, happened, seconds=200):
+        deadline = time.monotonic() + seconds
+        while not happened():
+            assert self.process.poll() is None, self.said.read_text()
+            assert time.monotonic() < deadline, self.said.read_text()
+            time.sleep(0.2)
+        self.tree()
+
+    def tree(self):
+        """The driver and all processes below it, as of now."""
+        found = [psutil.Process(self.process.pid)]
+        found += found[0].children(recursive=True)
+        self.seen |= {(p.pid, p.create_time()): p for p in found}
+        return found
+
+    def children(self):
+        """The processes that train; a slot's process is the parent of its one."""
+        return [p for p in self.tree() if "trainables.serve" in " ".join(p.cmdline())]
+
+    def ray(self):
+        return [p for p in self.tree() if p.name() in RAY]
+
+    def kill(self):
+        """Kills the driver; returns what it had said."""
+        self.tree()
+        self.process.kill()
+        return self.wait(expected=-signal.SIGKILL)
+
+    def wait(self, expected, seconds=200):
+        """Waits for the end; returns what was said."""
+        try:
+            code = self.process.wait(seconds)
+        finally:
+            self.process.kill()
+        said = self.said.read_text()
+        assert code == expected, said
+        return said
+
+    def left(self, seconds=40):
+        """What is left of its processes after a while."""
+        deadline = time.monotonic() + seconds
+        while (left := [p for p in self.seen.values() if alive(p)]) and time.monotonic() < deadline:
+            time.sleep(0.2)
+        return left
+
+
+def alive(process):
+    """Whether it runs; what has ended and waits for its parent to say goodbye does not."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
