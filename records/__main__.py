@@ -118,11 +118,14 @@ class Delete:
         """Says what would go, asks, and deletes it."""
         from records.lock import alone
         from records.overview import check_known
-        from records.upkeep import delete, doomed
+        from records.upkeep import delete, doomed, shared
 
         check_known(self.results, self.sweep)
         with alone(self.results, self.sweep):
             _wastes(console, doomed(self.results, self.sweep))
+            for other, trials in shared(self.results, self.sweep).items():
+                lost = f"{trials:,} of its trials {'is' if trials == 1 else 'are'} asked for by {other} as well"
+                console.print(f"{lost}, which would train them again", style="yellow", markup=False)
             console.print(f"what is in {self.results / 'studies'} stays", markup=False)
             if not self.yes and not _agreed(console, f"delete the sweep {self.sweep}?"):
                 console.print("nothing was deleted")

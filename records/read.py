@@ -55,11 +55,12 @@ def sweeps(results: Path, table: str = "trials") -> list[str]:
     return sorted(p.name for p in folder.iterdir() if p.is_dir()) if folder.is_dir() else []
 
 
-def read(results: Path, table: str, sweep: str | None = None) -> pl.DataFrame:
+def read(results: Path, table: str, sweep: str | None = None, *, set_aside: bool = True) -> pl.DataFrame:
     """All rows of a table, of one sweep or of all.
 
     Columns that only some sweeps have (configuration keys) are null elsewhere. Without rows the frame is empty and has
-    the table's fixed columns. The parts are read again when a writer merged them meanwhile.
+    the table's fixed columns. The parts are read again when a writer merged them meanwhile. A damaged part is named and
+    left out; `set_aside` moves it, too.
 
     Raises:
         ResultsError: if the table is unknown, the results were written by a newer schema, or they keep changing.
@@ -67,26 +68,27 @@ def read(results: Path, table: str, sweep: str | None = None) -> pl.DataFrame:
     if table not in TABLES:
         raise ResultsError(f"unknown table {table!r}; valid: {', '.join(TABLES)}")
     names = sweeps(results, table) if sweep is None else [sweep]
-    frames = [_read_sweep(results, table, name) for name in names]
+    frames = [_read_sweep(results, table, name, set_aside=set_aside) for name in names]
     empty = pl.DataFrame(pl.from_arrow(TABLES[table].schema.empty_table()))
     return pl.concat([empty.with_columns(pl.col(pl.Categorical).cast(pl.String)), *frames], how="diagonal_relaxed")
 
 
-def _read_sweep(results: Path, table: str, sweep: str) -> pl.DataFrame:
+def _read_sweep(results: Path, table: str, sweep: str, *, set_aside: bool) -> pl.DataFrame:
     folder = results / table / sweep
     for _ in range(_ATTEMPTS):
         try:
             newest_first = reversed(parts(folder))  # they are the first to be merged away
-            contents = [c for path in newest_first if (c := read_part(path, results)) is not None][::-1]
+            found = [read_part(path, results, set_aside=set_aside) for path in newest_first]
         except FileNotFoundError:  # merged away between listing and reading
             continue
+        contents = [content for content in reversed(found) if content is not None]
         whole = pa.concat_tables(contents, promote_options="default") if contents else pa.table({})
         return pl.DataFrame(pl.from_arrow(whole)).with_columns(pl.col(pl.Categorical).cast(pl.String))
     raise ResultsError(f"{folder} changed {_ATTEMPTS} times while it was read; try again")
 
 
-def read_part(path: Path, results: Path) -> pa.Table | None:
-    """One part, or None if it is damaged: it is then moved below `results/.state/damaged` with a warning.
+def read_part(path: Path, results: Path, *, set_aside: bool = True) -> pa.Table | None:
+    """One part, or None with a warning if it is damaged: `set_aside` moves it below `results/.state/damaged`.
 
     A part of `trials` of schema version 1, which did not count the ends of an attempt, has them as the first.
 
@@ -94,7 +96,7 @@ def read_part(path: Path, results: Path) -> pa.Table | None:
         FileNotFoundError: if the part is gone.
         ResultsError: if it was written by a newer schema, or the system refuses to open it.
     """
-    content = _read(path, results, lambda file: file.read())
+    content = _read(path, results, lambda file: file.read(), set_aside=set_aside)
     if content is None:
         return None
     _check_version(content.schema, path)
@@ -119,7 +121,9 @@ def read_schema(path: Path, results: Path) -> pa.Schema | None:
     return schema
 
 
-def _read(path: Path, results: Path, wanted: Callable[[pq.ParquetFile], _Wanted]) -> _Wanted | None:
+def _read(
+    path: Path, results: Path, wanted: Callable[[pq.ParquetFile], _Wanted], *, set_aside: bool = True
+) -> _Wanted | None:
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             return wanted(file)
@@ -129,8 +133,10 @@ def _read(path: Path, results: Path, wanted: Callable[[pq.ParquetFile], _Wanted]
         if isinstance(error, OSError) and error.errno is not None:  # too many open files, no permission: not damage
             raise ResultsError(f"cannot read {path}: {error.strerror}") from error
         aside = results / ".state" / "damaged" / path.relative_to(results)
-        warnings.warn(f"{path} is damaged ({error}); set aside as {aside}", DamagedPartWarning, stacklevel=3)
-        _set_aside(path, aside)
+        what = f"set aside as {aside}" if set_aside else "left out"
+        warnings.warn(f"{path} is damaged ({error}); {what}", DamagedPartWarning, stacklevel=3)
+        if set_aside:
+            _set_aside(path, aside)
         return None
 
 

@@ -66,6 +66,21 @@ def doomed(results: Path, sweep: str) -> list[Waste]:
     return _waste(files | {what: [folder] for what, folder in folders.items() if folder.is_dir()})
 
 
+def shared(results: Path, sweep: str) -> dict[str, int]:
+    """How many of the trials that `delete` removes other sweeps ask for as well, by sweep: they train them again.
+
+    Raises:
+        ResultsError: if a sweep cannot be read.
+    """
+    ended = read(results, "trials").select("sweep", "trial_id").unique()
+    alone = set(ended.filter(pl.col("sweep") == sweep)["trial_id"]) - set(
+        ended.filter(pl.col("sweep") != sweep)["trial_id"]
+    )
+    asked = read(results, "plan").select("sweep", "trial_id").unique()
+    losers = asked.filter(pl.col("sweep") != sweep, pl.col("trial_id").is_in(sorted(alone)))
+    return dict(sorted(losers.group_by("sweep").len().iter_rows()))
+
+
 def delete(results: Path, sweep: str) -> None:
     """Deletes a sweep; its lock is to be held. A kill leaves a sweep to delete again, or leftovers to prune.
 

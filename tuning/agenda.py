@@ -69,6 +69,7 @@ class Agenda:
         )
         questions = ({SCREENING} if screening else set()) | (set() if settings.scheduler == "none" else {TUNING})
         sizes = [int(a.values["batch_size"]) for a in asked.arms]
+        sizes += [size for arm in asked.tuned for size in arm.batch_sizes]
         halving = Halving(
             metric=sweep.metric,
             mode=sweep.mode,
@@ -82,7 +83,7 @@ class Agenda:
             settings=settings,
             asked=asked,
             data=data,
-            history=History(settings.results, sweep),
+            history=History(settings.results, sweep, set_aside=not settings.dry_run),
             halving=halving,
             closed=[],
         )
@@ -102,6 +103,7 @@ class Agenda:
         return Plan(
             screened or self._trials(self.asked.arms, COMPARISON, seeds),
             then=then if screened else None,
+            compared=len(screened) * self.settings.seeds * self.settings.epochs,
             searches=self._searches,
             known=self._known,
             retries=self.settings.retries,
@@ -159,7 +161,7 @@ class Agenda:
         found: dict[str, list[Trial]] = {}
         for arm in self.asked.tuned:
             recorded = self.history.candidates(arm.name)
-            made = [(i, self._candidate(arm, config, k)) for k, (i, config) in enumerate(recorded) if arm.holds(config)]
+            made = [(i, self._candidate(arm, config, k)) for i, k, config in recorded if arm.holds(config)]
             found[arm.name] = [trial for trial_id, trial in made if trial.trial_id == trial_id]
         return found
 

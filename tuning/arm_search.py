@@ -45,9 +45,16 @@ class ArmSearch:
         self._open = {t.trial_id: t for t in recorded}
         self._ended: dict[str, tuple[Trial, Ending]] = {}
         self._exhausted = False
+        self._ahead: Trial | None = None
 
     def next(self) -> Trial | None:
         """The next candidate; None while the budget is taken by those that run, or spent."""
+        trial, self._ahead = self._ahead or self._draw(), None
+        if trial is not None:
+            self._open[trial.trial_id] = trial
+        return trial
+
+    def _draw(self) -> Trial | None:
         if not self._may_draw:
             return None
         config = self._drawer.draw()
@@ -56,7 +63,6 @@ class ArmSearch:
             return None
         trial = self._make(config, self._numbers)
         self._numbers += 1
-        self._open[trial.trial_id] = trial
         return trial
 
     def owns(self, trial: Trial) -> bool:
@@ -64,29 +70,34 @@ class ArmSearch:
         return trial.trial_id in self._open
 
     def ended(self, trial: Trial, ending: Ending) -> list[Trial]:
-        """Tells the drawer; returns the trials that compare the chosen candidate once all have ended."""
-        self._open.pop(trial.trial_id)
-        self._ended[trial.trial_id] = trial, ending
+        """Tells the drawer; returns the trials that compare the chosen candidate once all have ended.
+
+        The trial may be one of another question that is the same training as a candidate.
+        """
+        own = self._open.pop(trial.trial_id)
+        self._ended[trial.trial_id] = own, ending
         sound = ending.outcome in ("completed", "stopped")
-        self._drawer.tell(trial.arm.config, ending.value if sound else None)
+        self._drawer.tell(own.arm.config, ending.value if sound else None)
+        if not self._open:
+            self._ahead = self._draw()  # else a space that has run out would be noticed after its last end
         chosen = self.chosen if self.over else None
         return [] if chosen is None else list(self._compare(chosen))
 
     @property
     def over(self) -> bool:
         """Whether all candidates have ended and no other is drawn."""
-        return not self._open and (self._exhausted or not self._may_draw)
+        return not self._open and self._ahead is None and (self._exhausted or not self._may_draw)
 
     @property
     def chosen(self) -> Trial | None:
-        """The best at the end of those that came furthest; None if all failed, diverged or stayed at chance."""
+        """The best at the end of those that came furthest, of equal ones the first drawn; None if none is sound."""
         sign = -1 if self._mode == "min" else 1
         sound = [
-            (ending.epoch, sign * ending.value, trial)
+            (ending.epoch, sign * ending.value, -(trial.candidate or 0), trial)
             for trial, ending in self._ended.values()
             if ending.outcome in ("completed", "stopped") and ending.value is not None
         ]
-        return max(sound, key=lambda entry: entry[:2], default=(0, 0.0, None))[2]
+        return max(sound, key=lambda entry: entry[:3], default=(0, 0.0, 0, None))[3]
 
     @property
     def foreseen(self) -> int:

@@ -1,4 +1,4 @@
-"""Checkpoints of trials that run: `results/.state/checkpoints/<trial_id>-<epoch>.keras`, the last of each trial.
+"""Checkpoints of trials that run: `results/.state/checkpoints/<trial_id>-<epoch>.keras`, the last two of each trial.
 
 They let an unfinished trial continue in the middle. Nothing is loaded here: a file is judged by its name, its checksums
 and the version of Keras that it names.
@@ -49,11 +49,12 @@ def find(folder: Path, trial_id: str, *, recorded: int) -> tuple[Checkpoint | No
     return None, problems
 
 
-def delete(folder: Path, trial_id: str, *, but: Path | None = None) -> None:
-    """Deletes a trial's checkpoints, but for one that is still needed, and what a killed writer left of them."""
+def delete(folder: Path, trial_id: str, *, but: Iterable[Path] = ()) -> None:
+    """Deletes a trial's checkpoints, but for those that are still needed, and what a killed writer left of them."""
+    kept = set(but)
     left = folder.glob(f".{trial_id}-*.keras")
     for path in [*(c.path for c in _of(folder, trial_id)), *left]:
-        if path != but:
+        if path not in kept:
             with contextlib.suppress(OSError):  # it costs space alone, and `records prune` frees it
                 path.unlink(missing_ok=True)
 
@@ -71,7 +72,7 @@ def _problem(checkpoint: Checkpoint, recorded: int) -> str | None:
         with zipfile.ZipFile(checkpoint.path) as file:
             damaged = file.testzip()
             made_by = json.loads(file.read(_FACTS)).get("keras_version") if damaged is None else None
-    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, KeyError, ValueError, NotImplementedError) as error:
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, KeyError, ValueError, RuntimeError) as error:
         return f"is damaged ({error})"
     if damaged is not None:
         return f"is damaged ({damaged} does not match its checksum)"

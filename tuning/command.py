@@ -26,14 +26,16 @@ if TYPE_CHECKING:
 OK: Final = 0
 FAILED: Final = 1
 BAD_INPUT: Final = 2
+UNFINISHED: Final = 3
 INTERRUPTED: Final = 130
 
 
 def main(sweep: Sweep, arguments: Sequence[str] | None = None) -> None:
     """Runs a sweep from the command line and exits.
 
-    Exit codes: 0 all trials ended well; 1 some failed, or the sweep broke off (a full disk); 2 bad input, before any
-    trial; 130 interrupted. One line on stderr says what was wrong.
+    Exit codes: 0 all trials ended well; 1 some failed, or the sweep broke off (a full disk, Ray's death); 2 bad input,
+    before any trial; 3 the time budget was spent before the end; 130 interrupted. One line on stderr says what was
+    wrong.
     """
     from rich.console import Console
 
@@ -71,15 +73,15 @@ def run(sweep: Sweep, options: Options, console: "Console", arguments: Sequence[
         _say_plan(console, Agenda.make(sweep, settings, asked, data))
         return OK
     with alone(settings.results, sweep.name):  # what is recorded is read inside: no other command adds to it now
-        failed = _train(Agenda.make(sweep, settings, asked, data), console, arguments)
+        code = _train(Agenda.make(sweep, settings, asked, data), console, arguments)
     if sweep.study is not None:
         sweep.study(settings.results, sweep.name)
     console.print(f"records  {settings.results}/*/{sweep.name}/*.parquet")
-    return FAILED if failed else OK
+    return code
 
 
 def _train(agenda: "Agenda", console: "Console", arguments: Sequence[str]) -> int:
-    """Runs what is not recorded yet; returns how many trials failed."""
+    """Runs what is not recorded yet; returns the exit code."""
     from tuning.session import Session
 
     plan = agenda.plan
@@ -89,7 +91,7 @@ def _train(agenda: "Agenda", console: "Console", arguments: Sequence[str]) -> in
     if plan.finished:
         console.print(f"all {len(plan.trials)} trials are recorded already: nothing to run")
         session.nothing_to_run(plan)
-        return 0
+        return OK
     session.journal.planned(plan.trials)
     session.writer.flush()
     _say_plan(console, agenda)
@@ -101,9 +103,10 @@ def _train(agenda: "Agenda", console: "Console", arguments: Sequence[str]) -> in
         raise
     except BudgetSpentError:
         console.print(f"the time budget is spent; every finished epoch is kept. To go on: {again}", markup=False)
+        return UNFINISHED
     except ResultsError as error:
         raise BrokenOffError(str(error)) from error
-    return sum(ending.outcome == "failed" for ending in plan.endings.values())
+    return FAILED if any(ending.outcome == "failed" for ending in plan.endings.values()) else OK
 
 
 def _say_plan(console: "Console", agenda: "Agenda") -> None:
@@ -146,10 +149,13 @@ def _say_plan(console: "Console", agenda: "Agenda") -> None:
         seconds = epochs * data.train_images * rate / slots
         console.print(f"time: at most about {duration(seconds)} for these on {count(slots, 'slot')}")
     if settings.dry_run:
+        for trial, row in agenda.closed:
+            line = f"  {trial.trial_id}  {trial.question}  {trial.label}: stopped now, since {row['reason']}"
+            console.print(line, markup=False)
         for trial in plan.waiting:
             console.print(f"  {agenda.describe(trial)}", markup=False)
         if plan.foreseen:
-            console.print(f"  and candidates that are drawn as others end: up to {count(plan.foreseen, 'epoch')}")
+            console.print(f"  and what follows from how these end: up to {count(plan.foreseen, 'epoch')}")
 
 
 def _say_halving(console: "Console", agenda: "Agenda") -> None:

@@ -177,8 +177,10 @@ def run(
 
     searcher = PlanSearcher(plan, ticket, metric=sweep.metric, mode=sweep.mode)
     with _stopping(recorder):
-        _tune(sweep.name, searcher, scheduler, recorder, where)
-        recorder.flush()
+        try:
+            _tune(sweep.name, searcher, scheduler, recorder, where)
+        finally:
+            recorder.flush()
     if not plan.finished:
         left = len({t.trial_id for t in plan.trials} - set(plan.endings))
         raise BrokenOffError(f"Ray Tune ended with {count(left, 'trial')} unfinished; the same command goes on")
@@ -226,7 +228,7 @@ def _start(folder: Path, trial: Trial, journal: Journal, display: Display) -> ch
     for problem in problems:
         goes_on = f"it goes on after epoch {start.epoch}" if start else "it is trained again from epoch 1"
         display.warn(f"{trial.label}: the checkpoint {problem}; {goes_on}")
-    checkpoints.delete(folder, trial.trial_id, but=start.path if start else None)
+    checkpoints.delete(folder, trial.trial_id, but=[start.path] if start else ())
     return start
 
 

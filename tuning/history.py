@@ -1,5 +1,6 @@
 """What earlier commands recorded, of this sweep and of others, as far as a new one needs to know."""
 
+import functools
 import itertools
 import json
 from collections.abc import Iterable, Mapping
@@ -15,7 +16,7 @@ from records.tables import TIME_CLASSES, TUNING
 from trainables import config as domains
 from trainables.errors import ConfigError
 from tuning.decision import Decision
-from tuning.past import ALONGSIDE, METRICS, Past
+from tuning.past import ALONGSIDE, METRICS, Past, results
 from tuning.plan import Ending
 from tuning.sweep import Sweep, Trial
 
@@ -38,16 +39,18 @@ class History:
     Args:
         results: the results folder.
         sweep: the sweep that is to run; the same trials of other sweeps count as well.
+        set_aside: whether damaged parts are set aside; without, they are only named.
 
     Raises:
         ResultsError: if the results cannot be read.
     """
 
-    def __init__(self, results: Path, sweep: Sweep) -> None:
+    def __init__(self, results: Path, sweep: Sweep, *, set_aside: bool = True) -> None:
         self._results, self._sweep = results, sweep
-        self._trials = read(results, "trials").sort("attempt", "continuation", maintain_order=True)
-        columns = ("sweep", "trial_id", "attempt", "epoch", "sequence", "decision", "rung", "cutoff", *METRICS)
-        epochs = read(results, "epochs").select(columns)
+        self._read = functools.partial(read, results, set_aside=set_aside)
+        self._trials = self._read("trials").sort("attempt", "continuation", maintain_order=True)
+        columns = ("sweep", "trial_id", "attempt", "epoch", "sequence", "at", "decision", "rung", "cutoff", *METRICS)
+        epochs = self._read("epochs").select(columns)
         self._epochs = epochs.unique(["trial_id", "attempt", "epoch"], keep="first", maintain_order=True)
 
     @cached_property
@@ -67,7 +70,7 @@ class History:
     def _alongside(self) -> dict[str, dict[tuple[str, int], frozenset[int]]]:
         found: dict[str, dict[tuple[str, int], frozenset[int]]] = {}
         for table in ALONGSIDE:
-            keys = read(self._results, table).select("trial_id", "attempt", "epoch").unique()
+            keys = self._read(table).select("trial_id", "attempt", "epoch").unique()
             grouped = keys.group_by("trial_id", "attempt").agg("epoch").iter_rows()
             found[table] = {(trial_id, attempt): frozenset(epochs) for trial_id, attempt, epochs in grouped}
         return found
@@ -112,27 +115,29 @@ class History:
         rows, epochs = self._rows.get(trial.trial_id, []), self._by_trial.get((trial.trial_id,))
         if not rows or epochs is None or rows[-1]["attempt"] < epochs["attempt"].max():
             return None
-        metrics = self._metrics(trial.trial_id, rows[-1]["attempt"])
-        outcome, reached = rows[-1]["outcome"], rows[-1]["epochs"]
+        attempt, outcome, reached = (rows[-1][name] for name in ("attempt", "outcome", "epochs"))
+        metrics = self._metrics(trial.trial_id, attempt)
 
         def known(as_what: str, epoch: int) -> Ending | None:
             if any(e not in metrics for e in range(1, epoch + 1)):
                 return None  # a damaged part took some: they are trained again
             return Ending(outcome=as_what, epoch=epoch, value=metrics[epoch][self._sweep.metric] if epoch else None)
 
+        whole = [r for r in rows if r["attempt"] == attempt and r["outcome"] == "completed"]
+        if any(row["epochs"] >= trial.epochs for row in whole):  # what became of it later, with more epochs, or not
+            return known("completed", trial.epochs)
         if outcome == "failed":
             return None
-        if outcome == "diverged" or (outcome == "hopeless" and not keep_hopeless):
+        if outcome in ("diverged", "hopeless") and (not keep_hopeless or reached >= trial.epochs):
             return known(outcome, reached)
-        if outcome == "completed" and reached >= trial.epochs:
-            return known(outcome, trial.epochs)
         stops = [epoch for epoch, decision in decided.items() if decision.action == "stop" and epoch <= reached]
         return known("stopped", min(stops)) if stops else None
 
     def unsaid(self, trial: Trial, ending: Ending, decision: Decision) -> dict[str, Any] | None:
         """The row to add where the present flags give a trial another end than the last recorded one, else None.
 
-        A trial that completed fewer epochs under earlier flags may now be one that a longer screening stops.
+        A trial that completed fewer epochs under earlier flags may now be one that a longer screening stops. The row
+        is as if it had been stopped there: no later numbers, no seconds.
         """
         last = self._rows[trial.trial_id][-1]
         if ending.outcome != "stopped" or (last["outcome"] == "stopped" and last["epochs"] == ending.epoch):
@@ -142,13 +147,15 @@ class History:
             pl.col("attempt") == last["attempt"],
             pl.col("continuation") == last["continuation"],
         ).row(-1, named=True)
-        kept = {n: v for n, v in whole.items() if v is not None and not n.startswith("seconds_") and n != "sweep"}
+        gone = ("seconds_", "latency_", "last_", "best_", "warning", "sweep")
+        kept = {name: value for name, value in whole.items() if value is not None and not name.startswith(gone)}
+        metrics = self._metrics(trial.trial_id, last["attempt"])
+        kept |= results({epoch: metrics[epoch] for epoch in range(1, ending.epoch + 1)})
         cutoff = "" if decision.cutoff is None else f" {decision.cutoff:.4f}"
         return kept | {
             "continuation": last["continuation"] + 1,
             "outcome": "stopped",
             "reason": f"its {self._sweep.metric} was behind the cutoff{cutoff} at epoch {ending.epoch}",
-            "epochs": ending.epoch,
             "epochs_asked": trial.epochs,
             "rung": decision.rung,
             "cutoff": decision.cutoff,
@@ -157,11 +164,17 @@ class History:
     def seen(self, trial_ids: Iterable[str]) -> list[Seen]:
         """The recorded epochs of these trials in the order in which drivers saw them, each once.
 
-        Epochs that another sweep recorded come first: they were there before this one asked.
+        A sweep's own order is its sequence, whatever the clock did; where epochs of another sweep come in between, the
+        clock says.
         """
-        mine = (pl.col("sweep") == self._sweep.name).alias("mine")
-        asked = self._epochs.filter(pl.col("trial_id").is_in(list(trial_ids))).sort(mine, "sequence")
-        once = asked.unique(["trial_id", "epoch"], keep="first", maintain_order=True)
+        asked = self._epochs.filter(pl.col("trial_id").is_in(list(trial_ids)))
+        mine = asked["sweep"] == self._sweep.name
+        merged = [
+            part.sort("sweep", "sequence").with_columns(pl.col("at").cum_max().over("sweep"))
+            for part in (asked.filter(mine), asked.filter(~mine))
+        ]
+        in_order = pl.concat(merged).sort("at", maintain_order=True)
+        once = in_order.unique(["trial_id", "epoch"], keep="first", maintain_order=True)
         return [_seen(row, self._sweep.metric) for row in once.to_dicts()]
 
     def sequence(self) -> int:
@@ -169,33 +182,33 @@ class History:
         last = self._epochs.filter(pl.col("sweep") == self._sweep.name)["sequence"].max()
         return 0 if last is None else int(str(last)) + 1
 
-    def candidates(self, arm: str) -> list[tuple[str, domains.Dataclass]]:
-        """The configurations that a tuned arm's search drew, with their trial ids, in their order.
+    def candidates(self, arm: str) -> list[tuple[str, int, domains.Dataclass]]:
+        """The configurations that a tuned arm's search drew, with their trials' ids and numbers, in their order.
 
         What the present Config cannot hold any more is left out.
         """
-        plan = read(self._results, "plan", self._sweep.name).filter(
+        plan = self._read("plan", self._sweep.name).filter(
             pl.col("question") == TUNING, pl.col("arm") == arm, pl.col("config_json").is_not_null()
         )
         once = plan.unique("trial_id", keep="first", maintain_order=True).sort("candidate", maintain_order=True)
         found = []
-        for trial_id, text in once.select("trial_id", "config_json").iter_rows():
+        for trial_id, number, text in once.select("trial_id", "candidate", "config_json").iter_rows():
             try:
-                found.append((str(trial_id), domains.make(self._sweep.config_type, json.loads(text))))
+                found.append((str(trial_id), int(number), domains.make(self._sweep.config_type, json.loads(text))))
             except ConfigError:
                 continue
         return found
 
     def rows_until(self, table: str, trial_id: str, attempt: int, epoch: int) -> list[dict[str, Any]]:
         """An attempt's rows of a table, to its epoch, without the sweep's name; read anew."""
-        rows = read(self._results, table).filter(
+        rows = self._read(table).filter(
             pl.col("trial_id") == trial_id, pl.col("attempt") == attempt, pl.col("epoch") <= epoch
         )
         return rows.drop("sweep").unique(maintain_order=True).to_dicts()
 
     def other_meaning(self, meaning: int) -> int | None:
         """The meaning of the training code that this sweep was last run with, if it is another one."""
-        runs = read(self._results, "runs", self._sweep.name).sort("at")
+        runs = self._read("runs", self._sweep.name).sort("at")
         said = [json.loads(text).get("meaning") for text in runs["versions_json"].drop_nulls()]
         last = next((int(m) for m in reversed(said) if m is not None), None)
         return last if last is not None and last != meaning else None

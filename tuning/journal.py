@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -12,7 +12,7 @@ from records.values import Built, Epoch, Layer, LayerStatistics
 from records.write import Row, Writer
 from tuning.decision import GO_ON, Decision
 from tuning.hopeless import Verdict, judge
-from tuning.past import ALONGSIDE, Metrics, Past, metrics, same
+from tuning.past import ALONGSIDE, Metrics, Past, metrics, results, same
 from tuning.plan import Ending
 from tuning.report import Error, Report
 from tuning.sweep import Trial
@@ -246,7 +246,7 @@ class Journal:
         self.running.pop(trial.trial_id, None)
         if outcome == "failed":
             self._failed[trial.trial_id] = _gone_on(progress)
-        row = self._trial_row(trial) | trial.arm.values | _model_row(progress, busy) | _result_row(progress.curve)
+        row = self._trial_row(trial) | trial.arm.values | _model_row(progress, busy) | results(progress.curve)
         row |= {"attempt": past.attempt, "continuation": past.continuation, "warning": progress.warning}
         row |= {f"seconds_{name}": seconds for name, seconds in progress.seconds.items()}
         row |= {"outcome": outcome, "started_at": progress.started_at, "ended_at": _now()}
@@ -307,19 +307,6 @@ def _model_row(progress: Progress, busy: int) -> dict[str, Any]:
     if latency is not None:
         row |= {"latency_ms_median": latency.median_ms, "latency_ms_p95": latency.p95_ms, "latency_n": latency.n}
         row["latency_busy_slots"] = busy
-    return row
-
-
-def _result_row(curve: Mapping[int, Metrics]) -> dict[str, Any]:
-    last = max(curve, default=0)
-    if not last:
-        return {"epochs": 0}
-    row: dict[str, Any] = {"epochs": last}
-    row |= {f"last_{name}": curve[last][name] for name in ("loss", "accuracy", "val_loss", "val_accuracy")}
-    sound = {e: m["val_accuracy"] for e, m in curve.items() if math.isfinite(m["val_accuracy"])}
-    if sound:
-        best = max(sorted(sound), key=lambda e: sound[e])
-        row |= {"best_val_accuracy": sound[best], "best_epoch": best}
     return row
 
 

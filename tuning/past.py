@@ -1,6 +1,7 @@
 """What is recorded of a trial that goes on: an attempt's epochs, which are trained again only to be compared."""
 
 import itertools
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -43,6 +44,20 @@ class Past:
 def metrics(epoch: Epoch) -> dict[str, float]:
     """The metrics of an epoch that has just ended."""
     return {name: float(getattr(epoch, name)) for name in METRICS}
+
+
+def results(curve: Mapping[int, Metrics]) -> dict[str, float]:
+    """The columns of `trials` that a curve (metrics by epoch) gives: its epochs, its last and its best numbers."""
+    last = max(curve, default=0)
+    if not last:
+        return {"epochs": 0}
+    row: dict[str, float] = {"epochs": last}
+    row |= {f"last_{name}": curve[last][name] for name in ("loss", "accuracy", "val_loss", "val_accuracy")}
+    sound = {e: m["val_accuracy"] for e, m in curve.items() if math.isfinite(m["val_accuracy"])}
+    if sound:
+        best = max(sorted(sound), key=lambda e: sound[e])
+        row |= {"best_val_accuracy": sound[best], "best_epoch": best}
+    return row
 
 
 def same(first: Metrics, second: Metrics) -> bool:

@@ -57,6 +57,7 @@ class Plan:
         searches: draw more whenever a slot is free and none of the others waits, each in its turn.
         known: how a trial ended that is recorded already, so that it is not run; None if it has to run.
         retries: how often a trial that lost its process is tried again.
+        compared: the epochs that the trials of `then` take at most.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Plan:
         first: Sequence[Trial],
         *,
         then: Then | None = None,
+        compared: int = 0,
         searches: Iterable[Search] = (),
         known: Callable[[Trial], Ending | None] | None = None,
         retries: int = 0,
@@ -75,6 +77,7 @@ class Plan:
         self._asked: set[str] = set()
         self._running: set[str] = set()
         self._then, self._known, self._retries = then, known, retries
+        self._compared = compared
         self._tries: Counter[str] = Counter()
         self._first = len(first)
         self._searches = deque(searches)
@@ -128,8 +131,8 @@ class Plan:
 
     @property
     def foreseen(self) -> int:
-        """The epochs that trials which are not known yet may take at most, a screening's survivors left out."""
-        return sum(search.foreseen for search in self._searches)
+        """The epochs that trials which are not known yet may take at most."""
+        return sum(search.foreseen for search in self._searches) + (self._compared if self._then else 0)
 
     def describe(self) -> str:
         """The trials counted by arm, seed and question."""

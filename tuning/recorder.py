@@ -1,5 +1,6 @@
 """The one Tune callback: hands what Tune brings to the journal, the plan and the display."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import Any, Final
 from ray.tune import Callback
 from ray.tune.experiment import Trial as TuneTrial
 
+from records.errors import ResultsError
 from records.write import Writer
 from tuning import checkpoints
 from tuning.decision import GO_ON
@@ -16,13 +18,17 @@ from tuning.display import Display
 from tuning.errors import BrokenOffError, BudgetSpentError
 from tuning.journal import Journal
 from tuning.plan import Ending, Plan
-from tuning.report import Error, unpack
+from tuning.report import Error, Report, unpack
 from tuning.scheduler import Scheduler
 from tuning.slot import Ticket
 from tuning.sweep import Trial
 
 _LOST: Final = ("ProcessKilled", "SlotDied")
 """Errors that come from outside a training: it is tried again. One that it raised itself would come again."""
+
+
+_NUMBERS: Final = re.compile(r"\d+(\.\d+)?")
+"""Errors that differ in their numbers alone, such as an amount of memory, are one error."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +67,9 @@ class Recorder(Callback):
         self._limits, self._flushed = limits, clock()
         self._ended_well = False
         self._errors: Counter[str] = Counter()
+        self._last_error = ""
         self._over: list[Ticket] = []
+        self._broken: ResultsError | None = None
         self.stop_asked = False
         plan.added = self._planned
 
@@ -78,8 +86,17 @@ class Recorder(Callback):
     def on_trial_result(
         self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, result: dict[str, Any], **info: Any
     ) -> None:
-        """A step has ended. The record is taken out of the result, so that Tune does not keep it."""
-        ours, report = _trial(trial), unpack(result.pop("record"))
+        """A step has ended. The record is taken out of the result, so that Tune does not keep it.
+
+        Rows that cannot be written end the sweep at the end of Tune's step: here Tune would hide why.
+        """
+        try:
+            self._reported(trial, unpack(result.pop("record")))
+        except ResultsError as error:
+            self._broken = error
+
+    def _reported(self, trial: TuneTrial, report: Report) -> None:
+        ours = _trial(trial)
         decision = self._scheduler.decisions.pop(ours.trial_id, GO_ON)
         ending = self._journal.reported(ours, report, decision, busy=len(self._journal.running) - 1)
         if report.problem is not None:
@@ -100,6 +117,8 @@ class Recorder(Callback):
 
     def on_step_end(self, iteration: int, trials: list[TuneTrial], **info: Any) -> None:
         """Between two events: the moment to write, to draw, and to stop."""
+        if self._broken is not None:
+            raise self._broken
         if self.stop_asked:
             raise KeyboardInterrupt
         now = self._clock()
@@ -128,7 +147,7 @@ class Recorder(Callback):
         self._display.ended(trial, ending, error, again=again, reason=reason)
         if error is None:
             self._over.append(ticket)
-        elif error.traceback or not _goes_on(ticket, ending):
+        elif error.traceback or not (again or _goes_on(ticket, ending)):
             checkpoints.delete(ticket.checkpoints, trial.trial_id)
         if again:
             return
@@ -140,15 +159,15 @@ class Recorder(Callback):
         if error is None:
             self._ended_well = True
         else:
-            self._errors[f"{error.type}: {error.message}"] += 1
+            self._errors[_NUMBERS.sub("#", f"{error.type}: {error.message}")] += 1
+            self._last_error = f"{error.type}: {error.message}".splitlines()[0]
 
     def _fail_fast(self) -> None:
         """Ends a sweep whose first trials all failed of one error, before the others do as well."""
         limit = self._limits.fail_fast
         if limit and not self._ended_well and len(self._errors) == 1 and self._errors.total() >= limit:
-            (words,) = self._errors
             raise BrokenOffError(
-                f"the first {self._errors.total()} trials all failed: {words.splitlines()[0]} (see the logs below "
+                f"the first {self._errors.total()} trials all failed: {self._last_error} (see the logs below "
                 "the results; --fail-fast 0 goes on all the same)"
             )
 

@@ -53,7 +53,9 @@ class Scheduler(FIFOScheduler):
 
         These epochs are not judged again when a trial that goes on repeats them.
         """
-        by_id = {trial.trial_id: trial for trial in trials}
+        by_id: dict[str, Trial] = {}
+        for trial in trials:
+            by_id.setdefault(trial.trial_id, trial)  # a training that two questions ask for runs for the first
         for epoch in seen:
             trial = by_id[epoch.trial_id]
             if epoch.value is None or epoch.decision.action == "hopeless":  # ASHA was not asked
@@ -77,8 +79,12 @@ class Scheduler(FIFOScheduler):
         reason = self.hopeless(trial, report) if self.hopeless is not None else None
         if reason is not None:
             return Decision(action="hopeless", reason=reason)
-        if (recalled := self._recalled.get(trial.trial_id, {}).get(epoch.epoch)) is not None:
-            return recalled
+        recalled = self._recalled.get(trial.trial_id, {})
+        for earlier in sorted(e for e in recalled if e < epoch.epoch):
+            if recalled[earlier].action == "stop":  # it goes on from a checkpoint behind that epoch
+                return recalled[earlier]
+        if epoch.epoch in recalled:
+            return recalled[epoch.epoch]
         return GO_ON if epoch.diverged else self._judge(trial, epoch.epoch, getattr(epoch, self._halving.metric))
 
     def _judge(self, trial: Trial, epoch: int, value: float) -> Decision:

@@ -65,6 +65,7 @@ class Slot(tune.Trainable):
         self._child.start()
         self._began = False
         self._epoch = 0
+        self._last: Path | None = None
         self._taken = self._saved = time.perf_counter()
         self._seconds_close = 0.0
         self._beginning: dict[str, Any] = {}
@@ -97,7 +98,7 @@ class Slot(tune.Trainable):
             return self._report(epoch=self._child.next(), **saving)
         trial = self._ticket.trial
         fresh = self._child.hello is None
-        self._began = True
+        self._began, self._last = True, self._ticket.start
         built = self._child.begin(
             Begin(
                 train=self._ticket.train,
@@ -127,7 +128,9 @@ class Slot(tune.Trainable):
         path = self._ticket.checkpoints / checkpoints.name(self._ticket.trial.trial_id, self._epoch)
         problem = self._child.save(path)
         if problem is None:
-            checkpoints.delete(self._ticket.checkpoints, self._ticket.trial.trial_id, but=path)
+            kept = [path] if self._last is None else [path, self._last]  # a kill may leave the new one unrecorded
+            checkpoints.delete(self._ticket.checkpoints, self._ticket.trial.trial_id, but=kept)
+            self._last = path
         self._saved = time.perf_counter()
         return {"seconds_checkpoint": self._saved - began, "problem": problem}
 

@@ -28,6 +28,13 @@ class TunedArm:
             for value in [getattr(config, key)]
         )
 
+    @property
+    def batch_sizes(self) -> list[int]:
+        """The batch sizes that its configurations may have, or the bounds of their range."""
+        default = domains.make(self.config_type, dict(self.fixed))
+        values = self.searched.get("batch_size", [getattr(default, "batch_size")])  # noqa: B009 (any family's Config)
+        return [int(v) for v in ((values.low, values.high) if isinstance(values, Range) else values)]
+
     def describe(self, config: Dataclass) -> str:
         """What was drawn: `learning_rate .00316`."""
         return ", ".join(f"{key} {_short(getattr(config, key))}" for key in self.searched)

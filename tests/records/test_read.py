@@ -212,6 +212,18 @@ def test_a_damaged_part_is_named_and_set_aside_and_the_rest_is_read(results, dam
     assert numbers(results) == [0, 1, 20, 21, 30]
 
 
+def test_a_damaged_part_may_be_left_where_it_is(results):
+    for n in (1, 2):
+        write_part(results, n, n, n)
+    damaged = results / "epochs" / "s" / part_name(1, 1)
+    damaged.write_bytes(b"torn")
+    with pytest.warns(DamagedPartWarning, match="left out"):
+        found = read(results, "epochs", set_aside=False)
+    assert found["epoch"].to_list() == [2]
+    assert damaged.exists()
+    assert not (results / ".state" / "damaged").exists()
+
+
 def test_where_all_parts_are_damaged_the_columns_remain(results):
     write_part(results, 0, 0, 1).write_bytes(b"")
     with pytest.warns(DamagedPartWarning):
@@ -344,9 +356,9 @@ def test_the_newest_parts_are_read_first_for_they_are_the_first_to_be_merged_awa
         flush(writer, n)
     opened = []
 
-    def open_then_merge(path, results):
+    def open_then_merge(path, results, **options):
         opened.append(part_range(path))
-        content = read_part(path, results)
+        content = read_part(path, results, **options)
         if len(opened) == 2:
             flush(writer, 15)
         return content

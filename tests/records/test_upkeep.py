@@ -14,7 +14,7 @@ from records.errors import ResultsError
 from records.lock import alone
 from records.read import read
 from records.tables import TABLES
-from records.upkeep import delete, doomed, prune
+from records.upkeep import delete, doomed, prune, shared
 from records.write import Writer
 
 TRIALS = ("aa11", "ab22", "cc33", "dd44", "ee55", "ff66")
@@ -81,6 +81,15 @@ def test_the_last_sweep_takes_what_the_first_had_to_leave(kept):
     delete(kept, "small")
     assert checkpoints(kept) == logs(kept) == ["stray"]
     assert overview.names(kept) == []
+
+
+def test_trials_that_other_sweeps_ask_for_are_counted(results):
+    record(results, "a", plan=[plan("t"), plan("u"), plan("v")], trials=[trial("t"), trial("u")])
+    record(results, "b", plan=[plan("t"), plan("v")])
+    record(results, "c", plan=[plan("t"), plan("u")], trials=[trial("u")])
+    assert shared(results, "a") == {"b": 1, "c": 1}  # v has no end that could be lost
+    assert shared(results, "b") == {}
+    assert shared(results, "c") == {}
 
 
 def test_an_unknown_sweep_is_not_deleted(kept):

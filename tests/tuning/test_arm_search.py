@@ -1,9 +1,11 @@
 """The search of one tuned arm: its budget, its choice, what follows."""
 
+from dataclasses import replace
+
 import made_up
 import pytest
 
-from records.tables import COMPARISON, TUNING
+from records.tables import COMPARISON, SCREENING, TUNING
 from tuning.arm_search import ArmSearch
 from tuning.plan import Ending, Plan
 from tuning.sweep import Arm, Trial
@@ -109,6 +111,46 @@ def test_a_space_that_is_exhausted_ends_the_search(search):
     assert made.next() is None
     assert [t.seed for t in made.ended(trial, ending(0.5))] == [1, 2]
     assert made.over
+
+
+def test_a_space_that_is_exhausted_is_compared_when_one_trial_runs_at_a_time(search, make):
+    """It is drawn to the end only after the last of it has ended."""
+    plan = Plan([], searches=[search(budget=100, drawer=Drawer(configs=2))])
+    for value in (0.5, 0.4):
+        followed = plan.ended(plan.next(), ending(value))
+    assert [(t.question, t.seed) for t in followed] == [(COMPARISON, 1), (COMPARISON, 2)]
+    recorded = [make(made_up.Config(quality=q), k) for k, q in enumerate((0.1, 0.2))]
+    again = search(budget=100, drawer=Drawer(configs=0), recorded=recorded)
+    plan = Plan([], searches=[again], known=lambda t: ending(0.5) if t.seed == 0 else None)
+    assert [t.question for t in plan.waiting] == [COMPARISON, COMPARISON]
+
+
+def test_what_was_drawn_ahead_is_the_next_candidate(search):
+    drawer = Drawer()
+    made = search(budget=12, drawer=drawer)
+    made.ended(made.next(), ending(0.5))
+    assert not made.over
+    assert (made.next().candidate, made.next().candidate, made.next()) == (1, 2, None)
+    assert len(drawer.left) == 6
+
+
+def test_a_candidate_that_runs_as_another_questions_trial_is_still_chosen_as_a_candidate(search, make):
+    drawer = Drawer()
+    made = search(budget=4, drawer=drawer)
+    own = made.next()
+    screened = replace(make(replace(own.arm.config), 0, SCREENING), arm=Arm(name="x", config=own.arm.config))
+    (first, _) = made.ended(screened, ending(0.5))
+    assert made.chosen is own
+    assert first.arm.name == "x tuned"
+    assert drawer.told == [(0.1, 0.5)]
+
+
+def test_of_equal_candidates_the_first_drawn_is_chosen(search):
+    made = search(budget=8)
+    first, second = made.next(), made.next()
+    made.ended(second, ending(0.5))
+    made.ended(first, ending(0.5))
+    assert made.chosen is first
 
 
 def test_what_is_foreseen_is_the_budget_left_and_the_comparison(search):

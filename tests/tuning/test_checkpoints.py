@@ -41,6 +41,21 @@ def test_there_may_be_none(tmp_path):
     assert checkpoints.find(tmp_path / "nowhere", "ab12", recorded=3) == (None, [])
 
 
+def test_one_that_asks_for_a_password_is_damaged(folder):
+    path = put(folder, 2)
+    with zipfile.ZipFile(path) as file:
+        headers = [info.header_offset for info in file.infolist()]
+    content = bytearray(path.read_bytes())
+    central = content.index(b"PK\x01\x02")
+    content[headers[0] + 6] |= 1
+    content[central + 8] |= 1
+    path.write_bytes(content)
+    found, (problem,) = checkpoints.find(folder, "ab12", recorded=3)
+    assert found is None
+    assert "is damaged" in problem
+    assert "encrypted" in problem
+
+
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
 def test_a_truncated_one_is_said(folder, share):
     path = put(folder, 2)
@@ -75,7 +90,7 @@ def test_deleting_leaves_what_is_needed_and_what_is_of_others(folder):
     put(folder, 1)
     two, other = put(folder, 2), put(folder, 1, trial_id="ab1234")
     (folder / ".ab12-3.keras").write_bytes(b"half")
-    checkpoints.delete(folder, "ab12", but=two)
+    checkpoints.delete(folder, "ab12", but=[two])
     assert sorted(folder.iterdir()) == [two, other]
     checkpoints.delete(folder, "ab12")
     assert sorted(folder.iterdir()) == [other]

@@ -20,6 +20,7 @@ import pytest
 
 from records.read import read
 from records.tables import SCHEMA_VERSION
+from tuning.command import UNFINISHED
 from tuning.engine import RAY_IS_GONE
 from tuning.past import METRICS
 
@@ -110,7 +111,7 @@ def chain(tmp_path_factory, fashion_mnist):
             chain.said["dry run, cut"] = killable.run(chain.results, *CHAIN, "--dry-run").stdout
     lose_ray(chain, draw)
     spent = killable.Running(chain.results, *CHAIN, "--time-budget", "2s")
-    chain.note("budget", spent, spent.wait(expected=0))
+    chain.note("budget", spent, spent.wait(expected=UNFINISHED))
     sleep_and_end(chain)
     print("\nseconds until a new epoch was recorded after", chain.seconds)
     return chain

@@ -1,6 +1,7 @@
 """What earlier commands recorded decides what a new one runs, and from where."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import made_up
@@ -39,6 +40,10 @@ def write(results, table, *rows, sweep="s", **columns):
 def epochs(results, *numbers, sequence=0, **columns):
     made = [METRICS | {"epoch": n, "sequence": sequence + n, "val_accuracy": n / 10} for n in numbers]
     write(results, "epochs", *made, **{"decision": "continue"} | columns)
+
+
+def at(hour):
+    return datetime(2026, 11, 21, hour, tzinfo=UTC)
 
 
 def end(results, outcome, reached, **columns):
@@ -93,9 +98,20 @@ def test_a_diverged_trial_is_not_run_again_and_a_failed_one_is(results):
     epochs(results, 1, 2)
     end(results, "diverged", 2)
     assert History(results, SWEEP).ending(trial()) == Ending(outcome="diverged", epoch=2, value=0.2)
+    assert History(results, SWEEP).ending(trial(), keep_hopeless=True) is None
+    assert History(results, SWEEP).ending(trial(epochs=2), keep_hopeless=True).outcome == "diverged"
     epochs(results, 1, 2, trial_id="u")
     end(results, "failed", 2, trial_id="u")
     assert History(results, SWEEP).ending(trial("u")) is None
+
+
+def test_a_trial_that_failed_when_it_was_given_more_epochs_has_still_completed_the_first(results):
+    epochs(results, 1, 2, 3)
+    end(results, "completed", 2, epochs_asked=2)
+    end(results, "failed", 3, continuation=1)
+    history = History(results, SWEEP)
+    assert history.ending(trial(epochs=2)) == Ending(outcome="completed", epoch=2, value=0.2)
+    assert history.ending(trial(epochs=3)) is None
 
 
 def test_a_hopeless_trial_is_run_again_only_if_such_are_kept(results):
@@ -118,14 +134,17 @@ def test_a_stopped_trial_has_ended_only_if_it_would_be_stopped_now(results):
 
 
 def test_a_short_trial_that_a_longer_screening_stops_gets_a_row_that_says_so(results):
-    epochs(results, 1, 2)
-    end(results, "completed", 2, epochs_asked=2, parameters=12, seconds_train=5.0, arm="a")
+    epochs(results, 1, 2, 3)
+    later = {"last_val_accuracy": 0.3, "best_val_accuracy": 0.3, "best_epoch": 3, "latency_ms_median": 1.0}
+    end(results, "completed", 3, epochs_asked=3, parameters=12, seconds_train=5.0, arm="a", **later)
     history, screened = History(results, SWEEP), trial(question=SCREENING)
     stopped = history.ending(screened, decided={2: STOP})
     assert stopped == Ending(outcome="stopped", epoch=2, value=0.2)
     row = history.unsaid(screened, stopped, STOP)
     expected = {"outcome": "stopped", "continuation": 1, "rung": 2, "cutoff": 0.75, "epochs_asked": 4, "parameters": 12}
+    expected |= {"epochs": 2, "last_val_accuracy": 0.2, "best_val_accuracy": 0.2, "best_epoch": 2}
     assert {key: row[key] for key in expected} == expected
+    assert "latency_ms_median" not in row
     assert row["reason"] == "its val_accuracy was behind the cutoff 0.7500 at epoch 2"
     assert not [key for key in row if key.startswith("seconds_")]
 
@@ -150,17 +169,25 @@ def test_an_attempt_that_was_begun_after_the_last_end_is_the_one_that_counts(res
     assert (history.past("t").attempt, history.past("t").continuation) == (1, 0)
 
 
-def test_epochs_are_seen_in_their_order_each_once_and_those_of_others_first(results):
-    epochs(results, 1, 2, sequence=0)
-    epochs(results, 1, 2, sequence=10, trial_id="u", decision="stop", rung=2, cutoff=0.5)
-    epochs(results, 1, attempt=1, sequence=20)
-    epochs(results, 1, sequence=30, trial_id="v", sweep="other")
-    write(results, "epochs", METRICS | {"epoch": 3, "sequence": 40, "val_accuracy": 0.9, "loss": float("nan")})
+def test_epochs_are_seen_in_their_order_each_once_and_those_of_others_when_they_were_recorded(results):
+    """The clock of `u` stood wrong, an hour early: a sweep's own order is its sequence."""
+    epochs(results, 1, 2, sequence=0, at=at(1))
+    epochs(results, 1, 2, sequence=10, at=at(0), trial_id="u", decision="stop", rung=2, cutoff=0.5)
+    epochs(results, 1, attempt=1, sequence=20, at=at(3))
+    epochs(results, 1, sequence=0, at=at(2), trial_id="v", sweep="other")
+    last = {"epoch": 3, "sequence": 40, "at": at(4), "val_accuracy": 0.9, "loss": float("nan")}
+    write(results, "epochs", METRICS | last)
     seen = History(results, SWEEP).seen(["t", "u", "v"])
     assert [(s.trial_id, s.epoch, s.value) for s in seen] == [
-        ("v", 1, 0.1), ("t", 1, 0.1), ("t", 2, 0.2), ("u", 1, 0.1), ("u", 2, 0.2), ("t", 3, None),
+        ("t", 1, 0.1), ("t", 2, 0.2), ("u", 1, 0.1), ("u", 2, 0.2), ("v", 1, 0.1), ("t", 3, None),
     ]  # fmt: skip
     assert seen[3].decision == Decision(action="stop", rung=2, cutoff=0.5)
+
+
+def test_what_another_sweep_recorded_before_this_one_began_is_seen_first(results):
+    epochs(results, 1, sequence=50, at=at(1), trial_id="v", sweep="other")
+    epochs(results, 1, sequence=0, at=at(2))
+    assert [s.trial_id for s in History(results, SWEEP).seen(["t", "v"])] == ["v", "t"]
 
 
 def test_candidates_are_known_by_their_configurations_in_their_order(results):
@@ -175,7 +202,7 @@ def test_candidates_are_known_by_their_configurations_in_their_order(results):
         odd = {"run": "9", "arm": "x tuned", "question": "tuning", "candidate": 7}
         writer.append("plan", [odd | {"trial_id": "old", "config_json": json.dumps({"gone": 1})}])
     found = History(results, SWEEP).candidates("x tuned")
-    assert [(i, c.quality) for i, c in found] == [("t0.3", 0.3), ("t0.1", 0.1), ("t0.2", 0.2)]
+    assert [(i, n, c.quality) for i, n, c in found] == [("t0.3", 0, 0.3), ("t0.1", 1, 0.1), ("t0.2", 2, 0.2)]
     assert History(results, SWEEP).candidates("y tuned") == []
 
 

@@ -158,5 +158,20 @@ def test_epochs_that_are_trained_again_get_the_decision_that_is_recorded(schedul
     assert tell(scheduler, ours("c"), 1, 0.44) == ("STOP", ("stop", 1, 0.45))
 
 
+def test_a_training_that_two_questions_ask_for_is_replayed_as_it_ran():
+    scheduler = Scheduler(HALVING)
+    screened, candidate = ours("a"), ours("a", TUNING, "adam")
+    scheduler.replay([screened, candidate], [Seen(trial_id="a", epoch=1, value=0.9, decision=GO_ON)])
+    assert tell(scheduler, ours("b"), 1, 0.1) == ("STOP", ("stop", 1, 0.9))
+    assert tell(scheduler, ours("c", TUNING, "adam"), 1, 0.1) == ("CONTINUE", ("continue", 1, None))
+
+
+def test_a_trial_that_goes_on_behind_the_epoch_that_stops_it_now_is_stopped(scheduler):
+    a, b = ours("a"), ours("b")
+    events = [("a", 1, 0.5), ("b", 1, 0.4), ("b", 2, 0.8), ("b", 3, 0.8)]
+    scheduler.replay([a, b], [Seen(trial_id=n, epoch=e, value=v, decision=GO_ON) for n, e, v in events])
+    assert tell(scheduler, b, 4, 0.9) == ("STOP", ("stop", 1, 0.5))
+
+
 def test_it_may_be_pickled_by_tune_without_its_state(scheduler):
     assert scheduler.__getstate__() == {}

@@ -1,0 +1,175 @@
+"""The Tune callback without Tune: what ends a sweep, and which checkpoints stay."""
+
+import io
+from types import SimpleNamespace
+
+import made_up
+import pytest
+from rich.console import Console
+
+from records.errors import ResultsError
+from records.read import read
+from records.write import Writer
+from trainables import config as domains
+from tuning import checkpoints
+from tuning.decision import Halving
+from tuning.display import Display
+from tuning.errors import BrokenOffError, BudgetSpentError
+from tuning.journal import Journal
+from tuning.past import Past, metrics
+from tuning.plan import Plan
+from tuning.recorder import Limits, Recorder
+from tuning.report import Error, Report
+from tuning.scheduler import Scheduler
+from tuning.slot import Ticket
+from tuning.sweep import Arm, Trial
+
+COMMON = {"host": "here", "device": None, "log": "/logs/t.log", "memory_peak_bytes": 1000}
+
+
+class Line:
+    """A recorder with all that it hands things to, and a clock that stands."""
+
+    def __init__(self, folder, trials=4, retries=1, **limits):
+        self.folder, self.now = folder, 0.0
+        self.writer = Writer(folder / "results", "s", config_types=domains.types(made_up.Config))
+        self.journal = Journal(self.writer, run="r", family="made_up", metric="val_accuracy")
+        self.trials = [self.trial(n) for n in range(trials)]
+        self.plan = Plan(self.trials, retries=retries)
+        self.recorder = Recorder(
+            journal=self.journal, writer=self.writer, plan=self.plan,
+            scheduler=Scheduler(Halving(metric="val_accuracy", mode="max", epochs=3, grace=1, reduction=2)),
+            display=Display(Console(file=io.StringIO()), metric="val_accuracy", mode="max"),
+            limits=Limits(**limits), clock=lambda: self.now,
+        )  # fmt: skip
+
+    def trial(self, number):
+        return Trial(
+            trial_id=f"a{number}", arm=Arm(name="a", config=made_up.Config()), question="comparison", seed=number,
+            epochs=3, precision="float32", data=made_up.data(self.folder),
+        )  # fmt: skip
+
+    @property
+    def checkpoints(self):
+        return checkpoints.below(self.folder / "results")
+
+    def checkpoint(self, trial, epoch):
+        self.checkpoints.mkdir(parents=True, exist_ok=True)
+        path = self.checkpoints / checkpoints.name(trial.trial_id, epoch)
+        made_up.save(epoch, path)
+        return path
+
+    def start(self, trial, start=None):
+        assert self.plan.next() is trial
+        ticket = Ticket(
+            trial=trial, train=made_up.train, warm_up=made_up.warm_up, log=self.folder / "log", slots=1,
+            checkpoints=self.checkpoints, checkpoint_every=60.0, start=start,
+            start_epoch=0 if start is None else int(start.stem.partition("-")[2]),
+        )  # fmt: skip
+        tune = SimpleNamespace(config={"ticket": ticket})
+        self.recorder.on_trial_start(0, [], tune)
+        return tune
+
+    def report(self, tune, **what):
+        self.recorder.on_trial_result(0, [], tune, {"record": Report(**COMMON, **what).pack()})
+
+    def fail(self, trial, kind, message, *, traceback="", start=None):
+        self.report(self.start(trial, start), error=Error(type=kind, message=message, traceback=traceback))
+
+    def complete(self, trial):
+        tune = self.start(trial)
+        yielded = made_up.train(trial.arm.config, trial.data, seed=trial.seed, epochs=trial.epochs)
+        self.report(tune, built=next(yielded), epoch=next(yielded))
+        for epoch in yielded:
+            self.report(tune, epoch=epoch)
+
+    def step(self, later=0.0):
+        self.now += later
+        self.recorder.on_step_end(0, [])
+
+
+@pytest.fixture
+def line(tmp_path):
+    return lambda **options: Line(tmp_path, **options)
+
+
+def test_errors_that_differ_in_numbers_alone_end_the_sweep(line):
+    made = line(fail_fast=2)
+    made.fail(made.trials[0], "OutOfMemory", "the training used 10.6 GiB")
+    made.step()
+    made.fail(made.trials[1], "OutOfMemory", "the training used 11 GiB")
+    with pytest.raises(BrokenOffError, match=r"the first 2 trials all failed: OutOfMemory: the training used 11 GiB"):
+        made.step()
+
+
+def test_different_errors_do_not_end_the_sweep(line):
+    made = line(fail_fast=2)
+    for trial, kind in zip(made.trials[:2], ("OutOfMemory", "ValueError"), strict=True):
+        made.fail(trial, kind, "no")
+    made.step()
+
+
+def test_once_a_trial_has_ended_well_no_error_ends_the_sweep(line):
+    made = line(fail_fast=2)
+    made.complete(made.trials[0])
+    for trial in made.trials[1:]:
+        made.fail(trial, "ValueError", "no")
+    made.step()
+
+
+def test_the_checkpoint_of_a_trial_that_has_ended_goes_when_its_end_is_written(line):
+    made = line()
+    path = made.checkpoint(made.trials[0], 2)
+    made.complete(made.trials[0])
+    made.step()
+    assert path.exists()
+    made.step(later=1.0)
+    assert not path.exists()
+    assert read(made.folder / "results", "trials")["outcome"].to_list() == ["completed"]
+
+
+def test_a_trial_that_loses_its_process_at_once_tries_its_checkpoint_once_more(line):
+    made = line(trials=1)
+    (trial,) = made.trials
+    path = made.checkpoint(trial, 2)
+    made.journal._failed[trial.trial_id] = past(trial)
+    made.fail(trial, "ProcessKilled", "gone", start=path)
+    assert path.exists()
+    made.fail(trial, "ProcessKilled", "gone", start=path)
+    assert not path.exists()
+    assert trial.trial_id in made.plan.endings
+
+
+def past(trial):
+    """Two recorded epochs of a trial."""
+    yielded = list(made_up.train(trial.arm.config, trial.data, seed=trial.seed, epochs=2))[1:]
+    return Past(epochs={epoch.epoch: metrics(epoch) for epoch in yielded})
+
+
+def test_an_error_of_the_training_takes_its_checkpoint_with_it(line):
+    made = line(trials=1)
+    path = made.checkpoint(made.trials[0], 2)
+    made.fail(made.trials[0], "ValueError", "no", traceback="Traceback …")
+    assert not path.exists()
+
+
+def test_rows_that_cannot_be_written_end_the_sweep_after_the_step(line, monkeypatch):
+    made = line()
+
+    def full(*_args, **_options):
+        raise ResultsError("No space left on device")
+
+    monkeypatch.setattr(made.journal, "reported", full)
+    made.fail(made.trials[0], "ValueError", "no")
+    with pytest.raises(ResultsError, match="No space left"):
+        made.step()
+
+
+def test_a_spent_budget_and_a_wish_to_stop_are_heard_between_two_steps(line):
+    made = line(deadline=5.0)
+    made.step(later=5.0)
+    with pytest.raises(BudgetSpentError):
+        made.step(later=0.5)
+    made.recorder.stop_asked = True
+    with pytest.raises(KeyboardInterrupt):
+        made.step()
