@@ -11,12 +11,13 @@ import psutil
 from records.read import read
 
 SCRIPT = Path(__file__).parent / "made_up_sweep.py"
+ALWAYS = ("--images", "10", "--slots", "2")
 RAY = ("gcs_server", "raylet")
 started = []
 
 
 def command(results, *arguments):
-    return [sys.executable, str(SCRIPT), "--results", str(results), "--images", "10", "--slots", "2", *arguments]
+    return [sys.executable, str(SCRIPT), "--results", str(results), *ALWAYS, *arguments]
 
 
 def run(results, *arguments):
