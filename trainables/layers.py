@@ -69,22 +69,28 @@ def flops(layer: kl.Layer) -> int:
     return 0
 
 
-def statistics(model: keras.Model, probe: ImageSet) -> tuple[LayerStatistics, ...]:
-    """Activations, weights and gradients of every layer on the probe batch, as in inference (no dropout).
+class Probed:
+    """A model seen layer by layer."""
 
-    One eager forward and backward pass, so that nothing is traced: about as long as two training steps.
-    """
-    every = keras.Model(model.inputs, [layer.output for layer in model.layers])
-    with tf.GradientTape() as tape:
-        outputs = every(tf.constant(probe.images), training=False)
-        losses = keras.losses.sparse_categorical_crossentropy(tf.constant(probe.labels), outputs[-1])
-        loss = tf.reduce_mean(losses)
-    weights = [w.value for layer in model.layers for w in layer.trainable_weights]
-    gradients = iter(tape.gradient(loss, weights))
-    return tuple(
-        _statistics(index, layer, output, [next(gradients) for _ in layer.trainable_weights])
-        for index, (layer, output) in enumerate(zip(model.layers, outputs, strict=True))
-    )
+    def __init__(self, model: keras.Model) -> None:
+        self._layers = model.layers
+        self._every = keras.Model(model.inputs, [layer.output for layer in model.layers])
+
+    def statistics(self, probe: ImageSet) -> tuple[LayerStatistics, ...]:
+        """Activations, weights and gradients of every layer on the probe batch, as in inference (no dropout).
+
+        One eager forward and backward pass, so that nothing is traced: about as long as two training steps.
+        """
+        with tf.GradientTape() as tape:
+            outputs = self._every(tf.constant(probe.images), training=False)
+            losses = keras.losses.sparse_categorical_crossentropy(tf.constant(probe.labels), outputs[-1])
+            loss = tf.reduce_mean(losses)
+        weights = [w.value for layer in self._layers for w in layer.trainable_weights]
+        gradients = iter(tape.gradient(loss, weights))
+        return tuple(
+            _statistics(index, layer, output, [next(gradients) for _ in layer.trainable_weights])
+            for index, (layer, output) in enumerate(zip(self._layers, outputs, strict=True))
+        )
 
 
 def _statistics(index: int, layer: kl.Layer, output: tf.Tensor, gradients: list[tf.Tensor]) -> LayerStatistics:

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
@@ -97,9 +97,16 @@ def class_reports(set_name: str, reading: Reading, classes: Sequence[str]) -> li
     ]
 
 
-def latency(model: keras.Model, images: npt.NDArray[np.uint8]) -> Latency:
-    """Time of one image through the compiled model, batch of 1, after warming up."""
-    forward = tf.function(lambda image: model(image, training=False), jit_compile=False)
+def forward(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
+    """The compiled model in inference; traced at its first call."""
+    compiled: Callable[[tf.Tensor], tf.Tensor] = tf.function(
+        lambda images: model(images, training=False), jit_compile=False
+    )
+    return compiled
+
+
+def latency(forward: Callable[[tf.Tensor], tf.Tensor], images: npt.NDArray[np.uint8]) -> Latency:
+    """Time of one image through a compiled model, batch of 1, after warming up."""
     batches = [tf.constant(images[k % len(images)][None]) for k in range(_WARM_UP + _CALLS)]
     milliseconds = [_milliseconds(forward, batch) for batch in batches][_WARM_UP:]
     return Latency(

@@ -10,20 +10,21 @@ Whoever reads it may stop after any value: nothing depends on code behind a yiel
 import time
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import Field, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Final, Protocol, TypeVar
+from typing import Any, ClassVar, Final, Protocol, TypeVar
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from records.values import Built, ClassReport, Epoch, Test
-from trainables import layers, measures
+from trainables import measures
 from trainables.data import Data, ImageSet
 from trainables.feed import Feed
 from trainables.keras_names import LEARNING_RATES
+from trainables.traced import Traced, traced
 
 PROBE_IMAGES: Final = 64
 """The layers are measured on the first images of the training set: the same for every arm of a seed."""
@@ -33,7 +34,9 @@ _EPOCH: Final = "layersweep_epoch.txt"
 
 
 class Trainable(Protocol):
-    """What the training itself reads of a family's Config."""
+    """What the training itself reads of a family's Config, a frozen dataclass."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
     @property
     def optimizer(self) -> str:
@@ -68,11 +71,12 @@ def run(
     once, and its losses say so; the reader decides whether to go on.
     """
     clock = _Clock()
-    keras.backend.clear_session(free_memory=True)
-    keras.config.set_dtype_policy(precision)
-    keras.utils.set_random_seed(seed)
     sets = data.split(seed)
-    model = _compiled(build, config, data) if start is None else keras.saving.load_model(start, safe_mode=True)
+    if start is None:
+        key = build, replace(config, learning_rate=None), data.image_shape, len(data.classes)
+        made = traced(key, lambda: _compiled(build, config, data), seed=seed, precision=precision)
+    else:
+        made = traced(None, lambda: keras.saving.load_model(start, safe_mode=True), seed=seed, precision=precision)
     feed = Feed(sets.train, config.batch_size, seed)
     evaluation = _Evaluation(
         validation=measures.Labelled.of(sets.validation),
@@ -80,9 +84,10 @@ def run(
         probe=_probe(sets.train),
         classes=data.classes,
     )
-    yield measures.built(model, seconds_build=clock.lap())
-    for epoch in range(1 if start is None else 1 + _saved_after(start), epochs + 1):
-        yield _epoch(model, feed, evaluation, epoch=epoch, epochs=epochs, seed=seed)
+    with made as model:
+        yield measures.built(model.model, seconds_build=clock.lap())
+        for epoch in range(1 if start is None else 1 + _saved_after(start), epochs + 1):
+            yield _epoch(model, feed, evaluation, epoch=epoch, epochs=epochs, seed=seed)
 
 
 @dataclass
@@ -108,6 +113,7 @@ def _compiled(build: Build[C], config: C, data: Data) -> keras.Model:
         metrics=["accuracy"],
         jit_compile=bool(tf.config.list_physical_devices("GPU")),  # XLA makes convolutions 2-4x slower on a CPU
     )
+    model.optimizer.build(model.trainable_variables)  # else Keras makes its variables while tracing, and traces twice
     return model
 
 
@@ -183,7 +189,7 @@ class _FirstStep(keras.callbacks.Callback):
 
 
 def _epoch(
-    model: keras.Model,
+    traced_model: Traced,
     feed: Feed,
     evaluation: _Evaluation,
     *,
@@ -192,6 +198,7 @@ def _epoch(
     seed: int,
 ) -> Epoch:
     """Trains one epoch and reads everything that is due after it."""
+    model = traced_model.model
     clock, first, last = _Clock(), _FirstStep(), epoch == epochs
     fresh = model.train_function is None
     _reseed(model, seed, epoch)
@@ -207,8 +214,8 @@ def _epoch(
     seconds_validate = clock.lap()
     test = measures.evaluate(model, evaluation.test) if last else None
     seconds_test = clock.lap()
-    statistics = layers.statistics(model, evaluation.probe) if measured(epoch, epochs) else ()
-    latency = measures.latency(model, evaluation.probe.images) if last else None
+    statistics = traced_model.probed.statistics(evaluation.probe) if measured(epoch, epochs) else ()
+    latency = measures.latency(traced_model.forward, evaluation.probe.images) if last else None
     classes = _reports(validation, test, evaluation.classes) if test else ()
     return Epoch(
         epoch=epoch,

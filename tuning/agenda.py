@@ -23,6 +23,10 @@ from tuning.tuned import TunedArm
 if TYPE_CHECKING:
     from tuning.scheduler import Scheduler
 
+TOGETHER_UP_TO: Final = 30_000
+"""With trials of at most so many images, epoch by epoch, a slot trains one arm's seeds after another: tracing a model,
+which it then does once an arm, is a tenth of such a trial or more."""
+
 SCREENING_SEED: Final = 0
 """The seed on which arms are screened and candidates tried; comparisons have the seeds from 1 on."""
 
@@ -107,6 +111,7 @@ class Agenda:
             searches=self._searches,
             known=self._known,
             retries=self.settings.retries,
+            together=self.settings.epochs * self.data.train_images <= TOGETHER_UP_TO,
         )
 
     @cached_property

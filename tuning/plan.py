@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from tuning.sweep import Trial
+from tuning.waiting import Waiting
 
 SURVIVORS: Final = 2
 """At least this many arms are compared after a screening, if so many did not fail."""
@@ -58,6 +59,7 @@ class Plan:
         known: how a trial ended that is recorded already, so that it is not run; None if it has to run.
         retries: how often a trial that lost its process is tried again.
         compared: the epochs that the trials of `then` take at most.
+        together: whether a slot is given trials of one arm after another (see `tuning.waiting`).
     """
 
     def __init__(
@@ -69,13 +71,15 @@ class Plan:
         searches: Iterable[Search] = (),
         known: Callable[[Trial], Ending | None] | None = None,
         retries: int = 0,
+        together: bool = False,
     ) -> None:
         self.trials: list[Trial] = []
         self.endings: dict[str, Ending] = {}
         self.added: Callable[[Sequence[Trial]], None] = _unheard
-        self._waiting: deque[Trial] = deque()
+        self._waiting = Waiting(together=together)
+        self._freed: deque[str] = deque()
         self._asked: set[str] = set()
-        self._running: set[str] = set()
+        self._running: dict[str, Trial] = {}
         self._then, self._known, self._retries = then, known, retries
         self._compared = compared
         self._tries: Counter[str] = Counter()
@@ -92,12 +96,14 @@ class Plan:
         """The next trial to start; None if none is waiting now."""
         trial = self._next()
         if trial is not None:
-            self._running.add(trial.trial_id)
+            self._running[trial.trial_id] = trial
         return trial
 
     def _next(self) -> Trial | None:
+        after = self._freed.popleft() if self._freed else None
+        running = {trial.arm.name for trial in self._running.values()}
         if self._waiting:
-            return self._waiting.popleft()
+            return self._waiting.take(after=after, running=running)
         for _ in range(len(self._searches)):
             self._searches.rotate(-1)
             while not self._waiting and (trial := self._searches[-1].next()) is not None:
@@ -105,7 +111,7 @@ class Plan:
                 ending = self.endings.get(trial.trial_id)  # another sweep may have trained it
                 self.added([trial, *([] if ending is None else self.ended(trial, ending))])
             if self._waiting:
-                return self._waiting.popleft()
+                return self._waiting.take(after=after, running=running)
         return None
 
     def again(self, trial: Trial) -> bool:
@@ -113,14 +119,15 @@ class Plan:
         self._tries[trial.trial_id] += 1
         if self._tries[trial.trial_id] > self._retries:
             return False
-        self._running.discard(trial.trial_id)
-        self._waiting.appendleft(trial)
+        self._running.pop(trial.trial_id, None)
+        self._waiting.append_first(trial)
         return True
 
     def ended(self, trial: Trial, ending: Ending) -> list[Trial]:
         """Notes how a trial ended. Returns the trials that this adds to the plan."""
         self.endings[trial.trial_id] = ending
-        self._running.discard(trial.trial_id)
+        if self._running.pop(trial.trial_id, None) is not None:
+            self._freed.append(trial.arm.name)
         followed = [self._add(s.ended(trial, ending)) for s in self._searches if s.owns(trial)]
         return [*self._go_on(), *(t for trials in followed for t in trials)]
 

@@ -13,7 +13,7 @@ from keras import layers as kl
 
 from records.values import Layer
 from trainables.data import ImageSet
-from trainables.layers import describe, flops, statistics
+from trainables.layers import Probed, describe, flops
 
 
 def on(shape, layer):
@@ -187,7 +187,7 @@ def measured():
     )
     model.set_weights(WEIGHTS)
     functional = keras.Model(model.inputs, model.outputs)  # its layers begin with the input, as a family's do
-    return statistics(functional, PROBE)
+    return Probed(functional).statistics(PROBE)
 
 
 def test_every_layer_is_measured_in_its_place(measured):
@@ -218,7 +218,7 @@ def test_a_channel_that_differs_between_positions_is_alive():
     model = keras.Sequential([keras.Input((1, 2, 2), dtype="uint8"), kl.Flatten(), kl.Rescaling(1.0), kl.Dense(2)])
     functional = keras.Model(model.inputs, model.outputs)
     same_images = np.array([[[[0, 7], [5, 7]]]] * 3, dtype=np.uint8)  # channel 0: 0, 5; channel 1: 7, 7
-    image, flat, *_ = statistics(functional, ImageSet(images=same_images, labels=np.zeros(3, dtype=np.int64)))
+    image, flat, *_ = Probed(functional).statistics(ImageSet(images=same_images, labels=np.zeros(3, dtype=np.int64)))
     assert image.dead_share == 1 / 2
     assert flat.dead_share == 1.0
 
@@ -245,7 +245,8 @@ def test_measuring_leaves_the_model_as_it_was_and_drops_nothing():
     x = kl.BatchNormalization()(kl.Dense(8)(kl.Flatten()(kl.Rescaling(1.0)(image))))
     model = keras.Model(image, kl.Dense(2, "softmax")(kl.Dropout(0.5)(x)))
     before = [each.value.numpy() for each in model.variables]  # the dropout's random state too
-    first, again = statistics(model, PROBE), statistics(model, PROBE)
+    probed = Probed(model)
+    first, again = probed.statistics(PROBE), probed.statistics(PROBE)
     assert first == again
     assert first[4].activation_mean == first[5].activation_mean  # normalised, then not dropped
     for old, each in zip(before, model.variables, strict=True):
@@ -265,7 +266,7 @@ def test_frozen_weights_have_no_norms_and_those_before_them_keep_their_gradients
     )
     model.set_weights(WEIGHTS)
     functional = keras.Model(model.inputs, model.outputs)
-    frozen = statistics(functional, PROBE)
+    frozen = Probed(functional).statistics(PROBE)
     assert (frozen[TANH].weight_norm, frozen[TANH].gradient_norm) == (None, None)
     assert frozen[RELU] == measured[RELU]
     assert frozen[SOFTMAX] == measured[SOFTMAX]

@@ -15,7 +15,7 @@ from keras import layers as kl
 
 from records.values import ClassReport
 from trainables.data import ImageSet
-from trainables.measures import EVALUATION_BATCH, Labelled, Reading, built, class_reports, evaluate, latency
+from trainables.measures import EVALUATION_BATCH, Labelled, Reading, built, class_reports, evaluate, forward, latency
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +99,7 @@ def test_classes_are_reported_as_counted_by_hand():
 
 
 def test_latency_is_of_a_hundred_calls(model, images):
-    time = latency(model, images.images[:3])
+    time = latency(forward(model), images.images[:3])
     assert time.n == 100
     assert 0 < time.median_ms <= time.p95_ms < 1000
 

@@ -25,6 +25,7 @@ from keras import layers as kl
 from records.values import Built, Epoch, cannot_save
 from trainables import fashion_cnn, training
 from trainables.feed import Feed
+from trainables.keras_names import LEARNING_RATES
 from trainables.meaning import MEANING
 from trainables.training import measured
 
@@ -148,6 +149,7 @@ def test_a_measured_epoch_has_every_layer_and_one_between_has_none(values):
 @pytest.fixture(scope="module")
 def shorter(data):
     """The same training, asked for two epochs alone, and the seconds that it took."""
+    list(train(data, config=Config(brightness=0.5), epochs=1))  # else the model would be one that is traced
     began = time.perf_counter()
     return list(train(data, epochs=2)), time.perf_counter() - began
 
@@ -264,6 +266,51 @@ def test_a_training_that_blows_up_says_so_and_goes_on_if_asked(data):
     assert last.diverged
     assert not math.isfinite(first.loss)
     assert last.test.images == 50
+
+
+# one traced model for many trainings
+
+
+def others(data, **options):
+    """Trains something else in between, so that no model is kept; then the same twice: the second reuses the first."""
+    list(train(data, config=Config(brightness=0.5), epochs=1))
+    return list(train(data, **options)), list(train(data, **options))
+
+
+@pytest.mark.parametrize("optimizer", LEARNING_RATES)
+def test_a_model_that_is_used_again_gives_what_a_new_one_gives(data, optimizer):
+    config = Config(optimizer=optimizer)
+    made, reused = others(data, config=config, epochs=2)
+    assert timeless(made) == timeless(reused)
+    assert made[1].seconds_build > 0
+    assert reused[1].seconds_build == 0, "it was traced again"
+
+
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_it_does_in_other_precisions_too(data, precision):
+    made, reused = others(data, precision=precision, epochs=2)
+    assert timeless(made) == timeless(reused)
+
+
+def test_seed_learning_rate_and_what_it_went_through_do_not_matter(data, values):
+    list(train(data, seed=5, config=Config(learning_rate=1e30), epochs=1))
+    assert timeless(train(data)) == timeless(values)
+
+
+def test_two_trainings_at_once_have_a_model_each(data, values):
+    list(train(data, epochs=1))
+    together = list(zip(train(data), train(data, seed=2), strict=True))
+    assert timeless(first for first, _ in together) == timeless(values)
+
+
+def test_a_training_that_goes_on_from_a_file_is_not_kept(data, values, tmp_path):
+    training_ = train(data)
+    for _ in range(3):
+        value = next(training_)
+    value.save(tmp_path / "epoch.keras")
+    training_.close()
+    assert timeless(list(train(data, start=tmp_path / "epoch.keras"))[1:]) == timeless(values[3:])
+    assert timeless(train(data)) == timeless(values)
 
 
 # a golden trial

@@ -39,6 +39,17 @@ def test_trials_wait_in_order_and_the_plan_ends_with_the_last(trial):
     assert plan.finished
 
 
+def test_seeds_of_an_arm_may_be_kept_together_on_the_slot_that_has_just_trained_it(trial):
+    trials = [trial(name, seed=seed) for seed in (1, 2) for name in "abc"]
+    plan = Plan(trials, together=True)
+    first, second = plan.next(), plan.next()
+    assert (first.trial_id, second.trial_id) == ("a1", "b1")
+    plan.ended(second, completed(0.5))
+    assert plan.next().trial_id == "b2"
+    plan.ended(first, completed(0.5))
+    assert plan.next().trial_id == "a2"
+
+
 def test_recorded_trials_are_not_run_again(trial):
     known = {"a1": completed(0.5)}
     plan = Plan([trial("a"), trial("b")], known=lambda t: known.get(t.trial_id))

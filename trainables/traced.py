@@ -1,0 +1,70 @@
+"""One traced model a process, used again by trainings that differ in seed and learning rate alone.
+
+Keras traces a model's functions when they are first called: for a small CNN as long as half an epoch of 2,000 images.
+What a training leaves in the model is written over before the next one, so that both are equal in every digit to
+trainings in processes of their own.
+"""
+
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import keras
+
+from trainables.layers import Probed
+from trainables.measures import forward
+
+
+class Traced:
+    """A compiled model whose optimizer is built, with what is traced or made for it besides.
+
+    Args:
+        model: the model.
+        key: what trainings that may use it share; None if no other may.
+
+    Attributes:
+        probed: gives the output of every layer.
+        forward: the model in inference.
+    """
+
+    def __init__(self, model: keras.Model, key: Hashable = None) -> None:
+        self.model, self.key = model, key
+        self.probed, self.forward = Probed(model), forward(model)
+
+    def begin_again(self, fresh: keras.Model) -> None:
+        """Takes over all variables of an equal model that was just compiled: weights, states, the optimizer's."""
+        mine, theirs = ([*model.variables, *model.optimizer.variables] for model in (self.model, fresh))
+        for variable, other in zip(mine, theirs, strict=True):
+            variable.assign(other)
+
+
+_SCALED: Final = "mixed_float16"
+"""Its optimizer scales the loss, and a second training through the same one was seen to differ: never used again."""
+
+_kept: list[Traced] = []
+"""The last model, while no training uses it."""
+
+
+@contextmanager
+def traced(key: Hashable, compiled: Callable[[], keras.Model], *, seed: int, precision: str) -> Iterator[Traced]:
+    """What `compiled` makes in this precision after the seed was set, or a model of the same key, made equal to that.
+
+    While it is in use no other training gets it; afterwards it is kept for the next. With the key None it is neither
+    one that was kept nor kept itself.
+    """
+    wanted = None if key is None or precision == _SCALED else (key, precision)
+    found = _kept.pop() if _kept else None
+    if found is None or found.key != wanted or wanted is None:
+        found = None
+        keras.backend.clear_session(free_memory=True)
+    keras.config.set_dtype_policy(precision)
+    keras.utils.set_random_seed(seed)
+    fresh = compiled()
+    if found is None:
+        found = Traced(fresh, wanted)
+    else:
+        found.begin_again(fresh)
+    try:
+        yield found
+    finally:
+        _kept[:] = [] if wanted is None else [found]

@@ -1,0 +1,58 @@
+"""Trials that wait for a slot, in order or, where that pays, with a slot's trials of one arm after another."""
+
+from collections import OrderedDict, deque
+from collections.abc import Container, Iterator
+
+from tuning.sweep import Trial
+
+
+class Waiting:
+    """A queue of trials.
+
+    Args:
+        together: whether a slot that has just trained an arm is given the same arm again. Its process then has the
+            model at hand, compiled and traced; but a sweep that is cut short has some arms on all seeds, and others on
+            none.
+    """
+
+    def __init__(self, *, together: bool) -> None:
+        self._together = together
+        self._queues: OrderedDict[str, deque[Trial]] = OrderedDict()
+
+    def __bool__(self) -> bool:
+        return bool(self._queues)
+
+    def __iter__(self) -> Iterator[Trial]:
+        for queue in self._queues.values():
+            yield from queue
+
+    def append(self, trial: Trial) -> None:
+        """Puts a trial at the end."""
+        self._queues.setdefault(self._name(trial), deque()).append(trial)
+
+    def append_first(self, trial: Trial) -> None:
+        """Puts a trial at the front."""
+        name = self._name(trial)
+        self._queues.setdefault(name, deque()).appendleft(trial)
+        self._queues.move_to_end(name, last=False)
+
+    def take(self, *, after: str | None, running: Container[str]) -> Trial:
+        """The next trial for a slot that has trained the arm `after`, while those of the arms `running` run.
+
+        Raises:
+            IndexError: if none waits.
+        """
+        if not self._queues:
+            raise IndexError("no trial waits")
+        first = next(iter(self._queues))
+        idle = next((name for name in self._queues if name not in running), first)
+        name = after if after in self._queues else idle
+        assert name is not None
+        queue = self._queues[name]
+        trial = queue.popleft()
+        if not queue:
+            del self._queues[name]
+        return trial
+
+    def _name(self, trial: Trial) -> str:
+        return trial.arm.name if self._together else ""
