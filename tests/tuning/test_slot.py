@@ -19,7 +19,7 @@ def ticket(tmp_path):
             trial_id="ab", arm=Arm(name="a", config=made_up.Config(**config)), question="comparison", seed=1,
             epochs=epochs, precision="float32", data=data,
         )  # fmt: skip
-        fixed = {"train": made_up.train, "warm_up": made_up.warm_up, "log": tmp_path / "t.log", "slots": 1}
+        fixed = {"train": made_up.train, "warm_up": made_up.WARM_UP, "log": tmp_path / "t.log", "slots": 1}
         kept = {"checkpoints": tmp_path / "checkpoints", "checkpoint_every": 60.0}
         return {"ticket": Ticket(trial=trial, **fixed, **kept | (more or {}))}
 
