@@ -1,9 +1,9 @@
 """Imports what trainings need once, then forks a process that serves them for each slot that asks: `main(…)`.
 
-A slot connects to the server's Unix socket and sends one end of a pipe, which its child will serve as
-`trainables.serve` does. The server answers with the child's pid and a pidfd, and when the child has ended with its exit
-code, on the same connection, which ends with the server. It forks only while it has one thread: a lock that another
-thread holds would stay locked in the child for ever.
+A slot connects to the server's Unix socket and sends its niceness (Ray gives its workers 15) and one end of a pipe,
+which its child will serve as `trainables.serve` does. The server answers with the child's pid and a pidfd, and when the
+child has ended with its exit code, on the same connection, which ends with the server. It forks only while it has one
+thread: a lock that another thread holds would stay locked in the child for ever.
 """
 
 import contextlib
@@ -23,7 +23,8 @@ import numpy as np
 from trainables.serve import WarmUp, serve
 
 WORD: Final = struct.Struct("=i")
-"""What the server says to a slot: a pid (a pidfd comes with it), then an exit code as `subprocess` gives it."""
+"""What a slot says: its niceness (the pipe comes with it). What the server says: a pid (a pidfd comes with it), then an
+exit code as `subprocess` gives it."""
 
 
 @dataclass(frozen=True)
@@ -112,13 +113,13 @@ class _Server:
 
     def _fork(self, slot: socket.socket) -> Connection | None:
         """Forks; returns in the child its pipe."""
-        pipe = _asked(slot)
+        niceness, pipe = _asked(slot)
         try:
             pid = os.fork() if pipe is not None else None
         except OSError:  # no memory, no number left: the slot reads it from the end of its connection
             pid = None
         if pid == 0:
-            self._become_a_child(slot)
+            self._become_a_child(slot, niceness)
             return pipe
         if pipe is not None:
             pipe.close()
@@ -135,9 +136,11 @@ class _Server:
         with contextlib.suppress(OSError):  # the slot has gone: so will the child
             socket.send_fds(slot, [WORD.pack(pid)], [handle])
 
-    def _become_a_child(self, slot: socket.socket) -> None:
+    def _become_a_child(self, slot: socket.socket, niceness: int) -> None:
         """Lets go of what is the server's, and of what a process started afresh would not share with its siblings."""
         os.setsid()
+        with contextlib.suppress(OSError):  # nobody may become less nice
+            os.setpriority(os.PRIO_PROCESS, 0, niceness)
         self._owner.close()
         for connection in (self._door, slot, *self._asking):
             connection.close()
@@ -148,13 +151,13 @@ class _Server:
         gc.enable()
 
 
-def _asked(slot: socket.socket) -> Connection | None:
-    """The pipe that a slot sends; None if it has gone."""
+def _asked(slot: socket.socket) -> tuple[int, Connection | None]:
+    """The niceness and the pipe that a slot sends; no pipe if it has gone."""
     try:
-        _, handles, _, _ = socket.recv_fds(slot, WORD.size, 1)
+        word, handles, _, _ = socket.recv_fds(slot, WORD.size, 1)
     except ConnectionError:
-        return None
-    return Connection(handles[0]) if handles else None
+        return 0, None
+    return (WORD.unpack(word)[0], Connection(handles[0])) if handles else (0, None)
 
 
 def _bury(handle: int, child: _Forked) -> None:

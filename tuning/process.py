@@ -136,7 +136,7 @@ def fork(fork_server: Path, pipe: Connection) -> Forked | None:
     try:
         server.settimeout(_ANSWER_SECONDS)
         server.connect(str(fork_server))
-        socket.send_fds(server, [b"\0"], [pipe.fileno()])
+        socket.send_fds(server, [WORD.pack(os.getpriority(os.PRIO_PROCESS, 0))], [pipe.fileno()])
     except OSError:  # it has died, or is on another machine
         server.close()
         return None

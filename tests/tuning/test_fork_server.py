@@ -129,6 +129,26 @@ def test_without_the_server_a_child_is_started_afresh(children, begin, when):
         assert child.next().epoch == 1
 
 
+def test_a_child_is_as_nice_as_its_slot(tmp_path):
+    """Ray gives its workers 15; the server has what the driver has."""
+    code = (
+        "import made_up, os, pathlib, psutil, sys\n"
+        "from tuning.child import Child\n"
+        "os.nice(int(sys.argv[2]))\n"
+        "child = Child(memory_limit_bytes=1 << 33, warm_up=made_up.WARM_UP, fork_server=pathlib.Path(sys.argv[1]))\n"
+        "child.start()\n"
+        "child._wait_for_hello()\n"
+        "process = psutil.Process(child._process.pid)\n"
+        "print(process.nice(), process.ppid() != os.getpid())\n"
+        "child.kill()\n"
+    )
+    with fork_server.started(made_up.WARM_UP) as socket:
+        said = subprocess.run(
+            [sys.executable, "-c", code, str(socket), "3"], check=True, capture_output=True, text=True
+        )
+    assert said.stdout.split() == [str(os.getpriority(os.PRIO_PROCESS, 0) + 3), "True"]
+
+
 def test_a_server_with_a_thread_does_not_fork(children, begin):
     with fork_server.started(warm_ups.THREADED) as socket:
         child = children(socket)
