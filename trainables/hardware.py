@@ -2,14 +2,21 @@
 
 import os
 from pathlib import Path
+from typing import Final
+
+ENVIRONMENT: Final = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "JE_ARROW_MALLOC_CONF": "background_thread:false",
+}
+"""What a training process is started with: else NumPy's OpenBLAS starts a thread a core when it is imported, and
+Arrow's jemalloc (Keras imports it, by way of pandas) one. While there are threads, no process is forked."""
 
 
-def warm_up() -> str:
-    """Imports TensorFlow and Keras, set up for a slot of one thread. Returns the device that trains."""
+def imports() -> None:
+    """Imports TensorFlow and Keras, set up for a slot of one thread; starts no thread and looks for no GPU."""
     one_thread()
     import trainables.training  # noqa: F401  (the import is what takes seconds)
-
-    return device()
 
 
 def one_thread(*, gpu: bool = False) -> None:

@@ -1,6 +1,6 @@
-"""Serves trainings to the process that started it, over a pipe: `main(descriptor)`.
+"""Serves trainings to the slot that owns this process, over a pipe: `main(descriptor)`, or `serve` in a forked process.
 
-The parent sends a `WarmUp`, answered by `Hello`; then, for each training, `Begin`, a `NEXT` for each epoch, `Save`
+The slot sends a `WarmUp`, answered by `Hello`; then, for each training, `Begin`, a `NEXT` for each epoch, `Save`
 where a checkpoint is due, and `CLOSE`, each answered by one `Reply`. An error ends the process with a `Failure` as its
 last word: what a training left behind after an error is not trusted with another one.
 """
@@ -9,10 +9,10 @@ import contextlib
 import dataclasses
 import gc
 import os
+import select
 import signal
 import sys
 import threading
-import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -28,12 +28,23 @@ from trainables.data import Data
 
 NEXT: Final = "next"
 CLOSE: Final = "close"
-_ORPHAN_CHECK_SECONDS: Final = 0.5
 _FAREWELL_SECONDS: Final = 1.0
 
 Values = Iterator[Built | Epoch]
-WarmUp = Callable[[], str]
-"""Imports what trainings need and returns the name of the device that they will use."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WarmUp:
+    """What a process does before its first training: two functions of a module.
+
+    Attributes:
+        imports: imports what trainings need, and starts nothing: no thread, no operation of TensorFlow, no look at a
+            GPU. Processes may be forked after it.
+        device: the name of the device that trains; called in the process that will.
+    """
+
+    imports: Callable[[], None]
+    device: Callable[[], str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +90,6 @@ class Reply:
 class Hello:
     """The first word: the imports are done."""
 
-    seconds_import: float
     device: str
 
 
@@ -93,13 +103,17 @@ class Failure:
 
 
 def main(descriptor: int) -> None:
+    """Serves over the pipe of this descriptor."""
+    serve(Connection(descriptor))
+
+
+def serve(pipe: Connection) -> None:
     """Serves until the pipe is closed."""
-    pipe = Connection(descriptor)
-    _behave_as_a_child(pipe)
-    began = time.perf_counter()
+    over = threading.Event()
+    _behave_as_a_child(pipe, over)
     warm_up: WarmUp = pipe.recv()
-    device = warm_up()
-    pipe.send(Hello(seconds_import=time.perf_counter() - began, device=device))
+    warm_up.imports()
+    pipe.send(Hello(device=warm_up.device()))
     training: Values = iter(())
     value: Built | Epoch | None = None
     log = None
@@ -117,6 +131,7 @@ def main(descriptor: int) -> None:
             if message == CLOSE:
                 training = _closed(training, log)
             pipe.send(_reply(value))
+    over.set()
     _drop_if_empty(log)
 
 
@@ -171,12 +186,12 @@ def _redirect(log: Path) -> None:
     os.close(handle)
 
 
-def _behave_as_a_child(pipe: Connection) -> None:
-    """Leaves Ctrl-C to the parent, dies with it, is the first to go when memory runs out, and says why it dies."""
+def _behave_as_a_child(pipe: Connection, over: threading.Event) -> None:
+    """Leaves Ctrl-C to the driver, dies with its slot, is first to go when memory is short, and says why it dies."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")
-    threading.Thread(target=_exit_when_orphaned, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=_exit_when_orphaned, args=(pipe.fileno(), over), daemon=True).start()
 
     def last_word(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         text = "".join(traceback.format_exception(kind, error, trace))
@@ -187,9 +202,10 @@ def _behave_as_a_child(pipe: Connection) -> None:
     sys.excepthook = last_word
 
 
-def _exit_when_orphaned(parent: int) -> None:
+def _exit_when_orphaned(pipe: int, over: threading.Event) -> None:
     """An idle child sees its pipe close and ends in order; one that trains does not, and is ended here."""
-    while os.getppid() == parent:
-        time.sleep(_ORPHAN_CHECK_SECONDS)
-    time.sleep(_FAREWELL_SECONDS)
-    os._exit(1)
+    hung_up = select.poll()
+    hung_up.register(pipe, 0)
+    hung_up.poll()
+    if not over.wait(_FAREWELL_SECONDS):
+        os._exit(1)

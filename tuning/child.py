@@ -1,13 +1,11 @@
-"""The process that trains, seen from the one that owns it: started, asked, watched and replaced here.
+"""The process that trains, seen from the slot that owns it: started, asked, watched and replaced here.
 
 Whatever happens to it (an error, a kill, memory running out) is a `Death` with a reason, never a lost sweep.
 """
 
 import contextlib
-import os
 import signal
 import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from multiprocessing import Pipe
@@ -19,6 +17,7 @@ import psutil
 
 from records.values import Built, Epoch
 from trainables.serve import CLOSE, NEXT, Begin, Failure, Hello, Reply, Save, WarmUp
+from tuning.process import Process, fork, start
 
 _WATCH_SECONDS: Final = 0.1
 _FAREWELL_SECONDS: Final = 10.0
@@ -45,12 +44,19 @@ class Child:
     Args:
         memory_limit_bytes: resident memory beyond which the process is killed, so that the other slots live on.
         warm_up: what the process does first, while the caller goes on.
+        fork_server: the socket of a fork server; without one that answers, each process is started afresh.
+
+    Attributes:
+        hello: what the present process has said of itself; None before its imports are done.
+        memory_peak_bytes: the most that was seen of the present training.
+        seconds_import: how long the last `begin` waited for a process that was ready.
     """
 
-    def __init__(self, *, memory_limit_bytes: int, warm_up: WarmUp) -> None:
+    def __init__(self, *, memory_limit_bytes: int, warm_up: WarmUp, fork_server: Path | None = None) -> None:
         self._warm_up = warm_up
+        self._fork_server = fork_server
         self._limit = memory_limit_bytes
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Process | None = None
         self._pipe: Connection | None = None
         self._first_memory: int | None = None
         self._memory = 0
@@ -59,21 +65,17 @@ class Child:
         self._timeout: float | None = None
         self.hello: Hello | None = None
         self.memory_peak_bytes = 0
+        self.seconds_import = 0.0
 
     def start(self) -> None:
-        """Starts the process if none runs; it warms up while the caller goes on."""
-        if self._process is not None:
-            return
+        """Starts the process if none runs, by a fork where it can; it warms up while the caller goes on."""
+        if self._process is None:
+            self._start(self._fork_server)
+
+    def _start(self, fork_server: Path | None) -> None:
         self._pipe, theirs = Pipe()
         with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", f"from trainables.serve import main; main({theirs.fileno()})"],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
-            )
+            self._process = (fork(fork_server, theirs) if fork_server else None) or start(theirs)
         self.hello, self._first_memory, self._busy = None, None, False
         with contextlib.suppress(OSError):  # it is gone already: the next answer says so
             self._pipe.send(self._warm_up)
@@ -87,10 +89,7 @@ class Child:
         self._deadline, self._timeout = None, timeout
         self.start()
         self.memory_peak_bytes = 0
-        if self.hello is None:
-            hello = self._receive()
-            assert isinstance(hello, Hello)
-            self.hello = hello
+        self.seconds_import = self._wait_for_hello() if self.hello is None else 0.0
         self._deadline = None if timeout is None else time.monotonic() + timeout  # a machine's sleep does not count
         value = self._ask(request).value
         assert isinstance(value, Built), f"a training must yield Built first, not {type(value).__name__}"
@@ -136,9 +135,17 @@ class Child:
         try:
             self._process.wait(timeout=0 if self._busy or self.hello is None else _FAREWELL_SECONDS)
         except subprocess.TimeoutExpired:
-            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.kill()
             self._process.wait()
         self._process = self._pipe = self.hello = None
+
+    def _wait_for_hello(self) -> float:
+        """Waits until the process has done its imports; returns the seconds."""
+        began = time.perf_counter()
+        hello = self._receive()
+        assert isinstance(hello, Hello)
+        self.hello = hello
+        return time.perf_counter() - began
 
     def _ask(self, message: Begin | Save | str) -> Reply:
         assert self._pipe is not None, "begin a training first"
@@ -159,6 +166,10 @@ class Child:
         try:
             word = self._pipe.recv()
         except (EOFError, ConnectionError):
+            if self._never_forked():
+                self.kill()
+                self._start(None)
+                return self._receive()
             raise self._death() from None
         if isinstance(word, Failure):
             self._busy = False  # it has said its last word and goes by itself
@@ -167,10 +178,19 @@ class Child:
         assert isinstance(word, Reply | Hello)
         return word
 
+    def _never_forked(self) -> bool:
+        """Whether the fork server has died, or refused, before it made this process."""
+        assert self._process is not None
+        self._process.wait()
+        return self._process.pid is None
+
     def _check_memory(self) -> None:
         assert self._process is not None
+        pid = self._process.pid
+        if pid is None:
+            return
         try:
-            used = psutil.Process(self._process.pid).memory_info().rss
+            used = psutil.Process(pid).memory_info().rss
         except psutil.NoSuchProcess:
             return
         self._note_memory(used)
@@ -195,11 +215,11 @@ class Child:
 
     def _death(self) -> Death:
         assert self._process is not None
-        self._process.wait()
-        code = self._process.returncode
+        code = self._process.wait()
         self.kill()
-        if code >= 0:
+        if code is not None and code >= 0:
             return Death(error_type="ProcessExited", message=f"the training process ended with code {code}")
-        name = signal.Signals(-code).name
+        killed = "" if code is None else f"was killed by {signal.Signals(-code).name}"
+        how = killed or "is gone, and so is the fork server, which would know why"
         used = f"it used {self._memory / _GIB:.1f} GiB when last seen"
-        return Death(error_type="ProcessKilled", message=f"the training process was killed by {name}; {used}")
+        return Death(error_type="ProcessKilled", message=f"the training process {how}; {used}")

@@ -11,7 +11,7 @@ from records.lock import alone
 from trainables.data import prepare
 from trainables.errors import DataError
 from trainables.meaning import MEANING
-from tuning import environment
+from tuning import environment, fork_server
 from tuning import options as flags
 from tuning.errors import BrokenOffError, BudgetSpentError, UsageError
 from tuning.options import Options
@@ -97,7 +97,8 @@ def _train(agenda: "Agenda", console: "Console", arguments: Sequence[str]) -> in
     _say_plan(console, agenda)
     again = shlex.join(["python", sys.argv[0], *arguments])
     try:
-        session.run(plan, agenda.scheduler, console)
+        with fork_server.started(agenda.sweep.warm_up) as socket:  # it imports while Ray starts
+            session.run(plan, agenda.scheduler, console, fork_server=socket)
     except KeyboardInterrupt:
         console.print(f"stopped; every finished epoch is kept. To go on: {again}", markup=False)
         raise

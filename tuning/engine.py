@@ -62,6 +62,7 @@ class Conditions:
         keep_hopeless: whether trials that diverged or are at chance run on.
         fail_fast: so many trials that end first, all of one error, end the sweep; 0 for never.
         time_budget: seconds after which the sweep ends; None for never.
+        fork_server: the socket of a fork server on this machine.
     """
 
     checkpoint_every: float = 60.0
@@ -69,6 +70,7 @@ class Conditions:
     keep_hopeless: bool = False
     fail_fast: int = 0
     time_budget: float | None = None
+    fork_server: Path | None = None
 
 
 @contextmanager
@@ -165,6 +167,7 @@ def run(
             trial=trial,
             train=sweep.train,
             warm_up=sweep.warm_up,
+            fork_server=conditions.fork_server,
             log=results / "logs" / f"{trial.trial_id}.log",
             slots=where.slots_on_a_machine,
             checkpoints=folder,

@@ -69,8 +69,10 @@ class Session:
         command = shlex.join([f"sweeps/{sweep.name}.py", *arguments])
         return cls(sweep=sweep, settings=settings, run_id=run_id, command=command, writer=writer, journal=journal)
 
-    def run(self, plan: Plan, scheduler: "Scheduler", console: Console) -> None:
+    def run(self, plan: Plan, scheduler: "Scheduler", console: Console, *, fork_server: Path | None = None) -> None:
         """Starts Ray and runs the plan; its rows are written whatever happens.
+
+        Slots on this machine get their training processes from the fork server, if its socket is given.
 
         Raises:
             KeyboardInterrupt: if it was asked to stop.
@@ -83,7 +85,7 @@ class Session:
         with engine.ray_started(self.settings.slots) as where:
             console.print(f"on {where.description}: {where.slots} slots of one thread", soft_wrap=True)
             with self._recorded(where):
-                self._run(plan, scheduler, console, where)
+                self._run(plan, scheduler, console, where, fork_server)
 
     def nothing_to_run(self, plan: Plan) -> None:
         """Records a command all of whose trials were recorded already."""
@@ -92,7 +94,9 @@ class Session:
         ):
             self.journal.planned(plan.trials)
 
-    def _run(self, plan: Plan, scheduler: "Scheduler", console: Console, where: engine.Where) -> None:
+    def _run(
+        self, plan: Plan, scheduler: "Scheduler", console: Console, where: engine.Where, fork_server: Path | None
+    ) -> None:
         settings = self.settings
         display = Display(console, metric=self.sweep.metric, mode=self.sweep.mode)
         display.planned(plan.waiting)
@@ -113,6 +117,7 @@ class Session:
                     keep_hopeless=settings.keep_hopeless,
                     fail_fast=settings.fail_fast,
                     time_budget=settings.time_budget,
+                    fork_server=fork_server,
                 ),
             )
         console.print(display.summary(), soft_wrap=True)

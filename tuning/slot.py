@@ -28,6 +28,7 @@ class Ticket:
         trial: the trial.
         train: a family's function.
         warm_up: what a training process does first.
+        fork_server: the socket of the driver's fork server.
         log: where what the training prints goes.
         slots: those that share a machine's memory.
         checkpoints: the folder of checkpoints.
@@ -41,6 +42,7 @@ class Ticket:
     trial: Trial
     train: Train
     warm_up: WarmUp
+    fork_server: Path | None = None
     log: Path
     slots: int
     checkpoints: Path
@@ -59,9 +61,13 @@ class Slot(tune.Trainable):
     """Trains the trial that its config names, one epoch a step; an error of the training is a result as well."""
 
     def setup(self, config: dict[str, Any]) -> None:
-        """Starts the child at once: it imports Keras while Tune goes on."""
+        """Asks for the child at once: what it has to import is imported while Tune goes on."""
         self._ticket: Ticket = config["ticket"]
-        self._child = Child(memory_limit_bytes=memory_share(self._ticket.slots), warm_up=self._ticket.warm_up)
+        self._child = Child(
+            memory_limit_bytes=memory_share(self._ticket.slots),
+            warm_up=self._ticket.warm_up,
+            fork_server=self._ticket.fork_server,
+        )
         self._child.start()
         self._began = False
         self._epoch = 0
@@ -97,7 +103,6 @@ class Slot(tune.Trainable):
             saving = self._save() if time.perf_counter() - self._saved >= self._ticket.checkpoint_every else {}
             return self._report(epoch=self._child.next(), **saving)
         trial = self._ticket.trial
-        fresh = self._child.hello is None
         self._began, self._last = True, self._ticket.start
         built = self._child.begin(
             Begin(
@@ -113,7 +118,7 @@ class Slot(tune.Trainable):
             timeout=self._ticket.timeout,
         )
         self._saved = time.perf_counter()
-        seconds_import = self._child.hello.seconds_import if fresh and self._child.hello else 0.0
+        seconds_import = self._child.seconds_import
         self._beginning = {
             "built": built,
             "seconds_start": time.perf_counter() - self._taken - seconds_import - built.seconds_build,

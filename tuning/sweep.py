@@ -9,7 +9,7 @@ import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from search_spaces.ranges import Range
 from trainables import config as domains
@@ -22,6 +22,7 @@ from tuning.errors import UsageError
 
 Space = Mapping[str, Sequence[domains.Value] | Range]
 Train = Callable[..., Values]
+KERAS: Final = WarmUp(imports=hardware.imports, device=hardware.device)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +41,7 @@ class Sweep:
         dataset: a data set that `trainables.data.prepare` knows.
         tuned: spaces that are searched, one arm each: keys with one value are fixed, keys with several values or a
             Range are searched.
-        warm_up: what a training process does first: imports.
+        warm_up: what a training process does first: imports, and the name of its device.
         quick: the flags that `--quick` stands for.
     """
 
@@ -54,7 +55,7 @@ class Sweep:
     control: str | None = None
     dataset: str = "fashion_mnist"
     tuned: Sequence[Space] = ()
-    warm_up: WarmUp = hardware.warm_up
+    warm_up: WarmUp = KERAS
     quick: Mapping[str, Any] | None = None
 
     @property

@@ -1,5 +1,6 @@
 """A sweep's command as a process that tests may kill, with all that it has started."""
 
+import contextlib
 import signal
 import subprocess
 import sys
@@ -63,8 +64,8 @@ class Running:
         return found
 
     def children(self):
-        """The processes that train; a slot's process is the parent of its one."""
-        return [p for p in self.tree() if "trainables.serve" in " ".join(p.cmdline())]
+        """The processes that train."""
+        return [p for p in self.tree() if trains(p)]
 
     def ray(self):
         return [p for p in self.tree() if p.name() in RAY]
@@ -91,6 +92,35 @@ class Running:
         while (left := [p for p in self.seen.values() if alive(p)]) and time.monotonic() < deadline:
             time.sleep(0.2)
         return left
+
+
+def trains(process):
+    """Whether it is a training process: started by a slot, or forked by the fork server, whose command it shows."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        command = " ".join(process.cmdline())
+        return "trainables.serve" in command or (
+            "trainables.fork_server" in command and process.parent().cmdline() == process.cmdline()
+        )
+    return False
+
+
+def slot_of(child):
+    """The process of its slot: its parent, or the other one beside the fork server that holds a pidfd of it."""
+    parent = child.parent()
+    if "trainables.fork_server" not in " ".join(child.cmdline()):
+        return parent
+    return next(p for p in psutil.process_iter() if p != parent and child.pid in watched(p))
+
+
+def watched(process):
+    """The processes of which it holds a pidfd."""
+    found = set()
+    with contextlib.suppress(OSError):
+        for info in Path(f"/proc/{process.pid}/fdinfo").iterdir():
+            with contextlib.suppress(OSError):
+                lines = dict(line.split(":\t", 1) for line in info.read_text().splitlines() if ":\t" in line)
+                found.add(int(lines.get("Pid", -1)))
+    return found
 
 
 def alive(process):

@@ -14,6 +14,7 @@ from pathlib import Path
 from records.values import Built, ClassReport, Epoch, Latency, Layer, LayerStatistics, Test
 from trainables.config import between, check, one_of
 from trainables.data import Data
+from trainables.serve import WarmUp
 
 MISDEEDS = ("none", "raise", "kill", "memory", "exit", "nan", "hang", "early", "talk", "at once", "chance")
 
@@ -34,8 +35,15 @@ class Config:
         check(self)
 
 
-def warm_up() -> str:
+def imports() -> None:
+    pass
+
+
+def device() -> str:
     return "made-up device"
+
+
+WARM_UP = WarmUp(imports=imports, device=device)
 
 
 def train(

@@ -11,7 +11,7 @@ SWEEP = Sweep(
     epochs=4,
     seeds=2,
     control="0.2",
-    warm_up=made_up.warm_up,
+    warm_up=made_up.WARM_UP,
 )
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from rich.console import Console
 
 import records.write
 from trainables import serve
-from tuning import command, engine, session, slot
+from tuning import command, engine, fork_server, session, slot
 from tuning.agenda import Agenda
 from tuning.child import Death
 from tuning.slot import Slot
@@ -77,7 +77,8 @@ class Machine:
 class Child:
     """A `tuning.child.Child` that trains in this process."""
 
-    def __init__(self, *, memory_limit_bytes, warm_up):
+    def __init__(self, *, memory_limit_bytes, warm_up, fork_server):
+        self.seconds_import = 0.0
         self.hello, self.memory_peak_bytes, self.doomed = None, 1000, False
         self._values, self._value = iter(()), None
 
@@ -85,7 +86,8 @@ class Child:
         pass
 
     def begin(self, request, *, timeout=None):
-        self.hello = self.hello or serve.Hello(seconds_import=4.0, device="made-up")
+        self.seconds_import = 0.0 if self.hello else 4.0
+        self.hello = self.hello or serve.Hello(device="made-up")
         self._values = request.values()
         return self._next()
 
@@ -257,6 +259,7 @@ def _on(machine, slots) -> Iterator[None]:
         patch.setattr(os, "fsync", lambda _handle: None)
         patch.setattr(engine, "_tune", tune)
         patch.setattr(engine, "ray_started", no_ray)
+        patch.setattr(fork_server, "started", lambda _warm_up: contextlib.nullcontext())
         patch.setattr(engine, "time", SimpleNamespace(monotonic=machine.clock))
         patch.setattr(slot, "time", SimpleNamespace(perf_counter=machine.clock))
         patch.setattr(slot, "Child", Child)

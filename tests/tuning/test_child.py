@@ -10,6 +10,7 @@ import pytest
 
 from records.values import Built
 from trainables.serve import Begin
+from tuning import fork_server
 from tuning.child import Child, Death
 
 GENEROUS = 8 << 30
@@ -20,9 +21,21 @@ def data(tmp_path):
     return made_up.data(tmp_path)
 
 
+@pytest.fixture(scope="module")
+def server():
+    with fork_server.started(made_up.WARM_UP) as socket:
+        yield socket
+
+
+@pytest.fixture(params=["forked", "started"])
+def way(request, server):
+    """The socket of a fork server, or none: whatever holds of a child holds both ways."""
+    return server if request.param == "forked" else None
+
+
 @pytest.fixture
-def child():
-    made = Child(memory_limit_bytes=GENEROUS, warm_up=made_up.warm_up)
+def child(way):
+    made = Child(memory_limit_bytes=GENEROUS, warm_up=made_up.WARM_UP, fork_server=way)
     yield made
     made.kill()
 
@@ -110,8 +123,8 @@ def test_a_death_has_a_reason(child, data, tmp_path, misdeed, error_type, words)
     assert words in caught.value.message
 
 
-def test_memory_beyond_the_share_ends_the_process_with_both_numbers(data, tmp_path):
-    child = Child(memory_limit_bytes=600 << 20, warm_up=made_up.warm_up)
+def test_memory_beyond_the_share_ends_the_process_with_both_numbers(data, tmp_path, way):
+    child = Child(memory_limit_bytes=600 << 20, warm_up=made_up.WARM_UP, fork_server=way)
     child.begin(begin(data, tmp_path, misdeed="memory"))
     child.next()
     pid = child._process.pid
@@ -144,8 +157,8 @@ def test_a_training_that_hangs_can_be_killed(child, data, tmp_path):
     assert not psutil.pid_exists(pid)
 
 
-def test_a_child_dies_with_its_parent(tmp_path):
-    """A parent that is killed cannot say goodbye: its child, though busy, is gone seconds later."""
+def test_a_child_dies_with_its_slot(tmp_path, way):
+    """A slot that is killed cannot say goodbye: its child, though busy, is gone seconds later."""
     import subprocess
     import sys
 
@@ -157,7 +170,8 @@ def test_a_child_dies_with_its_parent(tmp_path):
         "root = pathlib.Path(sys.argv[1])\n"
         "data = Data(name='none', folder=root, fingerprint='0', classes=('a',), image_shape=(1, 1, 1),"
         " train_images=1, validation_images=1, test_images=1, majority_share=1.0)\n"
-        "child = Child(memory_limit_bytes=1 << 33, warm_up=made_up.warm_up)\n"
+        "way = pathlib.Path(sys.argv[2]) if sys.argv[2:] else None\n"
+        "child = Child(memory_limit_bytes=1 << 33, warm_up=made_up.WARM_UP, fork_server=way)\n"
         "child.begin(Begin(train=made_up.train, config=made_up.Config(misdeed='hang'), data=data, seed=0, epochs=3,"
         " precision='float32', log=root / 'log'))\n"
         "child.next()\n"
@@ -165,7 +179,8 @@ def test_a_child_dies_with_its_parent(tmp_path):
         "print(child._process.pid, flush=True)\n"
         "time.sleep(60)\n"
     )
-    parent = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    arguments = [str(tmp_path), *([str(way)] if way else [])]
+    parent = subprocess.Popen([sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, text=True)
     with parent:
         pid = int(parent.stdout.readline())
         os.kill(parent.pid, signal.SIGKILL)

@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import killable
 import polars as pl
 import pytest
 
@@ -191,7 +192,7 @@ def test_a_slot_that_dies_is_a_row_and_the_others_complete(tmp_path, fashion_mni
 
 
 def wait_for_hang(results):
-    """The trial that hangs after its first epoch, and the process of its slot (the parent of its child)."""
+    """The trial that hangs after its first epoch, and the process of its slot (not that of its child)."""
     import psutil
 
     deadline = time.monotonic() + 120
@@ -204,8 +205,8 @@ def wait_for_hang(results):
         if completed and hanging:
             logs = str(results / "logs" / f"{hanging[0]}.log")
             for child in psutil.process_iter():
-                if "trainables.serve" in " ".join(child.cmdline()) and logs in opened(child):
-                    return hanging[0], child.ppid()
+                if killable.trains(child) and logs in opened(child):
+                    return hanging[0], killable.slot_of(child).pid
     raise AssertionError("no trial hung")
 
 

@@ -122,7 +122,7 @@ def lose_a_child_and_a_slot(chain, draw):
     chain.seconds["nothing"] = first.more(3)
     first.until(lambda: len(first.children()) == 2)
     one, other = sorted(first.children(), key=lambda p: p.pid)
-    slot = other.parent()
+    slot = killable.slot_of(other)
     slot.kill()
     first.until(lambda: "SlotDied" in first.said.read_text())
     one.kill()

@@ -16,7 +16,7 @@ from tuning.past import ALONGSIDE, Past
 from tuning.plan import Ending
 from tuning.sweep import Arm, Sweep, Trial
 
-SWEEP = Sweep(name="s", train=made_up.train, spaces=[{"quality": [0.5]}], warm_up=made_up.warm_up)
+SWEEP = Sweep(name="s", train=made_up.train, spaces=[{"quality": [0.5]}], warm_up=made_up.WARM_UP)
 METRICS = {"loss": 1.0, "accuracy": 0.1, "val_loss": 2.0, "learning_rate": 0.5}
 STOP = Decision(action="stop", rung=2, cutoff=0.75)
 

@@ -62,7 +62,7 @@ def tell(journal, trial, report, action="continue", rung=None, cutoff=None, busy
 
 def again(writer, trial, results):
     """The journal of a later command, which knows what is recorded."""
-    history = History(results, Sweep(name="s", train=made_up.train, spaces=[], warm_up=made_up.warm_up))
+    history = History(results, Sweep(name="s", train=made_up.train, spaces=[], warm_up=made_up.WARM_UP))
     return Journal(
         writer, run="r2", family="made_up", metric="val_accuracy", sequence=history.sequence(), past=history.past,
         rows_until=history.rows_until,

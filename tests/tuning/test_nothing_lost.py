@@ -34,7 +34,7 @@ SWEEP = Sweep(
     name="made_up",
     train=made_up.train,
     spaces=[{"quality": [0.2]}],
-    warm_up=made_up.warm_up,
+    warm_up=made_up.WARM_UP,
     tuned=[{"batch_size": [32], "quality": Range(0.1, 0.9)}, {"batch_size": [64], "quality": Range(0.1, 0.9)}],
 )
 ARMS = [

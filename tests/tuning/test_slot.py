@@ -3,6 +3,7 @@
 import made_up
 import pytest
 
+from tuning import fork_server
 from tuning.report import unpack
 from tuning.slot import Slot, Ticket
 from tuning.sweep import Arm, Trial
@@ -10,8 +11,14 @@ from tuning.sweep import Arm, Trial
 CLAIMED = 0.25  # what a made-up training says that building cost, though it did not: the start is what is left
 
 
+@pytest.fixture(scope="module")
+def server():
+    with fork_server.started(made_up.WARM_UP) as socket:
+        yield socket
+
+
 @pytest.fixture
-def ticket(tmp_path):
+def ticket(tmp_path, server):
     data = made_up.data(tmp_path)
 
     def make(epochs=3, more=None, **config):
@@ -19,7 +26,8 @@ def ticket(tmp_path):
             trial_id="ab", arm=Arm(name="a", config=made_up.Config(**config)), question="comparison", seed=1,
             epochs=epochs, precision="float32", data=data,
         )  # fmt: skip
-        fixed = {"train": made_up.train, "warm_up": made_up.warm_up, "log": tmp_path / "t.log", "slots": 1}
+        fixed = {"train": made_up.train, "warm_up": made_up.WARM_UP, "log": tmp_path / "t.log", "slots": 1}
+        fixed |= {"fork_server": server}
         kept = {"checkpoints": tmp_path / "checkpoints", "checkpoint_every": 60.0}
         return {"ticket": Ticket(trial=trial, **fixed, **kept | (more or {}))}
 

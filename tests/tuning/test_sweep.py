@@ -19,7 +19,7 @@ def data(tmp_path):
 
 
 def sweep(*spaces):
-    return Sweep(name="s", train=made_up.train, spaces=spaces, warm_up=made_up.warm_up)
+    return Sweep(name="s", train=made_up.train, spaces=spaces, warm_up=made_up.WARM_UP)
 
 
 def test_an_arm_is_named_by_the_one_key_that_varies():
