@@ -113,6 +113,8 @@ def serve(pipe: Connection) -> None:
     _behave_as_a_child(pipe, over)
     warm_up: WarmUp = pipe.recv()
     warm_up.imports()
+    gc.collect()
+    gc.freeze()  # what was imported is never freed: no later collection looks at it again
     pipe.send(Hello(device=warm_up.device()))
     training: Values = iter(())
     value: Built | Epoch | None = None
@@ -154,13 +156,14 @@ def _save(value: Built | Epoch | None, path: Path) -> str | None:
 
 
 def _closed(training: Values, log: Path | None) -> Values:
-    """Frees what the training held, its log too if nothing was said. Returns a training that has ended."""
+    """Frees what the training held, its log too if nothing was said. Returns a training that has ended.
+
+    What `trainables.traced` keeps for the next training stays.
+    """
     close = getattr(training, "close", None)
     if close is not None:
         close()
     del training
-    if "keras" in sys.modules:
-        sys.modules["keras"].backend.clear_session(free_memory=True)
     gc.collect()
     _drop_if_empty(log)
     return iter(())
