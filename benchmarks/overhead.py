@@ -26,6 +26,7 @@ from records.read import read
 
 OURS: Final = "Layersweep"
 TUNE: Final = "Tune alone"
+MEMORY: Final = "driver memory a trial"
 _WARM_TRIALS: Final = 2
 """Trials a slot that are left out at the beginning."""
 
@@ -117,10 +118,10 @@ PROGRAMS: Final[dict[str, Callable[[Size, Options, Path], Course]]] = {TUNE: _tu
 def measured(name: str, size: Size, courses: Sequence[Course], slots: int) -> dict[str, Measurement]:
     """The quantities of one program at one size, by measure; memory only where there are trials enough to see it."""
     warm = _WARM_TRIALS * slots
-    values = {
+    values: dict[tuple[str, str], list[float]] = {
         ("a trial", "ms"): [1_000 * pace(c.trials, warm) for c in courses],
         ("recorded epochs", "1/s"): [1 / pace(c.epochs, warm * size.epochs) for c in courses],
-        ("driver memory a trial", "kB"): [growth(c.process.memory, c.trials, warm) / 1_000 for c in courses],
+        (MEMORY, "kB"): [growth(c.process.memory, c.trials, warm) / 1_000 for c in courses],
         ("driver memory at its end", "MB"): [c.process.memory[-1][1] / 1_000_000 for c in courses],
         ("whole process", "s"): [c.process.seconds for c in courses],
     }
@@ -128,16 +129,15 @@ def measured(name: str, size: Size, courses: Sequence[Course], slots: int) -> di
     return {m: Measurement(case=case, measure=m, unit=unit, values=v) for (m, unit), v in values.items()}
 
 
-def compared(tune: dict[str, Measurement], ours: dict[str, Measurement]) -> Iterator[Measurement]:
+def compared(size: Size, tune: dict[str, Measurement], ours: dict[str, Measurement]) -> Iterator[Measurement]:
     """Both programs' quantities at one size, ours against Tune's."""
     for name, one in tune.items():
         yield one
         yield ours[name]
-        yield ratio(ours[name], one)
-    memory = "driver memory a trial"
-    more = [a - b for a, b in zip(ours[memory].values, tune[memory].values, strict=True)]
-    case = f"{ours[memory].case} - {tune[memory].case}"
-    yield Measurement(case=case, measure=memory, unit="kB", values=more)
+        yield ratio(ours[name], one, case=f"{OURS} / {TUNE}, {size}")
+    pairs = zip(ours[MEMORY].values, tune[MEMORY].values, strict=True)
+    more = [a - b for a, b in pairs]
+    yield Measurement(case=f"{OURS} - {TUNE}, {size}", measure=MEMORY, unit="kB", values=more)
 
 
 def main(options: Options) -> None:
@@ -154,7 +154,7 @@ def main(options: Options) -> None:
     rows = [
         row
         for size in sizes
-        for row in compared(*(measured(name, size, courses[size, name], options.slots) for name in PROGRAMS))
+        for row in compared(size, *(measured(name, size, courses[size, name], options.slots) for name in PROGRAMS))
     ]
     title = f"Trials that do nothing, {options.slots} slots (trials x epochs)"
     finish(Report(benchmark="overhead", title=title, circumstances=circumstances, measurements=rows), options.out)

@@ -24,6 +24,9 @@ from tuning.session import git_commit
 RESULTS: Final = Path(__file__).parent / "results"
 """Where tables go unless `--out` says otherwise."""
 
+_WIDTH: Final = 140
+"""Columns of a table that goes into a file."""
+
 Out = Annotated[Path, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="(default: benchmarks/results)")]
 """The flag `--out`."""
 
@@ -82,14 +85,14 @@ class Measurement:
         }
 
 
-def ratio(of: Measurement, to: Measurement) -> Measurement:
+def ratio(of: Measurement, to: Measurement, *, case: str) -> Measurement:
     """One quantity over another, round by round: noise that lasts longer than a round cancels.
 
     Raises:
         ValueError: if they were not measured in the same rounds.
     """
     values = [a / b for a, b in zip(of.values, to.values, strict=True)]
-    return Measurement(case=f"{of.case} / {to.case}", measure=of.measure, unit="ratio", values=values)
+    return Measurement(case=case, measure=of.measure, unit="ratio", values=values)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,6 +182,8 @@ class Report:
 def finish(report: Report, out: Path) -> None:
     """Prints a report and writes its files."""
     console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = _WIDTH
     report.write(out)
     report.show(console)
     console.print(f"\n{out / report.benchmark}.md, .parquet", soft_wrap=True)
