@@ -1,1 +1,1 @@
-"""What it costs, against what a user would otherwise run. Each benchmark is run by hand: `python -m benchmarks.NAME`."""
+"""What it costs, against what a user would otherwise run. Run one by hand: `python -m benchmarks.NAME`."""

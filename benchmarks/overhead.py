@@ -104,7 +104,7 @@ def _tune_alone(size: Size, options: Options, folder: Path) -> Course:
 def _ours(size: Size, options: Options, folder: Path) -> Course:
     flags = ["--results", folder, "--seeds", size.trials, "--epochs", size.epochs, "--slots", options.slots]
     flags += ["--scheduler", "none", "--set", f"layers={options.layers}"]
-    command = [sys.executable, "-m", "benchmarks.programs.no_op", *map(str, flags)]
+    command = [sys.executable, "-m", "benchmarks.programs.no_op_sweep", *map(str, flags)]
     process = processes.run(command, log=folder / "log.txt")
     trials, epochs = read(folder, "trials")["ended_at"], read(folder, "epochs")["at"]
     return Course(

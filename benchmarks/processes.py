@@ -42,7 +42,9 @@ def run(command: Sequence[str | Path], *, log: Path, watch_seconds: float = 0.2)
         ProgramFailed: if its exit code is not 0; the message holds the end of the log.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
-    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))  # Ray and its children change folder
+    path = os.pathsep.join(
+        filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])
+    )  # Ray and its children change folder
     with log.open("wb") as file:
         wall, began = time.time(), time.perf_counter()
         process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""A sweep whose trainings do nothing: what is left is what a trial costs. A script like those in sweeps/."""
+"""Trainings that do nothing, and their sweep: what is left is what a trial costs."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from pathlib import Path
 from records.values import Built, ClassReport, Epoch, Latency, Layer, LayerStatistics, Test
 from trainables.config import between, check
 from trainables.data import Data
-from tuning import Sweep, main
+from tuning import Sweep
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +28,13 @@ def warm_up() -> str:
 
 
 def train(
-    config: Config, data: Data, *, seed: int, epochs: int, precision: str = "float32", start: Path | None = None
+    config: Config,
+    data: Data,
+    *,
+    seed: int,
+    epochs: int,
+    precision: str = "float32",  # noqa: ARG001 (every training takes it)
+    start: Path | None = None,  # noqa: ARG001
 ) -> Iterator[Built | Epoch]:
     """Yields at once what a training yields; it never opens its data."""
     layers = tuple(_layer(index) for index in range(config.layers))
@@ -97,9 +103,3 @@ def _report(data: Data, set_name: str, index: int) -> ClassReport:
 
 
 SWEEP = Sweep(name="no_op", train=train, spaces=[{"layers": [0]}], epochs=1, seeds=1000, warm_up=warm_up)
-
-
-if __name__ == "__main__":  # by its name: what is defined in __main__ cannot be sent to the training process
-    from benchmarks.programs import no_op
-
-    main(no_op.SWEEP)
