@@ -5,6 +5,7 @@ Command: `python -m benchmarks.ledger`: the sweeps that `python -m benchmarks.pe
 """
 
 import json
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -155,6 +156,10 @@ def main(options: Options) -> None:
         case = str(folder) if options.results else folder.name.rpartition("-")[0]
         cases.setdefault(case, []).extend(ledgers(folder, options.sweep))
     rows = [row for case, found in cases.items() if found for row in measurements(case, found)]
+    if not rows:
+        sys.exit(
+            f"no run of {options.sweep!r} that ended below {RECORDS}: run benchmarks.peers first, or give --results"
+        )
     title = "Where the slots' seconds went, as shares of slots x wall"
     finish(Report(benchmark="ledger", title=title, circumstances=circumstances, measurements=rows), options.out)
 

@@ -3,7 +3,18 @@ from datetime import timedelta
 import pytest
 from recorded_rows import START, record, run, trial
 
-from benchmarks.ledger import AFTER, BEFORE, IDLE, OUTSIDE, PROCESS, UNACCOUNTED, ledgers, measurements
+from benchmarks.ledger import (
+    AFTER,
+    BEFORE,
+    IDLE,
+    OUTSIDE,
+    PROCESS,
+    UNACCOUNTED,
+    Options,
+    ledgers,
+    main,
+    measurements,
+)
 
 
 def trained(trial_id, began, ended, **seconds):
@@ -83,3 +94,14 @@ def test_the_rows_of_a_case_hold_every_run(results):
     rows = {row.measure: row for row in measurements("float32", [ledger, ledger])}
     assert rows["train"].values == pytest.approx([0.5, 0.5])
     assert rows["slots x wall"].values == [200, 200]
+
+
+def test_nothing_recorded_is_said(tmp_path):
+    with pytest.raises(SystemExit, match="no run of 'optimizers' that ended"):
+        main(Options(results=(tmp_path,), out=tmp_path))
+
+
+def test_the_table_is_written(results):
+    main(Options(results=(results,), out=results / "out"))
+    page = (results / "out" / "ledger.md").read_text()
+    assert "| train + validate + test once started | share | 1 | 0.740 | 0.740 | 0.740 |" in page
