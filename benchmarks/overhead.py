@@ -11,7 +11,7 @@ import bisect
 import json
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -140,8 +140,21 @@ def compared(size: Size, tune: dict[str, Measurement], ours: dict[str, Measureme
     yield Measurement(case=f"{OURS} - {TUNE}, {size}", measure=MEMORY, unit="kB", values=more)
 
 
+def report(
+    options: Options, circumstances: Circumstances, courses: Mapping[tuple[Size, str], Sequence[Course]]
+) -> Report:
+    """The table of complete rounds."""
+    rows = [
+        row
+        for size in dict.fromkeys(size for size, _ in courses)
+        for row in compared(size, *(measured(name, size, courses[size, name], options.slots) for name in PROGRAMS))
+    ]
+    title = f"Trials that do nothing, {options.slots} slots (trials x epochs)"
+    return Report(benchmark="overhead", title=title, circumstances=circumstances, measurements=rows)
+
+
 def main(options: Options) -> None:
-    """Runs the rounds and writes the table."""
+    """Runs the rounds; writes the table after each, so that a failure later loses none."""
     circumstances = Circumstances.now()
     sizes = [Size(trials=n, epochs=1) for n in options.trials]
     sizes += [Size(trials=options.long_trials, epochs=options.long_epochs)] if options.long_trials else []
@@ -151,13 +164,8 @@ def main(options: Options) -> None:
             with tempfile.TemporaryDirectory(prefix="layersweep-overhead-") as folder:
                 say(f"round {number} of {options.repeat}: {name}, {size}")
                 found.append(PROGRAMS[name](size, options, Path(folder)))
-    rows = [
-        row
-        for size in sizes
-        for row in compared(size, *(measured(name, size, courses[size, name], options.slots) for name in PROGRAMS))
-    ]
-    title = f"Trials that do nothing, {options.slots} slots (trials x epochs)"
-    finish(Report(benchmark="overhead", title=title, circumstances=circumstances, measurements=rows), options.out)
+        report(options, circumstances, courses).write(options.out)
+    finish(report(options, circumstances, courses), options.out)
 
 
 if __name__ == "__main__":

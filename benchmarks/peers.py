@@ -130,10 +130,21 @@ def _pairs(names: Sequence[str]) -> list[tuple[str, str]]:
     return [(a, b) for a in names for b in others if a in PRECISIONS or (b == PLAIN and a != PLAIN)]
 
 
+def report(work: Work, circumstances: Circumstances, runs: Mapping[str, Sequence[Run]]) -> Report:
+    """The table of complete rounds."""
+    data = work.data
+    title = (
+        f"{work.count} models of fashion_cnn ({len(work.optimizers)} optimizers x {work.seeds} seeds), {work.epochs} "
+        f"epochs of {data.train_images:,} images, {data.validation_images:,} to validate, {data.test_images:,} to test"
+    )
+    rows = list(measurements(runs))
+    return Report(benchmark="peers", title=title, circumstances=circumstances, measurements=rows)
+
+
 def main(options: Options) -> None:
-    """Runs the rounds and writes the table."""
+    """Runs the rounds; writes the table after each, so that a failure later loses none."""
     circumstances, work = Circumstances.now(), options.work
-    data = work.data  # prepared before the first program is timed
+    work.data  # noqa: B018 (prepared before the first program is timed)
     runs: dict[str, list[Run]] = {name: [] for name in options.only}
     for number, name in in_turn(options.only, options.repeat):
         say(f"round {number} of {options.repeat}: {name}")
@@ -141,12 +152,9 @@ def main(options: Options) -> None:
             records = options.out / "records" / f"{name.lower().replace(' ', '_')}-{number}"
             run = _ours(name, work, records) if name in PRECISIONS else _peer(name, work, Path(folder))
         runs[name].append(complete(name, run, work))
-    title = (
-        f"{work.count} models of fashion_cnn ({len(work.optimizers)} optimizers x {work.seeds} seeds), {work.epochs} "
-        f"epochs of {data.train_images:,} images, {data.validation_images:,} to validate, {data.test_images:,} to test"
-    )
-    rows = list(measurements(runs))
-    finish(Report(benchmark="peers", title=title, circumstances=circumstances, measurements=rows), options.out)
+        if all(len(found) == number for found in runs.values()):
+            report(work, circumstances, runs).write(options.out)
+    finish(report(work, circumstances, runs), options.out)
 
 
 if __name__ == "__main__":

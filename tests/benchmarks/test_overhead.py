@@ -2,8 +2,22 @@ import math
 
 import pytest
 
-from benchmarks.overhead import MEMORY, OURS, TUNE, Course, Size, compared, growth, measured, pace
+from benchmarks.overhead import (
+    MEMORY,
+    OURS,
+    PROGRAMS,
+    TUNE,
+    Course,
+    Options,
+    Size,
+    compared,
+    growth,
+    measured,
+    pace,
+    report,
+)
 from benchmarks.processes import Finished
+from benchmarks.report import Circumstances
 
 
 def course(seconds, bytes_a_trial, trials=9):
@@ -42,3 +56,12 @@ def test_ours_is_compared_with_tune_at_the_same_size():
     assert rows["Layersweep, 9 x 1", "recorded epochs"] == pytest.approx([1 / 0.03])
     assert rows["Layersweep / Tune alone, 9 x 1", "a trial"] == pytest.approx([1.5])
     assert rows["Layersweep - Tune alone, 9 x 1", MEMORY] == pytest.approx([2])
+
+
+def test_the_table_holds_every_size():
+    sizes = [Size(trials=9, epochs=1), Size(trials=8, epochs=1)]
+    courses = {(size, name): [course(0.02, 3_000, size.trials)] for size in sizes for name in PROGRAMS}
+    made = report(Options(slots=1), Circumstances.now(), courses)
+    assert {row["case"] for row in made.rows if row["measure"] == "a trial"} == {
+        f"{name}, {n} x 1" for name in (OURS, TUNE, f"{OURS} / {TUNE}") for n in (9, 8)
+    }
