@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from records.tables import TIME_CLASSES
 from records.values import Built, Epoch, Layer, LayerStatistics
@@ -230,9 +230,8 @@ class Journal:
         now = _now()
         last = epoch.epoch >= trial.epochs
         action = "diverged" if epoch.diverged else "last" if last and decision.action != "stop" else decision.action
-        copied = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", *_EPOCH_SECONDS)
-        row = ids | {name: getattr(epoch, name) for name in copied} | {"at": now, "decision": action}
-        yield "epochs", row | {"rung": decision.rung, "cutoff": decision.cutoff}
+        row = ids | metrics(epoch) | {f"seconds_{name}": rounded(getattr(epoch, f"seconds_{name}")) for name in _SPENT}
+        yield "epochs", row | {"at": now, "decision": action, "rung": decision.rung, "cutoff": decision.cutoff}
         layers = progress.built.layers if progress.built else ()
         for statistics in epoch.statistics:
             yield "layers", ids | _layer_row(layers[statistics.index], statistics)
@@ -248,7 +247,7 @@ class Journal:
             self._failed[trial.trial_id] = _gone_on(progress)
         row = self._trial_row(trial) | trial.arm.values | _model_row(progress, busy) | results(progress.curve)
         row |= {"attempt": past.attempt, "continuation": past.continuation, "warning": progress.warning}
-        row |= {f"seconds_{name}": seconds for name, seconds in progress.seconds.items()}
+        row |= {f"seconds_{name}": rounded(seconds) for name, seconds in progress.seconds.items()}
         row |= {"outcome": outcome, "started_at": progress.started_at, "ended_at": _now()}
         if outcome == "diverged":
             row["reason"] = f"the loss was NaN or infinite in epoch {progress.last_epoch}"
@@ -283,7 +282,16 @@ class Journal:
         }
 
 
-_EPOCH_SECONDS = ("seconds_build", "seconds_train", "seconds_validate", "seconds_test", "seconds_measure")
+_SPENT: Final = ("build", "train", "validate", "test", "measure")
+"""The classes of time of an epoch."""
+
+
+def rounded(seconds: float) -> float:
+    """Measured seconds as they are recorded, to the microsecond: the digits behind it are noise and would take space.
+
+    Metrics are never rounded.
+    """
+    return round(float(seconds), 6)
 
 
 def _layer_row(layer: Layer, statistics: LayerStatistics) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from tuning import engine
 from tuning.display import Display
 from tuning.errors import BudgetSpentError
 from tuning.history import History
-from tuning.journal import Journal
+from tuning.journal import Journal, rounded
 from tuning.options import Settings
 from tuning.plan import Plan
 from tuning.sweep import Sweep
@@ -133,9 +133,10 @@ class Session:
             raise
         finally:
             wall = time.monotonic() - began
-            seconds = {f"seconds_{name}": spent for name, spent in self.journal.seconds.items()}
-            waiting = wall * where.slots - sum(seconds.values())
-            self._write_run("end", where, outcome=outcome, seconds_wall=wall, seconds_waiting=waiting, **seconds)
+            seconds = {"wall": wall, **self.journal.seconds}
+            seconds["waiting"] = wall * where.slots - sum(self.journal.seconds.values())
+            columns = {f"seconds_{name}": rounded(spent) for name, spent in seconds.items()}
+            self._write_run("end", where, outcome=outcome, **columns)
 
     def _write_run(self, event: str, where: engine.Where, **columns: str | float) -> None:
         row = {

@@ -134,6 +134,22 @@ def test_a_completed_trial(journal, writer, data, tmp_path):
     )
 
 
+def test_seconds_are_rounded_to_microseconds_and_metrics_are_not(journal, writer, data, tmp_path):
+    trial = make(data, epochs=1)
+    journal.started(trial)
+    (report,) = reports(trial, tmp_path)
+    spent = {f"seconds_{name}": 1.23456789 for name in ("build", "train", "validate", "test", "measure")}
+    measured = {"loss": 1 / 3, "accuracy": 2 / 3, "val_loss": 1e-9 / 7, "val_accuracy": 0.1 + 0.2, "learning_rate": 1e-8}
+    tell(journal, trial, replace(report, seconds_start=0.1234567, epoch=replace(report.epoch, **spent, **measured)))
+    writer.flush()
+    (epoch,) = read(tmp_path / "results", "epochs").to_dicts()
+    assert {name: epoch[name] for name in spent} == dict.fromkeys(spent, 1.234568)
+    assert {name: epoch[name] for name in measured} == measured
+    (row,) = read(tmp_path / "results", "trials").to_dicts()
+    assert (row["seconds_start"], row["seconds_train"], row["seconds_build"]) == (0.123457, 1.234568, 1.484568)
+    assert (row["last_loss"], row["last_val_loss"]) == (1 / 3, 1e-9 / 7)
+
+
 def test_a_stopped_trial_keeps_rung_and_cutoff_and_has_no_test(journal, writer, data, tmp_path):
     trial = make(data, epochs=4)
     journal.started(trial)
