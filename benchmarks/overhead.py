@@ -106,7 +106,9 @@ def _ours(size: Size, options: Options, folder: Path) -> Course:
     flags += ["--scheduler", "none", "--set", f"layers={options.layers}"]
     command = [sys.executable, "-m", "benchmarks.programs.no_op_sweep", *map(str, flags)]
     process = processes.run(command, log=folder / "log.txt")
-    trials, epochs = read(folder, "trials")["ended_at"], read(folder, "epochs")["at"]
+    trials, epochs = (
+        read(folder, table, columns=[name])[name] for table, name in (("trials", "ended_at"), ("epochs", "at"))
+    )
     return Course(
         trials=sorted(at.timestamp() for at in trials), epochs=sorted(at.timestamp() for at in epochs), process=process
     )

@@ -3,7 +3,8 @@
 Command: `python -m benchmarks.storage`.
 
 The rows are those of a sweep: losses of the training are 32-bit numbers, accuracies are hits over images, validation
-losses and measured seconds have all their digits. Two trials run at a time, and a flush comes every 500 epochs.
+losses have all their digits, and seconds are rounded as a sweep does it. Two trials run at a time, and a flush comes
+every 500 epochs.
 """
 
 import itertools
@@ -23,6 +24,7 @@ import tyro
 from benchmarks.report import RESULTS, Circumstances, Measurement, Out, Report, finish, ratio, say
 from records.read import read
 from records.write import Row, Writer
+from tuning.journal import rounded
 
 ARMS: Final = ("adadelta", "adagrad", "adam", "adamax", "ftrl", "nadam", "rmsprop", "sgd")
 SWEEP: Final = "made_up"
@@ -79,11 +81,11 @@ def epoch_row(trial_id: str, epoch: int, *, sequence: int, last: bool, draws: np
         "val_loss": 1 / epoch + abs(draws.normal(scale=0.1)),
         "val_accuracy": round(min(1.0, hits - 0.01) * _VALIDATION_IMAGES) / _VALIDATION_IMAGES,
         "learning_rate": 0.001,
-        "seconds_build": float(draws.normal(2.5, 0.1)) if epoch == 1 else 0.0,
-        "seconds_train": float(train * draws.normal(1, 0.05)),
-        "seconds_validate": float(validate * draws.normal(1, 0.05)),
-        "seconds_test": abs(float(test)),
-        "seconds_measure": abs(float(measure)),
+        "seconds_build": rounded(draws.normal(2.5, 0.1)) if epoch == 1 else 0.0,
+        "seconds_train": rounded(train * draws.normal(1, 0.05)),
+        "seconds_validate": rounded(validate * draws.normal(1, 0.05)),
+        "seconds_test": rounded(abs(test)),
+        "seconds_measure": rounded(abs(measure)),
         "decision": "last" if last else "continue",
         "rung": None,
         "cutoff": None,
@@ -119,8 +121,9 @@ def _trial_row(trial_id: str, number: int, epochs: int) -> Row:
 
 def mean_curves(results: Path) -> pl.DataFrame:
     """The mean validation accuracy of each arm at each epoch, read as a study would."""
-    arms = read(results, "trials").select("trial_id", "arm")
-    return _means(read(results, "epochs").join(arms, on="trial_id"))
+    arms = read(results, "trials", columns=("trial_id", "arm"))
+    epochs = read(results, "epochs", columns=("trial_id", "epoch", "val_accuracy"))
+    return _means(epochs.join(arms, on="trial_id"))
 
 
 def mean_curves_plain(results: Path) -> pl.DataFrame:

@@ -132,7 +132,9 @@ def test_what_is_written_in_dictionaries_includes_lists(results):
         writer.append("classes", [row])
     (part,) = folder(results, "classes").iterdir()
     group = pq.ParquetFile(part).metadata.row_group(0)
-    (predicted,) = (c for i in range(group.num_columns) if (c := group.column(i)).path_in_schema.startswith("predicted"))
+    (predicted,) = (
+        c for i in range(group.num_columns) if (c := group.column(i)).path_in_schema.startswith("predicted")
+    )
     assert "RLE_DICTIONARY" in predicted.encodings
 
 
