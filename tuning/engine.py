@@ -190,6 +190,7 @@ def run(
             start_epoch=start.epoch if start else 0,
             timeout=conditions.timeout,
             keep_hopeless=conditions.keep_hopeless,
+            rungs=scheduler.rungs(trial),
         )
 
     searcher = PlanSearcher(plan, ticket, metric=sweep.metric, mode=sweep.mode)

@@ -5,6 +5,7 @@ import platform
 import secrets
 import shlex
 import subprocess
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from rich.console import Console
 from records.write import Writer
 from trainables import config as domains
 from trainables.meaning import MEANING
-from tuning import engine
+from tuning import engine, hopeless
 from tuning.display import Display
 from tuning.errors import BudgetSpentError
 from tuning.history import History
@@ -75,10 +76,11 @@ class Session:
         Raises:
             KeyboardInterrupt: if it was asked to stop.
             BudgetSpentError: if its time is over.
-            BrokenOffError: if its first trials all failed of one error.
+            BrokenOffError: if Ray did not start, or its first trials all failed of one error.
             ResultsError: if the rows cannot be written.
         """
         scheduler.hopeless = self.journal.hopeless
+        threading.Thread(target=hopeless.prepare, daemon=True).start()  # meanwhile
         console.print("starting Ray …")
         with engine.ray_started(self.settings.slots) as where:
             console.print(f"on {where.description}: {where.slots} slots of one thread", soft_wrap=True)
