@@ -99,7 +99,7 @@ def trials(results: Path, sweep: str) -> pl.DataFrame:
         ResultsError: if the sweep is not recorded, or cannot be read.
     """
     check_known(results, sweep)
-    return _trials(results, sweep, last_ends(read(results, "trials")), read(results, "epochs", sweep))
+    return _trials(results, sweep, last_ends(read(results, "trials")), _epochs(results, sweep))
 
 
 def trial(results: Path, sweep: str, prefix: str) -> TrialStory:
@@ -142,7 +142,7 @@ def size_bytes(path: Path) -> int:
 
 
 def _summary(results: Path, sweep: str, ends: pl.DataFrame) -> Summary:
-    epochs = read(results, "epochs", sweep)
+    epochs = _epochs(results, sweep)
     outcomes = _trials(results, sweep, ends, epochs)["outcome"].to_list()
     at, outcome = _last_run(read(results, "runs", sweep))
     return Summary(
@@ -154,6 +154,10 @@ def _summary(results: Path, sweep: str, ends: pl.DataFrame) -> Summary:
         last_outcome=outcome,
         size_bytes=sum(size_bytes(results / table / sweep) for table in TABLES),
     )
+
+
+def _epochs(results: Path, sweep: str) -> pl.DataFrame:
+    return read(results, "epochs", sweep, columns=("trial_id", "epoch", "val_accuracy"))
 
 
 def _trials(results: Path, sweep: str, ends: pl.DataFrame, epochs: pl.DataFrame) -> pl.DataFrame:

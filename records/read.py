@@ -5,7 +5,7 @@ A damaged part is named, set aside below `results/.state/damaged/`, and the rest
 
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -55,40 +55,68 @@ def sweeps(results: Path, table: str = "trials") -> list[str]:
     return sorted(p.name for p in folder.iterdir() if p.is_dir()) if folder.is_dir() else []
 
 
-def read(results: Path, table: str, sweep: str | None = None, *, set_aside: bool = True) -> pl.DataFrame:
-    """All rows of a table, of one sweep or of all.
+def read(
+    results: Path,
+    table: str,
+    sweep: str | None = None,
+    *,
+    columns: Iterable[str] | None = None,
+    set_aside: bool = True,
+) -> pl.DataFrame:
+    """All rows of a table, of one sweep or of all; with `columns` these alone, in their order.
 
     Columns that only some sweeps have (configuration keys) are null elsewhere. Without rows the frame is empty and has
     the table's fixed columns. The parts are read again when a writer merged them meanwhile. A damaged part is named and
-    left out; `set_aside` moves it, too.
+    left out; `set_aside` moves it, too. Damage in a column that is not asked for is left to whoever reads that.
 
     Raises:
-        ResultsError: if the table is unknown, the results were written by a newer schema, or they keep changing.
+        ResultsError: if the table or a column is unknown, the results were written by a newer schema, or they keep
+            changing.
     """
     if table not in TABLES:
         raise ResultsError(f"unknown table {table!r}; valid: {', '.join(TABLES)}")
+    asked = None if columns is None else list(columns)
     names = sweeps(results, table) if sweep is None else [sweep]
-    frames = [_read_sweep(results, table, name, set_aside=set_aside) for name in names]
-    empty = pl.DataFrame(pl.from_arrow(TABLES[table].schema.empty_table()))
-    return pl.concat([empty.with_columns(pl.col(pl.Categorical).cast(pl.String)), *frames], how="diagonal_relaxed")
+    frames = [_read_sweep(results, table, name, asked, set_aside=set_aside) for name in names]
+    empty = _named(TABLES[table].schema.empty_table())
+    whole = pl.concat([empty, *frames], how="diagonal_relaxed")
+    return whole if asked is None else whole.select(_known(table, whole.columns, asked))
 
 
-def _read_sweep(results: Path, table: str, sweep: str, *, set_aside: bool) -> pl.DataFrame:
+def _known(table: str, there: Sequence[str], asked: Sequence[str]) -> Sequence[str]:
+    if unknown := [name for name in asked if name not in there]:
+        valid = ", ".join(TABLES[table].schema.names)
+        keys = " and the configurations' keys" if table == TRIALS.name else ""
+        raise ResultsError(f"table {table!r} has no column {', '.join(map(repr, unknown))}; valid: {valid}{keys}")
+    return asked
+
+
+def _read_sweep(
+    results: Path, table: str, sweep: str, columns: Sequence[str] | None, *, set_aside: bool
+) -> pl.DataFrame:
     folder = results / table / sweep
     for _ in range(_ATTEMPTS):
         try:
             newest_first = reversed(parts(folder))  # they are the first to be merged away
-            found = [read_part(path, results, set_aside=set_aside) for path in newest_first]
+            found = [read_part(path, results, columns=columns, set_aside=set_aside) for path in newest_first]
         except FileNotFoundError:  # merged away between listing and reading
             continue
         contents = [content for content in reversed(found) if content is not None]
-        whole = pa.concat_tables(contents, promote_options="default") if contents else pa.table({})
-        return pl.DataFrame(pl.from_arrow(whole)).with_columns(pl.col(pl.Categorical).cast(pl.String))
+        return _named(pa.concat_tables(contents, promote_options="default") if contents else pa.table({}))
     raise ResultsError(f"{folder} changed {_ATTEMPTS} times while it was read; try again")
 
 
-def read_part(path: Path, results: Path, *, set_aside: bool = True) -> pa.Table | None:
+def _named(content: pa.Table) -> pl.DataFrame:
+    """The frame of a table, with names as strings: each part has a dictionary of its own."""
+    return pl.DataFrame(pl.from_arrow(content)).with_columns(pl.col(pl.Categorical).cast(pl.String))
+
+
+def read_part(
+    path: Path, results: Path, *, columns: Sequence[str] | None = None, set_aside: bool = True
+) -> pa.Table | None:
     """One part, or None with a warning if it is damaged: `set_aside` moves it below `results/.state/damaged`.
+
+    With `columns` it has those of them that it holds, and `sweep`, so that no row is lost where it holds none.
 
     A part of `trials` of schema version 1, which did not count the ends of an attempt, has them as the first.
 
@@ -96,16 +124,17 @@ def read_part(path: Path, results: Path, *, set_aside: bool = True) -> pa.Table 
         FileNotFoundError: if the part is gone.
         ResultsError: if it was written by a newer schema, or the system refuses to open it.
     """
-    content = _read(path, results, lambda file: file.read(), set_aside=set_aside)
-    if content is None:
+    wanted = None if columns is None else ["sweep", *columns]
+    found = _read(path, results, lambda f: (f.schema_arrow.names, f.read(columns=wanted)), set_aside=set_aside)
+    if found is None:
         return None
-    _check_version(content.schema, path)
-    names = content.schema.names
-    if path.relative_to(results).parts[0] != TRIALS.name or "continuation" in names:
+    there, content = found
+    if path.relative_to(results).parts[0] != TRIALS.name or "continuation" in there:
         return content
     field = TRIALS.schema.field("continuation")
     zeros = pa.repeat(pa.scalar(0, field.type), content.num_rows)
-    return content.add_column(names.index("attempt") + 1, field, zeros)
+    place = content.schema.names.index("attempt") + 1 if wanted is None else content.num_columns
+    return content.add_column(place, field, zeros)
 
 
 def read_schema(path: Path, results: Path) -> pa.Schema | None:
@@ -115,10 +144,7 @@ def read_schema(path: Path, results: Path) -> pa.Schema | None:
         FileNotFoundError: if the part is gone.
         ResultsError: if it was written by a newer schema, or the system refuses to open it.
     """
-    schema = _read(path, results, lambda file: file.schema_arrow)
-    if schema is not None:
-        _check_version(schema, path)
-    return schema
+    return _read(path, results, lambda file: file.schema_arrow)
 
 
 def _read(
@@ -126,10 +152,11 @@ def _read(
 ) -> _Wanted | None:
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            _check_version(file.schema_arrow, path)
             return wanted(file)
     except FileNotFoundError:
         raise
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, UnicodeDecodeError, OSError) as error:
+    except (ValueError, pa.ArrowNotImplementedError, OSError) as error:  # text or numbers of the footer may be torn
         if isinstance(error, OSError) and error.errno is not None:  # too many open files, no permission: not damage
             raise ResultsError(f"cannot read {path}: {error.strerror}") from error
         aside = results / ".state" / "damaged" / path.relative_to(results)

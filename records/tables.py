@@ -5,23 +5,35 @@ typed column for every key of the configurations, which only the sweep knows.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field, replace
+from typing import Final, NamedTuple
 
 import pyarrow as pa
 
 SCHEMA_VERSION: Final = 2
 """1: `trials` without `continuation` (read as 0) and `warning`, `plan` without `candidate` and `config_json` (null)."""
 
-Column = tuple[str, pa.DataType]
 
-_NAME: Final = pa.dictionary(pa.int32(), pa.string())
-_TEXT: Final = pa.string()
-_COUNT: Final = pa.int64()
-_SMALL: Final = pa.int32()
-_REAL: Final = pa.float64()
-_FLAG: Final = pa.bool_()
-_TIME: Final = pa.timestamp("us", tz="UTC")
+class Kind(NamedTuple):
+    """What a column holds: its type, and Parquet's encoding of it; without one, a dictionary of its values."""
+
+    type: pa.DataType
+    encoding: str | None = None
+
+
+Column = tuple[str, Kind]
+
+_NAME: Final = Kind(pa.dictionary(pa.int32(), pa.string()))
+_TEXT: Final = Kind(pa.string())
+_COUNT: Final = Kind(pa.int64())
+_RISING: Final = Kind(pa.int64(), "DELTA_BINARY_PACKED")
+_SMALL: Final = Kind(pa.int32())
+_REAL: Final = Kind(pa.float64())
+_VARIED: Final = Kind(pa.float64(), "BYTE_STREAM_SPLIT")
+"""A real number that hardly ever repeats: a dictionary of its values would only cost."""
+_FLAG: Final = Kind(pa.bool_())
+_TIME: Final = Kind(pa.timestamp("us", tz="UTC"), "DELTA_BINARY_PACKED")
+_COUNTS: Final = Kind(pa.list_(pa.int32()))
 
 TIME_CLASSES: Final = ("start", "import", "build", "train", "validate", "test", "measure", "checkpoint", "close")
 """Where a slot's seconds go, besides waiting (what no trial accounts for)."""
@@ -29,21 +41,23 @@ TIME_CLASSES: Final = ("start", "import", "build", "train", "validate", "test", 
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """A table's name, what a row of it is, its key and its columns."""
+    """A table's name, what a row of it is, its key, its columns and the encodings of those that have one."""
 
     name: str
     row: str
     key: tuple[str, ...]
     schema: pa.Schema
+    encodings: Mapping[str, str] = field(default_factory=dict)
 
 
 def _table(name: str, row: str, key: tuple[str, ...], *columns: Column) -> Table:
-    fields = [pa.field(column, kind, nullable=column not in key) for column, kind in columns]
-    return Table(name=name, row=row, key=key, schema=pa.schema(fields))
+    fields = [pa.field(column, kind.type, nullable=column not in key) for column, kind in columns]
+    encodings = {column: kind.encoding for column, kind in columns if kind.encoding is not None}
+    return Table(name=name, row=row, key=key, schema=pa.schema(fields), encodings=encodings)
 
 
 _ATTEMPT: Final[tuple[Column, ...]] = (("sweep", _NAME), ("trial_id", _NAME), ("attempt", _SMALL))
-_SECONDS: Final[tuple[Column, ...]] = tuple((f"seconds_{name}", _REAL) for name in TIME_CLASSES)
+_SECONDS: Final[tuple[Column, ...]] = tuple((f"seconds_{name}", _VARIED) for name in TIME_CLASSES)
 
 PLAN: Final = _table(
     "plan",
@@ -76,9 +90,9 @@ RUNS: Final = _table(
     ("options_json", _TEXT),
     ("hosts_json", _TEXT),
     ("slots", _SMALL),
-    ("seconds_wall", _REAL),
+    ("seconds_wall", _VARIED),
     *_SECONDS,
-    ("seconds_waiting", _REAL),
+    ("seconds_waiting", _VARIED),
 )
 
 TRIALS: Final = _table(
@@ -110,9 +124,9 @@ TRIALS: Final = _table(
     ("epochs_asked", _SMALL),
     ("best_val_accuracy", _REAL),
     ("best_epoch", _SMALL),
-    ("last_loss", _REAL),
+    ("last_loss", _VARIED),
     ("last_accuracy", _REAL),
-    ("last_val_loss", _REAL),
+    ("last_val_loss", _VARIED),
     ("last_val_accuracy", _REAL),
     ("rung", _SMALL),
     ("cutoff", _REAL),
@@ -120,8 +134,8 @@ TRIALS: Final = _table(
     ("trainable_parameters", _COUNT),
     ("flops", _COUNT),
     ("size_bytes", _COUNT),
-    ("latency_ms_median", _REAL),
-    ("latency_ms_p95", _REAL),
+    ("latency_ms_median", _VARIED),
+    ("latency_ms_p95", _VARIED),
     ("latency_n", _SMALL),
     ("latency_busy_slots", _SMALL),
     ("memory_peak_bytes", _COUNT),
@@ -139,15 +153,15 @@ EPOCHS: Final = _table(
     ("trial_id", "attempt", "epoch"),
     *_ATTEMPT,
     ("epoch", _SMALL),
-    ("sequence", _COUNT),
-    ("loss", _REAL),
+    ("sequence", _RISING),
+    ("loss", _VARIED),
     ("accuracy", _REAL),
-    ("val_loss", _REAL),
+    ("val_loss", _VARIED),
     ("val_accuracy", _REAL),
     ("learning_rate", _REAL),
-    ("seconds_build", _REAL),
-    ("seconds_train", _REAL),
-    ("seconds_validate", _REAL),
+    ("seconds_build", _VARIED),
+    ("seconds_train", _VARIED),
+    ("seconds_validate", _VARIED),
     ("seconds_test", _REAL),
     ("seconds_measure", _REAL),
     ("decision", _NAME),
@@ -172,11 +186,11 @@ LAYERS: Final = _table(
     ("parameters", _COUNT),
     ("trainable", _FLAG),
     ("output_shape", _NAME),
-    ("activation_mean", _REAL),
-    ("activation_deviation", _REAL),
+    ("activation_mean", _VARIED),
+    ("activation_deviation", _VARIED),
     ("dead_share", _REAL),
-    ("weight_norm", _REAL),
-    ("gradient_norm", _REAL),
+    ("weight_norm", _VARIED),
+    ("gradient_norm", _VARIED),
 )
 
 TESTS: Final = _table(
@@ -185,7 +199,7 @@ TESTS: Final = _table(
     ("trial_id", "attempt", "epoch"),
     *_ATTEMPT,
     ("epoch", _SMALL),
-    ("loss", _REAL),
+    ("loss", _VARIED),
     ("accuracy", _REAL),
     ("images", _COUNT),
     ("at", _TIME),
@@ -204,7 +218,7 @@ CLASSES: Final = _table(
     ("recall", _REAL),
     ("f1", _REAL),
     ("support", _COUNT),
-    ("predicted", pa.list_(pa.int32())),
+    ("predicted", _COUNTS),
 )
 
 TABLES: Final[Mapping[str, Table]] = {t.name: t for t in (PLAN, RUNS, LAYERS, TESTS, CLASSES, EPOCHS, TRIALS)}
@@ -230,7 +244,7 @@ TUNING: Final = "tuning"
 """The question of trials that search an arm's ranges for its best configuration: `candidate` counts them from 0. The
 chosen one is compared under the arm's name on fresh seeds; what chose it never enters an interval."""
 
-_CONFIG_TYPES: Final[Mapping[type, pa.DataType]] = {bool: _FLAG, int: _COUNT, float: _REAL, str: _NAME}
+_CONFIG_KINDS: Final[Mapping[type, Kind]] = {bool: _FLAG, int: _COUNT, float: _REAL, str: _NAME}
 
 
 def with_config(table: Table, config_types: Mapping[str, type]) -> Table:
@@ -245,8 +259,8 @@ def with_config(table: Table, config_types: Mapping[str, type]) -> Table:
             raise ValueError(
                 f"configuration key {key!r} is a fixed column of table {table.name!r}: choose another name"
             )
-        if kind not in _CONFIG_TYPES:
-            valid = ", ".join(t.__name__ for t in _CONFIG_TYPES)
+        if kind not in _CONFIG_KINDS:
+            valid = ", ".join(t.__name__ for t in _CONFIG_KINDS)
             raise ValueError(f"configuration key {key!r} has type {kind.__name__!r}; valid: {valid}")
-    fields = [pa.field(key, _CONFIG_TYPES[kind]) for key, kind in config_types.items()]
-    return Table(name=table.name, row=table.row, key=table.key, schema=pa.schema([*table.schema, *fields]))
+    fields = [pa.field(key, _CONFIG_KINDS[kind].type) for key, kind in config_types.items()]
+    return replace(table, schema=pa.schema([*table.schema, *fields]))

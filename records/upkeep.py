@@ -54,7 +54,7 @@ def doomed(results: Path, sweep: str) -> list[Waste]:
         ResultsError: if the sweep is not recorded, or a sweep cannot be read.
     """
     check_known(results, sweep)
-    rows = pl.concat([read(results, table).select("sweep", "trial_id") for table in ("plan", "trials")])
+    rows = pl.concat([read(results, table, columns=("sweep", "trial_id")) for table in ("plan", "trials")])
     mine = pl.col("sweep") == sweep
     ids = {*rows.filter(mine)["trial_id"]} - {*rows.filter(~mine)["trial_id"]}
     files = {
@@ -72,11 +72,11 @@ def shared(results: Path, sweep: str) -> dict[str, int]:
     Raises:
         ResultsError: if a sweep cannot be read.
     """
-    ended = read(results, "trials").select("sweep", "trial_id").unique()
+    ended = read(results, "trials", columns=("sweep", "trial_id")).unique()
     alone = set(ended.filter(pl.col("sweep") == sweep)["trial_id"]) - set(
         ended.filter(pl.col("sweep") != sweep)["trial_id"]
     )
-    asked = read(results, "plan").select("sweep", "trial_id").unique()
+    asked = read(results, "plan", columns=("sweep", "trial_id")).unique()
     losers = asked.filter(pl.col("sweep") != sweep, pl.col("trial_id").is_in(sorted(alone)))
     return dict(sorted(losers.group_by("sweep").len().iter_rows()))
 
@@ -174,7 +174,7 @@ def _states(results: Path, busy: set[str]) -> _Trials:
         running=frozenset(rows.filter(pl.col("sweep").is_in(sorted(busy)))["trial_id"]),
         ended_well=frozenset({*ends["trial_id"]} - failed),
         planned=frozenset(plan["trial_id"]),
-        wanted=_wanted(plan, ends, read(results, "epochs")),
+        wanted=_wanted(plan, ends, read(results, "epochs", columns=("sweep", "trial_id", "attempt", "epoch"))),
     )
 
 

@@ -123,11 +123,17 @@ class Writer:
         final = self._folder(table) / part_name(first, last)
         state = self._results / ".state" / "parts"
         temporary = state / f"{self._sweep}.{uuid.uuid4().hex}.tmp"
+        encodings = self._tables[table].encodings
         try:
             state.mkdir(parents=True, exist_ok=True)
             final.parent.mkdir(parents=True, exist_ok=True)
             pq.write_table(
-                content.replace_schema_metadata(self._metadata), temporary, compression="zstd", write_page_checksum=True
+                content.replace_schema_metadata(self._metadata),
+                temporary,
+                compression="zstd",
+                write_page_checksum=True,
+                use_dictionary=_in_dictionaries(content.schema, encodings),
+                column_encoding=dict(encodings),  # pyarrow changes what it is given
             )
             _sync(temporary)
             temporary.rename(final)
@@ -205,6 +211,12 @@ def check_writable(results: Path) -> None:
         probe.unlink()
     except OSError as error:
         raise ResultsError(f"cannot write to the results folder {results}: {error.strerror}") from error
+
+
+def _in_dictionaries(schema: pa.Schema, encodings: Mapping[str, str]) -> list[str]:
+    """The columns whose values are written as a dictionary, as Parquet names them: all that have no encoding."""
+    fields = [f for f in schema if f.name not in encodings]
+    return [f"{f.name}.list.element" if pa.types.is_list(f.type) else f.name for f in fields]
 
 
 def _tier(span: tuple[int, int]) -> int:

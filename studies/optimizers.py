@@ -72,15 +72,19 @@ def load(results: Path, sweep: str) -> "tuple[Comparison, pl.DataFrame]":
     from records.read import read, sweeps
     from studies.compare import compare
     from studies.provenance import runs_of
+    from studies.replicates import EPOCH_COLUMNS
 
-    plan, trials, epochs, tests = (read(results, name, sweep) for name in ("plan", "trials", "epochs", "tests"))
+    def rows(name: str, of: str | None) -> pl.DataFrame:
+        return read(results, name, of, columns=EPOCH_COLUMNS if name == "epochs" else None)
+
+    plan, trials, epochs, tests = (rows(name, sweep) for name in ("plan", "trials", "epochs", "tests"))
     if not plan.height and not trials.height:
         names = sorted({*sweeps(results, "plan"), *sweeps(results, "trials")})
         there = f"sweeps there: {', '.join(names)}" if names else "no sweep is recorded there"
         raise ResultsError(f"no results of sweep {sweep!r} below {results.absolute()}; {there}")
     if {*sweeps(results, "trials"), *sweeps(results, "epochs")} - {sweep}:
         mine = pl.col("trial_id").is_in((plan if plan.height else trials)["trial_id"].unique().to_list())
-        trials, epochs, tests = (read(results, name).filter(mine) for name in ("trials", "epochs", "tests"))
+        trials, epochs, tests = (rows(name, None).filter(mine) for name in ("trials", "epochs", "tests"))
     found = compare(plan, trials, epochs, tests)
     return found, runs_of(found, read(results, "runs"), trials)
 

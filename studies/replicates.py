@@ -19,6 +19,8 @@ _ASKED: Final = "epochs_planned"
 _IS_TUNING: Final = (pl.col("question") == TUNING).fill_null(value=False)
 _SECONDS: Final = tuple(f"seconds_{name}" for name in TIME_CLASSES)
 _EPOCH_SECONDS: Final = tuple(name for name in EPOCHS.schema.names if name.startswith("seconds_"))
+EPOCH_COLUMNS: Final = ("trial_id", "attempt", "epoch", "val_accuracy", *_EPOCH_SECONDS)
+"""What is read of `epochs`."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,7 @@
 """What a scheduler decides after an epoch, and by which settings. Knows nothing of Ray."""
 
+import itertools
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -35,3 +37,9 @@ class Halving:
     grace: int
     reduction: float
     questions: frozenset[str] = frozenset({SCREENING, TUNING})
+
+    @property
+    def rungs(self) -> frozenset[int]:
+        """The epochs at which a trial is judged."""
+        reached = (math.ceil(self.grace * self.reduction**k) for k in itertools.count())
+        return frozenset(itertools.takewhile(lambda epoch: epoch < self.epochs, reached))

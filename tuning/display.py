@@ -84,7 +84,7 @@ class Display:
         self.refresh()
 
     def epoch(self, trial: Trial, epoch: Epoch, decision: Verdict) -> None:
-        """An epoch has ended."""
+        """An epoch has ended; `refresh` shows it."""
         row = self._rows[trial.trial_id]
         row.epoch, row.value = epoch.epoch, float(getattr(epoch, self._metric))
         if decision.rung is not None:
@@ -93,7 +93,6 @@ class Display:
         sign = -1 if self._mode == "min" else 1
         if not epoch.diverged and (self._best is None or sign * row.value > sign * self._best[0]):
             self._best = (row.value, f"{trial.label}, epoch {epoch.epoch}")
-        self.refresh()
 
     def ended(
         self, trial: Trial, ending: Ending, error: Error | None, *, again: bool = False, reason: str | None = None

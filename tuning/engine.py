@@ -6,7 +6,7 @@ import signal
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,6 +79,7 @@ def ray_started(slots: int | None) -> Iterator[Where]:
 
     Raises:
         UsageError: if the cluster cannot be reached.
+        BrokenOffError: if Ray did not start, or was not joined, in its time.
     """
     environment.settle()
     import ray
@@ -92,13 +93,29 @@ def ray_started(slots: int | None) -> Iterator[Where]:
         "include_dashboard": False,
         "object_store_memory": _OBJECT_STORE_BYTES,
     }
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Ray's advice about defaults of later versions
-        ray.init(**({"address": address} if address else local), log_to_driver=False, logging_level=logging.ERROR)
     try:
+        _init(ray, {"address": address} if address else local)
         yield _where(ray, address, slots)
     finally:
         ray.shutdown()
+
+
+def _init(ray: Any, options: Mapping[str, Any]) -> None:
+    """Starts or joins Ray, which on a busy machine may give up waiting for its own processes.
+
+    Raises:
+        BrokenOffError: whatever Ray raised; it has no type for this.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Ray's advice about defaults of later versions
+        try:
+            ray.init(**options, log_to_driver=False, logging_level=logging.ERROR)
+        except Exception as error:
+            said = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise BrokenOffError(
+                f"Ray did not start ({said}); is the machine too busy, or its memory or /tmp full? Nothing is lost: "
+                "the same command tries again"
+            ) from error
 
 
 def _reach(address: str) -> None:
@@ -176,6 +193,7 @@ def run(
             start_epoch=start.epoch if start else 0,
             timeout=conditions.timeout,
             keep_hopeless=conditions.keep_hopeless,
+            rungs=scheduler.rungs(trial),
         )
 
     searcher = PlanSearcher(plan, ticket, metric=sweep.metric, mode=sweep.mode)

@@ -50,7 +50,7 @@ class History:
         self._read = functools.partial(read, results, set_aside=set_aside)
         self._trials = self._read("trials").sort("attempt", "continuation", maintain_order=True)
         columns = ("sweep", "trial_id", "attempt", "epoch", "sequence", "at", "decision", "rung", "cutoff", *METRICS)
-        epochs = self._read("epochs").select(columns)
+        epochs = self._read("epochs", columns=columns)
         self._epochs = epochs.unique(["trial_id", "attempt", "epoch"], keep="first", maintain_order=True)
 
     @cached_property
@@ -70,7 +70,7 @@ class History:
     def _alongside(self) -> dict[str, dict[tuple[str, int], frozenset[int]]]:
         found: dict[str, dict[tuple[str, int], frozenset[int]]] = {}
         for table in ALONGSIDE:
-            keys = self._read(table).select("trial_id", "attempt", "epoch").unique()
+            keys = self._read(table, columns=("trial_id", "attempt", "epoch")).unique()
             grouped = keys.group_by("trial_id", "attempt").agg("epoch").iter_rows()
             found[table] = {(trial_id, attempt): frozenset(epochs) for trial_id, attempt, epochs in grouped}
         return found
@@ -187,7 +187,8 @@ class History:
 
         What the present Config cannot hold any more is left out.
         """
-        plan = self._read("plan", self._sweep.name).filter(
+        columns = ("trial_id", "arm", "question", "candidate", "config_json")
+        plan = self._read("plan", self._sweep.name, columns=columns).filter(
             pl.col("question") == TUNING, pl.col("arm") == arm, pl.col("config_json").is_not_null()
         )
         once = plan.unique("trial_id", keep="first", maintain_order=True).sort("candidate", maintain_order=True)
@@ -208,7 +209,7 @@ class History:
 
     def other_meaning(self, meaning: int) -> int | None:
         """The meaning of the training code that this sweep was last run with, if it is another one."""
-        runs = self._read("runs", self._sweep.name).sort("at")
+        runs = self._read("runs", self._sweep.name, columns=("at", "versions_json")).sort("at")
         said = [json.loads(text).get("meaning") for text in runs["versions_json"].drop_nulls()]
         last = next((int(m) for m in reversed(said) if m is not None), None)
         return last if last is not None and last != meaning else None

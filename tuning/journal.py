@@ -2,10 +2,10 @@
 
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from records.tables import TIME_CLASSES
 from records.values import Built, Epoch, Layer, LayerStatistics
@@ -24,6 +24,7 @@ class Progress:
 
     `curve` holds the metrics of each epoch of this attempt so far, those before the checkpoint that it started from
     included; `rerun` the rows of epochs that were trained again, while a later recorded one may turn out to differ.
+    `first` are the metrics of epoch 1, `verdicts` the judgements of epochs that are not written yet.
     """
 
     trial: Trial
@@ -35,6 +36,8 @@ class Progress:
     rerun: list[tuple[str, Row]] = field(default_factory=list)
     last: Epoch | None = None
     report: Report | None = None
+    first: Metrics | None = None
+    verdicts: dict[int, Verdict | None] = field(default_factory=dict)
     warning: str | None = None
     seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(TIME_CLASSES, 0.0))
 
@@ -110,29 +113,39 @@ class Journal:
         """A slot has taken the trial; it goes on after epoch `start`."""
         past = self.past(trial.trial_id)
         curve = {epoch: past.epochs[epoch] for epoch in range(1, start + 1)}
-        self.running[trial.trial_id] = Progress(trial=trial, past=past, started_at=_now(), start=start, curve=curve)
+        self.running[trial.trial_id] = Progress(
+            trial=trial, past=past, started_at=_now(), start=start, curve=curve, first=curve.get(1)
+        )
 
-    def hopeless(self, trial: Trial, report: Report) -> str | None:
-        """Why a trial that reports is hopeless, if it is and such trials are ended."""
+    def hopeless(self, trial: Trial, epoch: Epoch) -> str | None:
+        """Why a trial is hopeless after an epoch that is to be reported, if it is and such trials are ended."""
         progress = self.running[trial.trial_id]
-        verdict = None if report.epoch is None else self._verdict(progress, report.epoch)
+        verdict = progress.verdicts[epoch.epoch] = self._verdict(progress, epoch)
         return verdict.reason if verdict is not None and verdict.ended and not self._keep_hopeless else None
 
-    def reported(self, trial: Trial, report: Report, decision: Decision, *, busy: int) -> Ending | None:
-        """Writes what a step brought; `busy` counts the other slots at work. Returns the trial's ending if it ended."""
+    def reported(
+        self, trial: Trial, report: Report, decisions: Sequence[Decision] = (GO_ON,), *, busy: int
+    ) -> Ending | None:
+        """Writes what a step brought; returns the trial's ending if it ended.
+
+        Args:
+            trial: the trial.
+            report: the step.
+            decisions: what was decided of its epochs, one by one; those behind the last decision are dropped.
+            busy: the other slots at work.
+        """
         progress = self.running[trial.trial_id]
         self._account(progress, report)
-        epoch = report.epoch
-        if epoch is not None:
+        for epoch, decision in zip(report.epochs, decisions, strict=False):
             self._epoch(progress, epoch, decision)
-        outcome = self._outcome(trial, report, decision)
-        if outcome is None:
+            outcome = self._outcome(trial, epoch, decision)
+            if outcome is not None:
+                return self._end(progress, outcome, error=None, decision=decision, busy=busy)
+        if report.epochs:
             return None
-        error = report.error
-        if epoch is None and error is None:
-            seen = f"the training ended after epoch {progress.last_epoch} of {trial.epochs}"
-            error = Error(type="EndedEarly", message=seen)
-        return self._end(progress, outcome, error=error, decision=decision, busy=busy)
+        seen = f"the training ended after epoch {progress.last_epoch} of {trial.epochs}"
+        error = report.error or Error(type="EndedEarly", message=seen)
+        return self._end(progress, "failed", error=error, decision=GO_ON, busy=busy)
 
     def lost(self, trial: Trial, error: Error) -> Ending:
         """Writes the end of a trial whose slot died."""
@@ -140,11 +153,9 @@ class Journal:
             self.started(trial)
         return self._end(self.running[trial.trial_id], "failed", error=error, decision=GO_ON, busy=0)
 
-    def _outcome(self, trial: Trial, report: Report, decision: Decision) -> str | None:
-        if report.error is not None or report.epoch is None:
-            return "failed"
-        last = report.epoch.epoch >= trial.epochs
-        if report.epoch.diverged and (last or not self._keep_hopeless):
+    def _outcome(self, trial: Trial, epoch: Epoch, decision: Decision) -> str | None:
+        last = epoch.epoch >= trial.epochs
+        if epoch.diverged and (last or not self._keep_hopeless):
             return "diverged"
         if last:
             return "completed"
@@ -152,9 +163,13 @@ class Journal:
 
     def _verdict(self, progress: Progress, epoch: Epoch) -> Verdict | None:
         data, batch_size = progress.trial.data, int(progress.trial.arm.values["batch_size"])
-        curve = {**progress.curve, epoch.epoch: metrics(epoch)}
+        last = metrics(epoch)
+        if epoch.epoch == 1 or progress.first is None:
+            progress.first = last
         return judge(
-            curve,
+            progress.first,
+            last,
+            epoch=epoch.epoch,
             steps_an_epoch=math.ceil(data.train_images / batch_size),
             train_images=data.train_images,
             validation_images=data.validation_images,
@@ -167,9 +182,9 @@ class Journal:
             progress.built = report.built
         spent = {name: getattr(report, f"seconds_{name}") for name in ("start", "import", "close", "checkpoint")}
         spent["build"] = report.built.seconds_build if report.built else 0.0
-        if (epoch := report.epoch) is not None:
-            spent["build"] += epoch.seconds_build
-            spent |= {name: getattr(epoch, f"seconds_{name}") for name in ("train", "validate", "test", "measure")}
+        self._spend(progress, spent)
+
+    def _spend(self, progress: Progress, spent: Mapping[str, float]) -> None:
         for name, seconds in spent.items():
             progress.seconds[name] += seconds
             self.seconds[name] += seconds
@@ -188,7 +203,9 @@ class Journal:
 
     def _epoch(self, progress: Progress, epoch: Epoch, decision: Decision) -> None:
         """Writes an epoch's rows, unless they are recorded and equal."""
-        verdict = self._verdict(progress, epoch)
+        self._spend(progress, {name: getattr(epoch, f"seconds_{name}") for name in _SPENT})
+        judged = epoch.epoch in progress.verdicts
+        verdict = progress.verdicts.pop(epoch.epoch) if judged else self._verdict(progress, epoch)
         progress.warning = verdict.reason if verdict is not None else None
         seen = metrics(epoch)
         recorded = progress.past.epochs.get(epoch.epoch)
@@ -230,9 +247,8 @@ class Journal:
         now = _now()
         last = epoch.epoch >= trial.epochs
         action = "diverged" if epoch.diverged else "last" if last and decision.action != "stop" else decision.action
-        copied = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", *_EPOCH_SECONDS)
-        row = ids | {name: getattr(epoch, name) for name in copied} | {"at": now, "decision": action}
-        yield "epochs", row | {"rung": decision.rung, "cutoff": decision.cutoff}
+        row = ids | metrics(epoch) | {f"seconds_{name}": rounded(getattr(epoch, f"seconds_{name}")) for name in _SPENT}
+        yield "epochs", row | {"at": now, "decision": action, "rung": decision.rung, "cutoff": decision.cutoff}
         layers = progress.built.layers if progress.built else ()
         for statistics in epoch.statistics:
             yield "layers", ids | _layer_row(layers[statistics.index], statistics)
@@ -248,7 +264,7 @@ class Journal:
             self._failed[trial.trial_id] = _gone_on(progress)
         row = self._trial_row(trial) | trial.arm.values | _model_row(progress, busy) | results(progress.curve)
         row |= {"attempt": past.attempt, "continuation": past.continuation, "warning": progress.warning}
-        row |= {f"seconds_{name}": seconds for name, seconds in progress.seconds.items()}
+        row |= {f"seconds_{name}": rounded(seconds) for name, seconds in progress.seconds.items()}
         row |= {"outcome": outcome, "started_at": progress.started_at, "ended_at": _now()}
         if outcome == "diverged":
             row["reason"] = f"the loss was NaN or infinite in epoch {progress.last_epoch}"
@@ -283,7 +299,16 @@ class Journal:
         }
 
 
-_EPOCH_SECONDS = ("seconds_build", "seconds_train", "seconds_validate", "seconds_test", "seconds_measure")
+_SPENT: Final = ("build", "train", "validate", "test", "measure")
+"""The classes of time of an epoch."""
+
+
+def rounded(seconds: float) -> float:
+    """Measured seconds as they are recorded, to the microsecond: the digits behind it are noise and would take space.
+
+    Metrics are never rounded.
+    """
+    return round(float(seconds), 6)
 
 
 def _layer_row(layer: Layer, statistics: LayerStatistics) -> dict[str, Any]:

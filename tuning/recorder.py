@@ -13,7 +13,6 @@ from ray.tune.experiment import Trial as TuneTrial
 from records.errors import ResultsError
 from records.write import Writer
 from tuning import checkpoints
-from tuning.decision import GO_ON
 from tuning.display import Display
 from tuning.errors import BrokenOffError, BudgetSpentError
 from tuning.journal import Journal
@@ -26,6 +25,9 @@ from tuning.sweep import Trial
 _LOST: Final = ("ProcessKilled", "SlotDied")
 """Errors that come from outside a training: it is tried again. One that it raised itself would come again."""
 
+
+_TUNE_NEEDS: Final = frozenset({"done", "trial_id", "training_iteration", "node_ip", "pid"})
+"""What Tune itself reads of a result once the scheduler has seen it."""
 
 _NUMBERS: Final = re.compile(r"\d+(\.\d+)?")
 """Errors that differ in their numbers alone, such as an amount of memory, are one error."""
@@ -86,27 +88,31 @@ class Recorder(Callback):
     def on_trial_result(
         self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, result: dict[str, Any], **info: Any
     ) -> None:
-        """A step has ended. The record is taken out of the result, so that Tune does not keep it.
+        """A step has ended. Tune keeps what is left in the result, with statistics of each number, for good.
 
         Rows that cannot be written end the sweep at the end of Tune's step: here Tune would hide why.
         """
+        record = result["record"]
+        for name in result.keys() - _TUNE_NEEDS:
+            del result[name]
         try:
-            self._reported(trial, unpack(result.pop("record")))
+            self._reported(trial, unpack(record))
         except ResultsError as error:
             self._broken = error
 
     def _reported(self, trial: TuneTrial, report: Report) -> None:
         ours = _trial(trial)
-        decision = self._scheduler.decisions.pop(ours.trial_id, GO_ON)
-        ending = self._journal.reported(ours, report, decision, busy=len(self._journal.running) - 1)
+        decisions = self._scheduler.decisions(ours)
+        ending = self._journal.reported(ours, report, decisions, busy=len(self._journal.running) - 1)
         if report.problem is not None:
             self._display.warn(report.problem)
-        if report.epoch is not None:
-            self._display.epoch(ours, report.epoch, decision)
-            if (running := self._journal.running.get(ours.trial_id)) is not None and running.warning is not None:
-                self._display.warn(f"{ours.label}: {running.warning}", once=ours.trial_id)
+        for epoch, decision in zip(report.epochs, decisions, strict=False):
+            self._display.epoch(ours, epoch, decision)
+        self._display.refresh()
+        if (running := self._journal.running.get(ours.trial_id)) is not None and running.warning is not None:
+            self._display.warn(f"{ours.label}: {running.warning}", once=ours.trial_id)
         if ending is not None:
-            self._ended(_ticket(trial), ending, report.error, reason=decision.reason)
+            self._ended(_ticket(trial), ending, report.error, reason=decisions[-1].reason if decisions else None)
 
     def on_trial_error(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
         """The slot itself died, with the trial; once a trial has ended, its slot's death is none of its own."""

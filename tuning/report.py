@@ -18,8 +18,9 @@ class Error:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """One step: the epoch that ended (with the model's facts at the first), or the error that ended the trial.
+    """One step: the epochs that ended (with the model's facts at the first), or the error that ended the trial.
 
+    What ends a trial comes by itself: its last epoch, one that met a NaN, an error, or neither (it ended early).
     `problem` says why a checkpoint could not be written.
     """
 
@@ -28,7 +29,7 @@ class Report:
     log: str
     memory_peak_bytes: int
     built: Built | None = None
-    epoch: Epoch | None = None
+    epochs: tuple[Epoch, ...] = ()
     error: Error | None = None
     seconds_start: float = 0.0
     seconds_import: float = 0.0

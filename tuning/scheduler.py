@@ -5,21 +5,24 @@ tuned arm's candidates. Those of a comparison all run to their end.
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 
 from records.tables import TUNING
+from records.values import Epoch
 from tuning.decision import GO_ON, Decision, Halving
 from tuning.history import Seen
-from tuning.report import Report, unpack
+from tuning.report import unpack
 from tuning.sweep import Trial
 
-Hopeless = Callable[[Trial, Report], str | None]
-"""Why a trial that has just reported is to be ended as hopeless; None if it is not."""
+Hopeless = Callable[[Trial, Epoch], str | None]
+"""Why a trial is to be ended as hopeless after an epoch; None if it is not. It is told all epochs, in their order."""
+
+_NO_RUNGS: Final[frozenset[int]] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -40,9 +43,10 @@ class Scheduler(FIFOScheduler):
     def __init__(self, halving: Halving, hopeless: Hopeless | None = None) -> None:
         super().__init__()
         self._halving, self.hopeless = halving, hopeless
+        self._rungs = halving.rungs
         self._groups: dict[str, ASHAScheduler] = {}
         self._recalled: dict[str, dict[int, Decision]] = {}
-        self.decisions: dict[str, Decision] = {}
+        self._decisions: dict[str, Sequence[Decision]] = {}
 
     def __getstate__(self) -> dict[str, object]:
         """Nothing: Tune pickles its scheduler to resume from, but the records are the only state."""
@@ -65,18 +69,31 @@ class Scheduler(FIFOScheduler):
             self._recalled.setdefault(trial.trial_id, {})[epoch.epoch] = decision
         return self._recalled
 
-    def on_trial_result(self, tune_controller: Any, trial: TuneTrial, result: Mapping[str, Any]) -> str:
-        """The decision, kept in `decisions` until the recorder takes it."""
-        ours: Trial = trial.config["ticket"].trial
-        decision = self._decide(ours, unpack(result["record"]))
-        self.decisions[ours.trial_id] = decision
-        return str(TrialScheduler.CONTINUE if decision.action == "continue" else TrialScheduler.STOP)
+    def rungs(self, trial: Trial) -> frozenset[int]:
+        """The epochs after which the trial may be stopped for its metric."""
+        return self._rungs if trial.question in self._halving.questions else _NO_RUNGS
 
-    def _decide(self, trial: Trial, report: Report) -> Decision:
-        epoch = report.epoch
-        if epoch is None:
-            return GO_ON
-        reason = self.hopeless(trial, report) if self.hopeless is not None else None
+    def on_trial_result(self, tune_controller: Any, trial: TuneTrial, result: Mapping[str, Any]) -> str:
+        """Decides on the epochs of a report one after another, to the first that ends the trial."""
+        ours: Trial = trial.config["ticket"].trial
+        decisions: list[Decision] = []
+        for epoch in unpack(result["record"]).epochs:
+            decisions.append(self._decide(ours, epoch))
+            if decisions[-1].action != "continue":
+                break
+        self._decisions[ours.trial_id] = decisions
+        ended = decisions and decisions[-1].action != "continue"
+        return str(TrialScheduler.STOP if ended else TrialScheduler.CONTINUE)
+
+    def decisions(self, trial: Trial) -> Sequence[Decision]:
+        """What was decided of the epochs that a trial has just reported, to the first that ends it; taken once.
+
+        Tune does not ask about what ends a trial by itself: it goes on, for all that is decided.
+        """
+        return self._decisions.pop(trial.trial_id, (GO_ON,))
+
+    def _decide(self, trial: Trial, epoch: Epoch) -> Decision:
+        reason = self.hopeless(trial, epoch) if self.hopeless is not None else None
         if reason is not None:
             return Decision(action="hopeless", reason=reason)
         recalled = self._recalled.get(trial.trial_id, {})

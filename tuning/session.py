@@ -5,6 +5,7 @@ import platform
 import secrets
 import shlex
 import subprocess
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,11 +20,11 @@ from rich.console import Console
 from records.write import Writer
 from trainables import config as domains
 from trainables.meaning import MEANING
-from tuning import engine
+from tuning import engine, hopeless
 from tuning.display import Display
 from tuning.errors import BudgetSpentError
 from tuning.history import History
-from tuning.journal import Journal
+from tuning.journal import Journal, rounded
 from tuning.options import Settings
 from tuning.plan import Plan
 from tuning.sweep import Sweep
@@ -77,10 +78,11 @@ class Session:
         Raises:
             KeyboardInterrupt: if it was asked to stop.
             BudgetSpentError: if its time is over.
-            BrokenOffError: if its first trials all failed of one error.
+            BrokenOffError: if Ray did not start, or its first trials all failed of one error.
             ResultsError: if the rows cannot be written.
         """
         scheduler.hopeless = self.journal.hopeless
+        threading.Thread(target=hopeless.prepare, daemon=True).start()  # meanwhile
         console.print("starting Ray …")
         with engine.ray_started(self.settings.slots) as where:
             console.print(f"on {where.description}: {where.slots} slots of one thread", soft_wrap=True)
@@ -138,9 +140,10 @@ class Session:
             raise
         finally:
             wall = time.monotonic() - began
-            seconds = {f"seconds_{name}": spent for name, spent in self.journal.seconds.items()}
-            waiting = wall * where.slots - sum(seconds.values())
-            self._write_run("end", where, outcome=outcome, seconds_wall=wall, seconds_waiting=waiting, **seconds)
+            seconds = {"wall": wall, **self.journal.seconds}
+            seconds["waiting"] = wall * where.slots - sum(self.journal.seconds.values())
+            columns = {f"seconds_{name}": rounded(spent) for name, spent in seconds.items()}
+            self._write_run("end", where, outcome=outcome, **columns)
 
     def _write_run(self, event: str, where: engine.Where, **columns: str | float) -> None:
         row = {

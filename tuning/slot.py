@@ -7,7 +7,7 @@ import socket
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Self
 
 from ray import tune
 
@@ -18,6 +18,9 @@ from tuning.child import Child, Death
 from tuning.machine import memory_share
 from tuning.report import Error, Report
 from tuning.sweep import Train, Trial
+
+TOGETHER_SECONDS: Final = 0.25
+"""Short epochs are reported together, within this time: Tune takes two milliseconds for each result."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +40,7 @@ class Ticket:
         start_epoch: the epoch after which it was written; 0 to begin.
         timeout: seconds after which the training is killed; None for never.
         keep_hopeless: whether a training that met a NaN runs on.
+        rungs: the epochs after which the scheduler may stop it for its metric.
     """
 
     trial: Trial
@@ -51,6 +55,11 @@ class Ticket:
     start_epoch: int = 0
     timeout: float | None = None
     keep_hopeless: bool = False
+    rungs: frozenset[int] = frozenset()
+
+    def __deepcopy__(self, _memo: dict[int, object]) -> Self:
+        """Itself: nothing in it changes, and Tune copies each configuration several times."""
+        return self
 
     def __repr__(self) -> str:
         """Short, since Tune writes it into names."""
@@ -58,7 +67,11 @@ class Ticket:
 
 
 class Slot(tune.Trainable):
-    """Trains the trial that its config names, one epoch a step; an error of the training is a result as well."""
+    """Trains the trial that its config names, an epoch a step, or as many as take a quarter of a second.
+
+    What may end the trial ends the step, so that the driver decides on it before training goes on; it decides on each
+    epoch all the same, and drops those behind one that ends the trial. An error of the training is a result as well.
+    """
 
     def setup(self, config: dict[str, Any]) -> None:
         """Asks for the child at once: what it has to import is imported while Tune goes on."""
@@ -71,10 +84,13 @@ class Slot(tune.Trainable):
         self._child.start()
         self._began = False
         self._epoch = 0
+        self._first_loss: float | None = None
+        self._held: list[Epoch | Death | None] = []
         self._last: Path | None = None
         self._taken = self._saved = time.perf_counter()
         self._seconds_close = 0.0
         self._beginning: dict[str, Any] = {}
+        self.config: dict[str, Any] = {}  # else each result would bring it to the driver
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Takes the next trial; what the last one left is closed first, and its seconds are booked with this one."""
@@ -84,10 +100,13 @@ class Slot(tune.Trainable):
         self._seconds_close = self._taken - began
         self._ticket = new_config["ticket"]
         self._began = False
+        self._held.clear()
+        self._first_loss = None
+        self.config = {}
         return True
 
     def step(self) -> dict[str, Any]:
-        """Trains one epoch."""
+        """Trains one epoch, or several short ones."""
         try:
             return self._result(self._next())
         except Death as death:
@@ -100,8 +119,8 @@ class Slot(tune.Trainable):
 
     def _next(self) -> Report:
         if self._began:
-            saving = self._save() if time.perf_counter() - self._saved >= self._ticket.checkpoint_every else {}
-            return self._report(epoch=self._child.next(), **saving)
+            saving = self._save() if self._save_due and not self._held else {}
+            return self._report(epochs=self._epochs(), **saving)
         trial = self._ticket.trial
         self._began, self._last = True, self._ticket.start
         built = self._child.begin(
@@ -125,7 +144,58 @@ class Slot(tune.Trainable):
             "seconds_import": seconds_import,
             "seconds_close": self._seconds_close,
         }
-        return self._report(epoch=self._child.next())
+        return self._report(epochs=self._epochs())
+
+    def _epochs(self) -> tuple[Epoch, ...]:
+        """The next epoch, and those after it that the driver need not decide on before training goes on.
+
+        What ends the training comes by itself: it is held for the next step if other epochs came before it. Nothing
+        where the training has ended early.
+
+        Raises:
+            Death: if the process died.
+        """
+        began = time.perf_counter()
+        epochs: list[Epoch] = []
+        while True:
+            word = self._held.pop() if self._held else self._word()
+            if epochs and (not isinstance(word, Epoch) or self._ends(word)):
+                self._held.append(word)
+                return tuple(epochs)
+            if isinstance(word, Death):
+                raise word
+            if word is None:
+                return ()
+            epochs.append(word)
+            self._note(word)
+            foreseen = (time.perf_counter() - began) * (len(epochs) + 1) / len(epochs)
+            if foreseen > TOGETHER_SECONDS or self._ends(word) or self._may_be_stopped(word) or self._save_due:
+                return tuple(epochs)
+
+    def _word(self) -> Epoch | Death | None:
+        """The next epoch, None after the last, or why there is none."""
+        try:
+            return self._child.next()
+        except Death as death:
+            return death
+
+    def _note(self, epoch: Epoch) -> None:
+        self._epoch = epoch.epoch
+        self._first_loss = epoch.loss if self._first_loss is None else self._first_loss
+
+    def _may_be_stopped(self, epoch: Epoch) -> bool:
+        """Whether the driver may stop the trial after this epoch: at a rung, or because it does not learn."""
+        learns = self._first_loss is not None and epoch.loss < self._first_loss
+        return epoch.epoch in self._ticket.rungs or not learns
+
+    def _ends(self, epoch: Epoch) -> bool:
+        """Whether the trial ends with this epoch, whatever the driver decides."""
+        ended = epoch.diverged and not self._ticket.keep_hopeless
+        return ended or epoch.epoch >= self._ticket.trial.epochs
+
+    @property
+    def _save_due(self) -> bool:
+        return time.perf_counter() - self._saved >= self._ticket.checkpoint_every
 
     def _save(self) -> dict[str, Any]:
         """Writes a checkpoint of the last epoch, which the driver has seen: it asked for the next one."""
@@ -140,27 +210,24 @@ class Slot(tune.Trainable):
         return {"seconds_checkpoint": self._saved - began, "problem": problem}
 
     def _result(self, report: Report) -> dict[str, Any]:
-        """Three scalars and one bytes value: Tune keeps statistics of every number that it is given."""
-        epoch = report.epoch
-        if epoch is None:
+        """Three scalars of the last epoch and one bytes value: Tune looks into every number that it is given."""
+        if not report.epochs:
             return {"done": True, "record": report.pack()}
-        self._epoch = epoch.epoch
-        ended = epoch.diverged and not self._ticket.keep_hopeless
-        done = ended or epoch.epoch >= self._ticket.trial.epochs
-        result = {"epoch": epoch.epoch, "record": report.pack(), "done": done}
+        epoch = report.epochs[-1]
+        result = {"epoch": epoch.epoch, "record": report.pack(), "done": self._ends(epoch)}
         if not epoch.diverged:  # a NaN passes every rung of ASHA: it must not get there
             result |= {"val_accuracy": epoch.val_accuracy, "val_loss": epoch.val_loss}
         return result
 
-    def _report(self, *, epoch: Epoch | None = None, error: Error | None = None, **more: Any) -> Report:
-        """A report of an epoch or an error; the first of a trial brings its beginning as well."""
+    def _report(self, *, epochs: tuple[Epoch, ...] = (), error: Error | None = None, **more: Any) -> Report:
+        """A report of epochs or an error; the first of a trial brings its beginning as well."""
         hello, beginning, self._beginning = self._child.hello, self._beginning, {}
         return Report(
             host=socket.gethostname(),
             device=hello.device if hello else None,
             log=str(self._ticket.log),
             memory_peak_bytes=self._child.memory_peak_bytes,
-            epoch=epoch,
+            epochs=epochs,
             error=error,
             **beginning,
             **more,

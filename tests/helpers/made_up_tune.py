@@ -73,13 +73,18 @@ class Machine:
     def clock(self):
         return self.now
 
+    def slot_clock(self):
+        """Time goes by in a slot between two looks at its clock, or it does not: epochs are short, or they are long."""
+        self.now += (0.0, 0.03, 0.3)[self.chance.below(3)]
+        return self.now
+
 
 class Child:
     """A `tuning.child.Child` that trains in this process."""
 
     def __init__(self, *, memory_limit_bytes, warm_up, fork_server):
         self.seconds_import = 0.0
-        self.hello, self.memory_peak_bytes, self.doomed = None, 1000, False
+        self.hello, self.memory_peak_bytes, self.doomed = None, 1000, None
         self._values, self._value = iter(()), None
 
     def start(self):
@@ -99,7 +104,7 @@ class Child:
         return serve._save(self._value, path)
 
     def close(self):
-        self._values, self._value, self.doomed = iter(()), None, False
+        self._values, self._value, self.doomed = iter(()), None, None
 
     def kill(self):
         self.close()
@@ -107,7 +112,9 @@ class Child:
 
     def _next(self):
         try:
-            if self.doomed:
+            if self.doomed is not None:
+                self.doomed -= 1
+            if self.doomed == -1:
                 raise Death(error_type="ProcessKilled", message="the training process was killed by SIGKILL")
             return next(self._values, None)
         except Exception as error:
@@ -216,7 +223,7 @@ class Tune:
         elif kind == "interrupt":
             self._recorder.stop_asked = True
         elif kind == "kill child" and trial.running:
-            trial.slot._child.doomed = True
+            trial.slot._child.doomed = number % 4
         elif kind == "lose slot":  # as TuneController._process_trial_failure
             self._scheduler.on_trial_error(None, trial)
             self._searcher.on_trial_complete(trial.trial_id, error=True)
@@ -261,7 +268,7 @@ def _on(machine, slots) -> Iterator[None]:
         patch.setattr(engine, "ray_started", no_ray)
         patch.setattr(fork_server, "started", lambda _warm_up: contextlib.nullcontext())
         patch.setattr(engine, "time", SimpleNamespace(monotonic=machine.clock))
-        patch.setattr(slot, "time", SimpleNamespace(perf_counter=machine.clock))
+        patch.setattr(slot, "time", SimpleNamespace(perf_counter=machine.slot_clock))
         patch.setattr(slot, "Child", Child)
         patch.setattr(session, "git_commit", lambda: None)
         patch.setattr(session, "versions", dict)

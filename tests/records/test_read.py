@@ -91,6 +91,60 @@ def test_other_readers_see_the_same_values(results):
     assert str(frame["at"].dtype) == "datetime64[us, UTC]"
 
 
+# Columns
+
+
+def test_only_the_columns_that_are_asked_for_are_read_in_their_order(results):
+    with Writer(results, "s") as writer:
+        writer.append("epochs", epochs(1, 2))
+    frame = read(results, "epochs", columns=["epoch", "trial_id"])
+    assert (frame.columns, frame.rows()) == (["epoch", "trial_id"], [(1, "t"), (2, "t")])
+    whole = read(results, "epochs")
+    for name in whole.columns:
+        assert read(results, "epochs", columns=[name]).equals(whole.select(name)), name
+
+
+@pytest.mark.parametrize("sweep", [None, "s"])
+def test_columns_of_no_rows_have_their_types(results, sweep):
+    frame = read(results, "tests", sweep, columns=["at", "trial_id"])
+    assert dict(frame.schema) == {"at": pl.Datetime("us", "UTC"), "trial_id": pl.String}
+
+
+def test_a_configuration_key_that_only_some_sweeps_have_is_null_elsewhere(results):
+    for name, types in (("a", {"filters": int}), ("b", {})):
+        with Writer(results, name, config_types=types) as writer:
+            writer.append("trials", [{"trial_id": name, "attempt": 0, "continuation": 0, **dict.fromkeys(types, 32)}])
+    assert read(results, "trials", columns=["filters"]).rows() == [(32,), (None,)], "no row is lost"
+    assert read(results, "trials", columns=["filters", "trial_id"]).rows() == [(32, "a"), (None, "b")]
+    with pytest.raises(ResultsError, match=r"table 'trials' has no column 'filters'; valid: sweep, .* and the config"):
+        read(results, "trials", "b", columns=["trial_id", "filters"])
+
+
+def test_an_unknown_column_is_refused_and_the_valid_ones_are_listed(results):
+    with pytest.raises(ResultsError, match=r"table 'tests' has no column 'f1', 'size'; valid: sweep, .*, images, at$"):
+        read(results, "tests", columns=["epoch", "f1", "size"])
+
+
+def test_what_version_1_did_not_know_is_filled_in_where_few_columns_are_read(results):
+    write_version_1(results, "old", "trials", [version_1_trial("a"), version_1_trial("b", attempt=1)])
+    assert read(results, "trials", columns=["continuation"]).rows() == [(0,), (0,)]
+    assert read(results, "trials", columns=["warning"]).rows() == [(None,), (None,)]
+    names = ["continuation", "trial_id", "attempt"]
+    assert read(results, "trials", columns=names).equals(read(results, "trials").select(names))
+
+
+def test_damage_is_named_by_whoever_reads_the_damaged_column(results):
+    write_part(results, 0, 0, 1)
+    damaged = write_part(results, 1, 1, 2)
+    damaged.write_bytes(flip(damaged.read_bytes(), in_a_data_page(damaged)))
+    assert read(results, "epochs", columns=["trial_id"]).rows() == [("t",), ("t",)]
+    with pytest.warns(DamagedPartWarning):
+        assert read(results, "epochs", columns=["epoch"]).rows() == [(1,)]
+    damaged.write_bytes(b"torn")
+    with pytest.warns(DamagedPartWarning):
+        assert read(results, "epochs", columns=["trial_id"]).rows() == [("t",)]
+
+
 # Parts
 
 
@@ -332,7 +386,8 @@ def test_a_damaged_part_of_read_only_results_is_named_and_stays(results, read_on
 # While a sweep writes
 
 
-def test_a_part_that_is_merged_away_while_reading_is_read_in_its_merger(results, monkeypatch):
+@pytest.mark.parametrize("columns", [None, ["epoch"]])
+def test_a_part_that_is_merged_away_while_reading_is_read_in_its_merger(results, monkeypatch, columns):
     writer = Writer(results, "s")
     for n in range(7):
         flush(writer, n)
@@ -346,7 +401,7 @@ def test_a_part_that_is_merged_away_while_reading_is_read_in_its_merger(results,
         return found
 
     monkeypatch.setattr("records.read.parts", list_then_merge)
-    assert numbers(results) == [0, 1, 2, 3, 4, 5, 6, 7]
+    assert sorted(read(results, "epochs", columns=columns)["epoch"]) == [0, 1, 2, 3, 4, 5, 6, 7]
     assert listed == [7, 1]
 
 

@@ -97,6 +97,19 @@ def test_strings_are_dictionary_encoded_but_for_long_texts(table):
 
 
 @EACH
+def test_what_hardly_ever_repeats_is_in_no_dictionary(table):
+    """Times and counters rise; losses, norms and measured seconds have all their digits."""
+    encodings = {"DELTA_BINARY_PACKED": set(), "BYTE_STREAM_SPLIT": set()}
+    for name, encoding in table.encodings.items():
+        encodings[encoding].add(name)
+    rising = {n for n in table.schema.names if n in ("sequence", "at") or n.endswith("_at")}
+    assert encodings["DELTA_BINARY_PACKED"] == rising
+    assert all(pa.types.is_floating(table.schema.field(name).type) for name in encodings["BYTE_STREAM_SPLIT"])
+    varied = {n for n in table.schema.names if n.endswith("loss") or n == "seconds_train"}
+    assert varied - ({"loss"} if table.name == "tests" else set()) <= encodings["BYTE_STREAM_SPLIT"]
+
+
+@EACH
 def test_times_are_in_utc(table):
     times = {f.name: f.type for f in table.schema if pa.types.is_temporal(f.type)}
     assert set(times) == {name for name in table.schema.names if name == "at" or name.endswith("_at")}
@@ -120,6 +133,7 @@ def test_a_configuration_becomes_typed_columns_after_the_fixed_ones():
         ("optimizer", "dictionary<values=string, indices=int32, ordered=0>"),
     ]
     assert (table.name, table.key) == ("trials", ("trial_id", "attempt", "continuation"))
+    assert table.encodings == TRIALS.encodings
     assert "learning_rate" not in TRIALS.schema.names
 
 

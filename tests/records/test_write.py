@@ -10,6 +10,7 @@ import time
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
+import duckdb
 import pandas as pd
 import polars as pl
 import pyarrow as pa
@@ -94,6 +95,47 @@ def test_metadata_encoding_and_compression(results):
         assert file.schema_arrow.field("trial_id").type == pa.dictionary(pa.int32(), pa.string())
         assert file.schema_arrow.field("at").type == pa.timestamp("us", tz="UTC")
     assert names(results) == ["00000000-00000007.parquet"]
+
+
+ENCODINGS = {
+    "loss": "BYTE_STREAM_SPLIT", "seconds_train": "BYTE_STREAM_SPLIT", "sequence": "DELTA_BINARY_PACKED",
+    "at": "DELTA_BINARY_PACKED", "trial_id": "RLE_DICTIONARY", "accuracy": "RLE_DICTIONARY",
+}  # fmt: skip
+DIGITS = [0.1, 2 / 3, 5e-324, 1.7976931348623157e308, -0.0, float("inf"), float("nan"), 1 / 49]
+
+
+def test_parts_and_mergers_have_the_encodings_of_their_columns_and_lose_no_digit(results):
+    writer = Writer(results, "s")
+    for n, loss in enumerate(DIGITS):  # the eighth flush merges
+        at = datetime(2026, 11, 3, 11, tzinfo=UTC) - timedelta(microseconds=n)
+        row = {"trial_id": "t", "attempt": 0, "epoch": n, "sequence": 7 - n, "at": at, "seconds_train": loss}
+        writer.append("epochs", [row | dict.fromkeys(("loss", "val_loss", "accuracy"), loss)])
+        writer.flush()
+        group = pq.ParquetFile(max(folder(results).iterdir())).metadata.row_group(0)
+        found = {group.column(c).path_in_schema: set(group.column(c).encodings) for c in range(group.num_columns)}
+        assert all(encoding in found[name] for name, encoding in ENCODINGS.items()), found
+    assert names(results) == ["00000000-00000007.parquet"]
+    plain = {
+        "polars": pl.read_parquet(folder(results)).to_dict(as_series=False),
+        "pandas": pd.read_parquet(folder(results)).to_dict("list"),
+        "duckdb": duckdb.sql(f"select * from '{folder(results)}/*.parquet'").arrow().read_all().to_pydict(),
+    }
+    for reader, rows in plain.items():
+        assert rows["sequence"] == [7, 6, 5, 4, 3, 2, 1, 0], reader
+        for name in ("loss", "val_loss", "accuracy", "seconds_train"):
+            assert list(map(repr, rows[name])) == list(map(repr, DIGITS)), (reader, name)
+
+
+def test_what_is_written_in_dictionaries_includes_lists(results):
+    row = {"trial_id": "t", "attempt": 0, "epoch": 1, "set_name": "test", "class_index": 0, "predicted": [7, 7, 7]}
+    with Writer(results, "s") as writer:
+        writer.append("classes", [row])
+    (part,) = folder(results, "classes").iterdir()
+    group = pq.ParquetFile(part).metadata.row_group(0)
+    (predicted,) = (
+        c for i in range(group.num_columns) if (c := group.column(i)).path_in_schema.startswith("predicted")
+    )
+    assert "RLE_DICTIONARY" in predicted.encodings
 
 
 def test_a_part_is_synced_before_it_gets_its_name_and_its_folder_after(results, monkeypatch):

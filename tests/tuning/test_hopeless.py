@@ -4,6 +4,8 @@ Of 10,000 images with a tenth in the largest class, 1,095 right have p = .00093 
 """
 
 import math
+import subprocess
+import sys
 
 import made_up
 import pytest
@@ -21,7 +23,8 @@ def curve(*losses, accuracy=CHANCE, val_accuracy=CHANCE):
 
 
 def judged(epochs, *, steps=250, train=10_000, validation=10_000, share=0.1):
-    return judge(epochs, steps_an_epoch=steps, train_images=train, validation_images=validation, majority_share=share)
+    sizes = {"steps_an_epoch": steps, "train_images": train, "validation_images": validation}
+    return judge(epochs[1], epochs[max(epochs)], epoch=max(epochs), majority_share=share, **sizes)
 
 
 def test_at_chance_with_a_loss_that_does_not_fall_is_hopeless():
@@ -65,7 +68,7 @@ def test_nothing_is_above_the_share_of_a_single_class():
 
 @pytest.mark.parametrize(
     ("epochs", "steps", "is_judged"),
-    [(0, 1000, False), (1, 1000, False), (2, 249, False), (2, 250, True), (3, 166, False), (3, 167, True)],
+    [(1, 1000, False), (2, 249, False), (2, 250, True), (3, 166, False), (3, 167, True)],
 )
 def test_nothing_is_said_before_two_epochs_and_500_steps(epochs, steps, is_judged):
     assert (judged(curve(*[2.3] * epochs), steps=steps) is not None) == is_judged
@@ -108,3 +111,12 @@ def test_the_epochs_of_a_training_are_judged(tmp_path):
     assert judged(epochs, train=4, validation=2, share=0.5) is None, "its loss falls"
     risen = {1: epochs[1], 2: epochs[2] | {"loss": 1.0}}
     assert judged(risen, train=4, validation=2, share=0.5).ended
+
+
+def test_what_the_test_needs_can_be_imported_beforehand():
+    said = (
+        "import sys; from tuning import hopeless; hopeless.prepare(); before = set(sys.modules)\n"
+        "assert hopeless._chance(0.5, 10, 0.5) > 0.5; print(set(sys.modules) - before, 'scipy.stats' in before)"
+    )
+    done = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True)
+    assert done.stdout == "set() False\n"

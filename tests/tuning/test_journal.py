@@ -4,13 +4,15 @@ import json
 from dataclasses import asdict, replace
 
 import made_up
+import polars as pl
 import pytest
 
 from records.read import read
+from records.tables import TABLES
 from records.write import Writer
 from trainables import config as domains
 from trainables.serve import Begin
-from tuning.decision import Decision
+from tuning.decision import GO_ON, Decision
 from tuning.history import History
 from tuning.journal import Journal
 from tuning.plan import Ending
@@ -49,15 +51,21 @@ def reports(trial, tmp_path, start=None):
     values = begin.values()
     common = {"host": "here", "device": "made-up", "log": "/logs/t1.log", "memory_peak_bytes": 1000}
     built = next(values)
-    yield Report(built=built, epoch=next(values), seconds_start=2.0, seconds_import=4.0, seconds_close=0.5, **common)
+    yield Report(
+        built=built, epochs=(next(values),), seconds_start=2.0, seconds_import=4.0, seconds_close=0.5, **common
+    )
     for epoch in values:
-        yield Report(epoch=epoch, **common)
+        yield Report(epochs=(epoch,), **common)
 
 
 def tell(journal, trial, report, action="continue", rung=None, cutoff=None, busy=1, reason=None):
-    return journal.reported(
-        trial, report, Decision(action=action, rung=rung, cutoff=cutoff, reason=reason), busy=busy
-    )  # fmt: skip
+    decision = Decision(action=action, rung=rung, cutoff=cutoff, reason=reason)
+    return journal.reported(trial, report, [decision], busy=busy)
+
+
+def changed(report, **columns):
+    """A report whose one epoch has other numbers."""
+    return replace(report, epochs=(replace(report.epochs[0], **columns),))
 
 
 def again(writer, trial, results):
@@ -132,6 +140,22 @@ def test_a_completed_trial(journal, writer, data, tmp_path):
         12,
         0.25,
     )
+
+
+def test_seconds_are_rounded_to_microseconds_and_metrics_are_not(journal, writer, data, tmp_path):
+    trial = make(data, epochs=1)
+    journal.started(trial)
+    (report,) = reports(trial, tmp_path)
+    spent = {f"seconds_{name}": 1.23456789 for name in ("build", "train", "validate", "test", "measure")}
+    measured = {"loss": 1 / 3, "accuracy": 2 / 3, "val_loss": 1e-9 / 7, "val_accuracy": 0.1 + 0.2, "learning_rate": 0.7}
+    tell(journal, trial, replace(changed(report, **spent, **measured), seconds_start=0.1234567))
+    writer.flush()
+    (epoch,) = read(tmp_path / "results", "epochs").to_dicts()
+    assert {name: epoch[name] for name in spent} == dict.fromkeys(spent, 1.234568)
+    assert {name: epoch[name] for name in measured} == measured
+    (row,) = read(tmp_path / "results", "trials").to_dicts()
+    assert (row["seconds_start"], row["seconds_train"], row["seconds_build"]) == (0.123457, 1.234568, 1.484568)
+    assert (row["last_loss"], row["last_val_loss"]) == (1 / 3, 1e-9 / 7)
 
 
 def test_a_stopped_trial_keeps_rung_and_cutoff_and_has_no_test(journal, writer, data, tmp_path):
@@ -273,8 +297,8 @@ def test_epochs_that_differ_become_a_new_attempt_and_whole(journal, writer, data
     made_up.save(1, checkpoint)
     later.started(trial, start=start)
     for report in reports(trial, tmp_path, checkpoint if start else None):
-        off = report.epoch.loss if report.epoch.epoch == 1 else report.epoch.loss + 1e-15
-        tell(later, trial, replace(report, epoch=replace(report.epoch, loss=off)))
+        (epoch,) = report.epochs
+        tell(later, trial, changed(report, loss=epoch.loss if epoch.epoch == 1 else epoch.loss + 1e-15))
     writer.flush()
     epochs = read(results, "epochs").sort("attempt", "epoch")
     assert epochs.select("attempt", "epoch").rows() == [(0, 1), (0, 2), (0, 3), (1, 1), (1, 2), (1, 3), (1, 4)]
@@ -299,7 +323,7 @@ def test_a_retry_goes_on_what_failed_in_the_same_command(journal, writer, data, 
 
 
 def chance(report, loss):
-    return replace(report, epoch=replace(report.epoch, loss=loss, accuracy=0.5))
+    return changed(report, loss=loss, accuracy=0.5)
 
 
 @pytest.fixture
@@ -311,9 +335,9 @@ def test_a_hopeless_trial_is_named_and_ends(journal, writer, tmp_path):
     trial = make(made_up.data(tmp_path, train_images=32 * 250), epochs=4)
     journal.started(trial)
     first, second, *_ = (chance(r, 0.7) for r in reports(trial, tmp_path))
-    assert journal.hopeless(trial, first) is None
+    assert journal.hopeless(trial, first.epochs[0]) is None
     tell(journal, trial, first)
-    reason = journal.hopeless(trial, second)
+    reason = journal.hopeless(trial, second.epochs[0])
     assert reason.startswith("at chance after 2 epochs: training accuracy .5000")
     assert tell(journal, trial, second, action="hopeless", reason=reason).outcome == "hopeless"
     writer.flush()
@@ -326,7 +350,7 @@ def test_a_hopeless_trial_that_is_kept_is_warned_of(patient, writer, tmp_path):
     trial = make(made_up.data(tmp_path, train_images=32 * 250), epochs=2)
     patient.started(trial)
     for report in reports(trial, tmp_path):
-        assert patient.hopeless(trial, chance(report, 0.7)) is None
+        assert patient.hopeless(trial, chance(report, 0.7).epochs[0]) is None
         ending = tell(patient, trial, chance(report, 0.7))
     assert ending.outcome == "completed"
     writer.flush()
@@ -341,3 +365,56 @@ def test_a_diverged_trial_that_is_kept_runs_on_and_has_diverged(patient, data, t
     last = make(data, epochs=2, misdeed="nan")
     patient.started(last)
     assert [getattr(tell(patient, last, r), "outcome", None) for r in reports(last, tmp_path)] == [None, "diverged"]
+
+
+def everything(results):
+    times = pl.selectors.by_name("at", "started_at", "ended_at", require_all=False)
+    return {name: str(read(results, name).drop(times).to_dicts()) for name in TABLES}
+
+
+@pytest.mark.parametrize("cut", [1, 2, 3])
+def test_epochs_that_come_together_leave_the_records_of_epochs_that_come_alone(data, tmp_path, cut):
+    trial, found = make(data, epochs=4), []
+    for name in ("alone", "together"):
+        writer = Writer(tmp_path / name, "s", config_types=domains.types(made_up.Config))
+        journal = Journal(writer, run="r1", family="made_up", metric="val_accuracy")
+        journal.started(trial)
+        told = list(reports(trial, tmp_path))
+        if name == "together":
+            several = tuple(epoch for report in told[:cut] for epoch in report.epochs)
+            told = [replace(told[0], epochs=several), *told[cut:]]
+        for report in told:
+            ending = journal.reported(trial, report, [GO_ON] * len(report.epochs), busy=1)
+        assert ending.outcome == "completed"
+        writer.flush()
+        found.append(everything(tmp_path / name) | {"seconds": journal.seconds})
+    assert found[0] == found[1]
+
+
+def test_epochs_behind_the_one_that_ends_the_trial_are_dropped(journal, writer, tmp_path):
+    trial = make(made_up.data(tmp_path, train_images=32 * 250), epochs=4)
+    journal.started(trial)
+    told = [chance(r, 0.7) for r in reports(trial, tmp_path)][:3]
+    epochs = tuple(r.epochs[0] for r in told)
+    reasons = [journal.hopeless(trial, epoch) for epoch in epochs[:2]]
+    assert reasons[0] is None
+    decisions = [GO_ON, Decision(action="hopeless", reason=reasons[1])]
+    ending = journal.reported(trial, replace(told[0], epochs=epochs), decisions, busy=0)
+    assert (ending.outcome, ending.epoch) == ("hopeless", 2)
+    writer.flush()
+    assert keys(tmp_path / "results", "epochs") == keys(tmp_path / "results", "layers") == [("t1", 0, 1), ("t1", 0, 2)]
+    (row,) = read(tmp_path / "results", "trials").to_dicts()
+    assert (row["epochs"], row["seconds_train"]) == (2, 2.0)
+
+
+def test_an_epoch_is_judged_once(journal, data, tmp_path, monkeypatch):
+    judged = []
+    monkeypatch.setattr("tuning.journal.judge", lambda first, last, *, epoch, **sizes: judged.append(epoch))
+    trial = make(data, epochs=3)
+    journal.started(trial)
+    for report in reports(trial, tmp_path):
+        (epoch,) = report.epochs
+        if epoch.epoch < trial.epochs:  # else Tune does not ask
+            assert journal.hopeless(trial, epoch) is None
+        tell(journal, trial, report)
+    assert judged == [1, 2, 3]

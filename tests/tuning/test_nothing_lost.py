@@ -14,6 +14,7 @@ from pathlib import Path
 import made_up
 import made_up_tune
 import polars as pl
+import pytest
 from hypothesis import HealthCheck, Phase, currently_in_test_context, given, note, settings
 from hypothesis import strategies as st
 from made_up_tune import Chance, Machine
@@ -350,6 +351,19 @@ def test_with_one_slot_a_killed_run_decides_as_an_undisturbed_one(flags, command
         flags, found = follow(Path(folder), replace(flags, slots=1), kills)
         assert_equal(found, undisturbed(flags), all_of_them=True)
         assert_same_decisions(found, undisturbed(flags))
+
+
+@examples(15)
+@given(halved)
+def test_epochs_that_come_together_are_recorded_as_if_each_had_come_by_itself(flags):
+    flags = replace(flags, slots=1, checkpoint_every=float("inf"))
+    ways = ["at", "started_at", "ended_at", "run", "log", "traceback"]
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tuning.slot.TOGETHER_SECONDS", -1.0)
+        run(Path(folder), flags)
+        alone = {name: rows(frame, ways) for name, frame in tables(Path(folder)).items() if name != "runs"}
+    together = {name: rows(frame, ways) for name, frame in undisturbed(flags).items() if name != "runs"}
+    assert together == alone
 
 
 changes = st.lists(

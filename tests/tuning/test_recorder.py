@@ -79,9 +79,9 @@ class Line:
     def complete(self, trial):
         tune = self.start(trial)
         yielded = made_up.train(trial.arm.config, trial.data, seed=trial.seed, epochs=trial.epochs)
-        self.report(tune, built=next(yielded), epoch=next(yielded))
+        self.report(tune, built=next(yielded), epochs=(next(yielded),))
         for epoch in yielded:
-            self.report(tune, epoch=epoch)
+            self.report(tune, epochs=(epoch,))
 
     def step(self, later=0.0):
         self.now += later
@@ -91,6 +91,17 @@ class Line:
 @pytest.fixture
 def line(tmp_path):
     return lambda **options: Line(tmp_path, **options)
+
+
+def test_tune_keeps_only_what_it_needs_of_a_result(line):
+    made = line()
+    tune = made.start(made.trials[0])
+    yielded = made_up.train(made_up.Config(), made.trials[0].data, seed=0, epochs=3)
+    record = Report(**COMMON, built=next(yielded), epochs=(next(yielded),)).pack()
+    needed = {"done": False, "trial_id": "x", "training_iteration": 1, "node_ip": "::1", "pid": 7}
+    result = needed | {"record": record, "val_accuracy": 0.5, "config": {}, "time_total_s": 1.5, "hostname": "here"}
+    made.recorder.on_trial_result(0, [], tune, result)
+    assert result == needed
 
 
 def test_errors_that_differ_in_numbers_alone_end_the_sweep(line):

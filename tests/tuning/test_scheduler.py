@@ -1,5 +1,6 @@
 """ASHA's decisions, told with rung and cutoff, on results made up by hand; and rebuilt from them."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -31,13 +32,13 @@ def report(epoch, value, loss=1.0, metric="val_accuracy"):
     measured = {"loss": loss, "accuracy": 0.5, "val_loss": 1.0, "val_accuracy": 0.5, metric: value}
     spent = dict.fromkeys([f"seconds_{n}" for n in ("build", "train", "validate", "test", "measure")], 0.0)
     made = Epoch(epoch=epoch, learning_rate=0.1, **measured, **spent)
-    return Report(host="h", device=None, log="l", memory_peak_bytes=1, epoch=made)
+    return Report(host="h", device=None, log="l", memory_peak_bytes=1, epochs=(made,))
 
 
 def tell(scheduler, trial, epoch, value, **more):
     result = {"epoch": epoch, "record": report(epoch, value, **more).pack()}
     action = scheduler.on_trial_result(None, tune(trial), result)
-    decision = scheduler.decisions.pop(trial.trial_id)
+    (decision,) = scheduler.decisions(trial)
     return action, (decision.action, decision.rung, decision.cutoff)
 
 
@@ -123,11 +124,56 @@ def test_a_last_epoch_measures_those_that_come_later():
 
 
 def test_a_hopeless_trial_is_stopped_with_its_reason(scheduler):
-    scheduler.hopeless = lambda trial, report: "at chance" if report.epoch.epoch == 2 else None
+    scheduler.hopeless = lambda trial, epoch: "at chance" if epoch.epoch == 2 else None
     a = ours("a", COMPARISON)
     assert tell(scheduler, a, 1, 0.1)[0] == "CONTINUE"
     scheduler.on_trial_result(None, tune(a), {"record": report(2, 0.1).pack()})
-    assert scheduler.decisions["a"] == Decision(action="hopeless", reason="at chance")
+    assert scheduler.decisions(a) == [Decision(action="hopeless", reason="at chance")]
+
+
+def together(*epochs):
+    """One report of several epochs, as (number, value)."""
+    first, *more = [report(epoch, value) for epoch, value in epochs]
+    return {"record": replace(first, epochs=(*first.epochs, *(r.epochs[0] for r in more))).pack()}
+
+
+def test_epochs_that_come_together_are_decided_one_by_one_to_the_first_that_stops(scheduler):
+    tell(scheduler, ours("a"), 1, 0.5)
+    tell(scheduler, ours("a"), 2, 0.9)
+    asked = []
+    scheduler.hopeless = lambda trial, epoch: asked.append(epoch.epoch)
+    b = ours("b")
+    assert scheduler.on_trial_result(None, tune(b), together((1, 0.6), (2, 0.7), (3, 0.95))) == "STOP"
+    first, second = scheduler.decisions(b)
+    assert first == Decision(action="continue", rung=1, cutoff=0.5)
+    assert second == Decision(action="stop", rung=2, cutoff=0.9)
+    assert asked == [1, 2], "the third is as if it had never been trained"
+
+
+def test_decisions_are_taken_once_and_what_ends_by_itself_goes_on(scheduler):
+    a = ours("a")
+    scheduler.on_trial_result(None, tune(a), together((1, 0.6), (2, 0.7)))
+    assert [d.action for d in scheduler.decisions(a)] == ["continue", "continue"]
+    assert scheduler.decisions(a) == (GO_ON,)
+
+
+def test_a_slot_is_told_the_rungs_of_what_is_halved(scheduler):
+    assert scheduler.rungs(ours("a")) == scheduler.rungs(ours("a", TUNING)) == {1, 2, 4}
+    assert scheduler.rungs(ours("a", COMPARISON)) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("epochs", "grace", "reduction", "rungs"),
+    [(8, 1, 2, {1, 2, 4}), (9, 1, 2, {1, 2, 4, 8}), (10, 1, 2.5, {1, 3, 7}), (3, 3, 2, set()), (50, 5, 3, {5, 15, 45})],
+)
+def test_the_rungs_are_those_at_which_asha_judges(epochs, grace, reduction, rungs):
+    halving = Halving(metric="val_accuracy", mode="max", epochs=epochs, grace=grace, reduction=reduction)
+    assert halving.rungs == rungs
+    judged = {e: tell(Scheduler(halving), ours("a"), e, 0.5)[1][1] for e in range(1, epochs)}
+    scheduler, a = Scheduler(halving), ours("a")
+    entered = {e: tell(scheduler, a, e, 0.5)[1][1] for e in range(1, epochs)}
+    assert {e for e, rung in entered.items() if rung is not None} == rungs
+    assert set(judged.values()) - {None} == rungs
 
 
 EVENTS = [("a", 1, 0.5), ("b", 1, 0.6), ("c", 1, 0.54), ("a", 2, 0.6), ("d", 1, 0.9), ("b", 2, 0.5), ("d", 2, 0.7)]

@@ -1,6 +1,10 @@
 """The Tune actor, without Ray: a ticket in, packed reports out, a child that it replaces."""
 
+import copy
+import itertools
+
 import made_up
+import made_up_tune
 import pytest
 
 from tuning import fork_server
@@ -66,7 +70,7 @@ def test_the_next_trial_reuses_the_child(slot, ticket):
     assert slot.reset_config(ticket()) is True
     report = unpack(slot.step()["record"])
     assert slot._child._process.pid == process
-    assert report.epoch.epoch == 1
+    assert report.epochs[0].epoch == 1
     assert report.seconds_import == 0
     assert report.seconds_close > 0
 
@@ -77,7 +81,7 @@ def test_a_nan_ends_the_trial_and_stays_away_from_the_scheduler(slot, ticket):
     result = slot.step()
     assert sorted(result) == ["done", "epoch", "record"]
     assert result["done"] is True
-    assert unpack(result["record"]).epoch.diverged
+    assert unpack(result["record"]).epochs[0].diverged
 
 
 @pytest.mark.parametrize(("misdeed", "kind"), [("raise", "ValueError"), ("kill", "ProcessKilled")])
@@ -89,7 +93,7 @@ def test_a_failure_is_a_result_and_the_slot_lives_on(slot, ticket, misdeed, kind
     assert "val_accuracy" not in result
     assert unpack(result["record"]).error.type == kind
     slot.reset_config(ticket())
-    assert unpack(slot.step()["record"]).epoch.epoch == 1
+    assert unpack(slot.step()["record"]).epochs[0].epoch == 1
 
 
 def test_an_error_before_the_first_epoch_still_brings_the_model(slot, ticket):
@@ -105,7 +109,8 @@ def test_a_training_that_ends_early_is_told(slot, ticket):
     slot.step()
     result = slot.step()
     assert result["done"] is True
-    assert unpack(result["record"]).epoch is None
+    report = unpack(result["record"])
+    assert (report.epochs, report.error) == ((), None)
 
 
 def test_a_checkpoint_is_written_before_the_next_epoch_and_the_last_two_are_kept(slot, ticket, tmp_path):
@@ -138,7 +143,7 @@ def test_a_checkpoint_that_cannot_be_written_is_a_problem_and_no_failure(slot, t
     slot.reset_config(ticket(more={"checkpoint_every": 0.0}))
     slot.step()
     report = unpack(slot.step()["record"])
-    assert report.epoch.epoch == 2
+    assert report.epochs[0].epoch == 2
     assert report.problem.startswith(f"no checkpoint could be written to {tmp_path / 'checkpoints'}")
 
 
@@ -156,3 +161,99 @@ def test_a_nan_may_be_kept(slot, ticket):
     slot.step()
     assert slot.step()["done"] is False
     assert slot.step()["done"] is True
+
+
+# Short epochs
+
+
+@pytest.fixture
+def quick(monkeypatch, ticket):
+    """A slot whose child trains in this process, and for which no epoch is too long to be reported with others."""
+    monkeypatch.setattr("tuning.slot.Child", made_up_tune.Child)
+    monkeypatch.setattr("tuning.slot.TOGETHER_SECONDS", float("inf"))
+    return Slot(ticket(epochs=7))
+
+
+def steps(slot):
+    """The numbers of the epochs of each step to the end; the last step has `done`."""
+    found = []
+    done = False
+    while not done:
+        result = slot.step()
+        found.append([epoch.epoch for epoch in unpack(result["record"]).epochs])
+        done = result["done"]
+    return found
+
+
+def test_short_epochs_come_together_but_for_the_first_and_the_last(quick):
+    assert steps(quick) == [[1], [2, 3, 4, 5, 6], [7]]
+
+
+def test_a_result_of_several_epochs_has_the_scalars_of_the_last(quick):
+    quick.step()
+    result = quick.step()
+    last = unpack(result["record"]).epochs[-1]
+    assert (result["epoch"], result["val_accuracy"], result["done"]) == (6, last.val_accuracy, False)
+
+
+def test_long_epochs_come_alone(quick, monkeypatch):
+    monkeypatch.setattr("tuning.slot.TOGETHER_SECONDS", 0.0)
+    assert steps(quick) == [[n] for n in range(1, 8)]
+
+
+def test_a_step_ends_before_the_epoch_that_would_take_too_long(quick, monkeypatch):
+    clock = itertools.count()
+    monkeypatch.setattr("tuning.slot.time.perf_counter", lambda: 0.1 * next(clock))  # an epoch looks at it twice
+    monkeypatch.setattr("tuning.slot.TOGETHER_SECONDS", 0.6)
+    assert steps(quick) == [[1], [2, 3, 4], [5, 6], [7]]
+
+
+def test_a_step_ends_at_each_rung(quick, ticket):
+    quick.reset_config(ticket(epochs=7, more={"rungs": frozenset({2, 4})}))
+    assert steps(quick) == [[1], [2], [3, 4], [5, 6], [7]]
+
+
+def test_a_training_that_does_not_learn_may_be_ended_after_each_epoch(quick, ticket):
+    quick.reset_config(ticket(epochs=4, misdeed="chance"))
+    assert steps(quick) == [[1], [2], [3], [4]]
+
+
+def test_a_step_ends_where_a_checkpoint_is_due_which_the_driver_has_seen(quick, ticket, tmp_path):
+    quick.reset_config(ticket(epochs=4, more={"checkpoint_every": 0.0}))
+    assert steps(quick) == [[1], [2], [3], [4]]
+    assert sorted(p.name for p in (tmp_path / "checkpoints").iterdir()) == ["ab-2.keras", "ab-3.keras"]
+
+
+def test_a_death_comes_after_the_epochs_before_it(quick, ticket):
+    quick.step()
+    quick._child.doomed = 2
+    assert steps(quick) == [[2, 3], []]
+    quick.reset_config(ticket(epochs=3))
+    assert steps(quick) == [[1], [2], [3]]
+
+
+def test_an_early_end_comes_after_the_epochs_before_it(quick):
+    quick.step()
+    quick._child._values = itertools.islice(quick._child._values, 2)
+    assert steps(quick) == [[2, 3], []]
+
+
+def test_what_is_held_of_a_stopped_trial_is_forgotten(quick, ticket):
+    quick.step()
+    quick.step()  # the driver stops it here, and epoch 7 is held
+    quick.reset_config(ticket(epochs=3))
+    assert steps(quick) == [[1], [2], [3]]
+
+
+# What Tune keeps
+
+
+def test_a_result_does_not_bring_the_ticket_back(quick, ticket):
+    assert quick.train()["config"] == {}
+    quick.reset(ticket(epochs=2))
+    assert quick.train()["config"] == {}
+
+
+def test_a_copy_of_a_ticket_is_the_ticket(ticket):
+    config = ticket()
+    assert copy.deepcopy(config)["ticket"] is config["ticket"]

@@ -1,0 +1,174 @@
+"""What a trial costs besides its training: trials that do nothing, through the whole path, beside Ray Tune alone.
+
+Command: `python -m benchmarks.overhead`: 1,000 and 10,000 trials of one epoch, and 100 trials of 100 epochs, each by
+Tune alone and by a sweep that records them; then `--repeat` times.
+
+Times are those of trials on warm workers: what came before the first few ended (Ray's start, imports) is left out.
+Memory is the driver's, by a straight line through its resident bytes against the trials that had ended.
+"""
+
+import bisect
+import json
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import tyro
+
+from benchmarks import processes
+from benchmarks.processes import Finished
+from benchmarks.report import RESULTS, Circumstances, Measurement, Out, Report, finish, ratio, say
+from records.read import read
+
+OURS: Final = "Layersweep"
+TUNE: Final = "Tune alone"
+MEMORY: Final = "driver memory a trial"
+_WARM_TRIALS: Final = 2
+"""Trials a slot that are left out at the beginning."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What to measure."""
+
+    trials: tuple[int, ...] = (1_000, 10_000)
+    """Numbers of trials of one epoch."""
+    long_trials: int = 100
+    """Number of trials of many epochs; 0: none."""
+    long_epochs: int = 100
+    """How many epochs those have."""
+    layers: int = 0
+    """Rows of the table `layers` at each measured epoch of ours; `fashion_cnn` has 25."""
+    slots: int = 2
+    """Trials at once."""
+    repeat: int = 3
+    """Rounds."""
+    out: Out = RESULTS
+    """Where the table is written."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Size:
+    """So many trials of so many epochs."""
+
+    trials: int
+    epochs: int
+
+    def __str__(self) -> str:
+        return f"{self.trials:,} x {self.epochs:,}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Course:
+    """How a run went: when trials ended and epochs came in (sorted, seconds since 1970), and the driver's memory."""
+
+    trials: Sequence[float]
+    epochs: Sequence[float]
+    process: Finished
+
+
+def pace(times: Sequence[float], warm: int) -> float:
+    """Seconds between two events, on average, once `warm` of them are over.
+
+    Raises:
+        ValueError: if fewer than two are left.
+    """
+    if len(times) < warm + 2:
+        raise ValueError(f"{len(times)} events are too few to leave {warm} out")
+    return (times[-1] - times[warm]) / (len(times) - 1 - warm)
+
+
+def growth(memory: Sequence[tuple[float, int]], ended: Sequence[float], warm: int) -> float:
+    """Bytes a trial: the slope of memory against the trials that had ended, between the first `warm` and the last.
+
+    NaN where the memory was read less than twice meanwhile.
+    """
+    during = [(bisect.bisect_right(ended, at), size) for at, size in memory if ended[warm] <= at <= ended[-1]]
+    counts, sizes = np.array(during, dtype=np.float64).reshape(-1, 2).T
+    return float(np.polyfit(counts, sizes, 1)[0]) if len(set(counts)) > 1 else float("nan")
+
+
+def _tune_alone(size: Size, options: Options, folder: Path) -> Course:
+    written = folder / "times.json"
+    flags = ["--out", written, "--trials", size.trials, "--epochs", size.epochs, "--slots", options.slots]
+    command = [sys.executable, "-m", "benchmarks.programs.tune_alone", *map(str, flags)]
+    process = processes.run(command, log=folder / "log.txt")
+    times = json.loads(written.read_text())
+    return Course(trials=sorted(times["trials"]), epochs=sorted(times["epochs"]), process=process)
+
+
+def _ours(size: Size, options: Options, folder: Path) -> Course:
+    flags = ["--results", folder, "--seeds", size.trials, "--epochs", size.epochs, "--slots", options.slots]
+    flags += ["--scheduler", "none", "--set", f"layers={options.layers}"]
+    command = [sys.executable, "-m", "benchmarks.programs.no_op_sweep", *map(str, flags)]
+    process = processes.run(command, log=folder / "log.txt")
+    trials, epochs = (
+        read(folder, table, columns=[name])[name] for table, name in (("trials", "ended_at"), ("epochs", "at"))
+    )
+    return Course(
+        trials=sorted(at.timestamp() for at in trials), epochs=sorted(at.timestamp() for at in epochs), process=process
+    )
+
+
+PROGRAMS: Final[dict[str, Callable[[Size, Options, Path], Course]]] = {TUNE: _tune_alone, OURS: _ours}
+
+
+def measured(name: str, size: Size, courses: Sequence[Course], slots: int) -> dict[str, Measurement]:
+    """The quantities of one program at one size, by measure; memory only where there are trials enough to see it."""
+    warm = _WARM_TRIALS * slots
+    values: dict[tuple[str, str], list[float]] = {
+        ("a trial", "ms"): [1_000 * pace(c.trials, warm) for c in courses],
+        ("recorded epochs", "1/s"): [1 / pace(c.epochs, warm * size.epochs) for c in courses],
+        (MEMORY, "kB"): [growth(c.process.memory, c.trials, warm) / 1_000 for c in courses],
+        ("driver memory at its end", "MB"): [c.process.memory[-1][1] / 1_000_000 for c in courses],
+        ("whole process", "s"): [c.process.seconds for c in courses],
+    }
+    case = f"{name}, {size}"
+    return {m: Measurement(case=case, measure=m, unit=unit, values=v) for (m, unit), v in values.items()}
+
+
+def compared(size: Size, tune: dict[str, Measurement], ours: dict[str, Measurement]) -> Iterator[Measurement]:
+    """Both programs' quantities at one size, ours against Tune's."""
+    for name, one in tune.items():
+        yield one
+        yield ours[name]
+        yield ratio(ours[name], one, case=f"{OURS} / {TUNE}, {size}")
+    pairs = zip(ours[MEMORY].values, tune[MEMORY].values, strict=True)
+    more = [a - b for a, b in pairs]
+    yield Measurement(case=f"{OURS} - {TUNE}, {size}", measure=MEMORY, unit="kB", values=more)
+
+
+def report(
+    options: Options, circumstances: Circumstances, courses: Mapping[tuple[Size, str], Sequence[Course]]
+) -> Report:
+    """The table of complete rounds."""
+    rows = [
+        row
+        for size in dict.fromkeys(size for size, _ in courses)
+        for row in compared(size, *(measured(name, size, courses[size, name], options.slots) for name in PROGRAMS))
+    ]
+    title = f"Trials that do nothing, {options.slots} slots (trials x epochs)"
+    return Report(benchmark="overhead", title=title, circumstances=circumstances, measurements=rows)
+
+
+def main(options: Options) -> None:
+    """Runs the rounds; writes the table after each, so that a failure later loses none."""
+    circumstances = Circumstances.now()
+    sizes = [Size(trials=n, epochs=1) for n in options.trials]
+    sizes += [Size(trials=options.long_trials, epochs=options.long_epochs)] if options.long_trials else []
+    courses: dict[tuple[Size, str], list[Course]] = {(size, name): [] for size in sizes for name in PROGRAMS}
+    for number in range(1, options.repeat + 1):
+        for (size, name), found in courses.items():
+            with tempfile.TemporaryDirectory(prefix="layersweep-overhead-") as folder:
+                say(f"round {number} of {options.repeat}: {name}, {size}")
+                found.append(PROGRAMS[name](size, options, Path(folder)))
+        report(options, circumstances, courses).write(options.out)
+    finish(report(options, circumstances, courses), options.out)
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Options, description=__doc__))

@@ -1,0 +1,74 @@
+"""Runs a program as a whole process of its own, with a clock and an eye on its memory."""
+
+import os
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+ROOT: Final = Path(__file__).parent.parent
+"""The repository."""
+
+_TAIL: Final = 2_000
+
+
+class ProgramFailed(Exception):
+    """A program that was to be measured ended with an error."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished:
+    """A process that ended well.
+
+    Attributes:
+        began: when it was started, seconds since 1970.
+        seconds: how long it ran.
+        memory: its resident memory, children excluded, as (seconds since 1970, bytes).
+    """
+
+    began: float
+    seconds: float
+    memory: tuple[tuple[float, int], ...]
+
+
+def run(command: Sequence[str | Path], *, log: Path, watch_seconds: float = 0.2) -> Finished:
+    """Runs a command to its end; what it prints goes to `log`.
+
+    Raises:
+        ProgramFailed: if its exit code is not 0; the message holds the end of the log.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    path = os.pathsep.join(
+        filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])
+    )  # Ray and its children change folder
+    with log.open("wb") as file:
+        wall, began = time.time(), time.perf_counter()
+        process = subprocess.Popen(
+            [str(word) for word in command],
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "PYTHONPATH": path},
+        )
+        memory = _watched(process, watch_seconds)
+        seconds = time.perf_counter() - began
+    if process.returncode:
+        raise ProgramFailed(f"{command} ended with code {process.returncode}:\n{log.read_text()[-_TAIL:]}")
+    return Finished(began=wall, seconds=seconds, memory=memory)
+
+
+def _watched(process: subprocess.Popen[bytes], every: float) -> tuple[tuple[float, int], ...]:
+    """Its memory, read again and again until it ends."""
+    seen: list[tuple[float, int]] = []
+    watched = psutil.Process(process.pid)
+    while True:
+        try:
+            process.wait(timeout=every)
+        except subprocess.TimeoutExpired:
+            seen.append((time.time(), watched.memory_info().rss))
+        else:
+            return tuple(seen)

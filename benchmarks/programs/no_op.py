@@ -1,0 +1,117 @@
+"""Trainings that do nothing, and their sweep: what is left is what a trial costs."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from records.values import Built, ClassReport, Epoch, Latency, Layer, LayerStatistics, Test
+from trainables.config import between, check
+from trainables.data import Data
+from trainables.serve import WarmUp
+from tuning import Sweep
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """How much a training that does nothing has to tell."""
+
+    layers: int = between(0, 0, 1000, "layers that are measured; with any, the classes are reported, too")
+    batch_size: int = between(32, 1, 1024, "images a step, if there were any")
+
+    def __post_init__(self) -> None:
+        """Checks every value."""
+        check(self)
+
+
+def imports() -> None:
+    """Imports nothing."""
+
+
+def device() -> str:
+    """Trains on nothing."""
+    return "none"
+
+
+def train(
+    config: Config,
+    data: Data,
+    *,
+    seed: int,
+    epochs: int,
+    precision: str = "float32",  # noqa: ARG001 (every training takes it)
+    start: Path | None = None,  # noqa: ARG001
+) -> Iterator[Built | Epoch]:
+    """Yields at once what a training yields; it never opens its data."""
+    layers = tuple(_layer(index) for index in range(config.layers))
+    yield Built(parameters=0, trainable_parameters=0, flops=0, size_bytes=0, layers=layers, seconds_build=0.0)
+    for epoch in range(1, epochs + 1):
+        yield _epoch(config, data, seed, epoch, epochs)
+
+
+def _epoch(config: Config, data: Data, seed: int, epoch: int, epochs: int) -> Epoch:
+    last = epoch == epochs
+    measured = last or epoch & (epoch - 1) == 0
+    accuracy = epoch / (epoch + 1) - seed / 1_000_000
+    names = ("validation", "test") if last and config.layers else ()
+    return Epoch(
+        epoch=epoch,
+        loss=1 / epoch,
+        accuracy=accuracy,
+        val_loss=1 / epoch,
+        val_accuracy=accuracy,
+        learning_rate=0.001,
+        seconds_build=0.0,
+        seconds_train=0.0,
+        seconds_validate=0.0,
+        seconds_test=0.0,
+        seconds_measure=0.0,
+        statistics=tuple(_statistics(index) for index in range(config.layers)) if measured else (),
+        test=Test(loss=1.0, accuracy=accuracy, images=data.test_images) if last else None,
+        classes=tuple(_report(data, name, index) for name in names for index in range(len(data.classes))),
+        latency=Latency(median_ms=1.0, p95_ms=2.0, n=100) if last else None,
+    )
+
+
+def _layer(index: int) -> Layer:
+    return Layer(
+        index=index,
+        name=f"dense_{index}",
+        kind="Dense",
+        activation="relu",
+        filters=1,
+        kernel=None,
+        stride=None,
+        parameters=1,
+        trainable=True,
+        output_shape="1",
+    )
+
+
+def _statistics(index: int) -> LayerStatistics:
+    return LayerStatistics(
+        index=index, activation_mean=0.5, activation_deviation=1.0, dead_share=0.25, weight_norm=2.0, gradient_norm=0.1
+    )
+
+
+def _report(data: Data, set_name: str, index: int) -> ClassReport:
+    counts = (1,) * len(data.classes)
+    return ClassReport(
+        set_name=set_name,
+        class_index=index,
+        class_name=data.classes[index],
+        precision=0.5,
+        recall=0.5,
+        f1=0.5,
+        support=len(counts),
+        predicted=counts,
+    )
+
+
+SWEEP = Sweep(
+    name="no_op",
+    train=train,
+    spaces=[{"layers": [0]}],
+    epochs=1,
+    seeds=1000,
+    warm_up=WarmUp(imports=imports, device=device),
+)

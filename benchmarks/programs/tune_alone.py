@@ -1,0 +1,98 @@
+"""Trials that do nothing, by Ray Tune alone: reused actors, its loggers off. Writes when each result and trial came."""
+
+import json
+import os
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tyro
+
+from tuning import environment
+from tuning.engine import ray_started
+
+environment.settle()
+
+from ray import tune  # noqa: E402 (Ray reads its environment when it is imported)
+from ray.tune.experiment import Trial  # noqa: E402
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What to run."""
+
+    out: Path
+    """The JSON file to write."""
+    trials: int = 1000
+    """Trials."""
+    epochs: int = 1
+    """Results of each."""
+    slots: int = 2
+    """Trials at once."""
+
+
+class NoOp(tune.Trainable):
+    """Reports as many results as its config says."""
+
+    def setup(self, config: dict[str, Any]) -> None:
+        """Takes the first trial."""
+        self._epochs, self._epoch = int(config["epochs"]), 0
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Takes the next trial."""
+        self.setup(new_config)
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """One result, with the scalars that a slot of ours reports."""
+        self._epoch += 1
+        done = self._epoch >= self._epochs
+        return {"epoch": self._epoch, "val_accuracy": 0.5, "val_loss": 1 / self._epoch, "done": done}
+
+
+class Times(tune.Callback):
+    """Notes when results and ends of trials come in."""
+
+    def __init__(self) -> None:
+        self.epochs: list[float] = []
+        self.trials: list[float] = []
+
+    def __getstate__(self) -> dict[str, object]:
+        """Nothing: Tune pickles its callbacks."""
+        return {}
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
+    ) -> None:
+        """A result."""
+        self.epochs.append(time.time())
+
+    def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """An end."""
+        self.trials.append(time.time())
+
+
+def main(options: Options) -> None:
+    """Runs the trials."""
+    times = Times()
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(options.slots)
+    with tempfile.TemporaryDirectory(prefix="tune-alone-") as storage, ray_started(options.slots):
+        tune.Tuner(
+            tune.with_resources(NoOp, {"cpu": 1}),
+            param_space={"number": tune.grid_search(list(range(options.trials))), "epochs": options.epochs},
+            tune_config=tune.TuneConfig(max_concurrent_trials=options.slots, reuse_actors=True),
+            run_config=tune.RunConfig(
+                name="no_op",
+                storage_path=storage,
+                callbacks=[times],
+                checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
+                verbose=0,
+            ),
+        ).fit()
+    options.out.write_text(json.dumps({"trials": times.trials, "epochs": times.epochs}))
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Options))

@@ -1,0 +1,215 @@
+"""What every benchmark ends with: its quantities with n and spread, in the terminal, as Markdown and as Parquet."""
+
+import os
+import platform
+import shlex
+import statistics
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Final, Self
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from trainables.hardware import cpu_model
+from tuning.machine import cores, memory_bytes
+from tuning.session import git_commit
+
+RESULTS: Final = Path(__file__).parent / "results"
+"""Where tables go unless `--out` says otherwise."""
+
+_WIDTH: Final = 140
+"""Columns of a table that goes into a file."""
+
+Out = Annotated[Path, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="(default: benchmarks/results)")]
+"""The flag `--out`."""
+
+SCHEMA: Final = pa.schema(
+    [
+        ("benchmark", pa.string()),
+        ("case", pa.string()),
+        ("measure", pa.string()),
+        ("unit", pa.string()),
+        ("n", pa.int32()),
+        ("median", pa.float64()),
+        ("min", pa.float64()),
+        ("max", pa.float64()),
+        ("machine", pa.string()),
+        ("cpu", pa.string()),
+        ("cores", pa.int32()),
+        ("memory_bytes", pa.int64()),
+        ("load", pa.float64()),
+        ("commit", pa.string()),
+        ("command", pa.string()),
+        ("at", pa.timestamp("us", tz="UTC")),
+    ]
+)
+"""`load` is the number of processes that wanted a core in the minute before the benchmark began: idle is 0."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """One quantity of one case, measured once a round.
+
+    Raises:
+        ValueError: without any value.
+    """
+
+    case: str
+    measure: str
+    unit: str
+    values: Sequence[float]
+
+    def __post_init__(self) -> None:
+        """Refuses what was never measured."""
+        if not self.values:
+            raise ValueError(f"{self.measure} of {self.case} was never measured")
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """Its columns of the table, without those that all rows share."""
+        return {
+            "case": self.case,
+            "measure": self.measure,
+            "unit": self.unit,
+            "n": len(self.values),
+            "median": statistics.median(self.values),
+            "min": min(self.values),
+            "max": max(self.values),
+        }
+
+
+def ratio(of: Measurement, to: Measurement, *, case: str) -> Measurement:
+    """One quantity over another, round by round: noise that lasts longer than a round cancels.
+
+    Raises:
+        ValueError: if they were not measured in the same rounds.
+    """
+    values = [a / b for a, b in zip(of.values, to.values, strict=True)]
+    return Measurement(case=case, measure=of.measure, unit="ratio", values=values)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Circumstances:
+    """Where, when and of what a benchmark was taken."""
+
+    machine: str
+    cpu: str
+    cores: int
+    memory_bytes: int
+    load: float
+    commit: str | None
+    command: str
+    at: datetime
+
+    @classmethod
+    def now(cls) -> Self:
+        """Those of this process; to be asked before anything is measured."""
+        return cls(
+            machine=platform.node(),
+            cpu=cpu_model(),
+            cores=cores(),
+            memory_bytes=memory_bytes(),
+            load=os.getloadavg()[0],
+            commit=git_commit(),
+            command=_command(),
+            at=datetime.now(UTC),
+        )
+
+    def __str__(self) -> str:
+        memory = f"{self.memory_bytes / (1 << 30):.0f} GiB"
+        return (
+            f"{self.machine}: {self.cores} cores of {self.cpu}, {memory}, load {self.load:.1f} before; "
+            f"commit {self.commit or 'unknown'}; {self.at:%Y-%m-%d %H:%M} UTC; `{self.command}`"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """A benchmark's table.
+
+    Attributes:
+        benchmark: its name, which names the files too.
+        title: what was measured, in one line.
+        circumstances: where and when.
+        measurements: its rows.
+    """
+
+    benchmark: str
+    title: str
+    circumstances: Circumstances
+    measurements: Sequence[Measurement]
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """The rows of the Parquet file."""
+        shared = {"benchmark": self.benchmark, **vars(self.circumstances)}
+        return [shared | measurement.row for measurement in self.measurements]
+
+    @property
+    def markdown(self) -> str:
+        """The table as a page of its own."""
+        heading = ["case", "measure", "unit", "n", "median", "min", "max"]
+        lines = [heading, ["---", "---", "---", *["---:"] * 4], *_cells(self.measurements)]
+        table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        return f"# {self.title}\n\n{self.circumstances}\n\n{table}\n"
+
+    def write(self, out: Path) -> None:
+        """Writes `<benchmark>.parquet` and `<benchmark>.md`, in the place of earlier ones."""
+        out.mkdir(parents=True, exist_ok=True)
+        pq.write_table(pa.Table.from_pylist(self.rows, schema=SCHEMA), out / f"{self.benchmark}.parquet")
+        (out / f"{self.benchmark}.md").write_text(self.markdown, encoding="utf-8")
+
+    def show(self, console: Console) -> None:
+        """Draws the table in a terminal."""
+        table = Table(box=None, pad_edge=False, header_style="dim")
+        for name in ("case", "measure", "unit"):
+            table.add_column(name)
+        for name in ("n", "median", "min", "max"):
+            table.add_column(name, justify="right")
+        for cells in _cells(self.measurements):
+            table.add_row(*cells)
+        console.print(f"[bold]{self.title}[/bold]\n{self.circumstances}\n", soft_wrap=True)
+        console.print(table)
+
+
+def finish(report: Report, out: Path) -> None:
+    """Prints a report and writes its files."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = _WIDTH
+    report.write(out)
+    report.show(console)
+    console.print(f"\n{out / report.benchmark}.md, .parquet", soft_wrap=True)
+
+
+def say(line: str) -> None:
+    """One line on stderr about what is being measured, since rounds take minutes."""
+    Console(stderr=True, highlight=False, soft_wrap=True).print(line, markup=False, style="dim")
+
+
+def _cells(measurements: Iterable[Measurement]) -> list[list[str]]:
+    rows = [measurement.row for measurement in measurements]
+    numbers = [[number(row[name]) for name in ("median", "min", "max")] for row in rows]
+    return [[r["case"], r["measure"], r["unit"], str(r["n"]), *n] for r, n in zip(rows, numbers, strict=True)]
+
+
+def number(value: float) -> str:
+    """Three significant digits, more only where the whole number has more."""
+    if abs(value) >= 100:  # noqa: PLR2004 (three digits)
+        return f"{value:,.0f}"
+    return f"{value:#.3g}".rstrip(".") if value else "0"
+
+
+def _command() -> str:
+    """The command line as a user would type it."""
+    main = sys.modules["__main__"]
+    spec = getattr(main, "__spec__", None)
+    program = ["python", "-m", spec.name] if spec is not None else ["python", sys.argv[0]]
+    return shlex.join([*program, *sys.argv[1:]])
