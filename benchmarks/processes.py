@@ -69,6 +69,7 @@ def _watched(process: subprocess.Popen[bytes], every: float) -> tuple[tuple[floa
         try:
             process.wait(timeout=every)
         except subprocess.TimeoutExpired:
-            seen.append((time.time(), watched.memory_info().rss))
+            if held := watched.memory_info().rss:  # a process that is about to go holds nothing
+                seen.append((time.time(), held))
         else:
             return tuple(seen)
