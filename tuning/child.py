@@ -50,6 +50,7 @@ class Child:
         hello: what the present process has said of itself; None before its imports are done.
         memory_peak_bytes: the most that was seen of the present training.
         seconds_import: how long the last `begin` waited for a process that was ready.
+        asked: whether it is at work on an epoch that `soon` asked for and that nobody has taken yet.
     """
 
     def __init__(self, *, memory_limit_bytes: int, warm_up: WarmUp, fork_server: Path | None = None) -> None:
@@ -63,6 +64,7 @@ class Child:
         self._busy = False
         self._deadline: float | None = None
         self._timeout: float | None = None
+        self.asked = False
         self.hello: Hello | None = None
         self.memory_peak_bytes = 0
         self.seconds_import = 0.0
@@ -76,7 +78,7 @@ class Child:
         self._pipe, theirs = Pipe()
         with theirs:
             self._process = (fork(fork_server, theirs) if fork_server else None) or start(theirs)
-        self.hello, self._first_memory, self._busy = None, None, False
+        self.hello, self._first_memory, self._busy, self.asked = None, None, False, False
         with contextlib.suppress(OSError):  # it is gone already: the next answer says so
             self._pipe.send(self._warm_up)
 
@@ -101,9 +103,20 @@ class Child:
         Raises:
             Death: if the process died.
         """
-        value = self._ask(NEXT).value
+        if not self.asked:
+            self._send(NEXT)
+        self.asked = False
+        value = self._answer().value
         assert value is None or isinstance(value, Epoch), "a training must yield Built only once"
         return value
+
+    def soon(self, seconds: float) -> bool:
+        """Asks for the next epoch; whether `next` gives it, or why there is none, within so many seconds."""
+        assert self._pipe is not None, "begin a training first"
+        if not self.asked:
+            self._send(NEXT)
+            self.asked = True
+        return self._pipe.poll(max(0.0, seconds))
 
     def save(self, path: Path) -> str | None:
         """Writes a checkpoint of the last epoch; returns why it could not, if so.
@@ -114,11 +127,16 @@ class Child:
         return self._ask(Save(path=path)).problem
 
     def close(self) -> None:
-        """Ends the training, if one was begun, and the process as well if it has grown."""
+        """Ends the training, if one was begun, and the process as well if it has grown, or is long at work."""
         if self._process is None or self.hello is None:
             return
-        self._deadline = None
+        if self.asked and not self.soon(_FAREWELL_SECONDS):
+            self.kill()
+            return
         try:
+            if self.asked:
+                self.next()
+            self._deadline = None
             reply = self._ask(CLOSE)
         except Death:
             return
@@ -138,6 +156,7 @@ class Child:
             self._process.kill()
             self._process.wait()
         self._process = self._pipe = self.hello = None
+        self.asked = False
 
     def _wait_for_hello(self) -> float:
         """Waits until the process has done its imports; returns the seconds."""
@@ -148,10 +167,16 @@ class Child:
         return time.perf_counter() - began
 
     def _ask(self, message: Begin | Save | str) -> Reply:
+        self._send(message)
+        return self._answer()
+
+    def _send(self, message: Begin | Save | str) -> None:
         assert self._pipe is not None, "begin a training first"
         with contextlib.suppress(OSError):  # it died meanwhile: what it said last is still in the pipe
             self._pipe.send(message)
         self._busy = True
+
+    def _answer(self) -> Reply:
         reply = self._receive()
         self._busy = False
         assert isinstance(reply, Reply)

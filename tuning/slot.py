@@ -119,7 +119,8 @@ class Slot(tune.Trainable):
 
     def _next(self) -> Report:
         if self._began:
-            saving = self._save() if self._save_due and not self._held else {}
+            idle = not (self._held or self._child.asked)
+            saving = self._save() if idle and self._save_due else {}
             return self._report(epochs=self._epochs(), **saving)
         trial = self._ticket.trial
         self._began, self._last = True, self._ticket.start
@@ -149,8 +150,8 @@ class Slot(tune.Trainable):
     def _epochs(self) -> tuple[Epoch, ...]:
         """The next epoch, and those after it that the driver need not decide on before training goes on.
 
-        What ends the training comes by itself: it is held for the next step if other epochs came before it. Nothing
-        where the training has ended early.
+        What ends the training comes by itself: it is held for the next step if other epochs came before it. An epoch
+        that takes longer than those before it is left to the next step. Nothing where the training has ended early.
 
         Raises:
             Death: if the process died.
@@ -168,8 +169,11 @@ class Slot(tune.Trainable):
                 return ()
             epochs.append(word)
             self._note(word)
-            foreseen = (time.perf_counter() - began) * (len(epochs) + 1) / len(epochs)
-            if foreseen > TOGETHER_SECONDS or self._ends(word) or self._may_be_stopped(word) or self._save_due:
+            spent = time.perf_counter() - began
+            long = spent * (len(epochs) + 1) / len(epochs) > TOGETHER_SECONDS
+            if long or self._ends(word) or self._may_be_stopped(word) or self._save_due:
+                return tuple(epochs)
+            if not self._child.soon(TOGETHER_SECONDS - spent):
                 return tuple(epochs)
 
     def _word(self) -> Epoch | Death | None:

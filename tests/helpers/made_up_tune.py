@@ -5,6 +5,7 @@ to a child process are replaced. The loop calls in the order of ray/tune/executi
 """
 
 import contextlib
+import functools
 import io
 import itertools
 import os
@@ -82,8 +83,9 @@ class Machine:
 class Child:
     """A `tuning.child.Child` that trains in this process."""
 
-    def __init__(self, *, memory_limit_bytes, warm_up, fork_server):
+    def __init__(self, *, memory_limit_bytes, warm_up, fork_server, chance=None):
         self.seconds_import = 0.0
+        self.asked, self._chance = False, chance or Chance()
         self.hello, self.memory_peak_bytes, self.doomed = None, 1000, None
         self._values, self._value = iter(()), None
 
@@ -97,13 +99,20 @@ class Child:
         return self._next()
 
     def next(self):
+        self.asked = False
         self._value = self._next()
         return self._value
 
+    def soon(self, seconds):
+        self.asked = True
+        return self._chance.below(4) != 1
+
     def save(self, path):
+        assert not self.asked, "it is at work"
         return serve._save(self._value, path)
 
     def close(self):
+        self.asked = False
         self._values, self._value, self.doomed = iter(()), None, None
 
     def kill(self):
@@ -269,7 +278,7 @@ def _on(machine, slots) -> Iterator[None]:
         patch.setattr(fork_server, "started", lambda _warm_up: contextlib.nullcontext())
         patch.setattr(engine, "time", SimpleNamespace(monotonic=machine.clock))
         patch.setattr(slot, "time", SimpleNamespace(perf_counter=machine.slot_clock))
-        patch.setattr(slot, "Child", Child)
+        patch.setattr(slot, "Child", functools.partial(Child, chance=machine.chance))
         patch.setattr(session, "git_commit", lambda: None)
         patch.setattr(session, "versions", dict)
         yield

@@ -62,6 +62,47 @@ def test_a_training_is_served_value_by_value(child, data, tmp_path):
     assert child.next() is None
 
 
+def test_an_epoch_may_be_asked_for_and_taken_later(child, data, tmp_path):
+    child.begin(begin(data, tmp_path))
+    assert child.soon(60)
+    assert child.asked
+    assert child.soon(60), "asked for once"
+    assert [child.next().epoch, child.next().epoch] == [1, 2]
+    assert not child.asked
+
+
+def test_an_epoch_that_does_not_come_soon_is_waited_for(child, data, tmp_path):
+    child.begin(begin(data, tmp_path, seconds=1.0))
+    assert not child.soon(0.05)
+    assert child.next().epoch == 1
+
+
+def test_a_death_comes_soon_and_is_told_by_next(child, data, tmp_path):
+    child.begin(begin(data, tmp_path, misdeed="kill"))
+    child.next()
+    assert child.soon(60)
+    with pytest.raises(Death) as death:
+        child.next()
+    assert death.value.error_type == "ProcessKilled"
+    assert isinstance(child.begin(begin(data, tmp_path)), Built)
+    assert not child.asked
+
+
+def test_a_training_is_closed_while_an_epoch_is_asked_for(child, data, tmp_path, monkeypatch):
+    child.begin(begin(data, tmp_path))
+    first = child._process.pid
+    child.soon(0)
+    child.close()
+    assert child._process.pid == first
+    child.begin(begin(data, tmp_path, misdeed="hang"))
+    child.next()
+    child.soon(0)
+    monkeypatch.setattr("tuning.child._FAREWELL_SECONDS", 0.1)
+    child.close()
+    assert child._process is None
+    assert isinstance(child.begin(begin(data, tmp_path)), Built)
+
+
 def test_one_process_serves_many_trainings(child, data, tmp_path):
     child.begin(begin(data, tmp_path))
     first = child._process.pid

@@ -238,6 +238,23 @@ def test_an_early_end_comes_after_the_epochs_before_it(quick):
     assert steps(quick) == [[2, 3], []]
 
 
+def test_epochs_do_not_wait_for_one_that_takes_longer(quick, ticket, monkeypatch):
+    quick.step()
+    answers = iter([True, True, False])
+    monkeypatch.setattr(quick._child, "soon", lambda _seconds: next(answers, True))
+    assert steps(quick) == [[2, 3, 4], [5, 6], [7]]
+
+
+def test_no_checkpoint_is_asked_for_while_the_child_is_at_work(quick, ticket, tmp_path):
+    quick.reset_config(ticket(epochs=4, more={"checkpoint_every": 0.0}))
+    quick.step()
+    quick._child.soon(0)
+    quick.step()
+    assert not (tmp_path / "checkpoints").exists()
+    quick.step()
+    assert [p.name for p in (tmp_path / "checkpoints").iterdir()] == ["ab-2.keras"]
+
+
 def test_what_is_held_of_a_stopped_trial_is_forgotten(quick, ticket):
     quick.step()
     quick.step()  # the driver stops it here, and epoch 7 is held
