@@ -59,6 +59,13 @@ def study(
         console.print(f"study    {path}", soft_wrap=True, highlight=False, markup=False)
 
 
+def prepare() -> None:
+    """Imports what `study` needs, a second or two: a sweep does it while its trials run."""
+    import scipy.stats  # noqa: F401
+
+    from studies import figures, rates, report, tuned_words, words  # noqa: F401
+
+
 def load(results: Path, sweep: str) -> "tuple[Comparison, pl.DataFrame]":
     """Compares what is recorded of a sweep; with the `runs` that trained it.
 

@@ -32,6 +32,9 @@ from tuning.sweep import Sweep
 if TYPE_CHECKING:
     from tuning.scheduler import Scheduler
 
+_TRIALS_RUN_SECONDS: Final = 20.0
+"""By then trials have started, and both slots and driver have done their imports."""
+
 _PACKAGES: Final = ("layersweep", "ray", "tensorflow", "keras", "numpy", "pyarrow")
 
 
@@ -89,6 +92,20 @@ class Session:
             with self._recorded(where):
                 self._run(plan, scheduler, console, where, fork_server)
 
+    @contextmanager
+    def _study_prepared(self) -> Iterator[None]:
+        """Lets the study import what it needs while trials run, once they have started: the driver has time then."""
+        if self.sweep.prepare_study is None:
+            yield
+            return
+        timer = threading.Timer(_TRIALS_RUN_SECONDS, self.sweep.prepare_study)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
     def nothing_to_run(self, plan: Plan) -> None:
         """Records a command all of whose trials were recorded already."""
         with self._recorded(
@@ -103,7 +120,7 @@ class Session:
         display = Display(console, metric=self.sweep.metric, mode=self.sweep.mode)
         display.planned(plan.waiting)
         display.foreseen = lambda: plan.foreseen
-        with display:
+        with display, self._study_prepared():
             engine.run(
                 self.sweep,
                 plan,

@@ -37,6 +37,7 @@ class Sweep:
         epochs: epochs of a trial that is not stopped.
         seeds: replicates of each arm.
         study: reads the records when the sweep has ended; called with the results folder and the sweep's name.
+        prepare_study: imports what the study needs; called in a thread while trials run.
         control: the arm that is compared even if a screening stopped it.
         dataset: a data set that `trainables.data.prepare` knows.
         tuned: spaces that are searched, one arm each: keys with one value are fixed, keys with several values or a
@@ -49,6 +50,7 @@ class Sweep:
     train: Train
     spaces: Sequence[Space]
     study: Callable[[Path, str], None] | None = None
+    prepare_study: Callable[[], None] | None = None
     metric: str = "val_accuracy"
     epochs: int = 10
     seeds: int = 3

@@ -119,3 +119,18 @@ def test_leaders_are_those_above_the_last_wide_gap() -> None:
 def test_labels_are_moved_apart_and_stay_inside() -> None:
     assert apart([0.5, 0.5, 0.9], 0.1, 0.0, 1.0) == pytest.approx([0.45, 0.55, 0.9])
     assert apart([1.0, 0.99, 0.98], 0.1, 0.0, 1.0) == pytest.approx([1.0, 0.9, 0.8])
+
+
+def test_prepare_imports_all_that_the_study_needs(sweep: Sweep, tmp_path: Path) -> None:
+    code = "import sys; from pathlib import Path; from studies.optimizers import prepare, study; prepare(); "
+    code += "before = set(sys.modules); study(Path(sys.argv[1]), out=Path(sys.argv[2])); "
+    code += "print('late:', *(set(sys.modules) - before))"
+    ended = subprocess.run(
+        [sys.executable, "-c", code, str(fill(sweep)), str(tmp_path)],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    late = ended.stdout.splitlines()[-1].split()[1:]
+    assert not [name for name in late if name.partition(".")[0] in ("matplotlib", "scipy", "polars", "studies")]
