@@ -5,6 +5,7 @@
 Prints one row an arm at equal epochs, and writes `optimizers.html` and `optimizers.png`. Takes seconds.
 """
 
+import importlib
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
 
 QUESTION: Final = "Which optimizer trains the Fashion-MNIST CNN best?"
 _WIDTH: Final = 100
+_NEEDED: Final = (
+    "matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg", "matplotlib.figure", "scipy.stats",
+    "studies.compare", "studies.figures", "studies.provenance", "studies.rates", "studies.report",
+    "studies.tuned_words", "studies.words",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,9 +67,8 @@ def study(
 
 def prepare() -> None:
     """Imports what `study` needs, a second or two: a sweep does it while its trials run."""
-    import scipy.stats  # noqa: F401
-
-    from studies import figures, rates, report, tuned_words, words  # noqa: F401
+    for name in _NEEDED:
+        importlib.import_module(name)
 
 
 def load(results: Path, sweep: str) -> "tuple[Comparison, pl.DataFrame]":

@@ -43,7 +43,7 @@ def main(folder: Path) -> None:
     running.more(draw.randint(1, 4))
     one, other = running.children()
     one.kill()
-    other.parent().kill()
+    killable.slot_of(other).kill()
     running.until(lambda: running.said.read_text().count("tried again") == 2)
     running.more(draw.randint(5, 8))
     for process in running.ray():
