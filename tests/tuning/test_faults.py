@@ -31,7 +31,7 @@ EPOCHS = 60
 QUALITIES = (0.3, 0.6)
 SEEDS = (1, 2)
 CHAIN = (
-    "--scheduler", "none", "--search", "grid", "--checkpoint-every", "0", "--epochs", str(EPOCHS),
+    "--scheduler", "none", "--search", "grid", "--checkpoint-every", "2s", "--epochs", str(EPOCHS),
     "--seeds", str(len(SEEDS)), "--set", "quality=0.3,0.6", "--set", "seconds=0.25",
 )  # fmt: skip
 
@@ -108,6 +108,8 @@ def chain(tmp_path_factory, fashion_mnist):
         chain.seconds[f"driver killed, {number - 1}"] = again.more(1)
         again.more(draw.randint(2, 6))
         time.sleep(draw.random())
+        if number == 2:
+            again.until(lambda: usable(chain.results))
         chain.note(f"driver {number}", again, again.kill())
         if number == 2:
             chain.said["dry run"] = killable.run(chain.results, *CHAIN, "--dry-run").stdout
@@ -143,6 +145,13 @@ def gone_on(results):
     failed = read(results, "trials").group_by("trial_id").agg(pl.col("ended_at").max())
     later = read(results, "epochs").join(failed, on="trial_id").filter(pl.col("at") > pl.col("ended_at"))
     return later["trial_id"].n_unique()
+
+
+def usable(results):
+    """Whether a trial has a checkpoint that its records reach; the last two are kept, so that a kill leaves it so."""
+    reached = dict(read(results, "epochs").group_by("trial_id").agg(pl.col("epoch").max()).iter_rows())
+    found = (path.stem.split("-") for path in (results / ".state" / "checkpoints").glob("[!.]*.keras"))
+    return any(int(epoch) <= reached.get(trial_id, 0) for trial_id, epoch in found)
 
 
 def from_checkpoints(said):
