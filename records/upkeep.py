@@ -73,11 +73,11 @@ def shared(results: Path, sweep: str) -> dict[str, int]:
         ResultsError: if a sweep cannot be read.
     """
     ended = read(results, "trials", columns=("sweep", "trial_id")).unique()
-    alone = set(ended.filter(pl.col("sweep") == sweep)["trial_id"]) - set(
+    own = set(ended.filter(pl.col("sweep") == sweep)["trial_id"]) - set(
         ended.filter(pl.col("sweep") != sweep)["trial_id"]
     )
     asked = read(results, "plan", columns=("sweep", "trial_id")).unique()
-    losers = asked.filter(pl.col("sweep") != sweep, pl.col("trial_id").is_in(sorted(alone)))
+    losers = asked.filter(pl.col("sweep") != sweep, pl.col("trial_id").is_in(sorted(own)))
     return dict(sorted(losers.group_by("sweep").len().iter_rows()))
 
 

@@ -128,20 +128,16 @@ class Agenda:
 
     def start_epoch(self, trial: Trial) -> int:
         """The epoch after which a trial goes on; 0 if it begins."""
-        found = self._checkpoint(trial)
+        recorded = self.history.past(trial.trial_id).start(trial.epochs)
+        found, _ = checkpoints.find(checkpoints.below(self.settings.results), trial.trial_id, recorded=recorded)
         return found.epoch if found else 0
 
-    def describe(self, trial: Trial) -> str:
-        """One line about a trial that is to run: what it is, and from where it goes on."""
-        start, recorded = self.start_epoch(trial), self.history.past(trial.trial_id).last
+    def describe(self, trial: Trial, start: int) -> str:
+        """One line about a trial that is to run, after epoch `start`: what it is, and from where it goes on."""
+        recorded = self.history.past(trial.trial_id).last
         again = f" ({count(min(recorded, trial.epochs) - start, 'recorded epoch')} again)" if recorded > start else ""
         how = f"from its checkpoint after epoch {start}" if start else "from epoch 1"
         return f"{trial.trial_id}  {trial.question}  {trial.label}: {count(trial.epochs - start, 'epoch')} {how}{again}"
-
-    def _checkpoint(self, trial: Trial) -> checkpoints.Checkpoint | None:
-        recorded = min(self.history.past(trial.trial_id).last, trial.epochs - 1)
-        folder = checkpoints.below(self.settings.results)
-        return checkpoints.find(folder, trial.trial_id, recorded=recorded)[0]
 
     def _trials(self, arms: Sequence[Arm], question: str, seeds: Sequence[int]) -> list[Trial]:
         return trials(

@@ -6,7 +6,7 @@ from typing import Final
 from trainables import config as domains
 from tuning.drawers import Drawer
 from tuning.plan import Ending
-from tuning.sweep import Trial
+from tuning.sweep import Trial, sign
 
 _SPENT: Final = ("completed", "stopped", "diverged", "hopeless")
 
@@ -76,8 +76,7 @@ class ArmSearch:
         """
         own = self._open.pop(trial.trial_id)
         self._ended[trial.trial_id] = own, ending
-        sound = ending.outcome in ("completed", "stopped")
-        self._drawer.tell(own.arm.config, ending.value if sound else None)
+        self._drawer.tell(own.arm.config, ending.value if ending.sound else None)
         if not self._open:
             self._ahead = self._draw()  # else a space that has run out would be noticed after its last end
         chosen = self.chosen if self.over else None
@@ -91,11 +90,10 @@ class ArmSearch:
     @property
     def chosen(self) -> Trial | None:
         """The best at the end of those that came furthest, of equal ones the first drawn; None if none is sound."""
-        sign = -1 if self._mode == "min" else 1
         sound = [
-            (ending.epoch, sign * ending.value, -(trial.candidate or 0), trial)
+            (ending.epoch, sign(self._mode) * ending.value, -(trial.candidate or 0), trial)
             for trial, ending in self._ended.values()
-            if ending.outcome in ("completed", "stopped") and ending.value is not None
+            if ending.sound and ending.value is not None
         ]
         return max(sound, key=lambda entry: entry[:3], default=(0, 0.0, 0, None))[3]
 

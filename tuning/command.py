@@ -142,7 +142,8 @@ def _say_plan(console: "Console", agenda: "Agenda") -> None:
     if (agenda.halving.questions and {t.question for t in plan.trials} & {SCREENING, TUNING}) or agenda.asked.tuned:
         _say_halving(console, agenda)
     rate = agenda.history.seconds_per_image()
-    epochs = sum(t.epochs - agenda.start_epoch(t) for t in plan.waiting) + plan.foreseen
+    starts = [(trial, agenda.start_epoch(trial)) for trial in plan.waiting]  # each checkpoint is read once
+    epochs = sum(trial.epochs - start for trial, start in starts) + plan.foreseen
     if rate is None:
         console.print("time: not known before a first trial is recorded")
     elif epochs:
@@ -153,8 +154,8 @@ def _say_plan(console: "Console", agenda: "Agenda") -> None:
         for trial, row in agenda.closed:
             line = f"  {trial.trial_id}  {trial.question}  {trial.label}: stopped now, since {row['reason']}"
             console.print(line, markup=False)
-        for trial in plan.waiting:
-            console.print(f"  {agenda.describe(trial)}", markup=False)
+        for trial, start in starts:
+            console.print(f"  {agenda.describe(trial, start)}", markup=False)
         if plan.foreseen:
             console.print(f"  and what follows from how these end: up to {count(plan.foreseen, 'epoch')}")
 

@@ -20,6 +20,10 @@ class Decision:
     cutoff: float | None = None
     reason: str | None = None
 
+    def behind(self, metric: str) -> str:
+        """Why it stopped a trial."""
+        return f"its {metric} was behind the cutoff {self.cutoff:.4f} at epoch {self.rung}"
+
 
 GO_ON: Final = Decision(action="continue")
 

@@ -15,7 +15,7 @@ from rich.text import Text
 from records.values import Epoch
 from tuning.plan import Ending, count
 from tuning.report import Error
-from tuning.sweep import Trial
+from tuning.sweep import Trial, sign
 
 
 class Verdict(Protocol):
@@ -90,8 +90,8 @@ class Display:
         if decision.rung is not None:
             row.rung = f"{decision.rung}" + (f" ≥ {decision.cutoff:.4f}" if decision.cutoff is not None else " first")
         self._epochs_done += 1
-        sign = -1 if self._mode == "min" else 1
-        if not epoch.diverged and (self._best is None or sign * row.value > sign * self._best[0]):
+        better = sign(self._mode)
+        if not epoch.diverged and (self._best is None or better * row.value > better * self._best[0]):
             self._best = (row.value, f"{trial.label}, epoch {epoch.epoch}")
 
     def ended(

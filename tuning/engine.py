@@ -244,7 +244,7 @@ def _tune(name: str, searcher: "PlanSearcher", scheduler: "Scheduler", recorder:
 
 def _start(folder: Path, trial: Trial, journal: Journal, display: Display) -> checkpoints.Checkpoint | None:
     """The checkpoint that a trial goes on from; what cannot be used is said and deleted."""
-    recorded = min(journal.past(trial.trial_id).last, trial.epochs - 1)
+    recorded = journal.past(trial.trial_id).start(trial.epochs)
     start, problems = checkpoints.find(folder, trial.trial_id, recorded=recorded)
     for problem in problems:
         goes_on = f"it goes on after epoch {start.epoch}" if start else "it is trained again from epoch 1"

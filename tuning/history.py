@@ -151,11 +151,10 @@ class History:
         kept = {name: value for name, value in whole.items() if value is not None and not name.startswith(gone)}
         metrics = self._metrics(trial.trial_id, last["attempt"])
         kept |= results({epoch: metrics[epoch] for epoch in range(1, ending.epoch + 1)})
-        cutoff = "" if decision.cutoff is None else f" {decision.cutoff:.4f}"
         return kept | {
             "continuation": last["continuation"] + 1,
             "outcome": "stopped",
-            "reason": f"its {self._sweep.metric} was behind the cutoff{cutoff} at epoch {ending.epoch}",
+            "reason": decision.behind(self._sweep.metric),
             "epochs_asked": trial.epochs,
             "rung": decision.rung,
             "cutoff": decision.cutoff,

@@ -271,8 +271,7 @@ class Journal:
         if outcome == "hopeless":
             row |= {"reason": decision.reason, "warning": None}
         if outcome == "stopped":
-            row |= {"rung": decision.rung, "cutoff": decision.cutoff}
-            row["reason"] = f"its {self._metric} was behind the cutoff {decision.cutoff:.4f} at epoch {decision.rung}"
+            row |= {"rung": decision.rung, "cutoff": decision.cutoff, "reason": decision.behind(self._metric)}
         if error is not None:
             row |= {"error_type": error.type, "error_message": error.message, "traceback": error.traceback}
             row |= {"reason": f"{error.type}: {error.message.splitlines()[0] if error.message else ''}"}

@@ -4,10 +4,10 @@ import contextlib
 import io
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, TypeVar
 
 import tyro
 from tyro.constructors import PrimitiveConstructorSpec
@@ -29,6 +29,9 @@ TRUSTED_STEPS: Final = 500
 """Batch normalisation's averages need about as many steps before validation accuracy ranks anything."""
 
 
+_Number = TypeVar("_Number", int, float)
+
+
 def _whole(words: list[str]) -> int:
     try:
         return int(words[0])
@@ -36,16 +39,18 @@ def _whole(words: list[str]) -> int:
         raise ValueError(f"{words[0]!r} is not a whole number") from None
 
 
-Whole = Annotated[
-    int | None,
-    PrimitiveConstructorSpec(
+def _optional(kind: type[_Number], metavar: str, read: Callable[[list[str]], _Number]) -> object:
+    """How tyro reads one word as a number, or leaves it at None, with an error of one line."""
+    return PrimitiveConstructorSpec[_Number | None](
         nargs=1,
-        metavar="INT",
-        instance_from_str=_whole,
-        is_instance=lambda value: value is None or isinstance(value, int),
+        metavar=metavar,
+        instance_from_str=read,
+        is_instance=lambda value: value is None or isinstance(value, kind),
         str_from_instance=lambda value: [str(value)],
-    ),
-]
+    )
+
+
+Whole = Annotated[int | None, _optional(int, "INT", _whole)]
 """A whole number, or None for what the sweep says."""
 
 _UNITS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "": 1.0}
@@ -58,16 +63,7 @@ def _duration(words: list[str]) -> float:
     return float(match[1]) * _UNITS[match[2]]
 
 
-Duration = Annotated[
-    float | None,
-    PrimitiveConstructorSpec(
-        nargs=1,
-        metavar="TIME",
-        instance_from_str=_duration,
-        is_instance=lambda value: value is None or isinstance(value, float),
-        str_from_instance=lambda value: [str(value)],
-    ),
-]
+Duration = Annotated[float | None, _optional(float, "TIME", _duration)]
 """Seconds, written as 90, 30m or 1.5h; None for no limit."""
 
 Folder = Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="(default: found, or fetched once)")]

@@ -40,6 +40,10 @@ class Past:
         """The last recorded epoch before which none is missing; 0 if there is none."""
         return next(epoch for epoch in itertools.count() if epoch + 1 not in self.epochs)
 
+    def start(self, epochs: int) -> int:
+        """The last epoch behind which a training of so many epochs may go on: one is left, to read the test set."""
+        return min(self.last, epochs - 1)
+
 
 def metrics(epoch: Epoch) -> dict[str, float]:
     """The metrics of an epoch that has just ended."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from tuning.sweep import Trial
+from tuning.sweep import Trial, sign
 from tuning.waiting import Waiting
 
 SURVIVORS: Final = 2
@@ -19,6 +19,11 @@ class Ending:
     outcome: str
     epoch: int
     value: float | None
+
+    @property
+    def sound(self) -> bool:
+        """Whether its value may be held against others': it did not fail, diverge or stay at chance."""
+        return self.outcome in ("completed", "stopped")
 
 
 Then = Callable[[Mapping[str, Ending]], Sequence[Trial]]
@@ -194,12 +199,11 @@ def survivors(screened: Sequence[Trial], endings: Mapping[str, Ending], *, contr
     Arms that diverged or failed are not among them. Where fewer than two are left, the arms that came furthest and
     were best there fill up.
     """
-    sign = -1 if mode == "min" else 1
-    sound = [t for t in screened if endings[t.trial_id].outcome in ("completed", "stopped")]
+    sound = [t for t in screened if endings[t.trial_id].sound]
 
     def merit(trial: Trial) -> tuple[int, float]:
         ending = endings[trial.trial_id]
-        return ending.epoch, sign * (ending.value if ending.value is not None else float("-inf"))
+        return ending.epoch, sign(mode) * (ending.value if ending.value is not None else float("-inf"))
 
     ranked = sorted(sound, key=merit, reverse=True)
     kept = [t.arm.name for t in ranked if endings[t.trial_id].outcome == "completed"]

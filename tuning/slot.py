@@ -75,20 +75,24 @@ class Slot(tune.Trainable):
 
     def setup(self, config: dict[str, Any]) -> None:
         """Asks for the child at once: what it has to import is imported while Tune goes on."""
-        self._ticket: Ticket = config["ticket"]
+        self._take(config)
         self._child = Child(
             memory_limit_bytes=memory_share(self._ticket.slots),
             warm_up=self._ticket.warm_up,
             fork_server=self._ticket.fork_server,
         )
         self._child.start()
+        self._taken = self._saved = time.perf_counter()
+        self._seconds_close = 0.0
+
+    def _take(self, config: dict[str, Any]) -> None:
+        """Takes a trial, of which nothing has been trained yet."""
+        self._ticket: Ticket = config["ticket"]
         self._began = False
         self._epoch = 0
         self._first_loss: float | None = None
         self._held: list[Epoch | Death | None] = []
         self._last: Path | None = None
-        self._taken = self._saved = time.perf_counter()
-        self._seconds_close = 0.0
         self._beginning: dict[str, Any] = {}
         self.config: dict[str, Any] = {}  # else each result would bring it to the driver
 
@@ -98,11 +102,7 @@ class Slot(tune.Trainable):
         self._child.close()
         self._taken = time.perf_counter()
         self._seconds_close = self._taken - began
-        self._ticket = new_config["ticket"]
-        self._began = False
-        self._held.clear()
-        self._first_loss = None
-        self.config = {}
+        self._take(new_config)
         return True
 
     def step(self) -> dict[str, Any]:

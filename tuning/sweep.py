@@ -77,6 +77,11 @@ class Sweep:
         return "min" if self.metric.endswith("loss") else "max"
 
 
+def sign(mode: str) -> int:
+    """What a metric is multiplied by, so that the greater product is the better one."""
+    return -1 if mode == "min" else 1
+
+
 @dataclass(frozen=True, kw_only=True)
 class Arm:
     """What a study compares: a filled-in configuration under a short name, made of what varies.

@@ -320,8 +320,8 @@ def examples(number):
     )
 
 
-def extended(step):
-    return extensions.map(lambda more: replace(step, more=more))
+def extended(step, by=extensions):
+    return by.map(lambda more: replace(step, more=more))
 
 
 @examples(25)
@@ -375,8 +375,8 @@ changes = st.lists(
 @examples(15)
 @given(
     halved,
-    st.lists(steps.flatmap(lambda s: changes.map(lambda more: replace(s, more=more))), max_size=3),
-    orders.flatmap(lambda s: changes.map(lambda more: replace(s, more=more))),
+    st.lists(steps.flatmap(functools.partial(extended, by=changes)), max_size=3),
+    orders.flatmap(functools.partial(extended, by=changes)),
 )
 def test_under_asha_flags_may_change_and_stopped_trials_are_reopened(flags, commands, last):
     with tempfile.TemporaryDirectory() as folder:
