@@ -15,6 +15,8 @@ from trainables.data import ImageSet
 DEAD_RANGE: Final = 1e-3
 """A unit whose outputs differ by less than this over all probe images and positions is dead or saturated."""
 
+_POSITIONS: Final = 256
+
 
 def describe(index: int, layer: kl.Layer) -> Layer:
     """The static facts of a layer."""
@@ -95,19 +97,30 @@ class Probed:
 
 def _statistics(index: int, layer: kl.Layer, output: tf.Tensor, gradients: list[tf.Tensor]) -> LayerStatistics:
     values = np.asarray(tf.cast(output, tf.float32))
-    units = values.reshape(-1, values.shape[-1])
+    mean = values.mean(dtype=np.float64)
     return LayerStatistics(
         index=index,
-        activation_mean=float(values.mean(dtype=np.float64)),
-        activation_deviation=float(values.std(dtype=np.float64)),
-        dead_share=float((np.ptp(units, axis=0) < DEAD_RANGE).mean()),
+        activation_mean=float(mean),
+        activation_deviation=_length(values - np.float32(mean)) / math.sqrt(values.size),
+        dead_share=_dead(values.reshape(-1, values.shape[-1])) / values.shape[-1],
         weight_norm=_norm([w.value for w in layer.trainable_weights]),
         gradient_norm=_norm(gradients),
     )
 
 
+def _dead(units: npt.NDArray[np.float32]) -> int:
+    """How many units (positions, units) hardly change. Most are seen to live at their first positions."""
+    alike = np.ptp(units[:_POSITIONS], axis=0) < DEAD_RANGE
+    return int((np.ptp(units[:, alike], axis=0) < DEAD_RANGE).sum())
+
+
 def _norm(tensors: list[Any]) -> float | None:
     if not tensors:
         return None
-    squares: list[npt.NDArray[Any]] = [np.square(np.asarray(t, dtype=np.float64)) for t in tensors if t is not None]
-    return float(math.sqrt(sum(float(s.sum()) for s in squares)))
+    return math.hypot(*(_length(np.asarray(tf.cast(t, tf.float32))) for t in tensors if t is not None))
+
+
+def _length(values: npt.NDArray[np.float32]) -> float:
+    """The Euclidean norm; where a square is too large for single precision, in double."""
+    length = float(np.linalg.norm(values))
+    return length if math.isfinite(length) else float(np.linalg.norm(values.astype(np.float64)))

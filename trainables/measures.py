@@ -18,8 +18,11 @@ from trainables.feed import in_order
 
 EVALUATION_BATCH: Final = 256
 _LEAST_PROBABILITY: Final = 1e-7  # as Keras clips probabilities: an image adds at most 16.1 to the loss
-_WARM_UP: Final = 10
-_CALLS: Final = 100
+_WARM_UP: Final = 5
+_CALLS: Final = 50
+
+Forward = Callable[[tf.Tensor], tf.Tensor]
+"""Images, uint8 (batch, height, width, channels), in; class probabilities (batch, classes) out."""
 
 
 def built(model: keras.Model, *, seconds_build: float) -> Built:
@@ -62,9 +65,10 @@ class Reading:
         return len(self.labels)
 
 
-def evaluate(model: keras.Model, labelled: Labelled) -> Reading:
+def evaluate(forward: Forward, labelled: Labelled) -> Reading:
     """Reads a set once. One pass gives loss, accuracy and confusion; a NaN in the output makes the loss NaN."""
-    probabilities = np.asarray(model.predict(labelled.batches, verbose=0), dtype=np.float64)
+    outputs = [forward(batch).numpy() for batch in labelled.batches]
+    probabilities = np.concatenate(outputs).astype(np.float64)
     of_label = probabilities[np.arange(len(labelled.labels)), labelled.labels]
     predicted = probabilities.argmax(axis=1)
     return Reading(
@@ -97,15 +101,16 @@ def class_reports(set_name: str, reading: Reading, classes: Sequence[str]) -> li
     ]
 
 
-def forward(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
-    """The compiled model in inference; traced at its first call."""
-    compiled: Callable[[tf.Tensor], tf.Tensor] = tf.function(
-        lambda images: model(images, training=False), jit_compile=False
+def forward(model: keras.Model) -> Forward:
+    """The compiled model in inference; traced at its first call, for batches of any size."""
+    images = tf.TensorSpec(model.inputs[0].shape, model.inputs[0].dtype)
+    compiled: Forward = tf.function(
+        lambda batch: model(batch, training=False), input_signature=[images], autograph=False, jit_compile=False
     )
     return compiled
 
 
-def latency(forward: Callable[[tf.Tensor], tf.Tensor], images: npt.NDArray[np.uint8]) -> Latency:
+def latency(forward: Forward, images: npt.NDArray[np.uint8]) -> Latency:
     """Time of one image through a compiled model, batch of 1, after warming up."""
     batches = [tf.constant(images[k % len(images)][None]) for k in range(_WARM_UP + _CALLS)]
     milliseconds = [_milliseconds(forward, batch) for batch in batches][_WARM_UP:]

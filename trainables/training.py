@@ -76,7 +76,7 @@ def run(
         key = build, replace(config, learning_rate=None), data.image_shape, len(data.classes)
         made = traced(key, lambda: _compiled(build, config, data), seed=seed, precision=precision)
     else:
-        made = traced(None, lambda: keras.saving.load_model(start, safe_mode=True), seed=seed, precision=precision)
+        made = traced(None, lambda: _loaded(start), seed=seed, precision=precision)
     feed = Feed(sets.train, config.batch_size, seed)
     evaluation = _Evaluation(
         validation=measures.Labelled.of(sets.validation),
@@ -113,8 +113,22 @@ def _compiled(build: Build[C], config: C, data: Data) -> keras.Model:
         metrics=["accuracy"],
         jit_compile=bool(tf.config.list_physical_devices("GPU")),  # XLA makes convolutions 2-4x slower on a CPU
     )
-    model.optimizer.build(model.trainable_variables)  # else Keras makes its variables while tracing, and traces twice
+    _make_variables(model)
     return model
+
+
+def _loaded(path: Path) -> keras.Model:
+    model = keras.saving.load_model(path, safe_mode=True)
+    _make_variables(model)
+    return model
+
+
+def _make_variables(model: keras.Model) -> None:
+    """Makes the variables of the optimizer and the metrics, else Keras does while it traces, and traces twice."""
+    model.optimizer.build(model.trainable_variables)
+    labels, probabilities = tf.zeros((1,), tf.int64), tf.zeros((1, *model.output.shape[1:]))
+    model.compute_metrics(None, labels, probabilities)
+    model.reset_metrics()
 
 
 def optimizer(name: str, learning_rate: float | None) -> keras.optimizers.Optimizer:
@@ -210,9 +224,9 @@ def _epoch(
     history = fitted.history
     seconds_train = clock.lap()
     seconds_build = first.seconds if fresh else 0.0
-    validation = measures.evaluate(model, evaluation.validation)
+    validation = measures.evaluate(traced_model.forward, evaluation.validation)
     seconds_validate = clock.lap()
-    test = measures.evaluate(model, evaluation.test) if last else None
+    test = measures.evaluate(traced_model.forward, evaluation.test) if last else None
     seconds_test = clock.lap()
     statistics = traced_model.probed.statistics(evaluation.probe) if measured(epoch, epochs) else ()
     latency = measures.latency(traced_model.forward, evaluation.probe.images) if last else None

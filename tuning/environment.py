@@ -7,6 +7,7 @@ _ENVIRONMENT: Final = {
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # else Ray copies the working directory, results and all, to its workers
     "RAY_AUTH_MODE": "token",  # Ray listens on every address: nobody without the user's token gets in
     "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_prestart_worker_first_driver": "0",  # Ray's spare workers, which Tune's actors do not take
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",

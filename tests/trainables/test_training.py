@@ -118,7 +118,7 @@ def test_only_the_last_epoch_reads_the_test_set_and_the_latency(values):
     *before, last = values[1:]
     assert [(epoch.test, epoch.classes, epoch.latency) for epoch in before] == [(None, (), None)] * 3
     assert last.test.images == 50
-    assert last.latency.n == 100
+    assert last.latency.n == 50
 
 
 def test_the_classes_are_those_of_validation_and_test(values, data):
