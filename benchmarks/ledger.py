@@ -157,8 +157,10 @@ def main(options: Options) -> None:
         cases.setdefault(case, []).extend(ledgers(folder, options.sweep))
     rows = [row for case, found in cases.items() if found for row in measurements(case, found)]
     if not rows:
+        where = ", ".join(map(str, folders)) or str(RECORDS)
         sys.exit(
-            f"no run of {options.sweep!r} that ended below {RECORDS}: run benchmarks.peers first, or give --results"
+            f"no run of {options.sweep!r} that ended and trained in {where}: run benchmarks.peers first, or give "
+            "--results the results folder of a sweep"
         )
     title = "Where the slots' seconds went, as shares of slots x wall"
     finish(Report(benchmark="ledger", title=title, circumstances=circumstances, measurements=rows), options.out)

@@ -11,6 +11,7 @@ from records.lock import alone
 from trainables.data import prepare
 from trainables.errors import DataError
 from trainables.meaning import MEANING
+from trainables.precision import automatic
 from tuning import environment, fork_server
 from tuning import options as flags
 from tuning.errors import BrokenOffError, BudgetSpentError, UsageError
@@ -64,6 +65,8 @@ def run(sweep: Sweep, options: Options, console: "Console", arguments: Sequence[
 
     environment.settle()
     settings = flags.resolve(sweep, options)
+    if options.precision == "auto":
+        console.print(f"precision: {settings.precision}; {automatic(sweep.family)[1]}")
     narrowed = flags.narrowed(sweep, options.set)
     asked = Asked(arms=arms(sweep, narrowed), tuned=[] if settings.search == "grid" else tuned_arms(sweep, narrowed))
     if not settings.dry_run:

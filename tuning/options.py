@@ -14,6 +14,7 @@ from tyro.constructors import PrimitiveConstructorSpec
 
 from trainables import config as domains
 from trainables.errors import ConfigError
+from trainables.precision import automatic
 from tuning.errors import UsageError
 from tuning.sweep import Sweep
 
@@ -115,8 +116,9 @@ class Options:
     """Let trials that diverged or stay at chance run on."""
     checkpoint_every: Annotated[Duration, _default("(default: 1m)")] = None
     """Time between checkpoints of a trial, from which it goes on after a kill."""
-    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
-    """Keras' dtype policy."""
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16", "auto"] = "float32"
+    """Keras' dtype policy. auto: mixed_bfloat16 where this processor has it and the family is as accurate with it,
+    else float32."""
     data: Folder = None
     """Where the data set's files are."""
     results: Annotated[Path, tyro.conf.arg(metavar="FOLDER")] = Path("results")
@@ -224,7 +226,7 @@ def resolve(sweep: Sweep, options: Options) -> Settings:
         fail_fast=options.fail_fast,
         keep_hopeless=options.keep_hopeless,
         checkpoint_every=CHECKPOINT_SECONDS if options.checkpoint_every is None else options.checkpoint_every,
-        precision=options.precision,
+        precision=automatic(sweep.family)[0] if options.precision == "auto" else options.precision,
         data=options.data,
         results=options.results.absolute(),
         dry_run=options.dry_run,

@@ -56,6 +56,14 @@ def test_the_scheduler_is_chosen_or_left_open():
     assert settings("--scheduler", "none").scheduler == "none"
 
 
+def test_precision_is_chosen_or_follows_the_processor_and_the_family(monkeypatch):
+    assert settings().precision == "float32"
+    assert settings("--precision", "mixed_float16").precision == "mixed_float16"
+    monkeypatch.setattr("tuning.options.automatic", lambda family: (f"fastest for {family}", "why"))
+    assert settings("--precision", "auto").precision == f"fastest for {SWEEP.family}"
+    assert settings().precision == "float32"
+
+
 @pytest.mark.parametrize(("text", "seconds"), [("90", 90.0), ("1.5s", 1.5), ("30m", 1800.0), ("2h", 7200.0)])
 def test_times_may_have_a_unit(text, seconds):
     assert settings("--trial-timeout", text).trial_timeout == seconds
