@@ -102,8 +102,13 @@ def _tune_alone(size: Size, options: Options, folder: Path) -> Course:
 
 
 def _ours(size: Size, options: Options, folder: Path) -> Course:
-    flags = ["--results", folder, "--seeds", size.trials, "--epochs", size.epochs, "--slots", options.slots]
-    flags += ["--scheduler", "none", "--set", f"layers={options.layers}"]
+    return sweep(size, layers=options.layers, slots=options.slots, folder=folder)
+
+
+def sweep(size: Size, *, layers: int, slots: int, folder: Path) -> Course:
+    """Runs a sweep of trials that do nothing into an empty results folder."""
+    flags = ["--results", folder, "--seeds", size.trials, "--epochs", size.epochs, "--slots", slots]
+    flags += ["--scheduler", "none", "--set", f"layers={layers}"]
     command = [sys.executable, "-m", "benchmarks.programs.no_op_sweep", *map(str, flags)]
     process = processes.run(command, log=folder / "log.txt")
     trials, epochs = (
