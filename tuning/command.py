@@ -16,7 +16,7 @@ from tuning import environment, fork_server
 from tuning import options as flags
 from tuning.errors import BrokenOffError, BudgetSpentError, UsageError
 from tuning.options import Options
-from tuning.sweep import Sweep, arms
+from tuning.sweep import Sweep, arms, check_images
 from tuning.tuned import tuned_arms
 
 if TYPE_CHECKING:
@@ -66,12 +66,20 @@ def run(sweep: Sweep, options: Options, console: "Console", arguments: Sequence[
     environment.settle()
     settings = flags.resolve(sweep, options)
     if options.precision == "auto":
-        console.print(f"precision: {settings.precision}; {automatic(sweep.family)[1]}")
+        console.print(f"precision: {settings.precision}; {automatic(sweep.config_types)[1]}")
     narrowed = flags.narrowed(sweep, options.set)
     asked = Asked(arms=arms(sweep, narrowed), tuned=[] if settings.search == "grid" else tuned_arms(sweep, narrowed))
     if not settings.dry_run:
         check_writable(settings.results)
-    data = prepare(sweep.dataset, folder=settings.data, images=settings.images, say=console.print)
+    data = prepare(
+        settings.dataset,
+        folder=settings.data,
+        images=settings.images,
+        strict=settings.strict,
+        say=lambda line: console.print(line, markup=False),
+    )
+    for line in check_images(sweep, asked.arms, data, folds=settings.folds):
+        console.print(line, markup=False)
     if settings.dry_run:
         _say_plan(console, Agenda.make(sweep, settings, asked, data))
         return OK

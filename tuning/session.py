@@ -58,7 +58,7 @@ class Session:
         """
         run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
         writer = Writer(
-            settings.results, sweep.name, config_types=domains.types(sweep.config_type), versions=versions()
+            settings.results, sweep.name, config_types=sweep.key_types, versions=versions()
         )
         journal = Journal(
             writer,

@@ -1,0 +1,75 @@
+"""Files from elsewhere: downloaded whole or not at all, and archives unpacked without trusting what they name."""
+
+import hashlib
+import http.client
+import tarfile
+import tempfile
+import urllib.request
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from trainables.errors import DataError
+
+CONNECT_SECONDS: Final = 10.0
+"""The limit of connecting, and of each read; not of the whole file."""
+
+_BLOCK: Final = 1 << 20
+_TENTH: Final = 10
+
+
+def download(address: str, path: Path, *, sha256: str | None, say: Callable[[str], None]) -> None:
+    """Downloads a file to `path`, whose folder is made.
+
+    Raises:
+        DataError: if it cannot be had, or is not the one that was expected; nothing is left at `path` then.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".layersweep-", dir=path.parent) as work:
+        part = Path(work) / path.name
+        try:
+            found = _streamed(address, part, say)
+        except (OSError, http.client.HTTPException) as error:
+            raise DataError(f"{address} could not be fetched ({error}); put the file at {path} yourself") from error
+        if sha256 is not None and found != sha256:
+            raise DataError(f"{address} is not the expected file: its sha256 is {found}, not {sha256}")
+        part.replace(path)
+
+
+def _streamed(address: str, part: Path, say: Callable[[str], None]) -> str:
+    """Writes what the address holds, says each tenth of it, and returns its SHA-256."""
+    digest, done, said = hashlib.sha256(), 0, 0
+    with urllib.request.urlopen(address, timeout=CONNECT_SECONDS) as answer, part.open("wb") as file:  # noqa: S310
+        size = int(answer.headers.get("Content-Length") or 0)
+        say(f"downloading {address} ({size / 1e6:.0f} MB) …")
+        while block := answer.read(_BLOCK):
+            file.write(block)
+            digest.update(block)
+            done += len(block)
+            if size and done * _TENTH // size > said:
+                said = done * _TENTH // size
+                say(f"  {said * _TENTH} %")
+    return digest.hexdigest()
+
+
+def unpack(archive: Path, folder: Path, *, say: Callable[[str], None]) -> None:
+    """Unpacks a .tar.gz or .zip into `folder`, whole or not at all; nothing in it may lead out of there.
+
+    Raises:
+        DataError: if it is truncated or damaged.
+    """
+    say(f"unpacking {archive} …")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".layersweep-", dir=folder.parent) as work:
+        made = Path(work) / "unpacked"
+        try:
+            if archive.suffix == ".zip":
+                with zipfile.ZipFile(archive) as members:
+                    members.extractall(made)  # noqa: S202 (it makes names that lead elsewhere harmless)
+            else:
+                with tarfile.open(archive) as members_of_tar:
+                    members_of_tar.extractall(made, filter="data")
+        except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError) as error:
+            raise DataError(f"{archive} is truncated or damaged ({error}): fetch it again") from error
+        made.rename(folder)
