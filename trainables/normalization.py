@@ -14,7 +14,7 @@ _IMAGES: Final = 4
 
 
 @keras.saving.register_keras_serializable(package="layersweep")
-class BatchNormalization(keras.layers.BatchNormalization):  # type: ignore[misc]  (Keras has no types)
+class BatchNormalization(keras.layers.BatchNormalization):  # type: ignore[misc]  # Keras has no types
     """Keras' layer of that name, whose arguments it takes; images (batch, height, width, channels) go a faster way.
 
     The moving variance is that of the batch, as in Keras: TensorFlow's kernel would give n / (n - 1) times that.
