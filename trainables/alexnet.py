@@ -36,6 +36,7 @@ def build(config: Config, image_shape: tuple[int, int, int], classes: int) -> "k
     import keras
     from keras import layers
 
+    from trainables.normalization import BatchNormalization
     from trainables.pictures import pictures
 
     def convolution(x: "keras.KerasTensor", filters: int, kernel_size: int) -> "keras.KerasTensor":
@@ -44,8 +45,8 @@ def build(config: Config, image_shape: tuple[int, int, int], classes: int) -> "k
     image, x = pictures(config, image_shape)
     x = layers.Rescaling(1 / 255)(x)
     x = layers.Conv2D(96, 11, 4, activation=config.activation)(x)
-    x = layers.BatchNormalization()(layers.MaxPooling2D(3, 2)(x))
-    x = layers.BatchNormalization()(layers.MaxPooling2D(3, 2)(convolution(x, 256, 5)))
+    x = BatchNormalization()(layers.MaxPooling2D(3, 2)(x))
+    x = BatchNormalization()(layers.MaxPooling2D(3, 2)(convolution(x, 256, 5)))
     x = convolution(convolution(convolution(x, 384, 3), 384, 3), 256, 3)
     x = layers.Flatten()(layers.MaxPooling2D(3, 2)(x))
     for _ in range(2):

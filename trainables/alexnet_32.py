@@ -35,6 +35,7 @@ def build(config: Config, image_shape: tuple[int, int, int], classes: int) -> "k
     import keras
     from keras import layers
 
+    from trainables.normalization import BatchNormalization
     from trainables.pictures import pictures
 
     def convolution(x: "keras.KerasTensor", filters: int, kernel_size: int, strides: int = 1) -> "keras.KerasTensor":
@@ -42,10 +43,10 @@ def build(config: Config, image_shape: tuple[int, int, int], classes: int) -> "k
 
     image, x = pictures(config, image_shape)
     x = layers.Rescaling(1 / 255)(x)
-    x = layers.BatchNormalization()(layers.MaxPooling2D(2)(convolution(x, 96, 3, 2)))
-    x = layers.BatchNormalization()(layers.MaxPooling2D(3, 2)(convolution(x, 256, 5)))
+    x = BatchNormalization()(layers.MaxPooling2D(2)(convolution(x, 96, 3, 2)))
+    x = BatchNormalization()(layers.MaxPooling2D(3, 2)(convolution(x, 256, 5)))
     x = convolution(convolution(convolution(x, 384, 3), 384, 3), 256, 3)
-    x = layers.Flatten()(layers.BatchNormalization()(layers.MaxPooling2D(3, 2)(x)))
+    x = layers.Flatten()(BatchNormalization()(layers.MaxPooling2D(3, 2)(x)))
     for _ in range(2):
         x = layers.Dropout(config.dropout)(layers.Dense(config.dense_units, config.dense_activation)(x))
     return keras.Model(image, layers.Dense(classes, activation="softmax", dtype="float32")(x), name="alexnet_32")

@@ -49,10 +49,11 @@ def build(config: Config, image_shape: tuple[int, int, int], classes: int) -> "k
     import keras
     from keras import layers
 
+    from trainables.normalization import BatchNormalization
     from trainables.pictures import pictures
 
     def activated(x: "keras.KerasTensor") -> "keras.KerasTensor":
-        x = layers.BatchNormalization()(x) if config.batch_normalization else x
+        x = BatchNormalization()(x) if config.batch_normalization else x
         return layers.Activation(config.activation)(x)
 
     image, x = pictures(config, image_shape)

@@ -38,6 +38,7 @@ def build(config: Config, image_shape: tuple[int, int, int], classes: int) -> "k
     import keras
     from keras import layers
 
+    from trainables.normalization import BatchNormalization
     from trainables.pictures import pictures
 
     drops = (
@@ -50,7 +51,7 @@ def build(config: Config, image_shape: tuple[int, int, int], classes: int) -> "k
     for filters, drop in zip(FILTERS, drops, strict=True):
         for padding in ("same", "valid"):
             x = layers.Activation(config.activation)(layers.Conv2D(filters, 3, padding=padding)(x))
-            x = layers.BatchNormalization()(x)
+            x = BatchNormalization()(x)
         x = drop(layers.MaxPooling2D(2)(x))
     x = layers.Activation(config.activation)(layers.Dense(config.dense_units)(layers.Flatten()(x)))
     x = layers.Dropout(config.head_dropout)(x)

@@ -3,7 +3,6 @@
 They are pickles, and a pickle may run any code: these are read by an unpickler that makes arrays and nothing else.
 """
 
-import os
 import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ import numpy.typing as npt
 
 from trainables.data import Arrays, cache_root
 from trainables.errors import DataError
-from trainables.fetching import download, unpack
+from trainables.fetching import download, keras_home, unpack
 
 _SHAPE: Final = (3, 32, 32)
 _ARRAYS: Final = frozenset(
@@ -68,8 +67,7 @@ class Files:
         Raises:
             DataError: if they are nowhere, with every place that was looked at.
         """
-        home = os.environ.get("KERAS_HOME")
-        keras = (Path(home) if home else Path.home() / ".keras") / "datasets"
+        keras = keras_home() / "datasets"
         places = [folder] if folder else [keras, keras / f"{self.folder}-target", self._own]
         for place in places:
             for inner in (place, place / self.folder):

@@ -51,11 +51,12 @@ def build(config: Config, image_shape: tuple[int, int, int], classes: int) -> "k
     import keras
     from keras import layers
 
+    from trainables.normalization import BatchNormalization
     from trainables.pictures import pictures
 
     def convolution(x: "keras.KerasTensor", filters: int, kernel_size: int, activation: str) -> "keras.KerasTensor":
         x = layers.Conv2D(filters, kernel_size, padding="same", kernel_initializer=config.initializer)(x)
-        return layers.Activation(activation)(layers.BatchNormalization()(x))
+        return layers.Activation(activation)(BatchNormalization()(x))
 
     image, x = pictures(config, image_shape)
     x = layers.Rescaling(1 / 255)(x)
@@ -66,8 +67,8 @@ def build(config: Config, image_shape: tuple[int, int, int], classes: int) -> "k
     x = convolution(x, config.filters_4, config.kernel_size_4, config.activation_4)
     x = layers.Dropout(config.dropout_2)(layers.MaxPooling2D(2)(x))
     x = layers.Flatten()(x)
-    x = layers.BatchNormalization()(layers.Dense(config.dense_units_1, activation="relu")(x))
-    x = layers.BatchNormalization()(layers.Dense(config.dense_units_2, activation="relu")(x))
+    x = BatchNormalization()(layers.Dense(config.dense_units_1, activation="relu")(x))
+    x = BatchNormalization()(layers.Dense(config.dense_units_2, activation="relu")(x))
     x = layers.Dropout(config.dropout_3)(x)
     return keras.Model(image, layers.Dense(classes, activation="softmax", dtype="float32")(x), name="fashion_cnn")
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import http.client
+import os
 import tarfile
 import tempfile
 import urllib.request
@@ -17,6 +18,11 @@ CONNECT_SECONDS: Final = 10.0
 
 _BLOCK: Final = 1 << 20
 _TENTH: Final = 10
+
+
+def keras_home() -> Path:
+    """Where Keras keeps what it fetches: KERAS_HOME, else ~/.keras."""
+    return Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
 
 
 def download(address: str, path: Path, *, sha256: str | None, say: Callable[[str], None]) -> None:

@@ -34,10 +34,11 @@ def build(config: Config, image_shape: tuple[int, int, int], classes: int) -> "k
     import keras
     from keras import layers
 
+    from trainables.normalization import BatchNormalization
     from trainables.pictures import pictures
 
     def activated(x: "keras.KerasTensor") -> "keras.KerasTensor":
-        return layers.Activation(config.activation)(layers.BatchNormalization()(x))
+        return layers.Activation(config.activation)(BatchNormalization()(x))
 
     def convolution(x: "keras.KerasTensor", filters: int, size: int = 3, strides: int = 1) -> "keras.KerasTensor":
         return layers.Conv2D(filters, size, strides, "same", use_bias=False, kernel_initializer="he_normal")(x)

@@ -37,13 +37,14 @@ def build(config: Config, image_shape: tuple[int, int, int], classes: int) -> "k
     import keras
     from keras import layers
 
+    from trainables.normalization import BatchNormalization
     from trainables.pictures import pictures
 
     image, x = pictures(config, image_shape)
     x = layers.Rescaling(1 / 255)(x)
     for number in range(1, config.convolutions + 1):
         x = layers.Conv2D(FILTERS[number - 1], 3, padding="same" if number % 2 else "valid")(x)
-        x = layers.BatchNormalization()(layers.Activation(config.activation)(x))
+        x = BatchNormalization()(layers.Activation(config.activation)(x))
         if number in _POOLED:
             x = layers.Dropout(config.dropout)(layers.MaxPooling2D(2)(x))
     x = layers.Activation(config.activation)(layers.GlobalAveragePooling2D()(x))

@@ -19,6 +19,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+import trainables.normalization  # noqa: F401  (a file may hold its layer)
 from records.values import Built, ClassReport, Epoch, Test
 from trainables import measures
 from trainables.data import Data, ImageSet

@@ -16,7 +16,7 @@ from tuning import environment, fork_server
 from tuning import options as flags
 from tuning.errors import BrokenOffError, BudgetSpentError, UsageError
 from tuning.options import Options
-from tuning.sweep import Sweep, arms, check_images
+from tuning.sweep import Sweep, arms, check_images, check_weights
 from tuning.tuned import tuned_arms
 
 if TYPE_CHECKING:
@@ -83,6 +83,7 @@ def run(sweep: Sweep, options: Options, console: "Console", arguments: Sequence[
     if settings.dry_run:
         _say_plan(console, Agenda.make(sweep, settings, asked, data))
         return OK
+    check_weights(sweep, asked.arms, data)
     with alone(settings.results, sweep.name):  # what is recorded is read inside: no other command adds to it now
         code = _train(Agenda.make(sweep, settings, asked, data), console, arguments)
     if sweep.study is not None:

@@ -14,9 +14,9 @@ from typing import Any, Final
 
 from search_spaces.ranges import Range
 from trainables import config as domains
-from trainables import families, hardware
+from trainables import building, families, hardware
 from trainables.data import Data
-from trainables.errors import ConfigError, DataError
+from trainables.errors import ConfigError, DataError, WeightsError
 from trainables.keys import GREY, Keys
 from trainables.meaning import MEANING
 from trainables.serve import Values, WarmUp
@@ -326,6 +326,33 @@ def check_images(sweep: Sweep, arms: Sequence[Arm], data: Data, *, folds: int = 
         if isinstance(arm.config, Keys) and arm.config.colour and not arm.config.channels and data.image_shape[-1] == GREY:
             coloured.append(family)
     return [f"grey images get three equal channels for {', '.join(dict.fromkeys(coloured))}"] if coloured else []
+
+
+def check_weights(sweep: Sweep, arms: Sequence[Arm], data: Data) -> None:
+    """Builds each model that begins with weights from elsewhere, once: they are fetched, and must fit.
+
+    Raises:
+        UsageError: naming the arm, and what is wrong with its weights.
+    """
+    loading = [arm for arm in arms if arm.stated.get("weights")]
+    if not loading:
+        return
+    wanted = [
+        building.Wanted(
+            family=arm.family or sweep.family,
+            config=arm.stated,
+            image_shape=data.image_shape,
+            classes=len(seen(arm, data).classes),
+        )
+        for arm in loading
+    ]
+    try:
+        problems = building.problems(wanted)
+    except WeightsError as error:
+        raise UsageError(str(error)) from error
+    for arm, problem in zip(loading, problems, strict=True):
+        if problem is not None:
+            raise UsageError(f"arm {arm.name}: {problem}")
 
 
 def trial_id(family: str, arm: Arm, seed: int, data: Data, precision: str) -> str:

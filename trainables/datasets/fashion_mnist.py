@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from trainables.data import Arrays, cache_root
 from trainables.errors import DataError
+from trainables.fetching import keras_home
 
 NAME: Final = "fashion_mnist"
 CLASSES: Final = (
@@ -115,8 +116,7 @@ def load(found: Path, *, strict: bool = False, say: Callable[[str], None] = _log
 
 def keras_folder() -> Path:
     """Return where keras.datasets.fashion_mnist keeps its files: below KERAS_HOME, else below ~/.keras."""
-    home = os.environ.get("KERAS_HOME")
-    return (Path(home) if home else Path.home() / ".keras") / "datasets" / "fashion-mnist"
+    return keras_home() / "datasets" / "fashion-mnist"
 
 
 def downloads_folder() -> Path:
