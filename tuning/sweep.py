@@ -200,12 +200,17 @@ def _narrowed(sweep: Sweep, narrowed: Mapping[str, Sequence[domains.Value]]) -> 
 
 
 def names(spaces: Sequence[Space], values: Sequence[Mapping[str, domains.Value]]) -> list[str]:
-    """A name for each arm: what varies between the spaces' arms, or all of its values where that is ambiguous.
+    """A name for each arm: its family where no two arms share one, else what varies between the spaces' arms.
+
+    Where even that is ambiguous, all of its values.
 
     Raises:
         UsageError: for a key of a space that is no list of choices.
     """
     varied = _varied(spaces)
+    families = [str(arm.get(FAMILY)) for arm in values]
+    if all(FAMILY in arm for arm in values) and len(set(families)) == len(families):
+        return families
     short = [_name({k: v for k, v in arm.items() if k in varied}) for arm in values]
     return short if len(set(short)) == len(short) else [_full_name(arm) for arm in values]
 
@@ -252,7 +257,8 @@ def _name(varied: Mapping[str, domains.Value]) -> str:
 
 
 def _full_name(values: Mapping[str, domains.Value]) -> str:
-    return " ".join(f"{key}={value}" for key, value in values.items()) or "default"
+    words = (str(value) if key == FAMILY else f"{key}={value}" for key, value in values.items())
+    return " ".join(words) or "default"
 
 
 def trials(

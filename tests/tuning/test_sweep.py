@@ -159,9 +159,9 @@ def families(*spaces):
 def test_a_space_may_name_families_which_have_their_own_keys():
     made = arms(families({"family": ["fashion_cnn", "residual_cnn"]}, {"family": ["residual_cnn"], "blocks": [3]}), {})
     assert [(a.name, a.family, type(a.config)) for a in made] == [
-        ("family=fashion_cnn", "", fashion_cnn.Config),
-        ("family=residual_cnn", "residual_cnn", residual_cnn.Config),
-        ("family=residual_cnn blocks=3", "residual_cnn", residual_cnn.Config),
+        ("fashion_cnn", "", fashion_cnn.Config),
+        ("residual_cnn", "residual_cnn", residual_cnn.Config),
+        ("residual_cnn blocks=3", "residual_cnn", residual_cnn.Config),
     ]
 
 
