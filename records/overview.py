@@ -17,7 +17,7 @@ UNFINISHED: Final = "unfinished"
 RUNNING_OR_KILLED: Final = "running or killed"
 """Stands for the outcome of a run without an end."""
 
-_ASKED: Final = ("trial_id", "arm", "question", "seed")
+_ASKED: Final = ("trial_id", "arm", "question", "seed", "fold")
 _ENDED: Final = ("outcome", "epochs", "best_val_accuracy", "reason", "warning")
 _CANDIDATES: Final = 12
 

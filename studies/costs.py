@@ -40,12 +40,11 @@ def costs(found: Comparison) -> list[Row]:
         if row["mean"] is not None
     ]
     rows.sort(key=lambda row: -row["mean"])
-    return [{**row, "front": not any(_beats(other, row) for other in rows)} for row in rows]
+    known = [row for row in rows if row["flops"] is not None]
+    return [{**row, "front": row in known and not any(_beats(other, row) for other in known)} for row in rows]
 
 
 def _beats(other: Row, row: Row) -> bool:
-    if other["flops"] is None or row["flops"] is None:
-        return False
     no_worse = other["mean"] >= row["mean"] and other["flops"] <= row["flops"]
     return no_worse and (other["mean"] > row["mean"] or other["flops"] < row["flops"])
 
@@ -59,7 +58,8 @@ def shown(sweep: str) -> "More":
             return []
         console.print(_table(rows))
         front = [row["arm"] for row in rows if row["front"]]
-        console.print(Text(f"On the Pareto front of accuracy against FLOPs: {', '.join(reversed(front))}."))
+        if front:
+            console.print(Text(f"On the Pareto front of accuracy against FLOPs: {', '.join(reversed(front))}."))
         path = folder / f"{sweep}_costs.png"
         report.write(path, picture(rows))
         return [path]
@@ -94,6 +94,7 @@ def picture(rows: Sequence[Row]) -> bytes:
     """Mean validation accuracy of each arm against each cost, on a logarithmic scale, as a PNG."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 
     with style():
         figure = Figure(figsize=_SIZE, facecolor=PAPER, layout="constrained")
@@ -101,13 +102,16 @@ def picture(rows: Sequence[Row]) -> bytes:
         for axes, (column, label) in zip(figure.subplots(2, 2, sharey=True).flat, AXES.items(), strict=True):
             dots = [row for row in rows if row[column]]
             axes.set_xscale("log")
+            axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=6))
+            axes.xaxis.set_minor_locator(NullLocator())
+            axes.xaxis.set_major_formatter(EngFormatter(sep=""))
             axes.set_xlabel(label)
             axes.grid(color=GRID, lw=0.6)
             for row in dots:
                 axes.plot([row[column]], [row["mean"]], "o", color=INK if row["front"] else MUTED, ms=5)
                 axes.annotate(row["arm"], (row[column], row["mean"]), (4, 4), textcoords="offset points", fontsize=7)
             front = sorted((row[column], row["mean"]) for row in dots if row["front"])
-            if column == "flops":
+            if column == "flops" and front:
                 axes.plot(*zip(*front, strict=True), color=INK, lw=1, alpha=0.5)
         for axes in figure.axes[::2]:
             axes.set_ylabel("validation accuracy")

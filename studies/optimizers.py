@@ -29,5 +29,10 @@ def study(
     comparison.study(results, sweep, question=QUESTION, out=out, console=console)
 
 
+def main() -> int:
+    """The command; returns the exit code: 2 if there is nothing to read."""
+    return comparison.main("optimizers", study, __doc__)
+
+
 if __name__ == "__main__":
-    sys.exit(comparison.main("optimizers", study, __doc__))
+    sys.exit(main())

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import Final
 
 from trainables import config as domains
 from trainables.errors import WeightsError
@@ -22,10 +22,10 @@ _ADDRESS: Final = re.compile(r"https?://\S+?/([^/\s:]+\.h5)")
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """One model: a family's name, its configuration, and the data's shape and number of classes."""
+    """One model: a family's name, its configuration as JSON, and the data's shape and number of classes."""
 
     family: str
-    config: dict[str, Any]
+    config_json: str
     image_shape: tuple[int, int, int]
     classes: int
 
@@ -57,7 +57,7 @@ def main() -> None:
 
 def _problem(wanted: Wanted) -> str | None:
     module = family(wanted.family)
-    config = domains.make(module.Config, wanted.config)
+    config = domains.make(module.Config, json.loads(wanted.config_json))
     try:
         module.build(config, tuple(wanted.image_shape), wanted.classes)
     except WeightsError as error:

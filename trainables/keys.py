@@ -100,4 +100,5 @@ class Keys:
     @property
     def validating(self) -> Fraction | None:
         """The share of the training file that validates; None for what the data set says."""
-        return Fraction(self.validation_share).limit_denominator(_FINEST) if self.validation_share else None
+        share = Fraction(self.validation_share).limit_denominator(_FINEST)
+        return max(share, Fraction(1, _FINEST)) if self.validation_share else None

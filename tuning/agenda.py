@@ -17,7 +17,7 @@ from tuning.drawers import drawer
 from tuning.history import History
 from tuning.options import Settings
 from tuning.plan import Ending, Plan, count, survivors
-from tuning.sweep import Arm, Sweep, Trial, trials
+from tuning.sweep import Arm, Sweep, Trial, seen, trials
 from tuning.tuned import TunedArm
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class Agenda:
             metric=sweep.metric,
             mode=sweep.mode,
             epochs=settings.epochs,
-            grace=flags.grace_epochs(settings, sizes, data.train_images),
+            grace=flags.grace_epochs(settings, sizes, min(seen(a, data).train_images for a in asked.arms)),
             reduction=settings.reduction,
             questions=frozenset(questions),
         )

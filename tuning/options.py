@@ -237,7 +237,7 @@ def resolve(sweep: Sweep, options: Options) -> Settings:
         fail_fast=options.fail_fast,
         keep_hopeless=options.keep_hopeless,
         checkpoint_every=CHECKPOINT_SECONDS if options.checkpoint_every is None else options.checkpoint_every,
-        precision=automatic(sweep.config_types)[0] if options.precision == "auto" else options.precision,
+        precision=automatic(families_asked(sweep, options))[0] if options.precision == "auto" else options.precision,
         dataset=sweep.dataset if options.dataset is None else options.dataset,
         data=options.data,
         strict=options.strict,
@@ -271,6 +271,16 @@ def _check_numbers(options: Options, epochs: int, seeds: int) -> None:
         raise UsageError(f"--checkpoint-every {options.checkpoint_every:g} is not valid; valid: 0 or more seconds")
 
 
+def families_asked(sweep: Sweep, options: Options) -> list[str]:
+    """The families that a command may train.
+
+    Raises:
+        UsageError: for one that the sweep does not have.
+    """
+    said = narrowed(sweep, [text for text in options.set if text.partition("=")[0] == FAMILY])
+    return [str(name) for name in said.get(FAMILY, sweep.config_types)]
+
+
 def narrowed(sweep: Sweep, sets: Sequence[str]) -> dict[str, list[domains.Value]]:
     """The values of each `--set key=value,...`.
 
@@ -283,16 +293,10 @@ def narrowed(sweep: Sweep, sets: Sequence[str]) -> dict[str, list[domains.Value]
         if not equals or not values:
             raise UsageError(f"--set {text!r} is not valid; valid: key=value,value,... of {_keys(sweep)}")
         try:
-            made[key] = _choice(sweep, values) if key == FAMILY else _values(_knowing(sweep, key), key, values)
+            made[key] = _choice(sweep, values) if key == FAMILY else _values(sweep, key, values)
         except ConfigError as error:
             raise UsageError(f"--set {text}: {error}") from error
     return made
-
-
-def _knowing(sweep: Sweep, key: str) -> type[domains.Dataclass]:
-    """The Config of the first family that has this key; the sweep's own, if none has."""
-    has = (config for config in sweep.config_types.values() if key in domains.types(config))
-    return next(has, sweep.config_type)
 
 
 def _choice(sweep: Sweep, values: str) -> list[domains.Value]:
@@ -309,11 +313,26 @@ def _choice(sweep: Sweep, values: str) -> list[domains.Value]:
     return [*chosen]
 
 
-def _values(config_type: type[domains.Dataclass], key: str, values: str) -> list[domains.Value]:
-    valid = domains.domain(config_type, key)
-    if values == "all" and isinstance(valid, domains.OneOf):
-        return list(valid.values)
-    return [domains.parse(config_type, key, v.strip()) for v in values.split(",")]
+def _values(sweep: Sweep, key: str, values: str) -> list[domains.Value]:
+    """The values of a key that some family of the sweep may have."""
+    has = [config for config in sweep.config_types.values() if key in domains.types(config)] or [sweep.config_type]
+    valid = [domains.domain(config, key) for config in has]
+    if values == "all" and all(isinstance(one, domains.OneOf) for one in valid):
+        return list(dict.fromkeys(value for one in valid if isinstance(one, domains.OneOf) for value in one.values))
+    return [_parsed(has, key, value.strip()) for value in values.split(",")]
+
+
+def _parsed(has: Sequence[type[domains.Dataclass]], key: str, text: str) -> domains.Value:
+    """The value as the first family has it that may; `arms` looks at it again for each family.
+
+    Raises:
+        ConfigError: if none may have it.
+    """
+    *others, last = has
+    for config in others:
+        with contextlib.suppress(ConfigError):
+            return domains.parse(config, key, text)
+    return domains.parse(last, key, text)
 
 
 def _keys(sweep: Sweep) -> str:

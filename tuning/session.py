@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Final, Self
 from rich.console import Console
 
 from records.write import Writer
-from trainables import config as domains
 from trainables.meaning import MEANING
 from tuning import engine, hopeless
 from tuning.display import Display

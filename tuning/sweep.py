@@ -1,5 +1,6 @@
 """What a sweep is, and the trials that it asks for."""
 
+import functools
 import hashlib
 import inspect
 import itertools
@@ -26,6 +27,9 @@ Space = Mapping[str, Sequence[domains.Value] | Range]
 Train = Callable[..., Values]
 FAMILY: Final = "family"
 """The key of a space that names the families to train, where they are not the sweep's own."""
+
+WEIGHTS: Final = "weights"
+"""The key of a file that a model begins with."""
 
 _FINEST: Final = 10_000
 
@@ -87,7 +91,7 @@ class Sweep:
             UsageError: for a family that there is not.
         """
         named = [name for space in self.spaces for name in choices(FAMILY, space.get(FAMILY, []))]
-        return {self.family: self.config_type} | {name: self.config_of(name) for name in named}
+        return {self.family: self.config_type} | {str(name): self.config_of(name) for name in named}
 
     def config_of(self, family: domains.Value) -> type[domains.Dataclass]:
         """The Config of a family.
@@ -340,23 +344,23 @@ def check_weights(sweep: Sweep, arms: Sequence[Arm], data: Data) -> None:
     Raises:
         UsageError: naming the arm, and what is wrong with its weights.
     """
-    loading = [arm for arm in arms if arm.stated.get("weights")]
-    if not loading:
-        return
-    wanted = [
+    wanted = {
         building.Wanted(
             family=arm.family or sweep.family,
-            config=arm.stated,
+            config_json=json.dumps(arm.stated, sort_keys=True),
             image_shape=data.image_shape,
             classes=len(seen(arm, data).classes),
-        )
-        for arm in loading
-    ]
+        ): arm
+        for arm in arms
+        if arm.stated.get(WEIGHTS)
+    }
+    if not wanted:
+        return
     try:
-        problems = building.problems(wanted)
+        problems = building.problems(list(wanted))
     except WeightsError as error:
         raise UsageError(str(error)) from error
-    for arm, problem in zip(loading, problems, strict=True):
+    for arm, problem in zip(wanted.values(), problems, strict=True):
         if problem is not None:
             raise UsageError(f"arm {arm.name}: {problem}")
 
@@ -377,4 +381,19 @@ def trial_id(family: str, arm: Arm, seed: int, data: Data, precision: str) -> st
     }
     if data.fold is not None:
         content["fold"] = [data.fold, data.folds]
+    if Path(str(arm.stated.get(WEIGHTS, ""))).is_file():  # what it holds counts, wherever it lies
+        content["weights"] = _digest(Path(arm.stated[WEIGHTS]))
+        content["config"] = {key: value for key, value in arm.stated.items() if key != WEIGHTS}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _digest(path: Path) -> str:
+    """The SHA-256 of a file's content."""
+    state = path.stat()
+    return _content_digest(path, state.st_mtime_ns, state.st_size)
+
+
+@functools.cache
+def _content_digest(path: Path, _modified: int, _size: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -71,4 +71,4 @@ def test_folds_are_replicates(tmp_path, fashion_mnist):
     assert ended.returncode == 0, ended.stdout + ended.stderr
     trials = read(results, "trials")
     assert sorted(trials["fold"]) == [0, 1, 2]
-    assert trials["validation_images"].unique().to_list() == [30]  # a third of 90 images, of which 60 train
+    assert trials["validation_images"].unique().to_list() == [24]  # a third of the 72 images asked for, 60 and 12

@@ -1,5 +1,7 @@
 """Weights from elsewhere: taken over whole, or refused with what does not fit, before any trial starts."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -106,7 +108,12 @@ def test_models_are_tried_in_a_process_of_their_own(saved, tmp_path, monkeypatch
     for name in ("http_proxy", "https_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     wanted = [
-        Wanted(family="mobilenet_v2", config={"weights": str(weights), **keys}, image_shape=(28, 28, 1), classes=10)
+        Wanted(
+            family="mobilenet_v2",
+            config_json=json.dumps({"weights": str(weights), **keys}),
+            image_shape=(28, 28, 1),
+            classes=10,
+        )
         for weights, keys in (
             (saved / "base.keras", SMALL),
             (saved / "absent.keras", SMALL),
