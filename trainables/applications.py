@@ -4,6 +4,7 @@ Each family is a file that names the function in keras.applications, what its pa
 input. All layers are those of one flat model: each is counted, measured, and may be cut at.
 """
 
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -85,29 +86,32 @@ def assembled(
     from trainables.pictures import pictures
 
     image, x = pictures(config, image_shape)
-    flat = base(include_top=False, weights=None, input_tensor=preprocess(x))
+    prepared = preprocess(x)
+    flat = base(include_top=False, weights=None, input_tensor=prepared)
     if config.weights != NONE:
-        size = config.shape(image_shape)
-        _take_over(flat, config.weights, partial(base, include_top=False, input_shape=size))
+        before = {id(variable) for variable in keras.Model(image, prepared).weights}
+        mine = [variable for variable in flat.weights if id(variable) not in before]
+        _take_over(mine, config.weights, partial(base, include_top=False, input_shape=tuple(prepared.shape[1:])))
     x = layers.GlobalAveragePooling2D(name="pooling")(flat.output if cut is None else cut(flat))
     if config.dense_units:
         x = layers.Dense(config.dense_units, activation="relu", name="dense")(x)
     x = layers.Dropout(config.dropout, name="dropout")(x)
-    return keras.Model(image, layers.Dense(classes, activation="softmax", dtype="float32", name="classes")(x), name=name)
+    outputs = layers.Dense(classes, activation="softmax", dtype="float32", name="classes")(x)
+    return keras.Model(image, outputs, name=name)
 
 
-def _take_over(model: "keras.Model", source: str, base: Callable[..., "keras.Model"]) -> None:
-    """Gives a model the weights of an equal one: ImageNet's, or those in a file.
+def _take_over(variables: list[Any], source: str, base: Callable[..., "keras.Model"]) -> None:
+    """Gives a base's variables the values of an equal one: ImageNet's, or those in a file.
 
     Raises:
         WeightsError: naming the file and the first variable that does not fit.
     """
     theirs = _loaded(source, base).weights
-    for mine, other in _pairs(model.weights, theirs, source):
+    for mine, other in _pairs(variables, theirs, source):
         if mine.shape != other.shape:
             raise WeightsError(
-                f"weights {source} do not fit: {other.path} has the shape {tuple(other.shape)}, the model's {mine.path} "
-                f"{tuple(mine.shape)}"
+                f"weights {source} do not fit: {other.path} has the shape {tuple(other.shape)}, "
+                f"the model's {mine.path} {tuple(mine.shape)}"
             )
         mine.assign(other)
 
@@ -123,7 +127,10 @@ def _loaded(source: str, base: Callable[..., "keras.Model"]) -> "keras.Model":
     import keras
 
     if source == IMAGENET:
-        return base(weights=IMAGENET)
+        try:
+            return base(weights=IMAGENET)
+        except ValueError as error:
+            raise WeightsError(f"weights imagenet do not fit: {' '.join(str(error).split())}") from error
     path = Path(source)
     if not path.is_file():
         raise WeightsError(f"weights {source}: there is no such file; valid: none, imagenet, or a file's path")
@@ -132,7 +139,7 @@ def _loaded(source: str, base: Callable[..., "keras.Model"]) -> "keras.Model":
             return keras.saving.load_model(path, safe_mode=True, compile=False)
         model = base(weights=None)
         model.load_weights(path)
-    except (ValueError, OSError, KeyError) as error:
+    except (ValueError, OSError, KeyError, TypeError, RuntimeError, zipfile.BadZipFile) as error:
         said = " ".join(str(error).split())
         raise WeightsError(f"weights {source} do not fit, or are damaged: {said}") from error
     return model

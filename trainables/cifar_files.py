@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from trainables.data import Arrays, cache_root
 from trainables.errors import DataError
-from trainables.fetching import download, keras_home, unpack
+from trainables.fetching import download, keras_home, unpacked
 
 _SHAPE: Final = (3, 32, 32)
 _ARRAYS: Final = frozenset(
@@ -26,6 +26,13 @@ _ARRAYS: Final = frozenset(
         ("_codecs", "encode"),
     }
 )
+
+
+_BROKEN: Final = (
+    pickle.UnpicklingError, EOFError, ValueError, TypeError, IndexError, KeyError, AttributeError, ImportError,
+    OverflowError, MemoryError,
+)  # fmt: skip
+"""What a damaged pickle may raise."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,10 +90,7 @@ class Files:
                 )
             archive = self._own / self.archive
             download(self.address, archive, sha256=self.sha256, say=say)
-        unpacked = self._own / "unpacked"
-        if not unpacked.is_dir():
-            unpack(archive, unpacked, say=say)
-        inner = unpacked / self.folder
+        inner = unpacked(archive, self._own, say=say) / self.folder
         if missing := [name for name in self.every if not (inner / name).is_file()]:
             raise DataError(f"{archive} is not {self.title}'s archive: it lacks {self.folder}/{missing[0]}")
         return inner
@@ -103,14 +107,24 @@ class Files:
         """
         train = [self._batch(found / name) for name in self.train]
         test_images, test_labels = self._batch(found / self.test)
-        named = _read(found / self.meta)[self.names.encode()]
+        classes = self._classes(found / self.meta)
+        train_labels = np.concatenate([labels for _, labels in train])
+        for labels in (train_labels, test_labels):
+            if len(labels) and not 0 <= labels.min() <= labels.max() < len(classes):
+                raise DataError(f"{found} has labels {labels.min()} to {labels.max()}, and {len(classes)} classes")
         return Arrays(
             train_images=np.concatenate([images for images, _ in train]),
-            train_labels=np.concatenate([labels for _, labels in train]),
+            train_labels=train_labels,
             test_images=test_images,
             test_labels=test_labels,
-            classes=tuple(name.decode() for name in named),
+            classes=classes,
         )
+
+    def _classes(self, path: Path) -> tuple[str, ...]:
+        try:
+            return tuple(name.decode() for name in _read(path)[self.names.encode()])
+        except (KeyError, AttributeError, TypeError) as error:
+            raise DataError(f"{path} is not a file of {self.title}: {error!r}") from error
 
     def _batch(self, path: Path) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
         content = _read(path)
@@ -141,7 +155,7 @@ def _read(path: Path) -> dict[bytes, Any]:
 def _unpickled(path: Path, file: BinaryIO) -> dict[bytes, Any]:
     try:
         content = _ArraysOnly(file, encoding="bytes").load()
-    except (pickle.UnpicklingError, EOFError, ValueError, TypeError, IndexError, KeyError) as error:
+    except _BROKEN as error:
         raise DataError(f"{path} is truncated, damaged or no CIFAR file: {error}") from error
     if not isinstance(content, dict):
         raise DataError(f"{path} is no CIFAR file: it holds a {type(content).__name__}")

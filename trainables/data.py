@@ -260,15 +260,18 @@ def _check_classes(
     """Refuses a split that leaves a class without an image to train or to validate."""
     counts = np.bincount(labels, minlength=len(names))
     smallest = int(counts.argmin())
-    least = folds or math.ceil(1 / validating)
+    least = folds or math.ceil(1 / min(validating, 1 - validating))
     if counts[smallest] < least:
         asked = f"{folds} folds" if folds else f"validation_share={float(validating):g}"
         raise DataError(
             f"class {names[smallest]!r} of {data_set} has {counts[smallest]} training images, too few for {asked}: "
             f"{least} are needed"
         )
-    if train < len(names):
-        raise DataError(f"{train} training images of {data_set} are too few for {len(names)} classes: one of each is")
+    if train * int(counts[smallest]) < len(labels):
+        raise DataError(
+            f"{train} training images of {data_set} leave class {names[smallest]!r} without one: "
+            f"{math.ceil(len(labels) / int(counts[smallest]))} are needed"
+        )
 
 
 def cache_root() -> Path:
@@ -393,7 +396,7 @@ def _cached(source: Source, found: Path, strict: bool, say: Callable[[str], None
         return cached
     say(f"{damage}: making it from {found} …")
     arrays = source.load(found, strict=strict, say=say)
-    fingerprint = _fingerprint(arrays)
+    fingerprint = _fingerprint(arrays, () if hasattr(source, "CLASSES") else arrays.classes)
     cached = cache_root() / f"{source.NAME}-{fingerprint}"
     if not cached.is_dir() or _damage(cached) is not None:
         _make(cached, arrays)
@@ -410,8 +413,9 @@ def _stamp(source: Source, found: Path, strict: bool) -> Path:
     return cache_root() / "stamps" / hashlib.sha256(key.encode()).hexdigest()[:16]
 
 
-def _fingerprint(arrays: Arrays) -> str:
-    digest = hashlib.sha256()
+def _fingerprint(arrays: Arrays, names: Sequence[str]) -> str:
+    """That of the arrays, and of the classes' names where the data set's files give them."""
+    digest = hashlib.sha256(json.dumps(names).encode() if names else b"")
     for name, values in arrays.named.items():
         array = np.ascontiguousarray(values)
         digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())

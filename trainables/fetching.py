@@ -1,5 +1,6 @@
 """Files from elsewhere: downloaded whole or not at all, and archives unpacked without trusting what they name."""
 
+import gzip
 import hashlib
 import http.client
 import os
@@ -7,6 +8,7 @@ import tarfile
 import tempfile
 import urllib.request
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -16,13 +18,16 @@ from trainables.errors import DataError
 CONNECT_SECONDS: Final = 10.0
 """The limit of connecting, and of each read; not of the whole file."""
 
+_DAMAGED: Final = (
+    tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError, NotImplementedError, RuntimeError,
+)  # fmt: skip
 _BLOCK: Final = 1 << 20
 _TENTH: Final = 10
 
 
 def keras_home() -> Path:
     """Where Keras keeps what it fetches: KERAS_HOME, else ~/.keras."""
-    return Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
+    return Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser()
 
 
 def download(address: str, path: Path, *, sha256: str | None, say: Callable[[str], None]) -> None:
@@ -56,15 +61,28 @@ def _streamed(address: str, part: Path, say: Callable[[str], None]) -> str:
             if size and done * _TENTH // size > said:
                 said = done * _TENTH // size
                 say(f"  {said * _TENTH} %")
+    if size and done != size:
+        raise OSError(f"the connection ended after {done:,} of {size:,} bytes")
     return digest.hexdigest()
 
 
-def unpack(archive: Path, folder: Path, *, say: Callable[[str], None]) -> None:
-    """Unpacks a .tar.gz or .zip into `folder`, whole or not at all; nothing in it may lead out of there.
+def unpacked(archive: Path, below: Path, *, say: Callable[[str], None]) -> Path:
+    """The folder below `below` that this .tar.gz or .zip is unpacked to, whole or not at all, unless it was before.
+
+    Nothing in it may lead out of there.
 
     Raises:
-        DataError: if it is truncated or damaged.
+        DataError: if it is truncated or damaged, or there is no room.
     """
+    state = archive.stat()
+    key = f"{archive.resolve()} {state.st_size} {state.st_mtime_ns}"
+    folder = below / f"unpacked-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
+    if not folder.is_dir():
+        _unpack(archive, folder, say)
+    return folder
+
+
+def _unpack(archive: Path, folder: Path, say: Callable[[str], None]) -> None:
     say(f"unpacking {archive} …")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".layersweep-", dir=folder.parent) as work:
@@ -76,6 +94,12 @@ def unpack(archive: Path, folder: Path, *, say: Callable[[str], None]) -> None:
             else:
                 with tarfile.open(archive) as members_of_tar:
                     members_of_tar.extractall(made, filter="data")
-        except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError) as error:
+        except _DAMAGED as error:
             raise DataError(f"{archive} is truncated or damaged ({error}): fetch it again") from error
-        made.rename(folder)
+        except OSError as error:
+            raise DataError(f"{archive} could not be unpacked to {folder}: {error}") from error
+        try:
+            made.rename(folder)
+        except OSError:
+            if not folder.is_dir():  # else another process has just unpacked it, too
+                raise

@@ -2,7 +2,6 @@
 
 import multiprocessing
 import sys
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -15,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trainables.errors import DataError
+from trainables.fork_server import threads
 from trainables.hardware import cores
 
 SUFFIXES: Final = frozenset({".png", ".jpg", ".jpeg"})
@@ -48,8 +48,8 @@ class _Header:
 
 def files_below(folder: Path) -> list[Path]:
     """The image files of a folder, at any depth, in the order of their names; hidden ones are left out."""
-    found = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
-    return sorted(path for path in found if not path.name.startswith(".") and path.is_file())
+    found = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    return sorted(path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts))
 
 
 def decoded(paths: Sequence[Path], *, strict: bool, say: Callable[[str], None]) -> Decoded:
@@ -61,6 +61,8 @@ def decoded(paths: Sequence[Path], *, strict: bool, say: Callable[[str], None]) 
     Raises:
         DataError: if strict and a file is damaged, or if no file can be read.
     """
+    if not paths:
+        raise DataError("there are no image files")
     headers = [header for some in _by_all_cores(_headers, paths) for header in some]
     sound = [index for index, header in enumerate(headers) if header.damage is None]
     if not sound:
@@ -115,8 +117,8 @@ def _by_all_cores(function: Callable[[list[A]], B], values: Iterable[A]) -> Iter
     if len(chunks) == 1 or cores() == 1:
         yield from map(function, chunks)
         return
-    # A fork starts at once, and is safe while this process has no thread of Python's; else Python starts anew.
-    way = "fork" if sys.platform == "linux" and threading.active_count() == 1 else "spawn"
+    # A fork starts at once, and is safe where there is one thread; else Python starts anew.
+    way = "fork" if sys.platform == "linux" and threads() == 1 else "spawn"
     with ProcessPoolExecutor(min(cores(), len(chunks)), multiprocessing.get_context(way)) as pool:
         yield from pool.map(function, chunks)
 
@@ -147,7 +149,8 @@ def _images(paths: list[Path], *, size: tuple[int, int], grey: bool) -> tuple[np
     for place, path in enumerate(paths):
         try:
             with Image.open(path) as image:
-                plain = image.convert("L" if grey else "RGB")
+                eight_bit = image.point(lambda value: value / 256).convert("L") if image.mode == "I;16" else image
+                plain = eight_bit.convert("L" if grey else "RGB")
                 fitting = plain if plain.size == size else plain.resize(size, Image.Resampling.BILINEAR)
                 made[place] = np.asarray(fitting).reshape(made.shape[1:])
         except (OSError, ValueError, SyntaxError) as error:  # Pillow raises SyntaxError for a broken PNG

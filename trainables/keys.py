@@ -62,6 +62,11 @@ class Keys:
         """Whether training images are changed at random."""
         return self.flip != "none" or any((self.shift, self.rotate, self.zoom, self.contrast))
 
+    @property
+    def enlarged(self) -> int:
+        """By which factor the family itself enlarges images before its first layer."""
+        return 1
+
     def shape(self, image_shape: tuple[int, int, int]) -> tuple[int, int, int]:
         """Height, width and channels that the family sees of images of this shape."""
         height, width, channels = image_shape
@@ -75,10 +80,11 @@ class Keys:
             ConfigError: naming the family, what it needs, and the key that gives it.
         """
         height, width, channels = self.shape(image_shape)
-        if min(height, width) < self.minimum_size:
+        least = -(-self.minimum_size // self.enlarged)
+        if min(height, width) < least:
             raise ConfigError(
-                f"{family} needs images of {self.minimum_size}x{self.minimum_size} pixels or more, these have "
-                f"{height}x{width}; valid: image_size={self.minimum_size} or more"
+                f"{family} needs images of {least}x{least} pixels or more, these have {height}x{width}; valid: "
+                f"image_size={least} or more"
             )
         if self.colour and channels != COLOUR:
             raise ConfigError(f"{family} needs 3 channels, not {channels}; valid: channels=3")

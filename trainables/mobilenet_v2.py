@@ -47,12 +47,17 @@ class Config(Application):
 
     minimum_size: ClassVar[int] = 32
 
-    alpha: float = between(1.0, 0, 2, "filters of each layer, as a share of the paper's", above=True)
+    alpha: float = between(1.0, 0.05, 2, "filters of each layer, as a share of the paper's")
     truncate_after: str = text(WHOLE, r"\w+", "whole, or a layer's name such as block_12_add", "where the base ends")
     head_filters: int = between(0, 0, 4096, "filters of a convolution 1x1 behind the base; 0: no such layer")
     first_stride: int = one_of(2, (1, 2), "stride of the first convolution")
     upsampling: int = one_of(1, (1, 2, 4, 7), "factor by which a learned layer enlarges images first; 1: none")
     weight_decay: float = between(0.0, 0, 1, "L2 penalty on each kernel")
+
+    @property
+    def enlarged(self) -> int:
+        """By which factor images are enlarged."""
+        return self.upsampling
 
     def __post_init__(self) -> None:
         """Checks every value, and that there is such a layer.

@@ -18,7 +18,7 @@ class Config(Application):
 
     minimum_size: ClassVar[int] = 32
 
-    alpha: float = between(1.0, 0, 2, "filters of each layer, as a share of the paper's", above=True)
+    alpha: float = between(1.0, 0.05, 2, "filters of each layer, as a share of the paper's")
 
 
 def build(config: Config, image_shape: tuple[int, int, int], classes: int) -> "keras.Model":

@@ -16,12 +16,12 @@ import numpy.typing as npt
 
 from trainables.data import Arrays, cache_root, stratified_order
 from trainables.errors import DataError
-from trainables.fetching import download, unpack
+from trainables.fetching import download, unpacked
 from trainables.image_files import Decoded, decoded, files_below
 
 FOLDER: Final = "tiny-imagenet-200"
 ARCHIVE: Final = f"{FOLDER}.zip"
-ADDRESS: Final = f"http://cs231n.stanford.edu/{ARCHIVE}"
+ADDRESS: Final = f"https://cs231n.stanford.edu/{ARCHIVE}"
 ENVIRONMENT: Final = "LAYERSWEEP_TINY_IMAGENET"
 
 _ANNOTATIONS: Final = Path("val") / "val_annotations.txt"
@@ -39,7 +39,7 @@ def find(folder: Path | None, *, say: Callable[[str], None]) -> Path:
     """
     named = folder or (Path(os.environ[ENVIRONMENT]) if os.environ.get(ENVIRONMENT) else None)
     own = cache_root() / "downloads" / FOLDER
-    for place in [named] if named else [own / "unpacked"]:
+    for place in [named] if named else sorted(own.glob("unpacked*")):
         for inner in (place, place / FOLDER):
             if all((inner / name).is_file() for name in _NEEDED):
                 return inner
@@ -51,10 +51,8 @@ def find(folder: Path | None, *, say: Callable[[str], None]) -> Path:
                 f"train/, or with {ARCHIVE}"
             )
         download(ADDRESS, archive, sha256=None, say=say)
-    unpacked = own / "unpacked"
-    if not unpacked.is_dir():
-        unpack(archive, unpacked, say=say)
-    inner = unpacked / FOLDER if (unpacked / FOLDER).is_dir() else unpacked
+    folder = unpacked(archive, own, say=say)
+    inner = folder / FOLDER if (folder / FOLDER).is_dir() else folder
     if missing := [str(name) for name in _NEEDED if not (inner / name).is_file()]:
         raise DataError(f"{archive} is not Tiny-ImageNet's: it lacks {missing[0]}")
     return inner
@@ -85,8 +83,8 @@ def official(found: Path, *, strict: bool, say: Callable[[str], None]) -> Arrays
         DataError: if a file is missing or does not hold what it should.
     """
     ids = _classes(found)
-    train = _train(found, ids, strict=strict, say=say)
     paths, labels = _annotated(found, ids)
+    train = _train(found, ids, strict=strict, say=say)
     say(f"reading {len(paths):,} images to test …")
     test = _Listed.of(labels, decoded(paths, strict=strict, say=say))
     return _arrays(found, ids, train, test)
@@ -136,7 +134,9 @@ def _annotated(found: Path, ids: list[str]) -> tuple[list[Path], list[int]]:
     for number, line in enumerate((found / _ANNOTATIONS).read_text(encoding="utf-8").splitlines(), start=1):
         words = line.split("\t")
         if len(words) < 2 or words[1] not in index:  # noqa: PLR2004 (file and class)
-            raise DataError(f"{found / _ANNOTATIONS}, line {number}: expected a file and a class of wnids.txt, got {line!r}")
+            raise DataError(
+                f"{found / _ANNOTATIONS}, line {number}: expected a file and a class of wnids.txt, got {line!r}"
+            )
         paths.append(found / "val" / "images" / words[0])
         labels.append(index[words[1]])
     return paths, labels
@@ -148,7 +148,9 @@ def _arrays(found: Path, ids: list[str], train: _Listed, test: _Listed) -> Array
     words = {name: said.split(",")[0] for name, _, said in lines}
     channels = max(train.images.shape[-1], test.images.shape[-1])
     if train.images.shape[1:3] != test.images.shape[1:3]:
-        raise DataError(f"images to train have {train.images.shape[1:3]} pixels, those to test {test.images.shape[1:3]}")
+        raise DataError(
+            f"images to train have {train.images.shape[1:3]} pixels, those to test {test.images.shape[1:3]}"
+        )
     return Arrays(
         train_images=_coloured(train.images, channels),
         train_labels=train.labels,

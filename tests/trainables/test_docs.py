@@ -35,10 +35,14 @@ def added(tmp_path, monkeypatch):
         (folder / Path(path).name).write_text(code)
         monkeypatch.setattr(package, "__path__", [*package.__path__, str(folder)])
         name = f"{package.__name__}.{Path(path).stem}"
-        monkeypatch.delitem(sys.modules, name, raising=False)
+        added.append((package, name))
         return importlib.import_module(name)
 
-    return add
+    added = []
+    yield add
+    for package, name in added:
+        sys.modules.pop(name, None)
+        delattr(package, name.rpartition(".")[2])
 
 
 def test_the_model_that_the_page_adds_trains(added, fashion_mnist):
