@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from studies import comparison
-from studies.comparison import prepare as prepare
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 QUESTION: Final = "Which architecture does best at an equal budget, and at what cost?"
+
+prepare = comparison.prepare
 
 
 def study(

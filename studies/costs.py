@@ -46,7 +46,7 @@ def costs(found: Comparison) -> list[Row]:
 
 def _beats(other: Row, row: Row) -> bool:
     no_worse = other["mean"] >= row["mean"] and other["flops"] <= row["flops"]
-    return no_worse and (other["mean"] > row["mean"] or other["flops"] < row["flops"])
+    return bool(no_worse and (other["mean"] > row["mean"] or other["flops"] < row["flops"]))
 
 
 def shown(sweep: str) -> "More":

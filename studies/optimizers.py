@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from studies import comparison
-from studies.comparison import prepare as prepare
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 QUESTION: Final = "Which optimizer trains the Fashion-MNIST CNN best?"
+
+prepare = comparison.prepare
 
 
 def study(

@@ -4,6 +4,7 @@ Each family is a file that names the function in keras.applications, what its pa
 input. All layers are those of one flat model: each is counted, measured, and may be cut at.
 """
 
+import warnings
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -124,8 +125,6 @@ def _pairs(mine: list[Any], theirs: list[Any], source: str) -> Iterator[tuple[An
 
 def _loaded(source: str, base: Callable[..., "keras.Model"]) -> "keras.Model":
     """A model with the weights of the source; a whole model in a .keras file is read without running its code."""
-    import keras
-
     if source == IMAGENET:
         try:
             return base(weights=IMAGENET)
@@ -135,11 +134,20 @@ def _loaded(source: str, base: Callable[..., "keras.Model"]) -> "keras.Model":
     if not path.is_file():
         raise WeightsError(f"weights {source}: there is no such file; valid: none, imagenet, or a file's path")
     try:
-        if path.suffix == ".keras":
-            return keras.saving.load_model(path, safe_mode=True, compile=False)
-        model = base(weights=None)
-        model.load_weights(path)
-    except (ValueError, OSError, KeyError, TypeError, RuntimeError, zipfile.BadZipFile) as error:
+        with warnings.catch_warnings(
+            action="error", category=UserWarning
+        ):  # Keras only warns of layers left as they were
+            return _read(path, base)
+    except (UserWarning, ValueError, OSError, KeyError, TypeError, RuntimeError, zipfile.BadZipFile) as error:
         said = " ".join(str(error).split())
         raise WeightsError(f"weights {source} do not fit, or are damaged: {said}") from error
+
+
+def _read(path: Path, base: Callable[..., "keras.Model"]) -> "keras.Model":
+    import keras
+
+    if path.suffix == ".keras":
+        return keras.saving.load_model(path, safe_mode=True, compile=False)
+    model = base(weights=None)
+    model.load_weights(path)
     return model

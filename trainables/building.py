@@ -62,7 +62,7 @@ def _problem(wanted: Wanted) -> str | None:
         module.build(config, tuple(wanted.image_shape), wanted.classes)
     except WeightsError as error:
         return str(error)
-    except Exception as error:  # noqa: BLE001 (Keras' download raises this very class)
+    except Exception as error:
         address = _ADDRESS.search(str(error))
         if type(error) is not Exception or address is None:
             raise

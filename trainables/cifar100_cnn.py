@@ -24,7 +24,7 @@ class Config(Keys):
     blocks: int = between(3, 1, 5, "blocks of two convolutions")
     filters: int = between(32, 1, 512, "filters of the first block")
     activation: str = one_of("elu", ACTIVATIONS, "activation of every layer but the last")
-    batch_normalization: bool = one_of(True, (True, False), "whether each layer's output is normalised")  # noqa: FBT003
+    batch_normalization: bool = one_of(True, (True, False), "whether each layer's output is normalised")
     dropout: float = between(0.25, 0, 0.95, "share of outputs dropped after each block")
     dense_units: int = between(512, 1, 65536, "units of the dense layer")
     head_dropout: float = between(0.5, 0, 0.95, "share of its outputs dropped")

@@ -76,7 +76,7 @@ class Rows:
         """Those at these places, as a copy."""
         return self.array[self.rows[key]]
 
-    def __array__(self, dtype: npt.DTypeLike = None, *, copy: bool | None = None) -> npt.NDArray[Any]:
+    def __array__(self, dtype: npt.DTypeLike | None = None, *, copy: bool | None = None) -> npt.NDArray[Any]:
         """All of them, as NumPy asks for them."""
         return np.asarray(self.array[self.rows], dtype=dtype)
 
@@ -161,13 +161,13 @@ class Data:
         """
         chosen = self.chosen if chosen is None else chosen
         validating = self.validating if validating is None else validating
-        if (chosen, train_share, validating, folds) == (self.chosen, 1, self.validating, 0):
+        if (chosen, train_share, validating, folds) == (self.chosen, Fraction(1), self.validating, 0):
             return self
         labels, test = (_only(self._open(f"{name}_labels"), chosen)[1] for name in ("train", "test"))
         names = [self.classes[self.chosen.index(index)] for index in chosen]
         sizes = _sizes(labels, test, self.share, validating, folds)
         train = max(len(chosen), _nearest(sizes.train * train_share))
-        _check_classes(labels, names, validating, train, folds, self.name)
+        _check_classes(self.name, labels, names, validating=validating, train=train, folds=folds)
         return replace(
             self,
             classes=tuple(names),
@@ -255,7 +255,7 @@ def _sizes(labels: Labels, test: Labels, share: Fraction, validating: Fraction, 
 
 
 def _check_classes(
-    labels: Labels, names: Sequence[str], validating: Fraction, train: int, folds: int, data_set: str
+    data_set: str, labels: Labels, names: Sequence[str], *, validating: Fraction, train: int, folds: int = 0
 ) -> None:
     """Refuses a split that leaves a class without an image to train or to validate."""
     counts = np.bincount(labels, minlength=len(names))
@@ -343,7 +343,7 @@ def _data(source: Source, cached: Path, images: int | None) -> Data:
         raise DataError(f"images={train} is not valid for {source.NAME}: {len(names)} to {whole:,} training images are")
     share = Fraction(train, whole)
     sizes = _sizes(labels, test, share, VALIDATION_SHARE)
-    _check_classes(labels, names, VALIDATION_SHARE, train, 0, source.NAME)
+    _check_classes(source.NAME, labels, names, validating=VALIDATION_SHARE, train=train)
     return Data(
         name=source.NAME,
         folder=cached,

@@ -1,9 +1,9 @@
 """A plain CNN of 18 layers with weights, after VGG (Simonyan & Zisserman 2015, https://arxiv.org/abs/1409.1556).
 
-The reports name its depth and how it was trained (Adam at 1e-5, batches of 64, the defaults here), not its layers: these
-are 16 convolutions 3x3 "same" in five stages of 2, 2, 4, 4 and 4 with 64, 128, 256, 512 and 512 filters, as in VGG's
-deepest network, each with its activation and a MaxPool 2 after each stage; then Flatten, Dense, activation, Dropout,
-Dense softmax. The width is the share of those filters that is there.
+The reports name its depth and how it was trained (Adam at 1e-5, batches of 64, the defaults here), not its layers:
+these are 16 convolutions 3x3 "same" in five stages of 2, 2, 4, 4 and 4 with 64, 128, 256, 512 and 512 filters, as in
+VGG's deepest network, each with its activation and a MaxPool 2 after each stage; then Flatten, Dense, activation,
+Dropout, Dense softmax. The width is the share of those filters that is there.
 """
 
 from dataclasses import dataclass
@@ -46,12 +46,16 @@ def build(config: Config, image_shape: tuple[int, int, int], classes: int) -> "k
     x = layers.Rescaling(1 / 255)(x)
     for convolutions, filters in STAGES:
         for _ in range(convolutions):
-            x = layers.Conv2D(max(1, round(config.width * filters)), 3, padding="same", kernel_initializer="he_uniform")(x)
+            x = layers.Conv2D(
+                max(1, round(config.width * filters)), 3, padding="same", kernel_initializer="he_uniform"
+            )(x)
             x = layers.Activation(config.activation)(x)
         x = layers.MaxPooling2D(2)(x)
     x = layers.Activation(config.activation)(layers.Dense(config.dense_units)(layers.Flatten()(x)))
     x = layers.Dropout(config.head_dropout)(x)
-    return keras.Model(image, layers.Dense(classes, activation="softmax", dtype="float32")(x), name="eighteen_layer_cnn")
+    return keras.Model(
+        image, layers.Dense(classes, activation="softmax", dtype="float32")(x), name="eighteen_layer_cnn"
+    )
 
 
 train = trains(build)

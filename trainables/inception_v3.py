@@ -1,4 +1,7 @@
-"""InceptionV3 (Szegedy et al. 2016, https://arxiv.org/abs/1512.00567) from keras.applications, with a head of one's own."""
+"""InceptionV3 (Szegedy et al. 2016, https://arxiv.org/abs/1512.00567).
+
+The base is that of keras.applications; the head is our own.
+"""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar

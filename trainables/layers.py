@@ -104,7 +104,9 @@ class Probed:
 def _bounded(probe: ImageSet, numbers: int) -> ImageSet:
     """So many of the images that the outputs of all layers, so many numbers an image, fit the memory meant for them."""
     images = max(_FEWEST, _NUMBERS // max(1, numbers))
-    return probe if images >= len(probe.labels) else ImageSet(images=probe.images[:images], labels=probe.labels[:images])
+    return (
+        probe if images >= len(probe.labels) else ImageSet(images=probe.images[:images], labels=probe.labels[:images])
+    )
 
 
 def _statistics(index: int, layer: kl.Layer, output: tf.Tensor, gradients: list[tf.Tensor]) -> LayerStatistics:

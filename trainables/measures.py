@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from records.values import Built, ClassReport, Latency
 from trainables import layers
-from trainables.data import ImageSet
+from trainables.data import Images, ImageSet, Rows
 
 EVALUATION_BATCH: Final = 256
 _LEAST_PROBABILITY: Final = 1e-7  # as Keras clips probabilities: an image adds at most 16.1 to the loss
@@ -97,9 +97,9 @@ def forward(model: keras.Model) -> Forward:
     return compiled
 
 
-def latency(forward: Forward, images: npt.NDArray[np.uint8]) -> Latency:
+def latency(forward: Forward, images: Images | Rows) -> Latency:
     """Time of one image through a compiled model, batch of 1, after warming up."""
-    batches = [tf.constant(images[k % len(images)][None]) for k in range(_WARM_UP + _CALLS)]
+    batches = [tf.constant(images[k % len(images) : k % len(images) + 1]) for k in range(_WARM_UP + _CALLS)]
     milliseconds = [_milliseconds(forward, batch) for batch in batches][_WARM_UP:]
     return Latency(
         median_ms=float(np.median(milliseconds)), p95_ms=float(np.percentile(milliseconds, 95)), n=len(milliseconds)

@@ -1,4 +1,7 @@
-"""MobileNet (Howard et al. 2017, https://arxiv.org/abs/1704.04861) from keras.applications, with a head of one's own."""
+"""MobileNet (Howard et al. 2017, https://arxiv.org/abs/1704.04861).
+
+The base is that of keras.applications; the head is our own.
+"""
 
 from dataclasses import dataclass
 from functools import partial

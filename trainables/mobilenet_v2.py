@@ -70,8 +70,8 @@ class Config(Application):
         if self.truncate_after not in (WHOLE, *names):
             near = difflib.get_close_matches(self.truncate_after, names, n=5) or names[-5:]
             raise ConfigError(
-                f"truncate_after={self.truncate_after!r} is no layer of MobileNetV2; near it: {', '.join(near)}; valid: "
-                f"whole, or one of {len(names)} from {names[0]} to {names[-1]}"
+                f"truncate_after={self.truncate_after!r} is no layer of MobileNetV2; near it: {', '.join(near)}; "
+                f"valid: whole, or one of {len(names)} from {names[0]} to {names[-1]}"
             )
 
 

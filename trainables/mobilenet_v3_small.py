@@ -1,4 +1,7 @@
-"""MobileNetV3Small (Howard et al. 2019, https://arxiv.org/abs/1905.02244) from keras.applications, with a head of one's own."""
+"""MobileNetV3Small (Howard et al. 2019, https://arxiv.org/abs/1905.02244).
+
+The base is that of keras.applications; the head is our own.
+"""
 
 from dataclasses import dataclass
 from functools import partial

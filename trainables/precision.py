@@ -34,7 +34,10 @@ def automatic(families: Iterable[str], cpu_information: Path = Path("/proc/cpuin
     found = sorted(_INSTRUCTIONS & _flags(cpu_information))
     if not found:
         return FLOAT32, f"this processor ({platform.machine()}) has no bfloat16 instructions"
-    return BFLOAT16, f"this processor has {found[0]}, and {', '.join(named)} is as accurate with it (docs/performance.md)"
+    return (
+        BFLOAT16,
+        f"this processor has {found[0]}, and {', '.join(named)} is as accurate with it (docs/performance.md)",
+    )
 
 
 def _flags(cpu_information: Path) -> frozenset[str]:

@@ -1,4 +1,7 @@
-"""ResNet50 (He, Zhang, Ren & Sun 2016, https://arxiv.org/abs/1512.03385) from keras.applications, with a head of one's own."""
+"""ResNet50 (He, Zhang, Ren & Sun 2016, https://arxiv.org/abs/1512.03385).
+
+The base is that of keras.applications; the head is our own.
+"""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar

@@ -1,4 +1,7 @@
-"""VGG16 (Simonyan & Zisserman 2015, https://arxiv.org/abs/1409.1556) from keras.applications, with a head of one's own."""
+"""VGG16 (Simonyan & Zisserman 2015, https://arxiv.org/abs/1409.1556).
+
+The base is that of keras.applications; the head is our own.
+"""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar

@@ -1,4 +1,7 @@
-"""Xception (Chollet 2017, https://arxiv.org/abs/1610.02357) from keras.applications, with a head of one's own."""
+"""Xception (Chollet 2017, https://arxiv.org/abs/1610.02357).
+
+The base is that of keras.applications; the head is our own.
+"""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar

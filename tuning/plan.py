@@ -152,8 +152,7 @@ class Plan:
         for trial in self.trials:
             by_question.setdefault(trial.question, []).append(trial)
         parts = [
-            f"{question}: {count(len({t.arm.name for t in trials}), 'arm')} on "
-            f"{_replicates(trials)}"
+            f"{question}: {count(len({t.arm.name for t in trials}), 'arm')} on {_replicates(trials)}"
             for question, trials in by_question.items()
         ]
         return ", ".join([*parts, *(["then the survivors compared"] if self._then else [])])

@@ -56,9 +56,7 @@ class Session:
             ResultsError: if they cannot be written, or were written by a newer schema.
         """
         run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
-        writer = Writer(
-            settings.results, sweep.name, config_types=sweep.key_types, versions=versions()
-        )
+        writer = Writer(settings.results, sweep.name, config_types=sweep.key_types, versions=versions())
         journal = Journal(
             writer,
             run=run_id,

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from search_spaces.ranges import Range
-from trainables import config as domains
 from trainables import building, families, hardware
+from trainables import config as domains
 from trainables.data import Data
 from trainables.errors import ConfigError, DataError, WeightsError
 from trainables.keys import GREY, Keys
@@ -276,9 +276,10 @@ def trials(
     precision: str,
     folds: int = 0,
 ) -> list[Trial]:
-    """Each arm with each seed, or with each fold of the data in the order of each seed; replicates of one seed together, in an order shuffled by it.
+    """Each arm with each seed, or with each fold of the data in the order of each seed.
 
-    The order matters to ASHA: it never stops the first to reach a rung, so a fixed one would favour the same arms.
+    Replicates of one seed are together, in an order shuffled by it. The order matters to ASHA: it never stops the first
+    to reach a rung, so a fixed one would favour the same arms.
     """
     made: list[Trial] = []
     for seed, fold in itertools.product(seeds, range(folds) if folds else [None]):
@@ -333,7 +334,12 @@ def check_images(sweep: Sweep, arms: Sequence[Arm], data: Data, *, folds: int = 
             seen(arm, data, fold=0 if folds else None, folds=folds)
         except (ConfigError, DataError) as error:
             raise UsageError(f"arm {arm.name}: {error}") from error
-        if isinstance(arm.config, Keys) and arm.config.colour and not arm.config.channels and data.image_shape[-1] == GREY:
+        if (
+            isinstance(arm.config, Keys)
+            and arm.config.colour
+            and not arm.config.channels
+            and data.image_shape[-1] == GREY
+        ):
             coloured.append(family)
     return [f"grey images get three equal channels for {', '.join(dict.fromkeys(coloured))}"] if coloured else []
 

@@ -73,7 +73,7 @@ def tuned_arms(sweep: Sweep, narrowed: Mapping[str, Sequence[Value]]) -> list[Tu
 
 
 def sampled(tuned: Iterable[TunedArm]) -> Iterator[Arm]:
-    """An arm for each value that a tuned arm may try of a key, bounds for a Range: what is wrong with one shows in it."""
+    """An arm for each value that a tuned arm may try of a key, for a Range its bounds: what is wrong shows in one."""
     for arm in tuned:
         for key, values in arm.searched.items():
             whole = domains.types(arm.config_type)[key] is int

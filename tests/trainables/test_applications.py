@@ -39,7 +39,9 @@ def build(weights, image_shape=SHAPE, **keys):
 
 
 @pytest.mark.parametrize("name", ["base.weights.h5", "base.keras"])
-@pytest.mark.parametrize("keys", [{}, {"truncate_after": "block_5_add"}, {"first_stride": 1}, {"upsampling": 2}, {"flip": "horizontal"}])
+@pytest.mark.parametrize(
+    "keys", [{}, {"truncate_after": "block_5_add"}, {"first_stride": 1}, {"upsampling": 2}, {"flip": "horizontal"}]
+)
 def test_a_model_takes_over_every_weight_of_the_base(base, saved, name, keys):
     made = build(saved / name, **keys)
     compared = 0
@@ -59,7 +61,9 @@ def test_random_weights_are_others(base):
 
 
 def test_weights_of_another_width_are_refused_with_the_shapes(saved):
-    with pytest.raises(WeightsError, match=r"base\.keras do not fit: .*Conv1.*\(3, 3, 3, 16\), the model's .*\(3, 3, 3, 32\)"):
+    with pytest.raises(
+        WeightsError, match=r"base\.keras do not fit: .*Conv1.*\(3, 3, 3, 16\), the model's .*\(3, 3, 3, 32\)"
+    ):
         build(saved / "base.keras", alpha=1.0)
     with pytest.raises(WeightsError, match=r"base\.weights\.h5 do not fit, or are damaged"):
         build(saved / "base.weights.h5", alpha=1.0)
@@ -80,7 +84,9 @@ def test_a_damaged_file_is_said(tmp_path, name):
 
 
 def test_a_file_that_is_not_there_is_said(tmp_path):
-    with pytest.raises(WeightsError, match=r"absent\.keras: there is no such file; valid: none, imagenet, or a file's path"):
+    with pytest.raises(
+        WeightsError, match=r"absent\.keras: there is no such file; valid: none, imagenet, or a file's path"
+    ):
         build(tmp_path / "absent.keras")
 
 

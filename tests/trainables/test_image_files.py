@@ -110,7 +110,7 @@ def test_a_folder_a_class_is_a_data_set_with_a_test_set_of_a_sixth(tmp_path):
     sets = data.split(1)
     for one in (sets.train, sets.validation, sets.test):
         assert (np.asarray(one.images)[:, 0, 0, 0] >= 100).tolist() == (one.labels == 1).tolist()
-    assert data == prepare("image_folder", folder=tmp_path / "pets", say=lambda line: pytest.fail(line))
+    assert data == prepare("image_folder", folder=tmp_path / "pets", say=pytest.fail)
 
 
 def test_folders_to_train_and_to_test_stay_apart(tmp_path):
@@ -135,7 +135,7 @@ def test_an_image_more_makes_another_data_set(tmp_path):
 
 @pytest.mark.parametrize("folder", [None, "absent", "."])
 def test_a_folder_that_is_none_is_refused_with_what_is_valid(tmp_path, folder):
-    with pytest.raises(DataError, match="valid: |give --data FOLDER"):
+    with pytest.raises(DataError, match=r"valid: |give --data FOLDER"):
         image_folder.find(None if folder is None else tmp_path / folder)
 
 

@@ -88,7 +88,8 @@ def test_a_trial_does_not_have_what_is_left_as_it_is():
 
 
 @pytest.mark.parametrize(
-    ("text", "chosen"), [("all", (0, 1, 2, 3, 4, 5)), ("3+1", (1, 3)), ("0-2+4", (0, 1, 2, 4)), ("2-4+3-5", (2, 3, 4, 5))]
+    ("text", "chosen"),
+    [("all", (0, 1, 2, 3, 4, 5)), ("3+1", (1, 3)), ("0-2+4", (0, 1, 2, 4)), ("2-4+3-5", (2, 3, 4, 5))],
 )
 def test_classes_are_chosen_by_index(text, chosen):
     assert Keys(classes=text).chosen(6) == chosen
@@ -102,5 +103,5 @@ def test_classes_that_there_are_not_or_too_few_are_refused(text):
 
 @pytest.mark.parametrize("text", ["", "a", "1,2", "-1", "1-"])
 def test_other_texts_are_no_classes(text):
-    with pytest.raises(ConfigError, match="classes=.*valid: all, or indices"):
+    with pytest.raises(ConfigError, match=r"classes=.*valid: all, or indices"):
         Keys(classes=text)

@@ -222,7 +222,9 @@ def test_classes_and_folds_that_the_data_does_not_have_are_refused(fashion_mnist
 
 def test_folds_are_replicates_beside_seeds(fashion_mnist):
     sweep = families({"optimizer": ["adam", "sgd"]})
-    made = trials(sweep, arms(sweep, {}), fashion_mnist, question="q", seeds=[1, 2], epochs=1, precision="float32", folds=3)
+    made = trials(
+        sweep, arms(sweep, {}), fashion_mnist, question="q", seeds=[1, 2], epochs=1, precision="float32", folds=3
+    )
     assert sorted((t.arm.name, t.seed, t.data.fold) for t in made) == [
         (name, seed, fold) for name in ("adam", "sgd") for seed in (1, 2) for fold in (0, 1, 2)
     ]

@@ -1,4 +1,4 @@
-"""CIFAR-10: 60,000 colour 32x32 images of 10 kinds of things (Krizhevsky 2009, Learning multiple layers of features)."""
+"""CIFAR-10: 60,000 colour 32x32 images of 10 kinds of things (Krizhevsky 2009, Learning multiple layers)."""
 
 import logging
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""CIFAR-100: 60,000 colour 32x32 images of 100 kinds of things (Krizhevsky 2009, Learning multiple layers of features)."""
+"""CIFAR-100: 60,000 colour 32x32 images of 100 kinds of things (Krizhevsky 2009, Learning multiple layers)."""
 
 import logging
 from collections.abc import Callable

@@ -1,8 +1,8 @@
 """Any folder of images: a folder a class, named after it, with PNG or JPEG files.
 
-`FOLDER/<class>/*.png`, of which a sixth (always the same, by class) is the test set; or `FOLDER/train/<class>/*.png` and
-`FOLDER/test/<class>/*.png`. Images of several sizes are brought to the most frequent one; damaged ones are named and
-left out, or refused with --strict.
+`FOLDER/<class>/*.png`, of which a sixth (always the same, by class) is the test set; or `FOLDER/train/<class>/*.png`
+and `FOLDER/test/<class>/*.png`. Images of several sizes are brought to the most frequent one; damaged ones are named
+and left out, or refused with --strict.
 """
 
 import logging
