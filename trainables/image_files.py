@@ -1,20 +1,21 @@
 """Image files to arrays: decoded by all cores, damaged ones named."""
 
+import contextlib
 import multiprocessing
 import sys
+import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from trainables.errors import DataError
-from trainables.fork_server import threads
 from trainables.hardware import cores
 
 SUFFIXES: Final = frozenset({".png", ".jpg", ".jpeg"})
@@ -24,9 +25,9 @@ LARGEST: Final = 256
 _CHUNK: Final = 500
 _GREY: Final = frozenset({"1", "L", "LA", "I;16"})
 _NAMED: Final = 5
-
-A = TypeVar("A")
-B = TypeVar("B")
+_FEW: Final = 4
+_BILINEAR: Final = 2
+"""Pillow's number for it, known without importing Pillow."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,15 +36,6 @@ class Decoded:
 
     images: npt.NDArray[np.uint8]
     places: npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Header:
-    """What a file says of itself, or why it cannot be read."""
-
-    size: tuple[int, int] = (0, 0)
-    grey: bool = False
-    damage: str | None = None
 
 
 def files_below(folder: Path) -> list[Path]:
@@ -56,39 +48,29 @@ def decoded(paths: Sequence[Path], *, strict: bool, say: Callable[[str], None]) 
     """All images as one array: grey ones have one channel if all are grey, else all have three.
 
     Images of several sizes are brought to the most frequent one, at most `LARGEST` pixels on its larger side
-    (bilinear), and that is said. A damaged file is named and left out.
+    (bilinear), and that is said; they are decoded twice. A damaged file is named and left out.
 
     Raises:
         DataError: if strict and a file is damaged, or if no file can be read.
     """
     if not paths:
         raise DataError("there are no image files")
-    headers = [header for some in _by_all_cores(_headers, paths) for header in some]
-    sound = [index for index, header in enumerate(headers) if header.damage is None]
-    if not sound:
-        raise DataError(f"none of {len(paths)} image files can be read; the first: {paths[0]}: {headers[0].damage}")
-    sizes = Counter(headers[index].size for index in sound)
-    size = _brought_to(sizes)
+    say(f"decoding {len(paths):,} images …")
+    parts = list(_by_all_cores(_images, paths, len(paths), say))
+    sizes = sum((part.sizes for part in parts), Counter[tuple[int, int]]())
+    if not sizes:
+        raise DataError(f"none of {len(paths)} image files can be read; the first: {paths[0]}: {parts[0].damages[0]}")
+    size, grey = _brought_to(sizes), all(part.grey for part in parts)
     if set(sizes) != {size}:
         say(f"images of {len(sizes)} sizes are brought to {size[0]}x{size[1]} pixels")
-    channels = 1 if all(headers[index].grey for index in sound) else 3
-    images = np.empty((len(sound), size[1], size[0], channels), dtype=np.uint8)
-    say(f"decoding {len(sound):,} images …")
-    damages = {index: header.damage for index, header in enumerate(headers) if header.damage is not None}
-    whole, done, said = [], 0, 0
-    parts = _by_all_cores(partial(_images, size=size, grey=channels == 1), [paths[index] for index in sound])
-    for some, broken in parts:
-        for offset, damage in broken.items():
-            damages[sound[done + offset]] = damage
-        images[done : done + len(some)] = some
-        whole += [done + offset for offset in range(len(some)) if offset not in broken]
-        done += len(some)
-        if done * 10 // len(sound) > said:
-            said = done * 10 // len(sound)
-            say(f"  {said * 10} %")
+        parts = list(_by_all_cores(partial(_images, size=size), paths, len(paths), say))
+    firsts = np.cumsum([0, *(part.files for part in parts)])
+    of_parts = [(int(first), part.damages) for first, part in zip(firsts, parts, strict=False)]
+    damages = {first + place: why for first, some in of_parts for place, why in some.items()}
     _tell(paths, damages, strict=strict, say=say)
-    kept = images if len(whole) == len(images) else images[whole]
-    return Decoded(images=kept, places=np.array([sound[index] for index in whole], dtype=np.int64))
+    images = np.concatenate([part.images[..., :1] if grey else part.images for part in parts if len(part.images)])
+    places = [index for index in range(len(paths)) if index not in damages]
+    return Decoded(images=np.ascontiguousarray(images), places=np.array(places, dtype=np.int64))
 
 
 def _brought_to(sizes: Counter[tuple[int, int]]) -> tuple[int, int]:
@@ -111,51 +93,75 @@ def _tell(paths: Sequence[Path], damages: dict[int, str], *, strict: bool, say: 
     say(f"{said}: left out")
 
 
-def _by_all_cores(function: Callable[[list[A]], B], values: Iterable[A]) -> Iterator[B]:
-    """What the function makes of each chunk of values, in their order, on every core."""
-    chunks = _chunks(list(values))
-    if len(chunks) == 1 or cores() == 1:
-        yield from map(function, chunks)
-        return
-    # A fork starts at once, and is safe where there is one thread; else Python starts anew.
-    way = "fork" if sys.platform == "linux" and threads() == 1 else "spawn"
-    with ProcessPoolExecutor(min(cores(), len(chunks)), multiprocessing.get_context(way)) as pool:
-        yield from pool.map(function, chunks)
+def _by_all_cores(
+    function: Callable[[list[Path]], "_Part"], paths: Sequence[Path], total: int, say: Callable[[str], None]
+) -> Iterator["_Part"]:
+    """What the function makes of each chunk of files, in their order, on every core; says each tenth of it."""
+    chunks = [list(paths[first : first + _CHUNK]) for first in range(0, len(paths), _CHUNK)]
+    done = said = 0
+    with contextlib.ExitStack() as stack:
+        parts: Iterator[_Part] = map(function, chunks)
+        if len(chunks) > 1 and cores() > 1:
+            pool = ProcessPoolExecutor(min(cores(), len(chunks)), multiprocessing.get_context(_way()))
+            parts = stack.enter_context(pool).map(function, chunks)
+        for part in parts:
+            yield part
+            done += part.files
+            if len(chunks) > _FEW and done * 10 // total > said:
+                said = done * 10 // total
+                say(f"  {said * 10} %")
 
 
-def _chunks(values: list[A]) -> list[list[A]]:
-    return [values[first : first + _CHUNK] for first in range(0, len(values), _CHUNK)]
+def _way() -> str:
+    """How processes that decode are started: a fork is there at once, where a new Python takes as long as 3,000 images.
+
+    Libraries may have threads (OpenBLAS, Arrow), but their locks do not matter to a child that only decodes and copies;
+    where this program itself has another thread, Python starts anew.
+    """
+    return "fork" if sys.platform == "linux" and threading.active_count() == 1 else "spawn"
 
 
-def _headers(paths: list[Path]) -> list[_Header]:
+@dataclass(frozen=True, kw_only=True)
+class _Part:
+    """What became of some files.
+
+    Attributes:
+        files: how many they were.
+        images: those that were decoded (n, height, width, 3), none if they are of several sizes.
+        sizes: how many were of each width and height.
+        grey: whether none has colours.
+        damages: why a file could not be decoded, by its place.
+    """
+
+    files: int
+    images: npt.NDArray[np.uint8]
+    sizes: Counter[tuple[int, int]]
+    grey: bool
+    damages: dict[int, str]
+
+
+def _images(paths: list[Path], size: tuple[int, int] | None = None) -> _Part:
+    """Decodes some files, and brings them to a size (width, height), if one is given."""
     from PIL import Image
 
-    found = []
-    for path in paths:
-        try:
-            with Image.open(path) as image:
-                found.append(_Header(size=image.size, grey=image.mode in _GREY))
-        except (OSError, ValueError, Image.DecompressionBombError) as error:
-            found.append(_Header(damage=_plain(error)))
-    return found
-
-
-def _images(paths: list[Path], *, size: tuple[int, int], grey: bool) -> tuple[npt.NDArray[np.uint8], dict[int, str]]:
-    """Images (n, height, width, channels) of these files, zero where one is damaged, and the damages by place."""
-    from PIL import Image
-
-    made = np.zeros((len(paths), size[1], size[0], 1 if grey else 3), dtype=np.uint8)
+    found: list[npt.NDArray[np.uint8]] = []
+    sizes: Counter[tuple[int, int]] = Counter()
     damages: dict[int, str] = {}
+    grey = True
     for place, path in enumerate(paths):
         try:
             with Image.open(path) as image:
                 eight_bit = image.point(lambda value: value / 256).convert("L") if image.mode == "I;16" else image
-                plain = eight_bit.convert("L" if grey else "RGB")
-                fitting = plain if plain.size == size else plain.resize(size, Image.Resampling.BILINEAR)
-                made[place] = np.asarray(fitting).reshape(made.shape[1:])
-        except (OSError, ValueError, SyntaxError) as error:  # Pillow raises SyntaxError for a broken PNG
+                plain = eight_bit if eight_bit.mode == "RGB" else eight_bit.convert("RGB")
+                fitting = plain if size is None or plain.size == size else plain.resize(size, _BILINEAR)
+                found.append(np.asarray(fitting))
+                sizes[plain.size] += 1
+                grey = grey and image.mode in _GREY
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:  # SyntaxError: a broken PNG
             damages[place] = _plain(error)
-    return made, damages
+    alike = len({image.shape for image in found}) == 1
+    images = np.stack(found) if alike else np.empty((0, 0, 0, 3), dtype=np.uint8)
+    return _Part(files=len(paths), images=images, sizes=sizes, grey=grey, damages=damages)
 
 
 def _plain(error: Exception) -> str:

@@ -63,7 +63,7 @@ def test_several_sizes_are_brought_to_the_most_frequent_and_said(tmp_path):
     ]
     found, said = read(paths)
     assert found.images.shape == (4, 8, 8, 3)
-    assert said[0] == "images of 2 sizes are brought to 8x8 pixels"
+    assert said[1] == "images of 2 sizes are brought to 8x8 pixels"
 
 
 def test_large_ones_of_several_sizes_are_bounded(tmp_path):
