@@ -17,8 +17,8 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from trainables.hardware import cpu_model
-from tuning.machine import cores, memory_bytes
+from trainables.hardware import cores, cpu_model
+from tuning.machine import memory_bytes
 from tuning.session import git_commit
 
 RESULTS: Final = Path(__file__).parent / "results"

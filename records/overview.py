@@ -17,7 +17,7 @@ UNFINISHED: Final = "unfinished"
 RUNNING_OR_KILLED: Final = "running or killed"
 """Stands for the outcome of a run without an end."""
 
-_ASKED: Final = ("trial_id", "arm", "question", "seed")
+_ASKED: Final = ("trial_id", "arm", "question", "seed", "fold")
 _ENDED: Final = ("outcome", "epochs", "best_val_accuracy", "reason", "warning")
 _CANDIDATES: Final = 12
 
@@ -169,8 +169,9 @@ def _trials(results: Path, sweep: str, ends: pl.DataFrame, epochs: pl.DataFrame)
     joined = asked.join(own_first.select("trial_id", *_ENDED), on="trial_id", how="left", maintain_order="left")
     joined = joined.join(begun, on="trial_id", how="left", maintain_order="left")
     unfinished = pl.col("outcome").is_null()
+    told = [name for name in _ASKED if name != "fold" or joined["fold"].null_count() < joined.height]
     return joined.select(
-        *_ASKED,
+        *told,
         pl.col("outcome").fill_null(UNFINISHED),
         pl.when(unfinished).then(pl.col("epoch").fill_null(0)).otherwise("epochs").alias("epochs"),
         pl.when(unfinished).then("val_accuracy").otherwise("best_val_accuracy").alias("best_val_accuracy"),

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
@@ -74,15 +74,17 @@ def tunings(found: Replicates) -> tuple[Tuning, ...]:
 
 
 def _tuning(arm: str, part: pl.DataFrame, compared: Mapping[str, Mapping[str, Any]]) -> Tuning:
-    configs = [configuration(text) for text in part["config_json"]]
+    read = [configuration(text) for text in part["config_json"]]
+    stated = dict.fromkeys(key for config in read for key in config)
+    configs = [_filled(config, row, stated) for config, row in zip(read, part.to_dicts(), strict=True)]
     keys = [key for key in dict.fromkeys(k for c in configs for k in c) if len({repr(c.get(key)) for c in configs}) > 1]
     mine, default = compared.get(arm), compared.get(untuned(arm)) if untuned(arm) != arm else None
-    rows = zip(configs, part.select("outcome", "last").rows(), strict=True)
+    rows = zip(configs, read, part.select("outcome", "last").rows(), strict=True)
     return Tuning(
         arm=arm,
         candidates=tuple(
-            Candidate(outcome=outcome, accuracy=last, config=config, chosen=config == mine)
-            for config, (outcome, last) in rows
+            Candidate(outcome=outcome, accuracy=last, config=config, chosen=before == mine)
+            for config, before, (outcome, last) in rows
         ),
         epochs=int(part["spent"].sum()),
         seconds=float(part["seconds"].sum()),
@@ -91,6 +93,11 @@ def _tuning(arm: str, part: pl.DataFrame, compared: Mapping[str, Mapping[str, An
         default={key: default[key] for key in keys if key in default} if default else {},
         notes="; ".join(filter(None, (bad_ends(part, ["failed"]), noted(part, "candidates")))),
     )
+
+
+def _filled(config: dict[str, Any], row: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
+    """A configuration with the defaults that it does not state, as the columns of `trials` have them."""
+    return {key: row[key] for key in keys if row.get(key) is not None} | config
 
 
 def shown_keys(tuned: Sequence[Tuning]) -> list[str]:

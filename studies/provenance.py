@@ -22,6 +22,7 @@ def facts(found: Comparison, runs: pl.DataFrame) -> dict[str, str]:
         if tuning.height
         else "",
         "Seeds": ", ".join(map(str, seeds)),
+        "Folds": ", ".join(str(fold + 1) for fold in sorted(rows["fold"].drop_nulls().unique())),
         "Data": ", ".join(_values(rows, "dataset")),
         "Images": "; ".join(_images(rows)),
         "Model family": ", ".join(_values(rows, "family")),

@@ -1,12 +1,15 @@
 """From the recorded tables to one row a replicate: what an arm's trial with a seed and fold reached at equal epochs."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import polars as pl
 
 from records.tables import COMPARISON, EPOCHS, SCREENING, TIME_CLASSES, TUNING
+
+_T = TypeVar("_T")
 
 REPLICATE: Final = ("arm", "seed", "fold")
 """What makes a replicate. A screening's survivors are compared on fresh seeds; what screened them does not count."""
@@ -14,7 +17,10 @@ BAD_ENDS: Final = ("diverged", "hopeless", "failed")
 """The outcomes of trials that are counted, and left out of every mean."""
 
 _TUNED: Final = " tuned"
-_SETTING: Final = ("family", "dataset", "data_fingerprint", "train_images", "validation_images", "precision")
+_SETTING: Final = ("dataset", "data_fingerprint", "precision")
+_SIZES: Final = ("train_images", "validation_images")
+_PART: Final = frozenset({"classes", "train_share", "validation_share"})
+"""Keys of a configuration that change the sizes of an arm's own sets."""
 _ASKED: Final = "epochs_planned"
 _IS_TUNING: Final = (pl.col("question") == TUNING).fill_null(value=False)
 _SECONDS: Final = tuple(f"seconds_{name}" for name in TIME_CLASSES)
@@ -135,15 +141,24 @@ def _asked(joined: pl.DataFrame) -> int:
 
 def _one_setting(joined: pl.DataFrame) -> tuple[pl.DataFrame, tuple[str, ...]]:
     """Keeps the trials that share the latest plan's data and, unless they tune it, their arm's latest configuration."""
-    settings = [tuple(row) for row in joined.select(_SETTING).rows()]
-    configs = [configuration(text) for text in joined["config_json"]]
+    read = [configuration(text) for text in joined["config_json"]]
+    configs = [{"family": family, **config} for family, config in zip(joined["family"], read, strict=True)]
+    sizes = [None if _PART & set(c) else row for row, c in zip(joined.select(_SIZES).rows(), read, strict=True)]
+    data, questions = joined.select(_SETTING).rows(), joined["question"].to_list()
     fixed = (joined["question"] != TUNING).fill_null(value=True).to_list()
     ended = joined["outcome"].is_not_null().to_list()
     newest_run = joined["run"][-1] if joined.height else None
     in_newest = [i for i, run in enumerate(joined["run"]) if run == newest_run and ended[i]]
     pool = in_newest or [i for i, end in enumerate(ended) if end]
-    setting = max((settings[i] for i in pool), key=[settings[i] for i in pool].count, default=None)
-    other_data = [ended[i] and settings[i] != setting for i in range(joined.height)]
+    latest = _most([data[i] for i in pool])
+    usual = {
+        question: _most([sizes[i] for i in pool if data[i] == latest and questions[i] == question])
+        for question in set(questions)
+    }
+    whole = usual.get(COMPARISON) if joined["fold"].is_null().all() else None
+    expected = [usual[question] or whole for question in questions]  # folds are of other sizes than a screening
+    other_size = [None not in (sizes[i], expected[i]) and sizes[i] != expected[i] for i in range(joined.height)]
+    other_data = [ended[i] and (data[i] != latest or other_size[i]) for i in range(joined.height)]
     judged = [ended[i] and fixed[i] and not other_data[i] for i in range(joined.height)]
     config = {arm: configs[i] for i, arm in enumerate(joined["arm"]) if judged[i]}
     other_config = [judged[i] and configs[i] != config[arm] for i, arm in enumerate(joined["arm"])]
@@ -154,6 +169,12 @@ def _one_setting(joined: pl.DataFrame) -> tuple[pl.DataFrame, tuple[str, ...]]:
     keep = [not (a or b) for a, b in zip(other_data, other_config, strict=True)]
     kept = joined.filter(pl.Series(keep, dtype=pl.Boolean))
     return kept, tuple(f"{n} trial{'s' * (n > 1)} left out: {why}" for n, why in said if n)
+
+
+def _most(values: Sequence[_T | None]) -> _T | None:
+    """The most frequent value that is known."""
+    known = [value for value in values if value is not None]
+    return max(known, key=known.count, default=None)
 
 
 def _reached(epochs: pl.DataFrame, at: int) -> pl.DataFrame:

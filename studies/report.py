@@ -94,7 +94,7 @@ def _tells(key: str, settings: Mapping[str, Mapping[str, Any]]) -> bool:
 
 
 def _figures(found: Comparison) -> list[str]:
-    several = found.replicates.rows["seed"].n_unique() > 1
+    several = found.replicates.rows.select("seed", "fold").n_unique() > 1
     band = " The line is the mean over seeds, the band reaches from the lowest to the highest seed." if several else ""
     stopped = any(row["stopped"] for row in found.arms.to_dicts())
     cross = " A cross marks where the scheduler stopped a seed, a bar the cutoff that it missed." if stopped else ""

@@ -13,6 +13,7 @@ Nothing here needs Keras, so that a sweep is refused before anything heavy start
 
 import difflib
 import math
+import re
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields
@@ -63,14 +64,56 @@ class Between:
         return f"{'above ' if self.above else ''}{self.low:g} to {self.high:g}"
 
 
-def one_of(default: Value, values: Sequence[Value], doc: str) -> Any:
-    """A field whose value is one of those listed."""
-    return field(default=default, metadata={"domain": OneOf(tuple(values)), "doc": doc})
+@dataclass(frozen=True)
+class Text:
+    """A domain of texts of a form, which is described for people."""
+
+    form: str
+    description: str
+
+    def holds(self, value: object) -> bool:
+        """Whether the value is a text of that form."""
+        return isinstance(value, str) and re.fullmatch(self.form, value) is not None
+
+    def __str__(self) -> str:
+        return self.description
 
 
-def between(default: float | None, low: float, high: float, doc: str, *, above: bool = False) -> Any:
+Domain = OneOf | Between | Text
+
+
+def one_of(default: Value, values: Sequence[Value], doc: str, *, optional: bool = False) -> Any:
+    """A field whose value is one of those listed.
+
+    An optional one does not belong to a configuration that leaves it at its default: see `stated`.
+    """
+    return _field(default, OneOf(tuple(values)), doc, optional)
+
+
+def between(
+    default: float | None, low: float, high: float, doc: str, *, above: bool = False, optional: bool = False
+) -> Any:
     """A field whose value is a number from `low` to `high`; a default of None is filled in by the Config."""
-    return field(default=default, metadata={"domain": Between(low, high, above), "doc": doc})
+    return _field(default, Between(low, high, above), doc, optional)
+
+
+def text(default: str, form: str, description: str, doc: str, *, optional: bool = False) -> Any:
+    """A field whose value is a text that matches the regular expression `form`."""
+    return _field(default, Text(form, description), doc, optional)
+
+
+def _field(default: Value | None, domain: Domain, doc: str, optional: bool) -> Any:
+    return field(default=default, metadata={"domain": domain, "doc": doc, "optional": optional})
+
+
+def stated(config: Dataclass) -> dict[str, Value]:
+    """The configuration as a flat dict, without optional keys that are at their defaults.
+
+    So a configuration stays the same one when a family gets another optional key: in its trials' ids, and in the
+    records.
+    """
+    values = ((f, getattr(config, f.name)) for f in fields(config))
+    return {f.name: value for f, value in values if not (f.metadata["optional"] and value == f.default)}
 
 
 def types(config_type: type[Dataclass]) -> dict[str, type]:
@@ -84,7 +127,7 @@ def _plain(hint: Any) -> type:
     return typing.cast("type", kinds[0])
 
 
-def domain(config_type: type[Dataclass], key: str) -> OneOf | Between:
+def domain(config_type: type[Dataclass], key: str) -> Domain:
     """The domain of a key.
 
     Raises:
@@ -95,7 +138,7 @@ def domain(config_type: type[Dataclass], key: str) -> OneOf | Between:
         near = difflib.get_close_matches(key, by_name, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise ConfigError(f"unknown key {key!r}: {hint}valid keys: {', '.join(by_name)}")
-    return typing.cast("OneOf | Between", by_name[key].metadata["domain"])
+    return typing.cast("Domain", by_name[key].metadata["domain"])
 
 
 def check_value(config_type: type[Dataclass], key: str, value: object) -> None:

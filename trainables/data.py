@@ -8,12 +8,13 @@ import hashlib
 import importlib
 import json
 import logging
+import math
 import os
 import pkgutil
 import shutil
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Protocol, TypeAlias, cast
@@ -27,7 +28,7 @@ from trainables.errors import DataError
 
 VALIDATION_SHARE: Final = Fraction(1, 6)
 ENVIRONMENT: Final = "LAYERSWEEP_CACHE"
-_LAYOUT: Final = 1
+_LAYOUT: Final = 2
 _TEST_SEED: Final = 0
 
 Images: TypeAlias = npt.NDArray[np.uint8]
@@ -38,19 +39,53 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Arrays:
-    """A whole data set: uint8 images (n, height, width, channels), int64 labels (n,) from 0."""
+    """A whole data set: uint8 images (n, height, width, channels), int64 labels (n,) from 0, the classes' names."""
 
     train_images: Images
     train_labels: Labels
     test_images: Images
     test_labels: Labels
+    classes: tuple[str, ...]
+
+    @property
+    def named(self) -> Mapping[str, npt.NDArray[Any]]:
+        """The arrays by name."""
+        return {name: getattr(self, name) for name in ARRAYS}
+
+
+ARRAYS: Final = ("train_images", "train_labels", "test_images", "test_labels")
+"""What of a data set is an array, and a file in the cache."""
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Rows (n,) of an array in the cache, read when they are asked for: processes share what the system has read."""
+
+    array: Images
+    rows: npt.NDArray[np.int64]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """That of the rows together."""
+        return (len(self.rows), *self.array.shape[1:])
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, key: slice | npt.NDArray[np.int64]) -> Images:
+        """Those at these places, as a copy."""
+        return self.array[self.rows[key]]
+
+    def __array__(self, dtype: npt.DTypeLike | None = None, *, copy: bool | None = None) -> npt.NDArray[Any]:
+        """All of them, as NumPy asks for them."""
+        return np.asarray(self.array[self.rows], dtype=dtype)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ImageSet:
     """One set in its order: uint8 images (n, height, width, channels), int64 labels (n,)."""
 
-    images: Images
+    images: Images | Rows
     labels: Labels
 
 
@@ -64,26 +99,33 @@ class Sets:
 
 
 class Source(Protocol):
-    """What a module in trainables/datasets has: its files are those that, unchanged, need not be read again."""
+    """What a module in trainables/datasets has."""
 
     NAME: str
-    CLASSES: tuple[str, ...]
-    FILES: Collection[str]
 
     def find(self, folder: Path | None = None, *, say: Callable[[str], None]) -> Path:
-        """Return the folder with FILES, or raise DataError."""
+        """Return the folder or archive that holds the data set, or raise DataError."""
 
-    def load(self, folder: Path) -> Arrays:
-        """Return the whole data set, checked, or raise DataError."""
+    def files(self, found: Path) -> Iterable[Path]:
+        """Return the files that, unchanged, need not be read again."""
+
+    def load(self, found: Path, *, strict: bool, say: Callable[[str], None]) -> Arrays:
+        """Return the whole data set, checked, or raise DataError; if strict, a damaged image is an error, too."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Data:
     """A prepared data set: small and picklable, valid on the node whose cache it names.
 
-    The fingerprint, 16 hexadecimal digits, is that of the whole data set, whatever the sizes asked for. A label is an
+    The fingerprint, 16 hexadecimal digits, is that of the whole data set, whatever part was asked for. A label is an
     index into the classes; the shape is height, width, channels; the sizes are numbers of images. The majority share is
     that of the largest class among the training file's labels: what always naming this class gets right.
+
+    Attributes:
+        chosen: the classes' indices in the whole data set.
+        share: the share of the training images that the command asked for.
+        validating: the share of the training file that validates.
+        fold: the part of the training file that validates instead, of `folds` equal parts; None for no folds.
     """
 
     name: str
@@ -95,36 +137,141 @@ class Data:
     validation_images: int
     test_images: int
     majority_share: float
+    chosen: tuple[int, ...] = ()
+    share: Fraction = Fraction(1)
+    validating: Fraction = VALIDATION_SHARE
+    fold: int | None = None
+    folds: int = 0
+
+    def narrowed(
+        self,
+        *,
+        chosen: tuple[int, ...] | None = None,
+        train_share: Fraction = Fraction(1),
+        validating: Fraction | None = None,
+        fold: int | None = None,
+        folds: int = 0,
+    ) -> "Data":
+        """The part of the data set that a trial sees; what is None stays as it is.
+
+        A smaller share of the training images is part of a larger one; the sets to validate and test stay.
+
+        Raises:
+            DataError: if a class is too small for it.
+        """
+        chosen = self.chosen if chosen is None else chosen
+        validating = self.validating if validating is None else validating
+        if (chosen, train_share, validating, folds) == (self.chosen, Fraction(1), self.validating, 0):
+            return self
+        labels, test = (_only(self._open(f"{name}_labels"), chosen)[1] for name in ("train", "test"))
+        names = [self.classes[self.chosen.index(index)] for index in chosen]
+        sizes = _sizes(labels, test, self.share, validating, folds)
+        train = max(len(chosen), _nearest(sizes.train * train_share))
+        _check_classes(self.name, labels, names, validating=validating, train=train, folds=folds)
+        return replace(
+            self,
+            classes=tuple(names),
+            train_images=train,
+            validation_images=sizes.validation,
+            test_images=sizes.test,
+            majority_share=float(np.bincount(labels).max() / len(labels)),
+            chosen=chosen,
+            validating=validating,
+            fold=fold,
+            folds=folds,
+        )
 
     def split(self, seed: int) -> Sets:
-        """Return the sets of a seed: the same arrays in every process, and larger sizes contain the smaller.
+        """Return the sets of a seed: the same in every process, and larger sizes contain the smaller.
 
         Validation images come from the training file, drawn by the seed and stratified; the test set is the same for
-        every seed. All are copies in memory (all of Fashion-MNIST: 55 MB, 0.1 s).
+        every seed. Images stay in the cache until they are asked for.
 
         Raises:
             DataError: The seed is negative, or the cache is not (or no longer) on this node.
         """
         if seed < 0:
             raise DataError(f"seed {seed} is not valid: 0 or more is")
-        labels = self._open("train_labels")
+        places, labels = _only(self._open("train_labels"), self.chosen)
         order = stratified_order(labels, seed)
-        pool = _nearest(len(labels) * VALIDATION_SHARE)
-        test = stratified_order(self._open("test_labels"), _TEST_SEED)
+        first, pool = self._validation(len(labels))
+        order = np.roll(order, -first)
+        test_places, test_labels = _only(self._open("test_labels"), self.chosen)
+        test = stratified_order(test_labels, _TEST_SEED)[: self.test_images]
+        train, validation = order[pool : pool + self.train_images], order[: self.validation_images]
         return Sets(
-            train=self._rows("train", order[pool : pool + self.train_images]),
-            validation=self._rows("train", order[: self.validation_images]),
-            test=self._rows("test", test[: self.test_images]),
+            train=self._rows("train", places[train], labels[train]),
+            validation=self._rows("train", places[validation], labels[validation]),
+            test=self._rows("test", test_places[test], test_labels[test]),
         )
 
-    def _rows(self, file: str, rows: npt.NDArray[np.int64]) -> ImageSet:
-        return ImageSet(images=self._open(f"{file}_images")[rows], labels=self._open(f"{file}_labels")[rows])
+    def _validation(self, images: int) -> tuple[int, int]:
+        """Where the images that validate begin in the order, and how many they are."""
+        if self.fold is None:
+            return 0, _nearest(images * self.validating)
+        first, end = (images * part // self.folds for part in (self.fold, self.fold + 1))
+        return first, end - first
+
+    def _rows(self, file: str, rows: npt.NDArray[np.int64], labels: Labels) -> ImageSet:
+        return ImageSet(images=Rows(self._open(f"{file}_images"), rows), labels=labels)
 
     def _open(self, array: str) -> npt.NDArray[Any]:
         try:
             return _opened(self.folder, array)
         except (OSError, ValueError) as error:
             raise DataError(f"{self.name} is not in this node's cache ({error}): call prepare here first") from error
+
+
+def _only(labels: Labels, chosen: tuple[int, ...]) -> tuple[npt.NDArray[np.int64], Labels]:
+    """The places of the chosen classes' images, and their labels as indices into the chosen; both (n,)."""
+    index = np.full(max(int(labels.max(initial=0)), *chosen) + 1, -1, dtype=np.int64)
+    index[list(chosen)] = np.arange(len(chosen))
+    renamed = index[labels]
+    places = np.flatnonzero(renamed >= 0)
+    return places, renamed[places]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Sizes:
+    """Numbers of images."""
+
+    train: int
+    validation: int
+    test: int
+
+
+def _sizes(labels: Labels, test: Labels, share: Fraction, validating: Fraction, folds: int = 0) -> _Sizes:
+    """The sizes of the three sets, of which `share` was asked for; at least as many as there are classes.
+
+    They are those of every fold: where folds differ by an image, the larger ones leave one out.
+    """
+    classes, n = len(np.unique(labels)), len(labels)
+    pool, most = (n // folds, -(-n // folds)) if folds else (_nearest(n * validating),) * 2
+    return _Sizes(
+        train=_nearest((n - most) * share),
+        validation=min(pool, max(classes, _nearest(pool * share))),
+        test=min(len(test), max(classes, _nearest(len(test) * share))),
+    )
+
+
+def _check_classes(
+    data_set: str, labels: Labels, names: Sequence[str], *, validating: Fraction, train: int, folds: int = 0
+) -> None:
+    """Refuses a split that leaves a class without an image to train or to validate."""
+    counts = np.bincount(labels, minlength=len(names))
+    smallest = int(counts.argmin())
+    least = folds or math.ceil(1 / min(validating, 1 - validating))
+    if counts[smallest] < least:
+        asked = f"{folds} folds" if folds else f"validation_share={float(validating):g}"
+        raise DataError(
+            f"class {names[smallest]!r} of {data_set} has {counts[smallest]} training images, too few for {asked}: "
+            f"{least} are needed"
+        )
+    if train * int(counts[smallest]) < len(labels):
+        raise DataError(
+            f"{train} training images of {data_set} leave class {names[smallest]!r} without one: "
+            f"{math.ceil(len(labels) / int(counts[smallest]))} are needed"
+        )
 
 
 def cache_root() -> Path:
@@ -136,7 +283,12 @@ def cache_root() -> Path:
 
 
 def prepare(
-    name: str, *, folder: Path | None = None, images: int | None = None, say: Callable[[str], None] = _log.info
+    name: str,
+    *,
+    folder: Path | None = None,
+    images: int | None = None,
+    strict: bool = False,
+    say: Callable[[str], None] = _log.info,
 ) -> Data:
     """Find a data set, bring it into this node's cache (1 s, later 2 ms), and return its sizes.
 
@@ -145,6 +297,7 @@ def prepare(
         folder: The only place to look for its files; by default the module's own places.
         images: Number of training images, all by default; validation and test shrink in the same proportion, and keep
             at least as many images as there are classes (one of each, where classes are of equal size).
+        strict: Whether a damaged image is an error; else it is named and left out.
         say: Told in short sentences what takes time.
 
     Raises:
@@ -153,7 +306,7 @@ def prepare(
     source = _source(name)
     try:
         with _alone(name, say):
-            cached = _cached(source, source.find(folder, say=say), say)
+            cached = _cached(source, source.find(folder, say=say), strict, say)
     except OSError as error:
         raise DataError(f"the cache {cache_root()} cannot be used: {error}. Set {ENVIRONMENT} to a folder") from error
     return _data(source, cached, images)
@@ -181,25 +334,33 @@ def _source(name: str) -> Source:
 
 
 def _data(source: Source, cached: Path, images: int | None) -> Data:
-    classes = len(source.CLASSES)
+    names = _classes(cached)
     shape = _opened(cached, "train_images").shape
-    labels, test = _opened(cached, "train_labels"), len(_opened(cached, "test_labels"))
-    pool = _nearest(shape[0] * VALIDATION_SHARE)
-    whole = shape[0] - pool
+    labels, test = _opened(cached, "train_labels"), _opened(cached, "test_labels")
+    whole = len(labels) - _nearest(len(labels) * VALIDATION_SHARE)
     train = whole if images is None else images
-    if not classes <= train <= whole:
-        raise DataError(f"images={train} is not valid for {source.NAME}: {classes} to {whole:,} training images are")
+    if not len(names) <= train <= whole:
+        raise DataError(f"images={train} is not valid for {source.NAME}: {len(names)} to {whole:,} training images are")
+    share = Fraction(train, whole)
+    sizes = _sizes(labels, test, share, VALIDATION_SHARE)
+    _check_classes(source.NAME, labels, names, validating=VALIDATION_SHARE, train=train)
     return Data(
         name=source.NAME,
         folder=cached,
         fingerprint=cached.name.rpartition("-")[2],
-        classes=source.CLASSES,
+        classes=names,
         image_shape=(shape[1], shape[2], shape[3]),
-        train_images=train,
-        validation_images=min(pool, max(classes, _nearest(Fraction(pool * train, whole)))),
-        test_images=min(test, max(classes, _nearest(Fraction(test * train, whole)))),
+        train_images=sizes.train,
+        validation_images=sizes.validation,
+        test_images=sizes.test,
         majority_share=float(np.bincount(labels).max() / len(labels)),
+        chosen=tuple(range(len(names))),
+        share=share,
     )
+
+
+def _classes(cached: Path) -> tuple[str, ...]:
+    return tuple(json.loads((cached / "meta.json").read_text())["classes"])
 
 
 def _nearest(number: Fraction) -> int:
@@ -225,17 +386,17 @@ def _alone(name: str, say: Callable[[str], None]) -> Iterator[None]:
         lock.release()
 
 
-def _cached(source: Source, found: Path, say: Callable[[str], None]) -> Path:
+def _cached(source: Source, found: Path, strict: bool, say: Callable[[str], None]) -> Path:
     """Return the data set's folder in the cache, made where it is missing or damaged; the caller holds the lock."""
-    stamp = _stamp(source, found)
+    stamp = _stamp(source, found, strict)
     known = stamp.read_text(errors="replace") if stamp.is_file() else "unknown"
     cached = cache_root() / f"{source.NAME}-{known}"
     damage = _damage(cached) if cached.is_dir() else f"{source.NAME} is not in the cache yet"
     if damage is None:
         return cached
     say(f"{damage}: making it from {found} …")
-    arrays = source.load(found)
-    fingerprint = _fingerprint(arrays)
+    arrays = source.load(found, strict=strict, say=say)
+    fingerprint = _fingerprint(arrays, () if hasattr(source, "CLASSES") else arrays.classes)
     cached = cache_root() / f"{source.NAME}-{fingerprint}"
     if not cached.is_dir() or _damage(cached) is not None:
         _make(cached, arrays)
@@ -244,19 +405,20 @@ def _cached(source: Source, found: Path, say: Callable[[str], None]) -> Path:
     return cached
 
 
-def _stamp(source: Source, found: Path) -> Path:
+def _stamp(source: Source, found: Path, strict: bool) -> Path:
     """Return the file that remembers which content the files, as they are now, were found to hold."""
-    stats = [(name, (found / name).stat()) for name in sorted(source.FILES)]
-    states = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
-    key = json.dumps([_LAYOUT, source.NAME, str(found.resolve()), states])
+    stats = [(str(path), path.stat()) for path in source.files(found)]
+    states = sorted((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats)
+    key = json.dumps([_LAYOUT, source.NAME, strict, str(found.resolve()), states])
     return cache_root() / "stamps" / hashlib.sha256(key.encode()).hexdigest()[:16]
 
 
-def _fingerprint(arrays: Arrays) -> str:
-    digest = hashlib.sha256()
-    for field in fields(arrays):
-        array = np.ascontiguousarray(getattr(arrays, field.name))
-        digest.update(f"{field.name} {array.dtype.str} {array.shape}\n".encode())
+def _fingerprint(arrays: Arrays, names: Sequence[str]) -> str:
+    """That of the arrays, and of the classes' names where the data set's files give them."""
+    digest = hashlib.sha256(json.dumps(names).encode() if names else b"")
+    for name, values in arrays.named.items():
+        array = np.ascontiguousarray(values)
+        digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
         digest.update(array.data)
     return digest.hexdigest()[:16]
 
@@ -270,7 +432,8 @@ def _damage(cached: Path) -> str | None:
     """Return what of a cached data set is not as it was written, by sizes and headers alone: bytes are not read."""
     try:
         states = json.loads((cached / "meta.json").read_text())
-        damaged = [field.name for field in fields(Arrays) if _state(cached, field.name) != states[field.name]]
+        damaged = [name for name in ARRAYS if _state(cached, name) != states[name]]
+        _classes(cached)
     except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
         return f"{cached} is damaged ({error})"
     return f"{cached} is damaged ({', '.join(damaged)})" if damaged else None
@@ -282,12 +445,12 @@ def _make(cached: Path, arrays: Arrays) -> None:
     for leftover in (making, damaged):
         shutil.rmtree(leftover, ignore_errors=True)
     making.mkdir()
-    for field in fields(arrays):
-        with _synced(making / f"{field.name}.npy") as file:
-            np.save(file, getattr(arrays, field.name))
-    states = {field.name: _state(making, field.name) for field in fields(arrays)}
+    for name, array in arrays.named.items():
+        with _synced(making / f"{name}.npy") as file:
+            np.save(file, array)
+    meta = {name: _state(making, name) for name in ARRAYS} | {"classes": arrays.classes}
     with _synced(making / "meta.json") as file:
-        file.write(json.dumps(states).encode())
+        file.write(json.dumps(meta).encode())
     if cached.exists():
         cached.rename(damaged)
     making.rename(cached)

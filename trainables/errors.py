@@ -7,3 +7,7 @@ class DataError(ValueError):
 
 class ConfigError(ValueError):
     """A configuration with an unknown key or a value outside its domain."""
+
+
+class WeightsError(ValueError):
+    """Weights that were not found, or do not fit the model that they are for."""

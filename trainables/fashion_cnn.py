@@ -6,15 +6,13 @@ Dense softmax. All convolutions are "same" and start from he_uniform kernels (He
 https://arxiv.org/abs/1502.01852). 3,831,018 parameters for 28x28x1 images of ten classes.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from records.values import Built, Epoch
-from trainables.config import between, check, one_of
-from trainables.data import Data
-from trainables.keras_names import ACTIVATIONS, INITIALIZERS, LEARNING_RATES
+from trainables.config import between, one_of
+from trainables.family import trains
+from trainables.keras_names import ACTIVATIONS, INITIALIZERS
+from trainables.keys import Keys
 
 if TYPE_CHECKING:
     import keras
@@ -23,8 +21,10 @@ _KERNELS = (1, 3, 5, 7)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
-    """The hyperparameters of one training; a `learning_rate` of None becomes the optimizer's own in Keras."""
+class Config(Keys):
+    """Activations, filters, kernels, dropouts and dense units, layer by layer."""
+
+    minimum_size: ClassVar[int] = 4
 
     activation_1: str = one_of("relu", ACTIVATIONS, "activation after the first convolution's normalisation")
     activation_2: str = one_of("relu", ACTIVATIONS, "the same after the second")
@@ -44,15 +44,6 @@ class Config:
     dense_units_1: int = between(1024, 1, 65536, "units of the first dense layer")
     dense_units_2: int = between(512, 1, 65536, "units of the second")
     initializer: str = one_of("he_uniform", INITIALIZERS, "how the convolutions' kernels are drawn")
-    optimizer: str = one_of("adam", tuple(LEARNING_RATES), "Keras optimizer")
-    learning_rate: float | None = between(None, 0, 100, "step size; None: the optimizer's own in Keras", above=True)
-    batch_size: int = between(32, 1, 1_000_000, "images a training step")
-
-    def __post_init__(self) -> None:
-        """Fills in the learning rate and checks every value."""
-        if self.learning_rate is None and isinstance(self.optimizer, str) and self.optimizer in LEARNING_RATES:
-            object.__setattr__(self, "learning_rate", LEARNING_RATES[self.optimizer])
-        check(self)
 
 
 def build(config: Config, image_shape: tuple[int, int, int], classes: int) -> "keras.Model":
@@ -61,13 +52,14 @@ def build(config: Config, image_shape: tuple[int, int, int], classes: int) -> "k
     from keras import layers
 
     from trainables.normalization import BatchNormalization
+    from trainables.pictures import pictures
 
     def convolution(x: "keras.KerasTensor", filters: int, kernel_size: int, activation: str) -> "keras.KerasTensor":
         x = layers.Conv2D(filters, kernel_size, padding="same", kernel_initializer=config.initializer)(x)
         return layers.Activation(activation)(BatchNormalization()(x))
 
-    image = keras.Input(image_shape, dtype="uint8", name="image")
-    x = layers.Rescaling(1 / 255)(image)
+    image, x = pictures(config, image_shape)
+    x = layers.Rescaling(1 / 255)(x)
     x = convolution(x, config.filters_1, config.kernel_size_1, config.activation_1)
     x = convolution(x, config.filters_2, config.kernel_size_2, config.activation_2)
     x = layers.Dropout(config.dropout_1)(layers.MaxPooling2D(2)(x))
@@ -81,10 +73,4 @@ def build(config: Config, image_shape: tuple[int, int, int], classes: int) -> "k
     return keras.Model(image, layers.Dense(classes, activation="softmax", dtype="float32")(x), name="fashion_cnn")
 
 
-def train(
-    config: Config, data: Data, *, seed: int, epochs: int, precision: str = "float32", start: Path | None = None
-) -> Iterator[Built | Epoch]:
-    """Trains the family: `trainables.training.run` says what is yielded."""
-    from trainables.training import run
-
-    return run(build, config, data, seed=seed, epochs=epochs, precision=precision, start=start)
+train = trains(build)

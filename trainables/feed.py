@@ -42,8 +42,3 @@ def plain_options() -> tf.data.Options:
     options.threading.private_threadpool_size = 1
     options.threading.max_intra_op_parallelism = 1
     return options
-
-
-def in_order(images: ImageSet, batch_size: int) -> tf.data.Dataset:
-    """The images of a set, uint8 (batch, height, width, channels), in their order."""
-    return tf.data.Dataset.from_tensor_slices(images.images).batch(batch_size).with_options(plain_options())

@@ -57,6 +57,11 @@ def one_thread(*, gpu: bool = False) -> None:
     tf.config.threading.set_inter_op_parallelism_threads(1)
 
 
+def cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def device() -> str:
     """The processor that trains: the GPU's name, or the CPU's model."""
     import tensorflow as tf

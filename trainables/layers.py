@@ -16,6 +16,9 @@ DEAD_RANGE: Final = 1e-3
 """A unit whose outputs differ by less than this over all probe images and positions is dead or saturated."""
 
 _POSITIONS: Final = 256
+_NUMBERS: Final = 1 << 26
+"""Outputs of all layers together that a probe may hold: 256 MiB."""
+_FEWEST: Final = 8
 
 
 def describe(index: int, layer: kl.Layer) -> Layer:
@@ -76,13 +79,16 @@ class Probed:
 
     def __init__(self, model: keras.Model) -> None:
         self._layers = model.layers
+        self._numbers = sum(math.prod(layer.output.shape[1:]) for layer in model.layers)
         self._every = keras.Model(model.inputs, [layer.output for layer in model.layers])
 
     def statistics(self, probe: ImageSet) -> tuple[LayerStatistics, ...]:
         """Activations, weights and gradients of every layer on the probe batch, as in inference (no dropout).
 
-        One eager forward and backward pass, so that nothing is traced: about as long as two training steps.
+        One eager forward and backward pass, so that nothing is traced: about as long as two training steps. Of a model
+        whose outputs would take too much memory, fewer images are looked at, 8 at least.
         """
+        probe = _bounded(probe, self._numbers)
         with tf.GradientTape() as tape:
             outputs = self._every(tf.constant(probe.images), training=False)
             losses = keras.losses.sparse_categorical_crossentropy(tf.constant(probe.labels), outputs[-1])
@@ -93,6 +99,14 @@ class Probed:
             _statistics(index, layer, output, [next(gradients) for _ in layer.trainable_weights])
             for index, (layer, output) in enumerate(zip(self._layers, outputs, strict=True))
         )
+
+
+def _bounded(probe: ImageSet, numbers: int) -> ImageSet:
+    """So many of the images that the outputs of all layers, so many numbers an image, fit the memory meant for them."""
+    images = max(_FEWEST, _NUMBERS // max(1, numbers))
+    return (
+        probe if images >= len(probe.labels) else ImageSet(images=probe.images[:images], labels=probe.labels[:images])
+    )
 
 
 def _statistics(index: int, layer: kl.Layer, output: tf.Tensor, gradients: list[tf.Tensor]) -> LayerStatistics:

@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import keras
 import numpy as np
@@ -13,8 +13,7 @@ import tensorflow as tf
 
 from records.values import Built, ClassReport, Latency
 from trainables import layers
-from trainables.data import ImageSet
-from trainables.feed import in_order
+from trainables.data import Images, ImageSet, Rows
 
 EVALUATION_BATCH: Final = 256
 _LEAST_PROBABILITY: Final = 1e-7  # as Keras clips probabilities: an image adds at most 16.1 to the loss
@@ -38,19 +37,6 @@ def built(model: keras.Model, *, seconds_build: float) -> Built:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Labelled:
-    """A set to evaluate on: batches of images, made once a trial, and the labels (n,) in the same order."""
-
-    batches: tf.data.Dataset
-    labels: npt.NDArray[np.int64]
-
-    @classmethod
-    def of(cls, images: ImageSet) -> Self:
-        """The set as batches."""
-        return cls(batches=in_order(images, EVALUATION_BATCH), labels=images.labels.astype(np.int64))
-
-
-@dataclass(frozen=True, kw_only=True)
 class Reading:
     """How a model does on a set: mean cross-entropy, share of hits, and the class taken for each image (n,)."""
 
@@ -65,16 +51,17 @@ class Reading:
         return len(self.labels)
 
 
-def evaluate(forward: Forward, labelled: Labelled) -> Reading:
+def evaluate(forward: Forward, images: ImageSet) -> Reading:
     """Reads a set once. One pass gives loss, accuracy and confusion; a NaN in the output makes the loss NaN."""
-    outputs = [forward(batch).numpy() for batch in labelled.batches]
-    probabilities = np.concatenate(outputs).astype(np.float64)
-    of_label = probabilities[np.arange(len(labelled.labels)), labelled.labels]
+    labels = images.labels.astype(np.int64)
+    batches = (images.images[first : first + EVALUATION_BATCH] for first in range(0, len(labels), EVALUATION_BATCH))
+    probabilities = np.concatenate([forward(tf.constant(batch)).numpy() for batch in batches]).astype(np.float64)
+    of_label = probabilities[np.arange(len(labels)), labels]
     predicted = probabilities.argmax(axis=1)
     return Reading(
         loss=float(-np.log(np.clip(of_label, _LEAST_PROBABILITY, 1.0)).mean()),
-        accuracy=float((predicted == labelled.labels).mean()),
-        labels=labelled.labels,
+        accuracy=float((predicted == labels).mean()),
+        labels=labels,
         predicted=predicted,
     )
 
@@ -110,9 +97,9 @@ def forward(model: keras.Model) -> Forward:
     return compiled
 
 
-def latency(forward: Forward, images: npt.NDArray[np.uint8]) -> Latency:
+def latency(forward: Forward, images: Images | Rows) -> Latency:
     """Time of one image through a compiled model, batch of 1, after warming up."""
-    batches = [tf.constant(images[k % len(images)][None]) for k in range(_WARM_UP + _CALLS)]
+    batches = [tf.constant(images[k % len(images) : k % len(images) + 1]) for k in range(_WARM_UP + _CALLS)]
     milliseconds = [_milliseconds(forward, batch) for batch in batches][_WARM_UP:]
     return Latency(
         median_ms=float(np.median(milliseconds)), p95_ms=float(np.percentile(milliseconds, 95)), n=len(milliseconds)

@@ -5,6 +5,7 @@ such instructions, many times slower where it has not. Known without importing K
 """
 
 import platform
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -19,19 +20,24 @@ _INSTRUCTIONS: Final = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 """What Linux calls them: on x86 the first two, on ARM the last."""
 
 
-def automatic(family: str, cpu_information: Path = Path("/proc/cpuinfo")) -> tuple[str, str]:
-    """The precision for a family on this machine's processor, and why.
+def automatic(families: Iterable[str], cpu_information: Path = Path("/proc/cpuinfo")) -> tuple[str, str]:
+    """The precision for these families on this machine's processor, and why.
 
     Args:
-        family: a family's name.
+        families: their names.
         cpu_information: where Linux describes the processor.
     """
-    if family not in CHECKED:
-        return FLOAT32, f"bfloat16 has not been checked for {family}; checked: {', '.join(sorted(CHECKED))}"
+    named = list(families)
+    if unchecked := sorted({*named} - CHECKED):
+        said = f"bfloat16 has not been checked for {', '.join(unchecked)}; checked: {', '.join(sorted(CHECKED))}"
+        return FLOAT32, said
     found = sorted(_INSTRUCTIONS & _flags(cpu_information))
     if not found:
         return FLOAT32, f"this processor ({platform.machine()}) has no bfloat16 instructions"
-    return BFLOAT16, f"this processor has {found[0]}, and {family} is as accurate with it (docs/performance.md)"
+    return (
+        BFLOAT16,
+        f"this processor has {found[0]}, and {', '.join(named)} is as accurate with it (docs/performance.md)",
+    )
 
 
 def _flags(cpu_information: Path) -> frozenset[str]:

@@ -80,8 +80,8 @@ def run(
         made = traced(None, lambda: _loaded(start), seed=seed, precision=precision)
     feed = Feed(sets.train, config.batch_size, seed)
     evaluation = _Evaluation(
-        validation=measures.Labelled.of(sets.validation),
-        test=measures.Labelled.of(sets.test),
+        validation=sets.validation,
+        test=sets.test,
         probe=_probe(sets.train),
         classes=data.classes,
     )
@@ -144,8 +144,8 @@ def optimizer(name: str, learning_rate: float | None) -> keras.optimizers.Optimi
 class _Evaluation:
     """What a model is measured on."""
 
-    validation: measures.Labelled
-    test: measures.Labelled
+    validation: ImageSet
+    test: ImageSet
     probe: ImageSet
     classes: Sequence[str]
 

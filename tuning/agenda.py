@@ -17,7 +17,7 @@ from tuning.drawers import drawer
 from tuning.history import History
 from tuning.options import Settings
 from tuning.plan import Ending, Plan, count, survivors
-from tuning.sweep import Arm, Sweep, Trial, trials
+from tuning.sweep import Arm, Sweep, Trial, seen, trials
 from tuning.tuned import TunedArm
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class Agenda:
             metric=sweep.metric,
             mode=sweep.mode,
             epochs=settings.epochs,
-            grace=flags.grace_epochs(settings, sizes, data.train_images),
+            grace=flags.grace_epochs(settings, sizes, min(seen(a, data).train_images for a in asked.arms)),
             reduction=settings.reduction,
             questions=frozenset(questions),
         )
@@ -107,7 +107,7 @@ class Agenda:
         return Plan(
             screened or self._trials(self.asked.arms, COMPARISON, seeds),
             then=then if screened else None,
-            compared=len(screened) * self.settings.seeds * self.settings.epochs,
+            compared=len(screened) * self._replicates * self.settings.epochs,
             searches=self._searches,
             known=self._known,
             retries=self.settings.retries,
@@ -148,7 +148,13 @@ class Agenda:
             seeds=seeds,
             epochs=self.settings.epochs,
             precision=self.settings.precision,
+            folds=self.settings.folds if question == COMPARISON else 0,
         )
+
+    @property
+    def _replicates(self) -> int:
+        """How many an arm has in a comparison."""
+        return self.settings.seeds * max(1, self.settings.folds)
 
     @cached_property
     def _screened(self) -> list[Trial]:
@@ -196,7 +202,7 @@ class Agenda:
             make=lambda config, number: self._candidate(arm, config, number),
             recorded=recorded,
             compare=compare,
-            following=settings.seeds * settings.epochs,
+            following=self._replicates * settings.epochs,
             budget=settings.candidates * settings.epochs,
             epochs=settings.epochs,
             mode=self.sweep.mode,

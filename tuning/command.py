@@ -16,8 +16,8 @@ from tuning import environment, fork_server
 from tuning import options as flags
 from tuning.errors import BrokenOffError, BudgetSpentError, UsageError
 from tuning.options import Options
-from tuning.sweep import Sweep, arms
-from tuning.tuned import tuned_arms
+from tuning.sweep import Sweep, arms, check_images, check_weights
+from tuning.tuned import sampled, tuned_arms
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -66,12 +66,20 @@ def run(sweep: Sweep, options: Options, console: "Console", arguments: Sequence[
     environment.settle()
     settings = flags.resolve(sweep, options)
     if options.precision == "auto":
-        console.print(f"precision: {settings.precision}; {automatic(sweep.family)[1]}")
+        console.print(f"precision: {settings.precision}; {automatic(flags.families_asked(sweep, options))[1]}")
     narrowed = flags.narrowed(sweep, options.set)
     asked = Asked(arms=arms(sweep, narrowed), tuned=[] if settings.search == "grid" else tuned_arms(sweep, narrowed))
     if not settings.dry_run:
         check_writable(settings.results)
-    data = prepare(sweep.dataset, folder=settings.data, images=settings.images, say=console.print)
+    data = prepare(
+        settings.dataset,
+        folder=settings.data,
+        images=settings.images,
+        strict=settings.strict,
+        say=lambda line: console.print(line, markup=False),
+    )
+    for line in check_images(sweep, [*asked.arms, *sampled(asked.tuned)], data, folds=settings.folds):
+        console.print(line, markup=False)
     if settings.dry_run:
         _say_plan(console, Agenda.make(sweep, settings, asked, data))
         return OK
@@ -95,6 +103,7 @@ def _train(agenda: "Agenda", console: "Console", arguments: Sequence[str]) -> in
         console.print(f"all {len(plan.trials)} trials are recorded already: nothing to run")
         session.nothing_to_run(plan)
         return OK
+    check_weights(agenda.sweep, [*(t.arm for t in plan.waiting), *sampled(agenda.asked.tuned)], agenda.data)
     session.journal.planned(plan.trials)
     session.writer.flush()
     _say_plan(console, agenda)
@@ -146,12 +155,13 @@ def _say_plan(console: "Console", agenda: "Agenda") -> None:
         _say_halving(console, agenda)
     rate = agenda.history.seconds_per_image()
     starts = [(trial, agenda.start_epoch(trial)) for trial in plan.waiting]  # each checkpoint is read once
-    epochs = sum(trial.epochs - start for trial, start in starts) + plan.foreseen
+    most = max((trial.data.train_images for trial in plan.trials), default=data.train_images)
+    images = sum((t.epochs - start) * t.data.train_images for t, start in starts) + plan.foreseen * most
     if rate is None:
         console.print("time: not known before a first trial is recorded")
-    elif epochs:
+    elif images:
         slots = settings.slots or default_slots()
-        seconds = epochs * data.train_images * rate / slots
+        seconds = images * rate / slots
         console.print(f"time: at most about {duration(seconds)} for these on {count(slots, 'slot')}")
     if settings.dry_run:
         for trial, row in agenda.closed:

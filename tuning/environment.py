@@ -4,6 +4,7 @@ import os
 from typing import Final
 
 _ENVIRONMENT: Final = {
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",  # a relative path means the same in every process
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # else Ray copies the working directory, results and all, to its workers
     "RAY_AUTH_MODE": "token",  # Ray listens on every address: nobody without the user's token gets in
     "RAY_USAGE_STATS_ENABLED": "0",

@@ -214,9 +214,9 @@ class History:
         return last if last is not None and last != meaning else None
 
     def seconds_per_image(self) -> float | None:
-        """The median seconds of a slot for one training image of the family, overhead included; None if not known."""
+        """The median seconds of a slot for one training image of the families, overhead included; None if not known."""
         first_ends = self._trials.filter(
-            pl.col("family") == self._sweep.family, pl.col("epochs") > 0, pl.col("continuation") == 0
+            pl.col("family").is_in(list(self._sweep.config_types)), pl.col("epochs") > 0, pl.col("continuation") == 0
         )
         seconds = pl.sum_horizontal(f"seconds_{name}" for name in TIME_CLASSES)
         rate = first_ends.select((seconds / (pl.col("epochs") * pl.col("train_images"))).median())

@@ -70,7 +70,7 @@ class Journal:
     Args:
         writer: where the rows go.
         run: the id of this command, which `runs` explains.
-        family: the model family's name.
+        family: the name of the sweep's own model family.
         metric: the column that decides, for the endings.
         sequence: the number of the first epoch that this command will see.
         past: what is recorded of a trial, by its id.
@@ -196,6 +196,7 @@ class Journal:
             "arm": trial.arm.name,
             "question": trial.question,
             "seed": trial.seed,
+            "fold": trial.data.fold,
             "epochs": trial.epochs,
             "candidate": trial.candidate,
             "config_json": _config_json(trial),
@@ -285,13 +286,14 @@ class Journal:
             "run": self._run,
             "arm": trial.arm.name,
             "question": trial.question,
-            "family": self._family,
+            "family": trial.arm.family or self._family,
             "dataset": trial.data.name,
             "data_fingerprint": trial.data.fingerprint,
             "train_images": trial.data.train_images,
             "validation_images": trial.data.validation_images,
             "test_images": trial.data.test_images,
             "seed": trial.seed,
+            "fold": trial.data.fold,
             "precision": trial.precision,
             "epochs_asked": trial.epochs,
             "config_json": _config_json(trial),
@@ -348,7 +350,7 @@ def _gone_on(progress: Progress) -> Past:
 
 
 def _config_json(trial: Trial) -> str:
-    return json.dumps(trial.arm.values, sort_keys=True)
+    return json.dumps(trial.arm.stated, sort_keys=True)
 
 
 def _now() -> datetime:

@@ -1,11 +1,12 @@
 """What a machine has to give: memory and cores, and how many slots that makes."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 import psutil
+
+from trainables.hardware import cores
 
 USABLE: Final = 0.9
 """The part of the memory that slots share; the rest is for the driver, Ray and the system."""
@@ -25,11 +26,6 @@ def memory_bytes() -> int:
 def memory_share(slots: int, *, total_bytes: Callable[[], int] = memory_bytes) -> int:
     """The memory that one of so many slots on this machine may use."""
     return int(USABLE * total_bytes() / max(1, slots))
-
-
-def cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def default_slots(*, total_bytes: Callable[[], int] = memory_bytes, cores: Callable[[], int] = cores) -> int:

@@ -16,7 +16,7 @@ from trainables import config as domains
 from trainables.errors import ConfigError
 from trainables.precision import automatic
 from tuning.errors import UsageError
-from tuning.sweep import Sweep
+from tuning.sweep import FAMILY, Sweep
 
 ALL_SEEDS_UP_TO: Final = 12
 """With at most this many arms every arm gets every seed; with more, ASHA screens them first."""
@@ -25,6 +25,8 @@ CANDIDATES: Final = 8
 """Full trainings that the search of a tuned arm may take, unless said otherwise."""
 
 CHECKPOINT_SECONDS: Final = 60.0
+
+_FEWEST_FOLDS: Final = 2
 
 TRUSTED_STEPS: Final = 500
 """Batch normalisation's averages need about as many steps before validation accuracy ranks anything."""
@@ -119,8 +121,14 @@ class Options:
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16", "auto"] = "float32"
     """Keras' dtype policy. auto: mixed_bfloat16 where this processor has it and the family is as accurate with it,
     else float32."""
+    dataset: Annotated[str | None, tyro.conf.arg(metavar="NAME", help_behavior_hint="(default: the sweep's)")] = None
+    """Another data set: a name in trainables/datasets, such as cifar10, tiny_imagenet or image_folder."""
     data: Folder = None
     """Where the data set's files are."""
+    strict: bool = False
+    """Refuse a data set with damaged images, which are named and left out otherwise."""
+    folds: Annotated[Whole, _default("(default: none)")] = None
+    """Cross-validation: replicates are so many folds of the training file instead of seeds, or of each seed."""
     results: Annotated[Path, tyro.conf.arg(metavar="FOLDER")] = Path("results")
     """Folder for Parquet, figures and logs."""
     quick: bool = False
@@ -149,7 +157,10 @@ class Settings:
     keep_hopeless: bool
     checkpoint_every: float
     precision: str
+    dataset: str
     data: Path | None
+    strict: bool
+    folds: int
     results: Path
     dry_run: bool
 
@@ -200,7 +211,7 @@ def resolve(sweep: Sweep, options: Options) -> Settings:
     unsaid = {f.name for f in fields(Options) if getattr(options, f.name) == f.default}
     options = replace(options, **{k: v for k, v in quick.items() if k in unsaid})
     epochs = sweep.epochs if options.epochs is None else options.epochs
-    seeds = sweep.seeds if options.seeds is None else options.seeds
+    seeds = (1 if options.folds else sweep.seeds) if options.seeds is None else options.seeds
     _check_numbers(options, epochs, seeds)
     if options.trials is not None and options.search == "grid":
         raise UsageError(f"--trials {options.trials} is for searches; valid: with --search random or hyperopt")
@@ -226,8 +237,11 @@ def resolve(sweep: Sweep, options: Options) -> Settings:
         fail_fast=options.fail_fast,
         keep_hopeless=options.keep_hopeless,
         checkpoint_every=CHECKPOINT_SECONDS if options.checkpoint_every is None else options.checkpoint_every,
-        precision=automatic(sweep.family)[0] if options.precision == "auto" else options.precision,
+        precision=automatic(families_asked(sweep, options))[0] if options.precision == "auto" else options.precision,
+        dataset=sweep.dataset if options.dataset is None else options.dataset,
         data=options.data,
+        strict=options.strict,
+        folds=options.folds or 0,
         results=options.results.absolute(),
         dry_run=options.dry_run,
     )
@@ -245,6 +259,8 @@ def _check_numbers(options: Options, epochs: int, seeds: int) -> None:
     for flag, value in counts.items():
         if value is not None and value < 1:
             raise UsageError(f"--{flag} {value} is not valid; valid: 1 or more")
+    if options.folds is not None and options.folds < _FEWEST_FOLDS:
+        raise UsageError(f"--folds {options.folds} is not valid; valid: {_FEWEST_FOLDS} or more")
     for flag, value in {"retries": options.retries, "fail-fast": options.fail_fast}.items():
         if value < 0:
             raise UsageError(f"--{flag} {value} is not valid; valid: 0 or more")
@@ -253,6 +269,16 @@ def _check_numbers(options: Options, epochs: int, seeds: int) -> None:
             raise UsageError(f"--{flag} {time:g} is not valid; valid: a time above 0, such as 90, 30m or 1.5h")
     if options.checkpoint_every is not None and options.checkpoint_every < 0:
         raise UsageError(f"--checkpoint-every {options.checkpoint_every:g} is not valid; valid: 0 or more seconds")
+
+
+def families_asked(sweep: Sweep, options: Options) -> list[str]:
+    """The families that a command may train.
+
+    Raises:
+        UsageError: for one that the sweep does not have.
+    """
+    said = narrowed(sweep, [text for text in options.set if text.partition("=")[0] == FAMILY])
+    return [str(name) for name in said.get(FAMILY, sweep.config_types)]
 
 
 def narrowed(sweep: Sweep, sets: Sequence[str]) -> dict[str, list[domains.Value]]:
@@ -267,21 +293,50 @@ def narrowed(sweep: Sweep, sets: Sequence[str]) -> dict[str, list[domains.Value]
         if not equals or not values:
             raise UsageError(f"--set {text!r} is not valid; valid: key=value,value,... of {_keys(sweep)}")
         try:
-            made[key] = _values(sweep.config_type, key, values)
+            made[key] = _choice(sweep, values) if key == FAMILY else _values(sweep, key, values)
         except ConfigError as error:
             raise UsageError(f"--set {text}: {error}") from error
     return made
 
 
-def _values(config_type: type[domains.Dataclass], key: str, values: str) -> list[domains.Value]:
-    valid = domains.domain(config_type, key)
-    if values == "all" and isinstance(valid, domains.OneOf):
-        return list(valid.values)
-    return [domains.parse(config_type, key, v.strip()) for v in values.split(",")]
+def _choice(sweep: Sweep, values: str) -> list[domains.Value]:
+    """Some of the families of a sweep's spaces; of a sweep of one family, itself alone.
+
+    Raises:
+        ConfigError: for another one.
+    """
+    names = [*sweep.config_types]
+    chosen = names if values == "all" else [name.strip() for name in values.split(",")]
+    for name in chosen:
+        if name not in names:
+            raise ConfigError(f"family={name!r} is not valid; valid: {', '.join(names)}")
+    return [*chosen]
+
+
+def _values(sweep: Sweep, key: str, values: str) -> list[domains.Value]:
+    """The values of a key that some family of the sweep may have."""
+    has = [config for config in sweep.config_types.values() if key in domains.types(config)] or [sweep.config_type]
+    valid = [domains.domain(config, key) for config in has]
+    if values == "all" and all(isinstance(one, domains.OneOf) for one in valid):
+        return list(dict.fromkeys(value for one in valid if isinstance(one, domains.OneOf) for value in one.values))
+    return [_parsed(has, key, value.strip()) for value in values.split(",")]
+
+
+def _parsed(has: Sequence[type[domains.Dataclass]], key: str, text: str) -> domains.Value:
+    """The value as the first family has it that may; `arms` looks at it again for each family.
+
+    Raises:
+        ConfigError: if none may have it.
+    """
+    *others, last = has
+    for config in others:
+        with contextlib.suppress(ConfigError):
+            return domains.parse(config, key, text)
+    return domains.parse(last, key, text)
 
 
 def _keys(sweep: Sweep) -> str:
-    return ", ".join(f.name for f in fields(sweep.config_type))
+    return ", ".join(sweep.key_types)
 
 
 def grace_epochs(settings: Settings, batch_sizes: Sequence[int], train_images: int) -> int:

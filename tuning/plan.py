@@ -152,8 +152,7 @@ class Plan:
         for trial in self.trials:
             by_question.setdefault(trial.question, []).append(trial)
         parts = [
-            f"{question}: {count(len({t.arm.name for t in trials}), 'arm')} on "
-            f"{count(len({t.seed for t in trials}), 'seed')}"
+            f"{question}: {count(len({t.arm.name for t in trials}), 'arm')} on {_replicates(trials)}"
             for question, trials in by_question.items()
         ]
         return ", ".join([*parts, *(["then the survivors compared"] if self._then else [])])
@@ -211,3 +210,12 @@ def survivors(screened: Sequence[Trial], endings: Mapping[str, Ending], *, contr
         if trial.arm.name not in kept and (len(kept) < SURVIVORS or trial.arm.name == control):
             kept.append(trial.arm.name)
     return kept
+
+
+def _replicates(trials: Sequence[Trial]) -> str:
+    """`3 seeds`, `5 folds`, or `2 seeds x 5 folds`."""
+    seeds = count(len({t.seed for t in trials}), "seed")
+    folds = {t.data.fold for t in trials} - {None}
+    if not folds:
+        return seeds
+    return count(len(folds), "fold") if seeds == "1 seed" else f"{seeds} x {count(len(folds), 'fold')}"

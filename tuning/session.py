@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Final, Self
 from rich.console import Console
 
 from records.write import Writer
-from trainables import config as domains
 from trainables.meaning import MEANING
 from tuning import engine, hopeless
 from tuning.display import Display
@@ -57,9 +56,7 @@ class Session:
             ResultsError: if they cannot be written, or were written by a newer schema.
         """
         run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
-        writer = Writer(
-            settings.results, sweep.name, config_types=domains.types(sweep.config_type), versions=versions()
-        )
+        writer = Writer(settings.results, sweep.name, config_types=sweep.key_types, versions=versions())
         journal = Journal(
             writer,
             run=run_id,

@@ -1,5 +1,6 @@
 """What a sweep is, and the trials that it asks for."""
 
+import functools
 import hashlib
 import inspect
 import itertools
@@ -8,20 +9,30 @@ import random
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
 
 from search_spaces.ranges import Range
+from trainables import building, families, hardware
 from trainables import config as domains
-from trainables import hardware
 from trainables.data import Data
-from trainables.errors import ConfigError
+from trainables.errors import ConfigError, DataError, WeightsError
+from trainables.keys import GREY, Keys
 from trainables.meaning import MEANING
 from trainables.serve import Values, WarmUp
 from tuning.errors import UsageError
 
 Space = Mapping[str, Sequence[domains.Value] | Range]
 Train = Callable[..., Values]
+FAMILY: Final = "family"
+"""The key of a space that names the families to train, where they are not the sweep's own."""
+
+WEIGHTS: Final = "weights"
+"""The key of a file that a model begins with."""
+
+_FINEST: Final = 10_000
+
 KERAS: Final = WarmUp(imports=hardware.imports, device=hardware.device)
 
 
@@ -32,7 +43,8 @@ class Sweep:
     Args:
         name: the sweep's name; also that of its space, its study and its folders below the results.
         train: a family's `train`; the type of its `config` argument says which keys there are.
-        spaces: what varies; each dict is a grid, and several dicts are a union of arms.
+        spaces: what varies; each dict is a grid, and several dicts are a union of arms. The key `family` names others
+            of `trainables.families`, whose keys the space then has.
         metric: the column of the epochs table that decides: `val_accuracy` or `val_loss`.
         epochs: epochs of a trial that is not stopped.
         seeds: replicates of each arm.
@@ -72,6 +84,38 @@ class Sweep:
         return self.train.__module__.rpartition(".")[2]
 
     @property
+    def config_types(self) -> dict[str, type[domains.Dataclass]]:
+        """The Config of each family that the spaces name, and of the sweep's own, by the family's name.
+
+        Raises:
+            UsageError: for a family that there is not.
+        """
+        named = [name for space in self.spaces for name in choices(FAMILY, space.get(FAMILY, []))]
+        return {self.family: self.config_type} | {str(name): self.config_of(name) for name in named}
+
+    def config_of(self, family: domains.Value) -> type[domains.Dataclass]:
+        """The Config of a family.
+
+        Raises:
+            UsageError: if there is none of that name.
+        """
+        if family == self.family:
+            return self.config_type
+        try:
+            return typing.cast("type[domains.Dataclass]", families.family(str(family)).Config)
+        except ConfigError as error:
+            raise UsageError(f"the space of sweep {self.name!r}: {error}") from error
+
+    def train_of(self, family: str) -> Train:
+        """A family's `train`."""
+        return self.train if family == self.family else typing.cast("Train", families.family(family).train)
+
+    @property
+    def key_types(self) -> dict[str, type]:
+        """Each key of every family with the type of its values."""
+        return {key: kind for config in self.config_types.values() for key, kind in domains.types(config).items()}
+
+    @property
     def mode(self) -> str:
         """Whether the metric is better when larger (max) or smaller (min)."""
         return "min" if self.metric.endswith("loss") else "max"
@@ -86,17 +130,23 @@ def sign(mode: str) -> int:
 class Arm:
     """What a study compares: a filled-in configuration under a short name, made of what varies.
 
-    The note tells the candidates of a tuned arm apart, for a person.
+    The family is the sweep's own, if empty. The note tells the candidates of a tuned arm apart, for a person.
     """
 
     name: str
     config: domains.Dataclass
+    family: str = ""
     note: str = ""
 
     @property
     def values(self) -> dict[str, Any]:
         """The configuration as a flat dict."""
         return asdict(self.config)
+
+    @property
+    def stated(self) -> dict[str, Any]:
+        """The configuration as a flat dict, without optional keys at their defaults: what its trials' ids hold."""
+        return domains.stated(self.config)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +166,8 @@ class Trial:
     def label(self) -> str:
         """What a person calls it."""
         noted = f" ({self.arm.note})" if self.arm.note else ""
-        return f"{self.arm.name}{noted}, seed {self.seed}"
+        fold = "" if self.data.fold is None else f", fold {self.data.fold + 1} of {self.data.folds}"
+        return f"{self.arm.name}{noted}, seed {self.seed}{fold}"
 
     def __repr__(self) -> str:
         """Short, since Ray Tune writes it into names."""
@@ -129,23 +180,41 @@ def arms(sweep: Sweep, narrowed: Mapping[str, Sequence[domains.Value]]) -> list[
     Raises:
         UsageError: for a key that no Config knows, a value outside its domain, or a space that is empty.
     """
-    spaces = [{**space, **narrowed} for space in sweep.spaces]
-    made: dict[domains.Dataclass, dict[str, domains.Value]] = {}
+    spaces = _narrowed(sweep, narrowed)
+    made: dict[tuple[str, domains.Dataclass], dict[str, domains.Value]] = {}
     for space in spaces:
         for values in _grid(space):
             made.setdefault(_config(sweep, values), values)  # spaces may overlap: equal configurations are one arm
     if not made:
         raise UsageError(f"sweep {sweep.name!r} has no arms: each key of a space needs at least one value")
-    return [Arm(name=n, config=config) for n, config in zip(names(spaces, [*made.values()]), made, strict=True)]
+    named = zip(names(spaces, [*made.values()]), made, strict=True)
+    return [Arm(name=name, family="" if f == sweep.family else f, config=config) for name, (f, config) in named]
+
+
+def _narrowed(sweep: Sweep, narrowed: Mapping[str, Sequence[domains.Value]]) -> list[dict[str, Any]]:
+    """The spaces with these keys replaced; a choice of families leaves out spaces that have none of them."""
+    chosen = narrowed.get(FAMILY)
+    if chosen is None or not any(FAMILY in space for space in sweep.spaces):
+        return [{**space, **narrowed} for space in sweep.spaces]
+    found = []
+    for space in sweep.spaces:
+        kept = [name for name in choices(FAMILY, space.get(FAMILY, [sweep.family])) if name in chosen]
+        found += [{**space, **narrowed, FAMILY: kept}] if kept else []
+    return found
 
 
 def names(spaces: Sequence[Space], values: Sequence[Mapping[str, domains.Value]]) -> list[str]:
-    """A name for each arm: what varies between the spaces' arms, or all of its values where that is ambiguous.
+    """A name for each arm: its family where no two arms share one, else what varies between the spaces' arms.
+
+    Where even that is ambiguous, all of its values.
 
     Raises:
         UsageError: for a key of a space that is no list of choices.
     """
     varied = _varied(spaces)
+    families = [str(arm.get(FAMILY)) for arm in values]
+    if all(FAMILY in arm for arm in values) and len(set(families)) == len(families):
+        return families
     short = [_name({k: v for k, v in arm.items() if k in varied}) for arm in values]
     return short if len(set(short)) == len(short) else [_full_name(arm) for arm in values]
 
@@ -177,9 +246,11 @@ def _grid(space: Space) -> Iterator[dict[str, domains.Value]]:
         yield dict(zip(space, combination, strict=True))
 
 
-def _config(sweep: Sweep, values: Mapping[str, domains.Value]) -> domains.Dataclass:
+def _config(sweep: Sweep, values: Mapping[str, domains.Value]) -> tuple[str, domains.Dataclass]:
+    """The family and the configuration of these values."""
+    family = str(values.get(FAMILY, sweep.family))
     try:
-        return domains.make(sweep.config_type, values)
+        return family, domains.make(sweep.config_of(family), {k: v for k, v in values.items() if k != FAMILY})
     except ConfigError as error:
         raise UsageError(f"the space of sweep {sweep.name!r}: {error}") from error
 
@@ -190,33 +261,114 @@ def _name(varied: Mapping[str, domains.Value]) -> str:
 
 
 def _full_name(values: Mapping[str, domains.Value]) -> str:
-    return " ".join(f"{key}={value}" for key, value in values.items()) or "default"
+    words = (str(value) if key == FAMILY else f"{key}={value}" for key, value in values.items())
+    return " ".join(words) or "default"
 
 
 def trials(
-    sweep: Sweep, arms: Sequence[Arm], data: Data, *, question: str, seeds: Sequence[int], epochs: int, precision: str
+    sweep: Sweep,
+    arms: Sequence[Arm],
+    data: Data,
+    *,
+    question: str,
+    seeds: Sequence[int],
+    epochs: int,
+    precision: str,
+    folds: int = 0,
 ) -> list[Trial]:
-    """Each arm with each seed, replicates of one seed together, in an order shuffled by it.
+    """Each arm with each seed, or with each fold of the data in the order of each seed.
 
-    The order matters to ASHA: it never stops the first to reach a rung, so a fixed one would favour the same arms.
+    Replicates of one seed are together, in an order shuffled by it. The order matters to ASHA: it never stops the first
+    to reach a rung, so a fixed one would favour the same arms.
     """
     made: list[Trial] = []
-    for seed in seeds:
+    for seed, fold in itertools.product(seeds, range(folds) if folds else [None]):
         shuffled = list(arms)
         random.Random(seed).shuffle(shuffled)  # noqa: S311 (an order, no secret)
-        made.extend(
-            Trial(
-                trial_id=trial_id(sweep.family, arm, seed, data, precision),
-                arm=arm,
-                question=question,
-                seed=seed,
-                epochs=epochs,
-                precision=precision,
-                data=data,
+        for arm in shuffled:
+            part = seen(arm, data, fold=fold, folds=folds)
+            made.append(
+                Trial(
+                    trial_id=trial_id(arm.family or sweep.family, arm, seed, part, precision),
+                    arm=arm,
+                    question=question,
+                    seed=seed,
+                    epochs=epochs,
+                    precision=precision,
+                    data=part,
+                )
             )
-            for arm in shuffled
-        )
     return made
+
+
+def seen(arm: Arm, data: Data, *, fold: int | None = None, folds: int = 0) -> Data:
+    """The part of the data that an arm's trials see.
+
+    Raises:
+        DataError: if a class is too small for it.
+    """
+    keys = arm.config
+    if not isinstance(keys, Keys):
+        return data.narrowed(fold=fold, folds=folds)
+    return data.narrowed(
+        chosen=keys.chosen(len(data.chosen)),
+        train_share=Fraction(keys.train_share).limit_denominator(_FINEST),
+        validating=keys.validating,
+        fold=fold,
+        folds=folds,
+    )
+
+
+def check_images(sweep: Sweep, arms: Sequence[Arm], data: Data, *, folds: int = 0) -> list[str]:
+    """Refuses arms whose family cannot take the data's images or classes; says what is done to images for a family.
+
+    Raises:
+        UsageError: naming the arm, what is wrong with it, and what is valid.
+    """
+    coloured = []
+    for arm in arms:
+        family = arm.family or sweep.family
+        try:
+            if isinstance(arm.config, Keys):
+                arm.config.check_shape(data.image_shape, family)
+            seen(arm, data, fold=0 if folds else None, folds=folds)
+        except (ConfigError, DataError) as error:
+            raise UsageError(f"arm {arm.name}: {error}") from error
+        if (
+            isinstance(arm.config, Keys)
+            and arm.config.colour
+            and not arm.config.channels
+            and data.image_shape[-1] == GREY
+        ):
+            coloured.append(family)
+    return [f"grey images get three equal channels for {', '.join(dict.fromkeys(coloured))}"] if coloured else []
+
+
+def check_weights(sweep: Sweep, arms: Sequence[Arm], data: Data) -> None:
+    """Builds each model that begins with weights from elsewhere, once: they are fetched, and must fit.
+
+    Raises:
+        UsageError: naming the arm, and what is wrong with its weights.
+    """
+    wanted = {
+        building.Wanted(
+            family=arm.family or sweep.family,
+            config_json=json.dumps(arm.stated, sort_keys=True),
+            image_shape=data.image_shape,
+            classes=len(seen(arm, data).classes),
+        ): arm
+        for arm in arms
+        if arm.stated.get(WEIGHTS)
+    }
+    if not wanted:
+        return
+    try:
+        problems = building.problems(list(wanted))
+    except WeightsError as error:
+        raise UsageError(str(error)) from error
+    for arm, problem in zip(wanted.values(), problems, strict=True):
+        if problem is not None:
+            raise UsageError(f"arm {arm.name}: {problem}")
 
 
 def trial_id(family: str, arm: Arm, seed: int, data: Data, precision: str) -> str:
@@ -228,9 +380,26 @@ def trial_id(family: str, arm: Arm, seed: int, data: Data, precision: str) -> st
     content = {
         "meaning": MEANING,
         "family": family,
-        "config": arm.values,
+        "config": arm.stated,
         "seed": seed,
         "data": [data.fingerprint, data.train_images, data.validation_images, data.test_images],
         "precision": precision,
     }
+    if data.fold is not None:
+        content["fold"] = [data.fold, data.folds]
+    if Path(str(arm.stated.get(WEIGHTS, ""))).is_file():  # what it holds counts, wherever it lies
+        content["weights"] = _digest(Path(arm.stated[WEIGHTS]))
+        content["config"] = {key: value for key, value in arm.stated.items() if key != WEIGHTS}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _digest(path: Path) -> str:
+    """The SHA-256 of a file's content."""
+    state = path.stat()
+    return _content_digest(path, state.st_mtime_ns, state.st_size)
+
+
+@functools.cache
+def _content_digest(path: Path, _modified: int, _size: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

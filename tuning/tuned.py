@@ -1,6 +1,6 @@
 """Arms whose best configuration is searched: what of each is fixed, and what is drawn (see tuning.drawers)."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from search_spaces.ranges import Range
@@ -8,7 +8,7 @@ from trainables import config as domains
 from trainables.config import Dataclass, Value
 from trainables.errors import ConfigError
 from tuning.errors import UsageError
-from tuning.sweep import Space, Sweep, choices, names
+from tuning.sweep import FAMILY, Arm, Space, Sweep, choices, names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +54,10 @@ def tuned_arms(sweep: Sweep, narrowed: Mapping[str, Sequence[Value]]) -> list[Tu
         UsageError: for an unknown key, a value or bound outside its domain, a Range of what is no number, spaces of
             one name, no space that has a given value, or an arm with nothing to search.
     """
+    families = narrowed.get(FAMILY, [sweep.family])
+    if sweep.family not in families:
+        return []
+    narrowed = {key: values for key, values in narrowed.items() if key != FAMILY}
     arms = whole = _named(sweep, [_arm(sweep, space) for space in sweep.tuned])
     for key, values in narrowed.items():
         arms = _narrow(sweep, arms, key, _valid(sweep, key, values))
@@ -66,6 +70,16 @@ def tuned_arms(sweep: Sweep, narrowed: Mapping[str, Sequence[Value]]) -> list[Tu
                 f"{arm.name!r} of sweep {sweep.name!r} has nothing to search{sets and ' with' + sets}; valid: {valid}"
             )
     return arms
+
+
+def sampled(tuned: Iterable[TunedArm]) -> Iterator[Arm]:
+    """An arm for each value that a tuned arm may try of a key, for a Range its bounds: what is wrong shows in one."""
+    for arm in tuned:
+        for key, values in arm.searched.items():
+            whole = domains.types(arm.config_type)[key] is int
+            for value in (values.low, values.high) if isinstance(values, Range) else values:
+                tried = int(value) if whole else value
+                yield Arm(name=arm.name, config=domains.make(arm.config_type, {**arm.fixed, key: tried}))
 
 
 def _arm(sweep: Sweep, space: Space) -> TunedArm:

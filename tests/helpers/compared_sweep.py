@@ -5,7 +5,7 @@ from typing import Any
 from recorded_sweep import Sweep
 
 from studies.compare import Comparison
-from studies.optimizers import load
+from studies.comparison import load
 
 
 def compared(sweep: Sweep) -> Comparison:

@@ -7,7 +7,7 @@ from compared_sweep import arm, compared
 from recorded_sweep import Sweep
 
 from records.read import read
-from studies.optimizers import load
+from studies.comparison import load
 
 
 def continued(sweep: Sweep) -> None:

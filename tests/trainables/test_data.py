@@ -6,6 +6,7 @@ import pickle
 import subprocess
 import sys
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -26,20 +27,21 @@ from trainables.data import Arrays
 from trainables.errors import DataError
 
 NAME = "tiny"
-CLASSES = ("a", "b", "c")
-FILES = ("tiny.npz",)
 
 def find(folder=None, *, say):
     if folder is None or not (folder / "tiny.npz").is_file():
         raise DataError("no tiny.npz")
     return folder
 
-def load(folder):
+def files(found):
+    return [found / "tiny.npz"]
+
+def load(folder, *, strict, say):
     with (folder / "loads.txt").open("a") as file:
         file.write("load\\n")
     time.sleep(0.5 if (folder / "slow").exists() else 0)
     with np.load(folder / "tiny.npz") as arrays:
-        return Arrays(**arrays)
+        return Arrays(**arrays, classes=("a", "b", "c"))
 """
 
 
@@ -83,7 +85,7 @@ def loads(tiny: Path) -> int:
 
 def rows(images: data.ImageSet) -> list[int]:
     """Return the indices of a tiny set's images."""
-    return [int(index) for index in images.images[:, 0, 0, 0]]
+    return [int(index) for index in np.asarray(images.images)[:, 0, 0, 0]]
 
 
 def test_prepare_gives_sizes_shape_and_classes(tiny: Path) -> None:
@@ -128,7 +130,7 @@ def test_a_number_of_images_out_of_range_is_refused(tiny: Path, images: int) -> 
 
 
 def test_an_unknown_name_lists_the_known(tiny: Path) -> None:
-    with pytest.raises(DataError, match=r"'mnist' is not known: valid are fashion_mnist, tiny"):
+    with pytest.raises(DataError, match=r"'mnist' is not known: valid are cifar10, cifar100, fashion_mnist, .*tiny"):
         data.prepare("mnist")
 
 
@@ -139,8 +141,9 @@ def test_sets_are_disjoint_stratified_and_keep_their_labels(tiny: Path) -> None:
     assert np.bincount(sets.validation.labels).tolist() == [5, 5, 5]
     for one in (sets.train, sets.validation, sets.test):
         assert one.labels.tolist() == [index % 3 for index in rows(one)]
-        assert (one.images.dtype.name, one.labels.dtype.name) == ("uint8", "int64")
-        assert type(one.images) is np.ndarray
+        assert (np.asarray(one.images).dtype.name, one.labels.dtype.name) == ("uint8", "int64")
+        assert len(one.images) == len(one.labels)
+        assert one.images.shape == (len(one.labels), 2, 3, 1)
 
 
 def test_a_smaller_set_is_part_of_the_larger(tiny: Path) -> None:
@@ -178,7 +181,7 @@ def test_the_order_of_a_seed_never_changes() -> None:
 def test_another_process_draws_the_same_sets(tiny: Path) -> None:
     prepared = data.prepare("tiny", folder=tiny, images=30)
     code = "s = data.prepare('tiny', folder=folder, images=30).split(7); "
-    code += "print([one.images[:, 0, 0, 0].tolist() for one in (s.train, s.validation, s.test)])"
+    code += "print([one.images[:][:, 0, 0, 0].tolist() for one in (s.train, s.validation, s.test)])"
     out, _ = elsewhere(tiny, code).communicate(timeout=60)
     sets = prepared.split(7)
     assert json.loads(out) == [rows(sets.train), rows(sets.validation), rows(sets.test)]
@@ -272,6 +275,84 @@ def test_the_cache_root_follows_the_environment(tmp_path: Path, monkeypatch: pyt
     assert data.cache_root() == Path("/scratch/cache")
 
 
+# parts of a data set
+
+
+def test_a_part_that_is_the_whole_is_the_same(tiny: Path) -> None:
+    prepared = data.prepare("tiny", folder=tiny)
+    assert prepared.narrowed() is prepared
+    assert prepared.narrowed(chosen=(0, 1, 2), validating=Fraction(1, 6)) is prepared
+
+
+def test_chosen_classes_are_told_apart_and_named(tiny: Path) -> None:
+    """Two of three classes: 60 images, of which a sixth validates; labels count the chosen ones."""
+    part = data.prepare("tiny", folder=tiny).narrowed(chosen=(0, 2))
+    assert (part.classes, part.train_images, part.validation_images, part.test_images) == (("a", "c"), 50, 10, 20)
+    assert part.majority_share == 0.5
+    sets = part.split(1)
+    for one in (sets.train, sets.validation, sets.test):
+        assert [{0: 0, 2: 1}[index % 3] for index in rows(one)] == one.labels.tolist()
+    assert sorted(rows(sets.train) + rows(sets.validation)) == [index for index in range(90) if index % 3 != 1]
+
+
+def test_a_smaller_share_is_part_of_a_larger_and_the_other_sets_stay(tiny: Path) -> None:
+    prepared = data.prepare("tiny", folder=tiny)
+    half, tenth = (prepared.narrowed(train_share=Fraction(1, n)) for n in (2, 10))
+    assert (half.train_images, tenth.train_images) == (38, 8)
+    whole, more, less = (one.split(2) for one in (prepared, half, tenth))
+    assert rows(more.train) == rows(whole.train)[:38]
+    assert rows(less.train) == rows(whole.train)[:8]
+    for one in (more, less):
+        assert rows(one.validation) == rows(whole.validation)
+        assert rows(one.test) == rows(whole.test)
+
+
+def test_another_share_validates(tiny: Path) -> None:
+    part = data.prepare("tiny", folder=tiny, images=60).narrowed(validating=Fraction(1, 3))
+    assert (part.train_images, part.validation_images) == (48, 24)  # 60 and 30, of which four fifths were asked for
+    sets = part.split(1)
+    assert not set(rows(sets.train)) & set(rows(sets.validation))
+
+
+@pytest.mark.parametrize("folds", [2, 3, 4, 7])
+def test_every_image_validates_in_one_fold(tiny: Path, folds: int) -> None:
+    """7 folds of 90 images have 12 or 13: all sets are of 12, and of the 77 that remain in each."""
+    prepared = data.prepare("tiny", folder=tiny)
+    parts = [prepared.narrowed(fold=fold, folds=folds) for fold in range(folds)]
+    least, most = 90 // folds, -(-90 // folds)
+    assert {(part.train_images, part.validation_images) for part in parts} == {(90 - most, least)}
+    validated: list[int] = []
+    for part in parts:
+        sets = part.split(4)
+        assert len(sets.train.labels) == part.train_images
+        assert not set(rows(sets.train)) & set(rows(sets.validation))
+        counts = np.bincount(sets.validation.labels, minlength=3)
+        assert counts.max() - counts.min() <= 2
+        validated += rows(sets.validation)
+    assert len(validated) == len(set(validated)) == folds * least
+    assert rows(parts[0].split(4).test) == rows(prepared.split(4).test)
+
+
+@pytest.mark.parametrize(
+    ("part", "said"),
+    [
+        ({"folds": 31, "fold": 0}, "class 'a' of tiny has 30 training images, too few for 31 folds: 31 are needed"),
+        ({"validating": Fraction(1, 40)}, "too few for validation_share=0.025: 40 are needed"),
+    ],
+)
+def test_a_class_too_small_to_be_split_is_named(tiny: Path, part: dict[str, object], said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        data.prepare("tiny", folder=tiny).narrowed(**part)
+
+
+def test_a_class_too_small_for_the_data_set_itself_is_named(tiny: Path) -> None:
+    images = np.zeros((90, 2, 3, 1), dtype=np.uint8)
+    labels = np.repeat([0, 1, 2], [5, 65, 20])
+    np.savez(tiny / "tiny.npz", train_images=images, train_labels=labels, test_images=images, test_labels=labels)
+    with pytest.raises(DataError, match=r"class 'a' of tiny has 5 training images, too few for validation_share=0.16"):
+        data.prepare("tiny", folder=tiny)
+
+
 def test_fashion_mnist_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fashion_mnist_files: Path) -> None:
     """The real files: 6,000 and 1,000 images a class, whose first labels are well known."""
     monkeypatch.setenv("LAYERSWEEP_CACHE", str(tmp_path))
@@ -288,6 +369,6 @@ def test_fashion_mnist_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, f
         (large.test, small.test, 200),
     ):
         assert np.bincount(part.labels).tolist() == [share] * 10
-        assert np.array_equal(big.images[: len(part.images)], part.images)
+        assert np.array_equal(big.images[: len(part.images)], part.images[:])
         assert np.array_equal(big.labels[: len(part.labels)], part.labels)
     assert data.prepare("fashion_mnist", folder=fashion_mnist_files, images=10).split(0).validation.labels.size == 10

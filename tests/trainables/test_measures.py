@@ -15,7 +15,7 @@ from keras import layers as kl
 
 from records.values import ClassReport
 from trainables.data import ImageSet
-from trainables.measures import EVALUATION_BATCH, Labelled, Reading, built, class_reports, evaluate, forward, latency
+from trainables.measures import EVALUATION_BATCH, Reading, built, class_reports, evaluate, forward, latency
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def images():
 
 
 def test_loss_and_accuracy_are_those_of_keras(model, images):
-    reading = evaluate(forward(model), Labelled.of(images))
+    reading = evaluate(forward(model), images)
     loss, accuracy = model.evaluate(images.images, images.labels, batch_size=64, verbose=0)
     assert reading.loss == pytest.approx(loss, abs=1e-6)
     assert reading.accuracy == pytest.approx(accuracy, abs=1e-6)
@@ -45,7 +45,7 @@ def test_loss_and_accuracy_are_those_of_keras(model, images):
 
 
 def test_predictions_are_the_likeliest_classes_in_the_order_of_the_images(model, images):
-    reading = evaluate(forward(model), Labelled.of(images))
+    reading = evaluate(forward(model), images)
     np.testing.assert_array_equal(reading.predicted, np.argmax(model(images.images), axis=1))
     np.testing.assert_array_equal(reading.labels, images.labels)
     assert reading.accuracy == np.mean(reading.predicted == images.labels)
@@ -61,7 +61,7 @@ def certain(bias):
 
 
 def test_the_loss_of_an_impossible_class_is_finite_as_that_of_probabilities_is_in_keras(images):
-    reading = evaluate(forward(certain([1000.0, 0.0, 0.0])), Labelled.of(images))
+    reading = evaluate(forward(certain([1000.0, 0.0, 0.0])), images)
     share_wrong = np.mean(images.labels != 0)
     probabilities = np.tile(np.array([[1.0, 0.0, 0.0]], dtype=np.float32), (300, 1))
     assert reading.loss == pytest.approx(-math.log(1e-7) * share_wrong, rel=1e-6)
@@ -70,7 +70,7 @@ def test_the_loss_of_an_impossible_class_is_finite_as_that_of_probabilities_is_i
 
 
 def test_the_loss_of_a_broken_model_is_nan(images):
-    assert math.isnan(evaluate(forward(certain([math.nan, 0.0, 0.0])), Labelled.of(images)).loss)
+    assert math.isnan(evaluate(forward(certain([math.nan, 0.0, 0.0])), images).loss)
 
 
 def test_classes_are_reported_as_counted_by_hand():

@@ -18,26 +18,26 @@ def processor(tmp_path, line):
     ],
 )
 def test_a_checked_family_trains_in_bfloat16_where_the_processor_has_it(tmp_path, line, flag):
-    precision, why = automatic("fashion_cnn", processor(tmp_path, line))
+    precision, why = automatic(["fashion_cnn"], processor(tmp_path, line))
     assert precision == BFLOAT16
     assert flag in why
 
 
 @pytest.mark.parametrize("line", ["flags\t\t: fpu sse2 avx512f", "flags\t\t: avx512_bf16_no", "Features\t: fp asimd"])
 def test_a_processor_without_it_trains_in_float32(tmp_path, line):
-    precision, why = automatic("fashion_cnn", processor(tmp_path, line))
+    precision, why = automatic(["fashion_cnn"], processor(tmp_path, line))
     assert precision == FLOAT32
     assert "no bfloat16 instructions" in why
 
 
 def test_where_the_processor_is_not_described_float32_is_taken(tmp_path):
-    assert automatic("fashion_cnn", tmp_path / "absent")[0] == FLOAT32
+    assert automatic(["fashion_cnn"], tmp_path / "absent")[0] == FLOAT32
     (tmp_path / "empty").touch()
-    assert automatic("fashion_cnn", tmp_path / "empty")[0] == FLOAT32
+    assert automatic(["fashion_cnn"], tmp_path / "empty")[0] == FLOAT32
 
 
 def test_a_family_that_was_never_checked_trains_in_float32_anywhere(tmp_path):
-    precision, why = automatic("some_cnn", processor(tmp_path, "flags\t: avx512_bf16"))
+    precision, why = automatic(["fashion_cnn", "some_cnn"], processor(tmp_path, "flags\t: avx512_bf16"))
     assert precision == FLOAT32
     assert "some_cnn" in why
     assert ", ".join(sorted(CHECKED)) in why

@@ -4,7 +4,8 @@ import os
 
 import psutil
 
-from tuning.machine import cores, default_slots, memory_bytes, memory_share
+from trainables.hardware import cores
+from tuning.machine import default_slots, memory_bytes, memory_share
 
 GIB = 1 << 30
 

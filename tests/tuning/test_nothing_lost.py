@@ -76,8 +76,8 @@ class Flags:
             epochs=self.epochs, seeds=self.seeds, images=None, grace=min(self.grace, self.epochs),
             reduction=self.reduction, scheduler=self.scheduler, search=self.search, candidates=self.candidates,
             slots=self.slots, retries=self.retries, trial_timeout=None, time_budget=None, fail_fast=0,
-            keep_hopeless=False, checkpoint_every=self.checkpoint_every, precision="float32", data=None,
-            results=results, dry_run=False,
+            keep_hopeless=False, checkpoint_every=self.checkpoint_every, precision="float32", dataset="none",
+            data=None, strict=False, folds=0, results=results, dry_run=False,
         )  # fmt: skip
 
     @property

@@ -59,7 +59,7 @@ def test_the_scheduler_is_chosen_or_left_open():
 def test_precision_is_chosen_or_follows_the_processor_and_the_family(monkeypatch):
     assert settings().precision == "float32"
     assert settings("--precision", "mixed_float16").precision == "mixed_float16"
-    monkeypatch.setattr("tuning.options.automatic", lambda family: (f"fastest for {family}", "why"))
+    monkeypatch.setattr("tuning.options.automatic", lambda families: (f"fastest for {' '.join(families)}", "why"))
     assert settings("--precision", "auto").precision == f"fastest for {SWEEP.family}"
     assert settings().precision == "float32"
 

@@ -9,8 +9,9 @@ import made_up
 import pytest
 
 from search_spaces.ranges import Range
+from trainables import fashion_cnn, residual_cnn
 from tuning.errors import UsageError
-from tuning.sweep import Sweep, arms, trial_id, trials
+from tuning.sweep import Sweep, arms, check_images, trial_id, trials
 
 
 @pytest.fixture
@@ -146,6 +147,89 @@ def test_a_configuration_is_plain_enough_for_json():
     assert json.loads(json.dumps(arm.values)) == {
         "quality": 0.1, "misdeed": "none", "batch_size": 32, "seconds": 0.0,
     }  # fmt: skip
+
+
+# several families
+
+
+def families(*spaces):
+    return Sweep(name="s", train=fashion_cnn.train, spaces=spaces)
+
+
+def test_a_space_may_name_families_which_have_their_own_keys():
+    made = arms(families({"family": ["fashion_cnn", "residual_cnn"]}, {"family": ["residual_cnn"], "blocks": [3]}), {})
+    assert [(a.name, a.family, type(a.config)) for a in made] == [
+        ("fashion_cnn", "", fashion_cnn.Config),
+        ("residual_cnn", "residual_cnn", residual_cnn.Config),
+        ("residual_cnn blocks=3", "residual_cnn", residual_cnn.Config),
+    ]
+
+
+def test_where_families_alone_vary_an_arm_is_its_family():
+    made = arms(families({"family": ["fashion_cnn", "residual_cnn"], "batch_size": [8]}), {})
+    assert [a.name for a in made] == ["fashion_cnn", "residual_cnn"]
+
+
+def test_a_family_is_trained_by_its_own_train_and_keys_are_those_of_all():
+    sweep = families({"family": ["residual_cnn"]})
+    assert sweep.train_of("residual_cnn") is residual_cnn.train
+    assert sweep.train_of("fashion_cnn") is fashion_cnn.train
+    assert {"blocks", "filters_1", "batch_size"} <= set(sweep.key_types)
+
+
+def test_an_unknown_family_and_another_familys_key_are_refused():
+    with pytest.raises(UsageError, match="did you mean 'residual_cnn'"):
+        arms(families({"family": ["residual_cn"]}), {})
+    with pytest.raises(UsageError, match="unknown key 'blocks'"):
+        arms(families({"family": ["fashion_cnn", "residual_cnn"], "blocks": [2]}), {})
+
+
+def test_a_choice_of_families_leaves_out_the_spaces_of_others():
+    sweep = families({"family": ["fashion_cnn", "residual_cnn"]}, {"family": ["mobilenet"], "image_size": [32]})
+    assert [a.name for a in arms(sweep, {"family": ["residual_cnn"]})] == ["residual_cnn"]
+    chosen = arms(sweep, {"family": ["mobilenet"]})
+    assert [(a.family, a.config.image_size) for a in chosen] == [("mobilenet", 32)]
+
+
+def test_the_same_trial_of_two_sweeps_has_one_id(fashion_mnist):
+    """Whether the family is the sweep's own or named by a space; and what it trains has not changed with new keys."""
+    (own,) = arms(families({"optimizer": ["adam"]}), {})
+    (named,) = arms(Sweep(name="t", train=residual_cnn.train, spaces=[{"family": ["fashion_cnn"]}]), {})
+    assert trial_id("fashion_cnn", own, 1, fashion_mnist, "float32") == trial_id(
+        named.family, named, 1, fashion_mnist, "float32"
+    )
+    assert not {"flip", "classes", "image_size"} & set(own.stated)
+
+
+def test_images_that_a_family_cannot_take_are_refused_before_anything_starts(fashion_mnist):
+    sweep = families({"family": ["mobilenet"]})
+    with pytest.raises(UsageError, match=r"arm mobilenet: mobilenet needs images of 32x32 pixels or more, .*28x28"):
+        check_images(sweep, arms(sweep, {"family": ["mobilenet"]}), fashion_mnist)
+
+
+def test_grey_images_are_said_to_be_coloured_for_a_colour_family(fashion_mnist):
+    sweep = families({"family": ["mobilenet"], "image_size": [32]}, {"family": ["fashion_cnn"]})
+    assert check_images(sweep, arms(sweep, {}), fashion_mnist) == ["grey images get three equal channels for mobilenet"]
+
+
+def test_classes_and_folds_that_the_data_does_not_have_are_refused(fashion_mnist):
+    sweep = families({"classes": ["0-4", "8+12"]})
+    with pytest.raises(UsageError, match=r"arm 8\+12: classes=8\+12 is not valid; valid: at least two of 0 to 9"):
+        check_images(sweep, arms(sweep, {}), fashion_mnist)
+    with pytest.raises(UsageError, match="too few for 7000 folds"):
+        check_images(families({}), arms(families({}), {}), fashion_mnist, folds=7000)
+
+
+def test_folds_are_replicates_beside_seeds(fashion_mnist):
+    sweep = families({"optimizer": ["adam", "sgd"]})
+    made = trials(
+        sweep, arms(sweep, {}), fashion_mnist, question="q", seeds=[1, 2], epochs=1, precision="float32", folds=3
+    )
+    assert sorted((t.arm.name, t.seed, t.data.fold) for t in made) == [
+        (name, seed, fold) for name in ("adam", "sgd") for seed in (1, 2) for fold in (0, 1, 2)
+    ]
+    assert len({t.trial_id for t in made}) == 12
+    assert made[0].label.endswith(", seed 1, fold 1 of 3")
 
 
 def test_a_loss_is_better_when_smaller():

@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from trainables.data import Arrays, cache_root
 from trainables.errors import DataError
+from trainables.fetching import keras_home
 
 NAME: Final = "fashion_mnist"
 CLASSES: Final = (
@@ -91,7 +92,12 @@ def find(folder: Path | None = None, *, say: Callable[[str], None] = _log.info) 
     raise DataError(f"Fashion-MNIST was not found: {'; '.join(failures)}. {_VALID}")
 
 
-def load(folder: Path) -> Arrays:
+def files(found: Path) -> list[Path]:
+    """Return the four files of a folder."""
+    return [found / name for name in FILES]
+
+
+def load(found: Path, *, strict: bool = False, say: Callable[[str], None] = _log.info) -> Arrays:  # noqa: ARG001
     """Return the whole data set from a folder's four files: images (60,000 and 10,000, 28, 28, 1), labels 0 to 9.
 
     Decompressing and checking takes about half a second and 110 MB.
@@ -100,17 +106,17 @@ def load(folder: Path) -> Arrays:
         DataError: A file is missing, unreadable, or does not hold what it should.
     """
     return Arrays(
-        train_images=_images(folder / TRAIN_IMAGES),
-        train_labels=_labels(folder / TRAIN_LABELS),
-        test_images=_images(folder / TEST_IMAGES),
-        test_labels=_labels(folder / TEST_LABELS),
+        train_images=_images(found / TRAIN_IMAGES),
+        train_labels=_labels(found / TRAIN_LABELS),
+        test_images=_images(found / TEST_IMAGES),
+        test_labels=_labels(found / TEST_LABELS),
+        classes=CLASSES,
     )
 
 
 def keras_folder() -> Path:
     """Return where keras.datasets.fashion_mnist keeps its files: below KERAS_HOME, else below ~/.keras."""
-    home = os.environ.get("KERAS_HOME")
-    return (Path(home) if home else Path.home() / ".keras") / "datasets" / "fashion-mnist"
+    return keras_home() / "datasets" / "fashion-mnist"
 
 
 def downloads_folder() -> Path:

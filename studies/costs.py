@@ -1,0 +1,120 @@
+"""What each arm of a comparison costs beside what it reaches: size, FLOPs, latency, seconds an epoch, Pareto front."""
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from studies import report
+from studies.compare import Comparison, Row
+from studies.panels import GRID, INK, MUTED, PAPER, style
+from studies.words import with_spread
+
+if TYPE_CHECKING:
+    from studies.comparison import More
+
+AXES: Final[Mapping[str, str]] = {
+    "parameters": "parameters",
+    "flops": "FLOPs an image, forward",
+    "latency_ms_median": "latency of one image, ms",
+    "seconds_an_epoch": "seconds an epoch",
+}
+"""What a picture has on its axes, by column."""
+
+_SIZE: Final = (10.0, 7.4)
+
+
+def costs(found: Comparison) -> list[Row]:
+    """One row an arm that was compared, the most accurate first, with `seconds_an_epoch` and `front`.
+
+    On the front is an arm if no other is as accurate or more for fewer FLOPs, or more accurate for as many.
+    """
+    rows = [
+        {**row, "seconds_an_epoch": row["seconds"] / row["epochs"] if row["epochs"] else None}
+        for row in found.arms.to_dicts()
+        if row["mean"] is not None
+    ]
+    rows.sort(key=lambda row: -row["mean"])
+    known = [row for row in rows if row["flops"] is not None]
+    return [{**row, "front": row in known and not any(_beats(other, row) for other in known)} for row in rows]
+
+
+def _beats(other: Row, row: Row) -> bool:
+    no_worse = other["mean"] >= row["mean"] and other["flops"] <= row["flops"]
+    return bool(no_worse and (other["mean"] > row["mean"] or other["flops"] < row["flops"]))
+
+
+def shown(sweep: str) -> "More":
+    """What `studies.comparison.study` prints and writes besides, for a sweep of this name."""
+
+    def more(found: Comparison, console: Console, folder: Path) -> list[Path]:
+        rows = costs(found)
+        if not rows:
+            return []
+        console.print(_table(rows))
+        front = [row["arm"] for row in rows if row["front"]]
+        if front:
+            console.print(Text(f"On the Pareto front of accuracy against FLOPs: {', '.join(reversed(front))}."))
+        path = folder / f"{sweep}_costs.png"
+        report.write(path, picture(rows))
+        return [path]
+
+    return more
+
+
+def _table(rows: Sequence[Row]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("arm", overflow="fold")
+    for name in ("accuracy", "parameters", "MFLOPs", "latency, ms", "s an epoch"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in rows:
+        cells = [
+            f"{row['arm']}{' *' if row['front'] else ''}",
+            with_spread(row["mean"], row["sd"], row["n"]),
+            _number(row["parameters"]),
+            _number(None if row["flops"] is None else row["flops"] / 1e6, 1),
+            _number(row["latency_ms_median"], 1),
+            _number(row["seconds_an_epoch"], 1),
+        ]
+        table.add_row(*map(Text, cells))
+    table.caption = "* on the Pareto front of accuracy against FLOPs"
+    return table
+
+
+def _number(value: float | None, digits: int = 0) -> str:
+    return "" if value is None else f"{value:,.{digits}f}"
+
+
+def picture(rows: Sequence[Row]) -> bytes:
+    """Mean validation accuracy of each arm against each cost, on a logarithmic scale, as a PNG."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
+
+    with style():
+        figure = Figure(figsize=_SIZE, facecolor=PAPER, layout="constrained")
+        FigureCanvasAgg(figure)
+        for axes, (column, label) in zip(figure.subplots(2, 2, sharey=True).flat, AXES.items(), strict=True):
+            dots = [row for row in rows if row[column]]
+            axes.set_xscale("log")
+            axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=6))
+            axes.xaxis.set_minor_locator(NullLocator())
+            axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+            axes.set_xlabel(label)
+            axes.grid(color=GRID, lw=0.6)
+            for row in dots:
+                axes.plot([row[column]], [row["mean"]], "o", color=INK if row["front"] else MUTED, ms=5)
+                axes.annotate(row["arm"], (row[column], row["mean"]), (4, 4), textcoords="offset points", fontsize=7)
+            front = sorted((row[column], row["mean"]) for row in dots if row["front"])
+            if column == "flops" and front:
+                axes.plot(*zip(*front, strict=True), color=INK, lw=1, alpha=0.5)
+        for axes in figure.axes[::2]:
+            axes.set_ylabel("validation accuracy")
+        file = io.BytesIO()
+        figure.savefig(file, dpi=160)
+    return file.getvalue()

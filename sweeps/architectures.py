@@ -1,0 +1,32 @@
+"""Which architecture does best at an equal budget, and at what cost?
+
+Command: `python sweeps/architectures.py`: 15 families, 3 seeds, 10 epochs of 50,000 images, each family at its least
+image size; `--set family=fashion_cnn,residual_cnn` compares some. With more than 12 arms ASHA screens them on one seed
+first: `--scheduler none` gives each all epochs and seeds. Weights are random, and each family has its own optimizer and
+learning rate.
+
+Quick: `python sweeps/architectures.py --quick`: 1 seed, 2 epochs of 1,000 images.
+
+Study: `python -m studies.architectures` reads the records again; it needs neither Ray nor Keras.
+"""
+
+from search_spaces.architectures import SPACES
+from studies.architectures import prepare, study
+from trainables import fashion_cnn
+from tuning import Sweep, main
+
+SWEEP = Sweep(
+    name="architectures",
+    train=fashion_cnn.train,
+    spaces=SPACES,
+    study=study,
+    prepare_study=prepare,
+    metric="val_accuracy",
+    epochs=10,
+    seeds=3,
+    control="fashion_cnn",
+    quick={"epochs": 2, "seeds": 1, "images": 1_000, "scheduler": "none"},
+)
+
+if __name__ == "__main__":
+    main(SWEEP)

@@ -1,0 +1,61 @@
+"""What arms cost beside what they reach, and which are on the Pareto front."""
+
+from types import SimpleNamespace
+
+import polars as pl
+from rich.console import Console
+
+from studies.costs import costs, picture, shown
+
+
+def arm(name, mean, flops, *, seconds=20.0, epochs=10, latency=1.5):
+    return {
+        "arm": name, "mean": mean, "sd": 0.01, "n": 3, "flops": flops, "parameters": 10 * flops if flops else None,
+        "latency_ms_median": latency, "seconds": seconds, "epochs": epochs,
+    }  # fmt: skip
+
+
+def comparison(*arms):
+    return SimpleNamespace(arms=pl.DataFrame(arms, infer_schema_length=None))
+
+
+FOUND = comparison(
+    arm("cheap", 0.7, 100),
+    arm("good", 0.9, 1000, seconds=50.0),
+    arm("dear", 0.9, 5000),
+    arm("worse", 0.6, 100),
+    arm("middle", 0.8, 500),
+    arm("failed", None, None, epochs=0),
+)
+
+
+def test_on_the_front_is_what_nothing_beats():
+    assert {row["arm"] for row in costs(FOUND) if row["front"]} == {"cheap", "middle", "good"}
+
+
+def test_equal_arms_are_both_on_it():
+    assert all(row["front"] for row in costs(comparison(arm("a", 0.5, 10), arm("b", 0.5, 10))))
+
+
+def test_the_most_accurate_comes_first_with_its_seconds_an_epoch():
+    rows = costs(FOUND)
+    assert [row["arm"] for row in rows] == ["good", "dear", "middle", "cheap", "worse"]
+    assert rows[0]["seconds_an_epoch"] == 5.0
+
+
+def test_it_is_printed_and_drawn(tmp_path):
+    console = Console(record=True, width=120)
+    (path,) = shown("made_up")(FOUND, console, tmp_path)
+    said = console.export_text()
+    assert "On the Pareto front of accuracy against FLOPs: cheap, middle, good." in said
+    assert path.read_bytes().startswith(b"\x89PNG")
+    assert path.name == "made_up_costs.png"
+
+
+def test_without_a_compared_arm_nothing_is_shown(tmp_path):
+    assert shown("made_up")(comparison(arm("failed", None, None)), Console(record=True), tmp_path) == []
+
+
+def test_a_cost_that_is_not_known_is_left_out_of_the_picture():
+    rows = costs(comparison(arm("a", 0.5, 10), arm("b", 0.6, 20, latency=None)))
+    assert picture(rows).startswith(b"\x89PNG")

@@ -1,0 +1,74 @@
+"""Every family through one sweep, small: two of them on real images through Ray, recorded and studied."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from records.read import read
+from sweeps.architectures import SWEEP
+from trainables.families import FAMILIES
+from tuning.sweep import arms
+
+SCRIPT = Path(__file__).parent.parent.parent / "sweeps" / "architectures.py"
+
+
+def run(results, *arguments):
+    command = [sys.executable, str(SCRIPT), "--results", str(results), *arguments]
+    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=280)
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory, fashion_mnist):
+    results = tmp_path_factory.mktemp("architectures") / "results"
+    size = ("--epochs", "1", "--seeds", "1", "--images", "100")
+    return results, run(results, "--set", "family=residual_cnn,mobilenet_v3_small", *size)
+
+
+def test_every_family_is_an_arm_on_images_that_it_can_take(fashion_mnist):
+    from tuning.sweep import check_images
+
+    made = arms(SWEEP, {})
+    assert sorted(arm.family or "fashion_cnn" for arm in made) == sorted(FAMILIES)
+    assert check_images(SWEEP, made, fashion_mnist)
+
+
+def test_families_train_side_by_side_and_keep_their_own_keys(swept):
+    results, ended = swept
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "grey images get three equal channels for mobilenet_v3_small" in ended.stdout
+    trials = {row["family"]: row for row in read(results, "trials").iter_rows(named=True)}
+    assert set(trials) == {"residual_cnn", "mobilenet_v3_small"}
+    assert (trials["residual_cnn"]["blocks"], trials["residual_cnn"]["alpha"]) == (2, None)
+    assert trials["mobilenet_v3_small"]["image_size"] == 32
+    assert read(results, "layers").filter(kind="DepthwiseConv2D").height
+
+
+def test_the_study_shows_what_each_costs(swept):
+    results, ended = swept
+    assert "On the Pareto front of accuracy against FLOPs: " in ended.stdout
+    for name in ("architectures.html", "architectures.png", "architectures_costs.png"):
+        assert (results / "studies" / name).stat().st_size > 10_000
+
+
+def test_an_image_too_small_for_a_family_is_refused_in_one_line(tmp_path):
+    ended = run(tmp_path / "results", "--set", "family=mobilenet", "--set", "image_size=16", "--images", "100")
+    assert ended.returncode == 2
+    (line,) = ended.stderr.splitlines()
+    assert "mobilenet needs images of 32x32 pixels or more, these have 16x16" in line
+
+
+def test_a_family_that_is_not_compared_is_refused_with_those_that_are(tmp_path):
+    ended = run(tmp_path / "results", "--set", "family=lenet")
+    assert ended.returncode == 2
+    assert "family='lenet' is not valid; valid: fashion_cnn, " in ended.stderr
+
+
+def test_folds_are_replicates(tmp_path, fashion_mnist):
+    results = tmp_path / "results"
+    ended = run(results, "--set", "family=residual_cnn", "--images", "60", "--epochs", "1", "--folds", "3")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    trials = read(results, "trials")
+    assert sorted(trials["fold"]) == [0, 1, 2]
+    assert trials["validation_images"].unique().to_list() == [24]  # a third of the 72 images asked for, 60 and 12

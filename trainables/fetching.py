@@ -1,0 +1,105 @@
+"""Files from elsewhere: downloaded whole or not at all, and archives unpacked without trusting what they name."""
+
+import gzip
+import hashlib
+import http.client
+import os
+import tarfile
+import tempfile
+import urllib.request
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from trainables.errors import DataError
+
+CONNECT_SECONDS: Final = 10.0
+"""The limit of connecting, and of each read; not of the whole file."""
+
+_DAMAGED: Final = (
+    tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError, NotImplementedError, RuntimeError,
+)  # fmt: skip
+_BLOCK: Final = 1 << 20
+_TENTH: Final = 10
+
+
+def keras_home() -> Path:
+    """Where Keras keeps what it fetches: KERAS_HOME, else ~/.keras."""
+    return Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser()
+
+
+def download(address: str, path: Path, *, sha256: str | None, say: Callable[[str], None]) -> None:
+    """Downloads a file to `path`, whose folder is made.
+
+    Raises:
+        DataError: if it cannot be had, or is not the one that was expected; nothing is left at `path` then.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".layersweep-", dir=path.parent) as work:
+        part = Path(work) / path.name
+        try:
+            found = _streamed(address, part, say)
+        except (OSError, http.client.HTTPException) as error:
+            raise DataError(f"{address} could not be fetched ({error}); put the file at {path} yourself") from error
+        if sha256 is not None and found != sha256:
+            raise DataError(f"{address} is not the expected file: its sha256 is {found}, not {sha256}")
+        part.replace(path)
+
+
+def _streamed(address: str, part: Path, say: Callable[[str], None]) -> str:
+    """Writes what the address holds, says each tenth of it, and returns its SHA-256."""
+    digest, done, said = hashlib.sha256(), 0, 0
+    with urllib.request.urlopen(address, timeout=CONNECT_SECONDS) as answer, part.open("wb") as file:  # noqa: S310
+        size = int(answer.headers.get("Content-Length") or 0)
+        say(f"downloading {address} ({size / 1e6:.0f} MB) …")
+        while block := answer.read(_BLOCK):
+            file.write(block)
+            digest.update(block)
+            done += len(block)
+            if size and done * _TENTH // size > said:
+                said = done * _TENTH // size
+                say(f"  {said * _TENTH} %")
+    if size and done != size:
+        raise OSError(f"the connection ended after {done:,} of {size:,} bytes")
+    return digest.hexdigest()
+
+
+def unpacked(archive: Path, below: Path, *, say: Callable[[str], None]) -> Path:
+    """The folder below `below` that this .tar.gz or .zip is unpacked to, whole or not at all, unless it was before.
+
+    Nothing in it may lead out of there.
+
+    Raises:
+        DataError: if it is truncated or damaged, or there is no room.
+    """
+    state = archive.stat()
+    key = f"{archive.resolve()} {state.st_size} {state.st_mtime_ns}"
+    folder = below / f"unpacked-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
+    if not folder.is_dir():
+        _unpack(archive, folder, say)
+    return folder
+
+
+def _unpack(archive: Path, folder: Path, say: Callable[[str], None]) -> None:
+    say(f"unpacking {archive} …")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".layersweep-", dir=folder.parent) as work:
+        made = Path(work) / "unpacked"
+        try:
+            if archive.suffix == ".zip":
+                with zipfile.ZipFile(archive) as members:
+                    members.extractall(made)  # noqa: S202 (it makes names that lead elsewhere harmless)
+            else:
+                with tarfile.open(archive) as members_of_tar:
+                    members_of_tar.extractall(made, filter="data")
+        except _DAMAGED as error:
+            raise DataError(f"{archive} is truncated or damaged ({error}): fetch it again") from error
+        except OSError as error:
+            raise DataError(f"{archive} could not be unpacked to {folder}: {error}") from error
+        try:
+            made.rename(folder)
+        except OSError:
+            if not folder.is_dir():  # else another process has just unpacked it, too
+                raise

@@ -1,0 +1,51 @@
+"""The way of images into a model, as layers: resized, given channels, and in training augmented at random."""
+
+import keras
+from keras import layers
+
+from trainables.keys import COLOUR, GREY, Keys
+
+_FULL_TURN = 360.0
+
+
+def pictures(config: Keys, image_shape: tuple[int, int, int]) -> tuple[keras.KerasTensor, keras.KerasTensor]:
+    """A model's input, uint8 (batch, *image_shape), and what its family sees, (batch, *config.shape(image_shape)).
+
+    Numbers stay within 0 to 255: each family brings them to its own range. They are uint8 as long as nothing was asked
+    for, else float32, also where the model computes in another precision.
+    """
+    image = keras.Input(image_shape, dtype="uint8", name="image")
+    height, width, channels = config.shape(image_shape)
+    resized = (height, width) != image_shape[:2]
+    x = image
+    if resized or config.augmented:  # Keras' layers for images treat uint8 otherwise eagerly than in a graph
+        x = layers.Rescaling(1.0, dtype="float32", name="numbers")(x)
+    if config.augmented:
+        x = _augmented(config, x)
+    if resized:
+        x = layers.Resizing(height, width, interpolation=config.resizing, dtype="float32", name="resizing")(x)
+    return image, _with_channels(x, channels)
+
+
+def _augmented(config: Keys, x: keras.KerasTensor) -> keras.KerasTensor:
+    """Each change in the order of its key, at the images' own size; nothing happens in inference."""
+    mirrored = {"horizontal": "horizontal", "vertical": "vertical", "both": "horizontal_and_vertical"}
+    if config.flip in mirrored:
+        x = layers.RandomFlip(mirrored[config.flip], dtype="float32", name="random_flip")(x)
+    if config.shift:
+        x = layers.RandomTranslation(config.shift, config.shift, dtype="float32", name="random_shift")(x)
+    if config.rotate:
+        x = layers.RandomRotation(config.rotate / _FULL_TURN, dtype="float32", name="random_rotate")(x)
+    if config.zoom:
+        x = layers.RandomZoom(config.zoom, dtype="float32", name="random_zoom")(x)
+    if config.contrast:
+        x = layers.RandomContrast(config.contrast, value_range=(0, 255), dtype="float32", name="random_contrast")(x)
+    return x
+
+
+def _with_channels(x: keras.KerasTensor, channels: int) -> keras.KerasTensor:
+    if x.shape[-1] == channels:
+        return x
+    if (x.shape[-1], channels) == (GREY, COLOUR):
+        return layers.Concatenate(dtype=x.dtype, name="colour")([x, x, x])
+    return keras.ops.image.rgb_to_grayscale(keras.ops.cast(x, "float32"))
