@@ -83,7 +83,7 @@ def unpacked(archive: Path, below: Path, *, say: Callable[[str], None]) -> Path:
 
 
 def _only_plain(archive: Path, members: tarfile.TarFile, folder: Path) -> None:
-    """Refuses an archive with links, devices or names that lead elsewhere; Python before 3.11.4 has no filter for it."""
+    """Refuses an archive with links, devices or names that lead elsewhere; older Pythons have no filter for that."""
     root = folder.resolve()
     for member in members.getmembers():
         if not (member.isfile() or member.isdir()) or not (root / member.name).resolve().is_relative_to(root):
