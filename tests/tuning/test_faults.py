@@ -351,10 +351,8 @@ def test_a_program_of_another_meaning_says_so_and_begins_new_trials(chain):
         [sys.executable, "-c", OTHER_MEANING, *arguments, "--dry-run"], check=False, capture_output=True, text=True
     )
     assert ended.returncode == 0, ended.stderr
-    assert (
-        "the meaning of the training code has changed since this sweep was last run (from {MEANING} to {MEANING + 1})"
-        in ended.stdout
-    )
+    was = f"(from {MEANING} to {MEANING + 1})"
+    assert f"the meaning of the training code has changed since this sweep was last run {was}" in ended.stdout
     assert "4 trials (comparison: 2 arms on 2 seeds), up to 60 epochs each; 0 recorded already" in ended.stdout
     assert ended.stdout.count("60 epochs from epoch 1") == 4
     same = killable.run(chain.results, *CHAIN, "--dry-run").stdout
