@@ -21,6 +21,7 @@ import pytest
 
 from records.read import read
 from records.tables import SCHEMA_VERSION
+from trainables.meaning import MEANING
 from tuning.command import UNFINISHED
 from tuning.engine import RAY_IS_GONE
 from tuning.past import METRICS
