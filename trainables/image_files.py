@@ -1,13 +1,16 @@
 """Image files to arrays: decoded by all cores, damaged ones named."""
 
 import contextlib
+import math
 import multiprocessing
+import os
 import sys
+import tempfile
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -15,6 +18,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from trainables.data import cache_root
 from trainables.errors import DataError
 from trainables.hardware import cores
 
@@ -48,29 +52,73 @@ def decoded(paths: Sequence[Path], *, strict: bool, say: Callable[[str], None]) 
     """All images as one array: grey ones have one channel if all are grey, else all have three.
 
     Images of several sizes are brought to the most frequent one, at most `LARGEST` pixels on its larger side
-    (bilinear), and that is said; they are decoded twice. A damaged file is named and left out.
+    (bilinear), and that is said; they are decoded twice. A damaged file is named and left out. The array lies in a file
+    of the cache that has no name any more: it takes memory only where it is read.
 
     Raises:
         DataError: if strict and a file is damaged, or if no file can be read.
+        OSError: if the cache has no room for it.
     """
     if not paths:
         raise DataError("there are no image files")
     say(f"decoding {len(paths):,} images …")
-    parts = list(_by_all_cores(_images, paths, len(paths), say))
-    sizes = sum((part.sizes for part in parts), Counter[tuple[int, int]]())
-    if not sizes:
-        raise DataError(f"none of {len(paths)} image files can be read; the first: {paths[0]}: {parts[0].damages[0]}")
-    size, grey = _brought_to(sizes), all(part.grey for part in parts)
-    if set(sizes) != {size}:
-        say(f"images of {len(sizes)} sizes are brought to {size[0]}x{size[1]} pixels")
-        parts = list(_by_all_cores(partial(_images, size=size), paths, len(paths), say))
-    firsts = np.cumsum([0, *(part.files for part in parts)])
-    of_parts = [(int(first), part.damages) for first, part in zip(firsts, parts, strict=False)]
-    damages = {first + place: why for first, some in of_parts for place, why in some.items()}
-    _tell(paths, damages, strict=strict, say=say)
-    images = np.concatenate([part.images[..., :1] if grey else part.images for part in parts if len(part.images)])
-    places = [index for index in range(len(paths)) if index not in damages]
-    return Decoded(images=np.ascontiguousarray(images), places=np.array(places, dtype=np.int64))
+    with _store(len(paths), _first_size(paths)) as store:
+        found, images = _decoded(paths, store, say), store.open()
+    size = _brought_to(found.sizes)
+    if set(found.sizes) != {size} or size != store.size:
+        say(f"images of {len(found.sizes)} sizes are brought to {size[0]}x{size[1]} pixels")
+        with _store(len(paths), size) as store:
+            found, images = _decoded(paths, store, say, resize=True), store.open()
+    _tell(paths, found.damages, strict=strict, say=say)
+    places = np.array([index for index in range(len(paths)) if index not in found.damages], dtype=np.int64)
+    kept = images[..., :1] if found.grey else images
+    return Decoded(images=kept[places] if found.damages else np.ascontiguousarray(kept), places=places)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Store:
+    """A file for images of one size, which processes share: (n, height, width, 3)."""
+
+    path: Path
+    shape: tuple[int, int, int, int]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height."""
+        return self.shape[2], self.shape[1]
+
+    def open(self) -> npt.NDArray[np.uint8]:
+        """The images, to read and to write; they stay when the file has lost its name."""
+        return np.memmap(self.path, dtype=np.uint8, mode="r+", shape=self.shape)
+
+
+@contextlib.contextmanager
+def _store(images: int, size: tuple[int, int]) -> Iterator[_Store]:
+    """A store with room for so many images of that width and height."""
+    shape = (images, size[1], size[0], 3)
+    cache_root().mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(prefix=".decoding-", dir=cache_root()) as file:
+        os.posix_fallocate(file.fileno(), 0, math.prod(shape))  # a full disk is an error here, not a crash later
+        yield _Store(path=Path(file.name), shape=shape)
+
+
+def _first_size(paths: Sequence[Path]) -> tuple[int, int]:
+    """Width and height of the first file that says so.
+
+    Raises:
+        DataError: if none does.
+    """
+    from PIL import Image
+
+    first = ""
+    for path in paths:
+        try:
+            with Image.open(path) as image:
+                width, height = image.size
+                return width, height
+        except _unreadable() as error:
+            first = first or _plain(error)
+    raise DataError(f"none of {len(paths)} image files can be read; the first: {paths[0]}: {first}")
 
 
 def _brought_to(sizes: Counter[tuple[int, int]]) -> tuple[int, int]:
@@ -82,7 +130,7 @@ def _brought_to(sizes: Counter[tuple[int, int]]) -> tuple[int, int]:
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
-def _tell(paths: Sequence[Path], damages: dict[int, str], *, strict: bool, say: Callable[[str], None]) -> None:
+def _tell(paths: Sequence[Path], damages: Mapping[int, str], *, strict: bool, say: Callable[[str], None]) -> None:
     if not damages:
         return
     named = "; ".join(f"{paths[index]}: {damages[index]}" for index in sorted(damages)[:_NAMED])
@@ -93,23 +141,28 @@ def _tell(paths: Sequence[Path], damages: dict[int, str], *, strict: bool, say: 
     say(f"{said}: left out")
 
 
-def _by_all_cores(
-    function: Callable[[list[Path]], "_Part"], paths: Sequence[Path], total: int, say: Callable[[str], None]
-) -> Iterator["_Part"]:
-    """What the function makes of each chunk of files, in their order, on every core; says each tenth of it."""
-    chunks = [list(paths[first : first + _CHUNK]) for first in range(0, len(paths), _CHUNK)]
-    done = said = 0
+def _decoded(paths: Sequence[Path], store: _Store, say: Callable[[str], None], *, resize: bool = False) -> "_Part":
+    """Decodes all files into the store, on every core; says each tenth of it.
+
+    Raises:
+        DataError: if none could be decoded.
+    """
+    chunks = [(first, list(paths[first : first + _CHUNK])) for first in range(0, len(paths), _CHUNK)]
+    fill = partial(_fill, store=store, resize=resize)
+    whole, said = _Part(), 0
     with contextlib.ExitStack() as stack:
-        parts: Iterator[_Part] = map(function, chunks)
+        parts: Iterator[_Part] = map(fill, chunks)
         if len(chunks) > 1 and cores() > 1:
             pool = ProcessPoolExecutor(min(cores(), len(chunks)), multiprocessing.get_context(_way()))
-            parts = stack.enter_context(pool).map(function, chunks)
+            parts = stack.enter_context(pool).map(fill, chunks)
         for part in parts:
-            yield part
-            done += part.files
-            if len(chunks) > _FEW and done * 10 // total > said:
-                said = done * 10 // total
+            whole = whole.with_more(part)
+            if len(chunks) > _FEW and whole.files * 10 // len(paths) > said:
+                said = whole.files * 10 // len(paths)
                 say(f"  {said * 10} %")
+    if not whole.sizes:
+        raise DataError(f"none of {len(paths)} image files can be read; the first: {paths[0]}: {whole.damages[0]}")
+    return whole
 
 
 def _way() -> str:
@@ -127,41 +180,54 @@ class _Part:
 
     Attributes:
         files: how many they were.
-        images: those that were decoded (n, height, width, 3), none if they are of several sizes.
         sizes: how many were of each width and height.
         grey: whether none has colours.
-        damages: why a file could not be decoded, by its place.
+        damages: why a file could not be decoded, by its place among all.
     """
 
-    files: int
-    images: npt.NDArray[np.uint8]
-    sizes: Counter[tuple[int, int]]
-    grey: bool
-    damages: dict[int, str]
+    files: int = 0
+    sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
+    grey: bool = True
+    damages: Mapping[int, str] = field(default_factory=dict)
+
+    def with_more(self, other: "_Part") -> "_Part":
+        """Both together."""
+        return _Part(
+            files=self.files + other.files,
+            sizes=self.sizes + other.sizes,
+            grey=self.grey and other.grey,
+            damages={**self.damages, **other.damages},
+        )
 
 
-def _images(paths: list[Path], size: tuple[int, int] | None = None) -> _Part:
-    """Decodes some files, and brings them to a size (width, height), if one is given."""
+def _fill(chunk: tuple[int, list[Path]], *, store: _Store, resize: bool) -> _Part:
+    """Decodes some files into their places in the store; one of another size is brought to its own, or only counted."""
     from PIL import Image
 
-    found: list[npt.NDArray[np.uint8]] = []
+    (first, paths), images = chunk, store.open()
     sizes: Counter[tuple[int, int]] = Counter()
     damages: dict[int, str] = {}
     grey = True
-    for place, path in enumerate(paths):
+    for place, path in enumerate(paths, start=first):
         try:
             with Image.open(path) as image:
                 eight_bit = image.point(lambda value: value / 256).convert("L") if image.mode == "I;16" else image
                 plain = eight_bit if eight_bit.mode == "RGB" else eight_bit.convert("RGB")
-                fitting = plain if size is None or plain.size == size else plain.resize(size, _BILINEAR)
-                found.append(np.asarray(fitting))
+                fitting = plain.resize(store.size, _BILINEAR) if resize and plain.size != store.size else plain
+                if fitting.size == store.size:
+                    images[place] = np.asarray(fitting)
                 sizes[plain.size] += 1
                 grey = grey and image.mode in _GREY
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:  # SyntaxError: a broken PNG
+        except _unreadable() as error:
             damages[place] = _plain(error)
-    alike = len({image.shape for image in found}) == 1
-    images = np.stack(found) if alike else np.empty((0, 0, 0, 3), dtype=np.uint8)
-    return _Part(files=len(paths), images=images, sizes=sizes, grey=grey, damages=damages)
+    return _Part(files=len(paths), sizes=sizes, grey=grey, damages=damages)
+
+
+def _unreadable() -> tuple[type[Exception], ...]:
+    """What Pillow raises for a file that is no image, or a damaged one: SyntaxError for a broken PNG."""
+    from PIL import Image
+
+    return OSError, ValueError, SyntaxError, Image.DecompressionBombError
 
 
 def _plain(error: Exception) -> str:

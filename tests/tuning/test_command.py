@@ -126,6 +126,29 @@ def test_a_dry_run_says_what_is_missing_and_starts_nothing(compared):
     assert read(results, "plan").height <= 16
 
 
+def test_precision_auto_says_what_it_takes_and_why(compared):
+    results, _ = compared
+    said = run(results, "--precision", "auto", "--dry-run").stdout
+    assert said.startswith("precision: float32; bfloat16 has not been checked for made_up; checked: fashion_cnn")
+    assert "8 recorded already" in said  # float32 is what was recorded
+
+
+def test_folds_are_counted_and_said(compared):
+    results, _ = compared
+    said = run(results, "--folds", "3", "--dry-run").stdout
+    assert "12 trials (comparison: 4 arms on 3 folds), up to 4 epochs each; 0 recorded already" in said
+    refused = run(results, "--folds", "1")
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+    assert "--folds 1 is not valid; valid: 2 or more" in refused.stderr
+
+
+def test_another_data_set_that_there_is_not_is_refused_with_those_that_there_are(compared):
+    results, _ = compared
+    refused = run(results, "--dataset", "mnist")
+    assert refused.returncode == 2
+    assert "data set 'mnist' is not known: valid are cifar10, cifar100, fashion_mnist, image_folder" in refused.stderr
+
+
 def test_asha_screens_on_one_seed_and_compares_survivors_on_fresh_ones(screened):
     results, ended = screened
     assert ended.returncode == 0, ended.stderr

@@ -21,6 +21,7 @@ import pytest
 
 from records.read import read
 from records.tables import SCHEMA_VERSION
+from trainables.meaning import MEANING
 from tuning.command import UNFINISHED
 from tuning.engine import RAY_IS_GONE
 from tuning.past import METRICS
@@ -351,7 +352,8 @@ def test_a_program_of_another_meaning_says_so_and_begins_new_trials(chain):
         [sys.executable, "-c", OTHER_MEANING, *arguments, "--dry-run"], check=False, capture_output=True, text=True
     )
     assert ended.returncode == 0, ended.stderr
-    assert "the meaning of the training code has changed since this sweep was last run (from 1 to 2)" in ended.stdout
+    was = f"(from {MEANING} to {MEANING + 1})"
+    assert f"the meaning of the training code has changed since this sweep was last run {was}" in ended.stdout
     assert "4 trials (comparison: 2 arms on 2 seeds), up to 60 epochs each; 0 recorded already" in ended.stdout
     assert ended.stdout.count("60 epochs from epoch 1") == 4
     same = killable.run(chain.results, *CHAIN, "--dry-run").stdout
