@@ -6,7 +6,7 @@ input. All layers are those of one flat model: each is counted, measured, and ma
 
 import warnings
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -108,19 +108,17 @@ def _take_over(variables: list[Any], source: str, base: Callable[..., "keras.Mod
         WeightsError: naming the file and the first variable that does not fit.
     """
     theirs = _loaded(source, base).weights
-    for mine, other in _pairs(variables, theirs, source):
+    if len(variables) != len(theirs):
+        raise WeightsError(
+            f"weights {source} do not fit: they are {len(theirs)} variables, the model has {len(variables)}"
+        )
+    for mine, other in zip(variables, theirs, strict=True):
         if mine.shape != other.shape:
             raise WeightsError(
                 f"weights {source} do not fit: {other.path} has the shape {tuple(other.shape)}, "
                 f"the model's {mine.path} {tuple(mine.shape)}"
             )
         mine.assign(other)
-
-
-def _pairs(mine: list[Any], theirs: list[Any], source: str) -> Iterator[tuple[Any, Any]]:
-    if len(mine) != len(theirs):
-        raise WeightsError(f"weights {source} do not fit: they are {len(theirs)} variables, the model has {len(mine)}")
-    return zip(mine, theirs, strict=True)
 
 
 def _loaded(source: str, base: Callable[..., "keras.Model"]) -> "keras.Model":
@@ -134,9 +132,7 @@ def _loaded(source: str, base: Callable[..., "keras.Model"]) -> "keras.Model":
     if not path.is_file():
         raise WeightsError(f"weights {source}: there is no such file; valid: none, imagenet, or a file's path")
     try:
-        with warnings.catch_warnings(
-            action="error", category=UserWarning
-        ):  # Keras only warns of layers left as they were
+        with warnings.catch_warnings(action="error", category=UserWarning):  # of layers left as they were
             return _read(path, base)
     except (UserWarning, ValueError, OSError, KeyError, TypeError, RuntimeError, zipfile.BadZipFile) as error:
         said = " ".join(str(error).split())

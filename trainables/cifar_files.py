@@ -3,6 +3,7 @@
 They are pickles, and a pickle may run any code: these are read by an unpickler that makes arrays and nothing else.
 """
 
+import logging
 import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from trainables.data import Arrays, cache_root
 from trainables.errors import DataError
 from trainables.fetching import download, keras_home, unpacked
 
+_log = logging.getLogger(__name__)
+
 _SHAPE: Final = (3, 32, 32)
 _ARRAYS: Final = frozenset(
     {
@@ -26,7 +29,6 @@ _ARRAYS: Final = frozenset(
         ("_codecs", "encode"),
     }
 )
-
 
 _BROKEN: Final = (
     pickle.UnpicklingError, EOFError, ValueError, TypeError, IndexError, KeyError, AttributeError, ImportError,
@@ -68,7 +70,7 @@ class Files:
         """All of its files."""
         return (*self.train, self.test, self.meta)
 
-    def find(self, folder: Path | None, *, say: Callable[[str], None]) -> Path:
+    def find(self, folder: Path | None = None, *, say: Callable[[str], None] = _log.info) -> Path:
         """The folder with the files: in `folder` alone, where given; else Keras', ours, or fetched.
 
         Raises:
@@ -80,7 +82,7 @@ class Files:
             for inner in (place, place / self.folder):
                 if all((inner / name).is_file() for name in self.every):
                     return inner
-        archives = [place / self.archive for place in (places if folder else (*places, self._own))]
+        archives = (place / self.archive for place in places)
         archive = next((path for path in archives if path.is_file()), None)
         if archive is None:
             if folder:
@@ -99,7 +101,11 @@ class Files:
     def _own(self) -> Path:
         return cache_root() / "downloads" / self.folder
 
-    def load(self, found: Path) -> Arrays:
+    def files(self, found: Path) -> list[Path]:
+        """The files of a folder."""
+        return [found / name for name in self.every]
+
+    def load(self, found: Path, *, strict: bool = False, say: Callable[[str], None] = _log.info) -> Arrays:
         """The whole data set.
 
         Raises:

@@ -290,7 +290,7 @@ def prepare(
     strict: bool = False,
     say: Callable[[str], None] = _log.info,
 ) -> Data:
-    """Find a data set, bring it into this node's cache (1 s, later 2 ms), and return its sizes.
+    """Find a data set, bring it into this node's cache once, and return its sizes.
 
     Args:
         name: A module of trainables/datasets.

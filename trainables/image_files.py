@@ -42,10 +42,15 @@ class Decoded:
     places: npt.NDArray[np.int64]
 
 
-def files_below(folder: Path) -> list[Path]:
-    """The image files of a folder, at any depth, in the order of their names; hidden ones are left out."""
+def images_below(folder: Path) -> Iterator[Path]:
+    """The image files of a folder, at any depth, in any order; hidden ones are left out."""
     found = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
-    return sorted(path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts))
+    return (path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts))
+
+
+def files_below(folder: Path) -> list[Path]:
+    """The same in the order of their names."""
+    return sorted(images_below(folder))
 
 
 def decoded(paths: Sequence[Path], *, strict: bool, say: Callable[[str], None]) -> Decoded:

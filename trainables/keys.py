@@ -73,6 +73,10 @@ class Keys:
         size = (self.image_size, self.image_size) if self.image_size else (height, width)
         return *size, self.channels or (COLOUR if self.colour else channels)
 
+    def recoloured(self, image_shape: tuple[int, int, int]) -> bool:
+        """Whether the family gives images other channels without being asked."""
+        return not self.channels and self.shape(image_shape)[-1] != image_shape[-1]
+
     def check_shape(self, image_shape: tuple[int, int, int], family: str) -> None:
         """Refuses images that the family cannot take.
 

@@ -5,6 +5,7 @@ The official folder: `wnids.txt` (a class a line), `words.txt` (their names), `t
 (Le & Yang 2015, Tiny ImageNet visual recognition challenge, a part of ImageNet.)
 """
 
+import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,12 +25,14 @@ ARCHIVE: Final = f"{FOLDER}.zip"
 ADDRESS: Final = f"https://cs231n.stanford.edu/{ARCHIVE}"
 ENVIRONMENT: Final = "LAYERSWEEP_TINY_IMAGENET"
 
+_log = logging.getLogger(__name__)
+
 _ANNOTATIONS: Final = Path("val") / "val_annotations.txt"
 _NEEDED: Final = (Path("wnids.txt"), Path("words.txt"), _ANNOTATIONS)
 _TEST_SEED: Final = 0
 
 
-def find(folder: Path | None, *, say: Callable[[str], None]) -> Path:
+def find(folder: Path | None = None, *, say: Callable[[str], None] = _log.info) -> Path:
     """The official folder: below `folder` or what LAYERSWEEP_TINY_IMAGENET names, where given; else ours, or fetched.
 
     A zip in its place is unpacked into the cache.
@@ -76,7 +79,7 @@ class _Listed:
         return cls(images=found.images, labels=np.array(labels, dtype=np.int64)[found.places])
 
 
-def official(found: Path, *, strict: bool, say: Callable[[str], None]) -> Arrays:
+def official(found: Path, *, strict: bool = False, say: Callable[[str], None] = _log.info) -> Arrays:
     """Its images to train, and its labelled validation images as the test set.
 
     Raises:
@@ -90,7 +93,7 @@ def official(found: Path, *, strict: bool, say: Callable[[str], None]) -> Arrays
     return _arrays(found, ids, train, test)
 
 
-def parted(found: Path, *, share: float, strict: bool, say: Callable[[str], None]) -> Arrays:
+def parted(found: Path, *, share: float, strict: bool = False, say: Callable[[str], None] = _log.info) -> Arrays:
     """Its images to train, a share of which (stratified, always the same) becomes the test set.
 
     Raises:

@@ -182,7 +182,7 @@ def run(
         start = _start(folder, trial, journal, display)
         return Ticket(
             trial=trial,
-            train=sweep.train_of(trial.arm.family or sweep.family),
+            train=sweep.train_of(sweep.family_of(trial.arm)),
             warm_up=sweep.warm_up,
             fork_server=conditions.fork_server,
             log=results / "logs" / f"{trial.trial_id}.log",

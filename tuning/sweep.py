@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from search_spaces.ranges import Range
-from trainables import building, families, hardware
 from trainables import config as domains
+from trainables import families, hardware
 from trainables.data import Data
 from trainables.errors import ConfigError, DataError, WeightsError
-from trainables.keys import GREY, Keys
+from trainables.keys import Keys
 from trainables.meaning import MEANING
 from trainables.serve import Values, WarmUp
 from tuning.errors import UsageError
@@ -105,6 +105,10 @@ class Sweep:
             return typing.cast("type[domains.Dataclass]", families.family(str(family)).Config)
         except ConfigError as error:
             raise UsageError(f"the space of sweep {self.name!r}: {error}") from error
+
+    def family_of(self, arm: "Arm") -> str:
+        """The name of an arm's family."""
+        return arm.family or self.family
 
     def train_of(self, family: str) -> Train:
         """A family's `train`."""
@@ -289,7 +293,7 @@ def trials(
             part = seen(arm, data, fold=fold, folds=folds)
             made.append(
                 Trial(
-                    trial_id=trial_id(arm.family or sweep.family, arm, seed, part, precision),
+                    trial_id=trial_id(sweep.family_of(arm), arm, seed, part, precision),
                     arm=arm,
                     question=question,
                     seed=seed,
@@ -327,19 +331,14 @@ def check_images(sweep: Sweep, arms: Sequence[Arm], data: Data, *, folds: int = 
     """
     coloured = []
     for arm in arms:
-        family = arm.family or sweep.family
+        family, keys = sweep.family_of(arm), arm.config if isinstance(arm.config, Keys) else None
         try:
-            if isinstance(arm.config, Keys):
-                arm.config.check_shape(data.image_shape, family)
+            if keys is not None:
+                keys.check_shape(data.image_shape, family)
             seen(arm, data, fold=0 if folds else None, folds=folds)
         except (ConfigError, DataError) as error:
             raise UsageError(f"arm {arm.name}: {error}") from error
-        if (
-            isinstance(arm.config, Keys)
-            and arm.config.colour
-            and not arm.config.channels
-            and data.image_shape[-1] == GREY
-        ):
+        if keys is not None and keys.recoloured(data.image_shape):
             coloured.append(family)
     return [f"grey images get three equal channels for {', '.join(dict.fromkeys(coloured))}"] if coloured else []
 
@@ -350,9 +349,11 @@ def check_weights(sweep: Sweep, arms: Sequence[Arm], data: Data) -> None:
     Raises:
         UsageError: naming the arm, and what is wrong with its weights.
     """
+    from trainables import building
+
     wanted = {
         building.Wanted(
-            family=arm.family or sweep.family,
+            family=sweep.family_of(arm),
             config_json=json.dumps(arm.stated, sort_keys=True),
             image_shape=data.image_shape,
             classes=len(seen(arm, data).classes),

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from trainables.data import Arrays, stratified_order
 from trainables.errors import DataError
-from trainables.image_files import decoded, files_below
+from trainables.image_files import decoded, files_below, images_below
 
 NAME: Final = "image_folder"
 TEST_SHARE: Final = 1 / 6
@@ -35,9 +35,9 @@ def find(folder: Path | None = None, *, say: Callable[[str], None] = _log.info) 
         raise DataError("image_folder needs a folder: give --data FOLDER, with a folder of images for each class")
     if not folder.is_dir():
         raise DataError(f"--data {folder} is no folder; valid: one with a folder of PNG or JPEG images for each class")
-    if len(_classes(folder)) < _FEWEST_CLASSES:
+    if (classes := len(_classes(folder))) < _FEWEST_CLASSES:
         raise DataError(
-            f"--data {folder} has {len(_classes(folder))} folders of PNG or JPEG images; valid: two or more, one for "
+            f"--data {folder} has {classes} folders of PNG or JPEG images; valid: two or more, one for "
             "each class, or train/ and test/ with the same ones in each"
         )
     return folder
@@ -82,7 +82,7 @@ def _classes(folder: Path) -> tuple[str, ...]:
     """The names of the folders that have images, sorted."""
     root = folder / "train" if _parted(folder) else folder
     inner = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
-    return tuple(path.name for path in inner if files_below(path))
+    return tuple(path.name for path in inner if any(images_below(path)))
 
 
 def _labelled(root: Path, classes: tuple[str, ...]) -> list[tuple[Path, int]]:
