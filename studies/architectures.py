@@ -7,36 +7,24 @@ on the Pareto front of accuracy against FLOPs; writes `architectures.html`, `.pn
 """
 
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from studies import comparison
+from studies.comparison import Study
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
-QUESTION: Final = "Which architecture does best at an equal budget, and at what cost?"
-
-prepare = comparison.prepare
+    from studies.extra import More
 
 
-def study(
-    results: Path, sweep: str = "architectures", *, out: Path | None = None, console: "Console | None" = None
-) -> None:
-    """Prints the tables and the answer; writes `<sweep>.html`, `.png` and `_costs.png` into `out`.
-
-    Raises:
-        ResultsError: if there are no results of that sweep; names the path and the sweeps that there are.
-    """
+def _more() -> "Sequence[More]":
     from studies import costs
 
-    comparison.study(results, sweep, question=QUESTION, out=out, console=console, more=costs.shown(sweep))
+    return [costs.shown]
 
 
-def main() -> int:
-    """The command; returns the exit code: 2 if there is nothing to read."""
-    return comparison.main("architectures", study, __doc__)
-
+study = Study(
+    name="architectures", question="Which architecture does best at an equal budget, and at what cost?", more=_more
+)
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(study.main(__doc__))

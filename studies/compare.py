@@ -187,7 +187,12 @@ def _judge(found: Replicates, rows: dict[str, Row]) -> Fit | None:
     """Fills in verdicts, p-values and intervals of the compared arms."""
     compared = {arm: row for arm, row in rows.items() if row["status"] == "compared"}
     data = found.rows.filter(pl.col("arm").is_in(list(compared)) & pl.col("accuracy").is_not_null())
-    fit = fitted(data["arm"].to_list(), data.select("seed", "fold").rows(), data["accuracy"].to_list())
+    fit = fitted(
+        data["arm"].to_list(),
+        data.select("seed", "fold").rows(),
+        data["accuracy"].to_list(),
+        learning=_learning(found.curves),
+    )
     if fit is None:
         no_test = ONE_SEED if all(row["n"] == 1 for row in compared.values()) else NO_TEST
         for row in compared.values():
@@ -199,6 +204,12 @@ def _judge(found: Replicates, rows: dict[str, Row]) -> Fit | None:
         if (half := fit.half_width(arm)) is not None:
             row.update(low=row["mean"] - half, high=row["mean"] + half)
     return fit
+
+
+def _learning(curves: pl.DataFrame) -> list[str]:
+    """The arms of which some replicate's accuracy changed in its last epoch."""
+    last_two = curves.group_by(REPLICATE).agg(pl.col("val_accuracy").sort_by("epoch").tail(2).n_unique())
+    return last_two.filter(pl.col("val_accuracy") > 1)["arm"].unique().to_list()
 
 
 def _rank(row: Row) -> tuple[int, float, float, str]:

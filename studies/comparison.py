@@ -1,16 +1,18 @@
 """What every comparison of arms does with its records: a table and an answer in words, a page, a picture.
 
-A question's own file in this folder gives its name and its question, and adds what it alone asks.
+A question's own file in this folder makes a `Study`: its name, its question, and what it alone asks.
 """
 
 import importlib
+import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from records.errors import ResultsError
+from studies.extra import More
 
 if TYPE_CHECKING:
     import polars as pl
@@ -26,8 +28,22 @@ _NEEDED: Final = (
 )  # fmt: skip
 
 
-More = Callable[["Comparison", "Console", Path], list[Path]]
-"""Prints what a question asks besides, and writes figures of it into a folder; returns their paths."""
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """The arms whose configuration has this value of a key; `default` where it does not say."""
+
+    key: str
+    value: str
+    default: str
+
+    def holds(self, config_json: str | None) -> bool:
+        """Whether a configuration belongs to it."""
+        return str(_configuration(config_json).get(self.key, self.default)) == self.value
+
+    @property
+    def suffix(self) -> str:
+        """What it adds to the names of files."""
+        return f"_{self.key}_{self.value}"
 
 
 def study(
@@ -37,40 +53,126 @@ def study(
     question: str,
     out: Path | None = None,
     console: "Console | None" = None,
-    more: More | None = None,
+    more: Sequence[More] = (),
+    apart: Mapping[str, str] | None = None,
 ) -> None:
     """Prints the table and the answer; writes `<sweep>.html` and `<sweep>.png` into `out` (`<results>/studies`).
+
+    Args:
+        results: the results folder.
+        sweep: the sweep's name.
+        question: the page's title.
+        out: where files go.
+        console: where it prints.
+        more: parts that are shown besides.
+        apart: one key whose values are not to be compared with each other (other classes, say), with its default:
+            each value has a table and files of its own, `<sweep>_<key>_<value>.html`.
 
     Raises:
         ResultsError: if there are no results of that sweep; names the path and the sweeps that there are.
     """
     from rich.console import Console
 
+    console = console or Console(width=None if sys.stdout.isatty() else _WIDTH)
+    keys = (apart or {}).items()
+    parts: list[Part | None] = [part for key, default in keys for part in _parts(results, sweep, key, default)]
+    for part in parts or [None]:
+        if part is not None:
+            console.rule(f"{part.key} {part.value}", align="left", style="dim")
+        _study(results, sweep, part, question=question, folder=out or results / "studies", console=console, more=more)
+
+
+def _study(
+    results: Path,
+    sweep: str,
+    part: Part | None,
+    *,
+    question: str,
+    folder: Path,
+    console: "Console",
+    more: Sequence[More],
+) -> None:
     from studies import figures, rates, report
 
-    console = console or Console(width=None if sys.stdout.isatty() else _WIDTH)
-    found, runs = load(results, sweep)
-    folder = out or results / "studies"
+    found, runs = load(results, sweep, part)
+    name = f"{sweep}{part.suffix if part else ''}"
+    title = f"{question} ({part.key} {part.value})" if part else question
+    extras = [make(found, results) for make in more]
     show(found, console)
-    written = [folder / f"{sweep}.html"]
-    report.write(written[0], report.html(found, question=question, runs=runs))
+    sections = [section for extra in extras for section in extra.sections]
+    files: dict[str, str | bytes] = {f"{name}.html": report.html(found, question=title, runs=runs, more=sections)}
     if found.replicates.curves.height or rates.drawn(found):
-        written.append(folder / f"{sweep}.png")
-        report.write(written[1], figures.picture(found))
-    if more is not None:
-        written += more(found, console, folder)
-    for path in written:
-        console.print(f"study    {path}", soft_wrap=True, highlight=False, markup=False)
+        files[f"{name}.png"] = figures.picture(found)
+    for extra in extras:
+        for renderable in extra.printed:
+            console.print(renderable)
+        files |= {f"{name}_{suffix}": content for suffix, content in extra.files.items()}
+    for file, content in files.items():
+        report.write(folder / file, content)
+        console.print(f"study    {folder / file}", soft_wrap=True, highlight=False, markup=False)
 
 
-def prepare() -> None:
-    """Imports what `study` needs, a second or two: a sweep does it while its trials run."""
-    for name in _NEEDED:
-        importlib.import_module(name)
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """The study of a sweep: called with a results folder, and as a command.
+
+    Attributes:
+        name: the sweep's name.
+        question: what it asks.
+        more: gives the parts that are shown besides; called when they are, so that it may import what they need.
+        apart: one key whose values are not compared with each other, with its default (see `study`).
+    """
+
+    name: str
+    question: str
+    more: Callable[[], Sequence[More]] = tuple
+    apart: Mapping[str, str] | None = None
+
+    def __call__(
+        self, results: Path, sweep: str = "", *, out: Path | None = None, console: "Console | None" = None
+    ) -> None:
+        """Prints the table and the answer; writes the page and the pictures into `out` (`<results>/studies`).
+
+        Raises:
+            ResultsError: if there are no results of that sweep; names the path and the sweeps that there are.
+        """
+        name, more = sweep or self.name, self.more()
+        study(results, name, question=self.question, out=out, console=console, more=more, apart=self.apart)
+
+    def prepare(self) -> None:
+        """Imports what it needs, a second or two: a sweep does it while its trials run."""
+        for name in _NEEDED:
+            importlib.import_module(name)
+        self.more()
+
+    def main(self, description: str | None) -> int:
+        """The command; returns the exit code: 2 if there is nothing to read. `description` is what `--help` says."""
+        import tyro
+
+        options = tyro.cli(Options, default=Options(sweep=self.name), description=description)
+        try:
+            self(options.results, options.sweep, out=options.out)
+        except ResultsError as error:
+            sys.stderr.write(f"error: {error}\n")
+            return 2
+        return 0
 
 
-def load(results: Path, sweep: str) -> "tuple[Comparison, pl.DataFrame]":
-    """Compares what is recorded of a sweep; with the `runs` that trained it.
+def _parts(results: Path, sweep: str, key: str, default: str) -> list[Part]:
+    """The values of a key in what a sweep asks for, in the order in which they were planned."""
+    from records.read import read
+
+    plan = read(results, "plan", sweep, columns=("config_json",))
+    values = dict.fromkeys(str(_configuration(text).get(key, default)) for text in plan["config_json"])
+    return [Part(key=key, value=value, default=default) for value in values]
+
+
+def _configuration(config_json: str | None) -> dict[str, Any]:
+    return json.loads(config_json) if config_json else {}
+
+
+def load(results: Path, sweep: str, part: Part | None = None) -> "tuple[Comparison, pl.DataFrame]":
+    """Compares what is recorded of a sweep, or of a part of its arms; with the `runs` that trained it.
 
     A trial that several sweeps ask for is trained once: its rows may lie in any of their folders, or in several.
 
@@ -95,6 +197,8 @@ def load(results: Path, sweep: str) -> "tuple[Comparison, pl.DataFrame]":
     if {*sweeps(results, "trials"), *sweeps(results, "epochs")} - {sweep}:
         mine = pl.col("trial_id").is_in((plan if plan.height else trials)["trial_id"].unique().to_list())
         trials, epochs, tests = (rows(name, None).filter(mine) for name in ("trials", "epochs", "tests"))
+    if part is not None:
+        plan = plan.filter(pl.Series([part.holds(text) for text in plan["config_json"]], dtype=pl.Boolean))
     found = compare(plan, trials, epochs, tests)
     return found, runs_of(found, read(results, "runs"), trials)
 
@@ -137,25 +241,6 @@ def show(found: "Comparison", console: "Console") -> None:
         console.print(Text(text))
     for text in found.warnings:
         console.print(Text(f"note: {text}", style="yellow"))
-
-
-def main(sweep: str, study: Callable[..., None], description: str | None) -> int:
-    """The command of a study; returns the exit code: 2 if there is nothing to read.
-
-    Args:
-        sweep: the sweep whose records are read, unless the command says otherwise.
-        study: called with the results folder, the sweep's name and `out`.
-        description: what `--help` says.
-    """
-    import tyro
-
-    options = tyro.cli(Options, default=Options(sweep=sweep), description=description)
-    try:
-        study(options.results, options.sweep, out=options.out)
-    except ResultsError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 2
-    return 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,22 +1,22 @@
 """What each arm of a comparison costs beside what it reaches: size, FLOPs, latency, seconds an epoch, Pareto front."""
 
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from studies import report
+from studies import page
 from studies.compare import Comparison, Row
-from studies.panels import GRID, INK, MUTED, PAPER, style
+from studies.extra import Extra
+from studies.figures import png, svg
+from studies.panels import GRID, INK, MUTED
 from studies.words import with_spread
 
 if TYPE_CHECKING:
-    from studies.comparison import More
+    from matplotlib.figure import Figure, SubFigure
 
 AXES: Final[Mapping[str, str]] = {
     "parameters": "parameters",
@@ -26,7 +26,7 @@ AXES: Final[Mapping[str, str]] = {
 }
 """What a picture has on its axes, by column."""
 
-_SIZE: Final = (10.0, 7.4)
+_SIZE: Final = (9.6, 7.2)
 
 
 def costs(found: Comparison) -> list[Row]:
@@ -49,22 +49,23 @@ def _beats(other: Row, row: Row) -> bool:
     return bool(no_worse and (other["mean"] > row["mean"] or other["flops"] < row["flops"]))
 
 
-def shown(sweep: str) -> "More":
-    """What `studies.comparison.study` prints and writes besides, for a sweep of this name."""
-
-    def more(found: Comparison, console: Console, folder: Path) -> list[Path]:
-        rows = costs(found)
-        if not rows:
-            return []
-        console.print(_table(rows))
-        front = [row["arm"] for row in rows if row["front"]]
-        if front:
-            console.print(Text(f"On the Pareto front of accuracy against FLOPs: {', '.join(reversed(front))}."))
-        path = folder / f"{sweep}_costs.png"
-        report.write(path, picture(rows))
-        return [path]
-
-    return more
+def shown(found: Comparison, _results: Path) -> Extra:
+    """The costs as a part of a study; empty where no arm was compared."""
+    rows = costs(found)
+    if not rows:
+        return Extra()
+    front = [row["arm"] for row in rows if row["front"]]
+    said = f"On the Pareto front of accuracy against FLOPs: {', '.join(reversed(front))}." if front else ""
+    drawing = svg(draw, rows, height=_SIZE[1], title="Accuracy against cost")
+    return Extra(
+        printed=(_table(rows), *([Text(said)] if said else [])),
+        sections=(
+            "<h2>Accuracy against cost</h2>",
+            page.paragraph(said),
+            page.figure(drawing, "Mean validation accuracy against four costs; dark: on the Pareto front."),
+        ),
+        files={"costs.png": picture(rows)},
+    )
 
 
 def _table(rows: Sequence[Row]) -> Table:
@@ -91,30 +92,29 @@ def _number(value: float | None, digits: int = 0) -> str:
 
 
 def picture(rows: Sequence[Row]) -> bytes:
-    """Mean validation accuracy of each arm against each cost, on a logarithmic scale, as a PNG."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    """Mean validation accuracy of each arm against each cost, as a PNG."""
+    return png(draw, rows, size=_SIZE)
+
+
+def draw(figure: "Figure | SubFigure", rows: Sequence[Row]) -> None:
+    """Mean validation accuracy of each arm against each cost, on a logarithmic scale."""
     from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 
-    with style():
-        figure = Figure(figsize=_SIZE, facecolor=PAPER, layout="constrained")
-        FigureCanvasAgg(figure)
-        for axes, (column, label) in zip(figure.subplots(2, 2, sharey=True).flat, AXES.items(), strict=True):
-            dots = [row for row in rows if row[column]]
-            axes.set_xscale("log")
-            axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=6))
-            axes.xaxis.set_minor_locator(NullLocator())
-            axes.xaxis.set_major_formatter(EngFormatter(sep=""))
-            axes.set_xlabel(label)
-            axes.grid(color=GRID, lw=0.6)
-            for row in dots:
-                axes.plot([row[column]], [row["mean"]], "o", color=INK if row["front"] else MUTED, ms=5)
-                axes.annotate(row["arm"], (row[column], row["mean"]), (4, 4), textcoords="offset points", fontsize=7)
-            front = sorted((row[column], row["mean"]) for row in dots if row["front"])
-            if column == "flops" and front:
-                axes.plot(*zip(*front, strict=True), color=INK, lw=1, alpha=0.5)
-        for axes in figure.axes[::2]:
-            axes.set_ylabel("validation accuracy")
-        file = io.BytesIO()
-        figure.savefig(file, dpi=160)
-    return file.getvalue()
+    places: Any = figure.subplots(2, 2, sharey=True)
+    figure.subplots_adjust(left=0.08, right=0.97, top=0.97, bottom=0.08, hspace=0.28, wspace=0.08)
+    for axes, (column, label) in zip(places.flat, AXES.items(), strict=True):
+        dots = [row for row in rows if row[column]]
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=6))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+        axes.set_xlabel(label)
+        axes.grid(color=GRID, lw=0.6)
+        for row in dots:
+            axes.plot([row[column]], [row["mean"]], "o", color=INK if row["front"] else MUTED, ms=5)
+            axes.annotate(row["arm"], (row[column], row["mean"]), (4, 4), textcoords="offset points", fontsize=7)
+        front = sorted((row[column], row["mean"]) for row in dots if row["front"])
+        if column == "flops" and front:
+            axes.plot(*zip(*front, strict=True), color=INK, lw=1, alpha=0.5)
+    for axes in places[:, 0]:
+        axes.set_ylabel("validation accuracy")

@@ -7,7 +7,7 @@ on an enlarged part of it: no arm is cut off.
 import io
 import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 import polars as pl
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure, SubFigure
 
+T = TypeVar("T")
 Draw: TypeAlias = "Callable[[Figure | SubFigure, Comparison], None]"
 _WIDTH: Final = 9.6
 _ACCURACY: Final = "validation accuracy"
@@ -227,8 +228,8 @@ def _dots(axes: "Axes", height: int, row: Row, values: Sequence[float], colour: 
     axes.plot([row["mean"]], [height], "|", color=colour, ms=13, mew=2)
 
 
-def svg(draw: "Draw", found: Comparison, *, height: float, title: str) -> str:
-    """A figure as an `<svg>` element for a page: no external names, text as text."""
+def svg(draw: "Callable[[Figure | SubFigure, T], None]", found: T, *, height: float, title: str) -> str:
+    """A figure as an `<svg>` element for a page: no external names, text as text; `found` is what it draws."""
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
@@ -254,11 +255,22 @@ def _inline(text: str, title: str) -> str:
     return re.sub(r"<svg[^>]*>", lambda _: head, text, count=1)
 
 
-def picture(found: Comparison) -> bytes:
-    """Learning curves above final accuracies above what tuning tried, as a PNG of 1,600 pixels' width on white."""
+def png(draw: "Callable[[Figure | SubFigure, T], None]", found: T, *, size: tuple[float, float]) -> bytes:
+    """A figure of so many inches as a PNG of 1,600 pixels' width on white."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
+    with style():
+        figure = Figure(figsize=size, facecolor=PAPER)
+        FigureCanvasAgg(figure)
+        draw(figure, found)
+        file = io.BytesIO()
+        figure.savefig(file, format="png", dpi=1600 / size[0], facecolor=PAPER)
+    return file.getvalue()
+
+
+def picture(found: Comparison) -> bytes:
+    """Learning curves above final accuracies above what tuning tried, as a PNG of 1,600 pixels' width on white."""
     parts: list[tuple[float, Draw]] = []
     if found.replicates.curves.height:
         parts.append((4.2, learning_curves))
@@ -267,12 +279,10 @@ def picture(found: Comparison) -> bytes:
     if rates.drawn(found):
         parts.append((rates.height_of(found), rates.rate_curves))
     heights = [height for height, _ in parts]
-    with style():
-        figure: Figure = Figure(figsize=(_WIDTH, sum(heights)), facecolor=PAPER)
-        FigureCanvasAgg(figure)
+
+    def draw(figure: "Figure | SubFigure", found: Comparison) -> None:
         places: Any = figure.subfigures(len(parts), 1, height_ratios=heights, squeeze=False)
-        for place, (_, draw) in zip(places.flat, parts, strict=True):
-            draw(place, found)
-        file = io.BytesIO()
-        figure.savefig(file, format="png", dpi=1600 / _WIDTH, facecolor=PAPER)
-    return file.getvalue()
+        for place, (_, one) in zip(places.flat, parts, strict=True):
+            one(place, found)
+
+    return png(draw, found, size=(_WIDTH, sum(heights)))

@@ -2,12 +2,13 @@
 
 With three seeds, a paired t-test has 2 degrees of freedom and finds nothing; the additive model `accuracy = arm + seed`
 has (A-1)(S-1) for A arms and S seeds. It assumes that the arms scatter alike: an arm that scatters much more would
-widen the others' intervals, one that is constant would narrow them. Neither is pooled. The former is tested by Welch's
-t-test; the latter by the pooled variance, which is for it on the safe side.
+widen the others' intervals, one that is stuck (at chance in every epoch, say) would narrow them. Neither is pooled. The
+former is tested by Welch's t-test; the latter by the pooled variance, which is for it on the safe side. Arms that learn
+and agree by chance, as two seeds on few images may, are pooled like any other.
 """
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median, stdev
 from typing import Final
@@ -86,10 +87,13 @@ class Fit:
         return _t_test(self.effects[first] - self.effects[second], error, self.pool.df)
 
 
-def fitted(arms: Sequence[str], seeds: Sequence[Hashable], values: Sequence[float]) -> Fit | None:
+def fitted(
+    arms: Sequence[str], seeds: Sequence[Hashable], values: Sequence[float], *, learning: Collection[str] = ()
+) -> Fit | None:
     """Pools the arms that scatter alike; None where no arm has two values: one seed supports no test.
 
     An arm with one value has no deviation; it is taken to scatter like the pool, or like the arm it is tested against.
+    An arm whose values are all equal is taken to be constant, unless it is known to be `learning`.
     """
     by_arm: dict[str, list[float]] = {}
     for arm, value in zip(arms, values, strict=True):
@@ -98,19 +102,25 @@ def fitted(arms: Sequence[str], seeds: Sequence[Hashable], values: Sequence[floa
     spread = {name: deviation if deviation > _ZERO else 0.0 for name, deviation in exact.items()}
     if not spread:
         return None
-    pooled_arms = alike(spread, {name: len(mine) for name, mine in by_arm.items()})
+    pooled_arms = alike(spread, {name: len(mine) for name, mine in by_arm.items()}, learning=learning)
     apart = {name: deviation for name, deviation in spread.items() if name not in pooled_arms}
     rows = [row for row in zip(arms, seeds, values, strict=True) if row[0] not in apart] if pooled_arms else []
     pool = pooled([row[0] for row in rows], [row[1] for row in rows], [row[2] for row in rows]) if rows else None
     return Fit(values=by_arm, pool=pool, apart=apart)
 
 
-def alike(spread: Mapping[str, float], n: Mapping[str, int]) -> set[str]:
-    """The arms that scatter, and not much more than the median one of them; `n` counts each arm's seeds."""
+def alike(spread: Mapping[str, float], n: Mapping[str, int], *, learning: Collection[str] = ()) -> set[str]:
+    """The arms that scatter, and not much more than the median one of them; `n` counts each arm's seeds.
+
+    With them those that are `learning`, and whose seeds agree by chance.
+    """
     scattering = {name: deviation for name, deviation in spread.items() if deviation}
-    typical = median(scattering.values()) if scattering else 0.0
+    if not scattering:
+        return set()
+    typical = median(scattering.values())
     limits = {name: ALIKE if n[name] > _PAIR else _ALIKE_OF_TWO for name in scattering}
-    return {name for name, deviation in scattering.items() if deviation <= limits[name] * typical}
+    near = {name for name, deviation in scattering.items() if deviation <= limits[name] * typical}
+    return near | {name for name in spread if name not in scattering and name in learning}
 
 
 def welch(first: Sequence[float], second: Sequence[float]) -> float:

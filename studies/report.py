@@ -1,7 +1,7 @@
 """A comparison as a page: the question, the answer, the table, the figures, and how all of it came about."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any, Final
@@ -22,8 +22,8 @@ from studies.words import answer, count, listed, method, on_seed, on_the_test_se
 _SIZES: Final[Mapping[str, str]] = {"parameters": "parameters", "flops": "FLOPs an image", "size_bytes": "size"}
 
 
-def html(found: Comparison, *, question: str, runs: pl.DataFrame) -> str:
-    """The page; self-contained, with every recorded text escaped."""
+def html(found: Comparison, *, question: str, runs: pl.DataFrame, more: Sequence[str] = ()) -> str:
+    """The page; self-contained, with every recorded text escaped. `more` is HTML that comes before the costs."""
     sizes, constant = _sizes(found)
     said = [*found.warnings, *provenance.warnings(runs)]
     drawn = bool(found.replicates.curves.height)
@@ -38,6 +38,7 @@ def html(found: Comparison, *, question: str, runs: pl.DataFrame) -> str:
             _results(found),
             *(_figures(found) if drawn else ["<p>No trial has finished an epoch: there is nothing to draw yet.</p>"]),
             *_tuning(found),
+            *more,
             "<h2>Cost</h2>",
             sizes,
             "<h2>How it was computed</h2>",

@@ -11,7 +11,7 @@ Study: `python -m studies.architectures` reads the records again; it needs neith
 """
 
 from search_spaces.architectures import SPACES
-from studies.architectures import prepare, study
+from studies.architectures import study
 from trainables import fashion_cnn
 from tuning import Sweep, main
 
@@ -20,7 +20,7 @@ SWEEP = Sweep(
     train=fashion_cnn.train,
     spaces=SPACES,
     study=study,
-    prepare_study=prepare,
+    prepare_study=study.prepare,
     metric="val_accuracy",
     epochs=10,
     seeds=3,

@@ -14,7 +14,7 @@ Study: `python -m studies.optimizers` reads the records again; it needs neither 
 """
 
 from search_spaces.optimizers import SPACES, TUNED
-from studies.optimizers import prepare, study
+from studies.optimizers import study
 from trainables import fashion_cnn
 from tuning import Sweep, main
 
@@ -24,7 +24,7 @@ SWEEP = Sweep(
     spaces=SPACES,
     tuned=TUNED,
     study=study,
-    prepare_study=prepare,
+    prepare_study=study.prepare,
     metric="val_accuracy",
     epochs=10,
     seeds=3,

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from records.tables import TABLES
+from tuning.survey import NOT_SWEEPS
 
 ROOT = Path(__file__).parent.parent
-SWEEPS = sorted(p.stem for p in (ROOT / "sweeps").glob("*.py") if p.stem != "__init__")
+SWEEPS = sorted(p.stem for p in (ROOT / "sweeps").glob("*.py") if p.stem not in NOT_SWEEPS)
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 

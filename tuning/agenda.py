@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from statistics import median
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from records.tables import COMPARISON, SCREENING, TUNING
@@ -125,6 +126,28 @@ class Agenda:
     def other_meaning(self) -> int | None:
         """The meaning that the training code had when the sweep was last run, if it was another one."""
         return self.history.other_meaning(MEANING)
+
+    def slot_seconds(self, starts: Sequence[tuple[Trial, int]]) -> float | None:
+        """About what is left, at most, in seconds of a slot; None before a trial of these families was recorded.
+
+        `starts` are the trials that are to run, each with the epoch after which it goes on. A family that was never
+        recorded counts as the dearest that was.
+        """
+        rates = [self._rate(trial) for trial, _ in starts]
+        known = [rate for rate in rates if rate is not None]
+        known = known or [rate for trial in self.plan.trials if (rate := self._rate(trial)) is not None]
+        if not known:
+            return None
+        left = sum(
+            (trial.epochs - start) * trial.data.train_images * (max(known) if rate is None else rate)
+            for (trial, start), rate in zip(starts, rates, strict=True)
+        )
+        most = max((trial.data.train_images for trial in self.plan.trials), default=self.data.train_images)
+        return left + self.plan.foreseen * most * median(known)
+
+    def _rate(self, trial: Trial) -> float | None:
+        size = int(trial.arm.values.get("image_size", 0))
+        return self.history.seconds_per_image(self.sweep.family_of(trial.arm), size)
 
     def start_epoch(self, trial: Trial) -> int:
         """The epoch after which a trial goes on; 0 if it begins."""

@@ -66,8 +66,10 @@ def run(sweep: Sweep, options: Options, console: "Console", arguments: Sequence[
     environment.settle()
     settings = flags.resolve(sweep, options)
     if options.precision == "auto":
-        console.print(f"precision: {settings.precision}; {automatic(flags.families_asked(sweep, options))[1]}")
-    narrowed = flags.narrowed(sweep, options.set)
+        console.print(f"precision: {settings.precision}; {automatic(flags.families_asked(sweep, settings.set))[1]}")
+    narrowed, source = flags.with_given(sweep, flags.narrowed(sweep, settings.set), settings.results)
+    if source:
+        console.print(source, markup=False)
     asked = Asked(arms=arms(sweep, narrowed), tuned=[] if settings.search == "grid" else tuned_arms(sweep, narrowed))
     if not settings.dry_run:
         check_writable(settings.results)
@@ -153,16 +155,13 @@ def _say_plan(console: "Console", agenda: "Agenda") -> None:
         )
     if (agenda.halving.questions and {t.question for t in plan.trials} & {SCREENING, TUNING}) or agenda.asked.tuned:
         _say_halving(console, agenda)
-    rate = agenda.history.seconds_per_image()
     starts = [(trial, agenda.start_epoch(trial)) for trial in plan.waiting]  # each checkpoint is read once
-    most = max((trial.data.train_images for trial in plan.trials), default=data.train_images)
-    images = sum((t.epochs - start) * t.data.train_images for t, start in starts) + plan.foreseen * most
-    if rate is None:
+    seconds = agenda.slot_seconds(starts)
+    if seconds is None:
         console.print("time: not known before a first trial is recorded")
-    elif images:
+    elif seconds:
         slots = settings.slots or default_slots()
-        seconds = images * rate / slots
-        console.print(f"time: at most about {duration(seconds)} for these on {count(slots, 'slot')}")
+        console.print(f"time: at most about {duration(seconds / slots)} for these on {count(slots, 'slot')}")
     if settings.dry_run:
         for trial, row in agenda.closed:
             line = f"  {trial.trial_id}  {trial.question}  {trial.label}: stopped now, since {row['reason']}"

@@ -213,14 +213,25 @@ class History:
         last = next((int(m) for m in reversed(said) if m is not None), None)
         return last if last is not None and last != meaning else None
 
-    def seconds_per_image(self) -> float | None:
-        """The median seconds of a slot for one training image of the families, overhead included; None if not known."""
-        first_ends = self._trials.filter(
-            pl.col("family").is_in(list(self._sweep.config_types)), pl.col("epochs") > 0, pl.col("continuation") == 0
-        )
+    def seconds_per_image(self, family: str, image_size: int) -> float | None:
+        """The median seconds of a slot for one training image of a family, overhead included; None if not known.
+
+        Of trials on images of that size (0: as they are), or if there are none, of all of the family.
+        """
+        return self._rates.get((family, image_size), self._rates.get((family, None)))
+
+    @cached_property
+    def _rates(self) -> dict[tuple[str, int | None], float]:
+        """The seconds for one training image, by family and size of images, and (size None) by family alone."""
+        sized = "image_size" in self._trials.columns
+        size = pl.col("image_size").fill_null(0) if sized else pl.lit(0).alias("image_size")
+        first_ends = self._trials.filter(pl.col("epochs") > 0, pl.col("continuation") == 0)
         seconds = pl.sum_horizontal(f"seconds_{name}" for name in TIME_CLASSES)
-        rate = first_ends.select((seconds / (pl.col("epochs") * pl.col("train_images"))).median())
-        return None if rate.item() is None else float(rate.item())
+        rate = seconds / (pl.col("epochs") * pl.col("train_images"))
+        rates = first_ends.select(pl.col("family").cast(pl.String), size, rate.alias("rate")).drop_nulls("rate")
+        by_size = rates.group_by("family", "image_size").agg(pl.col("rate").median())
+        by_family = rates.group_by("family").agg(pl.lit(None).alias("image_size"), pl.col("rate").median())
+        return {(f, size): rate for table in (by_size, by_family) for f, size, rate in table.rows()}
 
 
 def _seen(row: Mapping[str, Any], metric: str) -> Seen:

@@ -4,7 +4,7 @@ import contextlib
 import io
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Final, Literal, TypeVar
@@ -16,7 +16,7 @@ from trainables import config as domains
 from trainables.errors import ConfigError
 from trainables.precision import automatic
 from tuning.errors import UsageError
-from tuning.sweep import FAMILY, Sweep
+from tuning.sweep import FAMILY, Search, Sweep
 
 ALL_SEEDS_UP_TO: Final = 12
 """With at most this many arms every arm gets every seed; with more, ASHA screens them first."""
@@ -93,8 +93,9 @@ class Options:
     """Epochs before ASHA may stop a trial."""
     reduction: float = 3.0
     """ASHA keeps one of this many trials at each rung."""
-    search: Literal["grid", "random", "hyperopt"] = "grid"
-    """grid: the arms as they stand. random, hyperopt: tuned arms besides, the best candidate of each on fresh seeds."""
+    search: Literal["auto", "grid", "random", "hyperopt"] = "auto"
+    """grid: the arms as they stand. random, hyperopt: tuned arms besides, the best candidate of each on fresh seeds.
+    auto: the sweep's, mostly grid."""
     trials: Annotated[Whole, _default(f"(default: {CANDIDATES})")] = None
     """The budget of each tuned arm's search, in full trainings; candidates stopped early leave room for others."""
     slots: Annotated[Whole, _default("(default: one a core, if memory suffices)")] = None
@@ -127,8 +128,9 @@ class Options:
     """Where the data set's files are."""
     strict: bool = False
     """Refuse a data set with damaged images, which are named and left out otherwise."""
-    folds: Annotated[Whole, _default("(default: none)")] = None
-    """Cross-validation: replicates are so many folds of the training file instead of seeds, or of each seed."""
+    folds: Annotated[Whole, _default("(default: the sweep's, mostly none)")] = None
+    """Cross-validation: replicates are so many folds of the training file instead of seeds, or of each seed.
+    0: none."""
     results: Annotated[Path, tyro.conf.arg(metavar="FOLDER")] = Path("results")
     """Folder for Parquet, figures and logs."""
     quick: bool = False
@@ -147,7 +149,7 @@ class Settings:
     grace: int | None
     reduction: float
     scheduler: str
-    search: Literal["grid", "random", "hyperopt"]
+    search: Search
     candidates: int
     slots: int | None
     retries: int
@@ -163,6 +165,7 @@ class Settings:
     folds: int
     results: Path
     dry_run: bool
+    set: tuple[str, ...] = ()
 
 
 def parse(sweep: Sweep, arguments: Sequence[str], description: str) -> Options:
@@ -209,14 +212,18 @@ def resolve(sweep: Sweep, options: Options) -> Settings:
         raise UsageError(f"--quick is not defined for the sweep {sweep.name!r}; give --epochs, --seeds and --images")
     quick = (sweep.quick or {}) if options.quick else {}
     unsaid = {f.name for f in fields(Options) if getattr(options, f.name) == f.default}
-    options = replace(options, **{k: v for k, v in quick.items() if k in unsaid})
+    said = {_key(text) for text in options.set}
+    sets = (*(text for text in quick.get("set", ()) if _key(text) not in said), *options.set)
+    options = replace(options, **{k: v for k, v in quick.items() if k in unsaid} | {"set": sets})
     epochs = sweep.epochs if options.epochs is None else options.epochs
-    seeds = (1 if options.folds else sweep.seeds) if options.seeds is None else options.seeds
+    folds = sweep.folds if options.folds is None else options.folds
+    seeds = (1 if folds else sweep.seeds) if options.seeds is None else options.seeds
+    search: Search = sweep.search if options.search == "auto" else options.search
     _check_numbers(options, epochs, seeds)
-    if options.trials is not None and options.search == "grid":
+    if options.trials is not None and search == "grid":
         raise UsageError(f"--trials {options.trials} is for searches; valid: with --search random or hyperopt")
-    if options.search != "grid" and not sweep.tuned:
-        raise UsageError(f"--search {options.search}: the sweep {sweep.name!r} has no tuned spaces; valid: grid")
+    if search != "grid" and not sweep.tuned:
+        raise UsageError(f"--search {search}: the sweep {sweep.name!r} has no tuned spaces; valid: grid")
     if options.grace is not None and options.grace > epochs:
         raise UsageError(f"--grace {options.grace} is not valid; valid: 1 to {epochs}, the epochs of a trial")
     if not 1 < options.reduction < math.inf:
@@ -228,7 +235,7 @@ def resolve(sweep: Sweep, options: Options) -> Settings:
         grace=options.grace,
         reduction=options.reduction,
         scheduler=options.scheduler,
-        search=options.search,
+        search=search,
         candidates=CANDIDATES if options.trials is None else options.trials,
         slots=options.slots,
         retries=options.retries,
@@ -237,12 +244,15 @@ def resolve(sweep: Sweep, options: Options) -> Settings:
         fail_fast=options.fail_fast,
         keep_hopeless=options.keep_hopeless,
         checkpoint_every=CHECKPOINT_SECONDS if options.checkpoint_every is None else options.checkpoint_every,
-        precision=automatic(families_asked(sweep, options))[0] if options.precision == "auto" else options.precision,
+        precision=automatic(families_asked(sweep, options.set))[0]
+        if options.precision == "auto"
+        else options.precision,
         dataset=sweep.dataset if options.dataset is None else options.dataset,
         data=options.data,
         strict=options.strict,
-        folds=options.folds or 0,
+        folds=folds,
         results=options.results.absolute(),
+        set=options.set,
         dry_run=options.dry_run,
     )
 
@@ -259,8 +269,8 @@ def _check_numbers(options: Options, epochs: int, seeds: int) -> None:
     for flag, value in counts.items():
         if value is not None and value < 1:
             raise UsageError(f"--{flag} {value} is not valid; valid: 1 or more")
-    if options.folds is not None and options.folds < _FEWEST_FOLDS:
-        raise UsageError(f"--folds {options.folds} is not valid; valid: {_FEWEST_FOLDS} or more")
+    if options.folds and options.folds < _FEWEST_FOLDS:
+        raise UsageError(f"--folds {options.folds} is not valid; valid: {_FEWEST_FOLDS} or more, or 0 for none")
     for flag, value in {"retries": options.retries, "fail-fast": options.fail_fast}.items():
         if value < 0:
             raise UsageError(f"--{flag} {value} is not valid; valid: 0 or more")
@@ -271,14 +281,19 @@ def _check_numbers(options: Options, epochs: int, seeds: int) -> None:
         raise UsageError(f"--checkpoint-every {options.checkpoint_every:g} is not valid; valid: 0 or more seconds")
 
 
-def families_asked(sweep: Sweep, options: Options) -> list[str]:
-    """The families that a command may train.
+def families_asked(sweep: Sweep, sets: Sequence[str]) -> list[str]:
+    """The families that a command with these `--set` may train.
 
     Raises:
         UsageError: for one that the sweep does not have.
     """
-    said = narrowed(sweep, [text for text in options.set if text.partition("=")[0] == FAMILY])
+    said = narrowed(sweep, [text for text in sets if _key(text) == FAMILY])
     return [str(name) for name in said.get(FAMILY, sweep.config_types)]
+
+
+def _key(text: str) -> str:
+    """The key of a `key=value,...`."""
+    return text.partition("=")[0]
 
 
 def narrowed(sweep: Sweep, sets: Sequence[str]) -> dict[str, list[domains.Value]]:
@@ -297,6 +312,20 @@ def narrowed(sweep: Sweep, sets: Sequence[str]) -> dict[str, list[domains.Value]
         except ConfigError as error:
             raise UsageError(f"--set {text}: {error}") from error
     return made
+
+
+def with_given(
+    sweep: Sweep, narrowed: Mapping[str, list[domains.Value]], results: Path
+) -> tuple[dict[str, list[domains.Value]], str]:
+    """The values that were said, and for keys of which nothing was, those that the sweep reads from elsewhere.
+
+    With them a sentence about those; empty where there is nothing to say.
+    """
+    if sweep.given is None:
+        return dict(narrowed), ""
+    values, source = sweep.given(results)
+    missing = {key: [value] for key, value in values.items() if key not in narrowed}
+    return missing | dict(narrowed), source if missing or not values else ""
 
 
 def _choice(sweep: Sweep, values: str) -> list[domains.Value]:

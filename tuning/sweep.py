@@ -6,12 +6,13 @@ import inspect
 import itertools
 import json
 import random
+import re
 import typing
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from search_spaces.ranges import Range
 from trainables import config as domains
@@ -25,6 +26,7 @@ from tuning.errors import UsageError
 
 Space = Mapping[str, Sequence[domains.Value] | Range]
 Train = Callable[..., Values]
+Search = Literal["grid", "random", "hyperopt"]
 FAMILY: Final = "family"
 """The key of a space that names the families to train, where they are not the sweep's own."""
 
@@ -55,6 +57,10 @@ class Sweep:
         tuned: spaces that are searched, one arm each: keys with one value are fixed, keys with several values or a
             Range are searched.
         warm_up: what a training process does first: imports, and the name of its device.
+        search: how tuned spaces are searched, unless the command says otherwise: `grid` leaves them alone.
+        folds: the folds of a cross-validation; 0 for replicates by seed.
+        given: reads values of keys from somewhere else, another sweep's records, say; called with the results folder,
+            returns them and a sentence about their source. What the command says comes first.
         quick: the flags that `--quick` stands for.
     """
 
@@ -69,6 +75,9 @@ class Sweep:
     control: str | None = None
     dataset: str = "fashion_mnist"
     tuned: Sequence[Space] = ()
+    search: Search = "grid"
+    folds: int = 0
+    given: Callable[[Path], tuple[Mapping[str, domains.Value], str]] | None = None
     warm_up: WarmUp = KERAS
     quick: Mapping[str, Any] | None = None
 
@@ -215,7 +224,7 @@ def names(spaces: Sequence[Space], values: Sequence[Mapping[str, domains.Value]]
     Raises:
         UsageError: for a key of a space that is no list of choices.
     """
-    varied = _varied(spaces)
+    varied = _with_their_layers(_varied(spaces), spaces)
     families = [str(arm.get(FAMILY)) for arm in values]
     if all(FAMILY in arm for arm in values) and len(set(families)) == len(families):
         return families
@@ -229,6 +238,17 @@ def _varied(spaces: Sequence[Space]) -> set[str]:
     return {k for k in keys if len({json.dumps(choices(k, s[k])) if k in s else "" for s in spaces}) > 1} | {
         k for space in spaces for k in space if len(choices(k, space[k])) > 1
     }
+
+
+_NUMBERED: Final = re.compile(r"(\w+)_(\d+)")
+"""A key of one layer: `activation_1`."""
+
+
+def _with_their_layers(varied: set[str], spaces: Sequence[Space]) -> set[str]:
+    """The keys that vary, and where one of a layer does, those of the other layers that a space states as well."""
+    stems = {match[1] for key in varied if (match := _NUMBERED.fullmatch(key))}
+    stated = {key for space in spaces for key in space}
+    return varied | {key for key in stated if (match := _NUMBERED.fullmatch(key)) and match[1] in stems}
 
 
 def choices(key: str, values: Sequence[domains.Value] | Range) -> list[domains.Value]:
@@ -260,8 +280,27 @@ def _config(sweep: Sweep, values: Mapping[str, domains.Value]) -> tuple[str, dom
 
 
 def _name(varied: Mapping[str, domains.Value]) -> str:
-    """The value alone if one key varies; all keys with their values otherwise."""
-    return str(next(iter(varied.values()))) if len(varied) == 1 else _full_name(varied)
+    """The value alone if one key varies; all keys with their values otherwise.
+
+    Keys of all layers from the first on count as one, the values in the order of the layers: `selu-relu-relu-relu`.
+    """
+    joined: dict[str, domains.Value] = {}
+    for key, value in varied.items():
+        layers = _layers_of(key, varied)
+        joined[layers[0].removesuffix("_1") if layers else key] = (
+            "-".join(str(varied[layer]) for layer in layers) if layers else value
+        )
+    return str(next(iter(joined.values()))) if len(joined) == 1 else _full_name(joined)
+
+
+def _layers_of(key: str, keys: Collection[str]) -> list[str]:
+    """The keys of the same stem, `stem_1` to `stem_n` in order; none where it is no such key, or one is missing."""
+    match = _NUMBERED.fullmatch(key)
+    if match is None:
+        return []
+    of_stem = {int(m[2]): k for k in keys if (m := _NUMBERED.fullmatch(k)) and m[1] == match[1]}
+    whole = len(of_stem) > 1 and sorted(of_stem) == list(range(1, len(of_stem) + 1))
+    return [of_stem[number] for number in sorted(of_stem)] if whole else []
 
 
 def _full_name(values: Mapping[str, domains.Value]) -> str:

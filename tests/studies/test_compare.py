@@ -77,6 +77,19 @@ def test_survivors_are_compared_on_fresh_seeds_without_their_screening(sweep: Sw
     assert found.fit.pool.df == 2
 
 
+def test_seeds_that_agree_by_chance_are_pooled_and_an_arm_at_chance_is_not(sweep: Sweep) -> None:
+    for seed, (rmsprop, nadam, sgd) in enumerate(((0.765, 0.77, 0.72), (0.765, 0.72, 0.77)), 1):
+        sweep.trial("rmsprop", seed, [0.5, 0.7, rmsprop])
+        sweep.trial("nadam", seed, [0.5, 0.7, nadam])
+        sweep.trial("sgd", seed, [0.5, 0.7, sgd])
+        sweep.trial("ftrl", seed, [0.1, 0.1, 0.1])
+    found = compared(sweep)
+    assert found.fit is not None
+    assert found.fit.apart == {"ftrl": 0.0}
+    assert found.fit.pool is not None
+    assert set(found.fit.pool.effects) == {"rmsprop", "nadam", "sgd"}
+
+
 def test_a_screening_is_seen_at_the_common_epoch_on_its_own_seed(sweep: Sweep) -> None:
     for name, first in (("nadam", 0.55), ("adam", 0.45)):
         sweep.trial(name, 0, [first, 0.7, 0.9], question="screening")
@@ -107,7 +120,8 @@ def test_arms_that_scatter_otherwise_are_left_out_of_the_pool_and_said(sweep: Sw
     three_seeds(sweep, "adam", (0.931, 0.930, 0.933))
     three_seeds(sweep, "sgd", (0.905, 0.902, 0.904))
     three_seeds(sweep, "adadelta", (0.4, 0.5, 0.6))
-    three_seeds(sweep, "ftrl", (0.1, 0.1, 0.1))
+    for seed in (1, 2, 3):
+        sweep.trial("ftrl", seed, [0.1, 0.1, 0.1])
     found = compared(sweep)
     note = next(text for text in found.warnings if text.startswith("Left out of the pooled variance"))
     assert "adadelta (±.1000), ftrl (constant)" in note

@@ -6,6 +6,7 @@ import polars as pl
 from rich.console import Console
 
 from studies.costs import costs, picture, shown
+from studies.extra import Extra
 
 
 def arm(name, mean, flops, *, seconds=20.0, epochs=10, latency=1.5):
@@ -45,15 +46,18 @@ def test_the_most_accurate_comes_first_with_its_seconds_an_epoch():
 
 def test_it_is_printed_and_drawn(tmp_path):
     console = Console(record=True, width=120)
-    (path,) = shown("made_up")(FOUND, console, tmp_path)
-    said = console.export_text()
-    assert "On the Pareto front of accuracy against FLOPs: cheap, middle, good." in said
-    assert path.read_bytes().startswith(b"\x89PNG")
-    assert path.name == "made_up_costs.png"
+    extra = shown(FOUND, tmp_path)
+    for one in extra.printed:
+        console.print(one)
+    said = "On the Pareto front of accuracy against FLOPs: cheap, middle, good."
+    assert said in console.export_text()
+    assert said in "".join(extra.sections)
+    assert "<svg" in "".join(extra.sections)
+    assert extra.files["costs.png"].startswith(b"\x89PNG")
 
 
 def test_without_a_compared_arm_nothing_is_shown(tmp_path):
-    assert shown("made_up")(comparison(arm("failed", None, None)), Console(record=True), tmp_path) == []
+    assert shown(comparison(arm("failed", None, None)), tmp_path) == Extra()
 
 
 def test_a_cost_that_is_not_known_is_left_out_of_the_picture():

@@ -11,7 +11,7 @@ from recorded_sweep import Sweep
 from rich.console import Console
 
 from records.errors import ResultsError
-from studies.optimizers import main, study
+from studies.optimizers import study
 from studies.panels import apart, leaders
 
 ROOT = Path(__file__).parents[2]
@@ -82,7 +82,7 @@ def test_the_command_exits_2_without_results(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["optimizers", "--results", str(tmp_path)])
-    assert main() == 2
+    assert study.main("") == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert str(tmp_path) in error
@@ -122,7 +122,7 @@ def test_labels_are_moved_apart_and_stay_inside() -> None:
 
 
 def test_prepare_imports_all_that_the_study_needs(sweep: Sweep, tmp_path: Path) -> None:
-    code = "import sys; from pathlib import Path; from studies.optimizers import prepare, study; prepare(); "
+    code = "import sys; from pathlib import Path; from studies.optimizers import study; study.prepare(); "
     code += "before = set(sys.modules); study(Path(sys.argv[1]), out=Path(sys.argv[2])); "
     code += "print('late:', *(set(sys.modules) - before))"
     ended = subprocess.run(

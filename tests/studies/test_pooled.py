@@ -179,6 +179,8 @@ def test_an_arm_is_apart_if_constant_or_far_above_the_median() -> None:
     assert alike({"a": 0.0001, "b": 0.01, "c": 0.01}, three) == {"a", "b", "c"}
     assert alike({"a": 0.01, "b": 0.0, "c": 0.02}, three) == {"a", "c"}
     assert alike({"a": 0.0, "b": 0.0}, three) == set()
+    assert alike({"a": 0.01, "b": 0.0, "c": 0.0}, three, learning=["b"]) == {"a", "b"}
+    assert alike({"a": 0.0, "b": 0.0}, three, learning=["a", "b"]) == set()
 
 
 def test_welch_of_constant_and_single_values() -> None:

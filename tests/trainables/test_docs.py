@@ -1,4 +1,4 @@
-"""docs/add_a_model.md and docs/add_a_dataset.md, followed word for word."""
+"""docs/add_a_model.md and docs/add_a_dataset.md, followed word for word; add_a_question.md in tests/sweeps."""
 
 import importlib
 import re

@@ -1,13 +1,14 @@
 """Flags: read, filled in, refused in one line."""
 
 import dataclasses
+from dataclasses import replace
 
 import made_up
 import pytest
 
 from search_spaces.ranges import Range
 from tuning.errors import UsageError
-from tuning.options import Options, grace_epochs, narrowed, parse, resolve
+from tuning.options import Options, grace_epochs, narrowed, parse, resolve, with_given
 from tuning.sweep import Sweep
 
 SWEEP = Sweep(
@@ -44,6 +45,32 @@ def test_quick_fills_in_what_is_not_said():
     assert (settings("--quick").epochs, settings("--quick").seeds, settings("--quick").images) == (2, 1, 30)
     made = settings("--quick", "--epochs", "4")
     assert (made.epochs, made.seeds) == (4, 1)
+
+
+def test_what_quick_sets_gives_way_key_by_key():
+    sweep = replace(SWEEP, quick={"set": ("quality=0.1,0.2", "seconds=0")})
+    assert resolve(sweep, parse(sweep, ["--quick"], "")).set == ("quality=0.1,0.2", "seconds=0")
+    said = ["--quick", "--set", "quality=0.5", "--set", "batch_size=8"]
+    assert resolve(sweep, parse(sweep, said, "")).set == ("seconds=0", "quality=0.5", "batch_size=8")
+
+
+def test_a_sweep_may_be_searched_and_have_folds_of_its_own():
+    sweep = replace(SWEEP, search="hyperopt", folds=5, tuned=[{"quality": Range(0.1, 0.9)}])
+    made = resolve(sweep, parse(sweep, [], ""))
+    assert (made.search, made.folds, made.seeds) == ("hyperopt", 5, 1)
+    made = resolve(sweep, parse(sweep, ["--search", "grid", "--folds", "0"], ""))
+    assert (made.search, made.folds, made.seeds) == ("grid", 0, 5)
+    made = resolve(sweep, parse(sweep, ["--folds", "3", "--seeds", "2"], ""))
+    assert (made.folds, made.seeds) == (3, 2)
+
+
+def test_what_another_sweep_gives_comes_after_what_is_said(tmp_path):
+    sweep = replace(SWEEP, given=lambda _: ({"quality": 0.3, "batch_size": 8}, "from elsewhere"))
+    assert with_given(sweep, {"quality": [0.5]}, tmp_path) == ({"batch_size": [8], "quality": [0.5]}, "from elsewhere")
+    assert with_given(sweep, {"quality": [0.5], "batch_size": [4]}, tmp_path)[1] == ""
+    nothing = replace(SWEEP, given=lambda _: ({}, "not recorded"))
+    assert with_given(nothing, {"quality": [0.5]}, tmp_path) == ({"quality": [0.5]}, "not recorded")
+    assert with_given(SWEEP, {"quality": [0.5]}, tmp_path) == ({"quality": [0.5]}, "")
 
 
 def test_a_sweep_without_quick_says_so():

@@ -38,6 +38,31 @@ def test_an_arm_is_named_by_every_key_that_varies():
     assert made[1].config == made_up.Config(quality=0.1, batch_size=16)
 
 
+def layered(*spaces):
+    return Sweep(name="s", train=fashion_cnn.train, spaces=spaces)
+
+
+def test_keys_of_all_layers_name_an_arm_in_one_word():
+    space = {f"activation_{k}": ["relu", "selu"] for k in (1, 2, 3, 4)} | {"optimizer": ["nadam"]}
+    made = arms(layered(space), {})
+    assert len(made) == 16
+    assert [a.name for a in made][:3] == ["relu-relu-relu-relu", "relu-relu-relu-selu", "relu-relu-selu-relu"]
+    narrow = arms(layered(space), {"activation_3": ["relu"], "activation_4": ["relu"]})
+    assert [a.name for a in narrow][1] == "relu-selu-relu-relu"  # the same arm, the same name
+    assert {a.config for a in narrow} <= {a.config for a in made}
+
+
+def test_keys_of_some_layers_are_named_one_by_one():
+    made = arms(layered({"filters_2": [16, 32], "filters_3": [64]}), {})
+    assert [a.name for a in made] == ["filters_2=16 filters_3=64", "filters_2=32 filters_3=64"]
+    assert [a.name for a in arms(layered({"filters_2": [16, 32]}), {})] == ["16", "32"]
+
+
+def test_layers_are_one_word_beside_other_keys():
+    made = arms(layered({"filters_1": [16, 32], "filters_2": [64], "optimizer": ["adam", "sgd"]}), {})
+    assert [a.name for a in made][1] == "filters=16-64 optimizer=sgd"
+
+
 def test_several_spaces_are_a_union_without_doubles():
     made = arms(sweep({"quality": [0.1, 0.2]}, {"quality": [0.2, 0.3]}), {})
     assert [a.name for a in made] == ["0.1", "0.2", "0.3"]

@@ -1,0 +1,7 @@
+"""Three optimizers, to be compared on folds; any other key may vary instead."""
+
+from typing import Final
+
+SPACES: Final = [
+    {"optimizer": ["adam", "nadam", "sgd"]},
+]

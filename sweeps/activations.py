@@ -1,0 +1,30 @@
+"""Which activation does each convolution of the Fashion-MNIST CNN want?
+
+Command: `python sweeps/activations.py`: relu, selu or elu on each of four convolutions, 81 arms, Nadam. ASHA screens
+them on one seed; the survivors are compared on 3 fresh ones, 10 epochs of 50,000 images.
+
+Quick: `python sweeps/activations.py --quick`: the first two layers alone, 9 arms, 2 epochs of 1,000 images.
+
+Study: `python -m studies.activations`: what each layer's choice adds, with its interval; where units die.
+"""
+
+from search_spaces.activations import SPACES
+from studies.activations import study
+from trainables import fashion_cnn
+from tuning import Sweep, main
+
+SWEEP = Sweep(
+    name="activations",
+    train=fashion_cnn.train,
+    spaces=SPACES,
+    study=study,
+    prepare_study=study.prepare,
+    metric="val_accuracy",
+    epochs=10,
+    seeds=3,
+    control="relu-relu-relu-relu",
+    quick={"epochs": 2, "seeds": 1, "images": 1_000, "set": ("activation_3=relu", "activation_4=relu")},
+)
+
+if __name__ == "__main__":
+    main(SWEEP)

@@ -1,0 +1,30 @@
+"""Does AlexNet learn from small images with Adam, or only with SGD? And from two classes?
+
+Command: `python sweeps/alexnet.py`: `alexnet_32` with Adam and with SGD, on all classes and on the first two, 3 seeds,
+20 epochs of 50,000 images. Every epoch is recorded: what 50 or 100 would give, `--epochs 100` shows in one curve.
+Trials that stay at chance are named and ended; `--keep-hopeless` lets them run on.
+
+Quick: `python sweeps/alexnet.py --quick`: 1 seed, 2 epochs of 1,000 images.
+
+Study: `python -m studies.alexnet`.
+"""
+
+from search_spaces.alexnet import SPACES
+from studies.alexnet import study
+from trainables import alexnet_32
+from tuning import Sweep, main
+
+SWEEP = Sweep(
+    name="alexnet",
+    train=alexnet_32.train,
+    spaces=SPACES,
+    study=study,
+    prepare_study=study.prepare,
+    metric="val_accuracy",
+    epochs=20,
+    seeds=3,
+    quick={"epochs": 2, "seeds": 1, "images": 1_000},
+)
+
+if __name__ == "__main__":
+    main(SWEEP)

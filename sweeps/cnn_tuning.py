@@ -1,0 +1,33 @@
+"""How much does tuning everything at once gain over the CNNs as they were published?
+
+Command: `python sweeps/cnn_tuning.py`: HyperOpt under ASHA searches optimizer, learning rate, batch size, batch
+normalisation, augmentation, dropout and depth of `cifar100_cnn` within 8 full trainings (`--trials`), and compares the
+best on 3 fresh seeds with that CNN and `cifar_cnn` as they stand; 10 epochs of 50,000 images.
+
+Quick: `python sweeps/cnn_tuning.py --quick`: 3 trainings' worth of candidates, 1 seed, 2 epochs of 1,000 images.
+
+Study: `python -m studies.cnn_tuning`.
+"""
+
+from search_spaces.cnn_tuning import SPACES, TUNED
+from studies.cnn_tuning import study
+from trainables import cifar100_cnn
+from tuning import Sweep, main
+
+SWEEP = Sweep(
+    name="cnn_tuning",
+    train=cifar100_cnn.train,
+    spaces=SPACES,
+    tuned=TUNED,
+    study=study,
+    prepare_study=study.prepare,
+    metric="val_accuracy",
+    epochs=10,
+    seeds=3,
+    control="cifar100_cnn",
+    search="hyperopt",
+    quick={"epochs": 2, "seeds": 1, "images": 1_000, "trials": 3},
+)
+
+if __name__ == "__main__":
+    main(SWEEP)

@@ -1,0 +1,30 @@
+"""Which arm is best when every image of the training file validates once?
+
+Command: `python sweeps/cross_validation.py`: Adam, Nadam and SGD on 5 folds, 10 epochs of 50,000 images. Any key makes
+other arms: `--set optimizer=adam --set filters_1=16,32,64`; `--folds 10` makes other folds. Every other sweep takes
+`--folds`, too.
+
+Quick: `python sweeps/cross_validation.py --quick`: 3 folds, 2 epochs of 1,000 images.
+
+Study: `python -m studies.cross_validation`.
+"""
+
+from search_spaces.cross_validation import SPACES
+from studies.cross_validation import study
+from trainables import fashion_cnn
+from tuning import Sweep, main
+
+SWEEP = Sweep(
+    name="cross_validation",
+    train=fashion_cnn.train,
+    spaces=SPACES,
+    study=study,
+    prepare_study=study.prepare,
+    metric="val_accuracy",
+    epochs=10,
+    folds=5,
+    quick={"epochs": 2, "folds": 3, "images": 1_000},
+)
+
+if __name__ == "__main__":
+    main(SWEEP)

@@ -1,0 +1,29 @@
+"""How deep should the seven-convolution CNN be, and how much dropout does it want?
+
+Command: `python sweeps/depth.py`: 3, 4, 6 or 7 convolutions with dropout 0, .2 or .4, images of 32x32, 3 seeds, 10
+epochs of 50,000 images.
+
+Quick: `python sweeps/depth.py --quick`: 1 seed, 2 epochs of 1,000 images.
+
+Study: `python -m studies.depth`.
+"""
+
+from search_spaces.depth import SPACES
+from studies.depth import study
+from trainables import seven_conv_cnn
+from tuning import Sweep, main
+
+SWEEP = Sweep(
+    name="depth",
+    train=seven_conv_cnn.train,
+    spaces=SPACES,
+    study=study,
+    prepare_study=study.prepare,
+    metric="val_accuracy",
+    epochs=10,
+    seeds=3,
+    quick={"epochs": 2, "seeds": 1, "images": 1_000},
+)
+
+if __name__ == "__main__":
+    main(SWEEP)

@@ -1,0 +1,34 @@
+"""How many filters does each convolution of the Fashion-MNIST CNN want?
+
+Command: `python sweeps/filters.py`: 32 or 64 on each of four convolutions, 16 arms, Nadam. ASHA screens them on one
+seed; the survivors are compared on 3 fresh ones, 10 epochs of 50,000 images. Activations are those that lead in the
+sweep `activations`, if it lies below the same results; `--set activation_1=selu` gives others.
+
+Quick: `python sweeps/filters.py --quick`: every arm on 1 seed, 2 epochs of 1,000 images.
+
+Study: `python -m studies.filters`: what each layer's choice adds, with its interval, and costs.
+"""
+
+from search_spaces.filters import SPACES
+from studies.activations import KEYS as ACTIVATIONS
+from studies.filters import study
+from studies.leading import leading
+from trainables import fashion_cnn
+from tuning import Sweep, main
+
+SWEEP = Sweep(
+    name="filters",
+    train=fashion_cnn.train,
+    spaces=SPACES,
+    study=study,
+    prepare_study=study.prepare,
+    metric="val_accuracy",
+    epochs=10,
+    seeds=3,
+    control="32-32-64-64",
+    given=leading("activations", ACTIVATIONS),
+    quick={"epochs": 2, "seeds": 1, "images": 1_000, "scheduler": "none"},
+)
+
+if __name__ == "__main__":
+    main(SWEEP)

@@ -1,0 +1,64 @@
+"""docs/add_a_question.md, followed word for word: three files in a copy of the project, and the commands."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "add_a_question.md").read_text()
+FILES = dict(re.findall(r"`((?:search_spaces|sweeps|studies)/\w+\.py)`:\n\n```python\n(.*?)```", PAGE, re.DOTALL))
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """The rooms as they are, with the page's files in them."""
+    folder = tmp_path_factory.mktemp("project")
+    for room in ("records", "search_spaces", "studies", "sweeps", "trainables", "tuning"):
+        shutil.copytree(ROOT / room, folder / room, ignore=shutil.ignore_patterns("__pycache__"))
+    for path, text in FILES.items():
+        assert not (folder / path).exists()
+        (folder / path).write_text(text)
+    return folder
+
+
+def run(project, *command):
+    environment = os.environ | {"PYTHONPATH": str(project)}
+    return subprocess.run(
+        [sys.executable, *command],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=280,
+        cwd=project,
+        env=environment,
+    )
+
+
+def test_the_page_has_three_files_of_one_name():
+    assert [Path(path).parent.name for path in FILES] == ["search_spaces", "sweeps", "studies"]
+    assert {Path(path).stem for path in FILES} == {"kernel_sizes"}
+
+
+def test_the_question_is_among_all(project, fashion_mnist):
+    ended = run(project, "sweeps/kernel_sizes.py", "--dry-run")
+    assert ended.returncode == 0, ended.stderr
+    assert "screening: 16 arms on 1 seed" in ended.stdout
+    assert "5-5-3-3" in ended.stdout
+
+
+def test_the_question_is_answered(project, fashion_mnist):
+    narrow = [word for k in (1, 2) for word in ("--set", f"kernel_size_{k}=3")]
+    size = ("--images", "400", "--epochs", "1", "--seeds", "1")
+    ended = run(project, "sweeps/kernel_sizes.py", *narrow, *size)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "3-3-5-5" in ended.stdout
+    again = run(project, "-m", "studies.kernel_sizes")
+    assert again.returncode == 0, again.stderr
+    assert "4 trainings at epoch 1, on 1 seed" in again.stdout
+    for name in ("kernel_sizes.html", "kernel_sizes.png", "kernel_sizes_layers.png", "kernel_sizes_costs.png"):
+        assert (project / "results" / "studies" / name).stat().st_size > 10_000

@@ -1,0 +1,112 @@
+"""Every question: its arms are valid and fit the images, `--quick` is small, one command lists them all."""
+
+import importlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from records.write import Writer
+from sweeps import filters
+from tuning import options as flags
+from tuning.errors import UsageError
+from tuning.survey import NOT_SWEEPS, Foreseen, foreseen
+from tuning.sweep import arms, check_images
+from tuning.tuned import sampled, tuned_arms
+
+ROOT = Path(__file__).parents[2]
+NAMES = sorted(path.stem for path in (ROOT / "sweeps").glob("*.py") if path.stem not in NOT_SWEEPS)
+ARMS = {
+    "activations": 81, "alexnet": 4, "architectures": 15, "cnn_tuning": 2, "cross_validation": 3, "depth": 12,
+    "filters": 16, "optimizers": 8, "resolution": 7,
+}  # fmt: skip
+
+
+def sweep_of(name):
+    return importlib.import_module(f"sweeps.{name}").SWEEP
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_arms_fit_the_images(name, fashion_mnist):
+    sweep = sweep_of(name)
+    made = arms(sweep, {})
+    assert len(made) == ARMS[name]
+    check_images(sweep, [*made, *sampled(tuned_arms(sweep, {}))], fashion_mnist, folds=sweep.folds)
+    assert sweep.control is None or sweep.control in {arm.name for arm in made}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_quick_is_a_sweep_of_minutes(name, fashion_mnist, tmp_path):
+    sweep = sweep_of(name)
+    seen = foreseen(sweep, flags.parse(sweep, ["--quick", "--results", str(tmp_path)], ""))
+    assert (seen.recorded, seen.seconds) == (0, None)
+    assert seen.epochs <= 60
+
+
+def test_the_reports_arms_have_their_names():
+    activations = {arm.name: arm for arm in arms(sweep_of("activations"), {})}
+    best = activations["selu-relu-relu-relu"].values
+    assert [best[f"activation_{k}"] for k in (1, 2, 3, 4)] == ["selu", "relu", "relu", "relu"]
+    assert best["optimizer"] == "nadam"
+    wide = {arm.name: arm for arm in arms(sweep_of("filters"), {})}["32-64-64-64"].values
+    assert [wide[f"filters_{k}"] for k in (1, 2, 3, 4)] == [32, 64, 64, 64]
+
+
+def test_filters_take_the_activations_that_led(tmp_path, fashion_mnist):
+    config = '{"activation_1": "selu", "activation_2": "relu", "activation_3": "elu", "activation_4": "relu"}'
+    plan = {"run": "r", "trial_id": "t", "arm": "selu-relu-elu-relu", "seed": 1, "epochs": 1, "question": "comparison"}
+    trial = {"trial_id": "t", "attempt": 0, "continuation": 0, "run": "r", "arm": plan["arm"], "seed": 1}
+    trial |= {"question": "comparison", "outcome": "completed", "epochs": 1, "epochs_asked": 1, "config_json": config}
+    with Writer(tmp_path, "activations", config_types={}) as writer:
+        writer.append("plan", [plan | {"config_json": config}])
+        writer.append("epochs", [{"trial_id": "t", "attempt": 0, "epoch": 1, "val_accuracy": 0.9}])
+        writer.append("trials", [trial])
+    values, source = flags.with_given(filters.SWEEP, {"activation_4": ["elu"]}, tmp_path)
+    assert values == {
+        "activation_1": ["selu"],
+        "activation_2": ["relu"],
+        "activation_3": ["elu"],
+        "activation_4": ["elu"],
+    }
+    assert "those of selu-relu-elu-relu, which leads in sweep 'activations'" in source
+    made = arms(filters.SWEEP, values)
+    assert {arm.values["activation_4"] for arm in made} == {"elu"}
+    assert made[0].name == "32-32-32-32"
+
+
+def test_all_questions_are_listed_with_what_they_take(tmp_path, fashion_mnist):
+    command = [sys.executable, str(ROOT / "sweeps" / "all.py"), "--dry-run", "--quick", "--results", str(tmp_path)]
+    wide = os.environ | {"COLUMNS": "200"}
+    ended = subprocess.run(command, check=False, capture_output=True, text=True, timeout=200, env=wide)
+    assert ended.returncode == 0, ended.stderr
+    for name in NAMES:
+        assert name in ended.stdout
+    assert "Which activation does each convolution of the Fashion-MNIST CNN want?" in ended.stdout
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_flag_that_one_sweep_cannot_take_is_said_in_its_row(tmp_path, fashion_mnist):
+    command = [sys.executable, str(ROOT / "sweeps" / "all.py"), "--dry-run", "--search", "random"]
+    ended = subprocess.run(
+        [*command, "--results", str(tmp_path)], check=False, capture_output=True, text=True, timeout=200
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert "has no tuned spaces" in " ".join(ended.stdout.split())
+
+
+def test_a_wrong_flag_is_refused_once():
+    command = [sys.executable, str(ROOT / "sweeps" / "all.py"), "--epoch", "3"]
+    ended = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 2
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith("all.py: error: unknown flag")
+
+
+def test_what_is_foreseen_counts_what_is_recorded(tmp_path, fashion_mnist):
+    sweep = sweep_of("cross_validation")
+    seen = foreseen(sweep, flags.parse(sweep, ["--quick", "--results", str(tmp_path)], ""))
+    assert seen == Foreseen(arms=3, trials=9, follows=False, recorded=0, epochs=18, seconds=None)
+    with pytest.raises(UsageError, match="folds 1 is not valid"):
+        foreseen(sweep, flags.parse(sweep, ["--folds", "1"], ""))
