@@ -3,8 +3,9 @@
 from typing import Final
 
 OPTIMIZERS: Final = ["adam", "sgd"]
+SIZE: Final = [32]
 
-SPACES: Final = [
-    {"optimizer": OPTIMIZERS},
-    {"optimizer": OPTIMIZERS, "classes": ["0-1"]},
+SPACES: Final[list[dict[str, list[str] | list[int]]]] = [
+    {"optimizer": OPTIMIZERS, "image_size": SIZE},
+    {"optimizer": OPTIMIZERS, "image_size": SIZE, "classes": ["0-1"]},
 ]

@@ -3,7 +3,7 @@
     python -m studies.activations [--results results] [--sweep activations] [--out results/studies]
 
 Prints one row an arm, then what each layer's choice adds with its interval, which layers act together, where units die
-and gradients fade; writes `activations.html`, `.png`, `_layers.png` and `_inside.png`.
+and gradients fade; writes `activations.html`, `.png`, `_effects.png` and `_inside.png`.
 """
 
 import sys

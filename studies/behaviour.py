@@ -4,6 +4,7 @@ Of the `layers` table: every trial's layers at epochs 1, 2, 4, 8, ... and the la
 layer by layer, so all of them must have the same kinds of layers.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,23 +14,22 @@ import polars as pl
 from rich.text import Text
 
 from records.read import read
-from records.tables import SCREENING
 from studies import page
 from studies.compare import Comparison
+from studies.even import even
 from studies.extra import Extra
 from studies.figures import png, svg
 from studies.panels import COLOURS, GRID
 from studies.pooled import ALPHA, holm
-from studies.replicates import BAD_ENDS
-from studies.words import listed, setting
+from studies.words import count, listed, setting
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure, SubFigure
 
 _COLUMNS: Final = (
-    "trial_id", "attempt", "epoch", "index", "kind", "activation", "filters", "activation_deviation", "dead_share",
-    "weight_norm", "gradient_norm",
+    "trial_id", "attempt", "epoch", "index", "kind", "activation", "filters", "parameters", "activation_deviation",
+    "dead_share", "gradient_norm",
 )  # fmt: skip
 _MEASURES: Final = {
     "dead_share": "dead or saturated",
@@ -41,6 +41,7 @@ _GROUP: Final = 3
 _FEWEST: Final = 6
 """Arms below which thirds say nothing."""
 _HEIGHT: Final = 3.6
+_MOST: Final = 4
 _WINNERS, _LOSERS = "best third", "worst third"
 _DEAD: Final = 0.01
 
@@ -51,56 +52,74 @@ class Behaviour:
 
     Attributes:
         epoch: the epoch.
-        rows: one row an arm and layer, as means over its seeds: arm, index, layer (`Conv2D 2`), choice (its activation,
-            or its filters), accuracy, group (best third, worst third, or between), and the measures.
+        arms: how many there are.
+        rows: one row an arm and layer that has weights or an activation, as means over its seeds: arm, index, layer
+            (`Conv2D 2`), choice (what distinguishes arms there: its activation, else its filters, else none), accuracy,
+            group (best third, worst third, or between), and the measures.
         differences: one row a layer and measure: layer, measure, the medians of both groups, p (Mann-Whitney,
             Holm-corrected over all).
     """
 
     epoch: int
+    arms: int
     rows: pl.DataFrame
     differences: pl.DataFrame
+
+    @property
+    def tellable(self) -> bool:
+        """Whether so many arms could show a difference at all: where the thirds do not overlap in one measure."""
+        third = self.arms // _GROUP
+        return 2 / math.comb(2 * third, third) * self.differences.height < ALPHA
 
 
 def behaviour(found: Comparison, results: Path) -> Behaviour | None:
     """The layers at the last measured epoch that every arm reached; None where arms have other layers, or are few."""
-    rows = found.replicates.rows
-    screening = rows.filter(pl.col("question") == SCREENING)
-    like = (screening if screening.height else rows).filter(~pl.col("outcome").is_in(BAD_ENDS))
-    limit = found.common_epoch or found.epoch
-    wanted = like["trial_id"].unique().to_list()
-    layers = read(results, "layers", columns=_COLUMNS).filter(
-        pl.col("trial_id").is_in(wanted) & (pl.col("epoch") <= limit)
-    )
-    layers = layers.join(like.select("trial_id", "attempt").unique(), on=["trial_id", "attempt"])
-    layers = layers.unique(["trial_id", "epoch", "index"])
-    reached = layers.group_by("trial_id").agg(pl.col("epoch").max())["epoch"]
-    if not layers.height:
+    seen = even(found)
+    layers = read(results, "layers", columns=_COLUMNS).filter(pl.col("epoch") <= seen.epoch)
+    layers = layers.with_columns(pl.col("kind", "activation").cast(pl.String))
+    mine = seen.rows.select("trial_id", "attempt", pl.col("arm").alias("arm"), pl.col("at"))
+    layers = layers.join(mine.unique(["trial_id", "arm"]), on=["trial_id", "attempt"])
+    layers = layers.unique(["trial_id", "arm", "epoch", "index"])
+    reached = layers.group_by("trial_id").agg(pl.col("epoch").max())["epoch"].to_list()
+    if not reached:
         return None
-    epoch = int(reached.min())  # type: ignore[arg-type]
-    layers = layers.filter(pl.col("epoch") == epoch).sort("trial_id", "index")
-    if layers.group_by("trial_id").agg(pl.col("kind").str.join("|"))["kind"].n_unique() > 1:
+    epoch = min(reached)
+    layers = layers.filter(pl.col("epoch") == epoch).sort("trial_id", "arm", "index")
+    if layers.group_by("trial_id", "arm").agg(pl.col("kind").str.join("|"))["kind"].n_unique() > 1:
         return None
-    curves = found.replicates.curves.filter(pl.col("epoch") == limit).select("trial_id", "arm", "val_accuracy").unique()
-    joined = layers.join(curves, on="trial_id").with_columns(_names(layers))
-    choice = pl.coalesce(
-        pl.when(pl.col("activation") != "linear").then(pl.col("activation").cast(pl.String)),
-        pl.col("filters").cast(pl.String),
-    )
-    means = [pl.col(name).fill_nan(None).mean() for name in (*_MEASURES, "weight_norm")]
-    by_arm = (
-        joined.with_columns(choice.alias("choice"))
-        .group_by("arm", "index", "layer", "choice")
-        .agg(pl.col("val_accuracy").mean().alias("accuracy"), *means)
-    )
+    by_arm = _by_arm(layers)
     arms = by_arm.group_by("arm").agg(pl.col("accuracy").first()).sort("accuracy", "arm", descending=[True, False])
     if arms.height < _FEWEST:
         return None
     third = arms.height // _GROUP
     groups = [_WINNERS] * third + ["between"] * (arms.height - 2 * third) + [_LOSERS] * third
-    named = arms.select("arm", pl.Series("group", groups))
-    rows = by_arm.join(named, on="arm").sort("index", "arm")
-    return Behaviour(epoch=epoch, rows=rows, differences=_differences(rows))
+    rows = by_arm.join(arms.select("arm", pl.Series("group", groups)), on="arm").sort("index", "arm")
+    return Behaviour(epoch=epoch, arms=arms.height, rows=rows, differences=_differences(rows))
+
+
+def _by_arm(layers: pl.DataFrame) -> pl.DataFrame:
+    """One row an arm and layer with weights or an activation; what others do repeats the layer before them."""
+    active = pl.col("activation").is_not_null() & ~pl.col("activation").is_in(["linear", "softmax"])
+    wide = (
+        pl.col("filters").forward_fill().over("trial_id", "arm", order_by="index")
+    )  # an Activation's are those before
+    named = layers.with_columns(_names(layers), wide.alias("filters"), active.alias("active"))
+    named = named.filter(pl.col("active") | (pl.col("parameters") > 0))
+    several = {name: pl.col(name).n_unique().over("index") > 1 for name in ("activation", "filters")}
+    choice = (
+        pl.when(pl.col("active") & several["activation"])
+        .then("activation")
+        .when(pl.col("active") & several["filters"])
+        .then(pl.format("{} filters", "filters"))
+        .when(pl.col("active"))
+        .then("activation")
+    )
+    means = [pl.col(name).fill_nan(None).mean() for name in _MEASURES]
+    return (
+        named.with_columns(choice.alias("choice"))
+        .group_by("arm", "index", "layer", "choice")
+        .agg(pl.col("at").mean().alias("accuracy"), *means)
+    )
 
 
 def _names(layers: pl.DataFrame) -> pl.Expr:
@@ -172,12 +191,12 @@ def _dead(seen: Behaviour) -> str:
     worst = by_choice.filter(pl.col("dead_share") > _DEAD).sort("dead_share", descending=True).to_dicts()
     if not worst:
         return f"After epoch {seen.epoch} hardly a unit is dead or saturated, whatever was chosen."
-    said = [f"{row['layer']} with {row['choice']} {row['dead_share']:.0%}" for row in worst[:4]]
+    said = [f"{row['layer']} with {row['choice']} {row['dead_share']:.0%}" for row in worst[:_MOST]]
     return f"Dead or saturated units after epoch {seen.epoch}, most of all: {listed(said)}."
 
 
 def _gradients(seen: Behaviour) -> str:
-    norms = seen.rows.filter(pl.col("gradient_norm") > 0)
+    norms = seen.rows.filter(pl.col("gradient_norm").is_not_null())
     by_layer = norms.group_by("index", "layer").agg(pl.col("gradient_norm").median()).sort("index").to_dicts()
     if len(by_layer) < 2:  # noqa: PLR2004 (a first and a last)
         return ""
@@ -191,14 +210,16 @@ def _gradients(seen: Behaviour) -> str:
 def _apart(seen: Behaviour) -> str:
     if not seen.differences.height:
         return ""
-    told = seen.differences.filter(pl.col("p") < ALPHA).sort("p").to_dicts()
-    if not told:
-        return "No layer tells the best third of the arms from the worst by any of these measures."
+    told = seen.differences.filter(pl.col("p") < ALPHA).sort("p", "index").to_dicts()
     said = [
         f"{row['layer']}'s {_MEASURES[row['measure']]} ({setting(row['winners'])} against {setting(row['losers'])})"
-        for row in told[:4]
+        for row in told[:_MOST]
     ]
-    return f"The best third of the arms differs from the worst most by {listed(said)}."
+    if said:
+        return f"The best third of the arms differs from the worst most by {listed(said)}."
+    if not seen.tellable:
+        return f"{count(seen.arms, 'arm')} are too few to tell the best third from the worst by what their layers do."
+    return "No layer tells the best third of the arms from the worst by any of these measures."
 
 
 def _table(seen: Behaviour) -> list[list[str]]:
@@ -215,7 +236,7 @@ def draw(figure: "Figure | SubFigure", seen: Behaviour) -> None:
     """Gradient norm by depth, and share of dead or saturated units by depth, of the best and the worst third."""
     places: Any = figure.subplots(1, 2)
     figure.subplots_adjust(left=0.08, right=0.99, top=0.9, bottom=0.32, wspace=0.2)
-    weighted = seen.rows.filter(pl.col("gradient_norm") > 0)
+    weighted = seen.rows.filter(pl.col("gradient_norm").is_not_null())
     active = seen.rows.filter(pl.col("choice").is_not_null())
     _by_depth(places[0], weighted, "gradient_norm", log=True)
     places[0].set_title("Gradient norm by depth")
@@ -237,7 +258,8 @@ def _by_depth(axes: "Axes", rows: pl.DataFrame, measure: str, *, log: bool) -> N
         axes.fill_between(
             places, quartiles["0.25"].to_list(), quartiles["0.75"].to_list(), color=colour, alpha=0.16, lw=0
         )
-    if log:
-        axes.set_yscale("log")
+    positive = rows.filter(pl.col(measure) > 0)[measure].to_list()
+    if log and positive:
+        axes.set_yscale("symlog", linthresh=min(positive))  # a gradient that vanished altogether is drawn at 0
     axes.grid(color=GRID, lw=0.6)
     axes.set_xticks(range(len(layers)), layers, rotation=60, ha="right", fontsize=7.5)

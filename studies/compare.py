@@ -191,7 +191,7 @@ def _judge(found: Replicates, rows: dict[str, Row]) -> Fit | None:
         data["arm"].to_list(),
         data.select("seed", "fold").rows(),
         data["accuracy"].to_list(),
-        learning=_learning(found.curves),
+        learning=_learning(found.curves.join(data, on=[*REPLICATE, "trial_id"], how="semi", nulls_equal=True)),
     )
     if fit is None:
         no_test = ONE_SEED if all(row["n"] == 1 for row in compared.values()) else NO_TEST

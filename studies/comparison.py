@@ -97,8 +97,8 @@ def _study(
     found, runs = load(results, sweep, part)
     name = f"{sweep}{part.suffix if part else ''}"
     title = f"{question} ({part.key} {part.value})" if part else question
-    extras = [make(found, results) for make in more]
     show(found, console)
+    extras = [make(found, results) for make in more]
     sections = [section for extra in extras for section in extra.sections]
     files: dict[str, str | bytes] = {f"{name}.html": report.html(found, question=title, runs=runs, more=sections)}
     if found.replicates.curves.height or rates.drawn(found):

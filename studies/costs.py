@@ -1,5 +1,6 @@
 """What each arm of a comparison costs beside what it reaches: size, FLOPs, latency, seconds an epoch, Pareto front."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -12,7 +13,7 @@ from studies import page
 from studies.compare import Comparison, Row
 from studies.extra import Extra
 from studies.figures import png, svg
-from studies.panels import GRID, INK, MUTED
+from studies.panels import GRID, INK, MUTED, shortened
 from studies.words import with_spread
 
 if TYPE_CHECKING:
@@ -110,9 +111,20 @@ def draw(figure: "Figure | SubFigure", rows: Sequence[Row]) -> None:
         axes.xaxis.set_major_formatter(EngFormatter(sep=""))
         axes.set_xlabel(label)
         axes.grid(color=GRID, lw=0.6)
+        middle = math.sqrt(
+            min((row[column] for row in dots), default=1) * max((row[column] for row in dots), default=1)
+        )
         for row in dots:
+            right = row[column] <= middle  # a name is written towards the middle, so that none leaves the figure
             axes.plot([row[column]], [row["mean"]], "o", color=INK if row["front"] else MUTED, ms=5)
-            axes.annotate(row["arm"], (row[column], row["mean"]), (4, 4), textcoords="offset points", fontsize=7)
+            axes.annotate(
+                shortened(row["arm"]),
+                (row[column], row["mean"]),
+                (4 if right else -4, 4),
+                textcoords="offset points",
+                fontsize=7,
+                ha="left" if right else "right",
+            )
         front = sorted((row[column], row["mean"]) for row in dots if row["front"])
         if column == "flops" and front:
             axes.plot(*zip(*front, strict=True), color=INK, lw=1, alpha=0.5)

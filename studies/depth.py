@@ -3,7 +3,7 @@
     python -m studies.depth [--results results] [--sweep depth] [--out results/studies]
 
 Prints one row an arm, what depth and dropout add with their intervals, and what each arm costs; writes `depth.html`,
-`.png`, `_layers.png` and `_costs.png`.
+`.png`, `_effects.png` and `_costs.png`.
 """
 
 import sys

@@ -9,7 +9,7 @@ term's, given all terms that do not contain it.
 import itertools
 import math
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -22,19 +22,23 @@ Term = tuple[str, ...]
 
 _PAIR: Final = 2
 _ZERO: Final = 1e-20
+_LEAST: Final = 1e-6
+_FAR: Final = 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
 class Level:
     """One value of a key: its trainings, and its mean less that of all values of the key, with half its 95 % interval.
 
-    All values of the other keys count alike, however often they were tried.
+    All values of the other keys count alike, however often they were tried. `behind` is the p-value of its difference
+    to the best value of the key, Holm-corrected over the values; 1 for the best itself.
     """
 
     value: str
     n: int
     effect: float
     half_width: float
+    behind: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +64,7 @@ class Effects:
         main: the keys, in their order.
         pairs: pairs of keys, the greatest share first; empty where the trainings are too few to tell.
         cells: for each pair, what its values (first key, second key) do together beyond what each does alone.
+        outliers: the places of trainings that were left out, since no other comes near what they did.
     """
 
     n: int
@@ -69,11 +74,15 @@ class Effects:
     main: Sequence[Tested]
     pairs: Sequence[Tested]
     cells: Mapping[Term, Mapping[tuple[str, str], float]]
+    outliers: tuple[int, ...] = ()
 
     @property
-    def best(self) -> dict[str, str]:
-        """The best value of each key by itself."""
-        return {key: levels[0].value for key, levels in self.levels.items()}
+    def best(self) -> dict[str, list[str]]:
+        """For each key that matters its best value, and those that no test tells from it."""
+        return {
+            key: [level.value for level in self.levels[key] if level.behind >= ALPHA]
+            for (key,) in (test.term for test in self.main if test.p < ALPHA)
+        }
 
 
 def effects(
@@ -81,21 +90,35 @@ def effects(
 ) -> Effects | None:
     """Fits the model to trainings: `keys` holds the value of each key in each of them.
 
-    Pairs are left out where the trainings do not suffice for them.
+    Pairs are left out where the trainings do not suffice for them. A training whose residual is too large to be one of
+    so many (studentised, p below .01 after Bonferroni's correction) is left out, one after the other, at most a tenth
+    of all: it would drown every effect in noise.
 
     Returns:
         None where not even the keys alone can be told apart, or no degree of freedom is left.
     """
-    columns = {name: list(map(str, given)) for name, given in keys.items() if len(set(given)) > 1}
-    observed = np.asarray(values, dtype=float)
-    if not columns or not len(observed):
+    kept, left_out = list(range(len(values))), list[int]()
+    while True:
+        columns = {name: [str(given[i]) for i in kept] for name, given in keys.items()}
+        columns = {name: column for name, column in columns.items() if len(set(column)) > 1}
+        fit = _fitted(columns, [seeds[i] for i in kept], np.asarray([values[i] for i in kept], dtype=float))
+        if fit is None:
+            return None
+        worst, p = fit.worst()
+        if p * len(kept) >= _FAR or len(left_out) >= len(values) // 10:
+            return replace(fit.effects(), outliers=tuple(left_out))
+        left_out.append(kept.pop(worst))
+
+
+def _fitted(
+    columns: Mapping[str, Sequence[str]], seeds: Sequence[Hashable], observed: NDArray[np.float64]
+) -> "_Fit | None":
+    """The fit with pairs of keys, or without where they are too many."""
+    if not columns:
         return None
     alone: list[Term] = [(name,) for name in columns]
-    for terms in ([*alone, *itertools.combinations(columns, _PAIR)], alone):
-        fit = _Fit.of(columns, list(seeds), observed, terms)
-        if fit is not None:
-            return fit.effects()
-    return None
+    with_pairs = [*alone, *itertools.combinations(columns, _PAIR)]
+    return _Fit.of(columns, seeds, observed, with_pairs) or _Fit.of(columns, seeds, observed, alone)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +134,8 @@ class _Fit:
     covariance: Mapping[Term, NDArray[np.float64]]
     df: int
     variance: float
+    residual: NDArray[np.float64]
+    leverage: NDArray[np.float64]
 
     @classmethod
     def of(
@@ -146,7 +171,24 @@ class _Fit:
             covariance={term: inverse[span, span] for term, span in spans.items()},
             df=df,
             variance=variance,
+            residual=residual,
+            leverage=np.einsum("ij,jk,ik->i", design, inverse, design),
         )
+
+    def worst(self) -> tuple[int, float]:
+        """The place of the training furthest from the model, and the p-value of its studentised residual.
+
+        The residual's variance is estimated without it. A training that the model follows wherever it is (a leverage of
+        1) is never far from it.
+        """
+        from scipy.special import stdtr
+
+        free = 1 - self.leverage
+        others = (self.df * self.variance - self.residual**2 / np.maximum(free, _ZERO)) / max(self.df - 1, 1)
+        scale = np.sqrt(np.maximum(others, _ZERO) * np.maximum(free, _ZERO))
+        t = np.where((free > _LEAST) & (self.df > 1), np.abs(self.residual) / scale, 0.0)
+        place = int(np.argmax(t))
+        return place, 2 * float(stdtr(max(self.df - 1, 1), -t[place]))
 
     def effects(self) -> Effects:
         """What the fit says."""
@@ -164,20 +206,30 @@ class _Fit:
 
     def _levels(self, name: str) -> list[Level]:
         """Each value's effect: its own coefficient; of the last one, less the sum of the others'."""
-        from scipy.special import stdtrit
+        from scipy.special import stdtr, stdtrit
 
         column = self.columns[name]
-        weights = _weights(_values(column))
+        values = _values(column)
+        weights = _weights(values)
         found, covariance = weights @ self.estimate[name,], weights @ self.covariance[name,] @ weights.T
         t = float(stdtrit(self.df, 1 - ALPHA / 2))
+        best = int(np.argmax(found))
+        apart = np.diag(covariance) + covariance[best, best] - 2 * covariance[best]
+        p = {
+            value: 2 * float(stdtr(self.df, (found[i] - found[best]) / math.sqrt(self.variance * apart[i])))
+            for i, value in enumerate(values)
+            if i != best
+        }
+        behind = holm(p)
         made = [
             Level(
                 value=value,
                 n=column.count(value),
                 effect=float(found[i]),
                 half_width=t * math.sqrt(self.variance * covariance[i, i]),
+                behind=behind.get(value, 1.0),
             )
-            for i, value in enumerate(_values(column))
+            for i, value in enumerate(values)
         ]
         return sorted(made, key=lambda level: -level.effect)
 
@@ -205,7 +257,7 @@ class _Fit:
     def _squares(self, term: Term) -> float:
         """How much the term explains beyond all terms that do not contain it."""
         others = [other for other in self.terms if not set(term) <= set(other)]
-        return self._left([*others]) - self._left([*others, term])
+        return max(0.0, self._left([*others]) - self._left([*others, term]))
 
     def _left(self, terms: Sequence[Term]) -> float:
         """The sum of squares that these terms leave."""

@@ -6,20 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import polars as pl
 from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from records.tables import SCREENING
 from studies import page
 from studies.compare import Comparison
 from studies.effects import Effects, Tested, effects
+from studies.even import Even, counted, even, values_of
 from studies.extra import Extra, More
 from studies.figures import png, svg
-from studies.panels import INK, MUTED
+from studies.panels import INK, label_inches
 from studies.pooled import ALPHA
-from studies.replicates import BAD_ENDS, REPLICATE, configuration
 from studies.words import count, listed, share
 
 if TYPE_CHECKING:
@@ -28,6 +26,9 @@ if TYPE_CHECKING:
 
 _STRONGEST: Final = 3
 _POWER: Final = 0.8
+_WIDTH: Final = 9.6
+_LONG: Final = 9
+_MANY: Final = 6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,56 +36,37 @@ class Grid:
     """The trainings of a grid, all seen at one epoch.
 
     Attributes:
-        epoch: the epoch.
-        screening: whether they are the screening's, of which all arms ran on one seed.
-        values: the value of each key in each training.
-        arms: their arms.
-        seeds: their seeds and folds.
-        accuracies: their validation accuracies.
+        even: the trainings.
+        values: the value of each key in each of them.
+        lost: for each key the values of trainings that came to a bad end, with their numbers; empty where none did.
         effects: what was made of them; None where they do not tell the keys apart.
     """
 
-    epoch: int
-    screening: bool
-    values: Mapping[str, Sequence[Any]]
-    arms: Sequence[str]
-    seeds: Sequence[tuple[Any, ...]]
-    accuracies: Sequence[float]
+    even: Even
+    values: Mapping[str, Sequence[str]]
+    lost: Mapping[str, str]
     effects: Effects | None
 
     @property
-    def where(self) -> str:
-        """At which epoch, and on what."""
-        seeds = count(len(set(self.seeds)), "seed")
-        return f"at epoch {self.epoch}, " + (f"on the screening's {seeds}" if self.screening else f"on {seeds}")
+    def arms(self) -> list[str]:
+        """The arm of each training."""
+        return self.even.rows["arm"].to_list()
+
+    @property
+    def accuracies(self) -> list[float]:
+        """The validation accuracy of each."""
+        return self.even.rows["at"].to_list()
 
 
 def grid(found: Comparison, keys: Sequence[str]) -> Grid:
-    """The trainings of a sweep by these keys.
-
-    All arms are seen at the last epoch that every one of them reached, on the seeds that all of them had: of later
-    epochs only the arms are known that did well before, which would make every choice look good.
-    """
-    rows = found.replicates.rows
-    screening = rows.filter(pl.col("question") == SCREENING)
-    like = screening if screening.height else rows
-    epoch = found.common_epoch or found.epoch
-    good = like.filter(~pl.col("outcome").is_in(BAD_ENDS))
-    points = found.replicates.curves.filter(pl.col("epoch") == epoch)
-    values_at = points.select("trial_id", "arm", "val_accuracy").unique()
-    seen = good.join(values_at, on=["trial_id", "arm"]).unique(REPLICATE).sort(REPLICATE)
-    configs = [configuration(text) for text in seen["config_json"]]
-    values = {key: [config.get(key) for config in configs] for key in keys}
-    seeds = seen.select("seed", "fold").rows()
-    accuracies = seen["val_accuracy"].to_list()
+    """The trainings of a sweep by these keys."""
+    seen = even(found)
+    values = {key: values_of(seen.rows, key) for key in keys}
     return Grid(
-        epoch=epoch,
-        screening=bool(screening.height),
+        even=seen,
         values=values,
-        arms=seen["arm"].to_list(),
-        seeds=seeds,
-        accuracies=accuracies,
-        effects=effects(values, seeds, accuracies),
+        lost={key: counted(values_of(seen.lost, key)) for key in keys} if seen.lost.height else {},
+        effects=effects(values, seen.rows.select("seed", "fold").rows(), seen.rows["at"].to_list()),
     )
 
 
@@ -99,24 +81,23 @@ def shown(keys: Sequence[str], reported: Mapping[str, float] | None = None) -> M
     def more(found: Comparison, _results: Path) -> Extra:
         seen = grid(found, keys)
         said = [*sentences(seen), *([standing(found, seen, reported)] if reported else [])]
+        title = "<h2>What each choice adds</h2>"
         if seen.effects is None:
-            return Extra(
-                printed=tuple(map(Text, said)), sections=("<h2>Layer by layer</h2>", *map(page.paragraph, said))
-            )
-        drawing = svg(draw, seen.effects, height=_height(seen.effects), title="Effects of each layer's choice")
+            return Extra(printed=tuple(map(Text, said)), sections=(title, *map(page.paragraph, said)))
+        drawing = svg(draw, seen.effects, height=_height(seen.effects), title="What each choice adds")
         caption = (
-            f"What each choice adds to the mean of its layer's choices, in validation accuracy, {seen.where}; ± is "
+            f"What each choice adds to the mean of its key's, in validation accuracy, {seen.even.where}; ± is "
             "half a 95 % interval. Right: what the strongest pairs do together beyond what each choice does alone."
         )
         return Extra(
             printed=(_table(seen.effects), *map(Text, said)),
             sections=(
-                "<h2>Layer by layer</h2>",
+                title,
                 *map(page.paragraph, said),
                 page.figure(drawing, caption),
                 _html_table(seen.effects),
             ),
-            files={"layers.png": png(draw, seen.effects, size=(9.6, _height(seen.effects)))},
+            files={"effects.png": png(draw, seen.effects, size=(_WIDTH, _height(seen.effects)))},
         )
 
     return more
@@ -124,27 +105,51 @@ def shown(keys: Sequence[str], reported: Mapping[str, float] | None = None) -> M
 
 def sentences(seen: Grid) -> list[str]:
     """What the effects say, in words."""
-    found = seen.effects
+    found, where = seen.effects, seen.even.where
     if found is None:
-        return [f"The {count(len(seen.accuracies), 'training')} {seen.where} do not tell the layers' choices apart."]
-    noise = f"the noise of one is ±{share(found.deviation)} ({found.df} degrees of freedom)"
-    said = [f"{count(found.n, 'training')} {seen.where}: {noise}."]
-    matter = [test for test in found.main if test.p < ALPHA]
-    if matter:
-        said.append(" ".join(_of_key(found, test) for test in sorted(matter, key=lambda test: -test.share)))
+        none = f"The {count(len(seen.arms), 'training')} {where} do not tell the choices apart."
+        return [text for text in (_lost(seen), none) if text]
+    far = [f"{seen.arms[i]} ({share(seen.accuracies[i])})" for i in found.outliers]
+    noise = f"what the model leaves is ±{share(found.deviation)} ({found.df} degrees of freedom)"
+    matter = sorted((test for test in found.main if test.p < ALPHA), key=lambda test: -test.share)
     silent = [test.term[0] for test in found.main if test.p >= ALPHA]
-    if silent:
-        said.append(f"No effect was found of {listed(silent)}.")
+    said = (
+        _lost(seen),
+        f"Left out, since no other training comes near: {listed(far)}." if far else "",
+        f"{count(found.n, 'training')} {where}: {noise}.",
+        " ".join(_of_key(found, test) for test in matter),
+        f"No effect was found of {listed(silent)}." if silent else "",
+        _together(found),
+        "" if seen.lost else _best(found, where),
+    )
+    return [text for text in said if text]
+
+
+def _lost(seen: Grid) -> str:
+    """Which values the trainings had that are not counted; a value that loses some is not as good as those it keeps."""
+    if not seen.lost:
+        return ""
+    number = seen.even.lost.height
+    values = "; ".join(f"{key} {counts}" for key, counts in seen.lost.items())
+    return f"{count(number, 'training')} came to a bad end and {'is' if number == 1 else 'are'} left out: {values}."
+
+
+def _together(found: Effects) -> str:
+    """Which pairs of keys act together."""
     pairs = [test for test in found.pairs if test.p < ALPHA]
     if pairs:
-        said.append(" ".join(_of_pair(found, test) for test in pairs[:_STRONGEST]))
-    elif found.pairs:
-        said.append("No two layers' choices were found to act together: each may be chosen for itself.")
-    else:
-        said.append("The trainings do not suffice to see whether layers act together.")
-    best = ", ".join(f"{key} {value}" for key, value in found.best.items())
-    said.append(f"Layer by layer the best choices are {best}.")
-    return said
+        return " ".join(_of_pair(found, test) for test in pairs[:_STRONGEST])
+    if found.pairs:
+        return "No two keys were found to act together."
+    return "The trainings do not suffice to see whether keys act together." if len(found.levels) > 1 else ""
+
+
+def _best(found: Effects, where: str) -> str:
+    if not found.best:
+        return ""
+    best = ", ".join(f"{key} {' or '.join(values)}" for key, values in found.best.items())
+    alone = " by themselves" if any(test.p < ALPHA for test in found.pairs) else ""
+    return f"The best choices{alone}, {where}: {best}."
 
 
 def _of_key(found: Effects, test: Tested) -> str:
@@ -166,29 +171,22 @@ def _of_pair(found: Effects, test: Tested) -> str:
 def standing(found: Comparison, seen: Grid, reported: Mapping[str, float]) -> str:
     """Where arms stand here that were called best elsewhere, and whether such differences can be told from chance."""
     parts = []
+    once = len(set(seen.arms)) == len(seen.arms)
     order = sorted(range(len(seen.arms)), key=lambda i: -seen.accuracies[i])
-    ranks = {seen.arms[i]: rank for rank, i in enumerate(order, 1)}
+    ranks = {seen.arms[i]: rank for rank, i in enumerate(order, 1)} if once else {}
     rows = {row["arm"]: row for row in found.arms.to_dicts()}
-    several = len(set(seen.seeds)) > 1
     for arm, elsewhere in reported.items():
         if arm not in rows:
             parts.append(f"{arm} (reported {share(elsewhere)}) is not among the arms.")
             continue
         row = rows[arm]
         mean = f", mean {share(row['mean'])} (n = {row['n']})" if row["mean"] is not None else ""
-        rank = f"number {ranks[arm]} of {len(ranks)} {seen.where}; " if arm in ranks and not several else ""
+        rank = f"number {ranks[arm]} of {len(ranks)} {seen.even.where}; " if arm in ranks else ""
         parts.append(f"{arm} (reported {share(elsewhere)}): {rank}{row['verdict']}{mean}.")
-    deviation = _noise(found, seen)
-    if deviation is not None:
-        parts.append(chance(deviation))
+    pool = found.fit.pool if found.fit else None
+    if pool is not None and pool.deviation:
+        parts.append(chance(pool.deviation))
     return " ".join(parts)
-
-
-def _noise(found: Comparison, seen: Grid) -> float | None:
-    """The standard deviation of one training: between seeds where arms had several, else the grid's residual."""
-    if found.fit is not None and found.fit.pool is not None and found.fit.pool.deviation:
-        return found.fit.pool.deviation
-    return seen.effects.deviation if seen.effects else None
 
 
 def chance(deviation: float, difference: float = 0.0001) -> str:
@@ -248,63 +246,69 @@ def _html_table(found: Effects) -> str:
 
 
 def _height(found: Effects) -> float:
-    return max(1.2 + 0.5 * len(found.levels), 3.4)
+    return max(1.2 + 0.62 * len(found.levels), 3.4)
 
 
 def draw(figure: "Figure | SubFigure", found: Effects) -> None:
     """A heat map of the main effects, a row a key and a cell a choice; beside it the cells of the strongest pairs."""
     pairs = found.pairs[:2]
     places: Any = figure.subplots(1, 1 + len(pairs), squeeze=False, width_ratios=[1.6, *[1.0] * len(pairs)])
-    figure.subplots_adjust(left=0.1, right=0.99, top=0.88, bottom=0.14, wspace=0.42)
-    most = max(abs(level.effect) for levels in found.levels.values() for level in levels)
-    most = max([most, *(abs(cell) for test in pairs for cell in found.cells[test.term].values())])
+    left = label_inches(list(found.levels)) / _WIDTH
+    figure.subplots_adjust(left=left, right=0.99, top=0.88, bottom=0.2, wspace=0.5)
+    cells = [cell for test in pairs for cell in found.cells[test.term].values()]
+    most = max(abs(effect) for effect in [*cells, *(lv.effect for levels in found.levels.values() for lv in levels)])
     axes, *others = places[0]
-    columns = list(dict.fromkeys(level.value for levels in found.levels.values() for level in _by_name(levels)))
-    texts = {
-        (key, level.value): f"{signed(level.effect)}\n± {share(level.half_width)}"
-        for key, levels in found.levels.items()
-        for level in levels
-    }
-    effect = {(key, level.value): level.effect for key, levels in found.levels.items() for level in levels}
-    _heat(axes, list(found.levels), columns, effect, texts=texts, most=most)
+    ordered = {key: sorted(levels, key=lambda level: _rank(level.value)) for key, levels in found.levels.items()}
+    alike = len({tuple(level.value for level in levels) for levels in ordered.values()}) == 1
+    columns = (
+        [level.value for level in next(iter(ordered.values()))] if alike else [""] * max(map(len, ordered.values()))
+    )
+    values, texts = {}, {}
+    for i, levels in enumerate(ordered.values()):
+        for j, level in enumerate(levels):
+            values[i, j] = level.effect
+            name = "" if alike else f"{level.value}\n"
+            texts[i, j] = f"{name}{signed(level.effect)}\n± {share(level.half_width)}"
+    _heat(axes, list(ordered), columns, values, texts=texts, most=most)
     axes.set_title(f"Main effects, {found.n} trainings")
     for place, test in zip(others, pairs, strict=True):
-        cells = found.cells[test.term]
-        first, second = (list(dict.fromkeys(cell[i] for cell in cells)) for i in range(2))
-        _heat(place, first, second, cells, texts={cell: signed(value) for cell, value in cells.items()}, most=most)
+        together = found.cells[test.term]
+        first, second = (sorted({cell[i] for cell in together}, key=_rank) for i in range(2))
+        by_place = {(first.index(a), second.index(b)): value for (a, b), value in together.items()}
+        _heat(place, first, second, by_place, texts={cell: signed(v) for cell, v in by_place.items()}, most=most)
         place.set_ylabel(test.term[0])
         place.set_xlabel(test.term[1])
         place.set_title(f"Together, p = {test.p:.1g}")
 
 
-def _by_name(levels: Sequence[Any]) -> list[Any]:
-    """By number where all values are numbers, else by name."""
-    numbers = all(level.value.replace(".", "", 1).isdigit() for level in levels)
-    return sorted(levels, key=lambda level: float(level.value) if numbers else level.value)
+def _rank(value: str) -> tuple[float, str]:
+    """By number where it is one, else by name."""
+    try:
+        return float(value), ""
+    except ValueError:
+        return math.inf, value
 
 
 def _heat(
     axes: "Axes",
     rows: Sequence[str],
     columns: Sequence[str],
-    effect: Mapping[tuple[str, str], float],
+    values: Mapping[tuple[int, int], float],
     *,
-    texts: Mapping[tuple[str, str], str],
+    texts: Mapping[tuple[int, int], str],
     most: float,
 ) -> None:
-    numbers = [[effect.get((row, column), math.nan) for column in columns] for row in rows]
+    """Cells by row and column, green where they add and purple where they take away."""
+    numbers = [[values.get((i, j), math.nan) for j in range(len(columns))] for i in range(len(rows))]
     axes.imshow(numbers, cmap="PRGn", vmin=-1.25 * most, vmax=1.25 * most, aspect="auto")
-    axes.set_xticks(range(len(columns)), columns)
+    long = max(map(len, columns)) > _LONG
+    axes.set_xticks(range(len(columns)), columns, rotation=30 if long else 0, ha="right" if long else "center")
     axes.set_yticks(range(len(rows)), rows)
     axes.tick_params(length=0)
     axes.grid(visible=False)
     for spine in axes.spines.values():
         spine.set_visible(False)
-    for i, row in enumerate(rows):
-        for j, column in enumerate(columns):
-            if (row, column) in texts:
-                axes.text(j, i, texts[row, column], ha="center", va="center", fontsize=8, color="#000000")
-            else:
-                axes.text(j, i, "\N{EN DASH}", ha="center", va="center", color=MUTED)
+    for (i, j), text in texts.items():
+        axes.text(j, i, text, ha="center", va="center", fontsize=8 if len(columns) < _MANY else 6.5, color="#000000")
     axes.xaxis.label.set_color(INK)
     axes.yaxis.label.set_color(INK)

@@ -3,7 +3,7 @@
     python -m studies.filters [--results results] [--sweep filters] [--out results/studies]
 
 Prints one row an arm, then what each layer's choice adds with its interval, which layers act together, where units die
-and gradients fade, and what more filters cost; writes `filters.html`, `.png`, `_layers.png`, `_inside.png` and
+and gradients fade, and what more filters cost; writes `filters.html`, `.png`, `_effects.png`, `_inside.png` and
 `_costs.png`.
 """
 

@@ -1,40 +1,87 @@
 """What another sweep found best, for a sweep that builds on it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from records.errors import ResultsError
 
+Given = Callable[[Path, Collection[str]], tuple[Mapping[str, Any], str]]
 
-def leading(sweep: str, keys: Sequence[str]) -> Callable[[Path], tuple[Mapping[str, Any], str]]:
-    """A function of a results folder that gives the values of these keys in the arm that leads a sweep's comparison.
 
-    With them it gives a sentence that says where they are from. Where the sweep is not recorded there, or none of its
-    arms ran to the end, there are no values, and the sentence says how to get some.
+def leading(sweep: str, keys: Sequence[str], *, into: str) -> Given:
+    """A function that gives the values of these keys in the arm that leads a sweep's comparison, to the sweep `into`.
+
+    It is called with the results folder and the keys that are said already, which it leaves out; with the values it
+    gives a sentence that says where they are from. What `into` had in its last command is kept, so that its arms stay
+    comparable when the other sweep goes on. Where there is nothing to take, the sentence says how to get it.
     """
 
-    def given(results: Path) -> tuple[Mapping[str, Any], str]:
+    def given(results: Path, said: Collection[str]) -> tuple[Mapping[str, Any], str]:
+        wanted = [key for key in keys if key not in said]
+        if not wanted:
+            return {}, ""
         try:
-            values, source = _led(results, sweep, keys)
+            led, source = _led(results, sweep, wanted)
         except ResultsError:
-            values, source = {}, f"sweep {sweep!r} is not recorded below {results}"
-        if values:
-            return values, f"{', '.join(f'{key}={value}' for key, value in values.items())}: {source}"
-        return {}, f"{source}: {', '.join(keys)} are the family's own; run it first, or give them with --set"
+            led, source = {}, f"sweep {sweep!r} is not recorded below {results}"
+        kept = _kept(results, into, wanted)
+        if kept and kept != led:
+            now = f"; now {_listed(led)}: {source}" if led else ""
+            return kept, f"{_listed(kept)}: as in the last command of sweep {into!r}{now}"
+        if led:
+            return led, f"{_listed(led)}: {source}"
+        return {}, f"{source}: {', '.join(wanted)} are the family's own; run it first, or give them with --set"
 
     return given
 
 
-def _led(results: Path, sweep: str, keys: Sequence[str]) -> tuple[Mapping[str, Any], str]:
+def _listed(values: Mapping[str, Any]) -> str:
+    return " ".join(f"{key}={value}" for key, value in values.items())
+
+
+def _led(results: Path, sweep: str, keys: Sequence[str]) -> tuple[dict[str, Any], str]:
     from studies.comparison import load
+    from studies.words import count, with_spread
 
     found, _ = load(results, sweep)
     if not found.compared:
         return {}, f"no arm of sweep {sweep!r} ran to its end"
     leader = found.compared[0]
     tied = len(found.chosen) - 1
-    others = f", tied with {tied} other{'s' * (tied > 1)}" if tied else ""
+    unfinished = sum(row["unfinished"] for row in found.arms.to_dicts())
+    facts = [
+        f"{leader['verdict']}{f', tied with {tied} others' if tied > 1 else ''}",
+        f"{with_spread(leader['mean'], leader['sd'], leader['n'])} after {count(found.epoch, 'epoch')}",
+        *_data(found.replicates.rows.filter(arm=leader["arm"]).to_dicts()[-1]),
+        *([f"{count(unfinished, 'trial')} unfinished"] if unfinished else []),
+    ]
     config = found.settings[leader["arm"]]
     values = {key: config[key] for key in keys if key in config}
-    return values, f"those of {leader['arm']}, which leads in sweep {sweep!r} ({leader['verdict']}{others})"
+    return values, f"those of {leader['arm']}, which leads in sweep {sweep!r} ({'; '.join(facts)})"
+
+
+def _data(row: Mapping[str, Any]) -> list[str]:
+    """On what a trial was trained."""
+    if row["dataset"] is None or row["train_images"] is None:
+        return []
+    return [f"{row['train_images']:,} images of {row['dataset']}"]
+
+
+def _kept(results: Path, sweep: str, keys: Sequence[str]) -> dict[str, Any]:
+    """The values of these keys in a sweep's last plan, if all its arms share them; none before its first."""
+    import json
+
+    import polars as pl
+
+    from records.read import read
+
+    plan = read(results, "plan", sweep, columns=("run", "config_json"))
+    if not plan.height:
+        return {}
+    last = plan.filter(pl.col("run") == plan["run"][-1])["config_json"].drop_nulls()
+    configs = [json.loads(text) for text in last.unique()]
+    shared = {key: {config.get(key) for config in configs} for key in keys}
+    if not configs or any(len(values) > 1 or None in values for values in shared.values()):
+        return {}
+    return {key: values.pop() for key, values in shared.items()}

@@ -196,7 +196,13 @@ def _fit(
 
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:
-    """Holm's step-down correction (1979): adjusted p-values, to be compared with alpha, in the given order."""
+    """Holm's step-down correction (1979): adjusted p-values, to be compared with alpha, in the given order.
+
+    Raises:
+        ValueError: for a p-value that is no number.
+    """
+    if any(math.isnan(p) for p in p_values.values()):
+        raise ValueError(f"a p-value is no number: {dict(p_values)}")
     adjusted: dict[str, float] = {}
     highest = 0.0
     for i, name in enumerate(sorted(p_values, key=lambda name: p_values[name])):

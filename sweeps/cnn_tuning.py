@@ -4,6 +4,8 @@ Command: `python sweeps/cnn_tuning.py`: HyperOpt under ASHA searches optimizer, 
 normalisation, augmentation, dropout and depth of `cifar100_cnn` within 8 full trainings (`--trials`), and compares the
 best on 3 fresh seeds with that CNN and `cifar_cnn` as they stand; 10 epochs of 50,000 images.
 
+As in the reports: `--dataset tiny_imagenet --set batch_size=32 --epochs 50`.
+
 Quick: `python sweeps/cnn_tuning.py --quick`: 3 trainings' worth of candidates, 1 seed, 2 epochs of 1,000 images.
 
 Study: `python -m studies.cnn_tuning`.

@@ -1,10 +1,10 @@
 """Which arm is best when every image of the training file validates once?
 
-Command: `python sweeps/cross_validation.py`: Adam, Nadam and SGD on 5 folds, 10 epochs of 50,000 images. Any key makes
-other arms: `--set optimizer=adam --set filters_1=16,32,64`; `--folds 10` makes other folds. Every other sweep takes
-`--folds`, too.
+Command: `python sweeps/cross_validation.py`: Adam, Nadam and SGD on 5 folds of the 60,000 images, 10 epochs. Any key
+makes other arms: `--set optimizer=adam --set filters_1=16,32,64`; `--folds 10` makes other folds. Every other sweep
+takes `--folds`, too.
 
-Quick: `python sweeps/cross_validation.py --quick`: 3 folds, 2 epochs of 1,000 images.
+Quick: `python sweeps/cross_validation.py --quick`: 3 folds of 1,200 images, 2 epochs.
 
 Study: `python -m studies.cross_validation`.
 """

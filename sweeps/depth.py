@@ -5,6 +5,9 @@ epochs of 50,000 images.
 
 Quick: `python sweeps/depth.py --quick`: 1 seed, 2 epochs of 1,000 images.
 
+As in the reports: `--dataset tiny_imagenet_70_30`. The 18-layer CNN is a family of its own: `python
+sweeps/architectures.py --set family=eighteen_layer_cnn,seven_conv_cnn --epochs 200`.
+
 Study: `python -m studies.depth`.
 """
 

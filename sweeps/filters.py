@@ -2,7 +2,8 @@
 
 Command: `python sweeps/filters.py`: 32 or 64 on each of four convolutions, 16 arms, Nadam. ASHA screens them on one
 seed; the survivors are compared on 3 fresh ones, 10 epochs of 50,000 images. Activations are those that lead in the
-sweep `activations`, if it lies below the same results; `--set activation_1=selu` gives others.
+sweep `activations`, if it lies below the same results, and stay when that one goes on; `--set activation_1=selu` gives
+others.
 
 Quick: `python sweeps/filters.py --quick`: every arm on 1 seed, 2 epochs of 1,000 images.
 
@@ -26,7 +27,7 @@ SWEEP = Sweep(
     epochs=10,
     seeds=3,
     control="32-32-64-64",
-    given=leading("activations", ACTIVATIONS),
+    given=leading("activations", ACTIVATIONS, into="filters"),
     quick={"epochs": 2, "seeds": 1, "images": 1_000, "scheduler": "none"},
 )
 

@@ -4,6 +4,9 @@ Command: `python sweeps/resolution.py`: `residual_cnn` on images resized to 32, 
 as the reports had it, at 32 and at 224; 3 seeds, 10 epochs of 50,000 images. Resizing adds no detail: with `--dataset
 tiny_imagenet`, images of 64x64, the smallest size loses some.
 
+That is days on a laptop: `--set family=residual_cnn --images 5000 --seeds 1` begins smaller. `--set image_size=…`
+goes together with `--set family=…`, since AlexNet has sizes of its own.
+
 Quick: `python sweeps/resolution.py --quick`: `residual_cnn` alone, up to 96 pixels, 1 seed, 2 epochs of 500 images.
 
 Study: `python -m studies.resolution`: cost beside accuracy.

@@ -1,25 +1,26 @@
 """From what is asked for and what is recorded to the plan: what is left to do, and how the scheduler stands."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from statistics import median
+from statistics import fmean
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from records.tables import COMPARISON, SCREENING, TUNING
 from trainables import config as domains
-from trainables.data import Data
+from trainables.data import Data, prepare
 from trainables.meaning import MEANING
 from tuning import checkpoints
 from tuning import options as flags
 from tuning.arm_search import ArmSearch
 from tuning.decision import GO_ON, Decision, Halving
+from tuning.display import duration
 from tuning.drawers import drawer
 from tuning.history import History
 from tuning.options import Settings
 from tuning.plan import Ending, Plan, count, survivors
-from tuning.sweep import Arm, Sweep, Trial, seen, trials
-from tuning.tuned import TunedArm
+from tuning.sweep import Arm, Sweep, Trial, arms, check_images, seen, trials
+from tuning.tuned import TunedArm, sampled, tuned_arms
 
 if TYPE_CHECKING:
     from tuning.scheduler import Scheduler
@@ -38,6 +39,55 @@ class Asked:
 
     arms: Sequence[Arm]
     tuned: Sequence[TunedArm] = ()
+
+    @classmethod
+    def of(cls, sweep: Sweep, settings: Settings, say: Callable[[str], None]) -> Self:
+        """What these settings ask for; `say` is told where values are from that nobody gave.
+
+        Raises:
+            UsageError: for bad input.
+        """
+        narrowed, source = flags.with_given(sweep, flags.narrowed(sweep, settings.set), settings.results)
+        if source:
+            say(source)
+        tuned = [] if settings.search == "grid" else tuned_arms(sweep, narrowed)
+        return cls(arms=arms(sweep, narrowed), tuned=tuned)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outlook:
+    """What is left of a sweep.
+
+    Attributes:
+        starts: the trials that are to run, each with the epoch after which it goes on.
+        slot_seconds: about what those take at most, in seconds of a slot, of which the like is recorded.
+        unknown: how many are left of which it is not: no trial of their family on this data set and size of images.
+    """
+
+    starts: Sequence[tuple[Trial, int]]
+    slot_seconds: float
+    unknown: int
+
+    def said(self, slots: int) -> str:
+        """The time in words; empty if nothing is left."""
+        about = f"about {duration(self.slot_seconds / slots)}"
+        if self.unknown and not self.slot_seconds:
+            return "not known before a first trial is recorded"
+        if self.unknown:
+            return f"{about}, and {count(self.unknown, 'trial')} whose like is not recorded yet"
+        return f"at most {about}" if self.slot_seconds else ""
+
+
+def prepared(sweep: Sweep, settings: Settings, asked: Asked, say: Callable[[str], None]) -> Data:
+    """The data that is asked for, found to fit the arms; `say` is told what takes time, and what is done to images.
+
+    Raises:
+        UsageError, DataError: if there is no such data, or an arm cannot take it.
+    """
+    data = prepare(settings.dataset, folder=settings.data, images=settings.images, strict=settings.strict, say=say)
+    for line in check_images(sweep, [*asked.arms, *sampled(asked.tuned)], data, folds=settings.folds):
+        say(line)
+    return data
 
 
 @dataclass(kw_only=True)
@@ -127,27 +177,25 @@ class Agenda:
         """The meaning that the training code had when the sweep was last run, if it was another one."""
         return self.history.other_meaning(MEANING)
 
-    def slot_seconds(self, starts: Sequence[tuple[Trial, int]]) -> float | None:
-        """About what is left, at most, in seconds of a slot; None before a trial of these families was recorded.
-
-        `starts` are the trials that are to run, each with the epoch after which it goes on. A family that was never
-        recorded counts as the dearest that was.
-        """
-        rates = [self._rate(trial) for trial, _ in starts]
+    @cached_property
+    def outlook(self) -> Outlook:
+        """What is left to do, and about how long it takes at most."""
+        starts = [(trial, self.start_epoch(trial)) for trial in self.plan.waiting]
+        rates = [self._rate(trial) for trial in self.plan.trials]
         known = [rate for rate in rates if rate is not None]
-        known = known or [rate for trial in self.plan.trials if (rate := self._rate(trial)) is not None]
-        if not known:
-            return None
-        left = sum(
-            (trial.epochs - start) * trial.data.train_images * (max(known) if rate is None else rate)
-            for (trial, start), rate in zip(starts, rates, strict=True)
-        )
+        left = [(self._rate(t), (t.epochs - start) * t.data.train_images) for t, start in starts]
         most = max((trial.data.train_images for trial in self.plan.trials), default=self.data.train_images)
-        return left + self.plan.foreseen * most * median(known)
+        left.append((fmean(known) if known else None, self.plan.foreseen * most))
+        counted = [(rate, images) for rate, images in left if images]
+        return Outlook(
+            starts=starts,
+            slot_seconds=sum(rate * images for rate, images in counted if rate is not None),
+            unknown=sum(rate is None for rate, _ in counted),
+        )
 
     def _rate(self, trial: Trial) -> float | None:
         size = int(trial.arm.values.get("image_size", 0))
-        return self.history.seconds_per_image(self.sweep.family_of(trial.arm), size)
+        return self.history.seconds_per_image(self.sweep.family_of(trial.arm), trial.data.name, size)
 
     def start_epoch(self, trial: Trial) -> int:
         """The epoch after which a trial goes on; 0 if it begins."""

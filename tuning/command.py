@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 
 from records.errors import ResultsError
 from records.lock import alone
-from trainables.data import prepare
 from trainables.errors import DataError
 from trainables.meaning import MEANING
 from trainables.precision import automatic
@@ -16,8 +15,8 @@ from tuning import environment, fork_server
 from tuning import options as flags
 from tuning.errors import BrokenOffError, BudgetSpentError, UsageError
 from tuning.options import Options
-from tuning.sweep import Sweep, arms, check_images, check_weights
-from tuning.tuned import sampled, tuned_arms
+from tuning.sweep import Sweep, check_weights
+from tuning.tuned import sampled
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -44,7 +43,7 @@ def main(sweep: Sweep, arguments: Sequence[str] | None = None) -> None:
     description = inspect.cleandoc(getattr(sys.modules["__main__"], "__doc__", None) or sweep.name)
     console = Console(highlight=False, soft_wrap=True)
     try:
-        code = run(sweep, flags.parse(sweep, given, description), console, given)
+        code = run(sweep, flags.parse(given, program=f"{sweep.name}.py", description=description), console, given)
     except (UsageError, DataError, ResultsError, BrokenOffError) as error:
         sys.stderr.write(f"{sweep.name}.py: error: {error}\n")
         code = FAILED if isinstance(error, BrokenOffError) else BAD_INPUT
@@ -61,27 +60,19 @@ def run(sweep: Sweep, options: Options, console: "Console", arguments: Sequence[
         BrokenOffError: when records could not be written any more, or the first trials all failed of one error.
     """
     from records.write import check_writable
-    from tuning.agenda import Agenda, Asked
+    from tuning.agenda import Agenda, Asked, prepared
+
+    def say(line: str) -> None:
+        console.print(line, markup=False)
 
     environment.settle()
     settings = flags.resolve(sweep, options)
     if options.precision == "auto":
         console.print(f"precision: {settings.precision}; {automatic(flags.families_asked(sweep, settings.set))[1]}")
-    narrowed, source = flags.with_given(sweep, flags.narrowed(sweep, settings.set), settings.results)
-    if source:
-        console.print(source, markup=False)
-    asked = Asked(arms=arms(sweep, narrowed), tuned=[] if settings.search == "grid" else tuned_arms(sweep, narrowed))
+    asked = Asked.of(sweep, settings, say)
     if not settings.dry_run:
         check_writable(settings.results)
-    data = prepare(
-        settings.dataset,
-        folder=settings.data,
-        images=settings.images,
-        strict=settings.strict,
-        say=lambda line: console.print(line, markup=False),
-    )
-    for line in check_images(sweep, [*asked.arms, *sampled(asked.tuned)], data, folds=settings.folds):
-        console.print(line, markup=False)
+    data = prepared(sweep, settings, asked, say)
     if settings.dry_run:
         _say_plan(console, Agenda.make(sweep, settings, asked, data))
         return OK
@@ -127,7 +118,6 @@ def _train(agenda: "Agenda", console: "Console", arguments: Sequence[str]) -> in
 def _say_plan(console: "Console", agenda: "Agenda") -> None:
     """What is to run, what is recorded already, and about how long it takes."""
     from records.tables import SCREENING, TUNING
-    from tuning.display import duration
     from tuning.machine import default_slots
     from tuning.plan import count
 
@@ -155,18 +145,14 @@ def _say_plan(console: "Console", agenda: "Agenda") -> None:
         )
     if (agenda.halving.questions and {t.question for t in plan.trials} & {SCREENING, TUNING}) or agenda.asked.tuned:
         _say_halving(console, agenda)
-    starts = [(trial, agenda.start_epoch(trial)) for trial in plan.waiting]  # each checkpoint is read once
-    seconds = agenda.slot_seconds(starts)
-    if seconds is None:
-        console.print("time: not known before a first trial is recorded")
-    elif seconds:
-        slots = settings.slots or default_slots()
-        console.print(f"time: at most about {duration(seconds / slots)} for these on {count(slots, 'slot')}")
+    slots = settings.slots or default_slots()
+    if time := agenda.outlook.said(slots):
+        console.print(f"time on {count(slots, 'slot')}: {time}")
     if settings.dry_run:
         for trial, row in agenda.closed:
             line = f"  {trial.trial_id}  {trial.question}  {trial.label}: stopped now, since {row['reason']}"
             console.print(line, markup=False)
-        for trial, start in starts:
+        for trial, start in agenda.outlook.starts:
             console.print(f"  {agenda.describe(trial, start)}", markup=False)
         if plan.foreseen:
             console.print(f"  and what follows from how these end: up to {count(plan.foreseen, 'epoch')}")

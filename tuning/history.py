@@ -213,25 +213,24 @@ class History:
         last = next((int(m) for m in reversed(said) if m is not None), None)
         return last if last is not None and last != meaning else None
 
-    def seconds_per_image(self, family: str, image_size: int) -> float | None:
-        """The median seconds of a slot for one training image of a family, overhead included; None if not known.
+    def seconds_per_image(self, family: str, dataset: str, image_size: int) -> float | None:
+        """The median seconds of a slot for one training image, overhead included; None if no such trial is recorded.
 
-        Of trials on images of that size (0: as they are), or if there are none, of all of the family.
+        Of trials of that family on that data set, with images resized to `image_size` (0: as they are).
         """
-        return self._rates.get((family, image_size), self._rates.get((family, None)))
+        return self._rates.get((family, dataset, image_size))
 
     @cached_property
-    def _rates(self) -> dict[tuple[str, int | None], float]:
-        """The seconds for one training image, by family and size of images, and (size None) by family alone."""
+    def _rates(self) -> dict[tuple[str, str, int], float]:
+        """The seconds for one training image, by family, data set and size of images."""
         sized = "image_size" in self._trials.columns
         size = pl.col("image_size").fill_null(0) if sized else pl.lit(0).alias("image_size")
         first_ends = self._trials.filter(pl.col("epochs") > 0, pl.col("continuation") == 0)
         seconds = pl.sum_horizontal(f"seconds_{name}" for name in TIME_CLASSES)
         rate = seconds / (pl.col("epochs") * pl.col("train_images"))
-        rates = first_ends.select(pl.col("family").cast(pl.String), size, rate.alias("rate")).drop_nulls("rate")
-        by_size = rates.group_by("family", "image_size").agg(pl.col("rate").median())
-        by_family = rates.group_by("family").agg(pl.lit(None).alias("image_size"), pl.col("rate").median())
-        return {(f, size): rate for table in (by_size, by_family) for f, size, rate in table.rows()}
+        rates = first_ends.select(pl.col("family", "dataset").cast(pl.String), size, rate.alias("rate"))
+        medians = rates.drop_nulls().group_by("family", "dataset", "image_size").agg(pl.col("rate").median())
+        return {(family, dataset, size): rate for family, dataset, size, rate in medians.rows()}
 
 
 def _seen(row: Mapping[str, Any], metric: str) -> Seen:

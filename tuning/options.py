@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Annotated, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 import tyro
 from tyro.constructors import PrimitiveConstructorSpec
@@ -16,7 +16,8 @@ from trainables import config as domains
 from trainables.errors import ConfigError
 from trainables.precision import automatic
 from tuning.errors import UsageError
-from tuning.sweep import FAMILY, Search, Sweep
+from tuning.naming import FAMILY
+from tuning.sweep import Search, Sweep
 
 ALL_SEEDS_UP_TO: Final = 12
 """With at most this many arms every arm gets every seed; with more, ASHA screens them first."""
@@ -168,13 +169,12 @@ class Settings:
     set: tuple[str, ...] = ()
 
 
-def parse(sweep: Sweep, arguments: Sequence[str], description: str) -> Options:
-    """Reads the command line; prints the help and exits if asked to.
+def parse(arguments: Sequence[str], *, program: str, description: str = "") -> Options:
+    """Reads the command line of a program; prints the help and exits if asked to.
 
     Raises:
         UsageError: one line that names the flag, the value and what is valid.
     """
-    program = f"{sweep.name}.py"
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said):
@@ -210,18 +210,14 @@ def resolve(sweep: Sweep, options: Options) -> Settings:
     """
     if options.quick and sweep.quick is None:
         raise UsageError(f"--quick is not defined for the sweep {sweep.name!r}; give --epochs, --seeds and --images")
-    quick = (sweep.quick or {}) if options.quick else {}
-    unsaid = {f.name for f in fields(Options) if getattr(options, f.name) == f.default}
-    said = {_key(text) for text in options.set}
-    sets = (*(text for text in quick.get("set", ()) if _key(text) not in said), *options.set)
-    options = replace(options, **{k: v for k, v in quick.items() if k in unsaid} | {"set": sets})
+    search: Search = sweep.search if options.search == "auto" else options.search
+    if options.trials and search == "grid":
+        raise UsageError(f"--trials {options.trials} is for searches; valid: with --search random or hyperopt")
+    options = _quickened(options, (sweep.quick or {}) if options.quick else {}, searched=search != "grid")
     epochs = sweep.epochs if options.epochs is None else options.epochs
     folds = sweep.folds if options.folds is None else options.folds
     seeds = (1 if folds else sweep.seeds) if options.seeds is None else options.seeds
-    search: Search = sweep.search if options.search == "auto" else options.search
     _check_numbers(options, epochs, seeds)
-    if options.trials is not None and search == "grid":
-        raise UsageError(f"--trials {options.trials} is for searches; valid: with --search random or hyperopt")
     if search != "grid" and not sweep.tuned:
         raise UsageError(f"--search {search}: the sweep {sweep.name!r} has no tuned spaces; valid: grid")
     if options.grace is not None and options.grace > epochs:
@@ -255,6 +251,18 @@ def resolve(sweep: Sweep, options: Options) -> Settings:
         set=options.set,
         dry_run=options.dry_run,
     )
+
+
+def _quickened(options: Options, quick: Mapping[str, Any], *, searched: bool) -> Options:
+    """The options with what `--quick` says where they do not.
+
+    Its `--set` give way key by key, and all of them where families are chosen, which they may not be meant for.
+    """
+    unsaid = {f.name for f in fields(Options) if getattr(options, f.name) == f.default}
+    said = {_key(text) for text in options.set}
+    sets = () if FAMILY in said else tuple(text for text in quick.get("set", ()) if _key(text) not in said)
+    filled = {k: v for k, v in quick.items() if k in unsaid and (searched or k != "trials")}
+    return replace(options, **filled | {"set": (*sets, *options.set)})
 
 
 def _check_numbers(options: Options, epochs: int, seeds: int) -> None:
@@ -323,9 +331,8 @@ def with_given(
     """
     if sweep.given is None:
         return dict(narrowed), ""
-    values, source = sweep.given(results)
-    missing = {key: [value] for key, value in values.items() if key not in narrowed}
-    return missing | dict(narrowed), source if missing or not values else ""
+    values, source = sweep.given(results, narrowed)
+    return {key: [value] for key, value in values.items()} | dict(narrowed), source
 
 
 def _choice(sweep: Sweep, values: str) -> list[domains.Value]:

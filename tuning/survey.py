@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -11,14 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
 from records.errors import ResultsError
-from trainables.data import Data, prepare
 from trainables.errors import DataError
 from tuning import environment
 from tuning import options as flags
-from tuning.command import BAD_INPUT, INTERRUPTED, OK
+from tuning.command import BAD_INPUT, FAILED, INTERRUPTED, OK
 from tuning.errors import UsageError
-from tuning.sweep import Sweep, arms, check_images
-from tuning.tuned import sampled, tuned_arms
+from tuning.sweep import Sweep
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 NOT_SWEEPS: Final = ("__init__", "all")
 """Files of a folder of sweeps that are none."""
 
+_PROGRAM: Final = "all.py"
 _WIDTH: Final = 120
 
 
@@ -39,7 +39,7 @@ class Foreseen:
         follows: whether more may.
         recorded: how many of them need not run.
         epochs: epochs that are left at most, those included that may follow.
-        seconds: about how long that takes at most; None where no trial of these families is recorded.
+        time: about how long that takes, in words; empty if nothing is left.
     """
 
     arms: int
@@ -47,49 +47,41 @@ class Foreseen:
     follows: bool
     recorded: int
     epochs: int
-    seconds: float | None
+    time: str
 
 
 def main(folder: Path, description: str | None, arguments: Sequence[str]) -> None:
     """Runs every sweep of the folder with these flags and exits; with `--dry-run` prints one table instead.
 
-    Exit codes: that of the worst sweep (see `tuning.command.main`); 130 if interrupted.
+    Exit codes: 1 if some sweep failed, else that of the first that did not end well (see `tuning.command.main`), else
+    0; 2 for flags that none can take; 130 if interrupted.
     """
     from rich.console import Console
 
     names = sorted(path.stem for path in folder.glob("*.py") if path.stem not in NOT_SWEEPS)
     console = Console(highlight=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else _WIDTH)
     try:
-        options = flags.parse(_any(names), arguments, inspect.cleandoc(description or ""))
+        options = flags.parse(arguments, program=_PROGRAM, description=inspect.cleandoc(description or ""))
         if options.dry_run:
-            _show([(name, *_foreseen(name, arguments)) for name in names], console)
+            _show([(name, *_foreseen(name, options)) for name in names], console)
             code = OK
         else:
-            code = max(_run(folder / f"{name}.py", arguments, console) for name in names)
+            codes = [_run(folder / f"{name}.py", arguments, console) for name in names]
+            code = FAILED if FAILED in codes else next((code for code in codes if code), OK)
     except (UsageError, DataError, ResultsError) as error:
-        sys.stderr.write(f"all.py: error: {error}\n")
+        sys.stderr.write(f"{_PROGRAM}: error: {error}\n")
         code = BAD_INPUT
     except KeyboardInterrupt:
         code = INTERRUPTED
     sys.exit(code)
 
 
-def _any(names: Sequence[str]) -> Sweep:
-    """Some sweep: flags are the same for all."""
-    return _sweep(names[0])[0]
-
-
-def _sweep(name: str) -> tuple[Sweep, str]:
-    """A sweep of the package `sweeps`, and its question: the first line of its file."""
+def _foreseen(name: str, options: flags.Options) -> tuple[str, Foreseen | str]:
+    """A sweep's question (the first line of its file), and what it would do; or why it cannot, with these options."""
     module = importlib.import_module(f"sweeps.{name}")
-    return cast("Sweep", module.SWEEP), inspect.cleandoc(module.__doc__ or "").partition("\n")[0]
-
-
-def _foreseen(name: str, arguments: Sequence[str]) -> tuple[str, Foreseen | str]:
-    """A sweep's question, and what it would do; or why it cannot, with these flags."""
-    sweep, question = _sweep(name)
+    question = inspect.cleandoc(module.__doc__ or "").partition("\n")[0]
     try:
-        return question, foreseen(sweep, flags.parse(sweep, arguments, ""))
+        return question, foreseen(cast("Sweep", module.SWEEP), options)
     except UsageError as error:
         return question, str(error)
 
@@ -100,27 +92,26 @@ def foreseen(sweep: Sweep, options: flags.Options) -> Foreseen:
     Raises:
         UsageError, DataError, ResultsError: for bad input.
     """
-    from tuning.agenda import Agenda, Asked
+    from tuning.agenda import Agenda, Asked, prepared
     from tuning.machine import default_slots
 
     environment.settle()
     settings = flags.resolve(sweep, options)
-    narrowed = flags.with_given(sweep, flags.narrowed(sweep, settings.set), settings.results)[0]
-    asked = Asked(arms=arms(sweep, narrowed), tuned=[] if settings.search == "grid" else tuned_arms(sweep, narrowed))
-    data: Data = prepare(settings.dataset, folder=settings.data, images=settings.images, strict=settings.strict)
-    check_images(sweep, [*asked.arms, *sampled(asked.tuned)], data, folds=settings.folds)
-    agenda = Agenda.make(sweep, settings, asked, data)
-    starts = [(trial, agenda.start_epoch(trial)) for trial in agenda.plan.waiting]
-    seconds = agenda.slot_seconds(starts)
-    slots = settings.slots or default_slots()
+    asked = Asked.of(sweep, settings, _unsaid)
+    agenda = Agenda.make(sweep, settings, asked, prepared(sweep, settings, asked, _unsaid))
+    plan, starts = agenda.plan, agenda.outlook.starts
     return Foreseen(
         arms=len(asked.arms) + len(asked.tuned),
-        trials=len(agenda.plan.trials),
-        follows=agenda.plan.foreseen > 0,
-        recorded=len(agenda.plan.trials) - len(starts),
-        epochs=sum(trial.epochs - start for trial, start in starts) + agenda.plan.foreseen,
-        seconds=None if seconds is None else seconds / slots,
+        trials=len(plan.trials),
+        follows=plan.foreseen > 0,
+        recorded=len(plan.trials) - len(starts),
+        epochs=sum(trial.epochs - start for trial, start in starts) + plan.foreseen,
+        time=agenda.outlook.said(settings.slots or default_slots()),
     )
+
+
+def _unsaid(_line: str) -> None:
+    """A table has no room for what a sweep says of its input."""
 
 
 def _show(found: Sequence[tuple[str, str, Foreseen | str]], console: "Console") -> None:
@@ -128,36 +119,42 @@ def _show(found: Sequence[tuple[str, str, Foreseen | str]], console: "Console") 
     from rich.table import Table
     from rich.text import Text
 
-    from tuning.display import duration
-
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("sweep", overflow="fold", min_width=30)
-    for heading in ("arms", "trials", "recorded", "epochs\nleft", "at most\nabout"):
+    for heading in ("arms", "trials", "recorded", "epochs\nleft"):
         table.add_column(heading, justify="right", no_wrap=True)
     for name, question, seen in found:
         title = Text.assemble((name, "bold"), f"\n{question}")
         if isinstance(seen, str):
-            table.add_row(title.append(f"\n{seen}", "yellow"), *[""] * 5)
+            table.add_row(title.append(f"\n{seen}", "yellow"), *[""] * 4)
             continue
+        if seen.time:
+            title.append(f"\ntime: {seen.time}", "dim")
         numbers = (
             f"{seen.arms}",
             f"{seen.trials}{'+' if seen.follows else ''}",
             f"{seen.recorded}",
             f"{seen.epochs:,}",
         )
-        table.add_row(title, *numbers, "?" if seen.seconds is None else duration(seen.seconds))
+        table.add_row(title, *numbers)
     console.print(table)
-    console.print("+: and what follows from how these end. ?: no trial of these families is recorded yet.", style="dim")
+    console.print("+: and what follows from how these end", style="dim")
 
 
 def _run(script: Path, arguments: Sequence[str], console: "Console") -> int:
-    """Runs a sweep's script to its end; returns its exit code.
+    """Runs a sweep's script to its end, which it comes to in order also after Ctrl-C; returns its exit code.
 
     Raises:
         KeyboardInterrupt: if it was interrupted.
     """
     console.rule(script.stem, align="left")
-    code = subprocess.run([sys.executable, str(script), *arguments], check=False).returncode
-    if code == INTERRUPTED:
+    process = subprocess.Popen([sys.executable, str(script), *arguments])
+    interrupted = False
+    while process.returncode is None:
+        try:
+            process.wait()
+        except KeyboardInterrupt:  # the sweep has heard it, too
+            interrupted = True
+    if interrupted or process.returncode in (INTERRUPTED, -signal.SIGINT):
         raise KeyboardInterrupt
-    return abs(code)
+    return FAILED if process.returncode < 0 else process.returncode

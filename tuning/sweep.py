@@ -6,7 +6,6 @@ import inspect
 import itertools
 import json
 import random
-import re
 import typing
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -14,7 +13,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from search_spaces.ranges import Range
 from trainables import config as domains
 from trainables import families, hardware
 from trainables.data import Data
@@ -23,13 +21,10 @@ from trainables.keys import Keys
 from trainables.meaning import MEANING
 from trainables.serve import Values, WarmUp
 from tuning.errors import UsageError
+from tuning.naming import FAMILY, Space, choices, names
 
-Space = Mapping[str, Sequence[domains.Value] | Range]
 Train = Callable[..., Values]
 Search = Literal["grid", "random", "hyperopt"]
-FAMILY: Final = "family"
-"""The key of a space that names the families to train, where they are not the sweep's own."""
-
 WEIGHTS: Final = "weights"
 """The key of a file that a model begins with."""
 
@@ -59,8 +54,8 @@ class Sweep:
         warm_up: what a training process does first: imports, and the name of its device.
         search: how tuned spaces are searched, unless the command says otherwise: `grid` leaves them alone.
         folds: the folds of a cross-validation; 0 for replicates by seed.
-        given: reads values of keys from somewhere else, another sweep's records, say; called with the results folder,
-            returns them and a sentence about their source. What the command says comes first.
+        given: reads values of keys from somewhere else, another sweep's records, say; called with the results folder
+            and the keys that the command says itself, returns values of others and a sentence about their source.
         quick: the flags that `--quick` stands for.
     """
 
@@ -77,7 +72,7 @@ class Sweep:
     tuned: Sequence[Space] = ()
     search: Search = "grid"
     folds: int = 0
-    given: Callable[[Path], tuple[Mapping[str, domains.Value], str]] | None = None
+    given: Callable[[Path, Collection[str]], tuple[Mapping[str, domains.Value], str]] | None = None
     warm_up: WarmUp = KERAS
     quick: Mapping[str, Any] | None = None
 
@@ -200,68 +195,29 @@ def arms(sweep: Sweep, narrowed: Mapping[str, Sequence[domains.Value]]) -> list[
             made.setdefault(_config(sweep, values), values)  # spaces may overlap: equal configurations are one arm
     if not made:
         raise UsageError(f"sweep {sweep.name!r} has no arms: each key of a space needs at least one value")
-    named = zip(names(spaces, [*made.values()]), made, strict=True)
+    named = zip(names(spaces, [*made.values()], own=sweep.spaces), made, strict=True)
     return [Arm(name=name, family="" if f == sweep.family else f, config=config) for name, (f, config) in named]
 
 
 def _narrowed(sweep: Sweep, narrowed: Mapping[str, Sequence[domains.Value]]) -> list[dict[str, Any]]:
-    """The spaces with these keys replaced; a choice of families leaves out spaces that have none of them."""
-    chosen = narrowed.get(FAMILY)
-    if chosen is None or not any(FAMILY in space for space in sweep.spaces):
+    """The spaces with these keys replaced.
+
+    A choice of families leaves out spaces that have none of them; a key that a family does not have leaves its arms as
+    they are.
+    """
+    if not any(FAMILY in space for space in sweep.spaces):
         return [{**space, **narrowed} for space in sweep.spaces]
+    chosen = narrowed.get(FAMILY)
+    others = {key: values for key, values in narrowed.items() if key != FAMILY}
     found = []
     for space in sweep.spaces:
-        kept = [name for name in choices(FAMILY, space.get(FAMILY, [sweep.family])) if name in chosen]
-        found += [{**space, **narrowed, FAMILY: kept}] if kept else []
+        kept = choices(FAMILY, space.get(FAMILY, [sweep.family]))
+        by_keys: dict[tuple[str, ...], list[domains.Value]] = {}
+        for name in kept if chosen is None else [name for name in kept if name in chosen]:
+            known = domains.types(sweep.config_of(name))
+            by_keys.setdefault(tuple(key for key in others if key in known), []).append(name)
+        found += [{**space, **{k: others[k] for k in keys}, FAMILY: names} for keys, names in by_keys.items()]
     return found
-
-
-def names(spaces: Sequence[Space], values: Sequence[Mapping[str, domains.Value]]) -> list[str]:
-    """A name for each arm: its family where no two arms share one, else what varies between the spaces' arms.
-
-    Where even that is ambiguous, all of its values.
-
-    Raises:
-        UsageError: for a key of a space that is no list of choices.
-    """
-    varied = _with_their_layers(_varied(spaces), spaces)
-    families = [str(arm.get(FAMILY)) for arm in values]
-    if all(FAMILY in arm for arm in values) and len(set(families)) == len(families):
-        return families
-    short = [_name({k: v for k, v in arm.items() if k in varied}) for arm in values]
-    return short if len(set(short)) == len(short) else [_full_name(arm) for arm in values]
-
-
-def _varied(spaces: Sequence[Space]) -> set[str]:
-    """The keys whose value differs between arms: they name an arm."""
-    keys = {key for space in spaces for key in space}
-    return {k for k in keys if len({json.dumps(choices(k, s[k])) if k in s else "" for s in spaces}) > 1} | {
-        k for space in spaces for k in space if len(choices(k, space[k])) > 1
-    }
-
-
-_NUMBERED: Final = re.compile(r"(\w+)_(\d+)")
-"""A key of one layer: `activation_1`."""
-
-
-def _with_their_layers(varied: set[str], spaces: Sequence[Space]) -> set[str]:
-    """The keys that vary, and where one of a layer does, those of the other layers that a space states as well."""
-    stems = {match[1] for key in varied if (match := _NUMBERED.fullmatch(key))}
-    stated = {key for space in spaces for key in space}
-    return varied | {key for key in stated if (match := _NUMBERED.fullmatch(key)) and match[1] in stems}
-
-
-def choices(key: str, values: Sequence[domains.Value] | Range) -> list[domains.Value]:
-    """The values of a key as a list.
-
-    Raises:
-        UsageError: for a Range, or what is no list.
-    """
-    if isinstance(values, Range):
-        raise UsageError(f"{key} is a Range, which a grid cannot list: give its values with --set {key}=a,b,c")
-    if isinstance(values, str) or not isinstance(values, Sequence):
-        raise UsageError(f"{key}={values!r} is no list of choices: write [{values!r}]")
-    return list(values)
 
 
 def _grid(space: Space) -> Iterator[dict[str, domains.Value]]:
@@ -277,35 +233,6 @@ def _config(sweep: Sweep, values: Mapping[str, domains.Value]) -> tuple[str, dom
         return family, domains.make(sweep.config_of(family), {k: v for k, v in values.items() if k != FAMILY})
     except ConfigError as error:
         raise UsageError(f"the space of sweep {sweep.name!r}: {error}") from error
-
-
-def _name(varied: Mapping[str, domains.Value]) -> str:
-    """The value alone if one key varies; all keys with their values otherwise.
-
-    Keys of all layers from the first on count as one, the values in the order of the layers: `selu-relu-relu-relu`.
-    """
-    joined: dict[str, domains.Value] = {}
-    for key, value in varied.items():
-        layers = _layers_of(key, varied)
-        joined[layers[0].removesuffix("_1") if layers else key] = (
-            "-".join(str(varied[layer]) for layer in layers) if layers else value
-        )
-    return str(next(iter(joined.values()))) if len(joined) == 1 else _full_name(joined)
-
-
-def _layers_of(key: str, keys: Collection[str]) -> list[str]:
-    """The keys of the same stem, `stem_1` to `stem_n` in order; none where it is no such key, or one is missing."""
-    match = _NUMBERED.fullmatch(key)
-    if match is None:
-        return []
-    of_stem = {int(m[2]): k for k in keys if (m := _NUMBERED.fullmatch(k)) and m[1] == match[1]}
-    whole = len(of_stem) > 1 and sorted(of_stem) == list(range(1, len(of_stem) + 1))
-    return [of_stem[number] for number in sorted(of_stem)] if whole else []
-
-
-def _full_name(values: Mapping[str, domains.Value]) -> str:
-    words = (str(value) if key == FAMILY else f"{key}={value}" for key, value in values.items())
-    return " ".join(words) or "default"
 
 
 def trials(

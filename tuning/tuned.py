@@ -8,7 +8,8 @@ from trainables import config as domains
 from trainables.config import Dataclass, Value
 from trainables.errors import ConfigError
 from tuning.errors import UsageError
-from tuning.sweep import FAMILY, Arm, Space, Sweep, choices, names
+from tuning.naming import FAMILY, Space, choices, names
+from tuning.sweep import Arm, Sweep
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +110,8 @@ def _valid(sweep: Sweep, key: str, values: Sequence[Value] | Range) -> list[Valu
 
 def _named(sweep: Sweep, arms: Sequence[TunedArm]) -> list[TunedArm]:
     if len(arms) <= 1:
-        return list(arms)
+        named = any(FAMILY in space for space in sweep.spaces)  # then the arm as it stands is named after its family
+        return [replace(arm, name=f"{sweep.family} tuned") if named else arm for arm in arms]
     made = names([{k: [v] for k, v in arm.fixed.items()} for arm in arms], [arm.fixed for arm in arms])
     if len(set(made)) < len(made):
         made = [f"{name} {' '.join(arm.searched)}" for name, arm in zip(made, arms, strict=True)]

@@ -90,6 +90,18 @@ def test_seeds_that_agree_by_chance_are_pooled_and_an_arm_at_chance_is_not(sweep
     assert set(found.fit.pool.effects) == {"rmsprop", "nadam", "sgd"}
 
 
+def test_only_what_is_compared_says_whether_an_arm_learns(sweep: Sweep) -> None:
+    for seed, (nadam, sgd) in enumerate(((0.77, 0.72), (0.72, 0.77), (0.75, 0.74)), 1):
+        sweep.trial("nadam", seed, [0.5, 0.7, nadam])
+        sweep.trial("sgd", seed, [0.5, 0.7, sgd])
+        if seed < 3:
+            sweep.trial("ftrl", seed, [0.1, 0.1, 0.1])
+    sweep.trial("ftrl", 3, [0.1, 0.3, NAN], "diverged", reason="the loss was NaN in epoch 3")
+    found = compared(sweep)
+    assert found.fit is not None
+    assert found.fit.apart == {"ftrl": 0.0}
+
+
 def test_a_screening_is_seen_at_the_common_epoch_on_its_own_seed(sweep: Sweep) -> None:
     for name, first in (("nadam", 0.55), ("adam", 0.45)):
         sweep.trial(name, 0, [first, 0.7, 0.9], question="screening")

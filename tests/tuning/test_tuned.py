@@ -5,6 +5,7 @@ import pytest
 
 from search_spaces.ranges import Range
 from sweeps.optimizers import SWEEP
+from trainables import fashion_cnn
 from tuning.errors import UsageError
 from tuning.sweep import Sweep
 from tuning.tuned import TunedArm, tuned_arms
@@ -36,6 +37,12 @@ def test_a_key_with_one_value_is_fixed_and_one_with_several_is_searched():
 def test_arms_are_named_by_the_fixed_keys_that_vary():
     spaces = [{"batch_size": [8], "misdeed": [m], "quality": QUALITY} for m in ("none", "early")]
     assert [a.name for a in tuned_arms(sweep(*spaces), {})] == ["none tuned", "early tuned"]
+
+
+def test_beside_arms_that_are_named_by_their_families_a_tuned_arm_is_named_so_too():
+    rates = {"learning_rate": Range(1e-4, 1e-1, log=True)}
+    both = Sweep(name="s", train=fashion_cnn.train, spaces=[{"family": ["fashion_cnn", "alexnet"]}], tuned=[rates])
+    assert [a.name for a in tuned_arms(both, {})] == ["fashion_cnn tuned"]
 
 
 def test_arms_that_fix_the_same_are_named_by_what_they_search():
