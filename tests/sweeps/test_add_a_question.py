@@ -64,6 +64,6 @@ def test_the_question_is_answered(project, fashion_mnist):
     assert "3-3-5-5" in ended.stdout
     again = run(project, "-m", "studies.kernel_sizes")
     assert again.returncode == 0, again.stderr
-    assert "4 trainings at epoch 1, on 1 seed" in again.stdout
+    assert "4 trainings at epoch 1 on 1 seed" in again.stdout
     for name in ("kernel_sizes.html", "kernel_sizes.png", "kernel_sizes_effects.png", "kernel_sizes_costs.png"):
         assert (project / "results" / "studies" / name).stat().st_size > 10_000
