@@ -44,6 +44,7 @@ _HEIGHT: Final = 3.6
 _MOST: Final = 4
 _WINNERS, _LOSERS = "best third", "worst third"
 _DEAD: Final = 0.01
+_SCALE: Final = "BatchNormalization"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -236,7 +237,8 @@ def draw(figure: "Figure | SubFigure", seen: Behaviour) -> None:
     """Gradient norm by depth, and share of dead or saturated units by depth, of the best and the worst third."""
     places: Any = figure.subplots(1, 2)
     figure.subplots_adjust(left=0.08, right=0.99, top=0.9, bottom=0.32, wspace=0.2)
-    weighted = seen.rows.filter(pl.col("gradient_norm").is_not_null())
+    scales = pl.col("layer").str.starts_with(_SCALE)  # their few weights have gradients of another size
+    weighted = seen.rows.filter(pl.col("gradient_norm").is_not_null() & ~scales)
     active = seen.rows.filter(pl.col("choice").is_not_null())
     _by_depth(places[0], weighted, "gradient_norm", log=True)
     places[0].set_title("Gradient norm by depth")
@@ -246,6 +248,8 @@ def draw(figure: "Figure | SubFigure", seen: Behaviour) -> None:
 
 
 def _by_depth(axes: "Axes", rows: pl.DataFrame, measure: str, *, log: bool) -> None:
+    from matplotlib.ticker import FuncFormatter
+
     rows = rows.filter(pl.col(measure).is_not_null())
     layers = rows.unique("index").sort("index")["layer"].to_list()
     for name, colour in zip((_WINNERS, _LOSERS), COLOURS, strict=False):
@@ -261,5 +265,6 @@ def _by_depth(axes: "Axes", rows: pl.DataFrame, measure: str, *, log: bool) -> N
     positive = rows.filter(pl.col(measure) > 0)[measure].to_list()
     if log and positive:
         axes.set_yscale("symlog", linthresh=min(positive))  # a gradient that vanished altogether is drawn at 0
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: setting(float(value))))
     axes.grid(color=GRID, lw=0.6)
     axes.set_xticks(range(len(layers)), layers, rotation=60, ha="right", fontsize=7.5)

@@ -235,7 +235,8 @@ def show(found: "Comparison", console: "Console") -> None:
             cells += [*("" if value is None else f"{value:,.0f}" for value in spent), values]
         cells.append(verdict(row))
         table.add_row(*map(Text, cells), style="bold" if row["verdict"] in ("best", "tied") else "")
-    console.print(Text("validation accuracy: mean ± standard deviation (seeds)", style="dim"))
+    over = "folds" if found.replicates.rows["fold"].drop_nulls().len() else "seeds"
+    console.print(Text(f"validation accuracy: mean ± standard deviation ({over})", style="dim"))
     console.print(table)
     for text in filter(None, (answer(found), on_the_test_set(found), *sentences(found))):
         console.print(Text(text))

@@ -29,6 +29,8 @@ _POWER: Final = 0.8
 _WIDTH: Final = 9.6
 _LONG: Final = 9
 _MANY: Final = 6
+_PALE: Final = 2.2
+"""How far the colours go beyond the greatest effect: black text is read on all of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -300,7 +302,7 @@ def _heat(
 ) -> None:
     """Cells by row and column, green where they add and purple where they take away."""
     numbers = [[values.get((i, j), math.nan) for j in range(len(columns))] for i in range(len(rows))]
-    axes.imshow(numbers, cmap="PRGn", vmin=-1.25 * most, vmax=1.25 * most, aspect="auto")
+    axes.imshow(numbers, cmap="PRGn", vmin=-_PALE * most, vmax=_PALE * most, aspect="auto")
     long = max(map(len, columns)) > _LONG
     axes.set_xticks(range(len(columns)), columns, rotation=30 if long else 0, ha="right" if long else "center")
     axes.set_yticks(range(len(rows)), rows)

@@ -3,7 +3,7 @@
 Command: `python sweeps/depth.py`: 3, 4, 6 or 7 convolutions with dropout 0, .2 or .4, images of 32x32, 3 seeds, 10
 epochs of 50,000 images.
 
-Quick: `python sweeps/depth.py --quick`: 1 seed, 2 epochs of 1,000 images.
+Quick: `python sweeps/depth.py --quick`: 1 seed, 16 epochs of 1,000 images; 2 min on 2 cores of an AMD EPYC.
 
 As in the reports: `--dataset tiny_imagenet_70_30`. The 18-layer CNN is a family of its own: `python
 sweeps/architectures.py --set family=eighteen_layer_cnn,seven_conv_cnn --epochs 200`.
@@ -25,7 +25,7 @@ SWEEP = Sweep(
     metric="val_accuracy",
     epochs=10,
     seeds=3,
-    quick={"epochs": 2, "seeds": 1, "images": 1_000},
+    quick={"epochs": 16, "seeds": 1, "images": 1_000},
 )
 
 if __name__ == "__main__":

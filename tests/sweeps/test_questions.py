@@ -44,8 +44,7 @@ def test_quick_is_a_sweep_of_minutes(name, fashion_mnist, tmp_path):
     sweep = sweep_of(name)
     seen = foreseen(sweep, flags.parse(["--quick", "--results", str(tmp_path)], program="all.py"))
     assert (seen.recorded, seen.time) == (0, "not known before a first trial is recorded")
-    assert seen.epochs <= 60
-    assert sweep.quick["images"] <= 2_000
+    assert seen.epochs * sweep.quick["images"] <= 200_000
 
 
 def test_the_reports_arms_have_their_names():
