@@ -5,7 +5,7 @@ layer by layer, so all of them must have the same kinds of layers.
 """
 
 import math
-from collections.abc import Sequence
+import statistics
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -78,7 +78,7 @@ def behaviour(found: Comparison, results: Path) -> Behaviour | None:
     seen = even(found)
     layers = read(results, "layers", columns=_COLUMNS).filter(pl.col("epoch") <= seen.epoch)
     layers = layers.with_columns(pl.col("kind", "activation").cast(pl.String))
-    mine = seen.rows.select("trial_id", "attempt", pl.col("arm").alias("arm"), pl.col("at"))
+    mine = seen.rows.select("trial_id", "attempt", "arm", "at")
     layers = layers.join(mine.unique(["trial_id", "arm"]), on=["trial_id", "attempt"])
     layers = layers.unique(["trial_id", "arm", "epoch", "index"])
     reached = layers.group_by("trial_id").agg(pl.col("epoch").max())["epoch"].to_list()
@@ -101,9 +101,8 @@ def behaviour(found: Comparison, results: Path) -> Behaviour | None:
 def _by_arm(layers: pl.DataFrame) -> pl.DataFrame:
     """One row an arm and layer with weights or an activation; what others do repeats the layer before them."""
     active = pl.col("activation").is_not_null() & ~pl.col("activation").is_in(["linear", "softmax"])
-    wide = (
-        pl.col("filters").forward_fill().over("trial_id", "arm", order_by="index")
-    )  # an Activation's are those before
+    # an Activation's filters are those of the layer before
+    wide = pl.col("filters").forward_fill().over("trial_id", "arm", order_by="index")
     named = layers.with_columns(_names(layers), wide.alias("filters"), active.alias("active"))
     named = named.filter(pl.col("active") | (pl.col("parameters") > 0))
     several = {name: pl.col(name).n_unique().over("index") > 1 for name in ("activation", "filters")}
@@ -128,7 +127,7 @@ def _names(layers: pl.DataFrame) -> pl.Expr:
     one = layers.unique("index").sort("index")
     seen: dict[str, int] = {}
     names = {}
-    for index, kind in one.select("index", pl.col("kind").cast(pl.String)).rows():
+    for index, kind in one.select("index", "kind").rows():
         seen[kind] = seen.get(kind, 0) + 1
         names[index] = f"{kind} {seen[kind]}"
     return pl.col("index").replace_strict(names, return_dtype=pl.String).alias("layer")
@@ -146,14 +145,10 @@ def _differences(rows: pl.DataFrame) -> pl.DataFrame:
             )
             if winners and losers and len({*winners, *losers}) > 1:
                 p = float(mannwhitneyu(winners, losers).pvalue)
-                medians = {"winners": _median(winners), "losers": _median(losers)}
+                medians = {"winners": statistics.median(winners), "losers": statistics.median(losers)}
                 made.append({"index": index, "layer": layer, "measure": measure, **medians, "p": p})
     corrected = holm({f"{row['index']} {row['measure']}": row["p"] for row in made})
     return pl.DataFrame([{**row, "p": p} for row, p in zip(made, corrected.values(), strict=True)])
-
-
-def _median(values: Sequence[float]) -> float:
-    return float(pl.Series(values).median())  # type: ignore[arg-type]
 
 
 def shown(found: Comparison, results: Path) -> Extra:
@@ -176,7 +171,7 @@ def shown(found: Comparison, results: Path) -> Extra:
             page.figure(drawing, caption),
             page.table(list(table[0]), table[1:], "Medians of both groups; p: Mann-Whitney test, Holm-corrected."),
         ),
-        files={"inside.png": png(draw, seen, size=(9.6, _HEIGHT))},
+        files={"inside.png": png(draw, seen, height=_HEIGHT)},
     )
 
 

@@ -4,12 +4,11 @@ A question's own file in this folder makes a `Study`: its name, its question, an
 """
 
 import importlib
-import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from records.errors import ResultsError
 from studies.extra import More
@@ -38,7 +37,7 @@ class Part:
 
     def holds(self, config_json: str | None) -> bool:
         """Whether a configuration belongs to it."""
-        return str(_configuration(config_json).get(self.key, self.default)) == self.value
+        return _value(config_json, self.key, self.default) == self.value
 
     @property
     def suffix(self) -> str:
@@ -163,12 +162,15 @@ def _parts(results: Path, sweep: str, key: str, default: str) -> list[Part]:
     from records.read import read
 
     plan = read(results, "plan", sweep, columns=("config_json",))
-    values = dict.fromkeys(str(_configuration(text).get(key, default)) for text in plan["config_json"])
+    values = dict.fromkeys(_value(text, key, default) for text in plan["config_json"])
     return [Part(key=key, value=value, default=default) for value in values]
 
 
-def _configuration(config_json: str | None) -> dict[str, Any]:
-    return json.loads(config_json) if config_json else {}
+def _value(config_json: str | None, key: str, default: str) -> str:
+    """A configuration's value of a key, as text."""
+    from studies.replicates import configuration
+
+    return str(configuration(config_json).get(key, default))
 
 
 def load(results: Path, sweep: str, part: Part | None = None) -> "tuple[Comparison, pl.DataFrame]":

@@ -27,7 +27,7 @@ AXES: Final[Mapping[str, str]] = {
 }
 """What a picture has on its axes, by column."""
 
-_SIZE: Final = (9.6, 7.2)
+_HEIGHT: Final = 7.2
 
 
 def costs(found: Comparison) -> list[Row]:
@@ -57,7 +57,7 @@ def shown(found: Comparison, _results: Path) -> Extra:
         return Extra()
     front = [row["arm"] for row in rows if row["front"]]
     said = f"On the Pareto front of accuracy against FLOPs: {', '.join(reversed(front))}." if front else ""
-    drawing = svg(draw, rows, height=_SIZE[1], title="Accuracy against cost")
+    drawing = svg(draw, rows, height=_HEIGHT, title="Accuracy against cost")
     return Extra(
         printed=(_table(rows), *([Text(said)] if said else [])),
         sections=(
@@ -94,7 +94,7 @@ def _number(value: float | None, digits: int = 0) -> str:
 
 def picture(rows: Sequence[Row]) -> bytes:
     """Mean validation accuracy of each arm against each cost, as a PNG."""
-    return png(draw, rows, size=_SIZE)
+    return png(draw, rows, height=_HEIGHT)
 
 
 def draw(figure: "Figure | SubFigure", rows: Sequence[Row]) -> None:

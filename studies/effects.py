@@ -250,9 +250,7 @@ class _Fit:
             f = squares / df / self.variance
             rows.append(Tested(term=term, df=df, f=f, p=float(fdtrc(df, self.df, f)), share=squares / total))
         corrected = holm({"*".join(row.term): row.p for row in rows})
-        return [
-            Tested(term=row.term, df=row.df, f=row.f, p=corrected["*".join(row.term)], share=row.share) for row in rows
-        ]
+        return [replace(row, p=corrected["*".join(row.term)]) for row in rows]
 
     def _squares(self, term: Term) -> float:
         """How much the term explains beyond all terms that do not contain it."""

@@ -47,8 +47,8 @@ def even(found: Comparison) -> Even:
     rows = found.replicates.rows
     screened = rows.filter(pl.col("question") == SCREENING)
     compared = rows.filter(pl.col("question") != SCREENING)
-    whole = set(screened["arm"]) <= set(compared.filter(pl.col("outcome") == "completed")["arm"])
     completed = compared.filter(pl.col("outcome") == "completed")
+    whole = set(screened["arm"]) <= set(completed["arm"])
     like = compared if not screened.height else completed if whole else screened
     lost = pl.col("outcome").is_in(BAD_ENDS)
     good = like.filter(~lost & pl.col("config_json").is_not_null())

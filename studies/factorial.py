@@ -15,10 +15,10 @@ from studies.compare import Comparison
 from studies.effects import Effects, Tested, effects
 from studies.even import Even, counted, even, values_of
 from studies.extra import Extra, More
-from studies.figures import png, svg
+from studies.figures import WIDTH, png, svg
 from studies.panels import INK, label_inches
 from studies.pooled import ALPHA
-from studies.words import count, listed, share
+from studies.words import count, listed, share, signed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 _STRONGEST: Final = 3
 _POWER: Final = 0.8
-_WIDTH: Final = 9.6
 _LONG: Final = 9
 _MANY: Final = 6
 _PALE: Final = 2.2
@@ -99,7 +98,7 @@ def shown(keys: Sequence[str], reported: Mapping[str, float] | None = None) -> M
                 page.figure(drawing, caption),
                 _html_table(seen.effects),
             ),
-            files={"effects.png": png(draw, seen.effects, size=(_WIDTH, _height(seen.effects)))},
+            files={"effects.png": png(draw, seen.effects, height=_height(seen.effects))},
         )
 
     return more
@@ -155,9 +154,13 @@ def _best(found: Effects, where: str) -> str:
 
 
 def _of_key(found: Effects, test: Tested) -> str:
-    levels = found.levels[test.term[0]]
-    parts = [f"{level.value} {signed(level.effect)} ± {share(level.half_width)}" for level in levels]
-    return f"{test.term[0]} matters (p = {test.p:.1g}): {', '.join(parts)}."
+    return f"{test.term[0]} matters (p = {test.p:.1g}): {_choices(found, test.term[0])}."
+
+
+def _choices(found: Effects, key: str) -> str:
+    """`selu +.0040 ± .0010, relu -.0040 ± .0010`."""
+    levels = found.levels[key]
+    return ", ".join(f"{level.value} {signed(level.effect)} ± {share(level.half_width)}" for level in levels)
 
 
 def _of_pair(found: Effects, test: Tested) -> str:
@@ -210,15 +213,8 @@ def _round(number: int) -> int:
     return round(number / scale) * scale
 
 
-def signed(value: float) -> str:
-    """`+.0123`, `-.0040`."""
-    return f"{'+' if value >= 0 else '-'}{share(abs(value))}"
-
-
 def _cells(found: Effects, test: Tested) -> list[str]:
-    levels = found.levels[test.term[0]]
-    said = [f"{level.value} {signed(level.effect)} ± {share(level.half_width)}" for level in levels]
-    return [test.term[0], ", ".join(said), f"{test.share:.1%}", f"{test.p:.1g}"]
+    return [test.term[0], _choices(found, test.term[0]), f"{test.share:.1%}", f"{test.p:.1g}"]
 
 
 def _rows(found: Effects) -> list[list[str]]:
@@ -255,7 +251,7 @@ def draw(figure: "Figure | SubFigure", found: Effects) -> None:
     """A heat map of the main effects, a row a key and a cell a choice; beside it the cells of the strongest pairs."""
     pairs = found.pairs[:2]
     places: Any = figure.subplots(1, 1 + len(pairs), squeeze=False, width_ratios=[1.6, *[1.0] * len(pairs)])
-    left = label_inches(list(found.levels)) / _WIDTH
+    left = label_inches(list(found.levels)) / WIDTH
     figure.subplots_adjust(left=left, right=0.99, top=0.88, bottom=0.2, wspace=0.5)
     cells = [cell for test in pairs for cell in found.cells[test.term].values()]
     most = max(abs(effect) for effect in [*cells, *(lv.effect for levels in found.levels.values() for lv in levels)])

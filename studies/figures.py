@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Draw: TypeAlias = "Callable[[Figure | SubFigure, Comparison], None]"
-_WIDTH: Final = 9.6
+WIDTH: Final = 9.6
+"""Inches of every figure here."""
 _ACCURACY: Final = "validation accuracy"
 
 
@@ -58,12 +59,12 @@ def _draw(figure: "Figure | SubFigure", drawn: Sequence[Line], label: str, found
     strong = leaders({line.arm: line.end[1] for line in to_the_end})
     part = window([y for line in drawn if line.arm in strong for y in _last_values(line)], whole, below=0.9)
     if part is None:
-        axes = figure.add_axes(_box(0.75, _WIDTH - label_inches([line.arm for line in drawn]), figure))
+        axes = figure.add_axes(_box(0.75, WIDTH - label_inches([line.arm for line in drawn]), figure))
         _panel(axes, drawn, whole, label, _ends(drawn))
         axes.set_title(_title(found, drawn))
         return
     note = f"{count(len(strong), 'arm')}, enlarged"
-    right_edge = _WIDTH - label_inches(sorted(strong))
+    right_edge = WIDTH - label_inches(sorted(strong))
     between = label_inches([note, *(line.arm for line in drawn if line.arm not in strong)]) + 0.5
     middle = 0.6 + (right_edge - 0.6 - between) * 0.45
     left, right = (figure.add_axes(_box(a, b, figure)) for a, b in ((0.6, middle), (middle + between, right_edge)))
@@ -95,7 +96,7 @@ def _title(found: Comparison, drawn: Sequence[Line]) -> str:
 def _box(left: float, right: float, figure: "Figure | SubFigure") -> tuple[float, float, float, float]:
     """Axes between two edges in inches; room for a title above and ticks and label below."""
     height = figure.bbox.height / figure.dpi
-    return left / _WIDTH, 0.55 / height, (right - left) / _WIDTH, 1 - 0.97 / height
+    return left / WIDTH, 0.55 / height, (right - left) / WIDTH, 1 - 0.97 / height
 
 
 def _entry(seen: Sequence[Line], low: float) -> float:
@@ -177,7 +178,7 @@ def final_accuracy(figure: "Figure | SubFigure", found: Comparison) -> None:
     axes = figure.subplots(1, 1)
     height = figure.bbox.height / figure.dpi
     figure.subplots_adjust(
-        left=label_inches([row["arm"] for row in rows]) / _WIDTH,
+        left=label_inches([row["arm"] for row in rows]) / WIDTH,
         right=0.745,
         top=1 - 0.1 / height,
         bottom=0.55 / height,
@@ -234,7 +235,7 @@ def svg(draw: "Callable[[Figure | SubFigure, T], None]", found: T, *, height: fl
     from matplotlib.figure import Figure
 
     with style(**{"svg.hashsalt": title}):
-        figure = Figure(figsize=(_WIDTH, height), facecolor="none")
+        figure = Figure(figsize=(WIDTH, height), facecolor="none")
         FigureCanvasSVG(figure)
         draw(figure, found)
         file = io.StringIO()
@@ -255,17 +256,17 @@ def _inline(text: str, title: str) -> str:
     return re.sub(r"<svg[^>]*>", lambda _: head, text, count=1)
 
 
-def png(draw: "Callable[[Figure | SubFigure, T], None]", found: T, *, size: tuple[float, float]) -> bytes:
-    """A figure of so many inches as a PNG of 1,600 pixels' width on white."""
+def png(draw: "Callable[[Figure | SubFigure, T], None]", found: T, *, height: float) -> bytes:
+    """A figure as high as this, in inches, as a PNG of 1,600 pixels' width on white."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     with style():
-        figure = Figure(figsize=size, facecolor=PAPER)
+        figure = Figure(figsize=(WIDTH, height), facecolor=PAPER)
         FigureCanvasAgg(figure)
         draw(figure, found)
         file = io.BytesIO()
-        figure.savefig(file, format="png", dpi=1600 / size[0], facecolor=PAPER)
+        figure.savefig(file, format="png", dpi=1600 / WIDTH, facecolor=PAPER)
     return file.getvalue()
 
 
@@ -285,4 +286,4 @@ def picture(found: Comparison) -> bytes:
         for place, (_, one) in zip(places.flat, parts, strict=True):
             one(place, found)
 
-    return png(draw, found, size=(_WIDTH, sum(heights)))
+    return png(draw, found, height=sum(heights))

@@ -70,17 +70,16 @@ def _data(row: Mapping[str, Any]) -> list[str]:
 
 def _kept(results: Path, sweep: str, keys: Sequence[str]) -> dict[str, Any]:
     """The values of these keys in a sweep's last plan, if all its arms share them; none before its first."""
-    import json
-
     import polars as pl
 
     from records.read import read
+    from studies.replicates import configuration
 
     plan = read(results, "plan", sweep, columns=("run", "config_json"))
     if not plan.height:
         return {}
     last = plan.filter(pl.col("run") == plan["run"][-1])["config_json"].drop_nulls()
-    configs = [json.loads(text) for text in last.unique()]
+    configs = [configuration(text) for text in last.unique()]
     shared = {key: {config.get(key) for config in configs} for key in keys}
     if not configs or any(len(values) > 1 or None in values for values in shared.values()):
         return {}

@@ -15,7 +15,7 @@ from studies.curves import unseen
 from studies.panels import inks
 from studies.pooled import Fit
 from studies.replicates import untuned
-from studies.tuned_words import chosen, sentences, signed
+from studies.tuned_words import chosen, in_words, sentences
 from studies.twins import gains
 from studies.words import answer, count, listed, method, on_seed, on_the_test_set, setting, share, verdict, with_spread
 
@@ -129,7 +129,7 @@ def _tuning(found: Comparison) -> list[str]:
         "seconds": [f"{t.seconds:,.0f}" for t in found.tunings],
         "chosen": [_values(t.chosen) for t in found.tunings],
         "default": [_values(t.default) for t in found.tunings],
-        "tuned less default": [signed(gained[t.arm]) if t.arm in gained else "" for t in found.tunings],
+        "tuned less default": [in_words(gained[t.arm]) if t.arm in gained else "" for t in found.tunings],
         "p (Holm)": [
             f"{gained[t.arm].p:.1g}" if t.arm in gained and gained[t.arm].p is not None else "" for t in found.tunings
         ],

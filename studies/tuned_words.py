@@ -7,7 +7,7 @@ from studies.candidates import Tuning, shown_keys
 from studies.compare import Comparison
 from studies.replicates import untuned
 from studies.twins import Gain, Order, gains, order
-from studies.words import count, duration, listed, setting, share
+from studies.words import count, duration, listed, setting, share, signed
 
 
 def sentences(found: Comparison) -> list[str]:
@@ -16,24 +16,24 @@ def sentences(found: Comparison) -> list[str]:
     return [text for text in said if text]
 
 
-def signed(gain: Gain) -> str:
+def in_words(gain: Gain) -> str:
     """`+.0210 ± .0030 (3)`: difference, standard deviation over the seeds that both have, their number."""
     spread = f" ± {share(gain.sd)}" if gain.sd is not None else ""
-    return f"{'-' if gain.difference < 0 else '+'}{share(abs(gain.difference))}{spread} ({gain.n})"
+    return f"{signed(gain.difference)}{spread} ({gain.n})"
 
 
-def helped(gained: Sequence[Gain]) -> str:
+def helped(seen: Sequence[Gain]) -> str:
     """For which optimizers tuning helped, in one or two sentences."""
-    if not gained:
+    if not seen:
         return ""
-    if all(gain.p is None for gain in gained):
+    if all(gain.p is None for gain in seen):
         return "Whether tuning helped is not said: the replicates support no test."
     parts = []
     for verdict in ("helped", "hurt"):
-        mine = [f"{untuned(g.arm)} {signed(g)}" for g in gained if g.verdict == verdict]
+        mine = [f"{untuned(g.arm)} {in_words(g)}" for g in seen if g.verdict == verdict]
         if mine:
             parts.append(f"Tuning {verdict} {listed(mine)}.")
-    if tied := [untuned(gain.arm) for gain in gained if gain.verdict == "tied"]:
+    if tied := [untuned(gain.arm) for gain in seen if gain.verdict == "tied"]:
         other = "no test tells the tuned arm from its default"
         parts.append(f"For {listed(tied)}, {other}.")
     return " ".join(parts)

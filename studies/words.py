@@ -19,6 +19,11 @@ def share(value: float | None) -> str:
     return f"{value:.4f}".removeprefix("0")
 
 
+def signed(value: float) -> str:
+    """A difference of accuracies: `+.0123`, `-.0040`."""
+    return f"{'-' if value < 0 else '+'}{share(abs(value))}"
+
+
 def with_spread(mean: float | None, sd: float | None, n: int) -> str:
     """Mean, standard deviation over the replicates and their number: `.9123 ± .0021 (3)`; no spread for one."""
     if mean is None:
