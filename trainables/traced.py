@@ -1,6 +1,6 @@
-"""One traced model a process, used again by trainings that differ in seed and learning rate alone.
+"""One traced model a process, used again by trainings that differ in seed and in how they train alone.
 
-Keras traces a model's functions when they are first called: for a small CNN as long as half an epoch of 2,000 images.
+A model's functions are traced when they are first called: for a small CNN as long as half an epoch of 2,000 images.
 What a training leaves in the model is written over before the next one, so that both are equal in every digit to
 trainings in processes of their own.
 """
@@ -8,13 +8,14 @@ trainings in processes of their own.
 import random
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 import keras
 import numpy as np
 
 from trainables.layers import Probed
 from trainables.measures import forward
+from trainables.step import Step
 
 
 class Traced:
@@ -25,19 +26,31 @@ class Traced:
         key: what trainings that may use it share; None if no other may.
 
     Attributes:
+        step: trains it, a batch at a time.
         probed: gives the output of every layer.
         forward: the model in inference.
     """
 
     def __init__(self, model: keras.Model, key: Hashable = None) -> None:
         self.model, self.key = model, key
-        self.probed, self.forward = Probed(model), forward(model)
+        self.step, self.probed, self.forward = Step(model), Probed(model), forward(model)
 
     def begin_again(self, fresh: keras.Model) -> None:
-        """Takes over all variables of an equal model that was just compiled: weights, states, the optimizer's."""
+        """Takes over all that another model of the same layers has, one just compiled: every variable, the optimizer.
+
+        An optimizer of the same settings stays, and so does what was compiled for it.
+        """
+        if _settings(fresh.optimizer) != _settings(self.model.optimizer):
+            self.model.compile_from_config(fresh.get_compile_config())
+            self.step.take(self.model.optimizer)
         mine, theirs = ([*model.variables, *model.optimizer.variables] for model in (self.model, fresh))
         for variable, other in zip(mine, theirs, strict=True):
             variable.assign(other)
+
+
+def _settings(optimizer: keras.optimizers.Optimizer) -> dict[str, Any]:
+    """What an optimizer was made with; its learning rate is a variable."""
+    return {**optimizer.get_config(), "learning_rate": None, "name": type(optimizer)}
 
 
 _SCALED: Final = "mixed_float16"
@@ -45,6 +58,11 @@ _SCALED: Final = "mixed_float16"
 
 _kept: list[Traced] = []
 """The last model, while no training uses it."""
+
+
+def kept() -> Traced | None:
+    """The model that the next training may use."""
+    return _kept[0] if _kept else None
 
 
 def _seed_keras(seed: int) -> None:

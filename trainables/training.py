@@ -7,24 +7,25 @@ Whoever reads it may stop after any value: nothing depends on code behind a yiel
 (`trainables.hardware.one_thread`) two runs with equal arguments are equal in every digit.
 """
 
+import math
 import time
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import Field, dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import Field, dataclass, fields
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Final, Protocol, TypeVar
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 import trainables.normalization  # noqa: F401  (a file may hold its layer)
 from records.values import Built, ClassReport, Epoch, Test
 from trainables import measures
-from trainables.data import Data, ImageSet
-from trainables.feed import Feed
+from trainables.data import Data, Images, ImageSet, Labels
+from trainables.feed import batches
 from trainables.keras_names import LEARNING_RATES
+from trainables.step import Step
 from trainables.traced import Traced, traced
 
 PROBE_IMAGES: Final = 64
@@ -74,11 +75,10 @@ def run(
     clock = _Clock()
     sets = data.split(seed)
     if start is None:
-        key = build, replace(config, learning_rate=None), data.image_shape, len(data.classes)
+        key = build, _layers(config), data.image_shape, len(data.classes)
         made = traced(key, lambda: _compiled(build, config, data), seed=seed, precision=precision)
     else:
         made = traced(None, lambda: _loaded(start), seed=seed, precision=precision)
-    feed = Feed(sets.train, config.batch_size, seed)
     evaluation = _Evaluation(
         validation=sets.validation,
         test=sets.test,
@@ -88,7 +88,8 @@ def run(
     with made as model:
         yield measures.built(model.model, seconds_build=clock.lap())
         for epoch in range(1 if start is None else 1 + _saved_after(start), epochs + 1):
-            yield _epoch(model, feed, evaluation, epoch=epoch, epochs=epochs, seed=seed)
+            images = batches(sets.train, config.batch_size, seed=seed, epoch=epoch)
+            yield _epoch(model, images, evaluation, epoch=epoch, epochs=epochs, seed=seed)
 
 
 @dataclass
@@ -106,30 +107,29 @@ class _Clock:
         return seconds
 
 
+_OF_TRAINING: Final = frozenset({"optimizer", "learning_rate", "batch_size"})
+"""What of a Config says how a model is trained, and nothing of its layers."""
+
+
+def _layers(config: Trainable) -> tuple[object, ...]:
+    """What of a Config the layers may depend on."""
+    named = (field.name for field in fields(config) if field.name not in _OF_TRAINING)
+    return type(config), *(getattr(config, name) for name in named)
+
+
 def _compiled(build: Build[C], config: C, data: Data) -> keras.Model:
     model = build(config, data.image_shape, len(data.classes))
     model.compile(
         optimizer=optimizer(config.optimizer, config.learning_rate),
         loss="sparse_categorical_crossentropy",
-        metrics=["accuracy"],
-        jit_compile=bool(tf.config.list_physical_devices("GPU")),  # XLA makes convolutions 2-4x slower on a CPU
+        metrics=["accuracy"],  # for whoever loads it
     )
-    _make_variables(model)
+    model.optimizer.build(model.trainable_variables)
     return model
 
 
 def _loaded(path: Path) -> keras.Model:
-    model = keras.saving.load_model(path, safe_mode=True)
-    _make_variables(model)
-    return model
-
-
-def _make_variables(model: keras.Model) -> None:
-    """Makes the variables of the optimizer and the metrics, else Keras does while it traces, and traces twice."""
-    model.optimizer.build(model.trainable_variables)
-    labels, probabilities = tf.zeros((1,), tf.int64), tf.zeros((1, *model.output.shape[1:]))
-    model.compute_metrics(None, labels, probabilities)
-    model.reset_metrics()
+    return keras.saving.load_model(path, safe_mode=True)
 
 
 def optimizer(name: str, learning_rate: float | None) -> keras.optimizers.Optimizer:
@@ -188,24 +188,33 @@ def _reports(validation: measures.Reading, test: measures.Reading, classes: Sequ
     )
 
 
-class _FirstStep(keras.callbacks.Callback):
-    """Notes when the first step of an epoch has ended: in a trial's first epoch it holds the tracing."""
+@dataclass(frozen=True, kw_only=True)
+class _Trained:
+    """Means over the images of an epoch, and the seconds of its first step if that had something to trace."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.seconds = 0.0
-        self._began = time.perf_counter()
-        self._seen = False
+    loss: float
+    accuracy: float
+    seconds_build: float
 
-    def on_train_batch_end(self, batch: int, logs: object = None) -> None:
-        """Keras calls this after every step."""
-        if not self._seen:
-            self.seconds, self._seen = time.perf_counter() - self._began, True
+
+def _trained(step: Step, images: Iterable[tuple[Images, Labels]]) -> _Trained:
+    """Takes a step for each batch, up to the first whose loss is no number."""
+    clock, seconds_build = _Clock(), 0.0
+    losses, hits, seen = 0.0, 0, 0
+    for batch, labels in images:
+        fresh = step.fresh
+        stepped = step(batch, labels)
+        if fresh:
+            seconds_build = clock.lap()
+        losses, hits, seen = losses + stepped.loss * len(labels), hits + stepped.hits, seen + len(labels)
+        if not math.isfinite(stepped.loss):
+            break
+    return _Trained(loss=losses / seen, accuracy=hits / seen, seconds_build=seconds_build)
 
 
 def _epoch(
     traced_model: Traced,
-    feed: Feed,
+    images: Iterable[tuple[Images, Labels]],
     evaluation: _Evaluation,
     *,
     epoch: int,
@@ -214,17 +223,10 @@ def _epoch(
 ) -> Epoch:
     """Trains one epoch and reads everything that is due after it."""
     model = traced_model.model
-    clock, first, last = _Clock(), _FirstStep(), epoch == epochs
-    fresh = model.train_function is None
+    clock, last = _Clock(), epoch == epochs
     _reseed(model, seed, epoch)
-    feed.epoch = epoch
-    callbacks = [first, keras.callbacks.TerminateOnNaN()]
-    fitted = model.fit(
-        feed.dataset, initial_epoch=epoch - 1, epochs=epoch, shuffle=False, verbose=0, callbacks=callbacks
-    )
-    history = fitted.history
-    seconds_train = clock.lap()
-    seconds_build = first.seconds if fresh else 0.0
+    trained = _trained(traced_model.step, images)
+    seconds_train = clock.lap() - trained.seconds_build
     validation = measures.evaluate(traced_model.forward, evaluation.validation)
     seconds_validate = clock.lap()
     test = measures.evaluate(traced_model.forward, evaluation.test) if last else None
@@ -234,13 +236,13 @@ def _epoch(
     classes = _reports(validation, test, evaluation.classes) if test else ()
     return Epoch(
         epoch=epoch,
-        loss=float(history["loss"][-1]),
-        accuracy=float(history["accuracy"][-1]),
+        loss=trained.loss,
+        accuracy=trained.accuracy,
         val_loss=validation.loss,
         val_accuracy=validation.accuracy,
         learning_rate=float(model.optimizer.learning_rate),
-        seconds_build=seconds_build,
-        seconds_train=seconds_train - seconds_build,
+        seconds_build=trained.seconds_build,
+        seconds_train=seconds_train,
         seconds_validate=seconds_validate,
         seconds_test=seconds_test,
         seconds_measure=clock.lap(),

@@ -1,0 +1,98 @@
+"""One step of a training, in two functions that TensorFlow traces: gradients, and what an optimizer makes of them.
+
+Keras' `fit` is one function, so another optimizer means another trace of everything, and on a CPU it is no faster.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import keras
+import tensorflow as tf
+
+from trainables.data import Images, Labels
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stepped:
+    """The mean loss of a batch before its step, regularisation included, and how many images were told right."""
+
+    loss: float
+    hits: int
+
+
+class Step:
+    """A step of a compiled model whose optimizer is built.
+
+    Attributes:
+        fresh: whether the next step still has something to trace or compile.
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        self._model = model
+        self._on_gpu = bool(tf.config.list_physical_devices("GPU"))
+        signature = [
+            tf.TensorSpec(model.inputs[0].shape, model.inputs[0].dtype),
+            tf.TensorSpec((None,), tf.int64),
+        ]
+        self._gradients = tf.function(
+            self._of_batch,
+            input_signature=signature,
+            autograph=False,
+            jit_compile=self._on_gpu,  # XLA makes convolutions 2-4x slower on a CPU
+        )
+        self.take(model.optimizer)
+
+    def take(self, optimizer: keras.optimizers.Optimizer) -> None:
+        """Updates by this optimizer from now on; it is built, and the model's own."""
+        variables = self._model.trainable_variables
+        if not self._on_gpu and not isinstance(optimizer, keras.optimizers.Muon):  # it multiplies matrices
+            _compile_large(optimizer)
+
+        def update(gradients: Sequence[Any]) -> None:
+            optimizer.apply_gradients(zip(gradients, variables, strict=True))
+
+        self._update = tf.function(update, autograph=False, jit_compile=self._on_gpu)
+        self.fresh = True
+
+    def __call__(self, images: Images, labels: Labels) -> Stepped:
+        """Takes a step on uint8 images (batch, height, width, channels) with int64 labels (batch,)."""
+        loss, hits, gradients = self._gradients(tf.constant(images), tf.constant(labels))
+        self._update(gradients)
+        self.fresh = False
+        return Stepped(loss=float(loss), hits=int(hits))
+
+    def _of_batch(self, images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor | None]]:
+        model = self._model
+        with tf.GradientTape() as tape:
+            outputs = model(images, training=True)
+            loss = model.compute_loss(x=images, y=labels, y_pred=outputs, training=True)
+            scaled = model.optimizer.scale_loss(loss)
+        hits = tf.math.count_nonzero(tf.argmax(outputs, axis=-1) == labels)
+        return loss, hits, tape.gradient(scaled, [variable.value for variable in model.trainable_variables])
+
+
+_LARGE: Final = 1 << 16
+"""Numbers in a variable from which on compiling its update pays: some .15 s for each."""
+
+
+def _compile_large(optimizer: keras.optimizers.Optimizer) -> None:
+    """Has XLA compile how an optimizer updates a large variable: one pass over it where Keras' operations make ten.
+
+    Trainings side by side want the same memory, and feel it most. Small variables stay as they are: compiling them all
+    takes longer, and whole updates compiled at once run slower.
+    """
+    plain = optimizer.update_step
+
+    def update_step(gradient: tf.Tensor, variable: tf.Variable, learning_rate: Any) -> None:
+        if math.prod(variable.shape) < _LARGE:
+            plain(gradient, variable, learning_rate)
+            return
+
+        def one(slope: tf.Tensor, rate: tf.Tensor) -> None:
+            plain(slope, variable, rate)
+
+        tf.function(one, autograph=False, jit_compile=True)(gradient, tf.convert_to_tensor(learning_rate))
+
+    optimizer.update_step = update_step
