@@ -105,8 +105,9 @@ def cannot_save(path: Path) -> None:
 class Epoch:
     """One finished epoch of a training.
 
-    `loss` and `accuracy` are the running means over the training batches; `val_*` are read after the epoch.
-    `seconds_build` is what tracing cost in the first epoch. Only the last epoch carries test, classes and latency.
+    `loss` and `accuracy` are means over the training images, each as seen before its step; `val_*` are read after the
+    epoch. `seconds_build` is what tracing and compiling cost in the first epoch. Only the last epoch carries test,
+    classes and latency.
     """
 
     epoch: int

@@ -35,6 +35,7 @@ def build(config: Config, image_shape: tuple[int, int, int], classes: int) -> "k
     import keras
     from keras import layers
 
+    from trainables.dropout import Dropout
     from trainables.normalization import BatchNormalization
     from trainables.pictures import pictures
 
@@ -48,7 +49,7 @@ def build(config: Config, image_shape: tuple[int, int, int], classes: int) -> "k
     x = convolution(convolution(convolution(x, 384, 3), 384, 3), 256, 3)
     x = layers.Flatten()(BatchNormalization()(layers.MaxPooling2D(3, 2)(x)))
     for _ in range(2):
-        x = layers.Dropout(config.dropout)(layers.Dense(config.dense_units, config.dense_activation)(x))
+        x = Dropout(config.dropout)(layers.Dense(config.dense_units, config.dense_activation)(x))
     return keras.Model(image, layers.Dense(classes, activation="softmax", dtype="float32")(x), name="alexnet_32")
 
 

@@ -49,6 +49,7 @@ def build(config: Config, image_shape: tuple[int, int, int], classes: int) -> "k
     import keras
     from keras import layers
 
+    from trainables.dropout import Dropout
     from trainables.normalization import BatchNormalization
     from trainables.pictures import pictures
 
@@ -61,9 +62,9 @@ def build(config: Config, image_shape: tuple[int, int, int], classes: int) -> "k
     for block in range(config.blocks):
         for _ in range(2):
             x = activated(layers.Conv2D(config.filters * 2**block, 3, padding="same")(x))
-        x = layers.Dropout(config.dropout)(layers.MaxPooling2D(2)(x))
+        x = Dropout(config.dropout)(layers.MaxPooling2D(2)(x))
     x = activated(layers.Dense(config.dense_units)(layers.Flatten()(x)))
-    x = layers.Dropout(config.head_dropout)(x)
+    x = Dropout(config.head_dropout)(x)
     return keras.Model(image, layers.Dense(classes, activation="softmax", dtype="float32")(x), name="cifar100_cnn")
 
 

@@ -38,13 +38,14 @@ def build(config: Config, image_shape: tuple[int, int, int], classes: int) -> "k
     import keras
     from keras import layers
 
+    from trainables.dropout import Dropout
     from trainables.normalization import BatchNormalization
     from trainables.pictures import pictures
 
     drops = (
         layers.SpatialDropout2D(config.dropout_1),
         layers.SpatialDropout2D(config.dropout_2),
-        layers.Dropout(config.dropout_3),
+        Dropout(config.dropout_3),
     )
     image, x = pictures(config, image_shape)
     x = layers.Rescaling(1 / 255)(x)
@@ -54,7 +55,7 @@ def build(config: Config, image_shape: tuple[int, int, int], classes: int) -> "k
             x = BatchNormalization()(x)
         x = drop(layers.MaxPooling2D(2)(x))
     x = layers.Activation(config.activation)(layers.Dense(config.dense_units)(layers.Flatten()(x)))
-    x = layers.Dropout(config.head_dropout)(x)
+    x = Dropout(config.head_dropout)(x)
     return keras.Model(image, layers.Dense(classes, activation="softmax", dtype="float32")(x), name="cifar_cnn")
 
 

@@ -40,6 +40,7 @@ def build(config: Config, image_shape: tuple[int, int, int], classes: int) -> "k
     import keras
     from keras import layers
 
+    from trainables.dropout import Dropout
     from trainables.pictures import pictures
 
     image, x = pictures(config, image_shape)
@@ -52,7 +53,7 @@ def build(config: Config, image_shape: tuple[int, int, int], classes: int) -> "k
             x = layers.Activation(config.activation)(x)
         x = layers.MaxPooling2D(2)(x)
     x = layers.Activation(config.activation)(layers.Dense(config.dense_units)(layers.Flatten()(x)))
-    x = layers.Dropout(config.head_dropout)(x)
+    x = Dropout(config.head_dropout)(x)
     return keras.Model(
         image, layers.Dense(classes, activation="softmax", dtype="float32")(x), name="eighteen_layer_cnn"
     )

@@ -51,6 +51,7 @@ def build(config: Config, image_shape: tuple[int, int, int], classes: int) -> "k
     import keras
     from keras import layers
 
+    from trainables.dropout import Dropout
     from trainables.normalization import BatchNormalization
     from trainables.pictures import pictures
 
@@ -62,14 +63,14 @@ def build(config: Config, image_shape: tuple[int, int, int], classes: int) -> "k
     x = layers.Rescaling(1 / 255)(x)
     x = convolution(x, config.filters_1, config.kernel_size_1, config.activation_1)
     x = convolution(x, config.filters_2, config.kernel_size_2, config.activation_2)
-    x = layers.Dropout(config.dropout_1)(layers.MaxPooling2D(2)(x))
+    x = Dropout(config.dropout_1)(layers.MaxPooling2D(2)(x))
     x = convolution(x, config.filters_3, config.kernel_size_3, config.activation_3)
     x = convolution(x, config.filters_4, config.kernel_size_4, config.activation_4)
-    x = layers.Dropout(config.dropout_2)(layers.MaxPooling2D(2)(x))
+    x = Dropout(config.dropout_2)(layers.MaxPooling2D(2)(x))
     x = layers.Flatten()(x)
     x = BatchNormalization()(layers.Dense(config.dense_units_1, activation="relu")(x))
     x = BatchNormalization()(layers.Dense(config.dense_units_2, activation="relu")(x))
-    x = layers.Dropout(config.dropout_3)(x)
+    x = Dropout(config.dropout_3)(x)
     return keras.Model(image, layers.Dense(classes, activation="softmax", dtype="float32")(x), name="fashion_cnn")
 
 

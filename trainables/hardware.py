@@ -62,6 +62,13 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def on_gpu() -> bool:
+    """Whether this process trains on a GPU."""
+    import tensorflow as tf
+
+    return bool(tf.config.list_physical_devices("GPU"))
+
+
 def device() -> str:
     """The processor that trains: the GPU's name, or the CPU's model."""
     import tensorflow as tf

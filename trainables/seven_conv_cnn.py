@@ -37,6 +37,7 @@ def build(config: Config, image_shape: tuple[int, int, int], classes: int) -> "k
     import keras
     from keras import layers
 
+    from trainables.dropout import Dropout
     from trainables.normalization import BatchNormalization
     from trainables.pictures import pictures
 
@@ -46,9 +47,9 @@ def build(config: Config, image_shape: tuple[int, int, int], classes: int) -> "k
         x = layers.Conv2D(FILTERS[number - 1], 3, padding="same" if number % 2 else "valid")(x)
         x = BatchNormalization()(layers.Activation(config.activation)(x))
         if number in _POOLED:
-            x = layers.Dropout(config.dropout)(layers.MaxPooling2D(2)(x))
+            x = Dropout(config.dropout)(layers.MaxPooling2D(2)(x))
     x = layers.Activation(config.activation)(layers.GlobalAveragePooling2D()(x))
-    x = layers.Dropout(config.head_dropout)(x)
+    x = Dropout(config.head_dropout)(x)
     return keras.Model(image, layers.Dense(classes, activation="softmax", dtype="float32")(x), name="seven_conv_cnn")
 
 

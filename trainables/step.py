@@ -12,6 +12,7 @@ import keras
 import tensorflow as tf
 
 from trainables.data import Images, Labels
+from trainables.hardware import on_gpu
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +32,7 @@ class Step:
 
     def __init__(self, model: keras.Model) -> None:
         self._model = model
-        self._on_gpu = bool(tf.config.list_physical_devices("GPU"))
+        self._on_gpu = on_gpu()
         signature = [
             tf.TensorSpec(model.inputs[0].shape, model.inputs[0].dtype),
             tf.TensorSpec((None,), tf.int64),
@@ -40,15 +41,15 @@ class Step:
             self._of_batch,
             input_signature=signature,
             autograph=False,
-            jit_compile=self._on_gpu,  # XLA makes convolutions 2-4x slower on a CPU
+            jit_compile=model.jit_compile,
         )
         self.take(model.optimizer)
 
     def take(self, optimizer: keras.optimizers.Optimizer) -> None:
         """Updates by this optimizer from now on; it is built, and the model's own."""
         variables = self._model.trainable_variables
-        if not self._on_gpu and not isinstance(optimizer, keras.optimizers.Muon):  # it multiplies matrices
-            _compile_large(optimizer)
+        if not self._on_gpu and not isinstance(optimizer, _LEFT_ALONE):
+            _compile_large(optimizer, variables)
 
         def update(gradients: Sequence[Any]) -> None:
             optimizer.apply_gradients(zip(gradients, variables, strict=True))
@@ -74,19 +75,27 @@ class Step:
 
 
 _LARGE: Final = 1 << 16
-"""Numbers in a variable from which on compiling its update pays: some .15 s for each."""
+"""Numbers in a variable from which on compiling its update pays."""
+
+_MOST: Final = 4
+"""Variables of a model that are compiled for: each takes some .15 s, and stays in XLA's memory."""
+
+_LEFT_ALONE: Final = (keras.optimizers.Muon, keras.optimizers.LossScaleOptimizer)
+"""One that multiplies matrices, and one that has another optimizer do the work if its loss was not scaled too much."""
 
 
-def _compile_large(optimizer: keras.optimizers.Optimizer) -> None:
-    """Has XLA compile how an optimizer updates a large variable: one pass over it where Keras' operations make ten.
+def _compile_large(optimizer: keras.optimizers.Optimizer, variables: Sequence[keras.Variable]) -> None:
+    """Has XLA compile how an optimizer updates the largest variables: one pass where Keras' operations make ten.
 
-    Trainings side by side want the same memory, and feel it most. Small variables stay as they are: compiling them all
+    Trainings side by side want the same memory, and feel it most. Other variables stay as they are: compiling them all
     takes longer, and whole updates compiled at once run slower.
     """
+    sizes = sorted((math.prod(variable.shape) for variable in variables), reverse=True)
+    least = max(_LARGE, sizes[min(_MOST, len(sizes)) - 1])
     plain = optimizer.update_step
 
     def update_step(gradient: tf.Tensor, variable: tf.Variable, learning_rate: Any) -> None:
-        if math.prod(variable.shape) < _LARGE:
+        if math.prod(variable.shape) < least:
             plain(gradient, variable, learning_rate)
             return
 

@@ -5,6 +5,7 @@ What a training leaves in the model is written over before the next one, so that
 trainings in processes of their own.
 """
 
+import gc
 import random
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
@@ -35,6 +36,10 @@ class Traced:
         self.model, self.key = model, key
         self.step, self.probed, self.forward = Step(model), Probed(model), forward(model)
 
+    def fits(self, fresh: keras.Model) -> bool:
+        """Whether another model has the same layers, whatever it took from how it is trained."""
+        return _layers(self.model) == _layers(fresh)
+
     def begin_again(self, fresh: keras.Model) -> None:
         """Takes over all that another model of the same layers has, one just compiled: every variable, the optimizer.
 
@@ -43,9 +48,15 @@ class Traced:
         if _settings(fresh.optimizer) != _settings(self.model.optimizer):
             self.model.compile_from_config(fresh.get_compile_config())
             self.step.take(self.model.optimizer)
+            gc.collect()  # else the last optimizer's state stays for a while
         mine, theirs = ([*model.variables, *model.optimizer.variables] for model in (self.model, fresh))
         for variable, other in zip(mine, theirs, strict=True):
             variable.assign(other)
+
+
+def _layers(model: keras.Model) -> list[tuple[type, dict[str, Any]]]:
+    """Kind and settings of each layer, without names, which count up in a process."""
+    return [(type(layer), {**layer.get_config(), "name": None}) for layer in model.layers]
 
 
 def _settings(optimizer: keras.optimizers.Optimizer) -> dict[str, Any]:
@@ -93,7 +104,11 @@ def traced(key: Hashable, compiled: Callable[[], keras.Model], *, seed: int, pre
         found = Traced(compiled(), wanted)
     else:
         _seed_keras(seed)
-        found.begin_again(compiled())
+        fresh = compiled()
+        if found.fits(fresh):
+            found.begin_again(fresh)
+        else:
+            found = Traced(fresh, wanted)
     try:
         yield found
     finally:

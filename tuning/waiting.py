@@ -11,8 +11,8 @@ class Waiting:
 
     Args:
         together: whether a slot that has just trained an arm is given the same arm again. Its process then has the
-            model at hand, compiled and traced; but a sweep that is cut short has some arms on all seeds, and others on
-            none.
+            model and its optimizer at hand, traced and compiled (of an arm with equal layers the model alone); but a
+            sweep that is cut short has some arms on all seeds, and others on none.
     """
 
     def __init__(self, *, together: bool) -> None:
