@@ -1,6 +1,6 @@
 """Dropout by sixteen random bits a number, half of what Keras draws for it.
 
-Drawing is what dropout costs: with `fashion_cnn` 3 ms of a training step of 80, and half of that is saved.
+Drawing is most of what dropout costs on a CPU: 1.5 ms for 200,000 numbers, forward and backward, and .9 this way.
 """
 
 from typing import Any, Final
