@@ -102,6 +102,7 @@ def draw(costs: Mapping[Point, Sequence[Cost]], path: Path) -> None:
     """Writes the figure: a row a measure, a column an axis, every round a dot."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 
     axes = list(dict.fromkeys(point.axis for point in costs))
     figure = Figure(figsize=(3.2 * len(axes), 2.2 * len(MEASURES)), layout="constrained")
@@ -119,6 +120,9 @@ def draw(costs: Mapping[Point, Sequence[Cost]], path: Path) -> None:
             panel.plot(*zip(*dots, strict=True), "o", color="C0")
             panel.set_xscale("symlog", linthresh=1)
             panel.set_yscale("log")
+            panel.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+            panel.yaxis.set_major_formatter(EngFormatter(sep=""))
+            panel.yaxis.set_minor_locator(NullLocator())
             panel.grid(visible=True, which="major", alpha=0.3)
     for panel, axis in zip(panels[-1], axes, strict=True):
         panel.set_xlabel(axis if axis == "trials" else f"{axis} a trial")

@@ -5,13 +5,13 @@ A question's own file in this folder makes a `Study`: its name, its question, an
 
 import importlib
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from records.errors import ResultsError
-from studies.extra import More
+from studies.extra import Extra, More
 
 if TYPE_CHECKING:
     import polars as pl
@@ -45,70 +45,40 @@ class Part:
         return f"_{self.key}_{self.value}"
 
 
-def study(
-    results: Path,
-    sweep: str,
-    *,
-    question: str,
-    out: Path | None = None,
-    console: "Console | None" = None,
-    more: Sequence[More] = (),
-    apart: Mapping[str, str] | None = None,
-) -> None:
-    """Prints the table and the answer; writes `<sweep>.html` and `<sweep>.png` into `out` (`<results>/studies`).
+@dataclass(frozen=True, kw_only=True)
+class Findings:
+    """What a study has found of a sweep, or of those of its arms that are compared with each other.
 
-    Args:
-        results: the results folder.
-        sweep: the sweep's name.
-        question: the page's title.
-        out: where files go.
-        console: where it prints.
-        more: parts that are shown besides.
-        apart: one key whose values are not to be compared with each other (other classes, say), with its default:
-            each value has a table and files of its own, `<sweep>_<key>_<value>.html`.
-
-    Raises:
-        ResultsError: if there are no results of that sweep; names the path and the sweeps that there are.
+    Attributes:
+        name: what its files are called.
+        title: the question.
+        part: the arms, if not all.
+        found: their comparison.
+        runs: the rows of the table `runs` that trained them.
+        extras: what is shown besides.
     """
-    from rich.console import Console
 
-    console = console or Console(width=None if sys.stdout.isatty() else _WIDTH)
-    keys = (apart or {}).items()
-    parts: list[Part | None] = [part for key, default in keys for part in _parts(results, sweep, key, default)]
-    for part in parts or [None]:
-        if part is not None:
-            console.rule(f"{part.key} {part.value}", align="left", style="dim")
-        _study(results, sweep, part, question=question, folder=out or results / "studies", console=console, more=more)
+    name: str
+    title: str
+    part: Part | None
+    found: "Comparison"
+    runs: "pl.DataFrame"
+    extras: Sequence[Extra]
 
+    def page(self) -> str:
+        """All of it, as HTML."""
+        from studies import report
 
-def _study(
-    results: Path,
-    sweep: str,
-    part: Part | None,
-    *,
-    question: str,
-    folder: Path,
-    console: "Console",
-    more: Sequence[More],
-) -> None:
-    from studies import figures, rates, report
+        sections = [section for extra in self.extras for section in extra.sections]
+        return report.html(self.found, question=self.title, runs=self.runs, more=sections)
 
-    found, runs = load(results, sweep, part)
-    name = f"{sweep}{part.suffix if part else ''}"
-    title = f"{question} ({part.key} {part.value})" if part else question
-    show(found, console)
-    extras = [make(found, results) for make in more]
-    sections = [section for extra in extras for section in extra.sections]
-    files: dict[str, str | bytes] = {f"{name}.html": report.html(found, question=title, runs=runs, more=sections)}
-    if found.replicates.curves.height or rates.drawn(found):
-        files[f"{name}.png"] = figures.picture(found)
-    for extra in extras:
-        for renderable in extra.printed:
-            console.print(renderable)
-        files |= {f"{name}_{suffix}": content for suffix, content in extra.files.items()}
-    for file, content in files.items():
-        report.write(folder / file, content)
-        console.print(f"study    {folder / file}", soft_wrap=True, highlight=False, markup=False)
+    def pictures(self) -> dict[str, bytes]:
+        """Every figure as a PNG, by file name; none if no trial has finished an epoch."""
+        from studies import figures, rates
+
+        drawn = self.found.replicates.curves.height or rates.drawn(self.found)
+        own = {f"{self.name}.png": figures.picture(self.found)} if drawn else {}
+        return own | {f"{self.name}_{suffix}": png for extra in self.extras for suffix, png in extra.files.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +89,8 @@ class Study:
         name: the sweep's name.
         question: what it asks.
         more: gives the parts that are shown besides; called when they are, so that it may import what they need.
-        apart: one key whose values are not compared with each other, with its default (see `study`).
+        apart: one key whose values are not to be compared with each other (other classes, say), with its default:
+            each value has a table and files of its own, `<sweep>_<key>_<value>.html`.
     """
 
     name: str
@@ -135,8 +106,42 @@ class Study:
         Raises:
             ResultsError: if there are no results of that sweep; names the path and the sweeps that there are.
         """
+        from rich.console import Console
+
+        from studies import report
+
+        folder = out or results / "studies"
+        console = console or Console(width=None if sys.stdout.isatty() else _WIDTH)
+        for findings in self.findings(results, sweep):
+            if findings.part is not None:
+                console.rule(f"{findings.part.key} {findings.part.value}", align="left", style="dim")
+            show(findings.found, console)
+            for renderable in (renderable for extra in findings.extras for renderable in extra.printed):
+                console.print(renderable)
+            files: dict[str, str | bytes] = {f"{findings.name}.html": findings.page(), **findings.pictures()}
+            for file, content in files.items():
+                report.write(folder / file, content)
+                console.print(f"study    {folder / file}", soft_wrap=True, highlight=False, markup=False)
+
+    def findings(self, results: Path, sweep: str = "") -> Iterator[Findings]:
+        """What it finds; more than once where arms are not to be compared with each other.
+
+        Raises:
+            ResultsError: as when it is called.
+        """
         name, more = sweep or self.name, self.more()
-        study(results, name, question=self.question, out=out, console=console, more=more, apart=self.apart)
+        keys = (self.apart or {}).items()
+        parts: list[Part | None] = [part for key, default in keys for part in _parts(results, name, key, default)]
+        for part in parts or [None]:
+            found, runs = load(results, name, part)
+            yield Findings(
+                name=f"{name}{part.suffix if part else ''}",
+                title=f"{self.question} ({part.key} {part.value})" if part else self.question,
+                part=part,
+                found=found,
+                runs=runs,
+                extras=[make(found, results) for make in more],
+            )
 
     def prepare(self) -> None:
         """Imports what it needs, a second or two: a sweep does it while its trials run."""

@@ -66,6 +66,7 @@ def shown(found: Comparison, _results: Path) -> Extra:
             page.figure(drawing, "Mean validation accuracy against four costs; dark: on the Pareto front."),
         ),
         files={"costs.png": picture(rows)},
+        answer=said,
     )
 
 

@@ -19,11 +19,13 @@ class Extra:
         printed: what the terminal shows, in order.
         sections: HTML that the page shows before its costs.
         files: figures to write, by what their names add to the sweep's: `costs.png` is `<sweep>_costs.png`.
+        answer: what it adds to the answer, for whoever reads no more; empty if it only explains.
     """
 
     printed: "tuple[RenderableType, ...]" = ()
     sections: tuple[str, ...] = ()
     files: Mapping[str, bytes] = field(default_factory=dict)
+    answer: str = ""
 
 
 More = Callable[["Comparison", Path], Extra]

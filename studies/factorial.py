@@ -84,7 +84,9 @@ def shown(keys: Sequence[str], reported: Mapping[str, float] | None = None) -> M
         said = [*sentences(seen), *([standing(found, seen, reported)] if reported else [])]
         title = "<h2>What each choice adds</h2>"
         if seen.effects is None:
-            return Extra(printed=tuple(map(Text, said)), sections=(title, *map(page.paragraph, said)))
+            return Extra(
+                printed=tuple(map(Text, said)), sections=(title, *map(page.paragraph, said)), answer=" ".join(said)
+            )
         drawing = svg(draw, seen.effects, height=_height(seen.effects), title="What each choice adds")
         caption = (
             f"What each choice adds to the mean of its key's, in validation accuracy, {seen.even.where}; ± is "
@@ -99,6 +101,7 @@ def shown(keys: Sequence[str], reported: Mapping[str, float] | None = None) -> M
                 _html_table(seen.effects),
             ),
             files={"effects.png": png(draw, seen.effects, height=_height(seen.effects))},
+            answer=" ".join(said),
         )
 
     return more
