@@ -31,6 +31,10 @@ _FACTS: Final = (
     "When",
     "Commit",
 )
+_TITLE: Final = """# Gallery
+
+Each question as its study answers it from the records, with command and scale. Written by `python -m studies.gallery`.
+"""
 _SPECIAL: Final = re.compile(r"([\\`*\[\]<>|])")
 
 
@@ -75,7 +79,7 @@ def write(results: Path, out: Path, sweeps: Sequence[str] = ()) -> Iterator[Path
                 report.write(path, figure[1])
                 yield path
             sections.append(_section(findings, f"{out.stem}/{figure[0]}" if figure else None))
-    report.write(out, "\n".join(["# Gallery", "", *sections]))
+    report.write(out, "\n".join([_TITLE, *sections]))
     yield out
 
 
@@ -106,8 +110,9 @@ def _section(findings: Findings, figure: str | None) -> str:
     lines = [f"## {_plain(findings.title)}", ""]
     if figure is not None:
         lines += [f"![{_plain(findings.title)}]({figure})", ""]
-    for text in filter(None, said):
-        lines += [_plain(text), ""]
+    first, *others = filter(None, said)
+    for text in (f"**{_plain(first)}**", *map(_plain, others)):
+        lines += [text, ""]
     lines += [f"    {' '.join(command.split())}" for command in commands]
     lines += ["", *(f"- {name}: {_plain(known[name])}" for name in _FACTS if known.get(name)), ""]
     return "\n".join(lines)

@@ -34,7 +34,7 @@ def test_each_question_has_its_figure_answer_command_and_scale(tmp_path: Path) -
     asked = text[second:]
     for shown in (
         "(gallery/optimizers.png)",
-        "sgd is best: validation accuracy after 3 epochs .6200 ± .0100 (n = 3)",
+        "**sgd is best: validation accuracy after 3 epochs .6200 ± .0100 (n = 3)",
         "Test accuracy, opened for the chosen arm alone: sgd .6000",
         "    python sweeps/optimizers.py --images 10000\n",
         "- Images: 54,000 to train, 6,000 to validate, 10,000 to test",
@@ -58,7 +58,7 @@ def test_a_sweep_without_a_study_is_compared_and_recorded_text_does_nothing(tmp_
         sweep.trial("<img src=x> [a](b) `c` *d*", seed, [0.1, 0.2, 0.3 + seed / 100], config={})
     *_, page = write(sweep.write(), tmp_path / "gallery.md")
     assert study_of("mine").question == "mine"
-    assert r"\<img src=x\> \[a\](b) \`c\` \*d\* is the only arm" in page.read_text()
+    assert r"**\<img src=x\> \[a\](b) \`c\` \*d\* is the only arm" in page.read_text()
 
 
 @pytest.mark.parametrize("name", ["compare", "comparison", "report"])
