@@ -3,7 +3,8 @@
 Command: `python sweeps/optimizers.py`: 8 optimizers, 3 seeds, 10 epochs of 50,000 images.
 
 Quick: `python sweeps/optimizers.py --quick`: 2 seeds, 3 epochs of 2,000 images; 2 min 48 s on 2 cores of an AMD EPYC.
-3 seeds, 5 epochs of 10,000 images: 37 min, with other work beside it (docs/evidence). The whole: at most about 5 h, as `--dry-run` estimates from trials recorded there.
+3 seeds, 5 epochs of 10,000 images: 37 min, with other work beside it (docs/evidence). The whole: at most about 5 h, as
+`--dry-run` estimates from trials recorded there.
 
 Tuned: `python sweeps/optimizers.py --search hyperopt` searches each optimizer's own rate besides, under an equal number
 of epochs, and compares the best of each on the same fresh seeds. With `--epochs 5 --images 6000 --trials 6`: 104
