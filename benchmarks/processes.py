@@ -3,7 +3,7 @@
 import os
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -35,8 +35,14 @@ class Finished:
     memory: tuple[tuple[float, int], ...]
 
 
-def run(command: Sequence[str | Path], *, log: Path, watch_seconds: float = 0.2) -> Finished:
-    """Runs a command to its end; what it prints goes to `log`.
+def run(
+    command: Sequence[str | Path],
+    *,
+    log: Path,
+    watch_seconds: float = 0.2,
+    environment: Mapping[str, str] | None = None,
+) -> Finished:
+    """Runs a command to its end, with these variables besides its own environment; what it prints goes to `log`.
 
     Raises:
         ProgramFailed: if its exit code is not 0; the message holds the end of the log.
@@ -52,7 +58,7 @@ def run(command: Sequence[str | Path], *, log: Path, watch_seconds: float = 0.2)
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "PYTHONPATH": path},
+            env={**os.environ, **(environment or {}), "PYTHONPATH": path},
         )
         memory = _watched(process, watch_seconds)
         seconds = time.perf_counter() - began

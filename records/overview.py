@@ -1,5 +1,6 @@
 """What is recorded: every sweep in a line, a sweep's trials, all about one trial."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +21,7 @@ RUNNING_OR_KILLED: Final = "running or killed"
 _ASKED: Final = ("trial_id", "arm", "question", "seed", "fold")
 _ENDED: Final = ("outcome", "epochs", "best_val_accuracy", "reason", "warning")
 _CANDIDATES: Final = 12
+_NAMED_WEIGHTS: Final = re.compile(r'"weights": "(?P<trial_id>[0-9a-f]{16})@(?P<epoch>\d+)"')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +74,18 @@ def check_known(results: Path, sweep: str) -> None:
     if sweep not in (there := names(results)):
         known = f"sweeps there: {', '.join(there)}" if there else "no sweep is recorded there"
         raise ResultsError(f"no results of sweep {sweep!r} below {results.absolute()}; {known}")
+
+
+def named_weights(results: Path, *, but: str | None = None) -> frozenset[str]:
+    """The files `<trial_id>-<epoch>.keras` that recorded plans begin with, those of one sweep left out.
+
+    Raises:
+        ResultsError: if the plans cannot be read.
+    """
+    plan = read(results, "plan", columns=("sweep", "config_json"))
+    texts = plan.filter(pl.col("sweep").cast(pl.String).ne_missing(but))["config_json"].drop_nulls().unique()
+    found = (match for text in texts for match in _NAMED_WEIGHTS.finditer(text))
+    return frozenset(f"{match['trial_id']}-{match['epoch']}.keras" for match in found)
 
 
 def last_ends(trials: pl.DataFrame) -> pl.DataFrame:

@@ -35,7 +35,9 @@ _FLAG: Final = Kind(pa.bool_())
 _TIME: Final = Kind(pa.timestamp("us", tz="UTC"), "DELTA_BINARY_PACKED")
 _COUNTS: Final = Kind(pa.list_(pa.int32()))
 
-TIME_CLASSES: Final = ("start", "import", "build", "train", "validate", "test", "measure", "checkpoint", "close")
+TIME_CLASSES: Final = (
+    "start", "import", "build", "features", "train", "validate", "test", "measure", "checkpoint", "close",
+)  # fmt: skip
 """Where a slot's seconds go, besides waiting (what no trial accounts for)."""
 
 
@@ -72,6 +74,7 @@ PLAN: Final = _table(
     ("fold", _SMALL),
     ("epochs", _SMALL),
     ("candidate", _SMALL),
+    ("parent", _NAME),
     ("config_json", _TEXT),
 )
 
@@ -112,6 +115,7 @@ TRIALS: Final = _table(
     ("test_images", _COUNT),
     ("seed", _SMALL),
     ("fold", _SMALL),
+    ("parent", _NAME),
     ("precision", _NAME),
     ("outcome", _NAME),
     ("reason", _TEXT),
@@ -160,6 +164,7 @@ EPOCHS: Final = _table(
     ("val_accuracy", _REAL),
     ("learning_rate", _REAL),
     ("seconds_build", _VARIED),
+    ("seconds_features", _REAL),
     ("seconds_train", _VARIED),
     ("seconds_validate", _VARIED),
     ("seconds_test", _REAL),
@@ -221,9 +226,25 @@ CLASSES: Final = _table(
     ("predicted", _COUNTS),
 )
 
-TABLES: Final[Mapping[str, Table]] = {t.name: t for t in (PLAN, RUNS, LAYERS, TESTS, CLASSES, EPOCHS, TRIALS)}
+EXPORTS: Final = _table(
+    "exports",
+    "one form that one completed trial's network was converted to, on the validation set",
+    ("trial_id", "attempt", "epoch", "form"),
+    *_ATTEMPT,
+    ("epoch", _SMALL),
+    ("form", _NAME),
+    ("problem", _TEXT),
+    ("size_bytes", _COUNT),
+    ("accuracy", _REAL),
+    ("images", _COUNT),
+    ("latency_ms_median", _VARIED),
+    ("latency_ms_p95", _VARIED),
+    ("latency_n", _SMALL),
+)
+
+TABLES: Final[Mapping[str, Table]] = {t.name: t for t in (PLAN, RUNS, LAYERS, TESTS, CLASSES, EXPORTS, EPOCHS, TRIALS)}
 """By name, in the order in which they are written, so that a kill in between leaves nothing out: an epoch comes after
-its layers, tests and classes, since a trial may go on behind it; a trial's end comes last."""
+its layers, tests, classes and exports, since a trial may go on behind it; a trial's end comes last."""
 
 OUTCOMES: Final = ("completed", "stopped", "diverged", "hopeless", "failed")
 """completed: all epochs asked for; stopped: by the scheduler at `rung`; diverged: NaN or infinite; hopeless: at chance
@@ -233,16 +254,6 @@ and not learning; failed: an error. An attempt that failed, was reopened or was 
 DECISIONS: Final = ("continue", "stop", "last", "diverged", "hopeless")
 """What became of a trial after an epoch: it goes on, the scheduler stopped it, it was the last asked for, it met a NaN,
 or it was at chance."""
-
-SCREENING: Final = "screening"
-"""The question of trials that the scheduler may stop: they say which arms are worth comparing."""
-
-COMPARISON: Final = "comparison"
-"""The question of trials that all run to their end, on paired seeds: they alone enter means, intervals and tests."""
-
-TUNING: Final = "tuning"
-"""The question of trials that search an arm's ranges for its best configuration: `candidate` counts them from 0. The
-chosen one is compared under the arm's name on fresh seeds; what chose it never enters an interval."""
 
 _CONFIG_KINDS: Final[Mapping[type, Kind]] = {bool: _FLAG, int: _COUNT, float: _REAL, str: _NAME}
 

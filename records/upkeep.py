@@ -15,7 +15,8 @@ import polars as pl
 
 from records.errors import BusyError, ResultsError
 from records.lock import alone
-from records.overview import check_known, last_ends, names, size_bytes
+from records.overview import check_known, last_ends, named_weights, names, size_bytes
+from records.questions import FIRST_PHASE
 from records.read import read, superseded, sweeps
 from records.tables import TABLES
 
@@ -45,6 +46,8 @@ class _Trials:
     ended_well: frozenset[str]
     planned: frozenset[str]
     wanted: frozenset[str]
+    first_phases: frozenset[str]
+    parents: frozenset[str]
 
 
 def doomed(results: Path, sweep: str) -> list[Waste]:
@@ -57,9 +60,11 @@ def doomed(results: Path, sweep: str) -> list[Waste]:
     rows = pl.concat([read(results, table, columns=("sweep", "trial_id")) for table in ("plan", "trials")])
     mine = pl.col("sweep") == sweep
     ids = {*rows.filter(mine)["trial_id"]} - {*rows.filter(~mine)["trial_id"]}
+    named = named_weights(results, but=sweep)
     files = {
         "checkpoints": [p for p in _checkpoints(results) if _trial(p) in ids],
         "logs": [p for p in _logs(results) if p.stem in ids],
+        "weights": [p for p in _weights(results) if _trial(p) in ids and p.name not in named],
     }
     # The ends go before what they stand for, the plan last: what a kill leaves is a sweep with less trained.
     folders = {f"table {table}": results / table / sweep for table in reversed([*TABLES])}
@@ -151,6 +156,7 @@ def _prunable(results: Path, free: set[str], busy: set[str], *, damaged: bool) -
         return _trial(path) not in trials.running and (_trial(path) not in trials.wanted if planned else calm)
 
     folders = [results / table / sweep for table in TABLES for sweep in sorted(free)]
+    named = named_weights(results)
     found = {
         "leftovers of killed commands": [path for path in _temporary(results) if nobodys(path)],
         "superseded parts": [path for folder in folders for path in superseded(folder, results)],
@@ -158,6 +164,13 @@ def _prunable(results: Path, free: set[str], busy: set[str], *, damaged: bool) -
             path for path in _logs(results) if path.stem in trials.ended_well - trials.running
         ],
         "checkpoints that no trial needs": [path for path in _checkpoints(results) if spent(path)],
+        "weights of first phases that no trial needs": [
+            path
+            for path in _weights(results)
+            if _trial(path) in trials.first_phases - trials.parents
+            and path.name not in named
+            and (calm or _trial(path) not in trials.running)
+        ],
     }
     if damaged:
         aside = [results / ".state" / "damaged" / folder.relative_to(results) for folder in folders]
@@ -170,11 +183,14 @@ def _states(results: Path, busy: set[str]) -> _Trials:
     ends = last_ends(trials)
     rows = pl.concat([plan.select("sweep", "trial_id"), trials.select("sweep", "trial_id")])
     failed = {*ends.filter(pl.col("outcome") == "failed")["trial_id"]}
+    wanted = _wanted(plan, ends, read(results, "epochs", columns=("sweep", "trial_id", "attempt", "epoch")))
     return _Trials(
         running=frozenset(rows.filter(pl.col("sweep").is_in(sorted(busy)))["trial_id"]),
         ended_well=frozenset({*ends["trial_id"]} - failed),
         planned=frozenset(plan["trial_id"]),
-        wanted=_wanted(plan, ends, read(results, "epochs", columns=("sweep", "trial_id", "attempt", "epoch"))),
+        wanted=wanted,
+        first_phases=frozenset(plan.filter(pl.col("question") == FIRST_PHASE)["trial_id"]),
+        parents=frozenset(plan.filter(pl.col("trial_id").is_in(sorted(wanted)))["parent"].drop_nulls()),
     )
 
 
@@ -211,8 +227,12 @@ def _checkpoints(results: Path) -> list[Path]:
     return sorted((results / ".state" / "checkpoints").glob("*.keras"))
 
 
+def _weights(results: Path) -> list[Path]:
+    return sorted((results / "weights").glob("*.keras"))
+
+
 def _trial(checkpoint: Path) -> str:
-    """The trial of a checkpoint: `<trial_id>-<epoch>.keras`, with a dot before it while it is written."""
+    """The trial of a checkpoint or of weights: `<trial_id>-<epoch>.keras`, with a dot before it while it is written."""
     return checkpoint.name.removeprefix(".").partition("-")[0]
 
 

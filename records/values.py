@@ -92,6 +92,24 @@ class Latency:
     n: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class Export:
+    """A network converted to another form: its file's size, how it does on the validation set, its latency.
+
+    Milliseconds are for one image, warm, on one thread: median and 95th percentile of `n` calls. What could not be
+    converted has a `problem`, and no numbers.
+    """
+
+    form: str
+    problem: str | None = None
+    size_bytes: int | None = None
+    accuracy: float | None = None
+    images: int | None = None
+    median_ms: float | None = None
+    p95_ms: float | None = None
+    n: int | None = None
+
+
 def cannot_save(path: Path) -> None:
     """Stands for `Epoch.save` where the model is out of reach.
 
@@ -106,8 +124,9 @@ class Epoch:
     """One finished epoch of a training.
 
     `loss` and `accuracy` are means over the training images, each as seen before its step; `val_*` are read after the
-    epoch. `seconds_build` is what tracing and compiling cost in the first epoch. Only the last epoch carries test,
-    classes and latency.
+    epoch. `seconds_build` is what tracing and compiling cost in the first epoch, `seconds_features` what computing
+    features of the images cost before it, where the model has a frozen part. Only the last epoch carries test, classes,
+    latency and what the network was converted to.
     """
 
     epoch: int
@@ -121,10 +140,12 @@ class Epoch:
     seconds_validate: float
     seconds_test: float
     seconds_measure: float
+    seconds_features: float = 0.0
     statistics: tuple[LayerStatistics, ...] = ()
     test: Test | None = None
     classes: tuple[ClassReport, ...] = ()
     latency: Latency | None = None
+    exports: tuple[Export, ...] = ()
     save: Callable[[Path], None] = field(default=cannot_save, compare=False, repr=False)
 
     @property

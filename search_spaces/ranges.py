@@ -1,5 +1,6 @@
-"""A range of numbers that a search draws from."""
+"""What a space is made of: values to choose from, and ranges of numbers that a search draws from."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -19,3 +20,7 @@ class Range:
         """Checks the bounds."""
         if not self.low < self.high or (self.log and self.low <= 0):
             raise ValueError(f"Range({self.low}, {self.high}, log={self.log}) is empty or has no logarithm")
+
+
+Space = Mapping[str, Sequence[bool | int | float | str] | Range]
+"""The values of each key that arms are made of, or the range of a key that is searched."""

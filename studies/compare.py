@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from records.tables import SCREENING
+from records.questions import SCREENING
 from studies.candidates import Tuning, tunings
 from studies.pooled import Fit, fitted, verdicts
 from studies.reasons import bad_ends, noted
@@ -32,10 +32,9 @@ class Comparison:
         common_on: "screening seed" if the arms are seen at the common epoch on their screening alone, as all of them
             ran on it; "" if on all their seeds.
         arms: one row an arm, best first: arm, status, verdict, counts of outcomes, n, mean, sd, low, high, p,
-            common_n, common_mean, common_sd, epochs, seconds, rung, cutoff, stop_accuracy (of the first stop),
-            rung_last, reasons (of
-            bad ends), notes (the trials' warnings), test_n, test_mean, test_sd,
-            tuning_epochs, tuning_seconds, and the trials' sizes.
+            common_n, common_mean, common_sd, epochs, seconds, seconds_training (and validating), rung, cutoff,
+            stop_accuracy (of the first stop), rung_last, reasons (of bad ends), notes (the trials' warnings), test_n,
+            test_mean, test_sd, tuning_epochs, tuning_seconds, and the trials' sizes.
         settings: each arm's configuration.
         tunings: what the tuned arms' tuning tried; it enters nothing above but `tuning_epochs` and `tuning_seconds`.
         replicates: what they were made of.
@@ -128,6 +127,7 @@ def _arm(arm: str, part: pl.DataFrame) -> Row:
         "p": None,
         "epochs": int(part["spent"].sum()),
         "seconds": float(part["seconds"].sum()),
+        "seconds_training": float(part["seconds_training"].fill_null(0).sum()),
         **{name: first_stop.get(name) for name in ("rung", "cutoff", "stop_accuracy")},
         "rung_last": stops[-1]["rung"] if stops else None,
         "reasons": bad_ends(part),

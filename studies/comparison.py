@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _WIDTH: Final = 100
 _NEEDED: Final = (
     "matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg", "matplotlib.figure", "scipy.stats",
-    "studies.compare", "studies.figures", "studies.provenance", "studies.rates", "studies.report",
+    "studies.compare", "studies.exports", "studies.figures", "studies.provenance", "studies.rates", "studies.report",
     "studies.tuned_words", "studies.words",
 )  # fmt: skip
 
@@ -129,7 +129,9 @@ class Study:
         Raises:
             ResultsError: as when it is called.
         """
-        name, more = sweep or self.name, self.more()
+        from studies import exports
+
+        name, more = sweep or self.name, (*self.more(), exports.shown)
         keys = (self.apart or {}).items()
         parts: list[Part | None] = [part for key, default in keys for part in _parts(results, name, key, default)]
         for part in parts or [None]:

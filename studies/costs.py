@@ -36,7 +36,7 @@ def costs(found: Comparison) -> list[Row]:
     On the front is an arm if no other is as accurate or more for fewer FLOPs, or more accurate for as many.
     """
     rows = [
-        {**row, "seconds_an_epoch": row["seconds"] / row["epochs"] if row["epochs"] else None}
+        {**row, "seconds_an_epoch": row["seconds_training"] / row["epochs"] if row["epochs"] else None}
         for row in found.arms.to_dicts()
         if row["mean"] is not None
     ]
@@ -73,13 +73,14 @@ def shown(found: Comparison, _results: Path) -> Extra:
 def _table(rows: Sequence[Row]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("arm", overflow="fold")
-    for name in ("accuracy", "parameters", "MFLOPs", "latency, ms", "s an epoch"):
+    for name in ("accuracy", "parameters", "MB", "MFLOPs", "latency, ms", "s an epoch"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         cells = [
             f"{row['arm']}{' *' if row['front'] else ''}",
             with_spread(row["mean"], row["sd"], row["n"]),
             _number(row["parameters"]),
+            _number(None if row["size_bytes"] is None else row["size_bytes"] / 1e6, 1),
             _number(None if row["flops"] is None else row["flops"] / 1e6, 1),
             _number(row["latency_ms_median"], 1),
             _number(row["seconds_an_epoch"], 1),

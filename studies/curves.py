@@ -6,7 +6,7 @@ from statistics import fmean
 
 import polars as pl
 
-from records.tables import SCREENING
+from records.questions import SCREENING
 from studies.compare import Comparison, Row
 from studies.panels import Ink, inks
 from studies.replicates import BAD_ENDS

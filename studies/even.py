@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from records.tables import SCREENING
+from records.questions import SCREENING
 from studies.compare import Comparison
 from studies.replicates import BAD_ENDS, REPLICATE, configuration
 from studies.words import count

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import polars as pl
 
-from records.tables import SCREENING
+from records.questions import SCREENING
 from studies.compare import Comparison
 from studies.words import count, duration
 

@@ -7,7 +7,8 @@ from typing import Any, Final, TypeVar
 
 import polars as pl
 
-from records.tables import COMPARISON, EPOCHS, SCREENING, TIME_CLASSES, TUNING
+from records.questions import COMPARISON, FIRST_PHASE, SCREENING, TUNING
+from records.tables import EPOCHS, TIME_CLASSES
 
 _T = TypeVar("_T")
 
@@ -25,6 +26,8 @@ _ASKED: Final = "epochs_planned"
 _IS_TUNING: Final = (pl.col("question") == TUNING).fill_null(value=False)
 _SECONDS: Final = tuple(f"seconds_{name}" for name in TIME_CLASSES)
 _EPOCH_SECONDS: Final = tuple(name for name in EPOCHS.schema.names if name.startswith("seconds_"))
+TRAINING: Final = ("seconds_train", "seconds_validate")
+"""The columns of `epochs` that say how long an epoch takes as it is: nothing that is read or made once."""
 EPOCH_COLUMNS: Final = ("trial_id", "attempt", "epoch", "val_accuracy", *_EPOCH_SECONDS)
 """What is read of `epochs`."""
 
@@ -59,6 +62,7 @@ def replicates(plan: pl.DataFrame, trials: pl.DataFrame, epochs: pl.DataFrame) -
     trials on other data, or of another configuration than their arm's latest one, are left out.
     """
     plan = (plan if plan.height else _plan_of(trials)).with_row_index("planned")
+    plan = plan.filter((pl.col("question") != FIRST_PHASE).fill_null(value=True))
     trials, epochs = latest_attempts(trials, epochs)
     tuning = plan.filter(_IS_TUNING).unique(["arm", "trial_id"], keep="last")
     plan = plan.filter(~_IS_TUNING)
@@ -108,11 +112,20 @@ def latest_attempts(trials: pl.DataFrame, epochs: pl.DataFrame) -> tuple[pl.Data
         table.join(last, on=["trial_id", "attempt"], how="semi", maintain_order="left") for table in (trials, epochs)
     )
     ends = trials.unique(["trial_id", "continuation"], keep="last").sort("trial_id", "continuation")
+    ends = _without_vain(ends)
     summed = [pl.col(name).sum().over("trial_id") for name in _SECONDS]
     return (
         ends.with_columns(summed).unique("trial_id", keep="last", maintain_order=True),
         epochs.unique(["trial_id", "epoch"], keep="last").sort("trial_id", "epoch"),
     )
+
+
+def _without_vain(ends: pl.DataFrame) -> pl.DataFrame:
+    """Leaves out failures of trials that had completed before, with no more epochs asked for: of those for weights."""
+    completed = pl.when(pl.col("outcome") == "completed").then("epochs")
+    had = completed.cum_max().over("trial_id", order_by="continuation").forward_fill().over("trial_id")
+    vain = (pl.col("outcome") == "failed") & (pl.col("epochs_asked") <= had)
+    return ends.filter(~vain.fill_null(value=False))
 
 
 def _plan_of(trials: pl.DataFrame) -> pl.DataFrame:
@@ -186,6 +199,7 @@ def _reached(epochs: pl.DataFrame, at: int) -> pl.DataFrame:
         pl.col("epoch").filter(finite & (pl.col("epoch") <= at)).max().fill_null(0).alias("done"),
         pl.col("val_accuracy").filter(finite & (pl.col("epoch") == at)).max().alias("at"),
         pl.col("epoch").max().alias("recorded"),
+        pl.sum_horizontal([pl.col(name).fill_null(0) for name in TRAINING]).sum().alias("seconds_training"),
         pl.col("val_accuracy").filter(finite & (pl.col("epoch") <= at)).last().alias("last"),
         pl.struct("epoch", "val_accuracy", spent.alias("seconds")).alias("history"),
     )

@@ -28,6 +28,7 @@ SWEEP = Sweep(
     epochs=10,
     seeds=3,
     control="32-32-64-64",
+    after=["activations"],
     given=leading("activations", ACTIVATIONS, into="filters"),
     quick={"epochs": 2, "seeds": 1, "images": 1_000, "scheduler": "none"},
 )

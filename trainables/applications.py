@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from trainables.config import between, text
+from trainables.config import between, one_of, text
 from trainables.errors import WeightsError
 from trainables.keys import Keys
 
@@ -34,6 +34,19 @@ class Application(Keys):
 
     weights: str = text(
         NONE, r"\S.*", "none, imagenet, or a file's path", "where the base's weights come from", optional=True
+    )
+    trained: str = text(
+        "all", r"\w+", "all, none, a number, or a layer's name", "layers of the base that are trained: so many last "
+        "ones, or from one on", optional=True,
+    )  # fmt: skip
+    normalization: str = one_of(
+        "inference", ("inference", "training"), "how frozen batch normalisation behaves", optional=True
+    )
+    input_range: str = one_of(
+        "own", ("own", "raw"), "what the base gets: its own preprocessing, or 0 to 255 as it is", optional=True
+    )
+    dense_layers: int = between(
+        1, 1, 4, "how many dense layers there are, if any, each with its dropout", optional=True
     )
     dense_units: int = between(0, 0, 65536, "units of a dense relu layer before the last one; 0: no such layer")
     dropout: float = between(0.2, 0, 0.95, "share of outputs dropped before the last layer")
@@ -57,6 +70,10 @@ def bgr_around_zero(x: "keras.KerasTensor") -> "keras.KerasTensor":
     return means(keras.ops.flip(keras.ops.cast(x, "float32"), axis=-1))
 
 
+def _as_it_is(x: "keras.KerasTensor") -> "keras.KerasTensor":
+    return x
+
+
 def assembled(
     base: Callable[..., "keras.Model"],
     config: Application,
@@ -65,6 +82,7 @@ def assembled(
     *,
     name: str,
     preprocess: Layers,
+    enlarge: Layers = _as_it_is,
     cut: Callable[["keras.Model"], "keras.KerasTensor"] | None = None,
 ) -> "keras.Model":
     """The model: images, preprocessing, base, head; uint8 (batch, *image_shape) in, probabilities (batch, classes) out.
@@ -76,6 +94,7 @@ def assembled(
         classes: how many there are.
         name: the family's.
         preprocess: brings images of 0 to 255 to what the base wants.
+        enlarge: layers of the family's own between that and the base.
         cut: what the head stands on, (batch, height, width, channels), given the base; its output, if None.
 
     Raises:
@@ -85,20 +104,29 @@ def assembled(
     from keras import layers
 
     from trainables.pictures import pictures
+    from trainables.thawing import TRAINING, by_batches, thaw
 
     image, x = pictures(config, image_shape)
-    prepared = preprocess(x)
+    raw = config.input_range == "raw"
+    prepared = enlarge(layers.Rescaling(1.0, dtype="float32", name="preprocessing")(x) if raw else preprocess(x))
     flat = base(include_top=False, weights=None, input_tensor=prepared)
+    before_base = {id(layer) for layer in keras.Model(image, prepared).layers}
+    mine = [layer for layer in flat.layers if id(layer) not in before_base]
+    thaw(mine, config.trained)
     if config.weights != NONE:
         before = {id(variable) for variable in keras.Model(image, prepared).weights}
-        mine = [variable for variable in flat.weights if id(variable) not in before]
-        _take_over(mine, config.weights, partial(base, include_top=False, input_shape=tuple(prepared.shape[1:])))
+        own = [variable for variable in flat.weights if id(variable) not in before]
+        _take_over(own, config.weights, partial(base, include_top=False, input_shape=tuple(prepared.shape[1:])))
     x = layers.GlobalAveragePooling2D(name="pooling")(flat.output if cut is None else cut(flat))
+    for k in range(config.dense_layers - 1 if config.dense_units else 0):
+        x = layers.Dense(config.dense_units, activation="relu", name=f"dense_{k + 1}")(x)
+        x = layers.Dropout(config.dropout, name=f"dropout_{k + 1}")(x)
     if config.dense_units:
         x = layers.Dense(config.dense_units, activation="relu", name="dense")(x)
     x = layers.Dropout(config.dropout, name="dropout")(x)
     outputs = layers.Dense(classes, activation="softmax", dtype="float32", name="classes")(x)
-    return keras.Model(image, outputs, name=name)
+    model = keras.Model(image, outputs, name=name)
+    return model if config.normalization != TRAINING else by_batches(model, {layer.name for layer in mine})
 
 
 def _take_over(variables: list[Any], source: str, base: Callable[..., "keras.Model"]) -> None:

@@ -60,8 +60,8 @@ def _problem(wanted: Wanted) -> str | None:
     config = domains.make(module.Config, json.loads(wanted.config_json))
     try:
         module.build(config, tuple(wanted.image_shape), wanted.classes)
-    except WeightsError as error:
-        return str(error)
+    except (WeightsError, ValueError) as error:  # Keras': layers that these images do not fit
+        return " ".join(str(error).split())
     except Exception as error:
         address = _ADDRESS.search(str(error))
         if type(error) is not Exception or address is None:

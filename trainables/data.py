@@ -205,6 +205,14 @@ class Data:
             test=self._rows("test", test_places[test], test_labels[test]),
         )
 
+    def labels(self, file: str) -> Labels:
+        """All labels of a file of the whole data set, `train` or `test`.
+
+        Raises:
+            DataError: if the cache is not (or no longer) on this node.
+        """
+        return self._open(f"{file}_labels")
+
     def _validation(self, images: int) -> tuple[int, int]:
         """Where the images that validate begin in the order, and how many they are."""
         if self.fold is None:

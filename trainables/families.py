@@ -24,6 +24,9 @@ FAMILIES: Final = (
     "xception",
 )
 
+FROM_OTHERS: Final = ("transfer",)
+"""Families that are made from a network that was trained before, and cannot be built without one."""
+
 
 def family(name: str) -> Any:
     """The module of a family: its `Config`, `build` and `train`. Keras is not imported.
@@ -31,8 +34,9 @@ def family(name: str) -> Any:
     Raises:
         ConfigError: if there is none of that name; the message lists those that there are.
     """
-    if name not in FAMILIES:
-        near = difflib.get_close_matches(name, FAMILIES, n=1)
+    known = (*FAMILIES, *FROM_OTHERS)
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
-        raise ConfigError(f"family={name!r} is not valid: {hint}valid: {', '.join(FAMILIES)}")
+        raise ConfigError(f"family={name!r} is not valid: {hint}valid: {', '.join(known)}")
     return importlib.import_module(f"trainables.{name}")

@@ -1,7 +1,6 @@
 """What makes a family of its Config and its `build`: `train = trains(build)`."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from records.values import Built, Epoch
@@ -20,13 +19,11 @@ def trains(build: "Build[Any]") -> Train:
         build: makes the model, not compiled: `build(config, image_shape, classes)`, the first annotated with a Config.
     """
 
-    def train(
-        config: Any, data: Data, *, seed: int, epochs: int, precision: str = "float32", start: Path | None = None
-    ) -> Iterator[Built | Epoch]:
-        """Trains the family: `trainables.training.run` says what is yielded."""
+    def train(config: Any, data: Data, **options: Any) -> Iterator[Built | Epoch]:
+        """Trains the family: `trainables.training.run` says with which options, and what is yielded."""
         from trainables.training import run
 
-        return run(build, config, data, seed=seed, epochs=epochs, precision=precision, start=start)
+        return run(build, config, data, **options)
 
     train.__module__, train.__qualname__ = build.__module__, "train"
     train.__annotations__["config"] = build.__annotations__["config"]

@@ -10,7 +10,9 @@ from trainables.keras_names import LEARNING_RATES
 
 GREY: Final = 1
 COLOUR: Final = 3
+EVERY_LAYER: Final = "all"
 EVERY_CLASS: Final = "all"
+WITH_MOMENTUM: Final = ("sgd", "rmsprop")
 
 _CLASSES: Final = r"all|\d+(-\d+)?(\+\d+(-\d+)?)*"
 _FINEST: Final = 10_000
@@ -38,6 +40,10 @@ class Keys:
     rotate: float = between(0.0, 0, 180, "largest random rotation, degrees", optional=True)
     zoom: float = between(0.0, 0, 0.9, "largest random zoom in and out, share of the size", optional=True)
     contrast: float = between(0.0, 0, 1, "largest random change of contrast, as a share", optional=True)
+    augmented_views: int = between(
+        0, 0, 1000, "ways in which a frozen base sees each augmented image, computed once; 0: new ones each epoch",
+        optional=True,
+    )  # fmt: skip
     classes: str = text(
         EVERY_CLASS, _CLASSES, "all, or indices such as 3, 0-4 or 0+2+5-7", "classes that are told apart", optional=True
     )
@@ -49,6 +55,7 @@ class Keys:
     )
     optimizer: str = one_of("adam", tuple(LEARNING_RATES), "Keras optimizer")
     learning_rate: float | None = between(None, 0, 100, "step size; None: the optimizer's own in Keras", above=True)
+    momentum: float = between(0.0, 0, 0.9999, "of sgd and rmsprop; 0: none", optional=True)
     batch_size: int = between(32, 1, 1_000_000, "images a training step")
 
     def __post_init__(self) -> None:
@@ -56,11 +63,22 @@ class Keys:
         if self.learning_rate is None and isinstance(self.optimizer, str) and self.optimizer in LEARNING_RATES:
             object.__setattr__(self, "learning_rate", LEARNING_RATES[self.optimizer])
         check(self)
+        if self.momentum and self.optimizer not in WITH_MOMENTUM:
+            raise ConfigError(
+                f"momentum={self.momentum:g} is not valid with optimizer={self.optimizer}; valid: 0, or with "
+                f"{' or '.join(WITH_MOMENTUM)}"
+            )
 
     @property
     def augmented(self) -> bool:
         """Whether training images are changed at random."""
         return self.flip != "none" or any((self.shift, self.rotate, self.zoom, self.contrast))
+
+    @property
+    def uncached(self) -> bool:
+        """Whether a frozen base is run in each epoch, since images are augmented anew each time."""
+        freezes = getattr(self, "trained", EVERY_LAYER) != EVERY_LAYER and getattr(self, "begin", "") != "scratch"
+        return freezes and self.augmented and not self.augmented_views
 
     @property
     def enlarged(self) -> int:
@@ -106,6 +124,11 @@ class Keys:
         if len(found) < 2 or found[-1] >= classes:  # noqa: PLR2004 (two classes are the fewest to tell apart)
             raise DataError(f"classes={self.classes} is not valid; valid: at least two of 0 to {classes - 1}")
         return tuple(found)
+
+    @property
+    def first_phase(self) -> tuple["Keys", int] | None:
+        """The configuration and epochs of a training that comes before this one, which goes on from its weights."""
+        return None
 
     @property
     def validating(self) -> Fraction | None:

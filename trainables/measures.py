@@ -88,13 +88,18 @@ def class_reports(set_name: str, reading: Reading, classes: Sequence[str]) -> li
     ]
 
 
-def forward(model: keras.Model) -> Forward:
-    """The compiled model in inference; traced at its first call, for batches of any size."""
-    images = tf.TensorSpec(model.inputs[0].shape, model.inputs[0].dtype)
+def forward(model: keras.Model, *, training: bool = False) -> Forward:
+    """The compiled model in inference, or as in training; traced at its first call, for batches of any size."""
     compiled: Forward = tf.function(
-        lambda batch: model(batch, training=False), input_signature=[images], autograph=False, jit_compile=False
+        lambda batch: model(batch, training=training), input_signature=[fed(model)], autograph=False, jit_compile=False
     )
     return compiled
+
+
+def fed(model: keras.Model) -> tf.TensorSpec:
+    """What a model is given: images as they are, features in float32, whatever it computes in."""
+    into = model.inputs[0]
+    return tf.TensorSpec(into.shape, into.dtype if tf.as_dtype(into.dtype).is_integer else tf.float32)
 
 
 def latency(forward: Forward, images: Images | Rows) -> Latency:

@@ -81,7 +81,6 @@ def build(config: Config, image_shape: tuple[int, int, int], classes: int) -> "k
     from keras import layers
 
     def enlarged(x: "keras.KerasTensor") -> "keras.KerasTensor":
-        x = minus_one_to_one(x)
         factor = config.upsampling
         if factor == 1:
             return x
@@ -95,7 +94,9 @@ def build(config: Config, image_shape: tuple[int, int, int], classes: int) -> "k
         return layers.ReLU(name="head_relu")(layers.BatchNormalization(name="head_bn")(x))
 
     base = partial(keras.applications.MobileNetV2, alpha=config.alpha)
-    model = assembled(base, config, image_shape, classes, name="mobilenet_v2", preprocess=enlarged, cut=end)
+    model = assembled(
+        base, config, image_shape, classes, name="mobilenet_v2", preprocess=minus_one_to_one, enlarge=enlarged, cut=end
+    )
     return model if config.first_stride == 2 and not config.weight_decay else _adapted(model, config)  # noqa: PLR2004
 
 

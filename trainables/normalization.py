@@ -18,13 +18,28 @@ class BatchNormalization(keras.layers.BatchNormalization):  # type: ignore[misc]
     """Keras' layer of that name, whose arguments it takes; images (batch, height, width, channels) go a faster way.
 
     The moving variance is that of the batch, as in Keras: TensorFlow's kernel would give n / (n - 1) times that.
+
+    Args:
+        by_batch: in training, go by the batch also where the layer is frozen, as frozen layers once did.
+        settings: those of Keras' layer.
     """
+
+    def __init__(self, *, by_batch: bool = False, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.by_batch = by_batch
+
+    def get_config(self) -> dict[str, Any]:
+        """The settings; `by_batch` only where it is asked for."""
+        config: dict[str, Any] = super().get_config()
+        return {**config, "by_batch": True} if self.by_batch else config
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         """Normalises as Keras does: by the batch in training, else by the moving averages."""
+        by_batch = bool(training and (self.trainable or self.by_batch))
         if not self._fusible(inputs, mask):
+            if by_batch and not self.trainable:
+                raise NotImplementedError(f"layer {self.name!r}: by_batch is for images in the layer's own precision")
             return super().call(inputs, training=training, mask=mask)
-        by_batch = bool(training and self.trainable)
         x, averages = tf.convert_to_tensor(inputs), (self.moving_mean.value, self.moving_variance.value)
         outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
             x=x,

@@ -7,6 +7,11 @@ from trainables.keys import COLOUR, GREY, Keys
 
 _FULL_TURN = 360.0
 
+PICTURE_LAYERS = frozenset(
+    {"numbers", "random_flip", "random_shift", "random_rotate", "random_zoom", "random_contrast", "resizing", "colour"}
+)
+"""The names of the layers that are made here."""
+
 
 def pictures(config: Keys, image_shape: tuple[int, int, int]) -> tuple[keras.KerasTensor, keras.KerasTensor]:
     """A model's input, uint8 (batch, *image_shape), and what its family sees, (batch, *config.shape(image_shape)).

@@ -49,7 +49,11 @@ class WarmUp:
 
 @dataclass(frozen=True, kw_only=True)
 class Begin:
-    """Starts a training: `train` is a family's function; what the training prints goes to the file `log`."""
+    """Starts a training: `train` is a family's function; what the training prints goes to the file `log`.
+
+    It goes on from the checkpoint `start`, if there is one; it begins with the weights of `parent`, if it has one. With
+    `lite` its network is converted by LiteRT at the end.
+    """
 
     train: Callable[..., Values]
     config: Any
@@ -59,11 +63,20 @@ class Begin:
     precision: str
     log: Path
     start: Path | None = None
+    parent: Path | None = None
+    lite: bool = False
 
     def values(self) -> Values:
         """The training itself."""
+        options = {name: value for name, value in (("parent", self.parent), ("lite", self.lite)) if value}
         return self.train(
-            self.config, self.data, seed=self.seed, epochs=self.epochs, precision=self.precision, start=self.start
+            self.config,
+            self.data,
+            seed=self.seed,
+            epochs=self.epochs,
+            precision=self.precision,
+            start=self.start,
+            **options,
         )
 
 
@@ -177,7 +190,13 @@ def _drop_if_empty(log: Path | None) -> None:
 def _reply(value: Built | Epoch | None, problem: str | None = None) -> Reply:
     if isinstance(value, Epoch):  # a bound method of the model cannot cross the pipe
         value = dataclasses.replace(value, save=cannot_save)
-    return Reply(value=value, memory_bytes=psutil.Process().memory_info().rss, problem=problem)
+    return Reply(value=value, memory_bytes=memory_bytes(psutil.Process()), problem=problem)
+
+
+def memory_bytes(process: psutil.Process) -> int:
+    """What a process holds, without files that it has mapped: those are given back when memory is short."""
+    held = process.memory_info()
+    return int(held.rss - getattr(held, "shared", 0))
 
 
 def _redirect(log: Path) -> None:

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from trainables.data import Images, Labels
 from trainables.hardware import on_gpu
+from trainables.measures import fed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,15 +27,19 @@ class Stepped:
 class Step:
     """A step of a compiled model whose optimizer is built.
 
+    Args:
+        model: the model, which has the loss and the optimizer.
+        trained: the part of it that is run, if its input is made elsewhere.
+
     Attributes:
         fresh: whether the next step still has something to trace or compile.
     """
 
-    def __init__(self, model: keras.Model) -> None:
-        self._model = model
+    def __init__(self, model: keras.Model, trained: keras.Model | None = None) -> None:
+        self._model, self._trained = model, trained or model
         self._on_gpu = on_gpu()
         signature = [
-            tf.TensorSpec(model.inputs[0].shape, model.inputs[0].dtype),
+            fed(self._trained),
             tf.TensorSpec((None,), tf.int64),
         ]
         self._gradients = tf.function(
@@ -58,7 +63,7 @@ class Step:
         self.fresh = True
 
     def __call__(self, images: Images, labels: Labels) -> Stepped:
-        """Takes a step on uint8 images (batch, height, width, channels) with int64 labels (batch,)."""
+        """Takes a step on uint8 images (batch, height, width, channels), or features, with int64 labels (batch,)."""
         loss, hits, gradients = self._gradients(tf.constant(images), tf.constant(labels))
         self._update(gradients)
         self.fresh = False
@@ -67,7 +72,7 @@ class Step:
     def _of_batch(self, images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor | None]]:
         model = self._model
         with tf.GradientTape() as tape:
-            outputs = model(images, training=True)
+            outputs = self._trained(images, training=True)
             loss = model.compute_loss(x=images, y=labels, y_pred=outputs, training=True)
             scaled = model.optimizer.scale_loss(loss)
         hits = tf.math.count_nonzero(tf.argmax(outputs, axis=-1) == labels)

@@ -14,6 +14,8 @@ from typing import Any, Final
 import keras
 import numpy as np
 
+from trainables import features
+from trainables.frozen import frozen
 from trainables.layers import Probed
 from trainables.measures import forward
 from trainables.step import Step
@@ -25,16 +27,27 @@ class Traced:
     Args:
         model: the model.
         key: what trainings that may use it share; None if no other may.
+        augmented: whether its frozen part sees each image in a few ways alone (`trainables.frozen`).
 
     Attributes:
         step: trains it, a batch at a time.
         probed: gives the output of every layer.
         forward: the model in inference.
+        frozen: the model cut behind its frozen part, if it has one.
+        ahead: what is trained in inference: of features where there is a frozen part, else the model.
     """
 
-    def __init__(self, model: keras.Model, key: Hashable = None) -> None:
+    def __init__(self, model: keras.Model, key: Hashable = None, *, augmented: bool = False) -> None:
         self.model, self.key = model, key
-        self.step, self.probed, self.forward = Step(model), Probed(model), forward(model)
+        self.frozen = frozen(model, augmented=augmented) if features.kept() else None
+        trained = self.frozen.head if self.frozen else model
+        self.step, self.probed, self.forward = Step(model, trained), Probed(model), forward(model)
+        self.ahead = forward(trained) if self.frozen else self.forward
+
+    def run_through(self) -> None:
+        """Trains through the frozen part, as if there were none."""
+        self.frozen = None
+        self.step, self.ahead = Step(self.model), self.forward
 
     def fits(self, fresh: keras.Model) -> bool:
         """Whether another model has the same layers, whatever it took from how it is trained."""
@@ -87,7 +100,9 @@ def _seed_keras(seed: int) -> None:
 
 
 @contextmanager
-def traced(key: Hashable, compiled: Callable[[], keras.Model], *, seed: int, precision: str) -> Iterator[Traced]:
+def traced(
+    key: Hashable, compiled: Callable[[], keras.Model], *, seed: int, precision: str, augmented: bool = False
+) -> Iterator[Traced]:
     """What `compiled` makes in this precision after the seed was set, or a model of the same key, made equal to that.
 
     While it is in use no other training gets it; afterwards it is kept for the next. With the key None it is neither
@@ -101,14 +116,14 @@ def traced(key: Hashable, compiled: Callable[[], keras.Model], *, seed: int, pre
     keras.config.set_dtype_policy(precision)
     if found is None:
         keras.utils.set_random_seed(seed)
-        found = Traced(compiled(), wanted)
+        found = Traced(compiled(), wanted, augmented=augmented)
     else:
         _seed_keras(seed)
         fresh = compiled()
         if found.fits(fresh):
             found.begin_again(fresh)
         else:
-            found = Traced(fresh, wanted)
+            found = Traced(fresh, wanted, augmented=augmented)
     try:
         yield found
     finally:

@@ -8,22 +8,26 @@ Whoever reads it may stop after any value: nothing depends on code behind a yiel
 """
 
 import math
+import sys
 import time
-import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import Field, dataclass, fields
+from dataclasses import Field, dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Final, Protocol, TypeVar
 
 import keras
 import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
 
 import trainables.dropout
 import trainables.normalization  # noqa: F401  (a file may hold their layers)
 from records.values import Built, ClassReport, Epoch, Test
-from trainables import measures
-from trainables.data import Data, Images, ImageSet, Labels
+from trainables import measures, saved
+from trainables.data import Data, Images, ImageSet, Labels, Sets
+from trainables.errors import DataError
+from trainables.features import Augmented, Base, Features, refused
 from trainables.feed import batches
 from trainables.hardware import on_gpu
 from trainables.keras_names import LEARNING_RATES
@@ -32,9 +36,6 @@ from trainables.traced import Traced, traced
 
 PROBE_IMAGES: Final = 64
 """The layers are measured on the first images of the training set: the same for every arm of a seed."""
-
-_EPOCH: Final = "layersweep_epoch.txt"
-"""A file in a checkpoint, which is a zip archive: the epoch that it was saved after."""
 
 
 class Trainable(Protocol):
@@ -68,30 +69,71 @@ def run(
     epochs: int,
     precision: str = "float32",
     start: Path | None = None,
+    parent: Path | None = None,
+    lite: bool = False,
 ) -> Iterator[Built | Epoch]:
     """Trains a model from `build`, epoch by epoch, to `epochs`; from the checkpoint `start` if one is given.
+
+    It begins with the weights of the network saved as `parent`, if one is given, which has the same layers. With `lite`
+    the network is converted by LiteRT after the last epoch (`trainables.lite`).
 
     The seed draws validation set, initial weights, order of the images and dropout. An epoch that meets a NaN ends at
     once, and its losses say so; the reader decides whether to go on.
     """
     clock = _Clock()
-    sets = data.split(seed)
+    sets, views = data.split(seed), getattr(config, "augmented_views", 0)
     if start is None:
         key = build, _layers(config), data.image_shape, len(data.classes)
-        made = traced(key, lambda: _compiled(build, config, data), seed=seed, precision=precision)
+        made = traced(
+            key, lambda: _compiled(build, config, data, parent), seed=seed, precision=precision, augmented=views > 0
+        )
     else:
-        made = traced(None, lambda: _loaded(start), seed=seed, precision=precision)
-    evaluation = _Evaluation(
-        validation=sets.validation,
-        test=sets.test,
-        probe=_probe(sets.train),
-        classes=data.classes,
-    )
+        made = traced(None, lambda: _loaded(start), seed=seed, precision=precision, augmented=views > 0)
+    probe = _probe(sets.train)
     with made as model:
         yield measures.built(model.model, seconds_build=clock.lap())
-        for epoch in range(1 if start is None else 1 + _saved_after(start), epochs + 1):
-            images = batches(sets.train, config.batch_size, seed=seed, epoch=epoch)
-            yield _epoch(model, images, evaluation, epoch=epoch, epochs=epochs, seed=seed)
+        clock = _Clock()
+        images_of, trained = sets, [sets.train]
+        said = refused(len(sets.train.labels) * max(1, views), model.frozen.shape) if model.frozen else None
+        if views and (said or not model.frozen):
+            raise DataError(
+                f"augmented_views={views} is not valid: {said or 'no frozen part is worth keeping'}; valid: 0"
+            )
+        if said:
+            sys.stdout.write(f"{said}\n")  # into the trial's log
+            sys.stdout.flush()
+            model.run_through()
+        if model.frozen:
+            found = Features.of(data, model.frozen.digest, model.frozen.shape, precision=precision)
+            if views:
+                trained = found.views(sets.train, _augmented(model.frozen.base), views)
+            sets = found.sets(sets, _numbers(measures.forward(model.frozen.base)), training=not views)
+            trained = trained if views else [sets.train]
+        seconds_features = clock.lap()
+        evaluation = _Evaluation(validation=sets.validation, test=sets.test, probe=probe, classes=data.classes)
+        for epoch in range(1 if start is None else 1 + saved.saved_after(start), epochs + 1):
+            images = batches(trained[(epoch - 1) % len(trained)], config.batch_size, seed=seed, epoch=epoch)
+            done = _epoch(model, images, evaluation, epoch=epoch, epochs=epochs, seed=seed)
+            if lite and epoch == epochs and not done.diverged:
+                done = _exported(done, model.model, images_of)
+            yield replace(done, seconds_features=seconds_features)
+            seconds_features = 0.0
+
+
+def _numbers(base: measures.Forward) -> Base:
+    """A base as it is needed to keep its features."""
+    return lambda images: base(tf.constant(images)).numpy().astype(np.float32)
+
+
+def _augmented(base: keras.Model) -> Augmented:
+    """A base behind its random layers, whose draws belong to the view and the batch."""
+    forward = measures.forward(base, training=True)
+
+    def features(images: Images, view: int, batch: int) -> npt.NDArray[np.float32]:
+        _reseed(base, view, batch)
+        return np.asarray(forward(tf.constant(images)), dtype=np.float32)
+
+    return features
 
 
 @dataclass
@@ -109,7 +151,7 @@ class _Clock:
         return seconds
 
 
-_OF_TRAINING: Final = frozenset({"optimizer", "learning_rate", "batch_size"})
+_OF_TRAINING: Final = frozenset({"optimizer", "learning_rate", "momentum", "batch_size"})
 """What of a Config says how a model is trained, and nothing of its layers."""
 
 
@@ -119,10 +161,12 @@ def _layers(config: Trainable) -> tuple[object, ...]:
     return type(config), *(getattr(config, name) for name in named)
 
 
-def _compiled(build: Build[C], config: C, data: Data) -> keras.Model:
+def _compiled(build: Build[C], config: C, data: Data, parent: Path | None) -> keras.Model:
     model = build(config, data.image_shape, len(data.classes))
+    if parent is not None:
+        model.set_weights(keras.saving.load_model(parent, safe_mode=True, compile=False).get_weights())
     model.compile(
-        optimizer=optimizer(config.optimizer, config.learning_rate),
+        optimizer=optimizer(config.optimizer, config.learning_rate, getattr(config, "momentum", 0.0)),
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],  # for whoever loads it
         jit_compile=on_gpu(),  # XLA makes convolutions 2-4x slower on a CPU
@@ -135,11 +179,15 @@ def _loaded(path: Path) -> keras.Model:
     return keras.saving.load_model(path, safe_mode=True)
 
 
-def optimizer(name: str, learning_rate: float | None) -> keras.optimizers.Optimizer:
-    """The Keras optimizer of that name: its class' name in lower case, a key of `LEARNING_RATES`."""
+def optimizer(name: str, learning_rate: float | None, momentum: float = 0.0) -> keras.optimizers.Optimizer:
+    """The Keras optimizer of that name: its class' name in lower case, a key of `LEARNING_RATES`.
+
+    One without momentum takes none.
+    """
     by_name = {n.lower(): getattr(keras.optimizers, n) for n in dir(keras.optimizers)}
     rate = LEARNING_RATES[name] if learning_rate is None else learning_rate
-    made: keras.optimizers.Optimizer = by_name[name](learning_rate=rate)
+    more = {"momentum": momentum} if momentum else {}
+    made: keras.optimizers.Optimizer = by_name[name](learning_rate=rate, **more)
     return made
 
 
@@ -175,13 +223,7 @@ def _reseed(model: keras.Model, seed: int, epoch: int) -> None:
 def _save(model: keras.Model, epoch: int, path: Path) -> None:
     """Saves model and optimizer with the epoch: the optimizer's own count leaves out steps that float16 skipped."""
     model.save(path)
-    with zipfile.ZipFile(path, "a") as file:
-        file.writestr(_EPOCH, str(epoch))
-
-
-def _saved_after(path: Path) -> int:
-    with zipfile.ZipFile(path) as file:
-        return int(file.read(_EPOCH))
+    saved.mark(path, epoch)
 
 
 def _reports(validation: measures.Reading, test: measures.Reading, classes: Sequence[str]) -> tuple[ClassReport, ...]:
@@ -189,6 +231,15 @@ def _reports(validation: measures.Reading, test: measures.Reading, classes: Sequ
         *measures.class_reports("validation", validation, classes),
         *measures.class_reports("test", test, classes),
     )
+
+
+def _exported(done: Epoch, model: keras.Model, sets: Sets) -> Epoch:
+    """The last epoch with what its network was converted to."""
+    from trainables import lite
+
+    clock = _Clock()
+    exports = lite.exports(model, train=sets.train, validation=sets.validation)
+    return replace(done, exports=exports, seconds_measure=done.seconds_measure + clock.lap())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -230,9 +281,9 @@ def _epoch(
     _reseed(model, seed, epoch)
     trained = _trained(traced_model.step, images)
     seconds_train = clock.lap() - trained.seconds_build
-    validation = measures.evaluate(traced_model.forward, evaluation.validation)
+    validation = measures.evaluate(traced_model.ahead, evaluation.validation)
     seconds_validate = clock.lap()
-    test = measures.evaluate(traced_model.forward, evaluation.test) if last else None
+    test = measures.evaluate(traced_model.ahead, evaluation.test) if last else None
     seconds_test = clock.lap()
     statistics = traced_model.probed.statistics(evaluation.probe) if measured(epoch, epochs) else ()
     latency = measures.latency(traced_model.forward, evaluation.probe.images) if last else None

@@ -3,14 +3,15 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from records.tables import COMPARISON, SCREENING, TUNING
+from records.questions import COMPARISON, FIRST_PHASE, SCREENING, TUNING
 from trainables import config as domains
 from trainables.data import Data, prepare
 from trainables.meaning import MEANING
-from tuning import checkpoints
+from tuning import checkpoints, weights
 from tuning import options as flags
 from tuning.arm_search import ArmSearch
 from tuning.decision import GO_ON, Decision, Halving
@@ -19,7 +20,7 @@ from tuning.drawers import drawer
 from tuning.history import History
 from tuning.options import Settings
 from tuning.plan import Ending, Plan, count, survivors
-from tuning.sweep import Arm, Sweep, Trial, arms, check_images, seen, trials
+from tuning.sweep import Arm, Sweep, Trial, arms, check_images, seen, sign, trials
 from tuning.tuned import TunedArm, sampled, tuned_arms
 
 if TYPE_CHECKING:
@@ -50,8 +51,28 @@ class Asked:
         narrowed, source = flags.with_given(sweep, flags.narrowed(sweep, settings.set), settings.results)
         if source:
             say(source)
+        sweep, narrowed = _sourced(sweep, narrowed, settings.results)
         tuned = [] if settings.search == "grid" else tuned_arms(sweep, narrowed)
         return cls(arms=arms(sweep, narrowed), tuned=tuned)
+
+
+def _sourced(
+    sweep: Sweep, narrowed: Mapping[str, list[domains.Value]], results: Path
+) -> tuple[Sweep, dict[str, list[domains.Value]]]:
+    """The sweep and what narrows it, with each trial whose weights are asked for by its id and epoch.
+
+    Raises:
+        UsageError: if there is no such trial, or it has no weights.
+    """
+
+    def of(space: Mapping[str, Any]) -> dict[str, Any]:
+        values = space.get(weights.KEY)
+        if weights.KEY in narrowed or not isinstance(values, list | tuple):
+            return dict(space)
+        return {**space, weights.KEY: [weights.resolved(value, results) for value in values]}
+
+    said = {k: [weights.resolved(v, results) for v in vs] if k == weights.KEY else vs for k, vs in narrowed.items()}
+    return replace(sweep, spaces=[of(s) for s in sweep.spaces], tuned=[of(s) for s in sweep.tuned]), said
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -288,8 +309,36 @@ class Agenda:
 
     def _known(self, trial: Trial) -> Ending | None:
         """How a trial ended that need not run; where the present flags end it otherwise, a row is due."""
+        if (
+            trial.question == FIRST_PHASE
+            and not weights.file(self.settings.results, trial.trial_id, trial.epochs).exists()
+        ):
+            return None  # it is asked for since trials are to go on from it
         decided = self._decided.get(trial.trial_id, {}) if trial.question in self.halving.questions else {}
         ending = self.history.ending(trial, decided=decided, keep_hopeless=self.settings.keep_hopeless)
         if ending is not None and (row := self.history.unsaid(trial, ending, decided.get(ending.epoch, GO_ON))):
             self.closed.append((trial, row))
-        return ending
+        return None if ending is not None and self._lacks(trial, ending) else ending
+
+    def _lacks(self, trial: Trial, ending: Ending) -> bool:
+        """Whether a trial that has completed is to be trained again, for its weights or to be converted."""
+        if trial.question != COMPARISON or ending.outcome != "completed":
+            return False
+        exported = self.history.past(trial.trial_id).alongside.get("exports", frozenset())
+        return (self.settings.lite and trial.epochs not in exported) or self._lacks_weights(trial)
+
+    def _lacks_weights(self, trial: Trial) -> bool:
+        keep, results = self.settings.keep_weights, self.settings.results
+        if keep == "none":
+            return False
+        epoch = trial.epochs if keep == "last" else self._best_epoch(trial)
+        return not weights.file(results, trial.trial_id, epoch).exists()
+
+    def _best_epoch(self, trial: Trial) -> int:
+        """The first recorded epoch of a trial that none is better than."""
+        epochs = self.history.past(trial.trial_id).epochs
+        better = sign(self.sweep.mode)
+        return max(
+            (epoch for epoch in epochs if epoch <= trial.epochs),
+            key=lambda epoch: (better * epochs[epoch][self.sweep.metric], -epoch),
+        )

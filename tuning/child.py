@@ -16,7 +16,7 @@ from typing import Final
 import psutil
 
 from records.values import Built, Epoch
-from trainables.serve import CLOSE, NEXT, Begin, Failure, Hello, Reply, Save, WarmUp
+from trainables.serve import CLOSE, NEXT, Begin, Failure, Hello, Reply, Save, WarmUp, memory_bytes
 from tuning.process import Process, fork, start
 
 _WATCH_SECONDS: Final = 0.1
@@ -215,7 +215,7 @@ class Child:
         if pid is None:
             return
         try:
-            used = psutil.Process(pid).memory_info().rss
+            used = memory_bytes(psutil.Process(pid))
         except psutil.NoSuchProcess:
             return
         self._note_memory(used)

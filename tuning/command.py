@@ -96,7 +96,12 @@ def _train(agenda: "Agenda", console: "Console", arguments: Sequence[str]) -> in
         console.print(f"all {len(plan.trials)} trials are recorded already: nothing to run")
         session.nothing_to_run(plan)
         return OK
-    check_weights(agenda.sweep, [*(t.arm for t in plan.waiting), *sampled(agenda.asked.tuned)], agenda.data)
+    check_weights(
+        agenda.sweep,
+        [*(t.arm for t in plan.waiting), *sampled(agenda.asked.tuned)],
+        agenda.data,
+        agenda.settings.results,
+    )
     session.journal.planned(plan.trials)
     session.writer.flush()
     _say_plan(console, agenda)
@@ -117,7 +122,7 @@ def _train(agenda: "Agenda", console: "Console", arguments: Sequence[str]) -> in
 
 def _say_plan(console: "Console", agenda: "Agenda") -> None:
     """What is to run, what is recorded already, and about how long it takes."""
-    from records.tables import SCREENING, TUNING
+    from records.questions import SCREENING, TUNING
     from tuning.machine import default_slots
     from tuning.plan import count
 
@@ -142,6 +147,13 @@ def _say_plan(console: "Console", agenda: "Agenda") -> None:
             f"the meaning of the training code has changed since this sweep was last run (from {old} to {MEANING}): "
             "these are new trials, and those recorded before stay apart",
             style="yellow",
+        )
+    arms = [*(trial.arm for trial in plan.waiting), *sampled(agenda.asked.tuned)]
+    if uncached := sorted({arm.name for arm in arms if getattr(arm.config, "uncached", False)}):
+        console.print(
+            f"images are augmented at random, so the frozen base is run on each in each epoch: {', '.join(uncached)}; "
+            "--set augmented_views=4 keeps four views of each image",
+            markup=False,
         )
     if (agenda.halving.questions and {t.question for t in plan.trials} & {SCREENING, TUNING}) or agenda.asked.tuned:
         _say_halving(console, agenda)

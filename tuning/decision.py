@@ -5,7 +5,7 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-from records.tables import SCREENING, TUNING
+from records.questions import SCREENING, TUNING
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,8 +13,9 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 
+from records.questions import COMPARISON, FIRST_PHASE
 from records.write import Writer
-from tuning import checkpoints, environment
+from tuning import checkpoints, environment, weights
 from tuning.display import Display
 from tuning.errors import BrokenOffError, UsageError
 from tuning.journal import Journal
@@ -63,6 +64,8 @@ class Conditions:
         fail_fast: so many trials that end first, all of one error, end the sweep; 0 for never.
         time_budget: seconds after which the sweep ends; None for never.
         fork_server: the socket of a fork server on this machine.
+        keep_weights: of which epoch each trial's weights are kept: none, best or last.
+        lite: whether compared networks are converted by LiteRT at the end.
     """
 
     checkpoint_every: float = 60.0
@@ -71,6 +74,8 @@ class Conditions:
     fail_fast: int = 0
     time_budget: float | None = None
     fork_server: Path | None = None
+    keep_weights: str = "none"
+    lite: bool = False
 
 
 @contextmanager
@@ -177,6 +182,7 @@ def run(
         clock=time.monotonic,
     )
     folder = checkpoints.below(results)
+    named, parents = weights.wanted(results, sweep.name)
 
     def ticket(trial: Trial) -> Ticket:
         start = _start(folder, trial, journal, display)
@@ -194,6 +200,15 @@ def run(
             timeout=conditions.timeout,
             keep_hopeless=conditions.keep_hopeless,
             rungs=scheduler.rungs(trial),
+            parent=weights.file(results, trial.parent.trial_id, trial.parent.epochs) if trial.parent else None,
+            located=weights.located(trial.arm.stated, results),
+            keep=_keep(trial, conditions),
+            lite=conditions.lite and trial.question == COMPARISON,
+            results=results,
+            metric=sweep.metric,
+            mode=sweep.mode,
+            named=named,
+            best=journal.past(trial.trial_id).at(next(weights.kept(results, trial.trial_id), None), sweep.metric),
         )
 
     searcher = PlanSearcher(plan, ticket, metric=sweep.metric, mode=sweep.mode)
@@ -202,9 +217,20 @@ def run(
             _tune(sweep.name, searcher, scheduler, recorder, where)
         finally:
             recorder.flush()
+    if conditions.keep_weights == "none" and plan.finished:
+        for trial in plan.trials:
+            if trial.question == FIRST_PHASE and trial.trial_id not in parents:
+                weights.delete(results, trial.trial_id, but=[*weights.wanted(results, sweep.name)[0]])
     if not plan.finished:
         left = len({t.trial_id for t in plan.trials} - set(plan.endings))
         raise BrokenOffError(f"Ray Tune ended with {count(left, 'trial')} unfinished; the same command goes on")
+
+
+def _keep(trial: Trial, conditions: Conditions) -> str:
+    """Of which epoch a trial's weights are kept."""
+    if trial.question == FIRST_PHASE:
+        return "last"
+    return conditions.keep_weights if trial.question == COMPARISON else "none"
 
 
 def _tune(name: str, searcher: "PlanSearcher", scheduler: "Scheduler", recorder: "Recorder", where: Where) -> None:

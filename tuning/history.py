@@ -11,8 +11,9 @@ from typing import Any
 
 import polars as pl
 
+from records.questions import TUNING
 from records.read import read
-from records.tables import TIME_CLASSES, TUNING
+from records.tables import TIME_CLASSES
 from trainables import config as domains
 from trainables.errors import ConfigError
 from tuning.decision import Decision

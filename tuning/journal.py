@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from records.tables import TIME_CLASSES
-from records.values import Built, Epoch, Layer, LayerStatistics
+from records.values import Built, Epoch, Export, Layer, LayerStatistics
 from records.write import Row, Writer
 from tuning.decision import GO_ON, Decision
 from tuning.hopeless import Verdict, judge
@@ -199,6 +199,7 @@ class Journal:
             "fold": trial.data.fold,
             "epochs": trial.epochs,
             "candidate": trial.candidate,
+            "parent": trial.parent.trial_id if trial.parent else None,
             "config_json": _config_json(trial),
         }
 
@@ -255,6 +256,8 @@ class Journal:
             yield "layers", ids | _layer_row(layers[statistics.index], statistics)
         for report in epoch.classes:
             yield "classes", ids | _class_row(asdict(report))
+        for export in epoch.exports:
+            yield "exports", ids | _export_row(export)
         if epoch.test is not None:
             yield "tests", ids | asdict(epoch.test) | {"at": now}
 
@@ -294,13 +297,14 @@ class Journal:
             "test_images": trial.data.test_images,
             "seed": trial.seed,
             "fold": trial.data.fold,
+            "parent": trial.parent.trial_id if trial.parent else None,
             "precision": trial.precision,
             "epochs_asked": trial.epochs,
             "config_json": _config_json(trial),
         }
 
 
-_SPENT: Final = ("build", "train", "validate", "test", "measure")
+_SPENT: Final = ("build", "features", "train", "validate", "test", "measure")
 """The classes of time of an epoch."""
 
 
@@ -318,6 +322,14 @@ def _layer_row(layer: Layer, statistics: LayerStatistics) -> dict[str, Any]:
 
 def _class_row(report: dict[str, Any]) -> dict[str, Any]:
     return report | {"predicted": list(report["predicted"])}
+
+
+def _export_row(export: Export) -> dict[str, Any]:
+    row = asdict(export)
+    return row | {f"latency_{new}": row.pop(old) for old, new in _LATENCIES.items()}
+
+
+_LATENCIES: Final = {"median_ms": "ms_median", "p95_ms": "ms_p95", "n": "n"}
 
 
 def _model_row(progress: Progress, busy: int) -> dict[str, Any]:

@@ -7,11 +7,9 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
-from search_spaces.ranges import Range
+from search_spaces.ranges import Range, Space
 from trainables.config import Value
 from tuning.errors import UsageError
-
-Space = Mapping[str, Sequence[Value] | Range]
 
 FAMILY: Final = "family"
 """The key of a space that names the families to train, where they are not the sweep's own."""

@@ -120,6 +120,12 @@ class Options:
     """Let trials that diverged or stay at chance run on."""
     checkpoint_every: Annotated[Duration, _default("(default: 1m)")] = None
     """Time between checkpoints of a trial, from which it goes on after a kill."""
+    keep_weights: Literal["auto", "none", "best", "last"] = "auto"
+    """Keep each trial's network below results/weights, as after its best or its last epoch. auto: the sweep's, mostly
+    none."""
+    lite: bool = False
+    """Convert each compared network by LiteRT, to float32 and int8: size, accuracy and latency of each. Some sweeps
+    always do."""
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16", "auto"] = "float32"
     """Keras' dtype policy. auto: mixed_bfloat16 where this processor has it and the family is as accurate with it,
     else float32."""
@@ -159,6 +165,8 @@ class Settings:
     fail_fast: int
     keep_hopeless: bool
     checkpoint_every: float
+    keep_weights: str
+    lite: bool
     precision: str
     dataset: str
     data: Path | None
@@ -240,6 +248,8 @@ def resolve(sweep: Sweep, options: Options) -> Settings:
         fail_fast=options.fail_fast,
         keep_hopeless=options.keep_hopeless,
         checkpoint_every=CHECKPOINT_SECONDS if options.checkpoint_every is None else options.checkpoint_every,
+        keep_weights=sweep.keep_weights if options.keep_weights == "auto" else options.keep_weights,
+        lite=sweep.lite or options.lite,
         precision=automatic(families_asked(sweep, options.set))[0]
         if options.precision == "auto"
         else options.precision,

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from records.values import Epoch
+from tuning.weights import Kept
 
 METRICS: Final = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate")
 """What two runs of an epoch must share, in every digit, to be the same."""
 
-ALONGSIDE: Final = ("layers", "tests", "classes")
+ALONGSIDE: Final = ("layers", "tests", "classes", "exports")
 """The tables whose rows belong to an epoch and are written before it: a kill may have come in between."""
 
 Metrics = Mapping[str, float]
@@ -43,6 +44,10 @@ class Past:
     def start(self, epochs: int) -> int:
         """The last epoch behind which a training of so many epochs may go on: one is left, to read the test set."""
         return min(self.last, epochs - 1)
+
+    def at(self, kept: Kept | None, metric: str) -> float | None:
+        """A metric at the epoch whose weights are kept; None where none are."""
+        return self.epochs.get(kept.epoch, {}).get(metric) if kept else None
 
 
 def metrics(epoch: Epoch) -> dict[str, float]:

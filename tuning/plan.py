@@ -81,14 +81,16 @@ class Plan:
         self.trials: list[Trial] = []
         self.endings: dict[str, Ending] = {}
         self.added: Callable[[Sequence[Trial]], None] = _unheard
+        self.orphaned: Callable[[Trial, Ending], None] = _unmourned
         self._waiting = Waiting(together=together)
+        self._held: dict[str, list[Trial]] = {}
         self._freed: deque[str] = deque()
         self._asked: set[str] = set()
         self._running: dict[str, Trial] = {}
         self._then, self._known, self._retries = then, known, retries
         self._compared = compared
         self._tries: Counter[str] = Counter()
-        self._first = len(first)
+        self._first = [trial.trial_id for trial in first]
         self._searches = deque(searches)
         self._add(first)
         self._go_on()
@@ -111,13 +113,18 @@ class Plan:
             return self._waiting.take(after=after, running=running)
         for _ in range(len(self._searches)):
             self._searches.rotate(-1)
-            while not self._waiting and (trial := self._searches[-1].next()) is not None:
-                self._add([trial])
+            search = self._searches[-1]
+            while not self._waiting and not self._holds(search) and (trial := search.next()) is not None:
+                added = self._add([trial])
                 ending = self.endings.get(trial.trial_id)  # another sweep may have trained it
-                self.added([trial, *([] if ending is None else self.ended(trial, ending))])
+                self.added([*added, *([] if ending is None else self.ended(trial, ending))])
             if self._waiting:
                 return self._waiting.take(after=after, running=running)
         return None
+
+    def _holds(self, search: Search) -> bool:
+        """Whether a trial that a search drew waits for its first phase: the search learns of it first."""
+        return any(search.owns(child) for held in self._held.values() for child in held)
 
     def again(self, trial: Trial) -> bool:
         """Whether a trial that lost its process is tried once more; it then waits at the front."""
@@ -133,13 +140,18 @@ class Plan:
         self.endings[trial.trial_id] = ending
         if self._running.pop(trial.trial_id, None) is not None:
             self._freed.append(trial.arm.name)
+        for child in self._held.pop(trial.trial_id, []):
+            if ending.outcome == "completed":
+                self._waiting.append(child)
+            else:
+                self.orphaned(child, ending)
         followed = [self._add(s.ended(trial, ending)) for s in self._searches if s.owns(trial)]
         return [*self._go_on(), *(t for trials in followed for t in trials)]
 
     @property
     def waiting(self) -> list[Trial]:
-        """The trials that are known and not started."""
-        return list(self._waiting)
+        """The trials that are known and not started, also those whose first phase is not over."""
+        return [*self._waiting, *(child for held in self._held.values() for child in held)]
 
     @property
     def foreseen(self) -> int:
@@ -160,31 +172,61 @@ class Plan:
     @property
     def finished(self) -> bool:
         """Whether no trial is left to start, now or later: one that runs may have to be tried again."""
-        idle = not self._waiting and not self._running
+        idle = not self._waiting and not self._running and not self._held
         return idle and self._then is None and all(search.over for search in self._searches)
 
     def _go_on(self) -> list[Trial]:
-        if self._then is None or any(t.trial_id not in self.endings for t in self.trials[: self._first]):
+        if self._then is None or any(trial_id not in self.endings for trial_id in self._first):
             return []
         more, self._then = list(self._then(self.endings)), None
         return self._add(more)
 
     def _add(self, trials: Sequence[Trial]) -> list[Trial]:
-        self.trials.extend(trials)
+        """Takes trials into the plan; returns them, with those that they go on from before them."""
+        added: list[Trial] = []
         for trial in trials:
-            if trial.trial_id in self._asked:
-                continue  # two arms may be the same configuration: it is trained once
+            if trial.trial_id in self._asked:  # two arms may be the same configuration: it is trained once
+                added.append(trial)
+                continue
             self._asked.add(trial.trial_id)
             ending = self._known(trial) if self._known else None
-            if ending is None:
+            if ending is not None:
+                self.endings[trial.trial_id] = ending
+            elif trial.parent is None:
                 self._waiting.append(trial)
             else:
-                self.endings[trial.trial_id] = ending
-        return list(trials)
+                added += self._after(trial, trial.parent)
+            added.append(trial)
+        self.trials.extend(added)
+        return added
+
+    def _after(self, trial: Trial, parent: Trial) -> list[Trial]:
+        """Lets a trial wait until the one that it goes on from has completed; returns that one if it is new."""
+        new = [] if parent.trial_id in self._asked else [parent]
+        if new:
+            self._asked.add(parent.trial_id)
+            ending = self._known(parent) if self._known else None
+            if ending is None:
+                self._waiting.append(parent)
+            else:
+                self.endings[parent.trial_id] = ending
+        ending = self.endings.get(parent.trial_id)
+        if ending is None:
+            self._held.setdefault(parent.trial_id, []).append(trial)
+        elif ending.outcome == "completed":
+            self._waiting.append(trial)
+        else:
+            self.endings[trial.trial_id] = Ending(outcome="failed", epoch=0, value=None)
+            self.orphaned(trial, ending)
+        return new
 
 
 def _unheard(_trials: Sequence[Trial]) -> None:
     """Until somebody wants to know what searches draw."""
+
+
+def _unmourned(_child: Trial, _ending: Ending) -> None:
+    """Until somebody wants to know what cannot go on from its first phase."""
 
 
 def count(number: int, noun: str) -> str:

@@ -73,7 +73,7 @@ class Recorder(Callback):
         self._over: list[Ticket] = []
         self._broken: ResultsError | None = None
         self.stop_asked = False
-        plan.added = self._planned
+        plan.added, plan.orphaned = self._planned, self._orphaned
 
     def __getstate__(self) -> dict[str, object]:
         """Nothing: Tune pickles its callbacks to resume from, but the records are the only state."""
@@ -160,6 +160,15 @@ class Recorder(Callback):
         self._note(error)
         more = self._plan.ended(trial, ending)
         self._planned(more)
+
+    def _orphaned(self, child: Trial, parent: Ending) -> None:
+        """Writes that a trial cannot go on from its first phase, which has not completed."""
+        assert child.parent is not None
+        said = f"its first phase, trial {child.parent.trial_id}, {parent.outcome}"
+        error = Error(type="NoFirstPhase", message=said, traceback="")
+        ending = self._journal.lost(child, error)
+        self._display.ended(child, ending, error, again=False, reason=None)
+        self._planned(self._plan.ended(child, ending))
 
     def _note(self, error: Error | None) -> None:
         if error is None:

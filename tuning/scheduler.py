@@ -12,7 +12,7 @@ from typing import Any, Final
 from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 
-from records.tables import TUNING
+from records.questions import TUNING
 from records.values import Epoch
 from tuning.decision import GO_ON, Decision, Halving
 from tuning.history import Seen

@@ -129,6 +129,8 @@ class Session:
                 where=where,
                 conditions=engine.Conditions(
                     checkpoint_every=settings.checkpoint_every,
+                    keep_weights=settings.keep_weights,
+                    lite=settings.lite,
                     timeout=settings.trial_timeout,
                     keep_hopeless=settings.keep_hopeless,
                     fail_fast=settings.fail_fast,

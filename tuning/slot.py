@@ -5,19 +5,21 @@ The actor itself never imports TensorFlow, so Tune may reuse it for the whole sw
 
 import socket
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Self
 
 from ray import tune
 
-from records.values import Epoch
+from records.questions import FIRST_PHASE
+from records.values import Built, Epoch
 from trainables.serve import Begin, WarmUp
-from tuning import checkpoints
+from tuning import checkpoints, memory, weights
 from tuning.child import Child, Death
 from tuning.machine import memory_share
 from tuning.report import Error, Report
-from tuning.sweep import Train, Trial
+from tuning.sweep import Train, Trial, sign
 
 TOGETHER_SECONDS: Final = 0.25
 """Short epochs are reported together, within this time: Tune takes two milliseconds for each result."""
@@ -41,6 +43,15 @@ class Ticket:
         timeout: seconds after which the training is killed; None for never.
         keep_hopeless: whether a training that met a NaN runs on.
         rungs: the epochs after which the scheduler may stop it for its metric.
+        parent: the weights that it begins with, of the trial that it goes on from.
+        located: values of its configuration that mean a file here.
+        keep: which of its epochs' weights are kept: none, best or last.
+        results: where they go, below `weights`.
+        metric: what the best epoch is chosen by.
+        mode: whether that is better when larger (max) or smaller (min).
+        named: weights that recorded plans name, which stay.
+        best: the metric's best value before the first epoch that is trained; None for none.
+        lite: whether its network is converted by LiteRT at the end.
     """
 
     trial: Trial
@@ -56,6 +67,15 @@ class Ticket:
     timeout: float | None = None
     keep_hopeless: bool = False
     rungs: frozenset[int] = frozenset()
+    parent: Path | None = None
+    located: Mapping[str, str] = field(default_factory=dict)
+    keep: str = "none"
+    results: Path = Path()
+    metric: str = "val_accuracy"
+    mode: str = "max"
+    named: frozenset[Path] = frozenset()
+    best: float | None = None
+    lite: bool = False
 
     def __deepcopy__(self, _memo: dict[int, object]) -> Self:
         """Itself: nothing in it changes, and Tune copies each configuration several times."""
@@ -89,10 +109,13 @@ class Slot(tune.Trainable):
         """Takes a trial, of which nothing has been trained yet."""
         self._ticket: Ticket = config["ticket"]
         self._began = False
+        self._built: Built | None = None
         self._epoch = 0
         self._first_loss: float | None = None
         self._held: list[Epoch | Death | None] = []
         self._last: Path | None = None
+        self._best = self._ticket.best
+        self._keeping: dict[str, Any] = {}
         self._beginning: dict[str, Any] = {}
         self.config: dict[str, Any] = {}  # else each result would bring it to the driver
 
@@ -110,8 +133,18 @@ class Slot(tune.Trainable):
         try:
             return self._result(self._next())
         except Death as death:
-            error = Error(type=death.error_type, message=death.message, traceback=death.traceback)
+            error = Error(type=death.error_type, message=self._explained(death), traceback=death.traceback)
             return {"done": True, "record": self._report(error=error).pack()}
+
+    def _explained(self, death: Death) -> str:
+        """What a process died of; where that was memory, with what its training needs."""
+        if death.error_type not in memory.OUT_OF_MEMORY and memory.KILLED not in death.message:
+            return death.message
+        trial = self._ticket.trial
+        size = int(trial.arm.values["batch_size"])
+        needed = memory.said(self._built, batch_size=size, precision=trial.precision)
+        known = [needed, death.message] if death.error_type in memory.OUT_OF_MEMORY else [death.message, needed]
+        return "; ".join(filter(None, known))  # of several lines, the first is the reason
 
     def cleanup(self) -> None:
         """Ends the child with the actor."""
@@ -121,23 +154,25 @@ class Slot(tune.Trainable):
         if self._began:
             idle = not (self._held or self._child.asked)
             saving = self._save() if idle and self._save_due else {}
-            return self._report(epochs=self._epochs(), **saving)
+            return self._with_kept(self._epochs(), saving)
         trial = self._ticket.trial
         self._began, self._last = True, self._ticket.start
         built = self._child.begin(
             Begin(
                 train=self._ticket.train,
-                config=trial.arm.config,
+                config=replace(trial.arm.config, **self._ticket.located),
                 data=trial.data,
                 seed=trial.seed,
                 epochs=trial.epochs,
                 precision=trial.precision,
                 log=self._ticket.log,
                 start=self._ticket.start,
+                parent=self._ticket.parent,
+                lite=self._ticket.lite,
             ),
             timeout=self._ticket.timeout,
         )
-        self._saved = time.perf_counter()
+        self._saved, self._built = time.perf_counter(), built
         seconds_import = self._child.seconds_import
         self._beginning = {
             "built": built,
@@ -145,7 +180,41 @@ class Slot(tune.Trainable):
             "seconds_import": seconds_import,
             "seconds_close": self._seconds_close,
         }
-        return self._report(epochs=self._epochs())
+        return self._with_kept(self._epochs(), {})
+
+    def _with_kept(self, epochs: tuple[Epoch, ...], saving: dict[str, Any]) -> Report:
+        """A report of epochs, with what writing checkpoints and weights has cost."""
+        kept, self._keeping = self._keeping, {}
+        seconds = saving.get("seconds_checkpoint", 0.0) + kept.get("seconds_checkpoint", 0.0)
+        problem = saving.get("problem") or kept.get("problem")
+        return self._report(epochs=epochs, seconds_checkpoint=seconds, problem=problem)
+
+    def _keep(self, epoch: Epoch) -> None:
+        """Keeps the weights as they are after this epoch, if they are asked for; those of earlier epochs go."""
+        if self._ticket.keep == "none" or epoch.diverged:
+            return
+        value = getattr(epoch, self._ticket.metric)
+        best = self._best is None or sign(self._ticket.mode) * (value - self._best) > 0
+        self._best = value if best else self._best
+        if not (best if self._ticket.keep == "best" else epoch.epoch >= self._ticket.trial.epochs):
+            return
+        began = time.perf_counter()
+        trial_id = self._ticket.trial.trial_id
+        path = weights.file(self._ticket.results, trial_id, epoch.epoch)
+        try:
+            problem = self._child.save(path)
+        except Death as death:
+            if self._ticket.trial.question == FIRST_PHASE:
+                raise
+            self._held.append(death)  # the epoch itself is over, and is reported first
+            return
+        if self._ticket.trial.question == FIRST_PHASE:
+            if problem is not None:
+                raise Death(error_type="NotSaved", message=problem)  # nothing could go on from it
+        elif problem is None:
+            weights.delete(self._ticket.results, trial_id, but=[path, *self._ticket.named])
+        spent = self._keeping.get("seconds_checkpoint", 0.0) + time.perf_counter() - began
+        self._keeping = {"seconds_checkpoint": spent, "problem": problem or self._keeping.get("problem")}
 
     def _epochs(self) -> tuple[Epoch, ...]:
         """The next epoch, and those after it that the driver need not decide on before training goes on.
@@ -169,7 +238,10 @@ class Slot(tune.Trainable):
                 return ()
             epochs.append(word)
             self._note(word)
+            self._keep(word)
             spent = time.perf_counter() - began
+            if self._held:
+                return tuple(epochs)
             long = spent * (len(epochs) + 1) / len(epochs) > TOGETHER_SECONDS
             if long or self._ends(word) or self._may_be_stopped(word) or self._save_due:
                 return tuple(epochs)

@@ -1,6 +1,8 @@
 """All sweeps of a folder: what each would do, or one after another."""
 
+import graphlib
 import importlib
+import importlib.util
 import inspect
 import os
 import signal
@@ -63,10 +65,10 @@ def main(folder: Path, description: str | None, arguments: Sequence[str]) -> Non
     try:
         options = flags.parse(arguments, program=_PROGRAM, description=inspect.cleandoc(description or ""))
         if options.dry_run:
-            _show([(name, *_foreseen(name, options)) for name in names], console)
+            _show([(name, *_foreseen(name, options)) for name in _in_order(names)], console)
             code = OK
         else:
-            codes = [_run(folder / f"{name}.py", arguments, console) for name in names]
+            codes = [_run(folder / f"{name}.py", arguments, console) for name in _in_order(names)]
             code = FAILED if FAILED in codes else next((code for code in codes if code), OK)
     except (UsageError, DataError, ResultsError) as error:
         sys.stderr.write(f"{_PROGRAM}: error: {error}\n")
@@ -76,12 +78,32 @@ def main(folder: Path, description: str | None, arguments: Sequence[str]) -> Non
     sys.exit(code)
 
 
+def _in_order(names: Sequence[str]) -> list[str]:
+    """The sweeps, each behind those whose records it reads; a file that is none of this project's needs no other."""
+    after = {name: [other for other in _after(name) if other in names] for name in names}
+    return list(graphlib.TopologicalSorter(after).static_order())
+
+
+def _after(name: str) -> Sequence[str]:
+    """The sweeps that one is to come behind; none of one that cannot be imported, which says so when it is run."""
+    if importlib.util.find_spec(f"sweeps.{name}") is None:
+        return ()
+    try:
+        return _sweep(name).after
+    except (ImportError, SyntaxError, AttributeError):
+        return ()
+
+
+def _sweep(name: str) -> Sweep:
+    return cast("Sweep", importlib.import_module(f"sweeps.{name}").SWEEP)
+
+
 def _foreseen(name: str, options: flags.Options) -> tuple[str, Foreseen | str]:
     """A sweep's question (the first line of its file), and what it would do; or why it cannot, with these options."""
     module = importlib.import_module(f"sweeps.{name}")
     question = inspect.cleandoc(module.__doc__ or "").partition("\n")[0]
     try:
-        return question, foreseen(cast("Sweep", module.SWEEP), options)
+        return question, foreseen(_sweep(name), options)
     except UsageError as error:
         return question, str(error)
 

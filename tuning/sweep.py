@@ -8,11 +8,13 @@ import json
 import random
 import typing
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from records.questions import FIRST_PHASE
+from search_spaces.ranges import Space
 from trainables import config as domains
 from trainables import families, hardware
 from trainables.data import Data
@@ -20,14 +22,12 @@ from trainables.errors import ConfigError, DataError, WeightsError
 from trainables.keys import Keys
 from trainables.meaning import MEANING
 from trainables.serve import Values, WarmUp
+from tuning import weights
 from tuning.errors import UsageError
-from tuning.naming import FAMILY, Space, choices, names
+from tuning.naming import FAMILY, choices, names
 
 Train = Callable[..., Values]
 Search = Literal["grid", "random", "hyperopt"]
-WEIGHTS: Final = "weights"
-"""The key of a file that a model begins with."""
-
 _FINEST: Final = 10_000
 
 KERAS: Final = WarmUp(imports=hardware.imports, device=hardware.device)
@@ -56,6 +56,9 @@ class Sweep:
         folds: the folds of a cross-validation; 0 for replicates by seed.
         given: reads values of keys from somewhere else, another sweep's records, say; called with the results folder
             and the keys that the command says itself, returns values of others and a sentence about their source.
+        after: the sweeps whose records or weights it reads, by name: `sweeps/all.py` runs them first.
+        keep_weights: of which epoch each trial's weights are kept: none, best or last.
+        lite: whether each compared network is converted by LiteRT at the end.
         quick: the flags that `--quick` stands for.
     """
 
@@ -74,6 +77,9 @@ class Sweep:
     folds: int = 0
     given: Callable[[Path, Collection[str]], tuple[Mapping[str, domains.Value], str]] | None = None
     warm_up: WarmUp = KERAS
+    after: Sequence[str] = ()
+    keep_weights: str = "none"
+    lite: bool = False
     quick: Mapping[str, Any] | None = None
 
     @property
@@ -159,7 +165,10 @@ class Arm:
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """One training: an arm's configuration, a seed and data. Its id is its content."""
+    """One training: an arm's configuration, a seed and data. Its id is its content.
+
+    It begins with the weights that its parent has after its last epoch, if it has one.
+    """
 
     trial_id: str
     arm: Arm
@@ -169,6 +178,7 @@ class Trial:
     precision: str
     data: Data
     candidate: int | None = None
+    parent: "Trial | None" = None
 
     @property
     def label(self) -> str:
@@ -251,24 +261,51 @@ def trials(
     Replicates of one seed are together, in an order shuffled by it. The order matters to ASHA: it never stops the first
     to reach a rung, so a fixed one would favour the same arms.
     """
+    made_of = functools.partial(_trial, sweep, precision=precision)
     made: list[Trial] = []
     for seed, fold in itertools.product(seeds, range(folds) if folds else [None]):
         shuffled = list(arms)
         random.Random(seed).shuffle(shuffled)  # noqa: S311 (an order, no secret)
         for arm in shuffled:
             part = seen(arm, data, fold=fold, folds=folds)
-            made.append(
-                Trial(
-                    trial_id=trial_id(sweep.family_of(arm), arm, seed, part, precision),
-                    arm=arm,
-                    question=question,
-                    seed=seed,
-                    epochs=epochs,
-                    precision=precision,
-                    data=part,
-                )
-            )
+            parent = None
+            if (phase := getattr(arm.config, "first_phase", None)) is not None:
+                config, first = phase
+                before = replace(arm, name=FIRST_PHASE, config=config)
+                parent = made_of(before, part, question=FIRST_PHASE, seed=seed, epochs=first)
+            made.append(made_of(arm, part, question=question, seed=seed, epochs=epochs, parent=parent))
     return made
+
+
+def _trial(
+    sweep: Sweep,
+    arm: Arm,
+    data: Data,
+    *,
+    question: str,
+    seed: int,
+    epochs: int,
+    precision: str,
+    parent: Trial | None = None,
+) -> Trial:
+    return Trial(
+        trial_id=trial_id(
+            sweep.family_of(arm),
+            arm,
+            seed,
+            data,
+            precision,
+            parent=parent,
+            phase=epochs if question == FIRST_PHASE else 0,
+        ),
+        arm=arm,
+        question=question,
+        seed=seed,
+        epochs=epochs,
+        precision=precision,
+        data=data,
+        parent=parent,
+    )
 
 
 def seen(arm: Arm, data: Data, *, fold: int | None = None, folds: int = 0) -> Data:
@@ -309,7 +346,7 @@ def check_images(sweep: Sweep, arms: Sequence[Arm], data: Data, *, folds: int = 
     return [f"grey images get three equal channels for {', '.join(dict.fromkeys(coloured))}"] if coloured else []
 
 
-def check_weights(sweep: Sweep, arms: Sequence[Arm], data: Data) -> None:
+def check_weights(sweep: Sweep, arms: Sequence[Arm], data: Data, results: Path) -> None:
     """Builds each model that begins with weights from elsewhere, once: they are fetched, and must fit.
 
     Raises:
@@ -320,12 +357,12 @@ def check_weights(sweep: Sweep, arms: Sequence[Arm], data: Data) -> None:
     wanted = {
         building.Wanted(
             family=sweep.family_of(arm),
-            config_json=json.dumps(arm.stated, sort_keys=True),
+            config_json=json.dumps(arm.stated | weights.located(arm.stated, results), sort_keys=True),
             image_shape=data.image_shape,
             classes=len(seen(arm, data).classes),
         ): arm
         for arm in arms
-        if arm.stated.get(WEIGHTS)
+        if arm.stated.get(weights.KEY)
     }
     if not wanted:
         return
@@ -338,11 +375,21 @@ def check_weights(sweep: Sweep, arms: Sequence[Arm], data: Data) -> None:
             raise UsageError(f"arm {arm.name}: {problem}")
 
 
-def trial_id(family: str, arm: Arm, seed: int, data: Data, precision: str) -> str:
+def trial_id(
+    family: str,
+    arm: Arm,
+    seed: int,
+    data: Data,
+    precision: str,
+    *,
+    parent: Trial | None = None,
+    phase: int = 0,
+) -> str:
     """16 hexadecimal digits of everything that a trial's results depend on, the number of epochs left out.
 
-    A shorter trial is the beginning of a longer one: both have the same id. What a trial does not have (a fold, a
-    parent, a schedule) is left out, so that ids stay when such things are added.
+    A shorter trial is the beginning of a longer one: both have the same id; but a first phase, whose weights others go
+    on from, is one of so many epochs. What a trial does not have (a fold, a parent, a schedule) is left out, so that
+    ids stay when such things are added.
     """
     content = {
         "meaning": MEANING,
@@ -354,9 +401,13 @@ def trial_id(family: str, arm: Arm, seed: int, data: Data, precision: str) -> st
     }
     if data.fold is not None:
         content["fold"] = [data.fold, data.folds]
-    if Path(str(arm.stated.get(WEIGHTS, ""))).is_file():  # what it holds counts, wherever it lies
-        content["weights"] = _digest(Path(arm.stated[WEIGHTS]))
-        content["config"] = {key: value for key, value in arm.stated.items() if key != WEIGHTS}
+    if phase:
+        content["phase"] = phase
+    if parent is not None:
+        content["parent"] = [parent.trial_id, parent.epochs]
+    if Path(str(arm.stated.get(weights.KEY, ""))).is_file():  # what it holds counts, wherever it lies
+        content["weights"] = _digest(Path(arm.stated[weights.KEY]))
+        content["config"] = {key: value for key, value in arm.stated.items() if key != weights.KEY}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from search_spaces.ranges import Range
+from search_spaces.ranges import Range, Space
 from trainables import config as domains
 from trainables.config import Dataclass, Value
 from trainables.errors import ConfigError
 from tuning.errors import UsageError
-from tuning.naming import FAMILY, Space, choices, names
+from tuning.naming import FAMILY, choices, names
 from tuning.sweep import Arm, Sweep
 
 

@@ -11,7 +11,7 @@ from functools import partial
 from importlib import metadata
 from pathlib import Path
 
-from records.values import Built, ClassReport, Epoch, Latency, Layer, LayerStatistics, Test
+from records.values import Built, ClassReport, Epoch, Export, Latency, Layer, LayerStatistics, Test
 from trainables.config import between, check, one_of
 from trainables.data import Data
 from trainables.serve import WarmUp
@@ -30,9 +30,14 @@ class Config:
     misdeed: str = one_of("none", MISDEEDS, "what it does in epoch 2, or at once")
     batch_size: int = between(32, 1, 1024, "images a step")
     seconds: float = between(0.0, 0, 60, "how long an epoch takes")
+    before: int = between(0, 0, 100, "epochs of a first phase, whose quality is .1", optional=True)
 
     def __post_init__(self) -> None:
         check(self)
+
+    @property
+    def first_phase(self) -> "tuple[Config, int] | None":
+        return (replace(self, quality=0.1, before=0), self.before) if self.before else None
 
 
 def imports() -> None:
@@ -47,8 +52,18 @@ WARM_UP = WarmUp(imports=imports, device=device)
 
 
 def train(
-    config: Config, data: Data, *, seed: int, epochs: int, precision: str = "float32", start: Path | None = None
+    config: Config,
+    data: Data,
+    *,
+    seed: int,
+    epochs: int,
+    precision: str = "float32",
+    start: Path | None = None,
+    parent: Path | None = None,
+    lite: bool = False,
 ) -> Iterator[Built | Epoch]:
+    if parent is not None:
+        print(f"begins with epoch {_load(parent)} of {parent.name}", flush=True)
     dense = Layer(
         index=0, name="dense", kind="Dense", activation="relu", filters=3, kernel=None, stride=None,
         parameters=12, trainable=True, output_shape="3",
@@ -63,7 +78,15 @@ def train(
             if config.misdeed == "early":
                 return
         time.sleep(config.seconds)
-        yield replace(_epoch(config, seed, epoch, last=epoch == epochs), save=partial(save, epoch))
+        last = epoch == epochs
+        exports = EXPORTS if last and lite else ()
+        yield replace(_epoch(config, seed, epoch, last=last), save=partial(save, epoch), exports=exports)
+
+
+EXPORTS = (
+    Export(form="float32", size_bytes=4000, accuracy=0.5, images=2, median_ms=2.0, p95_ms=3.0, n=50),
+    Export(form="int8", problem="made to fail"),
+)
 
 
 def save(epoch: int, path: Path) -> None:

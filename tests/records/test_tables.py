@@ -7,8 +7,8 @@ from records.tables import TABLES, TIME_CLASSES, TRIALS, with_config
 
 ATTEMPT = "sweep trial_id attempt"
 SECONDS = (
-    "seconds_start seconds_import seconds_build seconds_train seconds_validate seconds_test seconds_measure "
-    "seconds_checkpoint seconds_close"
+    "seconds_start seconds_import seconds_build seconds_features seconds_train seconds_validate seconds_test "
+    "seconds_measure seconds_checkpoint seconds_close"
 )
 PROMISED = {
     "plan": "sweep run arm question seed fold trial_id epochs candidate config_json",
@@ -32,6 +32,7 @@ PROMISED = {
     ),
     "tests": f"{ATTEMPT} epoch loss accuracy at",
     "classes": f"{ATTEMPT} epoch set_name class_index class_name precision recall f1 support predicted",
+    "exports": f"{ATTEMPT} epoch form problem size_bytes accuracy images latency_ms_median latency_ms_p95 latency_n",
 }
 KEYS = {
     "plan": "sweep run trial_id question",
@@ -41,6 +42,7 @@ KEYS = {
     "layers": "trial_id attempt epoch index",
     "tests": "trial_id attempt epoch",
     "classes": "trial_id attempt epoch set_name class_index",
+    "exports": "trial_id attempt epoch form",
 }
 # Real numbers that have no unit.
 PURE = {
@@ -51,13 +53,13 @@ PURE = {
 # Texts that hardly ever repeat: a dictionary would only cost.
 LONG_TEXTS = {
     "command", "git_commit", "versions_json", "options_json", "hosts_json", "reason", "warning", "error_message",
-    "traceback", "log", "config_json",
+    "traceback", "log", "config_json", "problem",
 }  # fmt: skip
 
 EACH = pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
 
 
-def test_there_are_seven_tables():
+def test_there_are_eight_tables():
     assert set(TABLES) == set(PROMISED)
     assert all(table.name == name for name, table in TABLES.items())
 

@@ -43,6 +43,21 @@ def test_a_later_attempt_counts_whatever_the_continuation(sweep: Sweep) -> None:
     assert row["seconds"] == pytest.approx(2 * 9 + 36 + 2 * 9 + 36 + 9 + 36)
 
 
+def test_a_failure_of_what_had_completed_and_was_trained_again_for_its_weights_takes_nothing(sweep: Sweep) -> None:
+    sweep.trial("nadam", 1, [0.5, 0.7, 0.9])
+    sweep.trial("nadam", 1, [], "failed", continuation=1, planned=False, error_type="OutOfMemory", error_message="")
+    row = arm(compared(sweep), "nadam")
+    assert (row["mean"], row["completed"], row["failed"]) == (0.9, 1, 0)
+
+
+def test_a_failure_on_the_way_to_more_epochs_counts(sweep: Sweep) -> None:
+    more = {"after": 2, "continuation": 1, "planned": False}
+    sweep.trial("nadam", 1, [0.5, 0.7], epochs_asked=2)
+    sweep.trial("nadam", 1, [], "failed", **more, error_type="OutOfMemory", error_message="")
+    sweep.trial("adam", 1, [0.5, 0.7, 0.8])
+    assert arm(compared(sweep), "nadam")["failed"] == 1
+
+
 @pytest.mark.parametrize("end", ["failed", "stopped", "completed"])
 def test_an_attempt_that_is_being_continued_is_unfinished(sweep: Sweep, end: str) -> None:
     sweep.trial("nadam", 1, [0.5], end, epochs_asked=1 if end == "completed" else 3)

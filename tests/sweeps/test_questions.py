@@ -21,9 +21,12 @@ from tuning.tuned import sampled, tuned_arms
 ROOT = Path(__file__).parents[2]
 NAMES = sorted(path.stem for path in (ROOT / "sweeps").glob("*.py") if path.stem not in NOT_SWEEPS)
 ARMS = {
-    "activations": 81, "alexnet": 4, "architectures": 15, "cnn_tuning": 2, "cross_validation": 3, "depth": 12,
-    "filters": 16, "optimizers": 8, "resolution": 7,
+    "activations": 81, "alexnet": 4, "architectures": 15, "cnn_tuning": 2, "cross_validation": 3, "data_amount": 8,
+    "depth": 12, "feature_extraction": 7, "filters": 16, "fine_tuning": 6, "mobilenet_head": 6, "mobilenet_scratch": 2,
+    "optimizers": 8, "pretrained": 7, "resolution": 7, "source": 1, "truncation": 7,
 }  # fmt: skip
+AFTER_SOURCE = {"data_amount", "feature_extraction", "fine_tuning"}
+"""They need a network that the sweep `source` has trained."""
 
 
 def sweep_of(name):
@@ -39,7 +42,13 @@ def test_arms_fit_the_images(name, fashion_mnist):
     assert sweep.control is None or sweep.control in {arm.name for arm in made}
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", sorted(AFTER_SOURCE))
+def test_a_sweep_without_its_source_says_what_is_missing(name, fashion_mnist, tmp_path):
+    with pytest.raises(UsageError, match="weights=best:source: no trial of that sweep has completed"):
+        foreseen(sweep_of(name), flags.parse(["--quick", "--results", str(tmp_path)], program="all.py"))
+
+
+@pytest.mark.parametrize("name", sorted({*NAMES} - AFTER_SOURCE))
 def test_quick_is_a_sweep_of_minutes(name, fashion_mnist, tmp_path):
     sweep = sweep_of(name)
     seen = foreseen(sweep, flags.parse(["--quick", "--results", str(tmp_path)], program="all.py"))
@@ -84,11 +93,15 @@ def test_all_questions_are_listed_with_what_they_take(tmp_path, fashion_mnist):
     ended = subprocess.run(command, check=False, capture_output=True, text=True, timeout=200, env=wide)
     assert ended.returncode == 0, ended.stderr
     words = [line.split() for line in ended.stdout.splitlines()]
-    rows = {line[0]: line[1:] for line in words if line and line[0] in NAMES}
+    rows = {line[0]: line[1:] for line in words if line and line[0] in {*NAMES} - AFTER_SOURCE}
     assert {name: int(row[0]) for name, row in rows.items()} == {
         "activations": 9, "alexnet": 4, "architectures": 15, "cnn_tuning": 3, "cross_validation": 3, "depth": 12,
-        "filters": 16, "optimizers": 8, "resolution": 3,
+        "filters": 16, "mobilenet_head": 6, "mobilenet_scratch": 3, "optimizers": 8, "pretrained": 3, "resolution": 3,
+        "source": 1, "truncation": 7,
     }  # fmt: skip
+    order = [line[0] for line in words if line and line[0] in NAMES]
+    assert all(order.index("source") < order.index(name) for name in AFTER_SOURCE)
+    assert order.index("activations") < order.index("filters")
     assert rows["optimizers"] == ["8", "16", "0", "48"]
     assert rows["cnn_tuning"] == ["3", "2+", "0", "12"]
     assert "Which activation does each convolution of the Fashion-MNIST CNN want?" in ended.stdout

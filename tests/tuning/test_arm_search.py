@@ -5,7 +5,7 @@ from dataclasses import replace
 import made_up
 import pytest
 
-from records.tables import COMPARISON, SCREENING, TUNING
+from records.questions import COMPARISON, SCREENING, TUNING
 from tuning.arm_search import ArmSearch
 from tuning.plan import Ending, Plan
 from tuning.sweep import Arm, Trial

@@ -7,7 +7,7 @@ from pathlib import Path
 import made_up
 import pytest
 
-from records.tables import COMPARISON, SCREENING
+from records.questions import COMPARISON, SCREENING
 from records.write import Writer
 from trainables import config as domains
 from tuning.decision import Decision
@@ -156,7 +156,7 @@ def test_an_interrupted_trial_goes_on_where_it_was(results):
     assert history.ending(trial()) is None
     past = history.past("t")
     assert (past.attempt, past.continuation, past.fresh, past.last) == (3, 0, 4, 2)
-    assert past.alongside == {"layers": {1}, "tests": set(), "classes": set()}
+    assert past.alongside == {"layers": {1}, "tests": set(), "classes": set(), "exports": set()}
     assert history.sequence() == 13
 
 

@@ -1,7 +1,7 @@
 """What slots report becomes rows; read back from Parquet, worked out by hand."""
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import made_up
 import polars as pl
@@ -103,8 +103,8 @@ def test_a_completed_trial(journal, writer, data, tmp_path):
     (plan,) = read(results, "plan").to_dicts()
     assert plan == {
         "sweep": "s", "run": "r1", "trial_id": "t1", "arm": "one", "question": "comparison", "seed": 3,
-        "fold": None, "epochs": 2, "candidate": None,
-        "config_json": json.dumps(asdict(trial.arm.config), sort_keys=True),
+        "fold": None, "epochs": 2, "candidate": None, "parent": None,
+        "config_json": json.dumps(trial.arm.stated, sort_keys=True),
     }  # fmt: skip
     epochs = read(results, "epochs")
     assert epochs["sequence"].to_list() == [7, 8]

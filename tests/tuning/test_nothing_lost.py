@@ -19,8 +19,9 @@ from hypothesis import HealthCheck, Phase, currently_in_test_context, given, not
 from hypothesis import strategies as st
 from made_up_tune import Chance, Machine
 
+from records.questions import COMPARISON
 from records.read import read
-from records.tables import COMPARISON, TABLES
+from records.tables import TABLES
 from search_spaces.ranges import Range
 from tuning import Sweep
 from tuning.agenda import Agenda, Asked
@@ -76,8 +77,8 @@ class Flags:
             epochs=self.epochs, seeds=self.seeds, images=None, grace=min(self.grace, self.epochs),
             reduction=self.reduction, scheduler=self.scheduler, search=self.search, candidates=self.candidates,
             slots=self.slots, retries=self.retries, trial_timeout=None, time_budget=None, fail_fast=0,
-            keep_hopeless=False, checkpoint_every=self.checkpoint_every, precision="float32", dataset="none",
-            data=None, strict=False, folds=0, results=results, dry_run=False,
+            keep_hopeless=False, checkpoint_every=self.checkpoint_every, keep_weights="none", lite=False,
+            precision="float32", dataset="none", data=None, strict=False, folds=0, results=results, dry_run=False,
         )  # fmt: skip
 
     @property

@@ -3,7 +3,7 @@
 import made_up
 import pytest
 
-from records.tables import COMPARISON, SCREENING
+from records.questions import COMPARISON, SCREENING
 from tuning.plan import Ending, Plan, survivors
 from tuning.sweep import Arm, Trial
 

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from records.tables import COMPARISON, SCREENING, TUNING
+from records.questions import COMPARISON, SCREENING, TUNING
 from records.values import Epoch
 from tuning.decision import GO_ON, Decision, Halving
 from tuning.history import Seen

@@ -1,13 +1,15 @@
 """The Tune actor, without Ray: a ticket in, packed reports out, a child that it replaces."""
 
 import copy
+import dataclasses
 import itertools
 
 import made_up
 import made_up_tune
 import pytest
 
-from tuning import fork_server
+from records.questions import FIRST_PHASE
+from tuning import fork_server, weights
 from tuning.report import unpack
 from tuning.slot import Slot, Ticket
 from tuning.sweep import Arm, Trial
@@ -56,6 +58,45 @@ def test_a_step_is_an_epoch_and_the_first_brings_the_model(slot):
     assert report.seconds_import >= 0
     assert report.seconds_start + CLAIMED > 0
     assert unpack(second["record"]).built is None
+
+
+def test_the_best_epochs_weights_are_kept_and_those_that_plans_name(ticket, tmp_path):
+    trial_id = "0123456789abcdef"
+    named = weights.file(tmp_path, trial_id, 1)
+    given = ticket(epochs=4, more={"keep": "best", "results": tmp_path, "named": frozenset([named])})
+    given["ticket"] = dataclasses.replace(
+        given["ticket"], trial=dataclasses.replace(given["ticket"].trial, trial_id=trial_id)
+    )
+    slot, done = Slot(given), False
+    while not done:
+        result = slot.step()
+        done, last = result["done"], weights.file(tmp_path, trial_id, result["epoch"])
+        assert {*weights.below(tmp_path).iterdir()} == {named, last}
+    slot.cleanup()
+    assert last.name == f"{trial_id}-4.keras"
+
+
+def test_a_first_phase_whose_weights_cannot_be_kept_has_failed(ticket, tmp_path):
+    (tmp_path / "weights").write_text("in the way")
+    given = ticket(epochs=1, more={"keep": "last", "results": tmp_path})
+    given["ticket"] = dataclasses.replace(
+        given["ticket"], trial=dataclasses.replace(given["ticket"].trial, question=FIRST_PHASE)
+    )
+    slot = Slot(given)
+    report = unpack(slot.step()["record"])
+    slot.cleanup()
+    assert report.epochs == ()
+    assert report.error.type == "NotSaved"
+    assert "no checkpoint could be written" in report.error.message
+
+
+def test_a_training_that_is_killed_for_its_memory_says_what_it_needs(ticket):
+    slot = Slot(ticket(misdeed="kill", batch_size=64))
+    report = unpack(next(r for r in (slot.step() for _ in range(3)) if r["done"])["record"])
+    slot.cleanup()
+    first, needed = report.error.message.split("; by estimate ")
+    assert "was killed by SIGKILL" in first
+    assert needed.startswith("a step with batch_size=64 takes 0.0 GiB")
 
 
 def test_a_result_is_three_scalars_and_one_bytes_value(slot):

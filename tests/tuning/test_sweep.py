@@ -207,7 +207,7 @@ def test_an_id_is_the_same_in_another_process(data, tmp_path):
 def test_a_configuration_is_plain_enough_for_json():
     (arm,) = arms(sweep({"quality": [0.1]}), {})
     assert json.loads(json.dumps(arm.values)) == {
-        "quality": 0.1, "misdeed": "none", "batch_size": 32, "seconds": 0.0,
+        "quality": 0.1, "misdeed": "none", "batch_size": 32, "seconds": 0.0, "before": 0,
     }  # fmt: skip
 
 

@@ -1,0 +1,18 @@
+"""Heads on a frozen network, beside the same network from new weights."""
+
+from typing import Final
+
+from search_spaces.ranges import Space
+
+OTHERS: Final[Space] = {
+    "weights": ["best:source"],
+    "image_size": [32],
+    "channels": [3],
+    "classes": ["5-9"],
+}
+"""Half of the classes that the source has not seen."""
+
+SPACES: Final[list[Space]] = [
+    {**OTHERS, "pooling": ["flatten", "average"], "dense_units": [0, 128, 512], "dropout": [0.5]},
+    {**OTHERS, "begin": ["scratch"], "trained": ["all"], "pooling": ["flatten"], "dense_units": [512]},
+]

@@ -1,0 +1,30 @@
+"""How many images does a frozen network save?
+
+Command: `python sweeps/data_amount.py`: a head on the frozen `cifar_cnn` of the sweep `source`,
+and the network from new weights, on a tenth, a quarter, half and all images of classes 5 to 9; 3 seeds, 10 epochs.
+
+Quick: `python sweeps/data_amount.py --quick`: 2 epochs of 500 images, 1 seed.
+
+Study: `python -m studies.data_amount`.
+"""
+
+from search_spaces.data_amount import SPACES
+from studies.data_amount import study
+from trainables import transfer
+from tuning import Sweep, main
+
+SWEEP = Sweep(
+    name="data_amount",
+    train=transfer.train,
+    spaces=SPACES,
+    study=study,
+    prepare_study=study.prepare,
+    metric="val_accuracy",
+    after=["source"],
+    epochs=10,
+    seeds=3,
+    quick={"epochs": 2, "seeds": 1, "images": 500},
+)
+
+if __name__ == "__main__":
+    main(SWEEP)

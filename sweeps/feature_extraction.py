@@ -1,0 +1,31 @@
+"""Which head on a frozen network learns classes that the network has never seen?
+
+Command: `python sweeps/feature_extraction.py`: six heads on the frozen `cifar_cnn` of the
+sweep `source`, beside the same network from new weights, on classes 5 to 9; 3 seeds, 10 epochs. Features are computed
+once for all heads. `--set weights=` takes any other network: a trial's id, `best:SWEEP` or a file.
+
+Quick: `python sweeps/feature_extraction.py --quick`: 2 epochs of 500 images, 1 seed.
+
+Study: `python -m studies.feature_extraction`.
+"""
+
+from search_spaces.feature_extraction import SPACES
+from studies.feature_extraction import study
+from trainables import transfer
+from tuning import Sweep, main
+
+SWEEP = Sweep(
+    name="feature_extraction",
+    train=transfer.train,
+    spaces=SPACES,
+    study=study,
+    prepare_study=study.prepare,
+    metric="val_accuracy",
+    after=["source"],
+    epochs=10,
+    seeds=3,
+    quick={"epochs": 2, "seeds": 1, "images": 500},
+)
+
+if __name__ == "__main__":
+    main(SWEEP)

@@ -1,0 +1,31 @@
+"""How many of the last layers are worth training again?
+
+Command: `python sweeps/fine_tuning.py`: the `cifar_cnn` of the sweep `source` on classes 5 to 9:
+frozen; its last 5, 8, 13 or all layers trained at a tenth of the learning rate behind a head that was trained alone for
+10 epochs first, once for all of them; and from new weights. 3 seeds, 10 epochs.
+
+Quick: `python sweeps/fine_tuning.py --quick`: 2 epochs of 500 images, 1 seed, behind 2 epochs of the head.
+
+Study: `python -m studies.fine_tuning`.
+"""
+
+from search_spaces.fine_tuning import SPACES
+from studies.fine_tuning import study
+from trainables import transfer
+from tuning import Sweep, main
+
+SWEEP = Sweep(
+    name="fine_tuning",
+    train=transfer.train,
+    spaces=SPACES,
+    study=study,
+    prepare_study=study.prepare,
+    metric="val_accuracy",
+    after=["source"],
+    epochs=10,
+    seeds=3,
+    quick={"epochs": 2, "seeds": 1, "images": 500, "set": ("head_epochs=2",)},
+)
+
+if __name__ == "__main__":
+    main(SWEEP)

@@ -1,0 +1,29 @@
+"""Which batch size and dropout does a large head on MobileNetV2 want?
+
+Command: `python sweeps/mobilenet_head.py`: two dense layers of 4,096 on the frozen base;
+batch size 256 or 512, dropout 0, .4 or .5; 3 seeds, 25 epochs. Features are computed once for all.
+
+Quick: `python sweeps/mobilenet_head.py --quick`: 2 epochs of 500 images, 1 seed.
+
+Study: `python -m studies.mobilenet_head`.
+"""
+
+from search_spaces.mobilenet_head import SPACES
+from studies.mobilenet_head import study
+from trainables import mobilenet_v2
+from tuning import Sweep, main
+
+SWEEP = Sweep(
+    name="mobilenet_head",
+    train=mobilenet_v2.train,
+    spaces=SPACES,
+    study=study,
+    prepare_study=study.prepare,
+    metric="val_accuracy",
+    epochs=25,
+    seeds=3,
+    quick={"epochs": 2, "seeds": 1, "images": 500},
+)
+
+if __name__ == "__main__":
+    main(SWEEP)

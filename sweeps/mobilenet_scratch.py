@@ -1,0 +1,32 @@
+"""How good does MobileNetV2 get without ImageNet?
+
+Command: `python sweeps/mobilenet_scratch.py`: width .5 and .9 by RMSprop as in the reports, and
+HyperOpt under ASHA over width, learning rate, momentum, weight decay and dropout; 3 seeds, 10 epochs.
+
+Quick: `python sweeps/mobilenet_scratch.py --quick`: 2 trainings' worth of candidates, 1 seed, 2 epochs of 500 images.
+
+Study: `python -m studies.mobilenet_scratch`.
+"""
+
+from search_spaces.mobilenet_scratch import SPACES, TUNED
+from studies.mobilenet_scratch import study
+from trainables import mobilenet_v2
+from tuning import Sweep, main
+
+SWEEP = Sweep(
+    name="mobilenet_scratch",
+    train=mobilenet_v2.train,
+    spaces=SPACES,
+    tuned=TUNED,
+    study=study,
+    prepare_study=study.prepare,
+    lite=True,
+    metric="val_accuracy",
+    epochs=10,
+    seeds=3,
+    search="hyperopt",
+    quick={"epochs": 2, "seeds": 1, "images": 500, "trials": 2},
+)
+
+if __name__ == "__main__":
+    main(SWEEP)

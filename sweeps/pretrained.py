@@ -1,0 +1,29 @@
+"""Which network from ImageNet is the best frozen base?
+
+Command: `python sweeps/pretrained.py`: seven families of keras.applications, frozen, under
+equal heads; 3 seeds, 10 epochs. Needs ImageNet's weights, which Keras fetches once.
+
+Quick: `python sweeps/pretrained.py --quick`: MobileNets alone, 2 epochs of 500 images, 1 seed.
+
+Study: `python -m studies.pretrained`.
+"""
+
+from search_spaces.pretrained import SPACES
+from studies.pretrained import study
+from trainables import mobilenet_v2
+from tuning import Sweep, main
+
+SWEEP = Sweep(
+    name="pretrained",
+    train=mobilenet_v2.train,
+    spaces=SPACES,
+    study=study,
+    prepare_study=study.prepare,
+    metric="val_accuracy",
+    epochs=10,
+    seeds=3,
+    quick={"epochs": 2, "seeds": 1, "images": 500, "set": ("family=mobilenet_v2,mobilenet,mobilenet_v3_small",)},
+)
+
+if __name__ == "__main__":
+    main(SWEEP)

@@ -1,0 +1,31 @@
+"""How well does the network that others are made from know its own classes?
+
+Command: `python sweeps/source.py`: `cifar_cnn` at 32x32x3 on classes 0 to 4, one seed,
+20 epochs, its best weights kept below `results/weights`: what `feature_extraction`, `fine_tuning` and `data_amount`
+begin with.
+
+Quick: `python sweeps/source.py --quick`: 2 epochs of 1,000 images.
+
+Study: `python -m studies.source`.
+"""
+
+from search_spaces.source import SPACES
+from studies.source import study
+from trainables import cifar_cnn
+from tuning import Sweep, main
+
+SWEEP = Sweep(
+    name="source",
+    train=cifar_cnn.train,
+    spaces=SPACES,
+    study=study,
+    prepare_study=study.prepare,
+    metric="val_accuracy",
+    epochs=20,
+    seeds=1,
+    keep_weights="best",
+    quick={"epochs": 2, "images": 1_000},
+)
+
+if __name__ == "__main__":
+    main(SWEEP)

@@ -1,0 +1,30 @@
+"""How much of MobileNetV2 can go before accuracy does?
+
+Command: `python sweeps/truncation.py`: MobileNetV2 whole and cut behind two blocks, with
+its first stride at 1, with learned upsampling, and the smaller families; 3 seeds, 10 epochs.
+
+Quick: `python sweeps/truncation.py --quick`: 2 epochs of 500 images, 1 seed.
+
+Study: `python -m studies.truncation`.
+"""
+
+from search_spaces.truncation import SPACES
+from studies.truncation import study
+from trainables import mobilenet_v2
+from tuning import Sweep, main
+
+SWEEP = Sweep(
+    name="truncation",
+    train=mobilenet_v2.train,
+    spaces=SPACES,
+    study=study,
+    prepare_study=study.prepare,
+    lite=True,
+    metric="val_accuracy",
+    epochs=10,
+    seeds=3,
+    quick={"epochs": 2, "seeds": 1, "images": 500},
+)
+
+if __name__ == "__main__":
+    main(SWEEP)

@@ -1,0 +1,34 @@
+"""What is said of a training that got too little memory."""
+
+from records.values import Built, Layer
+from tuning import memory
+
+
+def layer(index: int, output_shape: str) -> Layer:
+    return Layer(
+        index=index, name=f"layer_{index}", kind="Conv2D", activation=None, filters=None, kernel=None, stride=None,
+        parameters=0, trainable=True, output_shape=output_shape,
+    )  # fmt: skip
+
+
+BUILT = Built(
+    parameters=1 << 28, trainable_parameters=1 << 27, flops=0, size_bytes=0,
+    layers=(layer(0, "512x512x3"), layer(1, "256x256x4"), layer(2, "10")), seconds_build=1.0,
+)  # fmt: skip
+
+
+def test_outputs_grow_with_the_batch_and_parameters_do_not():
+    said = memory.said(BUILT, batch_size=1024, precision="float32")
+    assert said == (
+        "by estimate a step with batch_size=1024 takes 6.5 GiB: 4.0 for the layers' outputs, 2.5 for parameters, "
+        "gradients and optimizer"
+    )
+    assert "2.0 for the layers' outputs" in memory.said(BUILT, batch_size=512, precision="float32")
+
+
+def test_half_precision_halves_the_outputs():
+    assert "2.0 for the layers' outputs" in memory.said(BUILT, batch_size=1024, precision="mixed_bfloat16")
+
+
+def test_a_model_that_was_never_built_has_its_batch_size_named():
+    assert memory.said(None, batch_size=64, precision="float32") == "it was being built, for batch_size=64"

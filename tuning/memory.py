@@ -1,0 +1,30 @@
+"""What a training needs by estimate, for whoever has to make it smaller."""
+
+import math
+from typing import Final
+
+from records.values import Built
+
+OUT_OF_MEMORY: Final = ("OutOfMemory", "ResourceExhaustedError", "MemoryError")
+"""Errors by which a training says that it got no more."""
+
+KILLED: Final = "SIGKILL"
+"""How the kernel ends a process when memory is short; others may, too."""
+
+_GIB: Final = 1 << 30
+_SINGLE, _HALF = 4, 2
+_COPIES: Final = 4
+"""Of each parameter: itself, its gradient, and two of the optimizer's, as Adam has them."""
+
+
+def said(built: Built | None, *, batch_size: int, precision: str) -> str:
+    """What a step takes by estimate: outputs of all layers, which the backward pass needs, and the parameters."""
+    if built is None:
+        return f"it was being built, for batch_size={batch_size}"
+    numbers = sum(math.prod(map(int, layer.output_shape.split("x"))) for layer in built.layers if layer.output_shape)
+    outputs = numbers * batch_size * (_HALF if precision.startswith("mixed_") else _SINGLE)
+    parameters = (built.parameters + (_COPIES - 1) * built.trainable_parameters) * _SINGLE
+    return (
+        f"by estimate a step with batch_size={batch_size} takes {(outputs + parameters) / _GIB:.1f} GiB: "
+        f"{outputs / _GIB:.1f} for the layers' outputs, {parameters / _GIB:.1f} for parameters, gradients and optimizer"
+    )
