@@ -184,32 +184,22 @@ class Plan:
     def _add(self, trials: Sequence[Trial]) -> list[Trial]:
         """Takes trials into the plan; returns them, with those that they go on from before them."""
         added: list[Trial] = []
-        for trial in trials:
-            if trial.trial_id in self._asked:  # two arms may be the same configuration: it is trained once
-                added.append(trial)
-                continue
-            self._asked.add(trial.trial_id)
-            ending = self._known(trial) if self._known else None
-            if ending is not None:
-                self.endings[trial.trial_id] = ending
-            elif trial.parent is None:
-                self._waiting.append(trial)
-            else:
-                added += self._after(trial, trial.parent)
-            added.append(trial)
+        for trial in trials:  # two arms may be the same configuration: it is trained once
+            added += [trial] if trial.trial_id in self._asked else self._enter(trial)
         self.trials.extend(added)
         return added
 
-    def _after(self, trial: Trial, parent: Trial) -> list[Trial]:
-        """Lets a trial wait until the one that it goes on from has completed; returns that one if it is new."""
-        new = [] if parent.trial_id in self._asked else [parent]
-        if new:
-            self._asked.add(parent.trial_id)
-            ending = self._known(parent) if self._known else None
-            if ending is None:
-                self._waiting.append(parent)
-            else:
-                self.endings[parent.trial_id] = ending
+    def _enter(self, trial: Trial) -> list[Trial]:
+        """Lets a new trial wait, for the one that it goes on from if it does; returns both, or it alone."""
+        self._asked.add(trial.trial_id)
+        parent, ending = trial.parent, self._known(trial) if self._known else None
+        if ending is not None:
+            self.endings[trial.trial_id] = ending
+            return [trial]
+        if parent is None:
+            self._waiting.append(trial)
+            return [trial]
+        before = [] if parent.trial_id in self._asked else self._enter(parent)
         ending = self.endings.get(parent.trial_id)
         if ending is None:
             self._held.setdefault(parent.trial_id, []).append(trial)
@@ -218,7 +208,7 @@ class Plan:
         else:
             self.endings[trial.trial_id] = Ending(outcome="failed", epoch=0, value=None)
             self.orphaned(trial, ending)
-        return new
+        return [*before, trial]
 
 
 def _unheard(_trials: Sequence[Trial]) -> None:
