@@ -6,7 +6,6 @@ activations in eight bits, their ranges read off training images; what has no su
 
 import os
 import sys
-import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,10 +13,10 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from records.values import Export
+from trainables import measures
 from trainables.data import Images, ImageSet, Rows
 
 Form = Literal["float32", "int8"]
@@ -28,9 +27,6 @@ _HALVES: Final = {"bfloat16", "float16"}
 
 CALIBRATION_IMAGES: Final = 200
 """Training images whose activations say which range eight bits are to cover."""
-
-_WARM_UP: Final = 5
-_CALLS: Final = 50
 
 
 def exports(model: keras.Model, *, train: ImageSet, validation: ImageSet) -> tuple[Export, ...]:
@@ -116,21 +112,16 @@ def read(network: bytes, images: ImageSet, form: Form) -> Export:
         return interpreter.get_tensor(out["index"])
 
     hits = sum(int(predicted(images.images[k : k + 1]).argmax() == images.labels[k]) for k in range(len(images.labels)))
-    milliseconds = []
-    for k in range(_WARM_UP + _CALLS):
-        image = images.images[k % len(images.labels) : k % len(images.labels) + 1]
-        began = time.perf_counter()
-        predicted(image)
-        milliseconds.append(1000 * (time.perf_counter() - began))
-    timed = milliseconds[_WARM_UP:]
+    number = len(images.labels)
+    timed = measures.timed(predicted, [images.images[k % number : k % number + 1] for k in range(measures.CALLS)])
     return Export(
         form=form,
         size_bytes=len(network),
         accuracy=hits / len(images.labels),
         images=len(images.labels),
-        median_ms=float(np.median(timed)),
-        p95_ms=float(np.percentile(timed, 95)),
-        n=len(timed),
+        median_ms=timed.median_ms,
+        p95_ms=timed.p95_ms,
+        n=timed.n,
     )
 
 

@@ -18,7 +18,8 @@ from trainables.data import Images, ImageSet, Rows
 EVALUATION_BATCH: Final = 256
 _LEAST_PROBABILITY: Final = 1e-7  # as Keras clips probabilities: an image adds at most 16.1 to the loss
 _WARM_UP: Final = 5
-_CALLS: Final = 50
+CALLS: Final = _WARM_UP + 50
+"""Of which a latency is made, warming up included."""
 
 Forward = Callable[[tf.Tensor], tf.Tensor]
 """Images, uint8 (batch, height, width, channels), in; class probabilities (batch, classes) out."""
@@ -104,14 +105,19 @@ def fed(model: keras.Model) -> tf.TensorSpec:
 
 def latency(forward: Forward, images: Images | Rows) -> Latency:
     """Time of one image through a compiled model, batch of 1, after warming up."""
-    batches = [tf.constant(images[k % len(images) : k % len(images) + 1]) for k in range(_WARM_UP + _CALLS)]
-    milliseconds = [_milliseconds(forward, batch) for batch in batches][_WARM_UP:]
+    batches = [tf.constant(images[k % len(images) : k % len(images) + 1]) for k in range(CALLS)]
+    return timed(lambda batch: forward(batch).numpy(), batches)
+
+
+def timed(call: Callable[[Any], Any], batches: Sequence[Any]) -> Latency:
+    """Times a call of each batch; the first ones warm up."""
+    milliseconds = [_milliseconds(call, batch) for batch in batches][_WARM_UP:]
     return Latency(
         median_ms=float(np.median(milliseconds)), p95_ms=float(np.percentile(milliseconds, 95)), n=len(milliseconds)
     )
 
 
-def _milliseconds(forward: Any, batch: tf.Tensor) -> float:
+def _milliseconds(call: Callable[[Any], Any], batch: Any) -> float:
     began = time.perf_counter()
-    forward(batch).numpy()
+    call(batch)
     return 1000 * (time.perf_counter() - began)
