@@ -1,5 +1,6 @@
 """Starts Ray, runs a plan through Tune, and stops cleanly when asked to."""
 
+import gc
 import logging
 import os
 import signal
@@ -102,6 +103,7 @@ def ray_started(slots: int | None) -> Iterator[Where]:
         _init(ray, {"address": address} if address else local)
         yield _where(ray, address, slots)
     finally:
+        gc.collect()  # a reference that another thread frees while Ray shuts down ends this process, with code 1
         ray.shutdown()
 
 
@@ -259,13 +261,14 @@ def _tune(name: str, searcher: "PlanSearcher", scheduler: "Scheduler", recorder:
                 verbose=0,
             ),
         )
-        with RayWatch(where.alive) as watch:
-            try:
+        watch = RayWatch(where.alive)
+        try:
+            with watch:
                 tuner.fit()
-            except KeyboardInterrupt:
-                if watch.gone:
-                    raise BrokenOffError(RAY_IS_GONE) from None
-                raise
+        except KeyboardInterrupt:
+            if watch.gone:
+                raise BrokenOffError(RAY_IS_GONE) from None
+            raise
 
 
 def _start(folder: Path, trial: Trial, journal: Journal, display: Display) -> checkpoints.Checkpoint | None:

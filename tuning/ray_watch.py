@@ -46,11 +46,14 @@ class RayWatch:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._over.set()
+        self._thread.join()  # else it may see a Ray that has been shut down on purpose
 
     def _watch(self) -> None:
         while self._alive():
             if self._over.wait(_LOOK_SECONDS):
                 return
+        if self._over.is_set():
+            return
         self.gone = True
         os.kill(os.getpid(), signal.SIGTERM)
         if not self._over.wait(_PATIENCE_SECONDS):

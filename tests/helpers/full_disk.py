@@ -1,6 +1,7 @@
 """Runs a sweep whose disk fills up, then again with room: `python full_disk.py <folder> <arguments>`.
 
-Mounts a small file system at `<folder>/results`, so it is for a mount namespace of its own (`unshare --mount`). Leaves
+Mounts a small file system at `<folder>/results` and one for the checkpoints below, so it is for a mount namespace of
+its own (`unshare --mount`): the checkpoints' is filled first, then, when that has been said, the rows'. Leaves
 `<folder>/kept`, a copy of the results, and `<folder>/report.json`: what the commands said, and how they ended.
 """
 
@@ -14,21 +15,28 @@ from pathlib import Path
 
 import killable
 
+from tuning import checkpoints
+
 
 def main(folder, arguments):
     results = folder / "results"
-    results.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(results)], check=True)
+    for disk in (results, checkpoints.below(results)):
+        disk.mkdir(parents=True)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(disk)], check=True)
+    fillers = results / "filler", checkpoints.below(results) / "filler"
     running = killable.Running(results, *arguments)
     running.more(4)
+    fill(fillers[1])
+    running.until(lambda: (fill(fillers[1]), "no checkpoint could be written" in running.said.read_text())[1])
     while running.process.poll() is None:
-        fill(results / "filler")  # again and again: what a merger frees is taken as well
+        fill(fillers[0])  # again and again: what a merger frees is taken as well
         time.sleep(0.02)
     filled = {"code": running.process.returncode, "said": running.said.read_text()}
     report = {"filled": filled, "left": [p.name() for p in running.left()], "after_filled": recorded(results)}
     ended = killable.run(results, *arguments)
     report["full"] = {"code": ended.returncode, "said": ended.stdout + ended.stderr}
-    (results / "filler").unlink()
+    for filler in fillers:
+        filler.unlink()
     ended = killable.run(results, *arguments)
     report["freed"] = {"code": ended.returncode, "said": ended.stdout + ended.stderr}
     shutil.copytree(results, folder / "kept")
