@@ -211,10 +211,8 @@ def make_room(needed: float, *, but: Path | None = None) -> None:
     for folder, (_, size) in sorted(sizes.items(), key=lambda item: item[1]):
         if total <= _limit():
             return
-        going = folder.with_name(
-            f".going-{folder.name.removeprefix('.going-')}"
-        )  # a kill leaves no half of it in place
-        folder.rename(going)
+        going = folder.with_name(f".going-{folder.name.removeprefix('.going-')}")
+        folder.rename(going)  # a kill leaves no half of it in place
         shutil.rmtree(going, ignore_errors=True)
         total -= size
 
