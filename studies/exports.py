@@ -17,7 +17,7 @@ from studies.compare import Comparison
 from studies.extra import Extra
 from studies.figures import png, svg
 from studies.panels import COLOURS, GRID, accuracy_ticks
-from studies.words import NONE, listed, share, signed
+from studies.words import NONE, count, share, signed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure, SubFigure
@@ -119,12 +119,13 @@ def _said(seen: Sequence[Converted]) -> list[str]:
     worst = min(pairs, key=lambda pair: pair[1].difference)[1]
     smaller = [big.size_bytes / small.size_bytes for big, small in pairs]
     faster = [big.latency_ms / small.latency_ms for big, small in pairs]
-    names = listed([big.arm for big, _ in pairs])
-    said = (
-        f"int8 makes files {_range(smaller)} times smaller and one image {_range(faster)} times as fast ({names}); "
-        f"it costs most accuracy in {worst.arm}: {signed(worst.difference)}."
+    cost = (
+        f"{worst.arm} loses most accuracy: {signed(worst.difference)}"
+        if worst.difference < 0
+        else "none loses accuracy"
     )
-    return [said]
+    gain = f"int8 makes files {_range(smaller)} times smaller and one image {_range(faster)} times as fast"
+    return [f"{gain} ({count(len(pairs), 'arm')}); {cost}."]
 
 
 def _range(values: Sequence[float]) -> str:

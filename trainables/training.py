@@ -8,7 +8,6 @@ Whoever reads it may stop after any value: nothing depends on code behind a yiel
 """
 
 import math
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import Field, dataclass, fields, replace
@@ -17,20 +16,17 @@ from pathlib import Path
 from typing import Any, ClassVar, Final, Protocol, TypeVar
 
 import keras
-import numpy as np
-import numpy.typing as npt
-import tensorflow as tf
 
 import trainables.dropout
 import trainables.normalization  # noqa: F401  (a file may hold their layers)
 from records.values import Built, ClassReport, Epoch, Test
 from trainables import measures, saved
 from trainables.data import Data, Images, ImageSet, Labels, Sets
-from trainables.errors import DataError
-from trainables.features import Augmented, Base, Features, refused
+from trainables.fed import fed
 from trainables.feed import batches
 from trainables.hardware import on_gpu
 from trainables.keras_names import LEARNING_RATES
+from trainables.random_states import reseed
 from trainables.step import Step
 from trainables.traced import Traced, traced
 
@@ -93,47 +89,16 @@ def run(
     with made as model:
         yield measures.built(model.model, seconds_build=clock.lap())
         clock = _Clock()
-        images_of, trained = sets, [sets.train]
-        said = refused(len(sets.train.labels) * max(1, views), model.frozen.shape) if model.frozen else None
-        if views and (said or not model.frozen):
-            raise DataError(
-                f"augmented_views={views} is not valid: {said or 'no frozen part is worth keeping'}; valid: 0"
-            )
-        if said:
-            sys.stdout.write(f"{said}\n")  # into the trial's log
-            sys.stdout.flush()
-            model.run_through()
-        if model.frozen:
-            found = Features.of(data, model.frozen.digest, model.frozen.shape, precision=precision)
-            if views:
-                trained = found.views(sets.train, _augmented(model.frozen.base), views)
-            sets = found.sets(sets, _numbers(measures.forward(model.frozen.base)), training=not views)
-            trained = trained if views else [sets.train]
+        given = fed(model, data, sets, views=views, precision=precision)
         seconds_features = clock.lap()
-        evaluation = _Evaluation(validation=sets.validation, test=sets.test, probe=probe, classes=data.classes)
+        evaluation = _Evaluation(validation=given.validation, test=given.test, probe=probe, classes=data.classes)
         for epoch in range(1 if start is None else 1 + saved.saved_after(start), epochs + 1):
-            images = batches(trained[(epoch - 1) % len(trained)], config.batch_size, seed=seed, epoch=epoch)
+            images = batches(given.of_epoch(epoch), config.batch_size, seed=seed, epoch=epoch)
             done = _epoch(model, images, evaluation, epoch=epoch, epochs=epochs, seed=seed)
             if lite and epoch == epochs and not done.diverged:
-                done = _exported(done, model.model, images_of)
+                done = _exported(done, model.model, sets)
             yield replace(done, seconds_features=seconds_features)
             seconds_features = 0.0
-
-
-def _numbers(base: measures.Forward) -> Base:
-    """A base as it is needed to keep its features."""
-    return lambda images: base(tf.constant(images)).numpy().astype(np.float32)
-
-
-def _augmented(base: keras.Model) -> Augmented:
-    """A base behind its random layers, whose draws belong to the view and the batch."""
-    forward = measures.forward(base, training=True)
-
-    def features(images: Images, view: int, batch: int) -> npt.NDArray[np.float32]:
-        _reseed(base, view, batch)
-        return np.asarray(forward(tf.constant(images)), dtype=np.float32)
-
-    return features
 
 
 @dataclass
@@ -210,16 +175,6 @@ def measured(epoch: int, epochs: int) -> bool:
     return epoch == epochs or epoch & (epoch - 1) == 0
 
 
-def _reseed(model: keras.Model, seed: int, epoch: int) -> None:
-    """Sets the random layers' states from (seed, epoch, index), so that an epoch does not depend on those before it.
-
-    Their state is not in a saved model: without this, training continued from a file would drop other units.
-    """
-    states = [v for v in model.variables if v.path.endswith("seed_generator_state")]
-    for index, state in enumerate(states):
-        state.assign(np.random.SeedSequence([seed, epoch, index]).generate_state(2, np.uint32))
-
-
 def _save(model: keras.Model, epoch: int, path: Path) -> None:
     """Saves model and optimizer with the epoch: the optimizer's own count leaves out steps that float16 skipped."""
     model.save(path)
@@ -278,7 +233,7 @@ def _epoch(
     """Trains one epoch and reads everything that is due after it."""
     model = traced_model.model
     clock, last = _Clock(), epoch == epochs
-    _reseed(model, seed, epoch)
+    reseed(model, seed, epoch)
     trained = _trained(traced_model.step, images)
     seconds_train = clock.lap() - trained.seconds_build
     validation = measures.evaluate(traced_model.ahead, evaluation.validation)

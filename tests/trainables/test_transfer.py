@@ -14,7 +14,7 @@ import keras  # noqa: E402
 from keras import layers as kl  # noqa: E402
 
 from records.values import Epoch  # noqa: E402
-from trainables import cifar_cnn, features, traced, training, transfer  # noqa: E402
+from trainables import cifar_cnn, features, fed, traced, training, transfer  # noqa: E402
 from trainables.errors import DataError, WeightsError  # noqa: E402
 from trainables.frozen import frozen  # noqa: E402
 
@@ -126,8 +126,8 @@ def test_a_training_by_features_equals_one_through_the_base(data, source, monkey
 
 def test_features_are_computed_once_for_every_head(data, source, monkeypatch):
     calls = []
-    original = training._numbers
-    monkeypatch.setattr(training, "_numbers", lambda base: lambda images: calls.append(1) or original(base)(images))
+    original = fed.numbers
+    monkeypatch.setattr(fed, "numbers", lambda base: lambda images: calls.append(1) or original(base)(images))
     first = epochs(data, source)
     computed = len(calls)
     assert computed >= (100 + 60) // features.BATCH
@@ -139,7 +139,7 @@ def test_features_are_computed_once_for_every_head(data, source, monkeypatch):
 def test_features_do_not_depend_on_what_is_computed_with_them(data, source):
     model = built(source)
     cut = frozen(model)
-    base = training._numbers(training.measures.forward(cut.base))
+    base = fed.numbers(cut.base)
     images = data.split(1).train.images[: features.BATCH]
     together = base(images)
     order = np.random.default_rng(1).permutation(features.BATCH)
