@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from records.errors import ResultsError
+from records.questions import COMPARISON, FIRST_PHASE
 from records.read import read
 from records.write import Writer
 from trainables import config as domains
@@ -30,11 +31,13 @@ COMMON = {"host": "here", "device": None, "log": "/logs/t.log", "memory_peak_byt
 class Line:
     """A recorder with all that it hands things to, and a clock that stands."""
 
-    def __init__(self, folder, trials=4, retries=1, **limits):
-        self.folder, self.now = folder, 0.0
+    def __init__(self, folder, trials=4, retries=1, phase=False, **limits):
+        self.folder, self.now, self.first = folder, 0.0, None
         self.writer = Writer(folder / "results", "s", config_types=domains.types(made_up.Config))
         self.journal = Journal(self.writer, run="r", family="made_up", metric="val_accuracy")
-        self.trials = [self.trial(n) for n in range(trials)]
+        if phase:
+            self.first = self.trial(9, question=FIRST_PHASE)
+        self.trials = [self.trial(n, parent=self.first) for n in range(trials)]
         self.plan = Plan(self.trials, retries=retries)
         self.recorder = Recorder(
             journal=self.journal, writer=self.writer, plan=self.plan,
@@ -43,10 +46,10 @@ class Line:
             limits=Limits(**limits), clock=lambda: self.now,
         )  # fmt: skip
 
-    def trial(self, number):
+    def trial(self, number, question=COMPARISON, parent=None):
         return Trial(
-            trial_id=f"a{number}", arm=Arm(name="a", config=made_up.Config()), question="comparison", seed=number,
-            epochs=3, precision="float32", data=made_up.data(self.folder),
+            trial_id=f"a{number}", arm=Arm(name="a", config=made_up.Config()), question=question, seed=number,
+            epochs=3, precision="float32", data=made_up.data(self.folder), parent=parent,
         )  # fmt: skip
 
     @property
@@ -126,6 +129,19 @@ def test_once_a_trial_has_ended_well_no_error_ends_the_sweep(line):
     for trial in made.trials[1:]:
         made.fail(trial, "ValueError", "no")
     made.step()
+
+
+def test_children_of_a_first_phase_that_failed_are_rows_that_say_so(line):
+    made = line(trials=2, retries=0, phase=True)
+    made.fail(made.first, "ValueError", "no")
+    made.step(later=2.0)
+    assert made.plan.finished
+    rows = {row["trial_id"]: row for row in read(made.folder / "results", "trials").to_dicts()}
+    assert rows.keys() == {"a9", "a0", "a1"}
+    for trial in made.trials:
+        row = rows[trial.trial_id]
+        assert (row["outcome"], row["error_type"], row["epochs"], row["parent"]) == ("failed", "NoFirstPhase", 0, "a9")
+        assert row["reason"] == "NoFirstPhase: its first phase, trial a9, failed"
 
 
 def test_the_checkpoint_of_a_trial_that_has_ended_goes_when_its_end_is_written(line):
