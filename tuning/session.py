@@ -25,7 +25,7 @@ from tuning.errors import BudgetSpentError
 from tuning.history import History
 from tuning.journal import Journal, rounded
 from tuning.options import Settings
-from tuning.plan import Plan
+from tuning.plan import Plan, count
 from tuning.sweep import Sweep
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class Session:
         threading.Thread(target=hopeless.prepare, daemon=True).start()  # meanwhile
         console.print("starting Ray …")
         with engine.ray_started(self.settings.slots) as where:
-            console.print(f"on {where.description}: {where.slots} slots of one thread", soft_wrap=True)
+            console.print(f"on {where.description}: {count(where.slots, 'slot')} of one thread", soft_wrap=True)
             with self._recorded(where):
                 self._run(plan, scheduler, console, where, fork_server)
 
