@@ -85,8 +85,12 @@ class ClassReport:
 
 @dataclass(frozen=True, kw_only=True)
 class Latency:
-    """Milliseconds for one image, warm, batch of 1, on one thread: median and 95th percentile of `n` calls."""
+    """Milliseconds for one image, warm, batch of 1, on one thread: least, median and 95th percentile of `n` calls.
 
+    What else the machine does can only make a call slower: the least is what two runs agree on.
+    """
+
+    min_ms: float
     median_ms: float
     p95_ms: float
     n: int
@@ -96,8 +100,8 @@ class Latency:
 class Export:
     """A network converted to another form: its file's size, how it does on the validation set, its latency.
 
-    Milliseconds are for one image, warm, on one thread: median and 95th percentile of `n` calls. What could not be
-    converted has a `problem`, and no numbers.
+    Milliseconds are for one image, warm, on one thread: least, median and 95th percentile of `n` calls. What could
+    not be converted has a `problem`, and no numbers.
     """
 
     form: str
@@ -105,6 +109,7 @@ class Export:
     size_bytes: int | None = None
     accuracy: float | None = None
     images: int | None = None
+    min_ms: float | None = None
     median_ms: float | None = None
     p95_ms: float | None = None
     n: int | None = None

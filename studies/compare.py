@@ -156,11 +156,12 @@ def _status(counts: Mapping[str, int]) -> str:
 
 
 def _sizes(part: pl.DataFrame) -> Row:
-    latency, busy = part["latency_ms_median"].drop_nulls(), part["latency_busy_slots"].drop_nulls()
+    least = pl.coalesce("latency_ms_min", "latency_ms_median")  # records of before have no least
+    latency, busy = part.select(least).to_series().drop_nulls(), part["latency_busy_slots"].drop_nulls()
     fixed = {name: part[name].drop_nulls().max() for name in ("parameters", "flops", "size_bytes")}
     return {
         **fixed,
-        "latency_ms_median": latency.median(),
+        "latency_ms": latency.median(),
         "latency_low": latency.min(),
         "latency_high": latency.max(),
         "latency_n": latency.len(),

@@ -13,21 +13,30 @@ from studies import page
 from studies.compare import Comparison, Row
 from studies.extra import Extra
 from studies.figures import png, svg
-from studies.panels import GRID, INK, MUTED, shortened
+from studies.panels import GRID, INK, MUTED, apart, shortened
 from studies.words import with_spread
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure, SubFigure
 
 AXES: Final[Mapping[str, str]] = {
     "parameters": "parameters",
     "flops": "FLOPs an image, forward",
-    "latency_ms_median": "latency of one image, ms",
+    "latency_ms": "latency of one image, ms",
     "seconds_an_epoch": "seconds an epoch",
 }
 """What a picture has on its axes, by column."""
 
-_HEIGHT: Final = 7.2
+_PANEL_HEIGHT: Final = 3.6
+_IN_A_ROW: Final = 2
+_ALIKE: Final = 1.01
+"""Costs of up to this ratio are the same."""
+
+_DARK: Final = "; dark: on the Pareto front."
+_NAME_SIZE: Final = 7
+_FAR: Final = 9
+"""Points that a name may stand from its dot without a line to it."""
 
 
 def costs(found: Comparison) -> list[Row]:
@@ -55,15 +64,17 @@ def shown(found: Comparison, _results: Path) -> Extra:
     rows = costs(found)
     if not rows:
         return Extra()
+    if not _differs(rows, "flops"):
+        rows = [{**row, "front": False} for row in rows]  # there is no front against what all cost alike
     front = [row["arm"] for row in rows if row["front"]]
     said = f"On the Pareto front of accuracy against FLOPs: {', '.join(reversed(front))}." if front else ""
-    drawing = svg(draw, rows, height=_HEIGHT, title="Accuracy against cost")
+    drawing = svg(draw, rows, height=_height(rows), title="Accuracy against cost")
     return Extra(
         printed=(_table(rows), *([Text(said)] if said else [])),
         sections=(
             "<h2>Accuracy against cost</h2>",
             page.paragraph(said),
-            page.figure(drawing, "Mean validation accuracy against four costs; dark: on the Pareto front."),
+            page.figure(drawing, f"Mean validation accuracy against what it costs{_DARK if front else '.'}"),
         ),
         files={"costs.png": picture(rows)},
         answer=said,
@@ -82,11 +93,12 @@ def _table(rows: Sequence[Row]) -> Table:
             _number(row["parameters"]),
             _number(None if row["size_bytes"] is None else row["size_bytes"] / 1e6, 1),
             _number(None if row["flops"] is None else row["flops"] / 1e6, 1),
-            _number(row["latency_ms_median"], 1),
+            _number(row["latency_ms"], 1),
             _number(row["seconds_an_epoch"], 1),
         ]
         table.add_row(*map(Text, cells))
-    table.caption = "* on the Pareto front of accuracy against FLOPs"
+    if any(row["front"] for row in rows):
+        table.caption = "* on the Pareto front of accuracy against FLOPs"
     return table
 
 
@@ -96,39 +108,72 @@ def _number(value: float | None, digits: int = 0) -> str:
 
 def picture(rows: Sequence[Row]) -> bytes:
     """Mean validation accuracy of each arm against each cost, as a PNG."""
-    return png(draw, rows, height=_HEIGHT)
+    return png(draw, rows, height=_height(rows))
+
+
+def _height(rows: Sequence[Row]) -> float:
+    return _PANEL_HEIGHT * math.ceil(len(_telling(rows)) / _IN_A_ROW)
+
+
+def _telling(rows: Sequence[Row]) -> list[str]:
+    """The costs in which arms differ; all where they differ in none."""
+    return [column for column in AXES if _differs(rows, column)] or [*AXES]
+
+
+def _differs(rows: Sequence[Row], column: str) -> bool:
+    values = [row[column] for row in rows if row[column]]
+    return bool(values) and max(values) > _ALIKE * min(values)
 
 
 def draw(figure: "Figure | SubFigure", rows: Sequence[Row]) -> None:
-    """Mean validation accuracy of each arm against each cost, on a logarithmic scale."""
+    """Mean validation accuracy of each arm against each cost in which they differ, on a logarithmic scale."""
     from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 
-    places: Any = figure.subplots(2, 2, sharey=True)
-    figure.subplots_adjust(left=0.08, right=0.97, top=0.97, bottom=0.08, hspace=0.28, wspace=0.08)
-    for axes, (column, label) in zip(places.flat, AXES.items(), strict=True):
+    columns = _telling(rows)
+    down = math.ceil(len(columns) / _IN_A_ROW)
+    places: Any = figure.subplots(down, min(len(columns), _IN_A_ROW), sharey=True, squeeze=False)
+    low = 0.58 / (down * _PANEL_HEIGHT)
+    figure.subplots_adjust(left=0.08, right=0.97, top=1 - low / 2, bottom=low, hspace=0.28, wspace=0.08)
+    for axes, column in zip(places.flat, columns, strict=False):
         dots = [row for row in rows if row[column]]
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=6))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(EngFormatter(sep=""))
-        axes.set_xlabel(label)
+        axes.set_xlabel(AXES[column])
         axes.grid(color=GRID, lw=0.6)
-        middle = math.sqrt(
-            min((row[column] for row in dots), default=1) * max((row[column] for row in dots), default=1)
-        )
         for row in dots:
-            right = row[column] <= middle  # a name is written towards the middle, so that none leaves the figure
             axes.plot([row[column]], [row["mean"]], "o", color=INK if row["front"] else MUTED, ms=5)
-            axes.annotate(
-                shortened(row["arm"]),
-                (row[column], row["mean"]),
-                (4 if right else -4, 4),
-                textcoords="offset points",
-                fontsize=7,
-                ha="left" if right else "right",
-            )
         front = sorted((row[column], row["mean"]) for row in dots if row["front"])
         if column == "flops" and front:
             axes.plot(*zip(*front, strict=True), color=INK, lw=1, alpha=0.5)
     for axes in places[:, 0]:
         axes.set_ylabel("validation accuracy")
+    for axes in places.flat[len(columns) :]:
+        axes.remove()
+    for axes, column in zip(places.flat, columns, strict=False):  # now that the scales stand
+        _name(axes, [row for row in rows if row[column]], column)
+
+
+def _name(axes: "Axes", dots: Sequence[Row], column: str) -> None:
+    """Names each dot, towards the middle, so that none leaves the figure; names are moved apart, with lines if far."""
+    if not dots:
+        return
+    middle = math.sqrt(min(row[column] for row in dots) * max(row[column] for row in dots))
+    height = axes.get_window_extent().height / axes.figure.dpi * 72
+    low, high = axes.get_ylim()
+    at = [(row["mean"] - low) / (high - low) * height for row in dots]
+    for row, y, place in zip(dots, at, apart([y + 6 for y in at], 1.25 * _NAME_SIZE, 0.0, height), strict=True):
+        right = row[column] <= middle
+        far = abs(place - y) > _FAR
+        line = {"arrowstyle": "-", "lw": 0.5, "color": MUTED, "shrinkA": 0, "shrinkB": 3, "relpos": (not right, 0.5)}
+        axes.annotate(
+            shortened(row["arm"]),
+            (row[column], row["mean"]),
+            ((12 if far else 4) * (1 if right else -1), place - y),
+            textcoords="offset points",
+            fontsize=_NAME_SIZE,
+            ha="left" if right else "right",
+            va="center",
+            arrowprops=line if far else None,
+        )

@@ -197,7 +197,7 @@ def _latency(row: Row) -> str:
     slots = f"{high} slot{'s' * (high != 1)} busy"
     busy = "busy slots not recorded" if low is None else slots if low == high else f"{low} to {slots}"
     spread = f"{_ms(row['latency_low'])}\N{EN DASH}{_ms(row['latency_high'])}; " if row["latency_n"] > 1 else ""
-    return f"{_ms(row['latency_ms_median'])} ({spread}n = {row['latency_n']}; {busy})"
+    return f"{_ms(row['latency_ms'])} ({spread}n = {row['latency_n']}; {busy})"
 
 
 def _ms(value: float) -> str:

@@ -119,6 +119,7 @@ def read(network: bytes, images: ImageSet, form: Form) -> Export:
         size_bytes=len(network),
         accuracy=hits / len(images.labels),
         images=len(images.labels),
+        min_ms=timed.min_ms,
         median_ms=timed.median_ms,
         p95_ms=timed.p95_ms,
         n=timed.n,

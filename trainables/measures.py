@@ -113,7 +113,10 @@ def timed(call: Callable[[Any], Any], batches: Sequence[Any]) -> Latency:
     """Times a call of each batch; the first ones warm up."""
     milliseconds = [_milliseconds(call, batch) for batch in batches][_WARM_UP:]
     return Latency(
-        median_ms=float(np.median(milliseconds)), p95_ms=float(np.percentile(milliseconds, 95)), n=len(milliseconds)
+        min_ms=min(milliseconds),
+        median_ms=float(np.median(milliseconds)),
+        p95_ms=float(np.percentile(milliseconds, 95)),
+        n=len(milliseconds),
     )
 
 

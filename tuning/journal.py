@@ -329,7 +329,7 @@ def _export_row(export: Export) -> dict[str, Any]:
     return row | {f"latency_{new}": row.pop(old) for old, new in _LATENCIES.items()}
 
 
-_LATENCIES: Final = {"median_ms": "ms_median", "p95_ms": "ms_p95", "n": "n"}
+_LATENCIES: Final = {"min_ms": "ms_min", "median_ms": "ms_median", "p95_ms": "ms_p95", "n": "n"}
 
 
 def _model_row(progress: Progress, busy: int) -> dict[str, Any]:
@@ -343,7 +343,7 @@ def _model_row(progress: Progress, busy: int) -> dict[str, Any]:
             row["log"] = report.log
     latency = progress.last.latency if progress.last else None
     if latency is not None:
-        row |= {"latency_ms_median": latency.median_ms, "latency_ms_p95": latency.p95_ms, "latency_n": latency.n}
+        row |= {f"latency_{name}": getattr(latency, field) for field, name in _LATENCIES.items()}
         row["latency_busy_slots"] = busy
     return row
 

@@ -6,7 +6,10 @@ import pyarrow.parquet as pq
 from records.read import part_name
 from records.tables import TABLES
 
-LATER = {"trials": {"continuation", "warning", "parent"}, "plan": {"candidate", "config_json", "parent"}}
+LATER = {
+    "trials": {"continuation", "warning", "parent", "latency_ms_min"},
+    "plan": {"candidate", "config_json", "parent"},
+}
 
 
 def version_1_trial(trial_id, **columns):

@@ -19,7 +19,8 @@ PROMISED = {
     "trials": (
         f"{ATTEMPT} continuation run outcome reason warning error_type error_message traceback log epochs "
         "best_val_accuracy best_epoch last_loss last_accuracy last_val_loss last_val_accuracy rung cutoff "
-        f"parameters flops size_bytes latency_ms_median latency_ms_p95 latency_n {SECONDS} host device config_json "
+        f"parameters flops size_bytes latency_ms_min latency_ms_median latency_ms_p95 latency_n "
+        f"{SECONDS} host device config_json "
         "seed fold data_fingerprint precision"
     ),
     "epochs": (
@@ -32,7 +33,8 @@ PROMISED = {
     ),
     "tests": f"{ATTEMPT} epoch loss accuracy at",
     "classes": f"{ATTEMPT} epoch set_name class_index class_name precision recall f1 support predicted",
-    "exports": f"{ATTEMPT} epoch form problem size_bytes accuracy images latency_ms_median latency_ms_p95 latency_n",
+    "exports": f"{ATTEMPT} epoch form problem size_bytes accuracy images latency_ms_min latency_ms_median "
+    "latency_ms_p95 latency_n",
 }
 KEYS = {
     "plan": "sweep run trial_id question",

@@ -253,7 +253,7 @@ def test_latency_tells_how_far_trials_lie_apart(sweep: Sweep) -> None:
         sweep.trial("nadam", seed, [0.5, 0.7, 0.9], latency_ms_median=ms, latency_busy_slots=1)
     sweep.trial("sgd", 1, [0.5, 0.7, 0.8], latency_ms_median=2.0, latency_busy_slots=0, flops=1)
     sweep.trial("sgd", 2, [0.5, 0.7, 0.8], latency_ms_median=4.0, latency_busy_slots=2)
-    sweep.trial("adam", 1, [0.5, 0.7, 0.8], latency_ms_median=2.0)
+    sweep.trial("adam", 1, [0.5, 0.7, 0.8], latency_ms_min=2.0, latency_ms_median=7.0)
     found = compared(sweep)
     page = html(found, question="?", runs=runs_of(found, read(sweep.results, "runs"), found.replicates.rows))
     assert "1.22 (.88–5.36; n = 3; 1 slot busy)" in page

@@ -1,5 +1,6 @@
 """What arms cost beside what they reach, and which are on the Pareto front."""
 
+import itertools
 from types import SimpleNamespace
 
 import polars as pl
@@ -13,7 +14,7 @@ def arm(name, mean, flops, *, seconds=20.0, epochs=10, latency=1.5):
     return {
         "arm": name, "mean": mean, "sd": 0.01, "n": 3, "flops": flops, "parameters": 10 * flops if flops else None,
         "size_bytes": 40 * flops if flops else None,
-        "latency_ms_median": latency, "seconds_training": seconds, "epochs": epochs,
+        "latency_ms": latency, "seconds_training": seconds, "epochs": epochs,
     }  # fmt: skip
 
 
@@ -61,7 +62,10 @@ def test_names_stay_inside_the_figure():
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9.6, 7.2))
-    rows = [arm(f"residual_cnn image_size={size}", 0.5 + size / 1000, size**3) for size in (32, 64, 96, 128, 224)]
+    rows = [
+        arm(f"residual_cnn image_size={size}", 0.5 + size / 1000, size**3, seconds=size, latency=size / 10)
+        for size in (32, 64, 96, 128, 224)
+    ]
     draw(figure, costs(comparison(*rows)))
     figure.canvas.draw()
     names = [text for axes in figure.axes for text in axes.texts]
@@ -70,6 +74,22 @@ def test_names_stay_inside_the_figure():
         box = text.get_window_extent()
         assert figure.bbox.x0 <= box.x0
         assert box.x1 <= figure.bbox.x1
+
+
+def test_costs_that_are_alike_have_no_panel_and_no_front(tmp_path):
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9.6, 3.6))
+    alike = comparison(*(arm(f"trained={n}", 0.9 + n / 1000, 100, seconds=1.0 + n) for n in range(5)))
+    draw(figure, costs(alike))
+    figure.canvas.draw()
+    (axes,) = figure.axes
+    assert axes.get_xlabel() == "seconds an epoch"
+    boxes = [text.get_window_extent() for text in axes.texts]
+    assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
+    extra = shown(alike, tmp_path)
+    assert extra.answer == ""
+    assert "Pareto" not in "".join(extra.sections)
 
 
 def test_without_a_compared_arm_nothing_is_shown(tmp_path):

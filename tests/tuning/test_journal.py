@@ -114,9 +114,9 @@ def test_a_completed_trial(journal, writer, data, tmp_path):
     expected = {
         "outcome": "completed", "reason": None, "epochs": 2, "epochs_asked": 2, "last_val_accuracy": accuracy,
         "best_val_accuracy": accuracy, "best_epoch": 2, "quality": 0.5, "misdeed": "none", "batch_size": 32,
-        "parameters": 12, "flops": 21, "size_bytes": 48, "latency_ms_median": 2.0, "latency_ms_p95": 3.0,
-        "latency_n": 100, "latency_busy_slots": 1, "host": "here", "device": "made-up", "log": None, "seed": 3,
-        "train_images": 64, "data_fingerprint": "f" * 16, "family": "made_up", "run": "r1",
+        "parameters": 12, "flops": 21, "size_bytes": 48, "latency_ms_min": 1.5, "latency_ms_median": 2.0,
+        "latency_ms_p95": 3.0, "latency_n": 100, "latency_busy_slots": 1, "host": "here", "device": "made-up",
+        "log": None, "seed": 3, "train_images": 64, "data_fingerprint": "f" * 16, "family": "made_up", "run": "r1",
         "seconds_start": 2.0, "seconds_import": 4.0, "seconds_close": 0.5, "seconds_build": 0.75,
         "seconds_train": 2.0, "seconds_validate": 0.25, "seconds_test": 0.0625, "seconds_measure": 0.0625,
     }  # fmt: skip
