@@ -94,7 +94,7 @@ def _table(rows: Sequence[Row]) -> Table:
             _number(None if row["size_bytes"] is None else row["size_bytes"] / 1e6, 1),
             _number(None if row["flops"] is None else row["flops"] / 1e6, 1),
             _number(row["latency_ms"], 1),
-            _number(row["seconds_an_epoch"], 1),
+            _number(row["seconds_an_epoch"], 2),
         ]
         table.add_row(*map(Text, cells))
     if any(row["front"] for row in rows):

@@ -51,7 +51,7 @@ def _led(results: Path, sweep: str, keys: Sequence[str]) -> tuple[dict[str, Any]
     tied = len(found.chosen) - 1
     unfinished = sum(row["unfinished"] for row in found.arms.to_dicts())
     facts = [
-        f"{leader['verdict']}{f', tied with {tied} others' if tied > 1 else ''}",
+        f"tied with {count(tied, 'other')}" if tied else leader["verdict"],
         f"{with_spread(leader['mean'], leader['sd'], leader['n'])} after {count(found.epoch, 'epoch')}",
         *_data(found.replicates.rows.filter(arm=leader["arm"]).to_dicts()[-1]),
         *([f"{count(unfinished, 'trial')} unfinished"] if unfinished else []),

@@ -24,6 +24,15 @@ def test_the_leader_gives_its_values(sweep: Sweep) -> None:
     assert source == f"activation=selu: those of selu, which leads in sweep 'optimizers' ({facts})"
 
 
+def test_a_leader_that_is_tied_says_so_once(sweep: Sweep) -> None:
+    for seed, noise in ((1, 0.05), (2, -0.05), (3, 0.0)):
+        for activation, level in (("relu", 0.8), ("selu", 0.81), ("elu", 0.8)):
+            config = {"optimizer": "adam", "activation": activation}
+            sweep.trial(activation, seed, [0.5, 0.6, level + noise * (1 + seed * (activation == "elu"))], config=config)
+    _, source = leading("optimizers", KEYS, into="filters")(sweep.write(), set())
+    assert "leads in sweep 'optimizers' (tied with 2 others; .8" in source
+
+
 def test_without_that_sweep_it_says_how_to_get_it(sweep: Sweep) -> None:
     values, source = leading("activations", KEYS, into="filters")(record(sweep), set())
     assert values == {}
