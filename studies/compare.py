@@ -16,9 +16,6 @@ from studies.replicates import BAD_ENDS, REPLICATE, Replicates, replicates, sett
 
 ONE_SEED: Final = "one seed: no test"
 NO_TEST: Final = "no test"
-LEAST_LATENCY: Final = pl.coalesce("latency_ms_min", "latency_ms_median")
-"""A training's latency; older records have no least, their median stands for it."""
-
 _ORDER: Final = ("compared", "screened out", "unfinished", "diverged", "hopeless", "failed")
 
 Row = dict[str, Any]
@@ -159,7 +156,7 @@ def _status(counts: Mapping[str, int]) -> str:
 
 
 def _sizes(part: pl.DataFrame) -> Row:
-    latency, busy = part.select(LEAST_LATENCY).to_series().drop_nulls(), part["latency_busy_slots"].drop_nulls()
+    latency, busy = part["latency_ms"].drop_nulls(), part["latency_busy_slots"].drop_nulls()
     fixed = {name: part[name].drop_nulls().max() for name in ("parameters", "flops", "size_bytes")}
     return {
         **fixed,

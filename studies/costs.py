@@ -33,6 +33,9 @@ _IN_A_ROW: Final = 2
 _ALIKE: Final = 1.01
 """Costs of up to this ratio are the same."""
 
+_DECADE_PART: Final = 5.0
+"""Up to this ratio, fewer than two of 1, 2, 5, 10 may lie between two costs."""
+
 _DARK: Final = "; dark: on the Pareto front."
 _NAME_SIZE: Final = 7
 _FAR: Final = 9
@@ -127,7 +130,7 @@ def _differs(rows: Sequence[Row], column: str) -> bool:
 
 def draw(figure: "Figure | SubFigure", rows: Sequence[Row]) -> None:
     """Mean validation accuracy of each arm against each cost in which they differ, on a logarithmic scale."""
-    from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
+    from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullLocator
 
     columns = _telling(rows)
     down = math.ceil(len(columns) / _IN_A_ROW)
@@ -137,7 +140,8 @@ def draw(figure: "Figure | SubFigure", rows: Sequence[Row]) -> None:
     for axes, column in zip(places.flat, columns, strict=False):
         dots = [row for row in rows if row[column]]
         axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=6))
+        few = max(row[column] for row in dots) < _DECADE_PART * min(row[column] for row in dots) if dots else False
+        axes.xaxis.set_major_locator(MaxNLocator(5) if few else LogLocator(subs=(1.0, 2.0, 5.0), numticks=6))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(EngFormatter(sep=""))
         axes.set_xlabel(AXES[column])

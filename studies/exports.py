@@ -13,10 +13,11 @@ from rich.text import Text
 
 from records.read import read
 from studies import page
-from studies.compare import LEAST_LATENCY, Comparison
+from studies.compare import Comparison
 from studies.extra import Extra
 from studies.figures import png, svg
 from studies.panels import COLOURS, GRID, accuracy_ticks
+from studies.replicates import latency
 from studies.words import NONE, count, share, signed
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class Converted:
         accuracy: on the validation set, the mean of its trainings.
         difference: that less the accuracy that Keras gives, training by training: the mean.
         deviation: the standard deviation of the differences; None for one.
-        latency_ms: one image's, the median over the trainings of the least of their calls.
+        latency_ms: one image's, the median over the trainings of what `studies.replicates.latency` takes.
     """
 
     arm: str
@@ -62,6 +63,7 @@ def converted(found: Comparison, results: Path) -> tuple[list[Converted], Mappin
     own = found.replicates.curves.filter(pl.col("epoch") == found.epoch).select("trial_id", "val_accuracy").unique()
     trials = found.replicates.rows.select("arm", "trial_id", "attempt").unique()
     rows = rows.join(trials, on=["trial_id", "attempt"]).join(own, on="trial_id")
+    rows = rows.with_columns(latency(rows))
     made, problems = [], {}
     for arm in (row["arm"] for row in found.compared):
         mine = rows.filter(pl.col("arm") == arm)
@@ -76,7 +78,7 @@ def converted(found: Comparison, results: Path) -> tuple[list[Converted], Mappin
 
 def _converted(arm: str, form: str, rows: pl.DataFrame) -> Converted:
     differences = (rows["accuracy"] - rows["val_accuracy"]).to_list()
-    latency: Any = rows.select(LEAST_LATENCY.median()).item()
+    milliseconds: Any = rows["latency_ms"].median()
     largest: Any = rows["size_bytes"].max()
     return Converted(
         arm=arm,
@@ -86,7 +88,7 @@ def _converted(arm: str, form: str, rows: pl.DataFrame) -> Converted:
         accuracy=fmean(rows["accuracy"]),
         difference=fmean(differences),
         deviation=stdev(differences) if len(differences) >= _FEWEST else None,
-        latency_ms=latency,
+        latency_ms=milliseconds,
     )
 
 
@@ -122,7 +124,7 @@ def _said(seen: Sequence[Converted]) -> list[str]:
     faster = [big.latency_ms / small.latency_ms for big, small in pairs]
     cost = (
         f"{worst.arm} loses most accuracy: {signed(worst.difference)}"
-        if worst.difference < 0
+        if round(worst.difference, 4) < 0
         else "none loses accuracy"
     )
     gain = f"int8 makes files {_range(smaller)} times smaller and one image {_range(faster)} times as fast"

@@ -9,6 +9,7 @@ import polars as pl
 
 from records.questions import COMPARISON, FIRST_PHASE, SCREENING, TUNING
 from records.tables import EPOCHS, TIME_CLASSES
+from studies.brief import brief
 
 _T = TypeVar("_T")
 
@@ -38,10 +39,11 @@ class Replicates:
 
     Attributes:
         epoch: the equal epochs: what most of the compared trials were asked for.
-        rows: one row a replicate: arm, seed, fold, trial_id, attempt, outcome (completed, stopped, diverged, hopeless,
-            failed or unfinished, seen at `epoch`; or "screening": what an arm was screened on before it was compared),
-            done (epochs reached, at most `epoch`), accuracy (at `epoch`, completed only), stop_accuracy, rung, cutoff,
-            spent (epochs), seconds (of the whole attempt), and the columns of `trials`.
+        rows: one row a replicate: arm (by its brief name), seed, fold, trial_id, attempt, outcome (completed, stopped,
+            diverged, hopeless, failed or unfinished, seen at `epoch`; or "screening": what an arm was screened on
+            before it was compared), done (epochs reached, at most `epoch`), latency_ms (see `latency`), accuracy (at
+            `epoch`, completed only), stop_accuracy, rung, cutoff, spent (epochs), seconds (of the whole attempt), and
+            the columns of `trials`.
         tuning: one row a candidate of an arm's tuning, with `candidate`, `last` (its last finite accuracy) and the
             columns of `rows`, seen at the epochs that the tuning asked for. None of them is in `rows` or `curves`.
         curves: arm, seed, fold, epoch, val_accuracy (finite ones), seconds (cumulative); at most `epoch` epochs.
@@ -74,13 +76,25 @@ def replicates(plan: pl.DataFrame, trials: pl.DataFrame, epochs: pl.DataFrame) -
     searched_at = _asked(searched)
     at = _asked(joined) if joined.height else searched_at
     rows = _without_screening(_seen_at(at, joined, epochs).drop("last"))
+    tuning, curves = _seen_at(searched_at, searched, epochs), _curves(joined, epochs, at)
+    called = pl.col("arm").replace(brief([*dict.fromkeys([*rows["arm"], *tuning["arm"]])]))
     return Replicates(
         epoch=at,
-        rows=rows,
-        tuning=_seen_at(searched_at, searched, epochs),
-        curves=_curves(joined, epochs, at),
+        rows=rows.with_columns(called, latency(rows)),
+        tuning=tuning.with_columns(called),
+        curves=curves.with_columns(called),
         left_out=left_out,
     )
+
+
+def latency(rows: pl.DataFrame) -> pl.Expr:
+    """`latency_ms` of trials or exports: the least of each one's calls, or `of_medians` their median."""
+    return pl.col("latency_ms_median" if of_medians(rows) else "latency_ms_min").alias("latency_ms")
+
+
+def of_medians(rows: pl.DataFrame) -> bool:
+    """Whether medians have to be compared, since one row is older than the column of the least."""
+    return bool((rows["latency_ms_median"].is_not_null() & rows["latency_ms_min"].is_null()).any())
 
 
 def untuned(arm: str) -> str:

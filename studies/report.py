@@ -14,7 +14,7 @@ from studies.compare import Comparison, Row
 from studies.curves import unseen
 from studies.panels import inks
 from studies.pooled import Fit
-from studies.replicates import untuned
+from studies.replicates import of_medians, untuned
 from studies.tuned_words import chosen, in_words, sentences
 from studies.twins import gains
 from studies.words import answer, count, listed, method, on_seed, on_the_test_set, setting, share, verdict, with_spread
@@ -91,7 +91,9 @@ def _varied(found: Comparison) -> list[str]:
 def _tells(key: str, settings: Mapping[str, Mapping[str, Any]]) -> bool:
     values = {arm: config[key] for arm, config in settings.items() if config.get(key) is not None}
     several = len({repr(value) for value in values.values()}) > 1
-    return several and any(str(value) != untuned(arm) for arm, value in values.items())
+    return several and any(
+        {str(value), f"{key}={value}"}.isdisjoint(untuned(arm).split(" ")) for arm, value in values.items()
+    )
 
 
 def _figures(found: Comparison) -> list[str]:
@@ -180,7 +182,10 @@ def _sizes(found: Comparison) -> tuple[str, dict[str, str]]:
         caption += " What tuning cost is counted apart, above."
     if any(row["latency_n"] for row in rows):
         columns["latency, ms"] = [_latency(row) for row in rows]
-        caption += " Latency of one image: median of the trials' medians (lowest\N{EN DASH}highest; trials)."
+        call = "median" if of_medians(found.replicates.rows) else "least"
+        caption += (
+            f" Latency of one image: median over trials of the {call} of 50 calls (lowest\N{EN DASH}highest; trials)."
+        )
         if len(rows) > 1 and all(len({row[name] for row in rows} - {None}) == 1 for name in ("parameters", "flops")):
             caption += " All arms have equal parameters and FLOPs: differences in latency between them are noise."
     return page.table(list(columns), list(zip(*columns.values(), strict=True)), caption), constant

@@ -46,7 +46,7 @@ class RayWatch:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._over.set()
-        self._thread.join()  # else it may see a Ray that has been shut down on purpose
+        self._thread.join(_LOOK_SECONDS)  # where it does not wait for an answer, it has ended before Ray does
 
     def _watch(self) -> None:
         while self._alive():

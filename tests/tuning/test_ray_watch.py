@@ -21,6 +21,7 @@ def test_a_ray_that_is_shut_down_on_purpose_is_not_taken_for_dead(monkeypatch):
     with watch:
         looking.wait()
         threading.Timer(0.2, shut_down.set).start()
+    assert shut_down.is_set()  # it was waited for
     assert not watch.gone
     assert killed == []
 
