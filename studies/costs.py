@@ -28,10 +28,11 @@ AXES: Final[Mapping[str, str]] = {
 }
 """What a picture has on its axes, by column."""
 
+_TIMES: Final = ("latency_ms", "seconds_an_epoch")
 _PANEL_HEIGHT: Final = 3.6
 _IN_A_ROW: Final = 2
-_ALIKE: Final = 1.01
-"""Costs of up to this ratio are the same."""
+_ALIKE: Final = 1.05
+"""Costs of up to this ratio are the same: so far do latencies of one network lie apart."""
 
 _DECADE_PART: Final = 5.0
 """Up to this ratio, fewer than two of 1, 2, 5, 10 may lie between two costs."""
@@ -130,7 +131,7 @@ def _differs(rows: Sequence[Row], column: str) -> bool:
 
 def draw(figure: "Figure | SubFigure", rows: Sequence[Row]) -> None:
     """Mean validation accuracy of each arm against each cost in which they differ, on a logarithmic scale."""
-    from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullLocator
+    from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
 
     columns = _telling(rows)
     down = math.ceil(len(columns) / _IN_A_ROW)
@@ -143,7 +144,7 @@ def draw(figure: "Figure | SubFigure", rows: Sequence[Row]) -> None:
         few = max(row[column] for row in dots) < _DECADE_PART * min(row[column] for row in dots) if dots else False
         axes.xaxis.set_major_locator(MaxNLocator(5) if few else LogLocator(subs=(1.0, 2.0, 5.0), numticks=6))
         axes.xaxis.set_minor_locator(NullLocator())
-        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}") if column in _TIMES else EngFormatter(sep=""))
         axes.set_xlabel(AXES[column])
         axes.grid(color=GRID, lw=0.6)
         for row in dots:
