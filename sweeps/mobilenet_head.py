@@ -3,7 +3,8 @@
 Command: `python sweeps/mobilenet_head.py`: two dense layers of 4,096 on the frozen base;
 batch size 256 or 512, dropout 0, .4 or .5; 3 seeds, 25 epochs. Features are computed once for all.
 
-Quick: `python sweeps/mobilenet_head.py --quick`: 2 epochs of 500 images, 1 seed.
+Quick: `python sweeps/mobilenet_head.py --quick`: 2 epochs of 500 images, 1 seed; on 2 seeds and random weights
+(`--set weights=none`) 12 trainings, 1 min 2 s on 2 cores of an AMD EPYC.
 
 Study: `python -m studies.mobilenet_head`.
 """

@@ -4,6 +4,8 @@ Command: `python sweeps/source.py`: `cifar_cnn` at 32x32x3 on classes 0 to 4, on
 20 epochs, its best weights kept below `results/weights`: what `feature_extraction`, `fine_tuning` and `data_amount`
 begin with.
 
+10,000 images: 3 min 31 s on one core of an AMD EPYC.
+
 Quick: `python sweeps/source.py --quick`: 2 epochs of 1,000 images.
 
 Study: `python -m studies.source`.
