@@ -23,7 +23,12 @@ SWEEP = Sweep(
     metric="val_accuracy",
     epochs=10,
     seeds=3,
-    quick={"epochs": 2, "seeds": 1, "images": 500},
+    quick={
+        "epochs": 2,
+        "seeds": 1,
+        "images": 500,
+        "set": ("learning_rate=0.001", "normalization_momentum=0.9"),
+    },
 )
 
 if __name__ == "__main__":
