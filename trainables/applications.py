@@ -42,10 +42,6 @@ class Application(Keys):
     normalization: str = one_of(
         "inference", ("inference", "training"), "how frozen batch normalisation behaves", optional=True
     )
-    normalization_momentum: float = between(
-        0.0, 0, 0.9999, "momentum of batch normalisation's averages; 0: the network's own, often .999, which makes "
-        "validation accuracy noise before some 1,000 steps", optional=True,
-    )  # fmt: skip
     input_range: str = one_of(
         "own", ("own", "raw"), "what the base gets: its own preprocessing, or 0 to 255 as it is", optional=True
     )
@@ -130,9 +126,6 @@ def assembled(
     x = layers.Dropout(config.dropout, name="dropout")(x)
     outputs = layers.Dense(classes, activation="softmax", dtype="float32", name="classes")(x)
     model = keras.Model(image, outputs, name=name)
-    for layer in model.layers:
-        if config.normalization_momentum and isinstance(layer, layers.BatchNormalization):
-            layer.momentum = config.normalization_momentum
     return model if config.normalization != TRAINING else by_batches(model, {layer.name for layer in mine})
 
 

@@ -57,6 +57,10 @@ class Keys:
     learning_rate: float | None = between(None, 0, 100, "step size; None: the optimizer's own in Keras", above=True)
     momentum: float = between(0.0, 0, 0.9999, "of sgd and rmsprop; 0: none", optional=True)
     batch_size: int = between(32, 1, 1_000_000, "images a training step")
+    normalization_momentum: float = between(
+        0.0, 0, 0.9999, "momentum of batch normalisation's averages; 0: the network's own, .99 or .999, with which "
+        "validation lags behind training for hundreds of steps", optional=True,
+    )  # fmt: skip
 
     def __post_init__(self) -> None:
         """Fills in the learning rate and checks every value."""

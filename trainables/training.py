@@ -128,6 +128,10 @@ def _layers(config: Trainable) -> tuple[object, ...]:
 
 def _compiled(build: Build[C], config: C, data: Data, parent: Path | None) -> keras.Model:
     model = build(config, data.image_shape, len(data.classes))
+    momentum = getattr(config, "normalization_momentum", 0.0)
+    for layer in model.layers:
+        if momentum and isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = momentum
     if parent is not None:
         model.set_weights(keras.saving.load_model(parent, safe_mode=True, compile=False).get_weights())
     model.compile(

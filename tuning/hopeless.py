@@ -68,8 +68,11 @@ def judge(
     validated = _chance(last["val_accuracy"], validation_images, majority_share)
     test = f"(binomial test over {validation_images:,} images, p = {validated:.2g})"
     reason = f"but validation accuracy {_share(last['val_accuracy'])} is not {test}"
-    reason = f"learns what does not validate {after} is {largest}, {reason}"
+    reason = f"learns what does not validate {after} is {largest}, {reason}; {_LAG}"
     return Verdict(ended=False, reason=reason) if validated > SIGNIFICANCE else None
+
+
+_LAG: Final = "averages of batch normalisation that lag do that: try normalization_momentum=0.9"
 
 
 def _chance(accuracy: float, images: int, majority_share: float) -> float:

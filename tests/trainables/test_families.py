@@ -389,18 +389,6 @@ def test_truncated_it_ends_in_96_channels_of_2_by_2_and_a_head_of_its_own():
     assert made.count_params() == expected
 
 
-@pytest.mark.parametrize(
-    "keys", [{"head_filters": 8}, {"first_stride": 1}, {"trained": "none", "normalization": "training"}]
-)
-def test_the_momentum_of_batch_normalisations_averages_may_be_another(keys):
-    momentums = [
-        {layer.momentum for layer in made.layers if isinstance(layer, keras.layers.BatchNormalization)}
-        for made in (model("mobilenet_v2", **keys, normalization_momentum=m) for m in (0.0, 0.9))
-    ]
-    assert momentums[0] >= {0.999}
-    assert momentums[1] == {0.9}
-
-
 def test_a_first_stride_of_1_doubles_every_size_and_keeps_the_weights():
     keras.utils.set_random_seed(3)
     plain = model("mobilenet_v2")

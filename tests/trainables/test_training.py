@@ -50,6 +50,11 @@ class Config:
     brightness: float = 1 / 255
 
 
+@dataclass(frozen=True, kw_only=True)
+class WithMomentum(Config):
+    normalization_momentum: float = 0.5
+
+
 def build(config, image_shape, classes):
     """A model that is quickly traced, with all that makes a training hard to repeat."""
     image = keras.Input(image_shape, dtype="uint8")
@@ -395,3 +400,13 @@ def test_a_trial_with_a_large_variable_means_what_it_meant(data):
     assert MEANING == 3
     assert (first.loss, first.val_loss) == pytest.approx((2.58857, 2.31005), rel=1e-5)
     assert (last.loss, last.val_loss, last.test.loss) == pytest.approx((2.51942, 2.30843, 2.29639), rel=1e-5)
+
+
+def test_the_averages_of_batch_normalisation_may_go_by_another_momentum(data, tmp_path):
+    own, other = ([*train(data, epochs=1, config=c)][-1] for c in (Config(), WithMomentum()))
+    assert (own.loss, own.accuracy) == (other.loss, other.accuracy)  # it trains alike
+    assert own.val_loss != other.val_loss
+    *_, epoch = train(data, epochs=1, config=WithMomentum())
+    epoch.save(tmp_path / "model.keras")
+    (layer,) = (x for x in keras.saving.load_model(tmp_path / "model.keras").layers if "batch_norm" in x.name)
+    assert layer.momentum == 0.5
