@@ -1,11 +1,13 @@
 """How good does MobileNetV2 get without ImageNet?
 
 Command: `python sweeps/mobilenet_scratch.py`: width .5 and .9 by RMSprop as in the reports, and
-HyperOpt under ASHA over width, learning rate, momentum, weight decay and dropout; 3 seeds, 10 epochs.
+HyperOpt under ASHA over width, learning rate, momentum, weight decay and dropout; 3 seeds, 10 epochs. With `--images
+2000 --epochs 4 --trials 2 --seeds 2 --set normalization_momentum=0.9`: 8 trainings, 3 min 2 s on 2 cores of an AMD EPYC
+(docs/gallery.md).
 
 Quick: `python sweeps/mobilenet_scratch.py --quick`: 2 trainings' worth of candidates, 1 seed, 2 epochs of 500 images;
-on 2 seeds 1 min 7 s on 2 cores of an AMD EPYC. Batch normalisation's averages
-forget faster there, so that 32 steps are enough to validate.
+on 2 seeds 1 min 7 s on 2 cores of an AMD EPYC. 32 steps are too few to compare
+anything.
 
 Study: `python -m studies.mobilenet_scratch`.
 """
