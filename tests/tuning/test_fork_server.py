@@ -48,8 +48,14 @@ def begin(tmp_path):
 
 
 def servers():
-    """The fork servers that this process has started."""
-    return [p for p in psutil.Process().children() if "trainables.fork_server" in " ".join(p.cmdline())]
+    """The fork servers that this process has started; one that has just begun has no command line for a moment."""
+    deadline = time.monotonic() + LEFT_SECONDS
+    while True:
+        alive = [p for p in psutil.Process().children() if p.status() != psutil.STATUS_ZOMBIE]
+        lines = [" ".join(p.cmdline()) for p in alive]
+        if all(lines) or time.monotonic() > deadline:
+            return [p for p, line in zip(alive, lines, strict=True) if "trainables.fork_server" in line]
+        time.sleep(0.01)
 
 
 def forked(child):
