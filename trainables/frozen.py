@@ -57,9 +57,12 @@ def frozen(model: keras.Model, *, augmented: bool = False) -> Frozen | None:
 
     What has no variables, or is not trainable, is frozen if all before it is; a layer that draws random numbers never
     is, but for those that augment images, if `augmented` says that each image is seen in a few ways alone. The cut is
-    one tensor: where several lead from the frozen part on, there is none.
+    one tensor: where several lead from the frozen part on, there is none. Dropout of rate 0 at its end is the head's:
+    heads of other rates share the features.
     """
     cut = _cut(model, augmented=augmented)
+    while cut is not None and isinstance(operation := cut._keras_history.operation, keras.layers.Dropout):
+        cut = operation.input
     if cut is None:
         return None
     base = keras.Model(model.inputs, cut)

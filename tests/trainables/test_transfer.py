@@ -82,6 +82,12 @@ def test_the_cut_moves_with_what_is_trained(source):
     assert len([layer for layer in base.layers if isinstance(layer, kl.Conv2D)]) == 4
 
 
+def test_heads_without_dropout_share_the_features_of_the_others(source):
+    with_dropout, without = (frozen(built(source, dense_units=0, dropout=rate)) for rate in (0.5, 0.0))
+    assert with_dropout.shape == without.shape
+    assert with_dropout.digest == without.digest
+
+
 def test_images_that_are_augmented_are_not_frozen(source):
     assert frozen(built(source, flip="horizontal")) is None
 
