@@ -16,8 +16,8 @@ import numpy as np
 
 from trainables import features
 from trainables.frozen import frozen
-from trainables.layers import Probed
 from trainables.measures import forward
+from trainables.probed import Probed
 from trainables.step import Step
 
 
@@ -41,7 +41,7 @@ class Traced:
         self.model, self.key = model, key
         self.frozen = frozen(model, augmented=augmented) if features.kept() else None
         trained = self.frozen.head if self.frozen else model
-        self.step, self.probed, self.forward = Step(model, trained), Probed(model), forward(model)
+        self.step, self.probed, self.forward = Step(model, trained), Probed(model, self.frozen), forward(model)
         self.ahead = forward(trained) if self.frozen else self.forward
 
     def run_through(self) -> None:

@@ -13,7 +13,8 @@ from keras import layers as kl
 
 from records.values import Layer
 from trainables.data import ImageSet
-from trainables.layers import Probed, describe, flops
+from trainables.layers import describe, flops
+from trainables.probed import Probed
 
 
 def on(shape, layer):

@@ -14,9 +14,11 @@ import keras  # noqa: E402
 from keras import layers as kl  # noqa: E402
 
 from records.values import Epoch  # noqa: E402
-from trainables import cifar_cnn, features, fed, traced, training, transfer  # noqa: E402
+from trainables import cifar_cnn, features, fed, probed, traced, training, transfer  # noqa: E402
+from trainables.data import ImageSet  # noqa: E402
 from trainables.errors import DataError, WeightsError  # noqa: E402
 from trainables.frozen import frozen  # noqa: E402
+from trainables.probed import Probed  # noqa: E402
 
 SIZE = {"image_size": 24}
 
@@ -86,6 +88,28 @@ def test_heads_without_dropout_share_the_features_of_the_others(source):
     with_dropout, without = (frozen(built(source, dense_units=0, dropout=rate)) for rate in (0.5, 0.0))
     assert with_dropout.shape == without.shape
     assert with_dropout.digest == without.digest
+
+
+def test_a_frozen_part_is_measured_once_for_all_heads_and_as_if_it_were_not(data, source, monkeypatch):
+    runs = []
+    seen = probed._statistics
+    monkeypatch.setattr(probed, "_statistics", lambda *of: runs.append(of[1].name) or seen(*of))
+    train = data.split(1).train
+    probe, other = (ImageSet(images=train.images[at : at + 8], labels=train.labels[at : at + 8]) for at in (0, 8))
+    probed._last_seen.clear()
+    model = built(source)
+    whole = Probed(model).statistics(probe)
+    runs.clear()
+    parts = Probed(model, frozen(model))
+    assert parts.statistics(probe) == whole
+    assert len(runs) == len(model.layers)
+    again = Probed(second := built(source, dense_units=16), frozen(second)).statistics(probe)
+    assert again[: len(frozen(model).base.layers)] == whole[: len(frozen(model).base.layers)]
+    assert len(runs) < len(model.layers) + 10  # the head alone
+    assert parts.statistics(other) == Probed(model).statistics(other) != whole
+    kernel = next(weight for weight in parts._frozen.base.weights if "kernel" in weight.path)
+    kernel.assign(kernel * 2)
+    assert parts.statistics(other) == Probed(model).statistics(other)
 
 
 def test_images_that_are_augmented_are_not_frozen(source):
