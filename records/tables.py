@@ -142,6 +142,8 @@ TRIALS: Final = _table(
     ("latency_ms_median", _VARIED),
     ("latency_ms_p95", _VARIED),
     ("latency_n", _SMALL),
+    ("latency_ratio", _VARIED),
+    ("latency_ms_reference", _VARIED),
     ("latency_busy_slots", _SMALL),
     ("memory_peak_bytes", _COUNT),
     *_SECONDS,
@@ -242,6 +244,8 @@ EXPORTS: Final = _table(
     ("latency_ms_median", _VARIED),
     ("latency_ms_p95", _VARIED),
     ("latency_n", _SMALL),
+    ("latency_ratio", _VARIED),
+    ("latency_ms_reference", _VARIED),
 )
 
 TABLES: Final[Mapping[str, Table]] = {t.name: t for t in (PLAN, RUNS, LAYERS, TESTS, CLASSES, EXPORTS, EPOCHS, TRIALS)}

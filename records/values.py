@@ -87,21 +87,24 @@ class ClassReport:
 class Latency:
     """Milliseconds for one image, warm, batch of 1, on one thread: least, median and 95th percentile of `n` calls.
 
-    What else the machine does can only make a call slower: the least is what two runs agree on.
+    What else the machine does makes calls slower, so two runs agree on none of these. They agree on `ratio`, the median
+    over the calls of each one's time to that of a fixed computation right behind it, whose least is `reference_ms`.
     """
 
     min_ms: float
     median_ms: float
     p95_ms: float
     n: int
+    ratio: float
+    reference_ms: float
 
 
 @dataclass(frozen=True, kw_only=True)
 class Export:
     """A network converted to another form: its file's size, how it does on the validation set, its latency.
 
-    Milliseconds are for one image, warm, on one thread: least, median and 95th percentile of `n` calls. What could
-    not be converted has a `problem`, and no numbers.
+    Milliseconds, ratio and reference are those of `Latency`. What could not be converted has a `problem`, and no
+    numbers.
     """
 
     form: str
@@ -113,6 +116,8 @@ class Export:
     median_ms: float | None = None
     p95_ms: float | None = None
     n: int | None = None
+    ratio: float | None = None
+    reference_ms: float | None = None
 
 
 def cannot_save(path: Path) -> None:

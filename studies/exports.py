@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure, SubFigure
 
 _COLUMNS: Final = (
-    "trial_id", "attempt", "epoch", "form", "problem", "size_bytes", "accuracy", "latency_ms_min",
-    "latency_ms_median",
+    "trial_id", "attempt", "epoch", "form", "problem", "size_bytes", "accuracy", "latency_ms_median",
+    "latency_ratio", "latency_ms_reference",
 )  # fmt: skip
 _HEIGHT: Final = 4.6
 _FEWEST: Final = 2

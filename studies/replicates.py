@@ -88,13 +88,18 @@ def replicates(plan: pl.DataFrame, trials: pl.DataFrame, epochs: pl.DataFrame) -
 
 
 def latency(rows: pl.DataFrame) -> pl.Expr:
-    """`latency_ms` of trials or exports: the least of each one's calls, or `of_medians` their median."""
-    return pl.col("latency_ms_median" if of_medians(rows) else "latency_ms_min").alias("latency_ms")
+    """`latency_ms` of trials or exports: each one's ratio to the reference, in milliseconds of the fastest reference.
+
+    Or `of_medians` of what their calls took.
+    """
+    if of_medians(rows):
+        return pl.col("latency_ms_median").alias("latency_ms")
+    return (pl.col("latency_ratio") * pl.col("latency_ms_reference").min()).alias("latency_ms")
 
 
 def of_medians(rows: pl.DataFrame) -> bool:
-    """Whether medians have to be compared, since one row is older than the column of the least."""
-    return bool((rows["latency_ms_median"].is_not_null() & rows["latency_ms_min"].is_null()).any())
+    """Whether medians have to be compared, since one row is older than the reference."""
+    return bool((rows["latency_ms_median"].is_not_null() & rows["latency_ratio"].is_null()).any())
 
 
 def untuned(arm: str) -> str:

@@ -182,10 +182,12 @@ def _sizes(found: Comparison) -> tuple[str, dict[str, str]]:
         caption += " What tuning cost is counted apart, above."
     if any(row["latency_n"] for row in rows):
         columns["latency, ms"] = [_latency(row) for row in rows]
-        call = "median" if of_medians(found.replicates.rows) else "least"
         caption += (
-            f" Latency of one image: median over trials of the {call} of 50 calls (lowest\N{EN DASH}highest; trials)."
+            " Latency of one image: median over trials (lowest\N{EN DASH}highest; trials) of the median of 50 calls"
         )
+        if not of_medians(found.replicates.rows):
+            caption += ", each as a ratio to a fixed computation beside it, times the least that this took"
+        caption += "."
         if len(rows) > 1 and all(len({row[name] for row in rows} - {None}) == 1 for name in ("parameters", "flops")):
             caption += " All arms have equal parameters and FLOPs: differences in latency between them are noise."
     return page.table(list(columns), list(zip(*columns.values(), strict=True)), caption), constant

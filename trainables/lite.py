@@ -123,6 +123,8 @@ def read(network: bytes, images: ImageSet, form: Form) -> Export:
         median_ms=timed.median_ms,
         p95_ms=timed.p95_ms,
         n=timed.n,
+        ratio=timed.ratio,
+        reference_ms=timed.reference_ms,
     )
 
 

@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import keras
@@ -14,6 +15,7 @@ import tensorflow as tf
 from records.values import Built, ClassReport, Latency
 from trainables import layers
 from trainables.data import Images, ImageSet, Rows
+from trainables.reference import reference
 
 EVALUATION_BATCH: Final = 256
 _LEAST_PROBABILITY: Final = 1e-7  # as Keras clips probabilities: an image adds at most 16.1 to the loss
@@ -110,17 +112,21 @@ def latency(forward: Forward, images: Images | Rows) -> Latency:
 
 
 def timed(call: Callable[[Any], Any], batches: Sequence[Any]) -> Latency:
-    """Times a call of each batch; the first ones warm up."""
-    milliseconds = [_milliseconds(call, batch) for batch in batches][_WARM_UP:]
+    """Times a call of each batch, and the reference behind each; the first ones warm up."""
+    beside = reference()
+    pairs = [(_milliseconds(partial(call, batch)), _milliseconds(beside)) for batch in batches][_WARM_UP:]
+    milliseconds, referred = np.array(pairs).T
     return Latency(
-        min_ms=min(milliseconds),
+        min_ms=float(milliseconds.min()),
         median_ms=float(np.median(milliseconds)),
         p95_ms=float(np.percentile(milliseconds, 95)),
-        n=len(milliseconds),
+        n=len(pairs),
+        ratio=float(np.median(milliseconds / referred)),
+        reference_ms=float(referred.min()),
     )
 
 
-def _milliseconds(call: Callable[[Any], Any], batch: Any) -> float:
+def _milliseconds(call: Callable[[], Any]) -> float:
     began = time.perf_counter()
-    call(batch)
+    call()
     return 1000 * (time.perf_counter() - began)

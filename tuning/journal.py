@@ -329,7 +329,14 @@ def _export_row(export: Export) -> dict[str, Any]:
     return row | {f"latency_{new}": row.pop(old) for old, new in _LATENCIES.items()}
 
 
-_LATENCIES: Final = {"min_ms": "ms_min", "median_ms": "ms_median", "p95_ms": "ms_p95", "n": "n"}
+_LATENCIES: Final = {
+    "min_ms": "ms_min",
+    "median_ms": "ms_median",
+    "p95_ms": "ms_p95",
+    "n": "n",
+    "ratio": "ratio",
+    "reference_ms": "ms_reference",
+}
 
 
 def _model_row(progress: Progress, busy: int) -> dict[str, Any]:

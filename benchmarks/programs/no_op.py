@@ -70,7 +70,7 @@ def _epoch(config: Config, data: Data, seed: int, epoch: int, epochs: int) -> Ep
         statistics=tuple(_statistics(index, chance) for index in range(config.layers)) if measured else (),
         test=Test(loss=1.0, accuracy=accuracy, images=data.test_images) if last else None,
         classes=tuple(_report(data, name, index) for name in names for index in range(len(data.classes))),
-        latency=Latency(min_ms=0.5, median_ms=1.0, p95_ms=2.0, n=100) if last else None,
+        latency=Latency(min_ms=0.5, median_ms=1.0, p95_ms=2.0, n=100, ratio=2.5, reference_ms=0.5) if last else None,
     )
 
 

@@ -126,7 +126,7 @@ def _epoch(config: Config, seed: int, epoch: int, *, last: bool) -> Epoch:
         statistics=(statistics,),
         test=Test(loss=0.5, accuracy=0.75, images=2) if last else None,
         classes=(report,) if last else (),
-        latency=Latency(min_ms=1.5, median_ms=2.0, p95_ms=3.0, n=100) if last else None,
+        latency=Latency(min_ms=1.5, median_ms=2.0, p95_ms=3.0, n=100, ratio=2.5, reference_ms=0.5) if last else None,
     )
 
 

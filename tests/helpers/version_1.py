@@ -7,7 +7,7 @@ from records.read import part_name
 from records.tables import TABLES
 
 LATER = {
-    "trials": {"continuation", "warning", "parent", "latency_ms_min"},
+    "trials": {"continuation", "warning", "parent", "latency_ms_min", "latency_ratio", "latency_ms_reference"},
     "plan": {"candidate", "config_json", "parent"},
 }
 

@@ -20,6 +20,7 @@ PROMISED = {
         f"{ATTEMPT} continuation run outcome reason warning error_type error_message traceback log epochs "
         "best_val_accuracy best_epoch last_loss last_accuracy last_val_loss last_val_accuracy rung cutoff "
         f"parameters flops size_bytes latency_ms_min latency_ms_median latency_ms_p95 latency_n "
+        "latency_ratio latency_ms_reference "
         f"{SECONDS} host device config_json "
         "seed fold data_fingerprint precision"
     ),
@@ -34,7 +35,7 @@ PROMISED = {
     "tests": f"{ATTEMPT} epoch loss accuracy at",
     "classes": f"{ATTEMPT} epoch set_name class_index class_name precision recall f1 support predicted",
     "exports": f"{ATTEMPT} epoch form problem size_bytes accuracy images latency_ms_min latency_ms_median "
-    "latency_ms_p95 latency_n",
+    "latency_ms_p95 latency_n latency_ratio latency_ms_reference",
 }
 KEYS = {
     "plan": "sweep run trial_id question",
@@ -50,7 +51,7 @@ KEYS = {
 PURE = {
     "loss", "accuracy", "val_loss", "val_accuracy", "best_val_accuracy", "last_loss", "last_accuracy", "last_val_loss",
     "last_val_accuracy", "cutoff", "learning_rate", "activation_mean", "activation_deviation", "dead_share",
-    "weight_norm", "gradient_norm", "precision", "recall", "f1",
+    "weight_norm", "gradient_norm", "precision", "recall", "f1", "latency_ratio",
 }  # fmt: skip
 # Texts that hardly ever repeat: a dictionary would only cost.
 LONG_TEXTS = {

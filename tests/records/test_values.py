@@ -25,7 +25,7 @@ REPORT = ClassReport(
     set_name="test", class_index=1, class_name="Trouser", precision=1.0, recall=0.5, f1=2 / 3, support=4,
     predicted=(2, 2),
 )  # fmt: skip
-LATENCY = Latency(min_ms=1.0, median_ms=1.5, p95_ms=2.0, n=100)
+LATENCY = Latency(min_ms=1.0, median_ms=1.5, p95_ms=2.0, n=100, ratio=2.5, reference_ms=0.5)
 
 
 def epoch(**changes):

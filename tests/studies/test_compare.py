@@ -253,22 +253,23 @@ def test_latency_tells_how_far_trials_lie_apart(sweep: Sweep) -> None:
         sweep.trial("nadam", seed, [0.5, 0.7, 0.9], latency_ms_median=ms, latency_busy_slots=1)
     sweep.trial("sgd", 1, [0.5, 0.7, 0.8], latency_ms_median=2.0, latency_busy_slots=0, flops=1)
     sweep.trial("sgd", 2, [0.5, 0.7, 0.8], latency_ms_median=4.0, latency_busy_slots=2)
-    sweep.trial("adam", 1, [0.5, 0.7, 0.8], latency_ms_min=1.0, latency_ms_median=2.0)  # the others are older
+    sweep.trial("adam", 1, [0.5, 0.7, 0.8], latency_ms_median=2.0, latency_ratio=9.0, latency_ms_reference=1.0)
     found = compared(sweep)
     page = html(found, question="?", runs=runs_of(found, read(sweep.results, "runs"), found.replicates.rows))
     assert "1.22 (.88–5.36; n = 3; 1 slot busy)" in page
     assert "3.00 (2.00–4.00; n = 2; 0 to 2 slots busy)" in page
     assert "2.00 (n = 1; busy slots not recorded)" in page
-    assert "Latency of one image: median over trials of the median of 50 calls" in page
+    assert "Latency of one image: median over trials (lowest–highest; trials) of the median of 50 calls." in page
 
 
-def test_latency_is_the_least_of_a_trials_calls(sweep: Sweep) -> None:
-    for seed, (least, median) in enumerate(((0.5, 0.9), (0.75, 4.0), (0.625, 0.7)), 1):
-        sweep.trial("nadam", seed, [0.5, 0.7, 0.9], latency_ms_min=least, latency_ms_median=median)
+def test_latency_is_a_ratio_in_milliseconds_of_the_fastest_reference(sweep: Sweep) -> None:
+    for seed, (ratio, referred, median) in enumerate(((1.0, 0.5, 0.9), (1.5, 2.0, 4.0), (1.25, 0.6, 0.7)), 1):
+        columns = {"latency_ratio": ratio, "latency_ms_reference": referred, "latency_ms_median": median}
+        sweep.trial("nadam", seed, [0.5, 0.7, 0.9], **columns)
     found = compared(sweep)
     page = html(found, question="?", runs=runs_of(found, read(sweep.results, "runs"), found.replicates.rows))
     assert arm(found, "nadam")["latency_ms"] == 0.625
-    assert "Latency of one image: median over trials of the least of 50 calls" in page
+    assert "of 50 calls, each as a ratio to a fixed computation beside it, times the least that this took." in page
 
 
 def test_arms_are_called_by_what_tells_them_apart(sweep: Sweep) -> None:

@@ -1,6 +1,7 @@
 """What is read off a model agrees with Keras and with counting by hand."""
 # ruff: noqa: E402
 
+import itertools
 import math
 
 import numpy as np
@@ -108,17 +109,35 @@ def test_latency_leaves_out_the_tracing_and_the_other_slow_first_calls(monkeypat
     calls = []
 
     def clock():
-        """A stopwatch on which the first five calls take a second each, the others 1, 2, 3, ... milliseconds."""
+        """A stopwatch on which the first five calls take a second each, the others 1, 2, 3, ... milliseconds.
+
+        So does the reference behind each, in a quarter of that.
+        """
         calls.append(len(calls))
-        call, after = divmod(calls[-1], 2)
-        return after * (1.0 if call < 5 else (call - 4) / 1000)
+        pair, place = divmod(calls[-1], 4)
+        took = 1.0 if pair < 5 else (pair - 4) / 1000
+        return (0.0, took, 0.0, took / 4)[place]
 
     monkeypatch.setattr("trainables.measures.time.perf_counter", clock)
     time = latency(certain([0.0, 0.0, 0.0]), np.zeros((1, 5, 5, 1), dtype=np.uint8))
-    assert len(calls) == 2 * (5 + 50)
+    assert len(calls) == 4 * (5 + 50)
     assert time.min_ms == pytest.approx(1)
     assert time.median_ms == pytest.approx(25.5)
     assert time.p95_ms == pytest.approx(47.55)  # of 1 to 50, at 95 % of the way
+    assert time.ratio == pytest.approx(4)
+    assert time.reference_ms == pytest.approx(0.25)
+
+
+def test_what_slows_the_machine_leaves_the_ratio_as_it_is(monkeypatch):
+    slower = {"by": 1.0}
+    ticks = itertools.cycle((0.0, 0.006, 0.0, 0.002))
+    monkeypatch.setattr("trainables.measures.time.perf_counter", lambda: slower["by"] * next(ticks))
+    network, image = certain([0.0, 0.0, 0.0]), np.zeros((1, 5, 5, 1), dtype=np.uint8)
+    idle = latency(network, image)
+    slower["by"] = 1.8
+    busy = latency(network, image)
+    assert busy.min_ms == pytest.approx(1.8 * idle.min_ms)
+    assert busy.ratio == pytest.approx(idle.ratio) == pytest.approx(3)
 
 
 def test_a_built_model_has_its_size_and_cost(model):
