@@ -103,8 +103,8 @@ class Latency:
 class Export:
     """A network converted to another form: its file's size, how it does on the validation set, its latency.
 
-    Milliseconds, ratio and reference are those of `Latency`. What could not be converted has a `problem`, and no
-    numbers.
+    Milliseconds, ratio and reference are as in `Latency`, with a reference of their own. What could not be converted
+    has a `problem`, and no numbers.
     """
 
     form: str

@@ -156,11 +156,12 @@ def _status(counts: Mapping[str, int]) -> str:
 
 
 def _sizes(part: pl.DataFrame) -> Row:
-    latency, busy = part["latency_ms"].drop_nulls(), part["latency_busy_slots"].drop_nulls()
+    latency, busy = part["latency"].drop_nulls(), part["latency_busy_slots"].drop_nulls()
     fixed = {name: part[name].drop_nulls().max() for name in ("parameters", "flops", "size_bytes")}
     return {
         **fixed,
-        "latency_ms": latency.median(),
+        "latency": latency.median(),
+        "latency_unit": part["latency_unit"].first(),
         "latency_low": latency.min(),
         "latency_high": latency.max(),
         "latency_n": latency.len(),

@@ -14,6 +14,7 @@ from studies.compare import Comparison, Row
 from studies.extra import Extra
 from studies.figures import png, svg
 from studies.panels import GRID, INK, MUTED, apart, shortened
+from studies.replicates import TIMES
 from studies.words import with_spread
 
 if TYPE_CHECKING:
@@ -23,12 +24,12 @@ if TYPE_CHECKING:
 AXES: Final[Mapping[str, str]] = {
     "parameters": "parameters",
     "flops": "FLOPs an image, forward",
-    "latency_ms": "latency of one image, ms",
+    "latency": "latency of one image",
     "seconds_an_epoch": "seconds an epoch",
 }
 """What a picture has on its axes, by column."""
 
-_TIMES: Final = ("latency_ms", "seconds_an_epoch")
+_TIMES: Final = ("latency", "seconds_an_epoch")
 _PANEL_HEIGHT: Final = 3.6
 _IN_A_ROW: Final = 2
 _ALIKE: Final = 1.05
@@ -88,7 +89,8 @@ def shown(found: Comparison, _results: Path) -> Extra:
 def _table(rows: Sequence[Row]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("arm", overflow="fold")
-    for name in ("accuracy", "parameters", "MB", "MFLOPs", "latency, ms", "s an epoch"):
+    unit = rows[0]["latency_unit"]
+    for name in ("accuracy", "parameters", "MB", "MFLOPs", f"latency, {unit}", "s an epoch"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         cells = [
@@ -97,12 +99,15 @@ def _table(rows: Sequence[Row]) -> Table:
             _number(row["parameters"]),
             _number(None if row["size_bytes"] is None else row["size_bytes"] / 1e6, 1),
             _number(None if row["flops"] is None else row["flops"] / 1e6, 1),
-            _number(row["latency_ms"], 1),
+            _number(row["latency"], 1),
             _number(row["seconds_an_epoch"], 2),
         ]
         table.add_row(*map(Text, cells))
     if any(row["front"] for row in rows):
         table.caption = "* on the Pareto front of accuracy against FLOPs"
+    if unit == TIMES and any(row["latency"] for row in rows):
+        said = f"latency, {TIMES}: one image, in times of a fixed computation beside it"
+        table.caption = f"{table.caption}; {said}" if table.caption else said
     return table
 
 
@@ -145,7 +150,7 @@ def draw(figure: "Figure | SubFigure", rows: Sequence[Row]) -> None:
         axes.xaxis.set_major_locator(MaxNLocator(5) if few else LogLocator(subs=(1.0, 2.0, 5.0), numticks=6))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}") if column in _TIMES else EngFormatter(sep=""))
-        axes.set_xlabel(AXES[column])
+        axes.set_xlabel(AXES[column] + (f", {rows[0]['latency_unit']}" if column == "latency" else ""))
         axes.grid(color=GRID, lw=0.6)
         for row in dots:
             axes.plot([row[column]], [row["mean"]], "o", color=INK if row["front"] else MUTED, ms=5)

@@ -17,7 +17,7 @@ from studies.compare import Comparison
 from studies.extra import Extra
 from studies.figures import png, svg
 from studies.panels import COLOURS, GRID, accuracy_ticks
-from studies.replicates import latency
+from studies.replicates import of_medians
 from studies.words import NONE, count, share, signed
 
 if TYPE_CHECKING:
@@ -43,7 +43,8 @@ class Converted:
         accuracy: on the validation set, the mean of its trainings.
         difference: that less the accuracy that Keras gives, training by training: the mean.
         deviation: the standard deviation of the differences; None for one.
-        latency_ms: one image's, the median over the trainings of what `studies.replicates.latency` takes.
+        latency_ms: one image's: the median over the trainings of the ratio to the reference, times the least that the
+            reference took; of medians where one training is older than that.
     """
 
     arm: str
@@ -63,7 +64,8 @@ def converted(found: Comparison, results: Path) -> tuple[list[Converted], Mappin
     own = found.replicates.curves.filter(pl.col("epoch") == found.epoch).select("trial_id", "val_accuracy").unique()
     trials = found.replicates.rows.select("arm", "trial_id", "attempt").unique()
     rows = rows.join(trials, on=["trial_id", "attempt"]).join(own, on="trial_id")
-    rows = rows.with_columns(latency(rows))
+    beside = pl.col("latency_ratio") * pl.col("latency_ms_reference").min()
+    rows = rows.with_columns(latency_ms=pl.col("latency_ms_median") if of_medians(rows) else beside)
     made, problems = [], {}
     for arm in (row["arm"] for row in found.compared):
         mine = rows.filter(pl.col("arm") == arm)

@@ -27,6 +27,9 @@ _ASKED: Final = "epochs_planned"
 _IS_TUNING: Final = (pl.col("question") == TUNING).fill_null(value=False)
 _SECONDS: Final = tuple(f"seconds_{name}" for name in TIME_CLASSES)
 _EPOCH_SECONDS: Final = tuple(name for name in EPOCHS.schema.names if name.startswith("seconds_"))
+TIMES: Final = "\N{MULTIPLICATION SIGN}"
+"""The unit of a latency that was timed beside a fixed computation, of which it is so many times the time."""
+
 TRAINING: Final = ("seconds_train", "seconds_validate")
 """The columns of `epochs` that say how long an epoch takes as it is: nothing that is read or made once."""
 EPOCH_COLUMNS: Final = ("trial_id", "attempt", "epoch", "val_accuracy", *_EPOCH_SECONDS)
@@ -41,7 +44,7 @@ class Replicates:
         epoch: the equal epochs: what most of the compared trials were asked for.
         rows: one row a replicate: arm (by its brief name), seed, fold, trial_id, attempt, outcome (completed, stopped,
             diverged, hopeless, failed or unfinished, seen at `epoch`; or "screening": what an arm was screened on
-            before it was compared), done (epochs reached, at most `epoch`), latency_ms (see `latency`), accuracy (at
+            before it was compared), done (epochs reached, at most `epoch`), latency, latency_unit, accuracy (at
             `epoch`, completed only), stop_accuracy, rung, cutoff, spent (epochs), seconds (of the whole attempt), and
             the columns of `trials`.
         tuning: one row a candidate of an arm's tuning, with `candidate`, `last` (its last finite accuracy) and the
@@ -80,25 +83,22 @@ def replicates(plan: pl.DataFrame, trials: pl.DataFrame, epochs: pl.DataFrame) -
     called = pl.col("arm").replace(brief([*dict.fromkeys([*rows["arm"], *tuning["arm"]])]))
     return Replicates(
         epoch=at,
-        rows=rows.with_columns(called, latency(rows)),
+        rows=rows.with_columns(called, *latency(rows)),
         tuning=tuning.with_columns(called),
         curves=curves.with_columns(called),
         left_out=left_out,
     )
 
 
-def latency(rows: pl.DataFrame) -> pl.Expr:
-    """`latency_ms` of trials or exports: each one's ratio to the reference, in milliseconds of the fastest reference.
-
-    Or `of_medians` of what their calls took.
-    """
+def latency(rows: pl.DataFrame) -> tuple[pl.Expr, pl.Expr]:
+    """`latency` of one image and its `latency_unit`: times of a fixed computation, or ms for older rows."""
     if of_medians(rows):
-        return pl.col("latency_ms_median").alias("latency_ms")
-    return (pl.col("latency_ratio") * pl.col("latency_ms_reference").min()).alias("latency_ms")
+        return pl.col("latency_ms_median").alias("latency"), pl.lit("ms").alias("latency_unit")
+    return pl.col("latency_ratio").alias("latency"), pl.lit(TIMES).alias("latency_unit")
 
 
 def of_medians(rows: pl.DataFrame) -> bool:
-    """Whether medians have to be compared, since one row is older than the reference."""
+    """Whether medians of milliseconds have to be compared, since one row is older than the reference."""
     return bool((rows["latency_ms_median"].is_not_null() & rows["latency_ratio"].is_null()).any())
 
 

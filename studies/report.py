@@ -181,12 +181,13 @@ def _sizes(found: Comparison) -> tuple[str, dict[str, str]]:
     if found.tunings:
         caption += " What tuning cost is counted apart, above."
     if any(row["latency_n"] for row in rows):
-        columns["latency, ms"] = [_latency(row) for row in rows]
+        columns[f"latency, {rows[0]['latency_unit']}"] = [_latency(row) for row in rows]
         caption += (
             " Latency of one image: median over trials (lowest\N{EN DASH}highest; trials) of the median of 50 calls"
         )
         if not of_medians(found.replicates.rows):
-            caption += ", each as a ratio to a fixed computation beside it, times the least that this took"
+            least: Any = found.replicates.rows["latency_ms_reference"].min()
+            caption += f", each in times of a fixed computation beside it, which takes {least:.2f} ms here at least"
         caption += "."
         if len(rows) > 1 and all(len({row[name] for row in rows} - {None}) == 1 for name in ("parameters", "flops")):
             caption += " All arms have equal parameters and FLOPs: differences in latency between them are noise."
@@ -204,7 +205,7 @@ def _latency(row: Row) -> str:
     slots = f"{high} slot{'s' * (high != 1)} busy"
     busy = "busy slots not recorded" if low is None else slots if low == high else f"{low} to {slots}"
     spread = f"{_ms(row['latency_low'])}\N{EN DASH}{_ms(row['latency_high'])}; " if row["latency_n"] > 1 else ""
-    return f"{_ms(row['latency_ms'])} ({spread}n = {row['latency_n']}; {busy})"
+    return f"{_ms(row['latency'])} ({spread}n = {row['latency_n']}; {busy})"
 
 
 def _ms(value: float) -> str:

@@ -18,6 +18,7 @@ import tensorflow as tf
 from records.values import Export
 from trainables import measures
 from trainables.data import Images, ImageSet, Rows
+from trainables.reference import of_numpy
 
 Form = Literal["float32", "int8"]
 FORMS: Final[tuple[Form, ...]] = ("float32", "int8")
@@ -113,7 +114,8 @@ def read(network: bytes, images: ImageSet, form: Form) -> Export:
 
     hits = sum(int(predicted(images.images[k : k + 1]).argmax() == images.labels[k]) for k in range(len(images.labels)))
     number = len(images.labels)
-    timed = measures.timed(predicted, [images.images[k % number : k % number + 1] for k in range(measures.CALLS)])
+    single = [images.images[k % number : k % number + 1] for k in range(measures.CALLS)]
+    timed = measures.timed(predicted, single, of_numpy())
     return Export(
         form=form,
         size_bytes=len(network),

@@ -15,7 +15,7 @@ import tensorflow as tf
 from records.values import Built, ClassReport, Latency
 from trainables import layers
 from trainables.data import Images, ImageSet, Rows
-from trainables.reference import reference
+from trainables.reference import Reference, of_tensorflow
 
 EVALUATION_BATCH: Final = 256
 _LEAST_PROBABILITY: Final = 1e-7  # as Keras clips probabilities: an image adds at most 16.1 to the loss
@@ -108,12 +108,11 @@ def fed(model: keras.Model) -> tf.TensorSpec:
 def latency(forward: Forward, images: Images | Rows) -> Latency:
     """Time of one image through a compiled model, batch of 1, after warming up."""
     batches = [tf.constant(images[k % len(images) : k % len(images) + 1]) for k in range(CALLS)]
-    return timed(lambda batch: forward(batch).numpy(), batches)
+    return timed(lambda batch: forward(batch).numpy(), batches, of_tensorflow())
 
 
-def timed(call: Callable[[Any], Any], batches: Sequence[Any]) -> Latency:
+def timed(call: Callable[[Any], Any], batches: Sequence[Any], beside: Reference) -> Latency:
     """Times a call of each batch, and the reference behind each; the first ones warm up."""
-    beside = reference()
     pairs = [(_milliseconds(partial(call, batch)), _milliseconds(beside)) for batch in batches][_WARM_UP:]
     milliseconds, referred = np.array(pairs).T
     return Latency(

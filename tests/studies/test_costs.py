@@ -14,7 +14,7 @@ def arm(name, mean, flops, *, seconds=20.0, epochs=10, latency=1.5):
     return {
         "arm": name, "mean": mean, "sd": 0.01, "n": 3, "flops": flops, "parameters": 10 * flops if flops else None,
         "size_bytes": 40 * flops if flops else None,
-        "latency_ms": latency, "seconds_training": seconds, "epochs": epochs,
+        "latency": latency, "latency_unit": "ms", "seconds_training": seconds, "epochs": epochs,
     }  # fmt: skip
 
 
