@@ -26,6 +26,9 @@ FORMS: Final[tuple[Form, ...]] = ("float32", "int8")
 _FLOAT32: Final = {"dtype": "float32"}
 _HALVES: Final = {"bfloat16", "float16"}
 
+_CALLS: Final = 200
+"""Of which a latency is made: each takes a fraction of a millisecond."""
+
 CALIBRATION_IMAGES: Final = 200
 """Training images whose activations say which range eight bits are to cover."""
 
@@ -114,7 +117,7 @@ def read(network: bytes, images: ImageSet, form: Form) -> Export:
 
     hits = sum(int(predicted(images.images[k : k + 1]).argmax() == images.labels[k]) for k in range(len(images.labels)))
     number = len(images.labels)
-    single = [images.images[k % number : k % number + 1] for k in range(measures.CALLS)]
+    single = [images.images[k % number : k % number + 1] for k in range(_CALLS)]
     timed = measures.timed(predicted, single, of_numpy())
     return Export(
         form=form,

@@ -20,8 +20,7 @@ from trainables.reference import Reference, of_tensorflow
 EVALUATION_BATCH: Final = 256
 _LEAST_PROBABILITY: Final = 1e-7  # as Keras clips probabilities: an image adds at most 16.1 to the loss
 _WARM_UP: Final = 5
-CALLS: Final = _WARM_UP + 50
-"""Of which a latency is made, warming up included."""
+_CALLS: Final = _WARM_UP + 50
 
 Forward = Callable[[tf.Tensor], tf.Tensor]
 """Images, uint8 (batch, height, width, channels), in; class probabilities (batch, classes) out."""
@@ -107,7 +106,7 @@ def fed(model: keras.Model) -> tf.TensorSpec:
 
 def latency(forward: Forward, images: Images | Rows) -> Latency:
     """Time of one image through a compiled model, batch of 1, after warming up."""
-    batches = [tf.constant(images[k % len(images) : k % len(images) + 1]) for k in range(CALLS)]
+    batches = [tf.constant(images[k % len(images) : k % len(images) + 1]) for k in range(_CALLS)]
     return timed(lambda batch: forward(batch).numpy(), batches, of_tensorflow())
 
 
