@@ -66,8 +66,8 @@ class ClusterFile:
         inside = provider.get("head_ip") or provider.get("external_head_ip")
         if not inside:
             raise UsageError(
-                f"--cluster {path} has no provider.head_ip; valid: a cluster of provider `local`. On a cloud: ssh to the "
-                "head (`ray attach`) and start the sweep there"
+                f"--cluster {path} has no provider.head_ip; valid: a cluster of provider `local`. On a cloud: ssh to "
+                "the head (`ray attach`) and start the sweep there"
             )
         key = auth.get("ssh_private_key")
         found = cls(
