@@ -11,6 +11,9 @@ HELPERS = Path(__file__).parent / "helpers"
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(HELPERS), os.environ.get("PYTHONPATH")]))
 
 
+os.environ["RAY_ADDRESS"] = "local"  # whatever cluster runs on this machine
+
+
 @pytest.fixture(scope="session")
 def fashion_mnist():
     """1,000 real training images, 200 to validate and 200 to test; found, or fetched once as a user's would be."""

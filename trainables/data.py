@@ -27,6 +27,9 @@ from trainables import datasets
 from trainables.errors import DataError
 
 VALIDATION_SHARE: Final = Fraction(1, 6)
+_META: Final = "meta.json"
+"""What the arrays of a cached data set are, and its classes."""
+
 ENVIRONMENT: Final = "LAYERSWEEP_CACHE"
 _LAYOUT: Final = 2
 _TEST_SEED: Final = 0
@@ -320,6 +323,40 @@ def prepare(
     return _data(source, cached, images)
 
 
+def brought(data: Data, piece: Callable[[Path, int], bytes]) -> Data:
+    """A data set that another machine has prepared, in this machine's cache; brought here once, if it is not there.
+
+    Args:
+        data: the data set, valid on the other machine.
+        piece: gives the bytes of a file of that machine from an offset on; none behind its end.
+
+    Raises:
+        OSError: if it cannot be read there, or not be written here.
+        DataError: if it arrives damaged.
+    """
+    if data.folder.is_dir() and _damage(data.folder) is None:
+        return data
+    cached = cache_root() / data.folder.name  # the content names the folder
+    with _alone(data.name, _log.info):
+        if not cached.is_dir() or _damage(cached) is not None:
+            _bring(data.folder, cached, piece)
+    return replace(data, folder=cached)
+
+
+def _bring(there: Path, cached: Path, piece: Callable[[Path, int], bytes]) -> None:
+    making = cached.with_name(f".making-{cached.name}")
+    shutil.rmtree(making, ignore_errors=True)
+    making.mkdir(parents=True)
+    for name in (*(f"{array}.npy" for array in ARRAYS), _META):
+        with _synced(making / name) as file:
+            while part := piece(there / name, file.tell()):
+                file.write(part)
+    if damage := _damage(making):
+        raise DataError(f"{damage}, brought from {there} of another machine")
+    shutil.rmtree(cached, ignore_errors=True)
+    making.rename(cached)
+
+
 def stratified_order(labels: Labels, seed: int) -> Labels:
     """Return an order (n,) of all indices in which every prefix has each class's share, to within about one image.
 
@@ -368,7 +405,7 @@ def _data(source: Source, cached: Path, images: int | None) -> Data:
 
 
 def _classes(cached: Path) -> tuple[str, ...]:
-    return tuple(json.loads((cached / "meta.json").read_text())["classes"])
+    return tuple(json.loads((cached / _META).read_text())["classes"])
 
 
 def _nearest(number: Fraction) -> int:
@@ -439,7 +476,7 @@ def _state(folder: Path, array: str) -> list[object]:
 def _damage(cached: Path) -> str | None:
     """Return what of a cached data set is not as it was written, by sizes and headers alone: bytes are not read."""
     try:
-        states = json.loads((cached / "meta.json").read_text())
+        states = json.loads((cached / _META).read_text())
         damaged = [name for name in ARRAYS if _state(cached, name) != states[name]]
         _classes(cached)
     except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
@@ -457,7 +494,7 @@ def _make(cached: Path, arrays: Arrays) -> None:
         with _synced(making / f"{name}.npy") as file:
             np.save(file, array)
     meta = {name: _state(making, name) for name in ARRAYS} | {"classes": arrays.classes}
-    with _synced(making / "meta.json") as file:
+    with _synced(making / _META) as file:
         file.write(json.dumps(meta).encode())
     if cached.exists():
         cached.rename(damaged)

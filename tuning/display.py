@@ -123,6 +123,10 @@ class Display:
             self._warned.add(key)
             self._say(f"warning: {text}", style="yellow")
 
+    def say(self, line: str) -> None:
+        """Says something of interest."""
+        self._say(line)
+
     def refresh(self) -> None:
         """Draws the table anew."""
         if self._live:

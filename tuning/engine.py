@@ -1,13 +1,12 @@
-"""Starts Ray, runs a plan through Tune, and stops cleanly when asked to."""
+"""Runs a plan through Tune, and stops cleanly when asked to."""
 
-import gc
+import contextlib
 import logging
 import os
 import signal
 import tempfile
 import time
-import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,42 +15,28 @@ from typing import TYPE_CHECKING, Any, Final
 
 from records.questions import COMPARISON, FIRST_PHASE
 from records.write import Writer
-from tuning import checkpoints, environment, weights
+from tuning import checkpoints, weights
 from tuning.display import Display
-from tuning.errors import BrokenOffError, UsageError
+from tuning.errors import BrokenOffError
 from tuning.journal import Journal
-from tuning.machine import default_slots
+from tuning.place import Where
 from tuning.plan import Plan, count
-from tuning.ray_watch import RayWatch, cluster_alive, knock, local_ray_alive
+from tuning.ray_watch import RayWatch
 from tuning.sweep import Sweep, Trial
 
 if TYPE_CHECKING:
+    from tuning.depot import Depot
     from tuning.recorder import Recorder
     from tuning.scheduler import Scheduler
     from tuning.searcher import PlanSearcher
 
-_OBJECT_STORE_BYTES: Final = 100 << 20
-"""Trials speak through pipes and small results: a local Ray need not reserve a third of the memory."""
+SLOTS_LOST: Final = 3
+"""How often a trial on a cluster is tried again when it loses its slot, with its node perhaps: that is normal there."""
+
+_ALL: Final = "1000000000"
+"""Of the trials that wait for an actor: our searcher gives no more than there are slots."""
+
 RAY_IS_GONE: Final = "Ray has died (killed, or out of memory); every finished epoch is kept; the same command goes on"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Where:
-    """The machine or cluster that a sweep runs on.
-
-    Attributes:
-        description: for people.
-        slots: how many trials run at once.
-        slots_on_a_machine: those that share a machine's memory.
-        hosts: the names of its machines.
-        alive: whether its Ray is still there.
-    """
-
-    description: str
-    slots: int
-    slots_on_a_machine: int
-    hosts: tuple[str, ...]
-    alive: Callable[[], bool] = lambda: True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,75 +62,6 @@ class Conditions:
     fork_server: Path | None = None
     keep_weights: str = "none"
     lite: bool = False
-
-
-@contextmanager
-def ray_started(slots: int | None) -> Iterator[Where]:
-    """A local Ray of that many slots, or the cluster that RAY_ADDRESS names; ended, or left, at the end.
-
-    Raises:
-        UsageError: if the cluster cannot be reached.
-        BrokenOffError: if Ray did not start, or was not joined, in its time.
-    """
-    environment.settle()
-    import ray
-
-    address = os.environ.get("RAY_ADDRESS")
-    if address:
-        _reach(address)
-    local: dict[str, Any] = {
-        "address": "local",
-        "num_cpus": slots or default_slots(),
-        "include_dashboard": False,
-        "object_store_memory": _OBJECT_STORE_BYTES,
-    }
-    try:
-        _init(ray, {"address": address} if address else local)
-        yield _where(ray, address, slots)
-    finally:
-        gc.collect()  # a reference that another thread frees while Ray shuts down ends this process, with code 1
-        ray.shutdown()
-
-
-def _init(ray: Any, options: Mapping[str, Any]) -> None:
-    """Starts or joins Ray, which on a busy machine may give up waiting for its own processes.
-
-    Raises:
-        BrokenOffError: whatever Ray raised; it has no type for this.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Ray's advice about defaults of later versions
-        try:
-            ray.init(**options, log_to_driver=False, logging_level=logging.ERROR)
-        except Exception as error:
-            said = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise BrokenOffError(
-                f"Ray did not start ({said}); is the machine too busy, or its memory or /tmp full? Nothing is lost: "
-                "the same command tries again"
-            ) from error
-
-
-def _reach(address: str) -> None:
-    """Knocks at a cluster's door first: where nobody answers, Ray ends this process without a word to catch."""
-    try:
-        knock(address)
-    except OSError as error:
-        raise UsageError(f"RAY_ADDRESS={address} does not answer ({error}): unset it to run on this machine") from error
-
-
-def _where(ray: Any, address: str | None, asked: int | None) -> Where:
-    nodes = [n for n in ray.nodes() if n["Alive"]]
-    on_each = [int(n["Resources"].get("CPU", 0)) for n in nodes]
-    hosts = tuple(sorted(n["NodeManagerHostname"] for n in nodes))
-    description = f"the cluster at {address} ({len(nodes)} nodes)" if address else "this machine"
-    slots = min(asked or sum(on_each), sum(on_each))
-    return Where(
-        description=description,
-        slots=slots,
-        slots_on_a_machine=min(max(on_each), slots),
-        hosts=hosts,
-        alive=cluster_alive(address) if address else local_ray_alive(),
-    )
 
 
 def run(
@@ -180,11 +96,18 @@ def run(
         plan=plan,
         scheduler=scheduler,
         display=display,
-        limits=Limits(fail_fast=conditions.fail_fast, deadline=None if budget is None else time.monotonic() + budget),
+        limits=Limits(
+            fail_fast=conditions.fail_fast,
+            deadline=None if budget is None else time.monotonic() + budget,
+            slots_lost=SLOTS_LOST if where.nodes else 0,
+        ),
         clock=time.monotonic,
+        news=where.nodes.take_news if where.nodes else tuple,
     )
     folder = checkpoints.below(results)
     named, parents = weights.wanted(results, sweep.name)
+
+    depot: Depot | None = None
 
     def ticket(trial: Trial) -> Ticket:
         start = _start(folder, trial, journal, display)
@@ -206,6 +129,7 @@ def run(
             located=weights.located(trial.arm.stated, results),
             keep=_keep(trial, conditions),
             lite=conditions.lite and trial.question == COMPARISON,
+            depot=depot,
             results=results,
             metric=sweep.metric,
             mode=sweep.mode,
@@ -213,8 +137,12 @@ def run(
             best=journal.past(trial.trial_id).at(next(weights.kept(results, trial.trial_id), None), sweep.metric),
         )
 
-    searcher = PlanSearcher(plan, ticket, metric=sweep.metric, mode=sweep.mode)
-    with _stopping(recorder):
+    searcher = PlanSearcher(plan, ticket, slots=lambda: where.slots_now, metric=sweep.metric, mode=sweep.mode)
+    with _stopping(recorder), contextlib.ExitStack() as stack:
+        if where.nodes is not None:
+            from tuning.depot import opened
+
+            depot = stack.enter_context(opened(results))
         try:
             _tune(sweep.name, searcher, scheduler, recorder, where)
         finally:
@@ -241,13 +169,12 @@ def _tune(name: str, searcher: "PlanSearcher", scheduler: "Scheduler", recorder:
 
     from tuning.slot import Slot
 
-    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(where.slots)  # else Tune starts its actors one after another
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = _ALL  # else Tune starts its actors one after another
     with tempfile.TemporaryDirectory(prefix="layersweep-tune-") as storage:
         tuner = tune.Tuner(
             tune.with_resources(Slot, {"cpu": 1}),
             tune_config=tune.TuneConfig(
                 num_samples=-1,
-                max_concurrent_trials=where.slots,
                 search_alg=searcher,
                 scheduler=scheduler,
                 reuse_actors=True,
@@ -269,6 +196,11 @@ def _tune(name: str, searcher: "PlanSearcher", scheduler: "Scheduler", recorder:
             if watch.gone:
                 raise BrokenOffError(RAY_IS_GONE) from None
             raise
+        except RuntimeError as error:  # what Tune makes of an error of Ray that it does not know
+            said = str(error.__cause__ or error).splitlines()[0]
+            raise BrokenOffError(
+                f"Ray Tune broke off ({said}); every finished epoch is kept; the same command goes on"
+            ) from error
 
 
 def _start(folder: Path, trial: Trial, journal: Journal, display: Display) -> checkpoints.Checkpoint | None:

@@ -126,10 +126,10 @@ class Plan:
         """Whether a trial that a search drew waits for its first phase: the search learns of it first."""
         return any(search.owns(child) for held in self._held.values() for child in held)
 
-    def again(self, trial: Trial) -> bool:
+    def again(self, trial: Trial, *, at_least: int = 0) -> bool:
         """Whether a trial that lost its process is tried once more; it then waits at the front."""
         self._tries[trial.trial_id] += 1
-        if self._tries[trial.trial_id] > self._retries:
+        if self._tries[trial.trial_id] > max(self._retries, at_least):
             return False
         self._running.pop(trial.trial_id, None)
         self._waiting.append_first(trial)

@@ -22,7 +22,7 @@ from tuning.scheduler import Scheduler
 from tuning.slot import Ticket
 from tuning.sweep import Trial
 
-_LOST: Final = ("ProcessKilled", "SlotDied")
+_LOST: Final = ("ProcessKilled", "SlotDied", "NotFetched")
 """Errors that come from outside a training: it is tried again. One that it raised itself would come again."""
 
 
@@ -40,10 +40,12 @@ class Limits:
     Attributes:
         fail_fast: so many trials that end first, all of one error, end the sweep; 0 for never.
         deadline: when the time budget is spent, by the recorder's clock; None for never.
+        slots_lost: how often a trial that lost its slot is tried again at least, where nodes come and go.
     """
 
     fail_fast: int = 0
     deadline: float | None = None
+    slots_lost: int = 0
 
 
 class Recorder(Callback):
@@ -63,10 +65,11 @@ class Recorder(Callback):
         display: Display,
         limits: Limits,
         clock: Callable[[], float],
+        news: Callable[[], Sequence[str]] = tuple,
     ) -> None:
         self._journal, self._writer, self._plan = journal, writer, plan
         self._scheduler, self._display, self._clock = scheduler, display, clock
-        self._limits, self._flushed = limits, clock()
+        self._limits, self._flushed, self._news = limits, clock(), news
         self._ended_well = False
         self._errors: Counter[str] = Counter()
         self._last_error = ""
@@ -103,7 +106,7 @@ class Recorder(Callback):
     def _reported(self, trial: TuneTrial, report: Report) -> None:
         ours = _trial(trial)
         decisions = self._scheduler.decisions(ours)
-        ending = self._journal.reported(ours, report, decisions, busy=len(self._journal.running) - 1)
+        ending = self._journal.reported(ours, report, decisions, busy=self._others_at_work(report.host))
         if report.problem is not None:
             self._display.warn(report.problem)
         for epoch, decision in zip(report.epochs, decisions, strict=False):
@@ -113,6 +116,11 @@ class Recorder(Callback):
             self._display.warn(f"{ours.label}: {running.warning}", once=ours.trial_id)
         if ending is not None:
             self._ended(_ticket(trial), ending, report.error, reason=decisions[-1].reason if decisions else None)
+
+    def _others_at_work(self, host: str) -> int:
+        """How many other slots train on a machine, those included of which nothing was heard yet."""
+        seen = (progress.report for progress in self._journal.running.values())
+        return sum(report is None or report.host == host for report in seen) - 1
 
     def on_trial_error(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
         """The slot itself died, with the trial; once a trial has ended, its slot's death is none of its own."""
@@ -130,6 +138,8 @@ class Recorder(Callback):
         now = self._clock()
         if now - self._flushed >= 1.0:
             self.flush()
+            for line in self._news():
+                self._display.say(line)
             self._display.refresh()
         if self._limits.deadline is not None and now > self._limits.deadline:
             raise BudgetSpentError
@@ -149,7 +159,7 @@ class Recorder(Callback):
 
     def _ended(self, ticket: Ticket, ending: Ending, error: Error | None, reason: str | None = None) -> None:
         trial = ticket.trial
-        again = error is not None and error.type in _LOST and self._plan.again(trial)
+        again = error is not None and error.type in _LOST and self._plan.again(trial, at_least=self._tries(error))
         self._display.ended(trial, ending, error, again=again, reason=reason)
         if error is None:
             self._over.append(ticket)
@@ -160,6 +170,10 @@ class Recorder(Callback):
         self._note(error)
         more = self._plan.ended(trial, ending)
         self._planned(more)
+
+    def _tries(self, error: Error) -> int:
+        """How often a trial with this error is tried again, whatever the plan says."""
+        return 0 if error.type == "ProcessKilled" else self._limits.slots_lost
 
     def _orphaned(self, child: Trial, parent: Ending) -> None:
         """Writes that a trial cannot go on from its first phase, which has not completed."""

@@ -19,7 +19,7 @@ from rich.console import Console
 
 from records.write import Writer
 from trainables.meaning import MEANING
-from tuning import engine, hopeless
+from tuning import engine, hopeless, place
 from tuning.display import Display
 from tuning.errors import BudgetSpentError
 from tuning.history import History
@@ -84,8 +84,8 @@ class Session:
         scheduler.hopeless = self.journal.hopeless
         threading.Thread(target=hopeless.prepare, daemon=True).start()  # meanwhile
         console.print("starting Ray …")
-        with engine.ray_started(self.settings.slots) as where:
-            console.print(f"on {where.description}: {count(where.slots, 'slot')} of one thread", soft_wrap=True)
+        with place.ray_started(self.settings.slots) as where:
+            console.print(_said(where), soft_wrap=True)
             with self._recorded(where):
                 self._run(plan, scheduler, console, where, fork_server)
 
@@ -105,13 +105,11 @@ class Session:
 
     def nothing_to_run(self, plan: Plan) -> None:
         """Records a command all of whose trials were recorded already."""
-        with self._recorded(
-            engine.Where(description="no Ray", slots=0, slots_on_a_machine=0, hosts=(platform.node(),))
-        ):
+        with self._recorded(place.Where(description="no Ray", slots=0, slots_on_a_machine=0, hosts=(platform.node(),))):
             self.journal.planned(plan.trials)
 
     def _run(
-        self, plan: Plan, scheduler: "Scheduler", console: Console, where: engine.Where, fork_server: Path | None
+        self, plan: Plan, scheduler: "Scheduler", console: Console, where: place.Where, fork_server: Path | None
     ) -> None:
         settings = self.settings
         display = Display(console, metric=self.sweep.metric, mode=self.sweep.mode)
@@ -141,7 +139,7 @@ class Session:
         console.print(display.summary(), soft_wrap=True)
 
     @contextmanager
-    def _recorded(self, where: engine.Where) -> Iterator[None]:
+    def _recorded(self, where: place.Where) -> Iterator[None]:
         """Writes the run's start and its end, with the outcome and where the slots' seconds went."""
         began, outcome = time.monotonic(), "failed"
         self._write_run("start", where, options_json=json.dumps(asdict(self.settings), default=str))
@@ -157,11 +155,11 @@ class Session:
         finally:
             wall = time.monotonic() - began
             seconds = {"wall": wall, **self.journal.seconds}
-            seconds["waiting"] = wall * where.slots - sum(self.journal.seconds.values())
+            seconds["waiting"] = where.slot_seconds(wall) - sum(self.journal.seconds.values())
             columns = {f"seconds_{name}": rounded(spent) for name, spent in seconds.items()}
             self._write_run("end", where, outcome=outcome, **columns)
 
-    def _write_run(self, event: str, where: engine.Where, **columns: str | float) -> None:
+    def _write_run(self, event: str, where: place.Where, **columns: str | float) -> None:
         row = {
             "run": self.run_id,
             "event": event,
@@ -169,11 +167,18 @@ class Session:
             "command": self.command,
             "git_commit": git_commit(),
             "versions_json": json.dumps({**versions(), "meaning": MEANING}),
-            "hosts_json": json.dumps(where.hosts),
+            "hosts_json": json.dumps(where.hosts_seen),
             "slots": where.slots,
         }
         self.writer.append("runs", [row | columns])
         self.writer.flush()
+
+
+def _said(where: place.Where) -> str:
+    """Where the sweep runs, for people."""
+    if where.nodes is not None:
+        return f"on {where.description} of one thread"
+    return f"on {where.description}: {count(where.slots, 'slot')} of one thread"
 
 
 def versions() -> dict[str, str]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Self
 
+import ray
 from ray import tune
 
 from records.questions import FIRST_PHASE
@@ -17,6 +18,7 @@ from records.values import Built, Epoch
 from trainables.serve import Begin, WarmUp
 from tuning import checkpoints, memory, weights
 from tuning.child import Child, Death
+from tuning.depot import Depot, Elsewhere, NotFetchedError
 from tuning.machine import memory_share
 from tuning.report import Error, Report
 from tuning.sweep import Train, Trial, sign
@@ -52,6 +54,7 @@ class Ticket:
         named: weights that recorded plans name, which stay.
         best: the metric's best value before the first epoch that is trained; None for none.
         lite: whether its network is converted by LiteRT at the end.
+        depot: the driver's disk, for slots on other machines of a cluster; None on the driver's own.
     """
 
     trial: Trial
@@ -76,6 +79,7 @@ class Ticket:
     named: frozenset[Path] = frozenset()
     best: float | None = None
     lite: bool = False
+    depot: Depot | None = None
 
     def __deepcopy__(self, _memo: dict[int, object]) -> Self:
         """Itself: nothing in it changes, and Tune copies each configuration several times."""
@@ -95,9 +99,10 @@ class Slot(tune.Trainable):
 
     def setup(self, config: dict[str, Any]) -> None:
         """Asks for the child at once: what it has to import is imported while Tune goes on."""
+        self._elsewhere: Elsewhere | None = None
         self._take(config)
         self._child = Child(
-            memory_limit_bytes=memory_share(self._ticket.slots),
+            memory_limit_bytes=memory_share(_slots_here(self._ticket)),
             warm_up=self._ticket.warm_up,
             fork_server=self._ticket.fork_server,
         )
@@ -108,6 +113,7 @@ class Slot(tune.Trainable):
     def _take(self, config: dict[str, Any]) -> None:
         """Takes a trial, of which nothing has been trained yet."""
         self._ticket: Ticket = config["ticket"]
+        self._home = self._ticket
         self._began = False
         self._built: Built | None = None
         self._epoch = 0
@@ -123,6 +129,7 @@ class Slot(tune.Trainable):
         """Takes the next trial; what the last one left is closed first, and its seconds are booked with this one."""
         began = time.perf_counter()
         self._child.close()
+        self._send_log()
         self._taken = time.perf_counter()
         self._seconds_close = self._taken - began
         self._take(new_config)
@@ -131,10 +138,31 @@ class Slot(tune.Trainable):
     def step(self) -> dict[str, Any]:
         """Trains one epoch, or several short ones."""
         try:
-            return self._result(self._next())
-        except Death as death:
+            result = self._result(self._next())
+        except (Death, NotFetchedError) as problem:
+            death = problem if isinstance(problem, Death) else Death(error_type="NotFetched", message=str(problem))
             error = Error(type=death.error_type, message=self._explained(death), traceback=death.traceback)
-            return {"done": True, "record": self._report(error=error).pack()}
+            result = {"done": True, "record": self._report(error=error).pack()}
+        if result["done"]:
+            self._send_log()
+        return result
+
+    def _send_log(self) -> None:
+        """What the training has printed goes to the driver's machine, if this is another."""
+        if self._elsewhere is not None:
+            self._elsewhere.send_log(self._ticket.log, self._home.log)
+
+    def _settle(self) -> None:
+        """Brings what the trial needs to this machine, if it does not see the driver's results.
+
+        Raises:
+            NotFetchedError: if something could not be brought.
+        """
+        depot = self._home.depot
+        if depot is None or depot.seen():
+            return
+        self._elsewhere = self._elsewhere or Elsewhere(depot)
+        self._ticket = self._elsewhere.ticket(self._home)
 
     def _explained(self, death: Death) -> str:
         """What a process died of; where that was memory, with what its training needs."""
@@ -149,14 +177,17 @@ class Slot(tune.Trainable):
     def cleanup(self) -> None:
         """Ends the child with the actor."""
         self._child.kill()
+        if self._elsewhere is not None:
+            self._elsewhere.close()
 
     def _next(self) -> Report:
         if self._began:
             idle = not (self._held or self._child.asked)
             saving = self._save() if idle and self._save_due else {}
             return self._with_kept(self._epochs(), saving)
-        trial = self._ticket.trial
-        self._began, self._last = True, self._ticket.start
+        self._began = True
+        self._settle()
+        trial, self._last = self._ticket.trial, self._ticket.start
         built = self._child.begin(
             Begin(
                 train=self._ticket.train,
@@ -208,6 +239,12 @@ class Slot(tune.Trainable):
                 raise
             self._held.append(death)  # the epoch itself is over, and is reported first
             return
+        if problem is None and self._elsewhere is not None:
+            home = weights.file(self._home.results, trial_id, epoch.epoch)
+            problem = self._elsewhere.send(path, home)
+            if problem is None and self._ticket.trial.question != FIRST_PHASE:
+                but = [home, *self._home.named]
+                self._elsewhere.tidy(weights.delete, self._home.results, trial_id, but=but)
         if self._ticket.trial.question == FIRST_PHASE:
             if problem is not None:
                 raise Death(error_type="NotSaved", message=problem)  # nothing could go on from it
@@ -276,11 +313,17 @@ class Slot(tune.Trainable):
     def _save(self) -> dict[str, Any]:
         """Writes a checkpoint of the last epoch, which the driver has seen: it asked for the next one."""
         began = time.perf_counter()
-        path = self._ticket.checkpoints / checkpoints.name(self._ticket.trial.trial_id, self._epoch)
+        trial_id = self._ticket.trial.trial_id
+        path = self._ticket.checkpoints / checkpoints.name(trial_id, self._epoch)
         problem = self._child.save(path)
+        if problem is None and self._elsewhere is not None:
+            problem = self._elsewhere.send(path, self._home.checkpoints / path.name)
         if problem is None:
             kept = [path] if self._last is None else [path, self._last]  # a kill may leave the new one unrecorded
             checkpoints.delete(self._ticket.checkpoints, self._ticket.trial.trial_id, but=kept)
+            if self._elsewhere is not None:
+                but = [self._home.checkpoints / name.name for name in kept]
+                self._elsewhere.tidy(checkpoints.delete, self._home.checkpoints, trial_id, but=but)
             self._last = path
         self._saved = time.perf_counter()
         return {"seconds_checkpoint": self._saved - began, "problem": problem}
@@ -301,10 +344,19 @@ class Slot(tune.Trainable):
         return Report(
             host=socket.gethostname(),
             device=hello.device if hello else None,
-            log=str(self._ticket.log),
+            log=str(self._home.log),
             memory_peak_bytes=self._child.memory_peak_bytes,
             epochs=epochs,
             error=error,
             **beginning,
             **more,
         )
+
+
+def _slots_here(ticket: Ticket) -> int:
+    """How many slots share this machine's memory."""
+    if ticket.depot is None:
+        return ticket.slots
+    here = ray.get_runtime_context().get_node_id()
+    cpus = next((int(n["Resources"].get("CPU", 1)) for n in ray.nodes() if n["NodeID"] == here), 1)
+    return min(cpus, ticket.slots)

@@ -11,7 +11,7 @@ from typing import Any
 import tyro
 
 from tuning import environment
-from tuning.engine import ray_started
+from tuning.place import ray_started
 
 environment.settle()
 

@@ -17,12 +17,12 @@ from types import SimpleNamespace
 
 import made_up
 import pytest
-from ray.tune.search import ConcurrencyLimiter, Searcher
+from ray.tune.search import Searcher
 from rich.console import Console
 
 import records.write
 from trainables import serve
-from tuning import command, engine, fork_server, session, slot
+from tuning import command, engine, fork_server, place, session, slot
 from tuning.agenda import Agenda
 from tuning.child import Death
 from tuning.slot import Slot
@@ -152,7 +152,7 @@ class Tune:
 
     def __init__(self, machine, searcher, scheduler, recorder, slots):
         self._machine, self._scheduler, self._recorder, self._slots = machine, scheduler, recorder, slots
-        self._searcher = ConcurrencyLimiter(searcher, max_concurrent=slots)
+        self._searcher = searcher
         self._searcher.set_search_properties("val_accuracy", "max", {})
         self._live = []
         self._idle = []
@@ -265,7 +265,7 @@ def _on(machine, slots) -> Iterator[None]:
 
     @contextlib.contextmanager
     def no_ray(_slots):
-        yield engine.Where(description="made up", slots=slots, slots_on_a_machine=slots, hosts=("here",))
+        yield place.Where(description="made up", slots=slots, slots_on_a_machine=slots, hosts=("here",))
 
     with pytest.MonkeyPatch.context() as patch:
         for name in ("rename", "unlink", "mkdir"):
@@ -274,7 +274,7 @@ def _on(machine, slots) -> Iterator[None]:
         patch.setattr(records.write, "_sync", touching(records.write._sync))
         patch.setattr(os, "fsync", lambda _handle: None)
         patch.setattr(engine, "_tune", tune)
-        patch.setattr(engine, "ray_started", no_ray)
+        patch.setattr(place, "ray_started", no_ray)
         patch.setattr(fork_server, "started", lambda _warm_up: contextlib.nullcontext())
         patch.setattr(engine, "time", SimpleNamespace(monotonic=machine.clock))
         patch.setattr(slot, "time", SimpleNamespace(perf_counter=machine.slot_clock))

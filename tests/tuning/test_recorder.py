@@ -69,7 +69,7 @@ class Line:
             checkpoints=self.checkpoints, checkpoint_every=60.0, start=start,
             start_epoch=0 if start is None else int(start.stem.partition("-")[2]),
         )  # fmt: skip
-        tune = SimpleNamespace(config={"ticket": ticket})
+    XX
         self.recorder.on_trial_start(0, [], tune)
         return tune
 
@@ -200,3 +200,40 @@ def test_a_spent_budget_and_a_wish_to_stop_are_heard_between_two_steps(line):
     made.recorder.stop_asked = True
     with pytest.raises(KeyboardInterrupt):
         made.step()
+
+
+def test_a_trial_that_loses_its_node_is_tried_again_where_nodes_come_and_go(line):
+    made = line(trials=1, retries=0, slots_lost=2)
+    for _ in range(2):
+        made.recorder.on_trial_error(0, [], made.start(made.trials[0]))
+        assert not made.plan.finished
+    made.recorder.on_trial_error(0, [], made.start(made.trials[0]))
+    assert made.plan.finished
+    made.step(later=2.0)
+    rows = read(made.folder / "results", "trials")
+    assert rows["outcome"].to_list() == ["failed"] * 3
+    assert rows["continuation"].to_list() == [0, 1, 2]
+
+
+def test_a_training_that_is_killed_is_tried_again_as_often_as_was_said_wherever_it_runs(line):
+    made = line(trials=1, retries=0, slots_lost=2)
+    made.fail(made.trials[0], "ProcessKilled", "by SIGKILL")
+    assert made.plan.finished
+
+
+def test_slots_at_work_are_counted_by_host(line):
+    made = line(trials=4)
+    running = [made.start(trial) for trial in made.trials]
+    for tune, host in zip(running[:3], ("here", "here", "there"), strict=True):
+        yielded = made_up.train(made_up.Config(), made.trials[0].data, seed=0, epochs=3)
+        record = Report(**COMMON | {"host": host}, built=next(yielded), epochs=(next(yielded),)).pack()
+        made.recorder.on_trial_result(0, [], tune, {"record": record})
+    assert made.recorder._others_at_work("here") == 2  # one of them has not said yet where it is
+    assert made.recorder._others_at_work("there") == 1
+
+
+def test_what_changes_at_the_nodes_is_said(line):
+    made = line()
+    made.recorder._news = lambda: ["h2 has left: 1 node (h1 1), 1 slot"]
+    made.step(later=2.0)
+    assert "h2 has left: 1 node (h1 1), 1 slot" in made.recorder._display._console.file.getvalue()
