@@ -69,7 +69,7 @@ class Line:
             checkpoints=self.checkpoints, checkpoint_every=60.0, start=start,
             start_epoch=0 if start is None else int(start.stem.partition("-")[2]),
         )  # fmt: skip
-    XX
+        tune = SimpleNamespace(config={"ticket": ticket}, error_file=None)
         self.recorder.on_trial_start(0, [], tune)
         return tune
 
