@@ -105,10 +105,10 @@ def _ours(size: Size, options: Options, folder: Path) -> Course:
     return sweep(size, layers=options.layers, slots=options.slots, folder=folder)
 
 
-def sweep(size: Size, *, layers: int, slots: int, folder: Path) -> Course:
-    """Runs a sweep of trials that do nothing into an empty results folder."""
+def sweep(size: Size, *, layers: int, slots: int, folder: Path, seconds: float = 0.0) -> Course:
+    """Runs a sweep of trials that do nothing, or sleep so long an epoch, into an empty results folder."""
     flags = ["--results", folder, "--seeds", size.trials, "--epochs", size.epochs, "--slots", slots]
-    flags += ["--scheduler", "none", "--set", f"layers={layers}"]
+    flags += ["--scheduler", "none", "--set", f"layers={layers}", "--set", f"seconds={seconds}"]
     command = [sys.executable, "-m", "benchmarks.programs.no_op_sweep", *map(str, flags)]
     process = processes.run(command, log=folder / "log.txt")
     trials, epochs = (

@@ -28,11 +28,15 @@ class Finished:
         began: when it was started, seconds since 1970.
         seconds: how long it ran.
         memory: its resident memory, children excluded, as (seconds since 1970, bytes).
+        cpu: the processor's seconds that it has taken, children excluded, as (seconds since 1970, seconds).
+        machine: the memory in use on the whole machine, as (seconds since 1970, bytes).
     """
 
     began: float
     seconds: float
     memory: tuple[tuple[float, int], ...]
+    cpu: tuple[tuple[float, float], ...] = ()
+    machine: tuple[tuple[float, int], ...] = ()
 
 
 def run(
@@ -60,22 +64,29 @@ def run(
             stderr=subprocess.STDOUT,
             env={**os.environ, **(environment or {}), "PYTHONPATH": path},
         )
-        memory = _watched(process, watch_seconds)
+        seen = _watched(process, watch_seconds)
         seconds = time.perf_counter() - began
     if process.returncode:
         raise ProgramFailed(f"{command} ended with code {process.returncode}:\n{log.read_text()[-_TAIL:]}")
-    return Finished(began=wall, seconds=seconds, memory=memory)
+    return Finished(
+        began=wall,
+        seconds=seconds,
+        memory=tuple((at, held) for at, held, _, _ in seen),
+        cpu=tuple((at, taken) for at, _, taken, _ in seen),
+        machine=tuple((at, used) for at, _, _, used in seen),
+    )
 
 
-def _watched(process: subprocess.Popen[bytes], every: float) -> tuple[tuple[float, int], ...]:
-    """Its memory, read again and again until it ends."""
-    seen: list[tuple[float, int]] = []
+def _watched(process: subprocess.Popen[bytes], every: float) -> list[tuple[float, int, float, int]]:
+    """Its memory, its processor time and the machine's memory in use, read again and again until it ends."""
+    seen: list[tuple[float, int, float, int]] = []
     watched = psutil.Process(process.pid)
     while True:
         try:
             process.wait(timeout=every)
         except subprocess.TimeoutExpired:
             if held := watched.memory_info().rss:  # a process that is about to go holds nothing
-                seen.append((time.time(), held))
+                times = watched.cpu_times()
+                seen.append((time.time(), held, times.user + times.system, psutil.virtual_memory().used))
         else:
-            return tuple(seen)
+            return seen

@@ -153,7 +153,12 @@ def ray_started(slots: int | None) -> Iterator[Where]:
     joined: dict[str, Any] = {"address": address, "runtime_env": {"env_vars": passed_on}}
     try:
         _init(ray, joined if address else local)
-        yield _cluster(ray, slots) if address else _here(ray, slots)
+        if address is None:
+            yield _here(ray, slots)
+        else:
+            where = _cluster(ray, slots)
+            with _wanted(slots, where.slots):
+                yield where
     finally:
         gc.collect()  # a reference that another thread frees while Ray shuts down ends this process, with code 1
         ray.shutdown()
@@ -243,6 +248,21 @@ def _cluster(ray: Any, asked: int | None) -> Where:
         alive=cluster_alive(address),
         nodes=nodes,
     )
+
+
+@contextmanager
+def _wanted(asked: int | None, there: int) -> Iterator[None]:
+    """While inside, a cluster that can grow is asked for as many slots as were; others do not mind."""
+    if asked is None or asked <= there:
+        yield
+        return
+    from ray.autoscaler.sdk import request_resources
+
+    request_resources(num_cpus=asked)
+    try:
+        yield
+    finally:
+        request_resources(num_cpus=0)
 
 
 def _slots_by_node(ray: Any) -> dict[str, int]:

@@ -1,6 +1,7 @@
 """Trainings that do nothing, and their sweep: what is left is what a trial costs."""
 
 import random
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ class Config:
 
     layers: int = between(0, 0, 1000, "layers that are measured; with any, the classes are reported, too")
     batch_size: int = between(32, 1, 1024, "images a step, if there were any")
+    seconds: float = between(0.0, 0, 60, "how long an epoch sleeps, as if another machine trained")
 
     def __post_init__(self) -> None:
         """Checks every value."""
@@ -46,6 +48,7 @@ def train(
     layers = tuple(_layer(index) for index in range(config.layers))
     yield Built(parameters=0, trainable_parameters=0, flops=0, size_bytes=0, layers=layers, seconds_build=0.0)
     for epoch in range(1, epochs + 1):
+        time.sleep(config.seconds)
         yield _epoch(config, data, seed, epoch, epochs)
 
 

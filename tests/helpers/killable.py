@@ -1,6 +1,7 @@
 """A sweep's command as a process that tests may kill, with all that it has started."""
 
 import contextlib
+import os
 import signal
 import subprocess
 import sys
@@ -12,13 +13,14 @@ import psutil
 from records.read import read
 
 SCRIPT = Path(__file__).parent / "made_up_sweep.py"
-ALWAYS = ("--images", "10", "--slots", "2")
+ALWAYS = ("--images", "10")
+SLOTS = 2
 RAY = ("gcs_server", "raylet")
 started = []
 
 
-def command(results, *arguments):
-    return [sys.executable, str(SCRIPT), "--results", str(results), *ALWAYS, *arguments]
+def command(results, *arguments, slots=SLOTS):
+    return [sys.executable, str(SCRIPT), "--results", str(results), *ALWAYS, "--slots", str(slots), *arguments]
 
 
 def run(results, *arguments):
@@ -32,14 +34,15 @@ def epochs(results):
 class Running:
     """A command at work."""
 
-    def __init__(self, results, *arguments):
+    def __init__(self, results, *arguments, slots=SLOTS, environment=None):
         self.results, self.began = results, time.monotonic()
         self.before = epochs(results)
         self.said = results.with_name("said.txt")
         with self.said.open("w") as said:
             self.process = subprocess.Popen(
-                command(results, *arguments), stdout=said, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
-            )
+                command(results, *arguments, slots=slots), stdout=said, stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL, env=os.environ | (environment or {}),
+            )  # fmt: skip
         started.append(self.process)
         self.seen = {}
 

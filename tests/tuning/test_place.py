@@ -173,3 +173,13 @@ def test_a_cluster_without_a_slot_is_refused():
     made = SimpleNamespace(nodes=lambda: nodes(("a", "h", 0, True)), get_runtime_context=lambda: context)
     with pytest.raises(UsageError, match=r"10.0.0.1:6379 has no slot: 1 node \(h 0\), 0 slots. .* tuning.doctor"):
         place._cluster(made, None)
+
+
+def test_a_cluster_that_can_grow_is_asked_for_the_slots_that_are_not_there(monkeypatch):
+    asked = []
+    monkeypatch.setattr("ray.autoscaler.sdk.request_resources", lambda num_cpus: asked.append(num_cpus))
+    with place._wanted(8, there=2):
+        assert asked == [8]
+    assert asked == [8, 0]
+    with place._wanted(2, there=2), place._wanted(None, there=2):
+        assert asked == [8, 0]

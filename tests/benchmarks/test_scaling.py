@@ -1,0 +1,42 @@
+"""What a driver's load is computed from."""
+
+import pytest
+
+from benchmarks.overhead import Course
+from benchmarks.processes import Finished
+from benchmarks.scaling import Load, measurements
+
+SLOTS, SECONDS = 4, 10.0
+
+
+def course(every):
+    """On 4 slots trials of 10 s each end in turn; the driver takes .25 of a core, and has 100 MB in the end."""
+    ended = [100 + every * n for n in range(5 * SLOTS)]
+    seen = [90 + n for n in range(150)]
+    process = Finished(
+        began=90, seconds=150, memory=tuple((at, 100_000_000) for at in seen),
+        cpu=tuple((at, 0.25 * (at - 90)) for at in seen),
+        machine=tuple((at, 10**9 + min(n, 8) * 10**8) for n, at in enumerate(seen)),
+    )  # fmt: skip
+    return Course(trials=ended, epochs=ended, process=process)
+
+
+def test_slots_that_never_wait_are_at_work_all_the_time():
+    load = Load.of(course(2.5), SLOTS, SECONDS)
+    assert load.trials == pytest.approx(0.4)
+    assert load.busy == pytest.approx(1)
+    assert load.cores == pytest.approx(0.25)
+    assert load.driver_bytes == 100_000_000
+    assert load.slot_bytes == pytest.approx(2 * 10**8)
+
+
+def test_slots_that_wait_are_not():
+    assert Load.of(course(5.0), SLOTS, SECONDS).busy == pytest.approx(0.5)
+
+
+def test_a_table_has_a_row_a_measure_and_number_of_slots():
+    load = Load.of(course(2.5), SLOTS, SECONDS)
+    rows = list(measurements({4: [load], 8: [load, load]}))
+    assert len(rows) == 10
+    assert (rows[1].case, rows[1].measure, rows[1].values) == ("4 slots", "slots at work", [load.busy])
+    assert rows[5].values == [load.trials] * 2
