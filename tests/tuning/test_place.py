@@ -177,7 +177,11 @@ def test_a_cluster_without_a_slot_is_refused():
 
 def test_a_cluster_that_can_grow_is_asked_for_the_slots_that_are_not_there(monkeypatch):
     asked = []
-    monkeypatch.setattr("ray.autoscaler.sdk.request_resources", lambda num_cpus: asked.append(num_cpus))
+
+    def request(num_cpus):
+        asked.append(num_cpus)
+
+    monkeypatch.setattr("ray.autoscaler.sdk.request_resources", request)
     with place._wanted(8, there=2):
         assert asked == [8]
     assert asked == [8, 0]
