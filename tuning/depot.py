@@ -18,12 +18,16 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from trainables.data import Data, brought
+from trainables.errors import DataError
 
 if TYPE_CHECKING:
     from tuning.slot import Ticket
 
 PIECE: Final = 16 << 20
 """Bytes of a file that travel at once: what they take of the object store is bounded."""
+
+_AT_ONCE: Final = 4
+"""Slots that are served at once."""
 
 _PREFIX: Final = "layersweep-slot-"
 _LOG_BYTES: Final = 64 << 10
@@ -53,7 +57,7 @@ class Depot:
         self.mark.parent.mkdir(parents=True, exist_ok=True)
         self.mark.touch()
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-        actor = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=2)(_Depot)
+        actor = ray.remote(num_cpus=0, max_concurrency=_AT_ONCE, max_restarts=-1)(_Depot)
         self._actor = actor.options(scheduling_strategy=here).remote()
 
     def close(self) -> None:
@@ -151,7 +155,7 @@ class Elsewhere:
                 parent=self._fetched(ticket.parent),
                 located={key: str(self._fetched(Path(path))) for key, path in ticket.located.items()},
             )
-        except OSError as error:
+        except (OSError, DataError) as error:
             raise NotFetchedError(f"a file of the driver's machine could not be brought here: {error}") from error
 
     def _data(self, data: Data) -> Data:
