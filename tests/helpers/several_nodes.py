@@ -27,10 +27,10 @@ class Nodes:
 
     def _answer(self) -> str:
         line = self._process.stdout.readline()
-        while line and not line.startswith("done "):
+        while line and line.split()[:1] != ["done"]:
             line = self._process.stdout.readline()
         assert line, "the nodes did not start"
-        return line.removeprefix("done ").strip()
+        return line.removeprefix("done").strip()
 
     @property
     def joining(self) -> dict[str, str]:
@@ -45,8 +45,7 @@ class Nodes:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.stdin.close()
-        self._process.wait(60)
+        self._process.communicate(timeout=60)
 
 
 def serve(number: int) -> None:

@@ -6,11 +6,11 @@ import killable
 import polars as pl
 import pytest
 from several_nodes import Nodes
-from test_faults import assert_as_if_undisturbed
+from undisturbed import assert_as_if_undisturbed
 
 from records.read import read
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(300)
 
 EPOCHS = 40
 QUALITIES, SEEDS = (0.3, 0.6), (1, 2, 3)
@@ -66,7 +66,7 @@ def test_a_trial_whose_node_was_lost_is_a_row_and_is_tried_again_whatever_the_re
 def test_the_run_names_every_node_that_was_there(swept):
     results, _, _ = swept
     end = read(results, "runs").filter(pl.col("event") == "end").to_dicts()[0]
-    assert len(json.loads(end["hosts_json"])) == 4
+    assert len(json.loads(end["hosts_json"])) == 3  # on one machine the node that joins takes a lost one's number
     assert 0 <= end["seconds_waiting"] < 3 * end["seconds_wall"]
 
 
