@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from records.questions import COMPARISON, FIRST_PHASE
 from records.write import Writer
-from tuning import checkpoints, environment, weights
+from tuning import checkpoints, environment, metrics, weights
 from tuning.display import Display
 from tuning.errors import BrokenOffError, UsageError
 from tuning.journal import Journal
@@ -182,6 +182,7 @@ def run(
         display=display,
         limits=Limits(fail_fast=conditions.fail_fast, deadline=None if budget is None else time.monotonic() + budget),
         clock=time.monotonic,
+        metrics=metrics.served(sweep=sweep.name, metric=sweep.metric, slots=where.slots),
     )
     folder = checkpoints.below(results)
     named, parents = weights.wanted(results, sweep.name)
@@ -218,6 +219,7 @@ def run(
         try:
             _tune(sweep.name, searcher, scheduler, recorder, where)
         finally:
+            recorder.measure(over=True)
             recorder.flush()
     if conditions.keep_weights == "none" and plan.finished:
         for trial in plan.trials:

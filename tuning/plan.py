@@ -154,6 +154,11 @@ class Plan:
         return [*self._waiting, *(child for held in self._held.values() for child in held)]
 
     @property
+    def size(self) -> int:
+        """How many trials it has: those that wait, run or ended."""
+        return len(self._asked)
+
+    @property
     def foreseen(self) -> int:
         """The epochs that trials which are not known yet may take at most."""
         return sum(search.foreseen for search in self._searches) + (self._compared if self._then else 0)
