@@ -5,7 +5,7 @@ Ray puts `ray_` before each name and `_total` behind a counter's: Prometheus see
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any, Final
@@ -34,9 +34,8 @@ class Standing:
     best: float | None
 
 
-def by_state(outcomes: Iterable[str], *, planned: int, running: int) -> dict[str, int]:
-    """How many trials of a plan are in each state, from the outcomes of those that ended."""
-    ended = Counter(outcomes)
+def by_state(ended: Counter[str], *, planned: int, running: int) -> dict[str, int]:
+    """How many trials of a plan are in each state, from how many ended with each outcome."""
     waiting = max(0, planned - ended.total() - running)
     return {"waiting": waiting, "running": running, **{outcome: ended[outcome] for outcome in OUTCOMES}}
 

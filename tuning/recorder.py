@@ -150,9 +150,8 @@ class Recorder(Callback):
         """Hands on where the sweep stands, if anybody asks; once it is over, nothing runs."""
         if self._metrics is None:
             return
-        outcomes = (ending.outcome for ending in self._plan.endings.values())
         running = 0 if over else len(self._journal.running)
-        trials = by_state(outcomes, planned=self._plan.size, running=running)
+        trials = by_state(self._plan.outcomes, planned=self._plan.size, running=running)
         self._metrics.show(Standing(trials=trials, epochs=self._display.epochs_done, best=self._display.best))
 
     def _planned(self, trials: Sequence[Trial]) -> None:

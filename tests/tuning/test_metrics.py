@@ -1,6 +1,7 @@
 """What is handed on for Prometheus, without Ray: its classes are replaced."""
 
 import importlib.util
+from collections import Counter
 
 import pytest
 
@@ -56,11 +57,11 @@ def kept():
 
 
 def standing(*, epochs=0, best=None, running=0):
-    return Standing(trials=by_state((), planned=5, running=running), epochs=epochs, best=best)
+    return Standing(trials=by_state(Counter(), planned=5, running=running), epochs=epochs, best=best)
 
 
 def test_a_trial_waits_until_it_runs_and_runs_until_it_ends():
-    found = by_state(["completed", "failed", "completed"], planned=10, running=2)
+    found = by_state(Counter(completed=2, failed=1), planned=10, running=2)
     assert found == {
         "waiting": 5, "running": 2, "completed": 2, "stopped": 0, "diverged": 0, "hopeless": 0, "failed": 1,
     }  # fmt: skip
