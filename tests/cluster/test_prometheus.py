@@ -147,17 +147,19 @@ def started_ray(stack, patch, folder, temporary):
     token = folder / "token"
     token.touch(mode=0o600)
     token.write_text(secrets.token_hex(32))
+    port, agent, dashboard, client, listen, *besides = free_ports(7)
     settings = {
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(token),
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_prestart_worker_first_driver": "0",
         "RAY_metrics_report_interval_ms": str(1000 * REPORT_SECONDS),
+        "AUTOSCALER_METRIC_PORT": str(besides[0]),  # another Ray on this machine may have the usual ones
+        "DASHBOARD_METRIC_PORT": str(besides[1]),
     }
     for name, value in settings.items():
         patch.setenv(name, value)
     patch.delenv("RAY_AUTH_TOKEN", raising=False)
-    port, agent, dashboard, client, listen = free_ports(5)
     log = folder / "ray.txt"
     start = [
         sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--num-cpus=2",
