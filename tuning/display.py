@@ -162,6 +162,16 @@ class Display:
             parts.append(f"about {duration(left)} left")
         return " · ".join(parts)
 
+    @property
+    def epochs_done(self) -> int:
+        """The epochs that this command has trained."""
+        return self._epochs_done
+
+    @property
+    def best(self) -> float | None:
+        """The best value of the metric in them; None before the first."""
+        return None if self._best is None else self._best[0]
+
     def seconds_left(self) -> float | None:
         """The time left if the epochs to come take as long as those behind; None before the first."""
         if self._began is None or not self._epochs_done:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from records.questions import COMPARISON, FIRST_PHASE
 from records.write import Writer
-from tuning import checkpoints, weights
+from tuning import checkpoints, metrics, weights
 from tuning.display import Display
 from tuning.errors import BrokenOffError
 from tuning.journal import Journal
@@ -103,6 +103,7 @@ def run(
         ),
         clock=time.monotonic,
         news=where.nodes.take_news if where.nodes else tuple,
+        metrics=metrics.served(sweep=sweep.name, metric=sweep.metric, slots=lambda: where.slots_now),
     )
     folder = checkpoints.below(results)
     named, parents = weights.wanted(results, sweep.name)
@@ -146,6 +147,7 @@ def run(
         try:
             _tune(sweep.name, searcher, scheduler, recorder, where)
         finally:
+            recorder.measure(over=True)
             recorder.flush()
     if conditions.keep_weights == "none" and plan.finished:
         for trial in plan.trials:

@@ -65,6 +65,13 @@ class Plan:
         retries: how often a trial that lost its process is tried again.
         compared: the epochs that the trials of `then` take at most.
         together: whether a slot is given trials of one arm after another (see `tuning.waiting`).
+
+    Attributes:
+        trials: those it has, in the order in which they came.
+        endings: how those that ended did, by their id.
+        outcomes: how many ended with each outcome.
+        added: told of trials that searches draw.
+        orphaned: told of a trial that cannot go on from its first phase, and how that ended.
     """
 
     def __init__(
@@ -80,6 +87,7 @@ class Plan:
     ) -> None:
         self.trials: list[Trial] = []
         self.endings: dict[str, Ending] = {}
+        self.outcomes: Counter[str] = Counter()
         self.added: Callable[[Sequence[Trial]], None] = _unheard
         self.orphaned: Callable[[Trial, Ending], None] = _unmourned
         self._waiting = Waiting(together=together)
@@ -137,7 +145,7 @@ class Plan:
 
     def ended(self, trial: Trial, ending: Ending) -> list[Trial]:
         """Notes how a trial ended. Returns the trials that this adds to the plan."""
-        self.endings[trial.trial_id] = ending
+        self._note(trial, ending)
         if self._running.pop(trial.trial_id, None) is not None:
             self._freed.append(trial.arm.name)
         for child in self._held.pop(trial.trial_id, []):
@@ -148,10 +156,22 @@ class Plan:
         followed = [self._add(s.ended(trial, ending)) for s in self._searches if s.owns(trial)]
         return [*self._go_on(), *(t for trials in followed for t in trials)]
 
+    def _note(self, trial: Trial, ending: Ending) -> None:
+        before = self.endings.get(trial.trial_id)
+        if before is not None:
+            self.outcomes[before.outcome] -= 1
+        self.endings[trial.trial_id] = ending
+        self.outcomes[ending.outcome] += 1
+
     @property
     def waiting(self) -> list[Trial]:
         """The trials that are known and not started, also those whose first phase is not over."""
         return [*self._waiting, *(child for held in self._held.values() for child in held)]
+
+    @property
+    def size(self) -> int:
+        """How many trials it has: those that wait, run or ended."""
+        return len(self._asked)
 
     @property
     def foreseen(self) -> int:
@@ -194,7 +214,7 @@ class Plan:
         self._asked.add(trial.trial_id)
         parent, ending = trial.parent, self._known(trial) if self._known else None
         if ending is not None:
-            self.endings[trial.trial_id] = ending
+            self._note(trial, ending)
             return [trial]
         if parent is None:
             self._waiting.append(trial)
@@ -206,7 +226,7 @@ class Plan:
         elif ending.outcome == "completed":
             self._waiting.append(trial)
         else:
-            self.endings[trial.trial_id] = Ending(outcome="failed", epoch=0, value=None)
+            self._note(trial, Ending(outcome="failed", epoch=0, value=None))
             self.orphaned(trial, ending)
         return [*before, trial]
 

@@ -16,6 +16,7 @@ from tuning import checkpoints
 from tuning.display import Display
 from tuning.errors import BrokenOffError, BudgetSpentError
 from tuning.journal import Journal
+from tuning.metrics import Metrics, Standing, by_state
 from tuning.plan import Ending, Plan
 from tuning.report import Error, Report, unpack
 from tuning.scheduler import Scheduler
@@ -66,10 +67,11 @@ class Recorder(Callback):
         limits: Limits,
         clock: Callable[[], float],
         news: Callable[[], Sequence[str]] = tuple,
+        metrics: Metrics | None = None,
     ) -> None:
         self._journal, self._writer, self._plan = journal, writer, plan
         self._scheduler, self._display, self._clock = scheduler, display, clock
-        self._limits, self._flushed, self._news = limits, clock(), news
+        self._limits, self._flushed, self._news, self._metrics = limits, clock(), news, metrics
         self._ended_well = False
         self._errors: Counter[str] = Counter()
         self._last_error = ""
@@ -141,6 +143,7 @@ class Recorder(Callback):
             for line in self._news():
                 self._display.say(line)
             self._display.refresh()
+            self.measure()
         if self._limits.deadline is not None and now > self._limits.deadline:
             raise BudgetSpentError
         self._fail_fast()
@@ -152,6 +155,14 @@ class Recorder(Callback):
             checkpoints.delete(ticket.checkpoints, ticket.trial.trial_id)
         self._over.clear()
         self._flushed = self._clock()
+
+    def measure(self, *, over: bool = False) -> None:
+        """Hands on where the sweep stands, if anybody asks; once it is over, nothing runs."""
+        if self._metrics is None:
+            return
+        running = 0 if over else len(self._journal.running)
+        trials = by_state(self._plan.outcomes, planned=self._plan.size, running=running)
+        self._metrics.show(Standing(trials=trials, epochs=self._display.epochs_done, best=self._display.best))
 
     def _planned(self, trials: Sequence[Trial]) -> None:
         self._journal.planned(trials)

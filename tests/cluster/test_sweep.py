@@ -98,7 +98,9 @@ def swept(cluster: Cluster, fashion_mnist_files: Path):
 
 def test_it_ends_well_on_the_laptop_with_the_study(swept):
     assert swept.code == 0
-    assert "on the cluster at 10.77.0.11:6379: 3 nodes (h1 1, h2 1, h3 1), 3 slots of one thread" in swept.said.read_text()
+    assert (
+        "on the cluster at 10.77.0.11:6379: 3 nodes (h1 1, h2 1, h3 1), 3 slots of one thread" in swept.said.read_text()
+    )
     here = swept.cluster.hosts.root("laptop") / "results"
     assert (here / "studies" / "optimizers.html").is_file()
     assert read(here, "epochs").height == TRIALS * EPOCHS

@@ -150,3 +150,12 @@ def test_arms_of_one_configuration_are_trained_once(trial):
     plan = Plan([trial("a"), trial("a")])
     assert len(plan.trials) == 2
     assert [t.arm.name for t in plan.waiting] == ["a"]
+
+
+def test_the_ends_are_counted_by_outcome_a_trial_once(trial):
+    known = {"a1": stopped(0.25)}
+    plan = Plan([trial("a"), trial("b"), trial("c"), trial("a")], known=lambda t: known.get(t.trial_id))
+    assert (plan.size, +plan.outcomes) == (3, {"stopped": 1})
+    plan.ended(plan.next(), completed(0.5))
+    plan.ended(trial("a"), completed(0.5))
+    assert (plan.size, +plan.outcomes) == (3, {"completed": 2})

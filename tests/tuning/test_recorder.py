@@ -18,7 +18,7 @@ from tuning.display import Display
 from tuning.errors import BrokenOffError, BudgetSpentError
 from tuning.journal import Journal
 from tuning.past import Past, metrics
-from tuning.plan import Plan
+from tuning.plan import Ending, Plan
 from tuning.recorder import Limits, Recorder
 from tuning.report import Error, Report
 from tuning.scheduler import Scheduler
@@ -31,7 +31,7 @@ COMMON = {"host": "here", "device": None, "log": "/logs/t.log", "memory_peak_byt
 class Line:
     """A recorder with all that it hands things to, and a clock that stands."""
 
-    def __init__(self, folder, trials=4, retries=1, phase=False, **limits):
+    def __init__(self, folder, trials=4, retries=1, phase=False, metrics=None, **limits):
         self.folder, self.now, self.first = folder, 0.0, None
         self.writer = Writer(folder / "results", "s", config_types=domains.types(made_up.Config))
         self.journal = Journal(self.writer, run="r", family="made_up", metric="val_accuracy")
@@ -43,7 +43,7 @@ class Line:
             journal=self.journal, writer=self.writer, plan=self.plan,
             scheduler=Scheduler(Halving(metric="val_accuracy", mode="max", epochs=3, grace=1, reduction=2)),
             display=Display(Console(file=io.StringIO()), metric="val_accuracy", mode="max"),
-            limits=Limits(**limits), clock=lambda: self.now,
+            limits=Limits(**limits), clock=lambda: self.now, metrics=metrics,
         )  # fmt: skip
 
     def trial(self, number, question=COMPARISON, parent=None):
@@ -89,6 +89,18 @@ class Line:
     def step(self, later=0.0):
         self.now += later
         self.recorder.on_step_end(0, [])
+
+
+class Shown(list):
+    """What was handed on to Prometheus."""
+
+    def show(self, standing):
+        self.append(standing)
+
+    @property
+    def trials(self):
+        """The trials by state of the last time, those of which there are any."""
+        return {state: n for state, n in self[-1].trials.items() if n}
 
 
 @pytest.fixture
@@ -237,3 +249,49 @@ def test_what_changes_at_the_nodes_is_said(line):
     made.recorder._news = lambda: ["h2 has left: 1 node (h1 1), 1 slot"]
     made.step(later=2.0)
     assert "h2 has left: 1 node (h1 1), 1 slot" in made.recorder._display._console.file.getvalue()
+
+
+def test_where_the_sweep_stands_is_handed_on_once_a_second(line):
+    shown = Shown()
+    made = line(metrics=shown)
+    made.complete(made.trials[0])
+    made.start(made.trials[1])
+    made.fail(made.trials[2], "ValueError", "no")
+    made.step(later=0.75)
+    assert shown == []
+    made.step(later=0.25)
+    assert shown.trials == {"waiting": 1, "running": 1, "completed": 1, "failed": 1}
+    assert shown[-1].epochs == 3
+    assert shown[-1].best == 0.5 * 3 / 4
+    made.step(later=0.75)
+    assert len(shown) == 1
+
+
+def test_a_trial_that_is_tried_again_waits(line):
+    shown = Shown()
+    made = line(metrics=shown)
+    made.fail(made.trials[0], "ProcessKilled", "gone")
+    made.step(later=1.0)
+    assert shown.trials == {"waiting": 4}
+
+
+def test_a_trial_that_an_earlier_command_has_trained_has_ended(line):
+    shown = Shown()
+    made = line(metrics=shown)
+    made.plan.ended(made.trials[3], Ending(outcome="stopped", epoch=1, value=0.5))
+    made.step(later=1.0)
+    assert shown.trials == {"waiting": 3, "stopped": 1}
+    assert (shown[-1].epochs, shown[-1].best) == (0, None)
+
+
+def test_once_a_sweep_is_over_nothing_runs(line):
+    shown = Shown()
+    made = line(metrics=shown)
+    tune = made.start(made.trials[0])
+    made.step(later=1.0)
+    assert shown.trials == {"waiting": 3, "running": 1}
+    yielded = made_up.train(made_up.Config(), made.trials[0].data, seed=0, epochs=1)
+    made.report(tune, built=next(yielded), epochs=(next(yielded),))
+    made.recorder.measure(over=True)
+    assert shown.trials == {"waiting": 4}
+    assert shown[-1].epochs == 1
