@@ -77,8 +77,8 @@ _SSH_SAYS: Final = (
     (r"Connection refused", "no ssh server", "start sshd on {target}"),
     (
         r"timed out|No route|unreachable|Host is down",
-        "not reached from the head",
-        "is it on, and on the head's network? `ping` it from the head; its address is in the cluster's file",
+        "not reached",
+        "is it on? Is its address in the cluster's file right? `ping` it from where it is not reached",
     ),
     (r"resolve", "no such name", "write its address as a number in the cluster's file"),
     (
@@ -122,7 +122,7 @@ def _there(attempt: Attempt) -> list[tuple[bool, str, str]]:
         (python != here_python, f"Python {python} there, {here_python} on the head", install_same("python")),
         (ray != here_ray, f"ray {ray} there, {here_ray} on the head", install_same("ray")),
         (token != "same", f"~/.ray/auth_token is {token} there{log}", AGAIN),  # noqa: S105 (an answer)
-        (found.get("raylet") == "yes", f"Ray runs there, but not with this head{log}", other),
+        (found.get("raylet") == "yes", "Ray runs there, but not with this head", other),
         (True, f"ray not started{log}", look),
     ]
 

@@ -54,14 +54,16 @@ class Options:
         None
     )
     """Where the data set's files are, on each node."""
-    wait: Annotated[float, tyro.conf.arg(metavar="SECONDS")] = 0.0
-    """Wait so long for machines that have not joined: after `ray up` they take a while."""
-    here: Annotated[bool, tyro.conf.Suppress] = False
-    """This is the head: a cluster must run here."""
-    configured: Annotated[str, tyro.conf.Suppress] = ""
-    """The addresses of the cluster's machines, with commas."""
-    code: Annotated[str, tyro.conf.Suppress] = ""
-    """The digest of the laptop's code."""
+    wait: Annotated[float, tyro.conf.arg(metavar="SECONDS")] = 10.0
+    """Wait so long for machines that have not joined; after `ray up` they take a while."""
+    here: bool = False
+    """A cluster must run on this machine; what a laptop asks the head."""
+    configured: Annotated[
+        str, tyro.conf.arg(metavar="IP,IP,...", help_behavior_hint="(default: as `ray up` left it)")
+    ] = ""
+    """The addresses of the cluster's machines, the head's first."""
+    code: Annotated[str, tyro.conf.arg(metavar="DIGEST", help_behavior_hint="(default: none)")] = ""
+    """The digest of the laptop's code, to be compared with the head's."""
 
 
 def main(arguments: Sequence[str]) -> int:

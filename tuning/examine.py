@@ -276,7 +276,7 @@ def _logged(machine: str) -> str:
         except OSError:
             continue
         if lines := [line.strip() for line in text.splitlines() if machine in line]:
-            return lines[-1]
+            return lines[-1].rpartition(" -- ")[2]
     return ""
 
 

@@ -227,7 +227,6 @@ class Hosts:
             _ip("-n", switch, "link", "add", port, "type", "veth", "peer", "name", "eth0", "netns", there)
             _ip("-n", switch, "link", "set", port, "master", "br0", "up")
             _address(there, "eth0", address)
-            _ip("-n", there, "route", "add", "default", "dev", "eth0")  # what Ray takes a host's own address from
         laptop, head = f"{self._prefix}-laptop", f"{self._prefix}-h1"
         _ip("-n", laptop, "link", "add", "eth0", "type", "veth", "peer", "name", "eth1", "netns", head)
         _address(laptop, "eth0", f"{_CABLE}.1")

@@ -112,7 +112,9 @@ def make_environment(folder: Path, origin: Path) -> Path:
     for entry in packages.iterdir():
         if not entry.name.startswith(("__editable__", "__pycache__", "_virtualenv")):
             (made / entry.name).symlink_to(entry)
-    (made / "layersweep.pth").write_text("/root/layersweep\n")
+    compiled = (packages / "ray" / "__pycache__").is_dir()
+    cached = "" if compiled else "import sys; sys.pycache_prefix = '/tmp/compiled'\n"  # a host keeps what it compiles
+    (made / "layersweep.pth").write_text(f"/root/layersweep\n{cached}")
     shutil.copy(origin / "pyvenv.cfg", folder / "pyvenv.cfg")
     (folder / "bin").mkdir()
     for name in ("python", "python3"):

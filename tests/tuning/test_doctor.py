@@ -101,8 +101,8 @@ WELL = {
     ("error", "said", "do"),
     [
         ("root@10.0.0.2: Permission denied (publickey).", "key refused", "authorized_keys of u@10.0.0.2"),
-        ("ssh: connect to host 10.0.0.2 port 22: No route to host", "not reached from the head", "ping"),
-        ("ssh: connect to host 10.0.0.2 port 22: Connection timed out", "not reached from the head", "ping"),
+        ("ssh: connect to host 10.0.0.2 port 22: No route to host", "not reached", "ping"),
+        ("ssh: connect to host 10.0.0.2 port 22: Connection timed out", "not reached", "ping"),
         ("ssh: connect to host 10.0.0.2 port 22: Connection refused", "no ssh server", "start sshd on u@10.0.0.2"),
         ("ssh: Could not resolve hostname h: Name or service not known", "no such name", "as a number"),
         ('Load key "k": invalid format', "the head cannot read its key", "mode 600"),
@@ -417,13 +417,12 @@ def test_a_head_that_is_not_reached(no_cluster, tmp_path, capsys, monkeypatch):
     assert "key refused" in capsys.readouterr().out
 
 
-def test_help_is_fast_and_hides_what_the_head_is_told():
+def test_help_is_fast():
     began = time.monotonic()
     done = run("--help")
     assert time.monotonic() - began < 5.0
     assert done.returncode == 0
     assert "--results FOLDER" in done.stdout
-    assert "--configured" not in done.stdout
     heavy = "import sys, tuning.doctor; print([m for m in ('ray', 'numpy', 'keras') if m in sys.modules])"
     asked = subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True, cwd=PROJECT, check=True)
     assert asked.stdout == "[]\n"
