@@ -129,12 +129,13 @@ def nodes(ask: Callable[[], dict[str, Any]], *, seconds: float, clock: bool = Fa
     alive = [node for node in ray.nodes() if node["Alive"]]
     ends = time.monotonic() + seconds
 
-    @ray.remote(num_cpus=0, max_retries=0)
     def call(function: Callable[[], Any]) -> Any:
         return function()
 
+    task = ray.remote(num_cpus=0, max_retries=0)(call)
+
     def on(node_id: str, function: Callable[[], Any]) -> Any:
-        return call.options(scheduling_strategy=Affinity(node_id=node_id, soft=False)).remote(function)
+        return task.options(scheduling_strategy=Affinity(node_id=node_id, soft=False)).remote(function)
 
     def answer(reference: Any) -> tuple[Any, str]:
         try:

@@ -145,8 +145,33 @@ def test_the_heads_own_users_need_the_token_for_the_dashboard(cluster):
     assert cluster.on("h1", *page).stdout == "401\n"
 
 
-def test_ray_down_leaves_nothing_running(cluster):
-    assert cluster.timed("ray down", "laptop", "ray", "down", "-y", cluster.file).returncode == 0
-    cluster.seconds["nothing left"] = wait_until(
-        lambda: not any(cluster.hosts.processes(i) for i in (1, 2, 3)), seconds=60
+def test_a_sweep_looks_first_with_the_quick_part(cluster):
+    program = (
+        "import time, ray; ray.init(log_to_driver=False); from tuning.doctor import quick; began = time.monotonic(); "
+        "[print(f.level, f.about, f.where) for f in quick()]; print(time.monotonic() - began)"
     )
+    done = cluster.on("h1", "python", "-c", program, RAY_AUTH_MODE="token", RAY_ADDRESS=GCS)
+    *findings, seconds = done.stdout.splitlines()
+    assert findings == ["ok nodes cluster", "ok versions all 3 nodes", "ok code all 3 nodes"]
+    cluster.seconds["quick"] = float(seconds)
+
+
+def test_a_host_whose_cable_is_cut_is_named(cluster):
+    cluster.hosts.cut(2)
+    done = cluster.doctor("doctor, a cable cut", "--wait", "0")
+    cluster.hosts.mend(2)
+    assert done.returncode == 1
+    assert "10.77.0.12" in done.stdout
+
+
+def test_ray_down_leaves_nothing_running(cluster):
+    """Ray's agents wait for a minute for the head before they end: publish_error_to_driver(…, 60) in Ray 2.60."""
+    assert cluster.timed("ray down", "laptop", "ray", "down", "-y", cluster.file).returncode == 0
+
+    def workers() -> list[str]:
+        return [line for i in (2, 3) for line in cluster.hosts.processes(i)]
+
+    assert cluster.hosts.processes(1) == []
+    cluster.seconds["no raylet left"] = wait_until(lambda: not any("raylet" in line for line in workers()), seconds=60)
+    rest = wait_until(lambda: workers() == [], seconds=60)
+    cluster.seconds["nothing left"] = cluster.seconds["no raylet left"] + rest

@@ -90,6 +90,13 @@ def test_a_command_runs_in_a_folder_with_a_space_and_a_quote(tmp_path, content, 
     assert done.stdout == f"{project}\ntoken a  b\n{project}/.venv/bin\n"
 
 
+def test_a_command_is_not_run_elsewhere_if_the_project_is_not_there(tmp_path, content, monkeypatch):
+    *_, command = read(tmp_path, content).ssh("echo one; echo two")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+
+
 def test_ssh_and_rsync_use_the_key_and_ask_no_password(tmp_path, content):
     file = read(tmp_path, content)
     ssh = file.ssh("true")
