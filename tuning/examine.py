@@ -66,6 +66,8 @@ def setup() -> Setup:
         content = yaml.safe_load(_CONFIG.expanduser().read_text())
     except (OSError, yaml.YAMLError):
         return Setup()
+    if not isinstance(content, dict):
+        return Setup()
     provider = content.get("provider", {})
     machines = (provider.get("head_ip"), *(provider.get("worker_ips") or ()))
     return Setup(

@@ -173,5 +173,5 @@ def test_ray_down_leaves_nothing_running(cluster):
 
     assert cluster.hosts.processes(1) == []
     cluster.seconds["no raylet left"] = wait_until(lambda: not any("raylet" in line for line in workers()), seconds=60)
-    rest = wait_until(lambda: workers() == [], seconds=60)
+    rest = wait_until(lambda: workers() == [], seconds=80)
     cluster.seconds["nothing left"] = cluster.seconds["no raylet left"] + rest
