@@ -1,6 +1,5 @@
 """A cluster's file, which `ray up` reads: which machines there are, and how they are reached by ssh."""
 
-import re
 import shlex
 import subprocess
 from dataclasses import dataclass
@@ -101,7 +100,7 @@ class ClusterFile:
         """The command line that runs a shell command on the head, in the project's folder and its environment."""
         inside = (
             f"cd {_home(self.project)} && export PATH=$PWD/.venv/bin:$PATH RAY_AUTH_MODE=token PYTHONUNBUFFERED=1 && "
-            f"{command}"
+            f"{{ {command}\n}}"
         )
         return ["ssh", *self.options, self.target, f"bash -c {shlex.quote(inside)}"]
 
@@ -133,5 +132,6 @@ def _part(path: Path, content: dict[str, Any], name: str, *, needed: bool = True
 
 def _home(folder: str) -> str:
     """A folder for the shell, in which a leading ~ stands for the home folder."""
-    match = re.fullmatch(r"~(/.*)?", folder)
-    return shlex.quote(folder) if match is None else f"~{shlex.quote(match[1]) if match[1] else ''}"
+    if folder == "~":
+        return folder
+    return f"~/{shlex.quote(folder[2:])}" if folder.startswith("~/") else shlex.quote(folder)  # no ~ within quotes
