@@ -32,6 +32,7 @@ class ClusterFile:
         user: whom ssh logs in as.
         key: the private key's file; None for ssh's own choice.
         project: the project's folder on the machines.
+        more: further options of ssh, for connections that share one.
     """
 
     path: Path
@@ -42,6 +43,7 @@ class ClusterFile:
     user: str
     key: Path | None
     project: str
+    more: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, path: Path) -> "ClusterFile":
@@ -95,7 +97,7 @@ class ClusterFile:
     def options(self) -> list[str]:
         """What ssh is told, besides the host and the command."""
         key = [] if self.key is None else ["-i", str(self.key), "-o", "IdentitiesOnly=yes"]
-        return [*_SSH, *_KNOWN_HOSTS, *key]
+        return [*_SSH, *_KNOWN_HOSTS, *key, *self.more]
 
     def ssh(self, command: str) -> list[str]:
         """The command line that runs a shell command on the head, in the project's folder and its environment."""
