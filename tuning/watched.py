@@ -174,7 +174,7 @@ def _known(asked: Row, end: Row | None, run: Row) -> bool:
     """Whether a trial had ended before the command, which therefore does not run it."""
     if end is None or end["run"] == run["run"] or end["outcome"] == "failed":
         return False
-    return end["outcome"] != "completed" or end["epochs"] >= asked["epochs"]
+    return bool(end["outcome"] != "completed" or end["epochs"] >= asked["epochs"])
 
 
 def _later(epoch: Row | None, end: Row) -> bool:

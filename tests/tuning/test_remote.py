@@ -383,7 +383,7 @@ def test_records_that_this_machine_made_are_not_replaced(head):
 def test_a_head_that_lost_its_records_does_not_take_them_from_here(head):
     assert head.run() == 0
     shutil.rmtree(head.results)
-    with pytest.raises(UsageError, match="has lost records of the sweep 'made_up' that are here: layers/made_up/"):
+    with pytest.raises(UsageError, match="has lost records of the sweep 'made_up' that are here: plan/made_up/"):
         head.run("--fetch")
     assert read(head.laptop / "results", "trials").height == 1
 
