@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from records.errors import ResultsError
+from records.lock import alone
 from tuning.channel import Channel, HeadError, LostError
 from tuning.command import BAD_INPUT, FAILED, INTERRUPTED, OK, UNFINISHED
 from tuning.errors import BrokenOffError, UsageError
@@ -67,6 +69,7 @@ class Follower:
             name, target = self.order.sweep.name, self.order.cluster.target
             raise UsageError(f"--fetch: no records of the sweep {name!r} in {reply['results']} on the head {target}")
         self._bring(home, reply["parts"], everything=True)
+        self._bring_others(home, everything=True)
         self.say_records()
 
     def say_records(self) -> None:
@@ -110,12 +113,14 @@ class Follower:
         try:
             job, home = self._watch_to_the_end(job)
             self._bring(home, self._parts or {}, everything=True)
+            self._bring_others(home, everything=True)
         except KeyboardInterrupt:
             self._say(f"{job['id']} goes on without this command. To follow it: {self.order.again}")
             self._say(f"To stop it: {self._stop(job['id'])}")
             raise
         if self._seen is not None:
-            self._say(self._seen.machines())
+            if self._seen.ended:
+                self._say(self._seen.machines())
             self._say(self._seen.summary(self.order.sweep.metric))
         return self._end(job)
 
@@ -145,6 +150,8 @@ class Follower:
         """Brings what is new, says which trials have ended, and draws the table."""
         if reply["parts"] != self._parts:
             self._bring(home, reply["parts"])
+            if "plan" in reply["parts"] and "plan" not in (self._parts or {}):
+                self._bring_others(home)
             self._parts = reply["parts"]
             self._seen = self._watched(job["started"], reply["now"])
         elif self._seen is not None:
@@ -225,6 +232,26 @@ class Follower:
             self._say(f"the head has lost rows that were here: they are kept as {path}", "yellow")
         if parts:
             self._patiently(lambda: home.bring(self.channel.bring, everything=everything))
+
+    def _bring_others(self, home: Home, *, everything: bool = False) -> None:
+        """Brings the records of other sweeps that have trained trials of this one, where that loses nothing here."""
+        for name, parts in self._patiently(self._ask_others).items():
+            other = replace(home, sweep=name)
+            try:
+                with alone(home.results, name):
+                    other.claim(parts)
+                    self._bring(other, parts, everything=everything)
+            except (UsageError, ResultsError) as error:
+                if everything:
+                    self._say(
+                        f"some of its trials are recorded by the sweep {name!r} and not brought: {error}", "yellow"
+                    )
+
+    def _ask_others(self) -> dict[str, Parts]:
+        try:
+            return dict(self._ask("others")["others"])
+        except HeadError:  # damaged records, which the sweep there speaks of
+            return {}
 
     def _ask(self, do: str, **what: Any) -> dict[str, Any]:
         return self.channel.ask(do, sweep=self.order.sweep.name, results=self.order.there, **what)

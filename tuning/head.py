@@ -13,6 +13,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, TextIO
 
+import polars as pl
+
+from records.errors import ResultsError
+from records.read import read
 from records.tables import TABLES
 
 ANSWER: Final = "layersweep> "
@@ -51,7 +55,7 @@ def serve(asked: TextIO, answered: TextIO, client: Callable[[], Any]) -> None:
         question = json.loads(line)
         try:
             reply = _ANSWERS[question.pop("do")](jobs, **question)
-        except (OSError, RuntimeError) as error:  # what Ray's job client raises: requests' errors are OSErrors
+        except (OSError, RuntimeError, ResultsError) as error:  # Ray's job client raises the first two
             reply = {"error": " ".join(str(error).split()) or type(error).__name__}
         answered.write(f"{ANSWER}{json.dumps(reply)}\n")
         answered.flush()
@@ -77,6 +81,17 @@ def _records(_jobs: Callable[[], Any], *, sweep: str, results: str) -> Reply:
     folder = Path(results).absolute()
     tables = {table: sorted(p.name for p in (folder / table / sweep).glob("*.parquet")) for table in TABLES}
     return {"results": str(folder), "parts": {table: names for table, names in tables.items() if names}}
+
+
+def _others(_jobs: Callable[[], Any], *, sweep: str, results: str) -> Reply:
+    """The parts of the other sweeps that have trained trials of this one: it asks for them and does not train them."""
+    folder = Path(results).absolute()
+    asked = read(folder, "plan", sweep, columns=("trial_id",), set_aside=False)["trial_id"].unique()
+    ends = read(folder, "trials", columns=("sweep", "trial_id"), set_aside=False)
+    own = ends.filter(pl.col("sweep") == sweep)["trial_id"]
+    foreign = ends.filter(pl.col("trial_id").is_in(asked.to_list()) & ~pl.col("trial_id").is_in(own.to_list()))
+    names = sorted(foreign["sweep"].unique())
+    return {"others": {name: _records(_jobs, sweep=name, results=results)["parts"] for name in names}}
 
 
 def _look(jobs: Callable[[], Any], *, sweep: str, results: str, job: str | None = None) -> Reply:
@@ -127,6 +142,7 @@ def _log(jobs: Callable[[], Any], *, job: str, lines: int) -> Reply:
 
 _ANSWERS: Final[Mapping[str, Callable[..., Reply]]] = {
     "records": _records,
+    "others": _others,
     "look": _look,
     "submit": _submit,
     "log": _log,

@@ -52,6 +52,7 @@ class Watched:
 
     Attributes:
         trials: how many it has to run, of those known by now.
+        recorded: how many of those that it asks for had ended before.
         running: those that run, after their first epoch.
         ended: the ends of trials, oldest first.
         best: the best value of the metric by now, and where; None before the first epoch.
@@ -65,6 +66,7 @@ class Watched:
     """
 
     trials: int
+    recorded: int
     running: tuple[Running, ...]
     ended: tuple[Ended, ...]
     best: tuple[float, str] | None
@@ -89,6 +91,8 @@ class Watched:
 
     def summary(self, metric: str) -> str:
         """One line: how many trials ended how, on which machines, the best so far, and the time left."""
+        if self.outcome is not None and self.recorded and not self.trials:
+            return f"{count(self.recorded, 'trial')} recorded already: nothing was to run"
         final = [end for end in self.ended if end.final]
         parts = [f"{len(final)}/{self.trials} trials"]
         parts += [f"{n} {outcome}" for outcome, n in sorted(Counter(end.outcome for end in final).items())]
@@ -120,11 +124,13 @@ def watch(results: Path, sweep: str, *, metric: str, mode: str, since: float, no
     Raises:
         ResultsError: if the records cannot be read.
     """
-    tables = {name: read(results, name, sweep, set_aside=False) for name in ("plan", "runs", "trials", "epochs")}
-    return watched(**tables, metric=metric, mode=mode, since=since, now=now)
+    tables = {name: read(results, name, sweep, set_aside=False) for name in ("plan", "runs", "epochs")}
+    trials = read(results, "trials", set_aside=False)  # of all sweeps: one that another has trained is not run
+    return watched(sweep, **tables, trials=trials, metric=metric, mode=mode, since=since, now=now)
 
 
 def watched(
+    sweep: str,
     *,
     plan: pl.DataFrame,
     runs: pl.DataFrame,
@@ -135,7 +141,10 @@ def watched(
     since: float,
     now: float,
 ) -> Watched | None:
-    """What a sweep's rows say of the last command that began after `since`; None if none did."""
+    """What a sweep's rows say of the last command that began after `since`; None if none did.
+
+    Other sweeps' rows of `trials` say which ones that command need not run.
+    """
     began = datetime.fromtimestamp(since, UTC)
     starts = runs.filter(pl.col("event") == "start", pl.col("at") >= began).sort("at").to_dicts()
     if not starts:
@@ -143,7 +152,8 @@ def watched(
     run = starts[-1]
     last = runs.filter(pl.col("event") == "end", pl.col("run") == run["run"])["outcome"].to_list()
     asked = {row["trial_id"]: row for row in plan.filter(pl.col("run") == run["run"]).to_dicts()}
-    ends = {row["trial_id"]: row for row in last_ends(trials).to_dicts()}
+    own_last = last_ends(trials).sort(pl.col("sweep") == sweep, maintain_order=True)
+    ends = {row["trial_id"]: row for row in own_last.to_dicts()}
     wanted = {trial: row for trial, row in asked.items() if not _known(row, ends.get(trial), run)}
     own = epochs.filter(pl.col("at") >= run["at"], pl.col("trial_id").is_in(list(wanted)))
     newest = {row["trial_id"]: row for row in own.sort("attempt", "epoch").to_dicts()}
@@ -157,6 +167,7 @@ def watched(
     at_work = Counter(end.host for end in ended if end.host is not None)
     return Watched(
         trials=len(wanted),
+        recorded=len(asked) - len(wanted),
         running=tuple(_running(asked_for, row, own, metric) for asked_for, row in running),
         ended=tuple(ended),
         best=_best(own, wanted, metric, mode),

@@ -6,6 +6,7 @@ import shlex
 from types import SimpleNamespace
 
 import pytest
+import recorded_rows as rows
 
 from records.read import part_name
 from tuning.head import ANSWER, serve
@@ -51,6 +52,14 @@ def test_the_parts_of_a_sweep_are_named_by_table(tmp_path, monkeypatch):
     (folder / part_name(0, 3)).touch()
     reply = asked(None, do="records", sweep="made_up", results="results")
     assert reply == {"results": str(tmp_path / "results"), "parts": {"epochs": [part_name(0, 3)]}}
+
+
+def test_other_sweeps_that_trained_its_trials_are_named(tmp_path):
+    rows.record(tmp_path, "made_up", plan=[rows.plan("a"), rows.plan("b")], trials=[rows.trial("b")])
+    rows.record(tmp_path, "another", trials=[rows.trial("a")])
+    rows.record(tmp_path, "same", trials=[rows.trial("b")])
+    reply = asked(None, do="others", sweep="made_up", results=str(tmp_path))
+    assert reply == {"others": {"another": {"trials": [part_name(0, 0)]}}}
 
 
 def test_the_job_at_work_on_the_sweep_is_found():

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import made_up
 import pytest
+import recorded_rows
 from rich.console import Console
 
 import tuning
@@ -205,15 +206,14 @@ def test_parts_that_were_merged_on_the_head_vanish_here(head):
 @needs_rsync
 def test_what_is_not_the_sweeps_is_left_alone(head):
     here = head.laptop / "results"
-    others = [here / "trials" / "other" / "00000000-00000000.parquet", here / "logs" / "a.log", here / "weights" / "w"]
-    for path in others:
-        path.parent.mkdir(parents=True)
+    recorded_rows.record(here, "other", trials=[recorded_rows.trial("mine")])
+    recorded_rows.record(head.results, "another", trials=[recorded_rows.trial("theirs")])
+    for path in (here / "logs" / "a.log", here / "weights" / "w", here / "trials" / "made_up" / "notes.txt"):
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("mine")
-    there = head.results / "trials" / "another" / "00000000-00000000.parquet"
-    there.parent.mkdir(parents=True)
-    there.write_text("the head's")
+    before = {path: path.read_bytes() for path in here.rglob("*") if path.is_file()}
     assert head.run() == 0
-    assert [path.read_text() for path in others] == ["mine"] * 3
+    assert {path: path.read_bytes() for path in before} == before
     assert not (here / "trials" / "another").exists()
 
 
@@ -356,6 +356,35 @@ def test_fetch_brings_the_records_home_and_stops(head):
 def test_fetch_says_where_there_is_nothing(head):
     with pytest.raises(UsageError, match=r"--fetch: no records of the sweep 'made_up' in .*/head/layersweep/results"):
         head.run("--fetch")
+
+
+def record_another(results):
+    """Another sweep, which has trained the first trial of this one."""
+    trial = recorded_rows.trial("t0", run="r0", last_val_accuracy=0.5)
+    recorded_rows.record(results, "another", plan=[recorded_rows.plan("t0")], trials=[trial])
+    epochs = recorded_rows.curve("t0", 0.25, 0.5)
+    recorded_rows.record(results, "stranger", epochs=epochs, trials=[recorded_rows.trial("other")])
+
+
+@needs_rsync
+def test_what_another_sweep_has_trained_of_it_comes_too(head):
+    record_another(head.results)
+    assert head.run("--seeds", "2", "--grace", "1") == 0
+    here = head.laptop / "results"
+    assert parts(here, "plan", "trials") == parts(head.results, "plan", "trials") - parts(
+        head.results, "trials/stranger"
+    )
+    assert "[1/1] 0.5, seed 1: completed" in head.said
+
+
+@needs_rsync
+def test_another_sweep_of_this_machine_is_left_alone_and_said(head):
+    record_another(head.results)
+    record_another(head.laptop / "results")
+    before = parts(head.laptop / "results", "trials", "plan", "epochs")
+    assert head.run("--seeds", "2", "--grace", "1") == 0
+    assert before <= parts(head.laptop / "results", "trials", "plan", "epochs")
+    assert "some of its trials are recorded by the sweep 'another' and not brought: " in head.said
 
 
 @needs_rsync

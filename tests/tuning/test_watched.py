@@ -26,8 +26,8 @@ def end(trial, outcome="completed", *, seconds=30, **more):
     return rows.trial(trial, outcome, ended_at=at(seconds), last_val_accuracy=0.5, **more)
 
 
-def run(name="r1", at=START, **more):
-    return rows.run(name, at=at, hosts_json='["h1", "h2", "h3"]', slots=6, **more)
+def run(name="r1", event="start", at=START, **more):
+    return rows.run(name, event, at=at, hosts_json='["h1", "h2", "h3"]', slots=6, **more)
 
 
 def seen(results, *, now=40, since=BEGAN, metric="val_accuracy", mode="max", **tables):
@@ -165,3 +165,16 @@ def test_folds_and_candidates_are_told_apart(tmp_path):
 def test_times_are_those_of_the_head(tmp_path):
     later = datetime.now(UTC) + timedelta(days=400)
     assert seen(tmp_path, runs=[run(at=later)], now=(later - START).total_seconds() + 5).seconds == 5.0
+
+
+def test_a_command_that_had_nothing_to_run_says_so(tmp_path):
+    runs = [run("r2", at=at(60)), run("r2", "end", outcome="ended", at=at(61))]
+    watched = seen(tmp_path, runs=runs, plan=[rows.plan("a", run="r2")], trials=[end("a")])
+    assert watched.summary("val_accuracy") == "1 trial recorded already: nothing was to run"
+
+
+def test_a_trial_that_another_sweep_has_trained_is_not_run(tmp_path):
+    rows.record(tmp_path, "another", trials=[end("a", run="r0")])
+    watched = seen(tmp_path, runs=[run()], plan=[rows.plan("a"), rows.plan("b")], trials=[end("b")])
+    assert (watched.trials, watched.recorded) == (1, 1)
+    assert watched.summary("val_accuracy") == "1/1 trials · 1 completed"
