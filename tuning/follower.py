@@ -131,6 +131,7 @@ class Follower:
                 reply = self._patiently(lambda: self._ask("look", job=name))
                 home = self._home_of(reply)
                 if (now := reply["job"]) is None:
+                    self._bring(home, reply["parts"], everything=True)
                     raise BrokenOffError(
                         f"Ray on the head does not know {name} any more: it was started anew meanwhile. Every recorded "
                         f"epoch is kept; the same command goes on: {self.order.again}"

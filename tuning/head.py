@@ -56,9 +56,16 @@ def serve(asked: TextIO, answered: TextIO, client: Callable[[], Any]) -> None:
         try:
             reply = _ANSWERS[question.pop("do")](jobs, **question)
         except (OSError, RuntimeError, ResultsError) as error:  # Ray's job client raises the first two
-            reply = {"error": " ".join(str(error).split()) or type(error).__name__}
+            reply = {"error": _problem(error)}
         answered.write(f"{ANSWER}{json.dumps(reply)}\n")
         answered.flush()
+
+
+def _problem(error: Exception) -> str:
+    """One line; what requests says of a connection that is refused is longer than a screen is wide."""
+    if isinstance(error, ConnectionError) or type(error).__module__.startswith("requests."):
+        return f"Ray does not answer at {DASHBOARD}"
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _client() -> Any:

@@ -118,12 +118,27 @@ def test_the_last_lines_of_a_log():
     assert asked(Jobs, do="log", job="j1", lines=2) == {"lines": ["one", "two"]}
 
 
-@pytest.mark.parametrize("error", [ConnectionError("Ray is\nnot there"), RuntimeError("Ray is not there")])
-def test_what_is_wrong_is_an_answer(error):
+class RefusedError(OSError):
+    """As requests raises it."""
+
+    __module__ = "requests.exceptions"
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ConnectionError("Failed to connect"), "Ray does not answer at http://127.0.0.1:8265"),
+        (RefusedError("HTTPConnectionPool(…)"), "Ray does not answer at http://127.0.0.1:8265"),
+        (RuntimeError("Request failed\nwith status code 500"), "Request failed with status code 500"),
+        (PermissionError(13, "Permission denied"), "[Errno 13] Permission denied"),
+        (RuntimeError(), "RuntimeError"),
+    ],
+)
+def test_what_is_wrong_is_an_answer_of_one_line(error, words):
     def client():
         raise error
 
-    assert asked(client, do="look", sweep="made_up", results="/shared") == {"error": "Ray is not there"}
+    assert asked(client, do="look", sweep="made_up", results="/shared") == {"error": words}
 
 
 def test_the_client_is_made_once_and_again_after_it_could_not_be():
@@ -138,6 +153,6 @@ def test_the_client_is_made_once_and_again_after_it_could_not_be():
     out, question = io.StringIO(), json.dumps({"do": "look", "sweep": "made_up", "results": "/shared"})
     serve(io.StringIO(f"{question}\n" * 3), out, client)
     first, second, third = (json.loads(line.removeprefix(ANSWER)) for line in out.getvalue().splitlines())
-    assert first == {"error": "ConnectionError"}
+    assert first == {"error": "Ray does not answer at http://127.0.0.1:8265"}
     assert second["job"] is third["job"] is None
     assert len(made) == 2

@@ -17,6 +17,7 @@ import recorded_rows
 from rich.console import Console
 
 import tuning
+from records.errors import ResultsError
 from records.read import read
 from tuning import options as flags
 from tuning.command import run
@@ -420,7 +421,10 @@ def test_a_head_that_lost_its_records_does_not_take_them_from_here(head):
 @needs_rsync
 def test_a_head_without_ray_is_said_before_anything_is_submitted(head):
     (head.home / "ray is down").touch()
-    with pytest.raises(UsageError, match=r"Failed to connect to Ray at .*; `ray up cluster.yaml` starts the cluster"):
+    with pytest.raises(
+        UsageError,
+        match=r"10.0.0.1: Ray does not answer at http://127.0.0.1:8265; `ray up cluster.yaml` starts the cluster",
+    ):
         head.run()
 
 
@@ -429,7 +433,7 @@ def test_a_ray_that_ends_meanwhile_is_given_up(head, monkeypatch):
     monkeypatch.setattr("tuning.follower.HEAD_PATIENCE_SECONDS", 0.5)
     head.hold()
     meanwhile(lambda: when((head.laptop / "results" / "plan").exists), (head.home / "ray is down").touch)
-    with pytest.raises(BrokenOffError, match=r"Connection refused.*the same command goes on: python "):
+    with pytest.raises(BrokenOffError, match=r"Ray does not answer at .*the same command goes on: python "):
         head.run()
     assert "the head is reached, but: " in head.said
 
@@ -444,7 +448,8 @@ def test_a_ray_that_was_started_anew_knows_no_job(head):
 
     meanwhile(start_anew)
     with pytest.raises(BrokenOffError, match=r"does not know layersweep-made_up-.* any more"):
-        head.run()
+        head.run("--seeds", "1")
+    assert read(head.laptop / "results", "plan").height == 1
 
 
 @needs_rsync
@@ -456,6 +461,31 @@ def test_a_head_that_is_not_reached_is_said_in_one_line(head):
         "--cluster cluster.yaml: ubuntu@10.0.0.1 is not reached by ssh: ssh: connect to host 10.0.0.1 port 22: "
         "Connection timed out"
     )
+
+
+@needs_rsync
+def test_a_head_that_does_not_answer_is_not_waited_for_at_first(head, monkeypatch):
+    monkeypatch.setattr("tuning.channel._ANSWER_SECONDS", 0.2)
+    (head.home / "hangs").touch()
+    with pytest.raises(UsageError, match=r"ubuntu@10.0.0.1 is not reached by ssh: no answer within"):
+        head.run()
+
+
+@needs_rsync
+def test_a_head_without_rsync_is_said(head, monkeypatch):
+    monkeypatch.setattr("tuning.follower.HEAD_PATIENCE_SECONDS", 0.5)
+    (head.home / "no rsync").touch()
+    with pytest.raises(BrokenOffError, match=r"rsync: command not found"):
+        head.run()
+
+
+def test_a_full_disk_here_is_said(head, tmp_path):
+    rsync = tmp_path / "bin" / "rsync"
+    rsync.write_text("#!/bin/sh\necho 'rsync: write failed: No space left on device (28)' >&2\nexit 11\n")
+    rsync.chmod(0o755)
+    full = r"cannot bring .*/head/layersweep/results home to .*/laptop/results: rsync: write failed: No space left on"
+    with pytest.raises(ResultsError, match=full):
+        head.run()
 
 
 @needs_rsync
