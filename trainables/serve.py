@@ -19,12 +19,13 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final
-
-import psutil
+from typing import TYPE_CHECKING, Any, Final
 
 from records.values import Built, Epoch, cannot_save
 from trainables.data import Data
+
+if TYPE_CHECKING:
+    import psutil
 
 NEXT: Final = "next"
 CLOSE: Final = "close"
@@ -188,12 +189,14 @@ def _drop_if_empty(log: Path | None) -> None:
 
 
 def _reply(value: Built | Epoch | None, problem: str | None = None) -> Reply:
+    import psutil  # here: a laptop that follows a sweep has none
+
     if isinstance(value, Epoch):  # a bound method of the model cannot cross the pipe
         value = dataclasses.replace(value, save=cannot_save)
     return Reply(value=value, memory_bytes=memory_bytes(psutil.Process()), problem=problem)
 
 
-def memory_bytes(process: psutil.Process) -> int:
+def memory_bytes(process: "psutil.Process") -> int:
     """What a process holds, without files that it has mapped: those are given back when memory is short."""
     held = process.memory_info()
     return int(held.rss - getattr(held, "shared", 0))

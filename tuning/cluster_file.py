@@ -31,6 +31,7 @@ class ClusterFile:
         user: whom ssh logs in as.
         key: the private key's file; None for ssh's own choice.
         project: the project's folder on the machines.
+        more: further options of ssh, for connections that share one.
     """
 
     path: Path
@@ -41,6 +42,7 @@ class ClusterFile:
     user: str
     key: Path | None
     project: str
+    more: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, path: Path) -> "ClusterFile":
@@ -94,7 +96,7 @@ class ClusterFile:
     def options(self) -> list[str]:
         """What ssh is told, besides the host and the command."""
         key = [] if self.key is None else ["-i", str(self.key), "-o", "IdentitiesOnly=yes"]
-        return [*_SSH, *_KNOWN_HOSTS, *key]
+        return [*_SSH, *_KNOWN_HOSTS, *key, *self.more]
 
     def ssh(self, command: str) -> list[str]:
         """The command line that runs a shell command on the head, in the project's folder and its environment."""

@@ -60,6 +60,7 @@ def run(sweep: Sweep, options: Options, console: "Console", arguments: Sequence[
         BrokenOffError: when records could not be written any more, or the first trials all failed of one error.
     """
     from records.write import check_writable
+    from tuning import home
     from tuning.agenda import Agenda, Asked, prepared
 
     def say(line: str) -> None:
@@ -67,6 +68,11 @@ def run(sweep: Sweep, options: Options, console: "Console", arguments: Sequence[
 
     environment.settle()
     settings = flags.resolve(sweep, options)
+    if options.cluster is not None:
+        from tuning import remote
+
+        flags.narrowed(sweep, settings.set)  # what is wrong is refused here
+        return remote.run(sweep, options, arguments, console)
     if options.precision == "auto":
         console.print(f"precision: {settings.precision}; {automatic(flags.families_asked(sweep, settings.set))[1]}")
     asked = Asked.of(sweep, settings, say)
@@ -77,6 +83,7 @@ def run(sweep: Sweep, options: Options, console: "Console", arguments: Sequence[
         _say_plan(console, Agenda.make(sweep, settings, asked, data))
         return OK
     with alone(settings.results, sweep.name):  # what is recorded is read inside: no other command adds to it now
+        home.disown(settings.results, sweep.name)
         code = _train(Agenda.make(sweep, settings, asked, data), console, arguments)
     if sweep.study is not None:
         sweep.study(settings.results, sweep.name)

@@ -88,7 +88,7 @@ class Display:
         row = self._rows[trial.trial_id]
         row.epoch, row.value = epoch.epoch, float(getattr(epoch, self._metric))
         if decision.rung is not None:
-            row.rung = f"{decision.rung}" + (f" ≥ {decision.cutoff:.4f}" if decision.cutoff is not None else " first")
+            row.rung = judged(decision.rung, decision.cutoff)
         self._epochs_done += 1
         better = sign(self._mode)
         if not epoch.diverged and (self._best is None or better * row.value > better * self._best[0]):
@@ -134,22 +134,14 @@ class Display:
 
     def table(self) -> RenderableType:
         """The live table: a row for each trial that runs, and a summary."""
-        table = Table(box=None, pad_edge=False, header_style="dim")
-        for name in ("running", "seed", "epoch", self._metric, "rung"):
-            table.add_column(name, justify="left" if name in ("running", "rung") else "right", min_width=6)
+        rows = []
         for row in self._rows.values():
             value = "" if row.value is None else f"{row.value:.4f}"
-            epochs = f"{row.epoch}/{row.trial.epochs}"
-            table.add_row(
-                " ".join(filter(None, (row.trial.arm.name, row.trial.arm.note))),
-                str(row.trial.seed),
-                epochs,
-                value,
-                row.rung,
-            )
-        bar = Table.grid()  # a bar by itself does not end its line
-        bar.add_row(ProgressBar(total=max(1, self._epochs_planned), completed=self._epochs_done, width=40))
-        return Group(table, bar, Text(self.summary()))
+            name = " ".join(filter(None, (row.trial.arm.name, row.trial.arm.note)))
+            rows.append((name, str(row.trial.seed), f"{row.epoch}/{row.trial.epochs}", value, row.rung))
+        return drawn(
+            rows, metric=self._metric, done=self._epochs_done, planned=self._epochs_planned, below=self.summary()
+        )
 
     def summary(self) -> str:
         """One line: how many trials ended how, the best so far, and the time left."""
@@ -181,6 +173,33 @@ class Display:
 
     def _say(self, line: str, style: str | None = None) -> None:
         self._console.print(Text(line), style=style, soft_wrap=True)
+
+
+def drawn(
+    rows: Iterable[tuple[str, str, str, str, str]], *, metric: str, done: int, planned: int, below: str
+) -> RenderableType:
+    """The live table.
+
+    Args:
+        rows: of each trial that runs its name, seed, epoch, value of the metric, and last rung.
+        metric: the column shown.
+        done: the epochs behind.
+        planned: the epochs in all.
+        below: what stands below the bar.
+    """
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("running", "seed", "epoch", metric, "rung"):
+        table.add_column(name, justify="left" if name in ("running", "rung") else "right", min_width=6)
+    for row in rows:
+        table.add_row(*row)
+    bar = Table.grid()  # a bar by itself does not end its line
+    bar.add_row(ProgressBar(total=max(1, planned), completed=done, width=40))
+    return Group(table, bar, Text(below))
+
+
+def judged(rung: int, cutoff: float | None) -> str:
+    """What a trial had to reach at a rung: `2 ≥ 0.7000`, or `2 first`."""
+    return f"{rung}" + (f" ≥ {cutoff:.4f}" if cutoff is not None else " first")
 
 
 def duration(seconds: float) -> str:

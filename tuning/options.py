@@ -73,6 +73,10 @@ Duration = Annotated[float | None, _optional(float, "TIME", _duration)]
 Folder = Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="(default: found, or fetched once)")]
 
 
+def _file(hint: str) -> object:
+    return tyro.conf.arg(metavar="FILE", help_behavior_hint=hint)
+
+
 def _default(hint: str) -> object:
     return tyro.conf.arg(help_behavior_hint=hint)
 
@@ -144,6 +148,11 @@ class Options:
     """A small but real sweep, minutes on a laptop; other flags override its sizes."""
     dry_run: bool = False
     """Say what would run and how long it may take, and stop."""
+    cluster: Annotated[Path | None, _file("(default: where this command runs)")] = None
+    """Run on the cluster of this file, from a machine that reaches its head by ssh. --data and absolute --results are
+    folders of the head; records come home to the same relative folder here, or to results."""
+    fetch: bool = False
+    """With --cluster: bring the records home as they are now, and stop."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -218,6 +227,8 @@ def resolve(sweep: Sweep, options: Options) -> Settings:
     """
     if options.quick and sweep.quick is None:
         raise UsageError(f"--quick is not defined for the sweep {sweep.name!r}; give --epochs, --seeds and --images")
+    if options.fetch and options.cluster is None:
+        raise UsageError("--fetch brings records home from a cluster; valid: with --cluster and its file")
     search: Search = sweep.search if options.search == "auto" else options.search
     if options.trials and search == "grid":
         raise UsageError(f"--trials {options.trials} is for searches; valid: with --search random or hyperopt")

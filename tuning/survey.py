@@ -64,7 +64,7 @@ def main(folder: Path, description: str | None, arguments: Sequence[str]) -> Non
     console = Console(highlight=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else _WIDTH)
     try:
         options = flags.parse(arguments, program=_PROGRAM, description=inspect.cleandoc(description or ""))
-        if options.dry_run:
+        if options.dry_run and options.cluster is None:
             _show([(name, *_foreseen(name, options)) for name in _in_order(names)], console)
             code = OK
         else:

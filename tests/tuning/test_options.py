@@ -198,3 +198,8 @@ def test_grace_is_long_enough_for_500_steps():
     assert grace_epochs(made, [32], train_images=50_000) == 1
     assert grace_epochs(made, [32], train_images=320) == 20  # 10 steps: never
     assert grace_epochs(settings("--grace", "3"), [32], train_images=320) == 3
+
+
+def test_fetch_needs_a_cluster():
+    assert refusal("--fetch") == "--fetch brings records home from a cluster; valid: with --cluster and its file"
+    assert settings("--fetch", "--cluster", "cluster.yaml").epochs == 7
