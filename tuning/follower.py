@@ -107,7 +107,7 @@ class Follower:
         """Shows what a job does until it ends, brings its records home, and returns its exit code.
 
         Raises:
-            BrokenOffError: if Ray on the head has ended.
+            BrokenOffError: if Ray on the head has ended, or the records cannot be kept here.
             KeyboardInterrupt: after Ctrl-C.
         """
         try:
@@ -118,6 +118,10 @@ class Follower:
             self._say(f"{job['id']} goes on without this command. To follow it: {self.order.again}")
             self._say(f"To stop it: {self._stop(job['id'])}")
             raise
+        except ResultsError as error:
+            raise BrokenOffError(
+                f"{error}. {job['id']} goes on without this command. To follow it: {self.order.again}"
+            ) from error
         if self._seen is not None:
             if self._seen.ended:
                 self._say(self._seen.machines())

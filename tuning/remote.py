@@ -28,8 +28,8 @@ def run(sweep: Sweep, options: Options, arguments: Sequence[str], console: "Cons
     """Runs a sweep on a cluster, or follows it there; returns the exit code that it had there.
 
     Raises:
-        UsageError, ResultsError: for bad input, before anything is submitted; or if records cannot be written here.
-        BrokenOffError: if Ray on the head has ended.
+        UsageError, ResultsError: for bad input, before anything is submitted.
+        BrokenOffError: if Ray on the head has ended, or records cannot be written here any more.
         KeyboardInterrupt: after Ctrl-C, which ends this command alone.
     """
     order = Order.of(sweep, options, arguments)
