@@ -173,7 +173,9 @@ def nodes(ask: Callable[[], dict[str, Any]], *, seconds: float, clock: bool = Fa
                 clock=offset(node["NodeID"]) if clock and facts else None,
             )
         )
-    return sorted(found, key=lambda node: (not node.head, node.address))
+    still = addresses() if any(node.silent for node in found) else set()
+    here = [node for node in found if not node.silent or node.address in still]  # others have left meanwhile
+    return sorted(here, key=lambda node: (not node.head, node.address))
 
 
 def addresses() -> set[str]:

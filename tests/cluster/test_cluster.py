@@ -161,7 +161,8 @@ def test_a_host_whose_cable_is_cut_is_named(cluster):
     done = cluster.doctor("doctor, a cable cut", "--wait", "0")
     cluster.hosts.mend(2)
     assert done.returncode == 1
-    assert "10.77.0.12" in done.stdout
+    assert "not joined: not reached" in done.stdout
+    assert "port 22" in done.stdout
 
 
 def test_ray_down_leaves_nothing_running(cluster):
@@ -175,3 +176,14 @@ def test_ray_down_leaves_nothing_running(cluster):
     cluster.seconds["no raylet left"] = wait_until(lambda: not any("raylet" in line for line in workers()), seconds=60)
     rest = wait_until(lambda: workers() == [], seconds=80)
     cluster.seconds["nothing left"] = cluster.seconds["no raylet left"] + rest
+
+
+def test_a_ray_without_a_token_is_a_failure_and_so_are_workers_without_ray(cluster):
+    """By hand on the head, as it is after `ray down`; ssh reaches the workers, on which no Ray runs."""
+    start = ["ray", "start", "--head", "--include-dashboard=false", "--include-log-monitor=false", "--num-cpus=1"]
+    assert cluster.timed("an open ray start", "h1", *start, RAY_AUTH_MODE="disabled").returncode == 0
+    done = cluster.timed("doctor, open", "h1", "python", "-m", "tuning.doctor", "--wait", "0")
+    assert done.returncode == 1
+    assert "Ray answers without a token" in done.stdout
+    assert "not joined: ray not started" in done.stdout
+    assert "failure: 4," in done.stdout, "two workers, an open port, and how it was started"
