@@ -22,7 +22,7 @@ from tuning.past import METRICS
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
 SWEEP = (
-    "--set", "optimizer=adam,sgd,rmsprop", "--seeds", "2", "--images", "1000", "--epochs", "10", "--scheduler", "none",
+    "--set", "optimizer=adam,sgd", "--seeds", "3", "--images", "500", "--epochs", "10", "--scheduler", "none",
     "--checkpoint-every", "5s",
 )  # fmt: skip
 TRIALS, EPOCHS = 6, 10
@@ -40,13 +40,14 @@ class Swept:
     def command(self) -> "subprocess.Popen[str]":
         """The laptop's command, which is always the same."""
         path = f"{self.cluster.environment}/bin:{os.environ['PATH']}"
-        return self.cluster.hosts.popen(
-            "laptop",
-            ["python", str(PROJECT / "sweeps" / "optimizers.py"), "--cluster", self.cluster.file, *SWEEP],
-            env={"PATH": path, "PYTHONPATH": str(PROJECT), "COLUMNS": "200"},
-            stdout=self.said.open("a"),
-            stderr=subprocess.STDOUT,
-        )
+        with self.said.open("a") as said:
+            return self.cluster.hosts.popen(
+                "laptop",
+                ["python", str(PROJECT / "sweeps" / "optimizers.py"), "--cluster", self.cluster.file, *SWEEP],
+                env={"PATH": path, "PYTHONPATH": str(PROJECT), "COLUMNS": "200"},
+                stdout=said,
+                stderr=subprocess.STDOUT,
+            )
 
     def epochs(self) -> pl.DataFrame:
         if not self.results.is_dir():
