@@ -43,7 +43,8 @@ def main(owner: int, listener: int) -> None:
         listener: that of a Unix socket on which slots are waiting, perhaps.
     """
     pipe, door = Connection(owner), socket.socket(fileno=listener)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # the driver hears them; a Ray job that is stopped tells all below it
     _import(pipe.recv(), pipe)
     served = _Server(door, pipe).run()
     if served is None:

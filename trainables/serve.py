@@ -212,8 +212,9 @@ def _redirect(log: Path) -> None:
 
 
 def _behave_as_a_child(pipe: Connection, over: threading.Event) -> None:
-    """Leaves Ctrl-C to the driver, dies with its slot, is first to go when memory is short, and says why it dies."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Leaves SIGINT and SIGTERM to the driver, dies with its slot, goes first when memory is short, says why it dies."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")
     threading.Thread(target=_exit_when_orphaned, args=(pipe.fileno(), over), daemon=True).start()

@@ -21,7 +21,7 @@ from records.write import Writer
 from trainables.meaning import MEANING
 from tuning import engine, hopeless, place
 from tuning.display import Display
-from tuning.errors import BudgetSpentError
+from tuning.errors import BudgetSpentError, UsageError
 from tuning.history import History
 from tuning.journal import Journal, rounded
 from tuning.options import Settings
@@ -78,6 +78,7 @@ class Session:
         Raises:
             KeyboardInterrupt: if it was asked to stop.
             BudgetSpentError: if its time is over.
+            UsageError: if the nodes of a cluster cannot train the same trials.
             BrokenOffError: if Ray did not start, or its first trials all failed of one error.
             ResultsError: if the rows cannot be written.
         """
@@ -86,6 +87,8 @@ class Session:
         console.print("starting Ray …")
         with place.ray_started(self.settings.slots) as where:
             console.print(_said(where), soft_wrap=True)
+            if where.nodes is not None:
+                _examine(console)
             with self._recorded(where):
                 self._run(plan, scheduler, console, where, fork_server)
 
@@ -179,6 +182,22 @@ def _said(where: place.Where) -> str:
     if where.nodes is not None:
         return f"on {where.description} of one thread"
     return f"on {where.description}: {count(where.slots, 'slot')} of one thread"
+
+
+def _examine(console: Console) -> None:
+    """Lets the doctor look at a cluster's nodes, versions and code.
+
+    Raises:
+        UsageError: if results would depend on the node.
+    """
+    from tuning import doctor
+
+    for finding in doctor.quick():
+        said = f"{finding.about}, {finding.where}: {finding.said}" + (f"; {finding.do}" if finding.do else "")
+        if finding.level == "failure":
+            raise UsageError(f"the cluster cannot be used: {said}. `python -m tuning.doctor` says more")
+        if finding.level == "warning":
+            console.print(f"warning: {said}", style="yellow", markup=False, soft_wrap=True)
 
 
 def versions() -> dict[str, str]:

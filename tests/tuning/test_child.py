@@ -62,6 +62,14 @@ def test_a_training_is_served_value_by_value(child, data, tmp_path):
     assert child.next() is None
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_training_leaves_signals_to_the_driver(child, data, tmp_path, number):
+    """A Ray job that is stopped sends SIGTERM to all that its driver has started."""
+    child.begin(begin(data, tmp_path))
+    os.kill(child._process.pid, number)
+    assert [child.next().epoch, child.next().epoch] == [1, 2]
+
+
 def test_an_epoch_may_be_asked_for_and_taken_later(child, data, tmp_path):
     child.begin(begin(data, tmp_path))
     assert child.soon(60)

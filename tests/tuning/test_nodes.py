@@ -67,7 +67,6 @@ def test_the_run_names_every_node_that_was_there(swept):
     results, _, _ = swept
     end = read(results, "runs").filter(pl.col("event") == "end").to_dicts()[0]
     assert len(json.loads(end["hosts_json"])) == 3  # on one machine the node that joins takes a lost one's number
-    assert 0 <= end["seconds_waiting"] < 3 * end["seconds_wall"]
 
 
 def test_nothing_of_the_slots_stays_at_the_results(swept):
