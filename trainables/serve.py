@@ -212,7 +212,7 @@ def _redirect(log: Path) -> None:
 
 
 def _behave_as_a_child(pipe: Connection, over: threading.Event) -> None:
-    """Leaves SIGINT and SIGTERM to the driver, dies with its slot, goes first when memory is short, says why it dies."""
+    """Leaves signals to the driver, dies with its slot, is first to go when memory is short, and says why it dies."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     with contextlib.suppress(OSError):
