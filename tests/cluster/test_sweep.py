@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import polars as pl
@@ -60,6 +59,17 @@ class Swept:
         took = wait_until(lambda: self.epochs().height >= before + number, seconds=seconds)
         self.cluster.seconds[what] = took
 
+    def gone_on(self) -> int:
+        """How many trials that lost their slot have recorded an epoch since."""
+        failed = read(self.results, "trials").filter(pl.col("outcome") == "failed")
+        failed = failed.group_by("trial_id").agg(pl.col("ended_at").max())
+        later = read(self.results, "epochs").join(failed, on="trial_id").filter(pl.col("at") > pl.col("ended_at"))
+        return later["trial_id"].n_unique()
+
+    def goes_on(self, number: int, what: str, seconds: float = 150.0) -> None:
+        """Waits until so many trials that lost their slot go on, and notes how long that took."""
+        self.cluster.seconds[what] = wait_until(lambda: self.gone_on() >= number, seconds=seconds)
+
     def hosts(self) -> set[str]:
         return set(read(self.results, "trials", columns=("host",))["host"].drop_nulls())
 
@@ -83,11 +93,10 @@ def swept(cluster: Cluster, fashion_mnist_files: Path):
     laptop.send_signal(signal.SIGKILL)  # closed
     laptop.wait()
     swept.kill("h2", "raylet/raylet")
-    swept.more(3, "three epochs after a raylet's death")
+    swept.goes_on(1, "a raylet killed, its trial goes on")
     cluster.hosts.cut(3)
-    time.sleep(25)
+    swept.goes_on(2, "a link cut, its trial goes on")
     cluster.hosts.mend(3)
-    swept.more(3, "three epochs after a link of 25 s cut was mended")
     swept.kill("h1", "sweeps/optimizers.py")
     with swept.command() as again:
         swept.more(2, "two epochs from the same command, the driver killed")
@@ -99,9 +108,9 @@ def swept(cluster: Cluster, fashion_mnist_files: Path):
 
 def test_it_ends_well_on_the_laptop_with_the_study(swept):
     assert swept.code == 0
-    assert (
-        "on the cluster at 10.77.0.11:6379: 3 nodes (h1 1, h2 1, h3 1), 3 slots of one thread" in swept.said.read_text()
-    )
+    said = swept.said.read_text()
+    assert said.count("submitted layersweep-optimizers-") == 2  # the second after the driver was killed
+    assert f"on the cluster layersweep: root@{swept.cluster.hosts.outside}, records in /root/layersweep/results" in said
     here = swept.cluster.hosts.root("laptop") / "results"
     assert (here / "studies" / "optimizers.html").is_file()
     assert read(here, "epochs").height == TRIALS * EPOCHS
