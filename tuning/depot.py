@@ -3,6 +3,7 @@
 Where the results' folder is shared between the machines, nothing of this is used.
 """
 
+import contextlib
 import os
 import secrets
 import shutil
@@ -13,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import psutil
+import filelock
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -30,6 +31,7 @@ _AT_ONCE: Final = 4
 """Slots that are served at once."""
 
 _PREFIX: Final = "layersweep-slot-"
+_LOCKED: Final = ".lock"
 _LOG_BYTES: Final = 64 << 10
 """Of the end of a log, which is all that comes home."""
 
@@ -130,11 +132,16 @@ class Elsewhere:
     def __init__(self, depot: Depot) -> None:
         self._depot = depot
         _sweep_up()
-        self._folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
+        self._folder = Path(tempfile.gettempdir()) / f"{_PREFIX}{secrets.token_hex(8)}"
+        self._lock = filelock.FileLock(_lock(self._folder))
+        self._lock.acquire()
+        self._folder.mkdir(mode=0o700)
 
     def close(self) -> None:
         """Deletes what is here."""
         shutil.rmtree(self._folder, ignore_errors=True)
+        _lock(self._folder).unlink(missing_ok=True)
+        self._lock.release()
 
     def ticket(self, ticket: "Ticket") -> "Ticket":
         """A trial's ticket with files of this machine: data and weights are brought here, what is written stays here.
@@ -191,11 +198,15 @@ class Elsewhere:
 
 
 def _sweep_up() -> None:
-    """Deletes what slots of this machine have left that were killed."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
-        pid = folder.name.removeprefix(_PREFIX).partition("-")[0]
-        if pid.isdecimal() and not psutil.pid_exists(int(pid)):
-            shutil.rmtree(folder, ignore_errors=True)
+    """Deletes what slots of this machine have left that were killed: their locks are free."""
+    for lock in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*{_LOCKED}"):
+        with contextlib.suppress(filelock.Timeout, OSError), filelock.FileLock(lock, timeout=0):
+            shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
+            lock.unlink(missing_ok=True)
+
+
+def _lock(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}{_LOCKED}")
 
 
 def _piece(path: Path, offset: int) -> bytes:

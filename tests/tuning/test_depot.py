@@ -124,11 +124,16 @@ def test_files_travel_in_pieces_and_arrive_whole(disk, tmp_path, monkeypatch):
 
 def test_what_a_killed_slot_has_left_is_swept_up(disk, tmp_path, monkeypatch):
     monkeypatch.setattr(depot.tempfile, "gettempdir", lambda: str(tmp_path))
-    monkeypatch.setattr(depot.tempfile, "mkdtemp", lambda prefix: str(tmp_path / f"{prefix}x"))
-    (tmp_path / f"layersweep-slot-{2**22 + 1}-y").mkdir()  # no process has this number
-    (tmp_path / f"layersweep-slot-{os.getpid()}-z").mkdir()
-    Elsewhere(disk)
-    assert [path.name for path in tmp_path.glob("layersweep-slot-*")] == [f"layersweep-slot-{os.getpid()}-z"]
+    at_work = Elsewhere(disk)
+    (tmp_path / "layersweep-slot-killed" / "results").mkdir(parents=True)
+    (tmp_path / "layersweep-slot-killed.lock").touch()  # a process that has died holds no lock
+    other = Elsewhere(disk)
+    assert {path.name for path in tmp_path.iterdir()} == {
+        name for made in (at_work, other) for name in (made._folder.name, f"{made._folder.name}.lock")
+    }
+    at_work.close()
+    other.close()
+    assert not list(tmp_path.iterdir())
 
 
 # a slot elsewhere
