@@ -18,11 +18,12 @@ import filelock
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from trainables.data import Data, brought
+from trainables.data import brought
 from trainables.errors import DataError
 
 if TYPE_CHECKING:
     from tuning.slot import Ticket
+    from tuning.sweep import Trial
 
 PIECE: Final = 16 << 20
 """Bytes of a file that travel at once: what they take of the object store is bounded."""
@@ -52,11 +53,14 @@ class Depot:
 
     Args:
         results: the folder of the results, which a slot may see as well.
+        sweep: the sweep's name.
     """
 
-    def __init__(self, results: Path) -> None:
-        self.mark = results / ".state" / f"here-{secrets.token_hex(8)}"
+    def __init__(self, results: Path, sweep: str) -> None:
+        self.mark = results / ".state" / f"here-{sweep}-{secrets.token_hex(8)}"
         self.mark.parent.mkdir(parents=True, exist_ok=True)
+        for left in self.mark.parent.glob(f"here-{sweep}-*"):  # of a driver that was killed: this one is alone
+            left.unlink(missing_ok=True)
         self.mark.touch()
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         actor = ray.remote(num_cpus=0, max_concurrency=_AT_ONCE, max_restarts=-1)(_Depot)
@@ -65,7 +69,7 @@ class Depot:
     def close(self) -> None:
         """Ends it; only the driver may."""
         self.mark.unlink(missing_ok=True)
-        ray.kill(self._actor)
+        del self._actor  # with the last handle it ends, by itself where Ray has died
 
     def seen(self) -> bool:
         """Whether this machine sees the results."""
@@ -117,9 +121,9 @@ class Depot:
 
 
 @contextmanager
-def opened(results: Path) -> Iterator[Depot]:
+def opened(results: Path, sweep: str) -> Iterator[Depot]:
     """A depot while inside."""
-    depot = Depot(results)
+    depot = Depot(results, sweep)
     try:
         yield depot
     finally:
@@ -149,12 +153,13 @@ class Elsewhere:
         Raises:
             NotFetchedError: if a file could not be brought.
         """
-        shutil.rmtree(self._folder, ignore_errors=True)
-        results = self._folder / "results"
         try:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder.mkdir(mode=0o700)
+            results = self._folder / "results"
             return replace(
                 ticket,
-                trial=replace(ticket.trial, data=self._data(ticket.trial.data)),
+                trial=with_data_here(ticket.trial, self._depot),
                 log=self._folder / ticket.log.name,
                 checkpoints=self._folder / "checkpoints",
                 results=results,
@@ -162,11 +167,8 @@ class Elsewhere:
                 parent=self._fetched(ticket.parent),
                 located={key: str(self._fetched(Path(path))) for key, path in ticket.located.items()},
             )
-        except (OSError, DataError) as error:
+        except OSError as error:
             raise NotFetchedError(f"a file of the driver's machine could not be brought here: {error}") from error
-
-    def _data(self, data: Data) -> Data:
-        return brought(data, self._depot.piece)
 
     def _fetched(self, path: Path | None) -> Path | None:
         return None if path is None else self._depot.fetch(path, self._folder / "fetched" / path.name)
@@ -207,6 +209,18 @@ def _sweep_up() -> None:
 
 def _lock(folder: Path) -> Path:
     return folder.with_name(f"{folder.name}{_LOCKED}")
+
+
+def with_data_here(trial: "Trial", depot: Depot) -> "Trial":
+    """A trial whose data set is in this machine's cache, brought there if need be.
+
+    Raises:
+        NotFetchedError: if it could not be brought.
+    """
+    try:
+        return replace(trial, data=brought(trial.data, depot.piece))
+    except (OSError, DataError) as error:
+        raise NotFetchedError(f"the data set could not be brought here: {error}") from error
 
 
 def _piece(path: Path, offset: int) -> bytes:

@@ -121,7 +121,7 @@ def processors(nodes: Sequence[Node]) -> list[Finding]:
 
 
 def clocks(nodes: Sequence[Node]) -> list[Finding]:
-    """Whether clocks agree: records say when an epoch ended, by the clock of its node."""
+    """Whether clocks agree: records go by the driver's, logs by their machine's own."""
     known = [(node, node.clock) for node in nodes if node.clock is not None]
     found = [
         Finding(
@@ -199,9 +199,8 @@ def results(nodes: Sequence[Node], folder: str, problem: str) -> list[Finding]:
     ]
     apart = [node.address for node in others if not node.facts["results"]["shared"]]
     if apart:
-        said = f"{folder} of the head is not seen by {few(apart)}: if one of them is lost, its trials start over"
-        do = "give --results a folder that all nodes share (NFS), if trials take long"
-        found.append(Finding(level="warning", about="results", where="cluster", said=said, do=do))
+        said = f"{folder} of the head is not seen by {few(apart)}: checkpoints, weights and logs go there through Ray"
+        found.append(Finding(level="ok", about="results", where="cluster", said=said))
     if not found:
         shared = ", and shared" if others else ""
         found.append(

@@ -143,12 +143,12 @@ def run(
         if where.nodes is not None:
             from tuning.depot import opened
 
-            depot = stack.enter_context(opened(results))
+            depot = stack.enter_context(opened(results, sweep.name))
         try:
             _tune(sweep.name, searcher, scheduler, recorder, where)
         finally:
-            recorder.measure(over=True)
             recorder.flush()
+            recorder.measure(over=True)
     if conditions.keep_weights == "none" and plan.finished:
         for trial in plan.trials:
             if trial.question == FIRST_PHASE and trial.trial_id not in parents:

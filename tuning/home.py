@@ -121,7 +121,7 @@ def _held(part: Path, there: Iterable[Path]) -> bool:
 
 def _parts(sweep: str, tables: Iterable[str]) -> list[str]:
     """Options by which rsync sees the parts of the sweep in these tables, and nothing else to copy or delete."""
-    folders = [(f"/{table}/", f"/{table}/{sweep}/", f"/{table}/{sweep}/*.parquet") for table in tables]
+    folders = [(f"/{table}/", f"/{table}/{sweep}/", f"/{table}/{sweep}/[0-9]*-[0-9]*.parquet") for table in tables]
     return [*(f"--include={place}" for places in folders for place in places), "--exclude=*"]
 
 

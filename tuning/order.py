@@ -47,7 +47,7 @@ class Order:
         if options.cluster is None:
             raise UsageError("no cluster is given; valid: --cluster and its file")
         there = os.path.normpath(options.results)
-        if Path(there).parts[0] == os.pardir:
+        if Path(there).parts[:1] == (os.pardir,):
             raise UsageError(
                 f"--results {options.results} is outside of the project's folder on the head; valid with --cluster: a "
                 "folder below it, such as results, or an absolute one of the head's"

@@ -3,6 +3,7 @@
 import gc
 import logging
 import os
+import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -35,7 +36,7 @@ class Where:
     Attributes:
         description: for people.
         slots: how many trials run at once, at the start.
-        slots_on_a_machine: those that share a machine's memory, at most.
+        slots_on_a_machine: those that share a machine's memory, at most; each slot looks at its own machine, too.
         hosts: the names of its machines, at the start.
         alive: whether its Ray is still there.
         nodes: the cluster's nodes; None on this machine.
@@ -100,11 +101,6 @@ class Nodes:
         """The names of all nodes that have been there."""
         return tuple(sorted(self._seen))
 
-    @property
-    def most_on_one(self) -> int:
-        """The slots of the largest node."""
-        return max(self._there.values(), default=0)
-
     def described(self) -> str:
         """The nodes with the slots of each, and all slots."""
         each = ", ".join(f"{name} {slots}" for name, slots in sorted(self._there.items()))
@@ -121,9 +117,13 @@ class Nodes:
         return there if self._asked is None else min(self._asked, there)
 
     def _refresh(self) -> None:
+        try:
+            there = dict(self._look())
+        except OSError:  # the head does not answer: the watch over Ray says when that is too long
+            return
         self._seconds = self.slot_seconds()
         self._looked = self._clock()
-        before, self._there = self._there, dict(self._look())
+        before, self._there = self._there, there
         self._seen |= dict.fromkeys(self._there)
         joined, left = sorted(self._there.keys() - before.keys()), sorted(before.keys() - self._there.keys())
         changes = [f"{name} has joined" for name in joined] + [f"{name} has left" for name in left]
@@ -234,7 +234,12 @@ def _here(ray: Any, asked: int | None) -> Where:
 
 def _cluster(ray: Any, asked: int | None) -> Where:
     address = ray.get_runtime_context().gcs_address
-    nodes = Nodes(lambda: _slots_by_node(ray), asked=asked)
+
+    def look() -> dict[str, int]:
+        knock(address)  # where nobody answers, Ray would hang, and then end this process
+        return _slots_by_node(ray)
+
+    nodes = Nodes(look, asked=asked)
     if not nodes.slots():
         raise UsageError(
             f"the cluster at {address} has no slot: {nodes.described()}. Did its workers join? `python -m "
@@ -243,7 +248,7 @@ def _cluster(ray: Any, asked: int | None) -> Where:
     return Where(
         description=f"the cluster at {address}: {nodes.described()}",
         slots=nodes.slots(),
-        slots_on_a_machine=min(nodes.most_on_one, nodes.slots()),
+        slots_on_a_machine=asked or sys.maxsize,  # each slot looks at its own machine
         hosts=nodes.seen,
         alive=cluster_alive(address),
         nodes=nodes,
@@ -261,8 +266,12 @@ def _wanted(asked: int | None, there: int) -> Iterator[None]:
     request_resources(num_cpus=asked)
     try:
         yield
-    finally:
+    except BrokenOffError:  # Ray may not answer any more
+        raise
+    except BaseException:
         request_resources(num_cpus=0)
+        raise
+    request_resources(num_cpus=0)
 
 
 def _slots_by_node(ray: Any) -> dict[str, int]:

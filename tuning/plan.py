@@ -97,7 +97,7 @@ class Plan:
         self._running: dict[str, Trial] = {}
         self._then, self._known, self._retries = then, known, retries
         self._compared = compared
-        self._tries: Counter[str] = Counter()
+        self._tries: Counter[tuple[str, bool]] = Counter()
         self._first = [trial.trial_id for trial in first]
         self._searches = deque(searches)
         self._add(first)
@@ -136,8 +136,9 @@ class Plan:
 
     def again(self, trial: Trial, *, at_least: int = 0) -> bool:
         """Whether a trial that lost its process is tried once more; it then waits at the front."""
-        self._tries[trial.trial_id] += 1
-        if self._tries[trial.trial_id] > max(self._retries, at_least):
+        of_its_kind = trial.trial_id, at_least > 0  # lost nodes do not use up the retries
+        self._tries[of_its_kind] += 1
+        if self._tries[of_its_kind] > max(self._retries, at_least):
             return False
         self._running.pop(trial.trial_id, None)
         self._waiting.append_first(trial)

@@ -18,10 +18,13 @@ from records.values import Built, Epoch
 from trainables.serve import Begin, WarmUp
 from tuning import checkpoints, memory, weights
 from tuning.child import Child, Death
-from tuning.depot import Depot, Elsewhere, NotFetchedError
+from tuning.depot import Depot, Elsewhere, NotFetchedError, with_data_here
 from tuning.machine import memory_share
 from tuning.report import Error, Report
 from tuning.sweep import Train, Trial, sign
+
+PATIENCE_SECONDS: Final = 30.0
+"""So long a slot that cannot be given what a trial needs waits before it says so."""
 
 TOGETHER_SECONDS: Final = 0.25
 """Short epochs are reported together, within this time: Tune takes two milliseconds for each result."""
@@ -159,10 +162,17 @@ class Slot(tune.Trainable):
             NotFetchedError: if something could not be brought.
         """
         depot = self._home.depot
-        if depot is None or depot.seen():
+        if depot is None:
             return
-        self._elsewhere = self._elsewhere or Elsewhere(depot)
-        self._ticket = self._elsewhere.ticket(self._home)
+        try:
+            if depot.seen():
+                self._ticket = replace(self._home, trial=with_data_here(self._home.trial, depot))
+            else:
+                self._elsewhere = self._elsewhere or Elsewhere(depot)
+                self._ticket = self._elsewhere.ticket(self._home)
+        except NotFetchedError:
+            time.sleep(PATIENCE_SECONDS)  # meanwhile other machines take the trials that this one cannot
+            raise
 
     def _explained(self, death: Death) -> str:
         """What a process died of; where that was memory, with what its training needs."""
@@ -178,6 +188,7 @@ class Slot(tune.Trainable):
         """Ends the child with the actor."""
         self._child.kill()
         if self._elsewhere is not None:
+            self._send_log()
             self._elsewhere.close()
 
     def _next(self) -> Report:

@@ -154,6 +154,7 @@ def test_every_port_that_a_stranger_reaches_serves_metrics_or_nothing(cluster):
     print(f"\n{len(ports)} ports listen; answers to a stranger:\n{said}")
     got = [line.split() for line in said.splitlines()]
     open_ports = {port for port, _path, status, size in got if status == "200" and int(size)}
+    assert "9464" in open_ports, "the walk sees what is open"
     assert open_ports <= {"9464", "44217", "44227"}
 
 

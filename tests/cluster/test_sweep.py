@@ -60,11 +60,10 @@ class Swept:
         self.cluster.seconds[what] = took
 
     def gone_on(self) -> int:
-        """How many trials that lost their slot have recorded an epoch since."""
-        failed = read(self.results, "trials").filter(pl.col("outcome") == "failed")
-        failed = failed.group_by("trial_id").agg(pl.col("ended_at").max())
-        later = read(self.results, "epochs").join(failed, on="trial_id").filter(pl.col("at") > pl.col("ended_at"))
-        return later["trial_id"].n_unique()
+        """How many losses of a slot were followed by an epoch of the same trial."""
+        lost = read(self.results, "trials").filter(pl.col("outcome") == "failed").select("trial_id", "ended_at")
+        later = read(self.results, "epochs").join(lost, on="trial_id").filter(pl.col("at") > pl.col("ended_at"))
+        return later.select("trial_id", "ended_at").n_unique()
 
     def goes_on(self, number: int, what: str, seconds: float = 150.0) -> None:
         """Waits until so many trials that lost their slot go on, and notes how long that took."""

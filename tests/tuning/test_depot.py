@@ -53,6 +53,7 @@ def prepared(tmp_path, monkeypatch):
 @pytest.fixture
 def ticket(tmp_path, disk, prepared, monkeypatch):
     monkeypatch.setattr(slot, "_slots_here", lambda _ticket: 1)
+    monkeypatch.setattr(slot, "PATIENCE_SECONDS", 0.0)
     home = tmp_path / "home"
 
     def make(*, question="comparison", misdeed="none", **more):
@@ -206,6 +207,19 @@ def test_a_slot_that_sees_the_results_works_there(ticket, disk, tmp_path, monkey
     disk.broken = True
     trained(ticket(keep="last"))
     assert [path.name for path in weights.below(tmp_path / "home").iterdir()] == [f"{TRIAL_ID}-3.keras"]
+
+
+def test_it_gets_the_data_set_all_the_same_since_caches_are_each_machines_own(ticket, prepared, tmp_path, monkeypatch):
+    gone = tmp_path / "moved"
+    prepared.folder.rename(gone)
+    monkeypatch.setattr(Direct, "seen", lambda _self: True)
+    monkeypatch.setattr(Direct, "piece", lambda _self, path, offset: depot._piece(gone / path.name, offset))
+    made = Slot({"ticket": ticket()})
+    made._settle()
+    made.cleanup()
+    assert made._ticket.trial.data.folder == tmp_path / "cache here" / prepared.folder.name
+    assert made._ticket.trial.data.folder.is_dir()
+    assert made._ticket.results == tmp_path / "home"
 
 
 def test_a_file_that_is_not_there_is_named(disk, tmp_path, ticket):

@@ -81,7 +81,7 @@ def test_only_the_sweeps_parts_are_seen_by_rsync(home):
     home.bring(lambda *arguments: given.append(arguments))
     ((there, here, *options),) = given
     assert (there, here) == ("/there/results", home.results)
-    assert "--include=/epochs/made_up/*.parquet" in options
+    assert "--include=/epochs/made_up/[0-9]*-[0-9]*.parquet" in options
     assert "--include=/layers/" not in options
     assert options[-2:] == ["--exclude=*", "--delete-after"]
 
@@ -90,6 +90,6 @@ def test_everything_is_all_tables_and_the_pages_of_which_none_is_deleted(home):
     given = []
     home.bring(lambda *arguments: given.append(arguments), everything=True)
     tables, pages = given
-    assert "--include=/layers/made_up/*.parquet" in tables
+    assert "--include=/layers/made_up/[0-9]*-[0-9]*.parquet" in tables
     assert "--include=/studies/made_up.*" in pages
     assert "--delete-after" not in pages

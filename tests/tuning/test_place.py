@@ -141,6 +141,18 @@ def test_nodes_are_not_looked_at_all_the_time():
     assert cluster.after(0.1, h1=1, h2=1) == 2
 
 
+def test_a_head_that_does_not_answer_changes_nothing():
+    cluster = Cluster(h1=1, h2=1)
+
+    def silent():
+        raise OSError("no answer")
+
+    cluster.nodes._look = silent
+    assert cluster.after(10, h1=1) == 2
+    assert cluster.nodes.slot_seconds() == 20
+    assert cluster.nodes.take_news() == []
+
+
 def test_no_more_slots_are_taken_than_were_asked_for():
     cluster = Cluster(asked=2, h1=1)
     assert cluster.nodes.slots() == 1
@@ -187,3 +199,9 @@ def test_a_cluster_that_can_grow_is_asked_for_the_slots_that_are_not_there(monke
     assert asked == [8, 0]
     with place._wanted(2, there=2), place._wanted(None, there=2):
         assert asked == [8, 0]
+    with pytest.raises(KeyboardInterrupt), place._wanted(4, there=2):
+        raise KeyboardInterrupt
+    assert asked == [8, 0, 4, 0]
+    with pytest.raises(BrokenOffError), place._wanted(4, there=2):
+        raise BrokenOffError("Ray has died")
+    assert asked == [8, 0, 4, 0, 4]

@@ -233,6 +233,16 @@ def test_a_training_that_is_killed_is_tried_again_as_often_as_was_said_wherever_
     assert made.plan.finished
 
 
+def test_lost_nodes_do_not_use_up_the_retries(line):
+    made = line(trials=1, retries=1, slots_lost=2)
+    for _ in range(2):
+        made.recorder.on_trial_error(0, [], made.start(made.trials[0]))
+    made.fail(made.trials[0], "ProcessKilled", "by SIGKILL")
+    assert not made.plan.finished
+    made.fail(made.trials[0], "ProcessKilled", "by SIGKILL")
+    assert made.plan.finished
+
+
 def test_slots_at_work_are_counted_by_host(line):
     made = line(trials=4)
     running = [made.start(trial) for trial in made.trials]
