@@ -26,8 +26,8 @@ FORMS: Final[tuple[Form, ...]] = ("float32", "int8")
 _FLOAT32: Final = {"dtype": "float32"}
 _HALVES: Final = {"bfloat16", "float16"}
 
-_CALLS: Final = 200
-"""Of which a latency is made: each takes a fraction of a millisecond."""
+_CALLS: Final = measures.WARM_UP + 200
+"""Of which a latency is made, warming up included: each takes a fraction of a millisecond."""
 
 CALIBRATION_IMAGES: Final = 200
 """Training images whose activations say which range eight bits are to cover."""

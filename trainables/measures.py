@@ -19,8 +19,8 @@ from trainables.reference import Reference, of_tensorflow
 
 EVALUATION_BATCH: Final = 256
 _LEAST_PROBABILITY: Final = 1e-7  # as Keras clips probabilities: an image adds at most 16.1 to the loss
-_WARM_UP: Final = 5
-_CALLS: Final = _WARM_UP + 50
+WARM_UP: Final = 5
+_CALLS: Final = WARM_UP + 50
 
 Forward = Callable[[tf.Tensor], tf.Tensor]
 """Images, uint8 (batch, height, width, channels), in; class probabilities (batch, classes) out."""
@@ -112,7 +112,7 @@ def latency(forward: Forward, images: Images | Rows) -> Latency:
 
 def timed(call: Callable[[Any], Any], batches: Sequence[Any], beside: Reference) -> Latency:
     """Times a call of each batch, and the reference behind each; the first ones warm up."""
-    pairs = [(_milliseconds(partial(call, batch)), _milliseconds(beside)) for batch in batches][_WARM_UP:]
+    pairs = [(_milliseconds(partial(call, batch)), _milliseconds(beside)) for batch in batches][WARM_UP:]
     milliseconds, referred = np.array(pairs).T
     return Latency(
         min_ms=float(milliseconds.min()),

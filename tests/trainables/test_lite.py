@@ -58,7 +58,7 @@ def test_both_forms_know_what_the_network_knows(policy: str) -> None:
         assert form.problem is None
         assert form.images == 200
         assert 0 < form.min_ms <= form.median_ms <= form.p95_ms
-        assert form.n == 50
+        assert form.n == 200
 
 
 def test_a_float32_file_gives_the_networks_own_probabilities() -> None:
