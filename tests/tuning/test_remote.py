@@ -149,7 +149,9 @@ def head(tmp_path, monkeypatch):
     monkeypatch.setattr("tuning.follower.POLL_SECONDS", 0.1)
     monkeypatch.setattr("tuning.follower.LONGEST_WAIT_SECONDS", 0.2)
     made = Head(folder, laptop)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job is told to ignore it
     yield made
+    signal.signal(signal.SIGINT, before)
     if (folder / "driver").exists():
         made._kill(int((folder / "driver").read_text()))
 
