@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from tuning.cluster_file import NOT_REACHED
-from tuning.findings import AGAIN, Finding, Level, Node, count, few, install_same, last_line
+from tuning.findings import AGAIN, Finding, Level, Node, few, install_same, last_line
+from tuning.plan import count
 
 
 @dataclass(frozen=True, kw_only=True)

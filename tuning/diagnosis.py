@@ -10,7 +10,6 @@ from tuning.findings import (
     Finding,
     Level,
     Node,
-    count,
     few,
     gib,
     head_of,
@@ -18,15 +17,14 @@ from tuning.findings import (
     speaking,
     where_all,
 )
+from tuning.machine import LEAST_BYTES
+from tuning.plan import count
 
 _TOKEN_MODE: Final = 0o600
 
 _FEWEST_FREE_BYTES: Final = 1 << 30
 
 _FEW_FREE_BYTES: Final = 5 << 30
-
-_SLOT_BYTES: Final = 3 << 29
-"""What a training of a small CNN needs, TensorFlow included."""
 
 _CLOCK_SECONDS: Final = 1.0
 
@@ -169,8 +167,8 @@ def memory(nodes: Sequence[Node]) -> list[Finding]:
     found = []
     for node in speaking(nodes):
         share = node.facts["memory_bytes"] // max(1, node.slots)
-        if share < _SLOT_BYTES:
-            said = f"{gib(share)} for each of {count(node.slots, 'slot')}; a small CNN needs {gib(_SLOT_BYTES)}"
+        if share < LEAST_BYTES:
+            said = f"{gib(share)} for each of {count(node.slots, 'slot')}; a small CNN needs {gib(LEAST_BYTES)}"
             do = "`--num-cpus` in its `ray start`: fewer slots"
             found.append(Finding(level="warning", about="memory", where=node.name, said=said, do=do))
     shares = [node.facts["memory_bytes"] // max(1, node.slots) for node in speaking(nodes)]

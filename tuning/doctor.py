@@ -50,9 +50,7 @@ class Options:
     """The folder for results, below the project's folder on the head if it is relative."""
     dataset: Annotated[str | None, tyro.conf.arg(metavar="NAME", help_behavior_hint="(default: none)")] = None
     """Bring this data set into each node's cache now, as a trial would."""
-    data: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="(default: found, or fetched)")] = (
-        None
-    )
+    data: Folder = None
     """Where the data set's files are, on each node."""
     wait: Annotated[float, tyro.conf.arg(metavar="SECONDS")] = 10.0
     """Wait so long for machines that have not joined; after `ray up` they take a while."""

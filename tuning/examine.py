@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from tuning import node_facts
 from tuning.absent import Attempt
+from tuning.cluster_file import NOT_REACHED
 from tuning.findings import Clock, Node
 
 CURRENT: Final = Path("/tmp/ray/ray_current_cluster")  # noqa: S108 (where `ray start` leaves its address)
@@ -236,9 +237,9 @@ def _attempt(machine: str, user: str) -> Attempt:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return Attempt(target=target, exit_code=255, error=f"timed out after {_SSH_SECONDS:g} s")
+        return Attempt(target=target, exit_code=NOT_REACHED, error=f"timed out after {_SSH_SECONDS:g} s")
     except OSError as error:
-        return Attempt(target=target, exit_code=255, error=f"ssh cannot be run: {error.strerror}")
+        return Attempt(target=target, exit_code=NOT_REACHED, error=f"ssh cannot be run: {error.strerror}")
     pairs = (line.partition("=") for line in done.stdout.splitlines())
     found = {name: value for name, _, value in pairs} | {
         "head_python": platform.python_version(),

@@ -102,11 +102,6 @@ def few(names: Sequence[str]) -> str:
     return ", ".join(names[:_NAMED]) + more
 
 
-def count(number: int, noun: str) -> str:
-    """A number and its noun."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
 def gib(number: int) -> str:
     """A number of bytes, for people."""
     return f"{number / (1 << 30):.1f} GiB"
