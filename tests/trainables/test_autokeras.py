@@ -95,8 +95,8 @@ def test_images_are_standardized_by_their_own_training_set(fashion_mnist):
     assert float(standardization.mean.value[0]) == pytest.approx(images.mean(), rel=1e-6)
     assert float(standardization.deviation.value[0]) == pytest.approx(images.std(), rel=1e-6)
     assert first
-    kept_apart = [v for v in autokeras.train(replace(VANILLA, augment="on"), fashion_mnist, seed=1, epochs=1)]
-    assert isinstance(kept_apart[0], Built)  # another network in between
+    other = list(autokeras.train(replace(VANILLA, augment="on"), fashion_mnist, seed=1, epochs=1))
+    assert isinstance(other[0], Built)  # another network in between
     (again,) = epochs(2)
     assert (again.loss, again.val_loss, again.val_accuracy) == (second.loss, second.val_loss, second.val_accuracy)
 
