@@ -1,7 +1,7 @@
 """Which trials run, in which order: those asked for, candidates that searches draw, what follows from their ends."""
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -44,6 +44,9 @@ class Search(Protocol):
 
     def owns(self, trial: Trial) -> bool:
         """Whether it drew this trial."""
+
+    def holds_back(self, trial: Trial, running: Container[str]) -> bool:
+        """Whether it drew this trial and has another one end before it starts, while those of these ids run."""
 
     @property
     def over(self) -> bool:
@@ -116,19 +119,26 @@ class Plan:
 
     def _next(self) -> Trial | None:
         after = self._freed.popleft() if self._freed else None
-        running = {trial.arm.name for trial in self._running.values()}
-        if self._waiting:
-            return self._waiting.take(after=after, running=running)
+        if (taken := self._take(after)) is not None:
+            return taken
         for _ in range(len(self._searches)):
             self._searches.rotate(-1)
             search = self._searches[-1]
-            while not self._waiting and not self._holds(search) and (trial := search.next()) is not None:
+            while not self._holds(search) and (trial := search.next()) is not None:
                 added = self._add([trial])
                 ending = self.endings.get(trial.trial_id)  # another sweep may have trained it
                 self.added([*added, *([] if ending is None else self.ended(trial, ending))])
-            if self._waiting:
-                return self._waiting.take(after=after, running=running)
+                if (taken := self._take(after)) is not None:
+                    return taken
         return None
+
+    def _take(self, after: str | None) -> Trial | None:
+        """The next of those that wait, for a slot that has trained the arm `after`."""
+        running = {trial.arm.name for trial in self._running.values()}
+        return self._waiting.take(after=after, running=running, ready=self._ready)
+
+    def _ready(self, trial: Trial) -> bool:
+        return not any(search.holds_back(trial, self._running) for search in self._searches)
 
     def _holds(self, search: Search) -> bool:
         """Whether a trial that a search drew waits for its first phase: the search learns of it first."""

@@ -29,11 +29,11 @@ class Drawer:
 def make(tmp_path):
     data = made_up.data(tmp_path)
 
-    def trial(config, number, question=TUNING, seed=0):
+    def trial(config, number, question=TUNING, seed=0, epochs=4):
         arm = Arm(name="x tuned", config=config)
         return Trial(
-            trial_id=f"{config.quality}-{seed}", arm=arm, question=question, seed=seed, epochs=4, precision="float32",
-            data=data, candidate=number,
+            trial_id=f"{config.quality}-{seed}", arm=arm, question=question, seed=seed, epochs=epochs,
+            precision="float32", data=data, candidate=number,
         )  # fmt: skip
 
     return trial
@@ -41,11 +41,11 @@ def make(tmp_path):
 
 @pytest.fixture
 def search(make):
-    def made(budget=12, drawer=None, recorded=(), mode="max"):
+    def made(budget=12, drawer=None, recorded=(), mode="max", make_one=make, **more):
         return ArmSearch(
-            drawer=drawer or Drawer(), make=make, recorded=recorded,
+            drawer=drawer or Drawer(), make=make_one, recorded=recorded,
             compare=lambda chosen: [make(chosen.arm.config, chosen.candidate, COMPARISON, s) for s in (1, 2)],
-            following=8, budget=budget, epochs=4, mode=mode,
+            following=8, budget=budget, epochs=4, mode=mode, **more,
         )  # fmt: skip
 
     return made
@@ -193,3 +193,77 @@ def test_a_drawn_candidate_that_is_recorded_elsewhere_is_not_trained(search):
     plan.added = announced.extend
     assert plan.next().trial_id == "0.2-0"
     assert [t.trial_id for t in announced] == ["0.1-0", "0.2-0"]
+
+
+# At once
+
+
+def test_a_candidate_waits_for_the_one_before_where_one_runs_at_a_time(search):
+    made = search(at_once=1)
+    first = made.next()
+    assert made.next() is None
+    assert not made.over
+    made.ended(first, ending(0.5))
+    assert made.next().candidate == 1
+
+
+def test_searches_of_one_candidate_at_a_time_run_side_by_side(search, make):
+    other = search(
+        at_once=1, drawer=Drawer(configs=9), make_one=lambda c, n: make(replace(c, quality=c.quality / 2), n)
+    )
+    plan = Plan([], searches=[search(at_once=1), other])
+    running = [plan.next(), plan.next()]
+    assert sorted(t.trial_id for t in running) == ["0.05-0", "0.1-0"]
+    assert plan.next() is None
+    plan.ended(running[0], ending(0.5))
+    assert plan.next().candidate == 1
+    assert plan.next() is None
+
+
+def test_recorded_candidates_go_on_one_at_a_time_and_let_others_by(search, make):
+    recorded = [make(made_up.Config(quality=q), k) for k, q in enumerate((0.7, 0.8))]
+    plan = Plan([], searches=[search(at_once=1, recorded=recorded)])
+    assert plan.next() is recorded[0]
+    assert plan.next() is None
+    assert plan.again(recorded[0], at_least=1)  # it has lost its process
+    assert plan.next() is recorded[0]
+    plan.ended(recorded[0], ending(0.5))
+    assert plan.next() is recorded[1]
+
+
+def test_a_drawer_that_waits_for_an_end_is_asked_again(search):
+    class Waits(Drawer):
+        def draw(self):
+            return None if len(self.told) == 0 and len(self.left) == 8 else super().draw()
+
+    made = search(drawer=Waits())
+    first = made.next()
+    assert made.next() is None
+    assert made.ended(first, ending(0.5)) == []
+    assert made.next().candidate == 1
+
+
+# Epochs
+
+
+def test_candidates_of_fewer_epochs_take_less_of_the_budget(search, make):
+    made = search(budget=8, make_one=lambda c, n: make(c, n, epochs=2))
+    drawn = [made.next() for _ in range(4)]
+    assert [t and t.candidate for t in drawn] == [0, 1, 2, None]  # a fourth may take 4, and 6 of 8 are taken
+    made.ended(drawn[0], ending(None, "failed", epoch=0))
+    assert made.next() is None
+    made.ended(drawn[1], ending(0.5, "stopped", epoch=1))
+    made.ended(drawn[2], ending(0.5, "stopped", epoch=1))
+    assert made.next().candidate == 3  # 2 + 1 + 1 of 8
+
+
+def test_without_a_budget_of_epochs_candidates_are_drawn_as_long_as_there_are_any(search):
+    made = search(budget=None)
+    assert made.foreseen == 8
+    drawn = []
+    while (trial := made.next()) is not None:
+        drawn.append(trial)
+    assert len(drawn) == 9
+    assert not made.over
+    followed = [made.ended(trial, ending(0.5)) for trial in drawn]
+    assert [len(trials) for trials in followed] == [0] * 8 + [2]
