@@ -1,5 +1,6 @@
 """From what is asked for and what is recorded to the plan: what is left to do, and how the scheduler stands."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -20,6 +21,7 @@ from tuning.drawers import drawer
 from tuning.history import History
 from tuning.options import Settings
 from tuning.plan import Ending, Plan, count, survivors
+from tuning.search_time import SearchTime, covered, wall
 from tuning.sweep import Arm, Sweep, Trial, arms, check_images, seen, sign, trials
 from tuning.tuned import TunedArm, sampled, tuned_arms
 
@@ -83,20 +85,23 @@ class Outlook:
         starts: the trials that are to run, each with the epoch after which it goes on.
         slot_seconds: about what those take at most, in seconds of a slot, of which the like is recorded.
         unknown: how many are left of which it is not: no trial of their family on this data set and size of images.
+        searching: the seconds left of each search that time bounds, whose candidates are in neither.
     """
 
     starts: Sequence[tuple[Trial, int]]
     slot_seconds: float
     unknown: int
+    searching: Sequence[float] = ()
 
     def said(self, slots: int) -> str:
         """The time in words; empty if nothing is left."""
-        about = f"about {duration(self.slot_seconds / slots)}"
-        if self.unknown and not self.slot_seconds:
+        seconds = self.slot_seconds / slots + wall(self.searching, slots)
+        about = f"about {duration(seconds)}"
+        if self.unknown and not seconds:
             return "not known before a first trial is recorded"
         if self.unknown:
             return f"{about}, and {count(self.unknown, 'trial')} whose like is not recorded yet"
-        return f"at most {about}" if self.slot_seconds else ""
+        return f"at most {about}" if seconds else ""
 
 
 def prepared(sweep: Sweep, settings: Settings, asked: Asked, say: Callable[[str], None]) -> Data:
@@ -204,7 +209,8 @@ class Agenda:
         starts = [(trial, self.start_epoch(trial)) for trial in self.plan.waiting]
         rates = [self._rate(trial) for trial in self.plan.trials]
         known = [rate for rate in rates if rate is not None]
-        left = [(self._rate(t), (t.epochs - start) * t.data.train_images) for t, start in starts]
+        by_epochs = [(t, start) for t, start in starts if self._time_of(t) is None]
+        left = [(self._rate(t), (t.epochs - start) * t.data.train_images) for t, start in by_epochs]
         most = max((trial.data.train_images for trial in self.plan.trials), default=self.data.train_images)
         left.append((fmean(known) if known else None, self.plan.foreseen * most))
         counted = [(rate, images) for rate, images in left if images]
@@ -212,6 +218,7 @@ class Agenda:
             starts=starts,
             slot_seconds=sum(rate * images for rate, images in counted if rate is not None),
             unknown=sum(rate is None for rate, _ in counted),
+            searching=self.plan.searching or (),
         )
 
     def _rate(self, trial: Trial) -> float | None:
@@ -295,10 +302,27 @@ class Agenda:
             recorded=recorded,
             compare=compare,
             following=self._replicates * settings.epochs,
-            budget=settings.candidates * settings.epochs,
+            budget=None if settings.candidates is None else settings.candidates * settings.epochs,
             epochs=settings.epochs,
             mode=self.sweep.mode,
+            time=self.times.get(arm.name),
         )
+
+    @cached_property
+    def times(self) -> Mapping[str, SearchTime]:
+        """The clock of each search that time bounds, by its arm's name, as earlier commands left it."""
+        budget = self.settings.search_time
+        if budget is None:
+            return {}
+        before = {
+            name: covered(self.history.spans(trial.trial_id for trial in candidates))
+            for name, candidates in self._candidates.items()
+        }
+        return {name: SearchTime(budget, before=spent, clock=time.monotonic) for name, spent in before.items()}
+
+    def _time_of(self, trial: Trial) -> SearchTime | None:
+        """The clock of the search that a candidate is of, if time bounds it."""
+        return self.times.get(trial.arm.name) if trial.question == TUNING else None
 
     @cached_property
     def _decided(self) -> Mapping[str, Mapping[int, Decision]]:
@@ -318,7 +342,17 @@ class Agenda:
         ending = self.history.ending(trial, decided=decided, keep_hopeless=self.settings.keep_hopeless)
         if ending is not None and (row := self.history.unsaid(trial, ending, decided.get(ending.epoch, GO_ON))):
             self.closed.append((trial, row))
+        clock = self._time_of(trial)
+        if ending is None and clock is not None and clock.over_before:
+            return self._broken_off(trial, clock.reason)
         return None if ending is not None and self._lacks(trial, ending) else ending
+
+    def _broken_off(self, trial: Trial, reason: str) -> Ending:
+        """How a candidate ended that does not go on, since its search has no time left; a row may be due."""
+        ending, row = self.history.broken_off(trial, reason)
+        if row is not None:
+            self.closed.append((trial, row))
+        return ending
 
     def _lacks(self, trial: Trial, ending: Ending) -> bool:
         """Whether a trial that has completed is to be trained again, for its weights or to be converted."""

@@ -6,6 +6,7 @@ from typing import Final
 from trainables import config as domains
 from tuning.drawers import Drawer
 from tuning.plan import Ending
+from tuning.search_time import SearchTime
 from tuning.sweep import Trial, sign
 
 _SPENT: Final = ("completed", "stopped", "diverged", "hopeless")
@@ -28,6 +29,7 @@ class ArmSearch:
         epochs: those of a candidate, at most.
         mode: whether the metric is better when greater (max) or smaller (min).
         at_once: how many candidates may run at the same time; None for as many as there are slots.
+        time: what bounds the time in which its candidates run: once it is spent none is drawn; None for no limit.
     """
 
     def __init__(
@@ -42,10 +44,11 @@ class ArmSearch:
         epochs: int,
         mode: str,
         at_once: int | None = None,
+        time: SearchTime | None = None,
     ) -> None:
         self._drawer, self._make, self._compare = drawer, make, compare
         self._budget, self._epochs, self._following, self._mode = budget, epochs, following, mode
-        self._at_once = at_once
+        self._at_once, self._time = at_once, time
         self.recorded = list(recorded)
         self._numbers = max((t.candidate or 0 for t in recorded), default=-1) + 1
         self._open = {t.trial_id: t for t in recorded}
@@ -77,6 +80,28 @@ class ArmSearch:
         """Whether the trial is one of its candidates that have not ended."""
         return trial.trial_id in self._open
 
+    def started(self, trial: Trial) -> None:
+        """A slot has taken one of its candidates."""
+        if self._time is not None:
+            self._time.started(trial.trial_id)
+
+    def paused(self, trial: Trial) -> None:
+        """One of its candidates has lost its process, and waits."""
+        if self._time is not None:
+            self._time.ended(trial.trial_id)
+
+    @property
+    def out_of_time(self) -> str | None:
+        """Why its candidates are to end now, if its time is spent."""
+        return self._time.reason if self._time is not None and self._time.over else None
+
+    @property
+    def seconds_left(self) -> float | None:
+        """The time that its candidates may still take; None if nothing bounds it."""
+        if self._time is None:
+            return None
+        return 0.0 if self.over else self._time.left
+
     def holds_back(self, trial: Trial, running: Container[str]) -> bool:
         """Whether the trial is a candidate that waits for another to end, while those of these ids run."""
         if self._at_once is None or not self.owns(trial):
@@ -88,6 +113,7 @@ class ArmSearch:
 
         The trial may be one of another question that is the same training as a candidate.
         """
+        self.paused(trial)
         own = self._open.pop(trial.trial_id)
         self._ended[trial.trial_id] = own, ending
         self._drawer.tell(own.arm.config, ending.value if ending.sound else None)
@@ -114,10 +140,12 @@ class ArmSearch:
 
     @property
     def foreseen(self) -> int:
-        """The epochs of candidates that are not drawn yet, and of the comparison after them."""
+        """The epochs of candidates that are not drawn yet, unless time bounds them, and of the comparison."""
         if self.over:
             return 0
-        return self._following + (0 if self._budget is None else max(0, self._budget - self._reserved))
+        if self._budget is None or self._time is not None:
+            return self._following
+        return self._following + max(0, self._budget - self._reserved)
 
     @property
     def _reserved(self) -> int:
@@ -126,6 +154,6 @@ class ArmSearch:
 
     @property
     def _may_draw(self) -> bool:
-        if self._exhausted or self._idle:
+        if self._exhausted or self._idle or self.out_of_time is not None:
             return False
         return self._budget is None or self._reserved + self._epochs <= self._budget

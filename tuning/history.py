@@ -1,5 +1,6 @@
 """What earlier commands recorded, of this sweep and of others, as far as a new one needs to know."""
 
+import bisect
 import functools
 import itertools
 import json
@@ -7,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import polars as pl
 
@@ -17,9 +18,12 @@ from records.tables import TIME_CLASSES
 from trainables import config as domains
 from trainables.errors import ConfigError
 from tuning.decision import Decision
-from tuning.past import ALONGSIDE, METRICS, Past, results
+from tuning.past import ALONGSIDE, METRICS, Past, broken_off, results
 from tuning.plan import Ending
 from tuning.sweep import Sweep, Trial
+
+_OF_AN_EPOCH: Final = ("build", "features", "train", "validate", "test", "measure")
+"""The classes of time that `epochs` has."""
 
 _NO_DECISIONS: Mapping[int, Decision] = {}
 
@@ -160,6 +164,41 @@ class History:
             "rung": decision.rung,
             "cutoff": decision.cutoff,
         }
+
+    def broken_off(self, trial: Trial, reason: str) -> tuple[Ending, dict[str, Any] | None]:
+        """How a trial ended that goes no further than what is recorded, and the row to add if its last end is another.
+
+        One that has no epoch gets no row: it has not begun.
+        """
+        past = self.past(trial.trial_id)
+        row = broken_off(past, trial.epochs, reason)
+        reached, value = row["epochs"], row.get(f"last_{self._sweep.metric}")
+        last = next((r for r in reversed(self._rows.get(trial.trial_id, [])) if r["attempt"] == past.attempt), None)
+        if last is not None and last["outcome"] != "completed" and (last["epochs"] or 0) >= past.last:
+            return Ending(outcome=last["outcome"], epoch=reached, value=value), None
+        return Ending(outcome="stopped", epoch=reached, value=value), row if reached else None
+
+    def spans(self, trial_ids: Iterable[str]) -> list[tuple[float, float]]:
+        """When any of these trials ran in this sweep, as Unix times of beginnings and ends; they may overlap.
+
+        What a kill or Ctrl-C cut off is known by its epochs: a span reaches from the beginning of the first one that a
+        command recorded to the end of the last.
+        """
+        mine = pl.col("sweep") == self._sweep.name, pl.col("trial_id").is_in(list(trial_ids))
+        ends = self._trials.filter(*mine).select("trial_id", "started_at", "ended_at").drop_nulls()
+        found = [(began.timestamp(), ended.timestamp()) for _, began, ended in ends.iter_rows()]
+        last = ends.group_by("trial_id").agg(pl.col("ended_at").max())
+        seconds = [f"seconds_{name}" for name in _OF_AN_EPOCH]
+        epochs = self._read("epochs", self._sweep.name, columns=("sweep", "trial_id", "at", *seconds))
+        cut = epochs.filter(*mine).join(last, on="trial_id", how="left")
+        cut = cut.filter(pl.col("ended_at").is_null() | (pl.col("at") > pl.col("ended_at"))).sort("at")
+        starts = self._read("runs", self._sweep.name, columns=("event", "at")).filter(pl.col("event") == "start")["at"]
+        commands, spans = sorted(starts.to_list()), dict[tuple[str, int], tuple[float, float]]()
+        for row in cut.to_dicts():
+            key, ended = (row["trial_id"], bisect.bisect(commands, row["at"])), row["at"].timestamp()
+            began = ended - sum(row[name] or 0.0 for name in seconds)
+            spans[key] = (spans[key][0] if key in spans else began, ended)
+        return [*found, *spans.values()]
 
     def seen(self, trial_ids: Iterable[str]) -> list[Seen]:
         """The recorded epochs of these trials in the order in which drivers saw them, each once.

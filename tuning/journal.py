@@ -12,7 +12,7 @@ from records.values import Built, Epoch, Export, Layer, LayerStatistics
 from records.write import Row, Writer
 from tuning.decision import GO_ON, Decision
 from tuning.hopeless import Verdict, judge
-from tuning.past import ALONGSIDE, Metrics, Past, metrics, results, same
+from tuning.past import ALONGSIDE, Metrics, Past, broken_off, metrics, results, same
 from tuning.plan import Ending
 from tuning.report import Error, Report
 from tuning.sweep import Trial
@@ -107,7 +107,16 @@ class Journal:
 
     def closed(self, trial: Trial, row: Row) -> None:
         """Writes the end of a trial that the present flags end where earlier ones did not, without training it."""
-        self._writer.append("trials", [{**row, "run": self._run, "question": trial.question, "arm": trial.arm.name}])
+        said = {"run": self._run, "question": trial.question, "arm": trial.arm.name}
+        self._writer.append("trials", [{**self._trial_row(trial), **trial.arm.values, **row, **said}])
+
+    def broken_off(self, trial: Trial, reason: str) -> Ending:
+        """Writes the end of a trial that waited to go on and is not run; one that has no epoch gets no row."""
+        past = self.past(trial.trial_id)
+        row = broken_off(past, trial.epochs, reason)
+        if row["epochs"]:
+            self.closed(trial, row)
+        return Ending(outcome="stopped", epoch=row["epochs"], value=row.get(f"last_{self._metric}"))
 
     def started(self, trial: Trial, *, start: int = 0) -> None:
         """A slot has taken the trial; it goes on after epoch `start`."""
@@ -264,6 +273,8 @@ class Journal:
     def _end(self, progress: Progress, outcome: str, *, error: Error | None, decision: Decision, busy: int) -> Ending:
         trial, past = progress.trial, progress.past
         self.running.pop(trial.trial_id, None)
+        if outcome == "stopped" and decision.rung is None:  # what it was about to train again counts
+            progress.curve |= {epoch: past.epochs[epoch] for epoch in range(1, min(past.last, trial.epochs) + 1)}
         if outcome == "failed":
             self._failed[trial.trial_id] = _gone_on(progress)
         row = self._trial_row(trial) | trial.arm.values | _model_row(progress, busy) | results(progress.curve)

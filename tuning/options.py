@@ -102,7 +102,8 @@ class Options:
     """grid: the arms as they stand. random, hyperopt: tuned arms besides, the best candidate of each on fresh seeds.
     auto: the sweep's, mostly grid."""
     trials: Annotated[Whole, _default(f"(default: {CANDIDATES})")] = None
-    """The budget of each tuned arm's search, in full trainings; candidates stopped early leave room for others."""
+    """The budget of each tuned arm's search, in full trainings; candidates stopped early leave room for others. None
+    if --time-budget bounds the searches."""
     slots: Annotated[Whole, _default("(default: one a core, if memory suffices)")] = None
     """Trials at once, one thread each."""
     set: Annotated[
@@ -117,7 +118,8 @@ class Options:
     trial_timeout: Annotated[Duration, _default("(default: none)")] = None
     """Kill a trial that takes longer: 90, 30m, 1.5h."""
     time_budget: Annotated[Duration, _default("(default: none)")] = None
-    """End the sweep after this time; the same command goes on."""
+    """End the sweep after this time, or each search where a sweep's searches are timed, whose best is then compared;
+    the same command goes on."""
     fail_fast: int = 3
     """End the sweep if so many trials end first, all of one error; 0: never."""
     keep_hopeless: bool = False
@@ -166,7 +168,7 @@ class Settings:
     reduction: float
     scheduler: str
     search: Search
-    candidates: int
+    candidates: int | None
     slots: int | None
     retries: int
     trial_timeout: float | None
@@ -184,6 +186,7 @@ class Settings:
     results: Path
     dry_run: bool
     set: tuple[str, ...] = ()
+    search_time: float | None = None
 
 
 def parse(arguments: Sequence[str], *, program: str, description: str = "") -> Options:
@@ -232,6 +235,12 @@ def resolve(sweep: Sweep, options: Options) -> Settings:
     search: Search = sweep.search if options.search == "auto" else options.search
     if options.trials and search == "grid":
         raise UsageError(f"--trials {options.trials} is for searches; valid: with --search random or hyperopt")
+    if options.time_budget is not None and sweep.timed_searches and search == "grid":
+        raise UsageError(
+            f"--time-budget {options.time_budget:g} is the time of each search of the sweep {sweep.name!r}; valid: "
+            "with --search random or hyperopt"
+        )
+    search_time = options.time_budget if sweep.timed_searches else None
     options = _quickened(options, (sweep.quick or {}) if options.quick else {}, searched=search != "grid")
     epochs = sweep.epochs if options.epochs is None else options.epochs
     folds = sweep.folds if options.folds is None else options.folds
@@ -251,11 +260,12 @@ def resolve(sweep: Sweep, options: Options) -> Settings:
         reduction=options.reduction,
         scheduler=options.scheduler,
         search=search,
-        candidates=CANDIDATES if options.trials is None else options.trials,
+        candidates=options.trials if options.trials or search_time is not None else CANDIDATES,
         slots=options.slots,
         retries=options.retries,
         trial_timeout=options.trial_timeout,
-        time_budget=options.time_budget,
+        time_budget=None if sweep.timed_searches else options.time_budget,
+        search_time=search_time,
         fail_fast=options.fail_fast,
         keep_hopeless=options.keep_hopeless,
         checkpoint_every=CHECKPOINT_SECONDS if options.checkpoint_every is None else options.checkpoint_every,

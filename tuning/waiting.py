@@ -48,10 +48,10 @@ class Waiting:
 
         None if none waits that is ready.
         """
-        own = [after] if after in self._queues else []
+        own = [] if after is None or after not in self._queues else [after]
         idle = (name for name in self._queues if name not in running)
         for name in itertools.chain(own, idle, self._queues):
-            trial = next(filter(ready, self._queues[name]), None)
+            trial = next((trial for trial in self._queues[name] if ready(trial)), None)
             if trial is not None:
                 self.remove(trial)
                 return trial
