@@ -19,8 +19,10 @@ from tuning.decision import GO_ON, Decision, Halving
 from tuning.display import duration
 from tuning.drawers import drawer
 from tuning.history import History
+from tuning.machine import default_slots, memory_share
 from tuning.options import Settings
 from tuning.plan import Ending, Plan, count, survivors
+from tuning.refusal import SearchLimits, stands
 from tuning.search_time import SearchTime, covered, wall
 from tuning.sweep import Arm, Sweep, Trial, arms, check_images, seen, sign, trials
 from tuning.tuned import TunedArm, sampled, tuned_arms
@@ -342,10 +344,26 @@ class Agenda:
         ending = self.history.ending(trial, decided=decided, keep_hopeless=self.settings.keep_hopeless)
         if ending is not None and (row := self.history.unsaid(trial, ending, decided.get(ending.epoch, GO_ON))):
             self.closed.append((trial, row))
+        if ending is None and trial.question == TUNING and self._is_refused(trial):
+            return Ending(outcome="failed", epoch=0, value=None)
         clock = self._time_of(trial)
         if ending is None and clock is not None and clock.over_before:
             return self._broken_off(trial, clock.reason)
         return None if ending is not None and self._lacks(trial, ending) else ending
+
+    def _is_refused(self, trial: Trial) -> bool:
+        """Whether a candidate was refused by an estimate, as it would be again with this memory and time."""
+        refused, clock = self.history.refused(trial.trial_id), self._time_of(trial)
+        if refused is None:
+            return False
+        left = None if clock is None else clock.budget - clock.before
+        return stands(
+            refused.error,
+            SearchLimits(seconds_left=left, flops_per_second=self.history.flops_per_second),
+            flops=refused.flops,
+            train_images=refused.train_images,
+            share_bytes=memory_share(self.settings.slots or default_slots()),
+        )
 
     def _broken_off(self, trial: Trial, reason: str) -> Ending:
         """How a candidate ended that does not go on, since its search has no time left; a row may be due."""

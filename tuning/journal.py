@@ -14,6 +14,7 @@ from tuning.decision import GO_ON, Decision
 from tuning.hopeless import Verdict, judge
 from tuning.past import ALONGSIDE, Metrics, Past, broken_off, metrics, results, same
 from tuning.plan import Ending
+from tuning.refusal import epoch_flops
 from tuning.report import Error, Report
 from tuning.sweep import Trial
 
@@ -76,6 +77,10 @@ class Journal:
         past: what is recorded of a trial, by its id.
         rows_until: recorded rows, for attempts that part from what is recorded.
         keep_hopeless: whether trials that diverged or are at chance run on.
+        flops_per_second: the most that a recorded training has done.
+
+    Attributes:
+        flops_per_second: the most that any training has done that is recorded or ran in this command; None before one.
     """
 
     def __init__(
@@ -89,11 +94,13 @@ class Journal:
         past: Callable[[str], Past] = _nothing,
         rows_until: RowsUntil = _no_rows,
         keep_hopeless: bool = False,
+        flops_per_second: float | None = None,
     ) -> None:
         self._writer, self._run, self._family, self._metric = writer, run, family, metric
         self._sequence, self._recorded, self._rows_until = sequence, past, rows_until
         self._keep_hopeless = keep_hopeless
         self._failed: dict[str, Past] = {}
+        self.flops_per_second = flops_per_second
         self.running: dict[str, Progress] = {}
         self.seconds = dict.fromkeys(TIME_CLASSES, 0.0)
 
@@ -215,6 +222,7 @@ class Journal:
     def _epoch(self, progress: Progress, epoch: Epoch, decision: Decision) -> None:
         """Writes an epoch's rows, unless they are recorded and equal."""
         self._spend(progress, {name: getattr(epoch, f"seconds_{name}") for name in _SPENT})
+        self._note_rate(progress, epoch)
         judged = epoch.epoch in progress.verdicts
         verdict = progress.verdicts.pop(epoch.epoch) if judged else self._verdict(progress, epoch)
         progress.warning = verdict.reason if verdict is not None else None
@@ -232,6 +240,13 @@ class Journal:
         self._write(progress, (row for row in rows if row[0] not in there))
         progress.curve[epoch.epoch] = seen
         progress.last = epoch
+
+    def _note_rate(self, progress: Progress, epoch: Epoch) -> None:
+        """Remembers the fastest training, by whole epochs: not one that a NaN cut, or whose first step was traced."""
+        if progress.built is None or epoch.diverged or epoch.seconds_build or not epoch.seconds_train > 0:
+            return
+        rate = epoch_flops(progress.built.flops, progress.trial.data.train_images) / epoch.seconds_train
+        self.flops_per_second = max(rate, self.flops_per_second or 0.0)
 
     def _part(self, progress: Progress) -> None:
         """Makes what runs a new attempt, whole: other hardware or versions gave another result than is recorded."""

@@ -188,6 +188,11 @@ class Plan:
             return None
         return next(filter(None, (search.out_of_time for search in self._searches if search.owns(trial))), None)
 
+    def seconds_left(self, trial: Trial) -> float | None:
+        """The time that is left to a candidate's search; None if nothing bounds it."""
+        left = [search.seconds_left for search in self._searches if search.owns(trial)]
+        return min((seconds for seconds in left if seconds is not None), default=None)
+
     @property
     def searching(self) -> list[float] | None:
         """The seconds left of each search that time bounds, if one is left; None where there are none."""

@@ -18,6 +18,7 @@ from tuning.errors import BrokenOffError, BudgetSpentError
 from tuning.journal import Journal
 from tuning.metrics import Metrics, Standing, by_state
 from tuning.plan import Ending, Plan
+from tuning.refusal import REFUSED
 from tuning.report import Error, Report, unpack
 from tuning.scheduler import Scheduler
 from tuning.slot import Ticket
@@ -205,7 +206,7 @@ class Recorder(Callback):
     def _note(self, error: Error | None) -> None:
         if error is None:
             self._ended_well = True
-        else:
+        elif error.type not in REFUSED:
             self._errors[_NUMBERS.sub("#", f"{error.type}: {error.message}")] += 1
             self._last_error = f"{error.type}: {error.message}".splitlines()[0]
 

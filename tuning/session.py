@@ -67,6 +67,7 @@ class Session:
             past=history.past,
             rows_until=history.rows_until,
             keep_hopeless=settings.keep_hopeless,
+            flops_per_second=None if settings.search == "grid" else history.flops_per_second,
         )
         command = shlex.join([f"sweeps/{sweep.name}.py", *arguments])
         return cls(sweep=sweep, settings=settings, run_id=run_id, command=command, writer=writer, journal=journal)

@@ -274,6 +274,15 @@ def test_what_was_killed_ran_from_the_beginning_of_its_first_epoch_in_each_comma
     assert History(results, SWEEP).spans(["t"]) == [(105.0, 120.0), (1007.0, 1013.0)]
 
 
+def test_what_was_killed_counts_also_once_it_has_ended(results):
+    command(results, 100)
+    seen_at(results, (1, 110), (2, 120))
+    command(results, 1000)
+    seen_at(results, (3, 1010))
+    end(results, "completed", 3, started_at=moment(1002), ended_at=moment(1011))
+    assert sorted(History(results, SWEEP).spans(["t"])) == [(105.0, 120.0), (1002.0, 1011.0)]
+
+
 def test_what_goes_on_after_an_end_and_is_killed_counts_from_there(results):
     command(results, 100)
     seen_at(results, (1, 110), (2, 120))
@@ -319,3 +328,29 @@ def test_a_candidate_that_went_on_from_a_failure_gets_one_too_and_the_failure_it
 
 def test_a_candidate_that_never_began_has_no_row(results):
     assert History(results, SWEEP).broken_off(trial(), LATE) == (Ending(outcome="stopped", epoch=0, value=None), None)
+
+
+def test_the_fastest_training_is_that_of_an_epoch_of_this_sweep(results):
+    """Of 5 operations an image and 10 images: 150 an epoch."""
+    assert History(results, SWEEP).flops_per_second is None
+    for name, sweep, seconds in (("t", "s", 2.0), ("u", "s", 4.0), ("v", "other", 0.5)):
+        took = [{"epoch": 1, "seconds_build": 1.0, "seconds_train": 0.1}, {"epoch": 2, "seconds_train": seconds}]
+        rows = [METRICS | {"val_accuracy": 0.5, "sequence": 0, "seconds_build": 0.0} | row for row in took]
+        rows.append(
+            METRICS | {"epoch": 3, "sequence": 0, "seconds_build": 0.0, "seconds_train": 0.1, "loss": float("nan")}
+        )
+        write(results, "epochs", *rows, trial_id=name, sweep=sweep)
+        end(results, "completed", 3, trial_id=name, sweep=sweep, flops=5)
+    assert History(results, SWEEP).flops_per_second == 75.0
+
+
+def test_a_refused_candidate_is_known_by_its_error(results):
+    refused = {"error_type": "TooSlow", "error_message": "said", "flops": 7}
+    end(results, "failed", 0, **refused)
+    end(results, "failed", 0, trial_id="u", error_type="ValueError")
+    end(results, "failed", 0, trial_id="v", **refused)
+    epochs(results, 1, trial_id="v")  # with more time it was trained
+    history = History(results, SWEEP)
+    found = history.refused("t")
+    assert (found.error.type, found.error.message, found.flops, found.train_images) == ("TooSlow", "said", 7, 10)
+    assert [history.refused(name) for name in ("u", "v", "w")] == [None, None, None]

@@ -182,6 +182,19 @@ def test_a_stopped_trial_keeps_rung_and_cutoff_and_has_no_test(journal, writer, 
     assert read(tmp_path / "results", "tests").is_empty()
 
 
+def test_the_fastest_training_is_remembered_by_whole_sound_epochs(journal, data, tmp_path):
+    """21 operations an image forward, three times as many in a step, 64 images."""
+    trial = make(data, epochs=4)
+    journal.started(trial)
+    first, second, third, _ = reports(trial, tmp_path)
+    tell(journal, trial, first)
+    assert journal.flops_per_second is None  # its first step was traced
+    tell(journal, trial, changed(second, seconds_train=2.0))
+    assert journal.flops_per_second == 3 * 21 * 64 / 2
+    tell(journal, trial, changed(third, seconds_train=0.001, loss=float("nan")))
+    assert journal.flops_per_second == 3 * 21 * 64 / 2
+
+
 def test_a_trial_that_is_stopped_for_time_has_its_reason_and_no_rung(journal, writer, data, tmp_path):
     trial = make(data, epochs=3)
     journal.started(trial)

@@ -135,6 +135,14 @@ def test_different_errors_do_not_end_the_sweep(line):
     made.step()
 
 
+def test_candidates_that_are_refused_do_not_end_the_sweep(line):
+    made = line(fail_fast=2)
+    for trial in made.trials[:3]:
+        made.fail(trial, "TooLarge", "by estimate a step takes 9.0 GiB")
+        made.step()
+    assert made.plan.outcomes["failed"] == 3
+
+
 def test_once_a_trial_has_ended_well_no_error_ends_the_sweep(line):
     made = line(fail_fast=2)
     made.complete(made.trials[0])

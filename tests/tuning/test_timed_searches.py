@@ -42,8 +42,11 @@ NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
 @pytest.fixture(autouse=True)
-def epochs_come_one_by_one(monkeypatch):
+def epochs_come_one_by_one_and_say_how_long_they_took(monkeypatch):
     monkeypatch.setattr("tuning.slot.TOGETHER_SECONDS", -1.0)
+    made, took = made_up._epoch, {"train": 0.2, "validate": 0.03125, "measure": 0.01875, "build": 0.0, "test": 0.0}
+    seconds = {f"seconds_{name}": spent for name, spent in took.items()}
+    monkeypatch.setattr(made_up, "_epoch", lambda *args, **more: replace(made(*args, **more), **seconds))
 
 
 @pytest.fixture
@@ -137,7 +140,7 @@ def test_what_was_spent_before_a_kill_counts(results, event):
     assert not ends.filter(pl.col("trial_id").is_in(completed))["trial_id"].is_duplicated().any()
     found = candidates(results)
     assert [outcome for _, outcome, _ in found][:-1] == ["completed"] * (len(found) - 1)
-    assert BUDGET <= spent(results) < BUDGET + 2.0  # made-up epochs say that they took more than a second
+    assert BUDGET <= spent(results) < BUDGET + 0.25 + 1e-6
     assert compared(results) == [best(results)]
 
 
@@ -196,3 +199,56 @@ def test_ashas_stops_and_those_for_time_are_told_apart_when_they_are_replayed(re
     assert agenda(*flags).plan.finished
     longer = agenda(results, 8.0, *halving).plan.waiting
     assert [t.trial_id for t in longer if t.question == "tuning"] == late["trial_id"].to_list()
+
+
+# Refused by an estimate
+
+
+@pytest.fixture
+def share(monkeypatch):
+    """Sets a slot's share of memory."""
+
+    def to(bytes_):
+        for room in ("slot", "agenda"):
+            monkeypatch.setattr(f"tuning.{room}.memory_share", lambda _slots: bytes_)
+
+    return to
+
+
+def test_candidates_that_are_too_large_are_rows_and_the_search_goes_on(results, share):
+    share(100)
+    assert run(results, 0) == 1
+    found = read(results, "trials").filter(pl.col("question") == "tuning")
+    assert set(found["error_type"]) == {"TooLarge"}
+    assert found.height > 3  # more than --fail-fast allows
+    assert set(found["epochs"]) == {0}
+    assert found["reason"][0].startswith("TooLarge: by estimate a step with batch_size=")
+    assert found["parameters"].to_list() == [12] * found.height
+    assert agenda(results).plan.finished
+    assert run(results, 1) == 0
+    assert read(results, "trials").height == found.height + 1  # and the control's
+
+
+def test_with_more_memory_they_are_trained(results, share):
+    share(100)
+    run(results, 0)
+    refused = read(results, "trials").filter(pl.col("error_type") == "TooLarge").height
+    share(1 << 30)
+    assert run(results, 1, 60, "--trials", str(refused)) == 0
+    assert [outcome for _, outcome, _ in candidates(results)].count("completed") == refused
+
+
+@pytest.mark.parametrize(("budget", "ends"), [(1.1, ("failed", 0)), (1.25, ("stopped", 1))])
+def test_a_candidate_whose_epoch_would_take_longer_than_the_time_left_is_refused(results, budget, ends):
+    """The first takes a second; an epoch's training, by the fastest that was seen, 0.2 s."""
+    run(results, 0, budget)
+    assert candidates(results) == [(0, "completed", 4), (1, *ends)]
+    (row,) = read(results, "trials").filter(pl.col("outcome") == ends[0]).to_dicts()
+    if ends[0] == "failed":
+        assert row["reason"] == (
+            "TooSlow: by estimate an epoch takes at least 0.2 s, and the search has 0.1 s left: use a larger "
+            "--time-budget or fewer --images"
+        )
+    assert compared(results) == [best(results)]
+    assert agenda(results, budget).plan.finished
+    assert [t.candidate for t in agenda(results, 2.0).plan.waiting] == [1]
