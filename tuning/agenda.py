@@ -18,6 +18,7 @@ from tuning.arm_search import ArmSearch
 from tuning.decision import GO_ON, Decision, Halving
 from tuning.display import duration
 from tuning.drawers import drawer
+from tuning.errors import UsageError
 from tuning.history import History
 from tuning.machine import default_slots, memory_share
 from tuning.options import Settings
@@ -35,7 +36,12 @@ TOGETHER_UP_TO: Final = 30_000
 which it then does once an arm, is a tenth of such a trial or more."""
 
 SCREENING_SEED: Final = 0
-"""The seed on which arms are screened and candidates tried; comparisons have the seeds from 1 on."""
+"""The seed on which arms are screened and candidates tried, unless --search-seed says otherwise; comparisons have the
+seeds from 1 on."""
+
+
+OTHER_SEARCHES: Final = 1_000_000
+"""What is added to another --search-seed than 0 for its candidates' trainings: no comparison has such a seed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,6 +152,7 @@ class Agenda:
 
         Raises:
             ResultsError: if the results cannot be read.
+            UsageError: if they hold searches of another seed.
         """
         screening = settings.scheduler == "asha" or (
             settings.scheduler == "auto" and len(asked.arms) > flags.ALL_SEEDS_UP_TO
@@ -170,8 +177,29 @@ class Agenda:
             halving=halving,
             closed=[],
         )
+        made.check_seeds()
         made.plan  # noqa: B018 (bad input ends here, before anything starts)
         return made
+
+    def check_seeds(self) -> None:
+        """Refuses to search beside recorded searches of another seed: a study would take all candidates for one's.
+
+        Raises:
+            UsageError: naming the seed that is recorded.
+        """
+        for arm in self.asked.tuned:
+            others = self.history.candidate_seeds(arm.name) - {self._search_seed}
+            if others:
+                recorded = max(0, min(others) - OTHER_SEARCHES)
+                raise UsageError(
+                    f"--search-seed {self.settings.search_seed}: {self.settings.results} holds candidates of "
+                    f"{arm.name!r} by --search-seed {recorded}; valid: that one, or another --results"
+                )
+
+    @property
+    def _search_seed(self) -> int:
+        """The seed of the candidates' trainings."""
+        return self.settings.search_seed + OTHER_SEARCHES if self.settings.search_seed else SCREENING_SEED
 
     @cached_property
     def plan(self) -> Plan:
@@ -275,7 +303,7 @@ class Agenda:
 
     def _candidate(self, arm: TunedArm, config: domains.Dataclass, number: int) -> Trial:
         drawn = Arm(name=arm.name, config=config, note=arm.describe(config))
-        (trial,) = self._trials([drawn], TUNING, [SCREENING_SEED])
+        (trial,) = self._trials([drawn], TUNING, [self._search_seed])
         return replace(trial, candidate=number)
 
     @cached_property
@@ -295,7 +323,7 @@ class Agenda:
             drawer=drawer(
                 arm,
                 search=settings.search,
-                seed=SCREENING_SEED,
+                seed=settings.search_seed,
                 metric=self.sweep.metric,
                 mode=self.sweep.mode,
                 recorded=[t.arm.config for t in recorded],

@@ -273,6 +273,12 @@ class History:
                 continue
         return found
 
+    def candidate_seeds(self, arm: str) -> set[int]:
+        """The seeds of the recorded candidates of a tuned arm."""
+        plan = self._read("plan", self._sweep.name, columns=("question", "arm", "seed"))
+        asked = plan.filter(pl.col("question") == TUNING, pl.col("arm") == arm)
+        return set(asked["seed"].drop_nulls().to_list())
+
     def rows_until(self, table: str, trial_id: str, attempt: int, epoch: int) -> list[dict[str, Any]]:
         """An attempt's rows of a table, to its epoch, without the sweep's name; read anew."""
         rows = self._read(table).filter(

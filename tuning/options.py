@@ -29,6 +29,8 @@ CHECKPOINT_SECONDS: Final = 60.0
 
 _FEWEST_FOLDS: Final = 2
 
+_SEARCH_SEEDS: Final = 1_000_000_000
+
 TRUSTED_STEPS: Final = 500
 """Batch normalisation's averages need about as many steps before validation accuracy ranks anything."""
 
@@ -104,6 +106,9 @@ class Options:
     trials: Annotated[Whole, _default(f"(default: {CANDIDATES})")] = None
     """The budget of each tuned arm's search, in full trainings; candidates stopped early leave room for others. None
     if --time-budget bounds the searches."""
+    search_seed: int = 0
+    """What the searches draw and their candidates' trainings depend on: with another one they are other searches, in
+    another --results."""
     slots: Annotated[Whole, _default("(default: one a core, if memory suffices)")] = None
     """Trials at once, one thread each."""
     set: Annotated[
@@ -187,6 +192,7 @@ class Settings:
     dry_run: bool
     set: tuple[str, ...] = ()
     search_time: float | None = None
+    search_seed: int = 0
 
 
 def parse(arguments: Sequence[str], *, program: str, description: str = "") -> Options:
@@ -266,6 +272,7 @@ def resolve(sweep: Sweep, options: Options) -> Settings:
         trial_timeout=options.trial_timeout,
         time_budget=None if sweep.timed_searches else options.time_budget,
         search_time=search_time,
+        search_seed=options.search_seed,
         fail_fast=options.fail_fast,
         keep_hopeless=options.keep_hopeless,
         checkpoint_every=CHECKPOINT_SECONDS if options.checkpoint_every is None else options.checkpoint_every,
@@ -313,6 +320,8 @@ def _check_numbers(options: Options, epochs: int, seeds: int) -> None:
     for flag, value in {"retries": options.retries, "fail-fast": options.fail_fast}.items():
         if value < 0:
             raise UsageError(f"--{flag} {value} is not valid; valid: 0 or more")
+    if not 0 <= options.search_seed < _SEARCH_SEEDS:
+        raise UsageError(f"--search-seed {options.search_seed} is not valid; valid: 0 to {_SEARCH_SEEDS - 1:,}")
     for flag, time in {"trial-timeout": options.trial_timeout, "time-budget": options.time_budget}.items():
         if time is not None and not 0 < time < math.inf:
             raise UsageError(f"--{flag} {time:g} is not valid; valid: a time above 0, such as 90, 30m or 1.5h")

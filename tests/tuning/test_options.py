@@ -150,6 +150,7 @@ def test_a_time_budget_is_the_commands_or_each_searchs():
         (["--trial-timeout", "-1h"], "--trial-timeout -3600 is not valid; valid: a time above 0"),
         (["--trial-timeout", "soon"], "'soon' is no time; valid: seconds, or a number with s, m or h"),
         (["--checkpoint-every", "-1"], "--checkpoint-every -1 is not valid; valid: 0 or more seconds"),
+        (["--search-seed", "-1"], "--search-seed -1 is not valid; valid: 0 to 999,999,999"),
         (["--trials", "0"], "--trials 0 is not valid; valid: 1 or more"),
         (["--trials", "5"], "--trials 5 is for searches; valid: with --search random or hyperopt"),
         (["--search", "random"], "--search random: the sweep 'made_up' has no tuned spaces; valid: grid"),

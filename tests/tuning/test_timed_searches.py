@@ -19,6 +19,7 @@ from records.read import read
 from search_spaces.ranges import Range
 from tuning import Sweep, command
 from tuning.agenda import Agenda, Asked
+from tuning.errors import UsageError
 from tuning.options import parse, resolve
 from tuning.search_time import covered
 from tuning.sweep import Arm
@@ -252,3 +253,32 @@ def test_a_candidate_whose_epoch_would_take_longer_than_the_time_left_is_refused
     assert compared(results) == [best(results)]
     assert agenda(results, budget).plan.finished
     assert [t.candidate for t in agenda(results, 2.0).plan.waiting] == [1]
+
+
+# The seed of a search
+
+
+def drawn(results):
+    rows = read(results, "trials").filter(pl.col("question") == "tuning").sort("started_at")
+    return rows["quality"].to_list(), set(rows["seed"])
+
+
+def test_another_search_seed_draws_others_and_trains_them_on_another_seed(results, tmp_path):
+    run(results, 0, None, "--trials", "2")
+    run(tmp_path / "other", 0, None, "--trials", "2", "--search-seed", "7")
+    run(tmp_path / "again", 0, None, "--trials", "2", "--search-seed", "7")
+    (first, seed), (other, other_seed) = drawn(results), drawn(tmp_path / "other")
+    assert (seed, other_seed) == ({0}, {1_000_007})
+    assert not set(first) & set(other)
+    assert drawn(tmp_path / "again") == (other, other_seed)
+    compared_on = read(tmp_path / "other", "trials").filter(pl.col("question") == "comparison")
+    assert set(compared_on["seed"]) == {1}
+
+
+@pytest.mark.parametrize(("recorded", "asked_for"), [("0", "7"), ("7", "0"), ("7", "8")])
+def test_results_hold_searches_of_one_seed(results, recorded, asked_for):
+    run(results, 0, None, "--trials", "1", "--search-seed", recorded)
+    said = f"--search-seed {asked_for}: {results} holds candidates of 'tuned' by --search-seed {recorded}; valid: "
+    with pytest.raises(UsageError, match=said + "that one, or another --results"):
+        agenda(results, None, "--search-seed", asked_for)
+    assert agenda(results, None, "--trials", "1", "--search-seed", recorded).plan.finished
