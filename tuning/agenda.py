@@ -1,5 +1,6 @@
 """From what is asked for and what is recorded to the plan: what is left to do, and how the scheduler stands."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -17,9 +18,13 @@ from tuning.arm_search import ArmSearch
 from tuning.decision import GO_ON, Decision, Halving
 from tuning.display import duration
 from tuning.drawers import drawer
+from tuning.errors import UsageError
 from tuning.history import History
+from tuning.machine import default_slots, memory_share
 from tuning.options import Settings
 from tuning.plan import Ending, Plan, count, survivors
+from tuning.refusal import SearchLimits, stands
+from tuning.search_time import SearchTime, covered, wall
 from tuning.sweep import Arm, Sweep, Trial, arms, check_images, seen, sign, trials
 from tuning.tuned import TunedArm, sampled, tuned_arms
 
@@ -31,7 +36,12 @@ TOGETHER_UP_TO: Final = 30_000
 which it then does once an arm, is a tenth of such a trial or more."""
 
 SCREENING_SEED: Final = 0
-"""The seed on which arms are screened and candidates tried; comparisons have the seeds from 1 on."""
+"""The seed on which arms are screened and candidates tried, unless --search-seed says otherwise; comparisons have the
+seeds from 1 on."""
+
+
+OTHER_SEARCHES: Final = 1_000_000
+"""What is added to another --search-seed than 0 for its candidates' trainings: no comparison has such a seed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,20 +93,23 @@ class Outlook:
         starts: the trials that are to run, each with the epoch after which it goes on.
         slot_seconds: about what those take at most, in seconds of a slot, of which the like is recorded.
         unknown: how many are left of which it is not: no trial of their family on this data set and size of images.
+        searching: the seconds left of each search that time bounds, whose candidates are in neither.
     """
 
     starts: Sequence[tuple[Trial, int]]
     slot_seconds: float
     unknown: int
+    searching: Sequence[float] = ()
 
     def said(self, slots: int) -> str:
         """The time in words; empty if nothing is left."""
-        about = f"about {duration(self.slot_seconds / slots)}"
-        if self.unknown and not self.slot_seconds:
+        seconds = self.slot_seconds / slots + wall(self.searching, slots)
+        about = f"about {duration(seconds)}"
+        if self.unknown and not seconds:
             return "not known before a first trial is recorded"
         if self.unknown:
             return f"{about}, and {count(self.unknown, 'trial')} whose like is not recorded yet"
-        return f"at most {about}" if self.slot_seconds else ""
+        return f"at most {about}" if seconds else ""
 
 
 def prepared(sweep: Sweep, settings: Settings, asked: Asked, say: Callable[[str], None]) -> Data:
@@ -139,6 +152,7 @@ class Agenda:
 
         Raises:
             ResultsError: if the results cannot be read.
+            UsageError: if they hold searches of another seed.
         """
         screening = settings.scheduler == "asha" or (
             settings.scheduler == "auto" and len(asked.arms) > flags.ALL_SEEDS_UP_TO
@@ -163,8 +177,29 @@ class Agenda:
             halving=halving,
             closed=[],
         )
+        made.check_seeds()
         made.plan  # noqa: B018 (bad input ends here, before anything starts)
         return made
+
+    def check_seeds(self) -> None:
+        """Refuses to search beside recorded searches of another seed: a study would take all candidates for one's.
+
+        Raises:
+            UsageError: naming the seed that is recorded.
+        """
+        for arm in self.asked.tuned:
+            others = self.history.candidate_seeds(arm.name) - {self._search_seed}
+            if others:
+                recorded = max(0, min(others) - OTHER_SEARCHES)
+                raise UsageError(
+                    f"--search-seed {self.settings.search_seed}: {self.settings.results} holds candidates of "
+                    f"{arm.name!r} by --search-seed {recorded}; valid: that one, or another --results"
+                )
+
+    @property
+    def _search_seed(self) -> int:
+        """The seed of the candidates' trainings."""
+        return self.settings.search_seed + OTHER_SEARCHES if self.settings.search_seed else SCREENING_SEED
 
     @cached_property
     def plan(self) -> Plan:
@@ -204,7 +239,8 @@ class Agenda:
         starts = [(trial, self.start_epoch(trial)) for trial in self.plan.waiting]
         rates = [self._rate(trial) for trial in self.plan.trials]
         known = [rate for rate in rates if rate is not None]
-        left = [(self._rate(t), (t.epochs - start) * t.data.train_images) for t, start in starts]
+        by_epochs = [(t, start) for t, start in starts if self._time_of(t) is None]
+        left = [(self._rate(t), (t.epochs - start) * t.data.train_images) for t, start in by_epochs]
         most = max((trial.data.train_images for trial in self.plan.trials), default=self.data.train_images)
         left.append((fmean(known) if known else None, self.plan.foreseen * most))
         counted = [(rate, images) for rate, images in left if images]
@@ -212,6 +248,7 @@ class Agenda:
             starts=starts,
             slot_seconds=sum(rate * images for rate, images in counted if rate is not None),
             unknown=sum(rate is None for rate, _ in counted),
+            searching=self.plan.searching or (),
         )
 
     def _rate(self, trial: Trial) -> float | None:
@@ -266,7 +303,7 @@ class Agenda:
 
     def _candidate(self, arm: TunedArm, config: domains.Dataclass, number: int) -> Trial:
         drawn = Arm(name=arm.name, config=config, note=arm.describe(config))
-        (trial,) = self._trials([drawn], TUNING, [SCREENING_SEED])
+        (trial,) = self._trials([drawn], TUNING, [self._search_seed])
         return replace(trial, candidate=number)
 
     @cached_property
@@ -286,7 +323,7 @@ class Agenda:
             drawer=drawer(
                 arm,
                 search=settings.search,
-                seed=SCREENING_SEED,
+                seed=settings.search_seed,
                 metric=self.sweep.metric,
                 mode=self.sweep.mode,
                 recorded=[t.arm.config for t in recorded],
@@ -295,10 +332,27 @@ class Agenda:
             recorded=recorded,
             compare=compare,
             following=self._replicates * settings.epochs,
-            budget=settings.candidates * settings.epochs,
+            budget=None if settings.candidates is None else settings.candidates * settings.epochs,
             epochs=settings.epochs,
             mode=self.sweep.mode,
+            time=self.times.get(arm.name),
         )
+
+    @cached_property
+    def times(self) -> Mapping[str, SearchTime]:
+        """The clock of each search that time bounds, by its arm's name, as earlier commands left it."""
+        budget = self.settings.search_time
+        if budget is None:
+            return {}
+        before = {
+            name: covered(self.history.spans(trial.trial_id for trial in candidates))
+            for name, candidates in self._candidates.items()
+        }
+        return {name: SearchTime(budget, before=spent, clock=time.monotonic) for name, spent in before.items()}
+
+    def _time_of(self, trial: Trial) -> SearchTime | None:
+        """The clock of the search that a candidate is of, if time bounds it."""
+        return self.times.get(trial.arm.name) if trial.question == TUNING else None
 
     @cached_property
     def _decided(self) -> Mapping[str, Mapping[int, Decision]]:
@@ -318,7 +372,33 @@ class Agenda:
         ending = self.history.ending(trial, decided=decided, keep_hopeless=self.settings.keep_hopeless)
         if ending is not None and (row := self.history.unsaid(trial, ending, decided.get(ending.epoch, GO_ON))):
             self.closed.append((trial, row))
+        if ending is None and trial.question == TUNING and self._is_refused(trial):
+            return Ending(outcome="failed", epoch=0, value=None)
+        clock = self._time_of(trial)
+        if ending is None and clock is not None and clock.over_before:
+            return self._broken_off(trial, clock.reason)
         return None if ending is not None and self._lacks(trial, ending) else ending
+
+    def _is_refused(self, trial: Trial) -> bool:
+        """Whether a candidate was refused by an estimate, as it would be again with this memory and time."""
+        refused, clock = self.history.refused(trial.trial_id), self._time_of(trial)
+        if refused is None:
+            return False
+        left = None if clock is None else clock.budget - clock.before
+        return stands(
+            refused.error,
+            SearchLimits(seconds_left=left, flops_per_second=self.history.flops_per_second),
+            flops=refused.flops,
+            train_images=refused.train_images,
+            share_bytes=memory_share(self.settings.slots or default_slots()),
+        )
+
+    def _broken_off(self, trial: Trial, reason: str) -> Ending:
+        """How a candidate ended that does not go on, since its search has no time left; a row may be due."""
+        ending, row = self.history.broken_off(trial, reason)
+        if row is not None:
+            self.closed.append((trial, row))
+        return ending
 
     def _lacks(self, trial: Trial, ending: Ending) -> bool:
         """Whether a trial that has completed is to be trained again, for its weights or to be converted."""

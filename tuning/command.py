@@ -145,10 +145,7 @@ def _say_plan(console: "Console", agenda: "Agenda") -> None:
         f"{data.test_images:,} to test"
     )
     if agenda.asked.tuned:
-        console.print(
-            f"tuning: {count(len(agenda.asked.tuned), 'arm')} by {settings.search} search, "
-            f"{count(settings.candidates * settings.epochs, 'epoch')} each; then the best of each on fresh seeds"
-        )
+        _say_searches(console, agenda)
     if old := agenda.other_meaning:
         console.print(
             f"the meaning of the training code has changed since this sweep was last run (from {old} to {MEANING}): "
@@ -173,8 +170,29 @@ def _say_plan(console: "Console", agenda: "Agenda") -> None:
             console.print(line, markup=False)
         for trial, start in agenda.outlook.starts:
             console.print(f"  {agenda.describe(trial, start)}", markup=False)
+        if any(plan.searching or ()):
+            console.print("  and what the searches draw in their time")
         if plan.foreseen:
             console.print(f"  and what follows from how these end: up to {count(plan.foreseen, 'epoch')}")
+
+
+def _say_searches(console: "Console", agenda: "Agenda") -> None:
+    """How many searches there are, and what bounds each of them."""
+    from tuning.display import duration
+    from tuning.plan import count
+    from tuning.search_time import said
+
+    settings, times = agenda.settings, agenda.times
+    bounds = [] if settings.search_time is None else [said(settings.search_time)]
+    if settings.candidates is not None:
+        bounds.append(count(settings.candidates * settings.epochs, "epoch"))
+    console.print(
+        f"tuning: {count(len(agenda.asked.tuned), 'arm')} by {settings.search} search, "
+        f"{' and at most '.join(bounds)} each; then the best of each on fresh seeds"
+    )
+    spent = [f"{name} {duration(clock.before)}" for name, clock in times.items() if clock.before]
+    if spent:
+        console.print(f"time that the searches have spent: {', '.join(spent)}", markup=False)
 
 
 def _say_halving(console: "Console", agenda: "Agenda") -> None:

@@ -26,6 +26,7 @@ from tuning.history import History
 from tuning.journal import Journal, rounded
 from tuning.options import Settings
 from tuning.plan import Plan, count
+from tuning.search_time import wall
 from tuning.sweep import Sweep
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class Session:
             past=history.past,
             rows_until=history.rows_until,
             keep_hopeless=settings.keep_hopeless,
+            flops_per_second=None if settings.search == "grid" else history.flops_per_second,
         )
         command = shlex.join([f"sweeps/{sweep.name}.py", *arguments])
         return cls(sweep=sweep, settings=settings, run_id=run_id, command=command, writer=writer, journal=journal)
@@ -82,7 +84,7 @@ class Session:
             BrokenOffError: if Ray did not start, or its first trials all failed of one error.
             ResultsError: if the rows cannot be written.
         """
-        scheduler.hopeless = self.journal.hopeless
+        scheduler.hopeless, scheduler.out_of_time = self.journal.hopeless, plan.out_of_time
         threading.Thread(target=hopeless.prepare, daemon=True).start()  # meanwhile
         console.print("starting Ray …")
         with place.ray_started(self.settings.slots) as where:
@@ -118,6 +120,7 @@ class Session:
         display = Display(console, metric=self.sweep.metric, mode=self.sweep.mode)
         display.planned(plan.waiting)
         display.foreseen = lambda: plan.foreseen
+        display.searching = lambda: None if plan.searching is None else wall(plan.searching, where.slots_now)
         with display, self._study_prepared():
             engine.run(
                 self.sweep,

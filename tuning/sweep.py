@@ -53,6 +53,7 @@ class Sweep:
             Range are searched.
         warm_up: what a training process does first: imports, and the name of its device.
         search: how tuned spaces are searched, unless the command says otherwise: `grid` leaves them alone.
+        timed_searches: whether `--time-budget` is the time of each search (`tuning.search_time`), not the command's.
         folds: the folds of a cross-validation; 0 for replicates by seed.
         given: reads values of keys from somewhere else, another sweep's records, say; called with the results folder
             and the keys that the command says itself, returns values of others and a sentence about their source.
@@ -74,6 +75,7 @@ class Sweep:
     dataset: str = "fashion_mnist"
     tuned: Sequence[Space] = ()
     search: Search = "grid"
+    timed_searches: bool = False
     folds: int = 0
     given: Callable[[Path, Collection[str]], tuple[Mapping[str, domains.Value], str]] | None = None
     warm_up: WarmUp = KERAS
