@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from trainables import config as domains
+from trainables import hardware
 from trainables.config import Value, one_of, text
 from trainables.errors import ConfigError
 from trainables.family import trains
@@ -31,6 +32,9 @@ EPOCHS: Final = "tuner/epochs"
 """The value by which Hyperband says how long a candidate is trained."""
 
 _OF_THE_ORACLE: Final = "tuner/"
+
+CHOSEN: Final = ("choices", "optimizer", "learning_rate")
+"""The keys whose values an oracle chooses."""
 
 OPTIMIZERS: Final = {"adam": "adam", "sgd": "sgd", "adam_weight_decay": "adamw"}
 """AutoKeras' optimizers by their names there, with Keras' own."""
@@ -102,6 +106,13 @@ def configured(space: Mapping[str, Value], values: Mapping[str, Value]) -> Confi
     choices = {name: value for name, value in values.items() if name not in ("optimizer", "learning_rate")}
     training = {"optimizer": OPTIMIZERS[str(values["optimizer"])], "learning_rate": values["learning_rate"]}
     return domains.make(Config, {**space, **training, "choices": json.dumps(choices, sort_keys=True)})
+
+
+def imports() -> None:
+    """Imports what networks of AutoKeras need, for a slot of one thread."""
+    hardware.imports()
+    with hardware.left_out("pandas", "matplotlib"):
+        import trainables.autokeras_blocks  # noqa: F401
 
 
 def build(config: Config, image_shape: tuple[int, int, int], classes: int) -> "keras.Model":

@@ -8,6 +8,7 @@ search that was killed goes on from its records as if it had never stopped. Need
 import hashlib
 import json
 import math
+import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -38,6 +39,8 @@ FACTOR: Final = 3
 _TRIES: Final = 20
 """Candidates that may turn out, once they are built, to be ones that were drawn before."""
 
+_MATRIX: Final = 1024
+_PRODUCTS: Final = 10
 _ENDLESS: Final = 10**9
 _METRIC: Final = "metric"
 
@@ -84,12 +87,14 @@ class Proposal:
         parameters: how many its network has; None where it could not be built.
         flops: of one image's forward pass; None where it could not be built.
         problem: why it could not be built.
+        flops_per_second: what a core of this machine can do at most; of the first one alone.
     """
 
     values: Mapping[str, Value]
     parameters: int | None = None
     flops: int | None = None
     problem: str | None = None
+    flops_per_second: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +117,13 @@ class Proposer:
     def first(self) -> Proposal:
         """What AutoKeras' defaults mean, which every search begins from."""
         grown = self._grow({})
-        return Proposal(values={}, parameters=grown.parameters, flops=grown.flops, problem=grown.problem)
+        return Proposal(
+            values={},
+            parameters=grown.parameters,
+            flops=grown.flops,
+            problem=grown.problem,
+            flops_per_second=peak(),
+        )
 
     def propose(self, drawn: Sequence[Drawn]) -> Proposal | None:
         """The next candidate, behind these; None if the oracle has no other."""
@@ -189,6 +200,19 @@ class Proposer:
         from trainables.autokeras import Config
 
         return domains.make(Config, self.search.config)
+
+
+def peak() -> float:
+    """Floating-point operations a second of a large product of matrices on one thread: no network does more."""
+    import tensorflow as tf
+
+    matrix = tf.fill((_MATRIX, _MATRIX), 0.5)
+    seconds = []
+    for _ in range(_PRODUCTS):
+        began = time.perf_counter()
+        tf.linalg.matmul(matrix, matrix).numpy()
+        seconds.append(time.perf_counter() - began)
+    return 2 * _MATRIX**3 / min(seconds)
 
 
 def _make(search: Search, seed: int) -> Any:

@@ -9,7 +9,9 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from records.questions import COMPARISON, FIRST_PHASE, SCREENING, TUNING
+from trainables import autokeras
 from trainables import config as domains
+from trainables.autokeras_search import Search as OracleSearch
 from trainables.data import Data, prepare
 from trainables.meaning import MEANING
 from tuning import checkpoints, weights
@@ -17,14 +19,15 @@ from tuning import options as flags
 from tuning.arm_search import ArmSearch
 from tuning.decision import GO_ON, Decision, Halving
 from tuning.display import duration
-from tuning.drawers import drawer
+from tuning.drawers import Drawer, drawer
 from tuning.errors import UsageError
 from tuning.history import History
 from tuning.machine import default_slots, memory_share
 from tuning.options import Settings
+from tuning.oracle import OracleDrawer, Oracles
 from tuning.plan import Ending, Plan, count, survivors
-from tuning.refusal import SearchLimits, stands
-from tuning.search_time import SearchTime, covered, wall
+from tuning.refusal import SearchLimits, epoch_flops, stands
+from tuning.search_time import SearchTime, covered, said, wall
 from tuning.sweep import Arm, Sweep, Trial, arms, check_images, seen, sign, trials
 from tuning.tuned import TunedArm, sampled, tuned_arms
 
@@ -136,6 +139,7 @@ class Agenda:
         history: what is recorded.
         halving: ASHA's settings.
         closed: trials that the present flags end where earlier ones did not, with the rows that say so.
+        oracles: the process of AutoKeras' oracles, which runs only where networks are searched.
     """
 
     sweep: Sweep
@@ -145,6 +149,7 @@ class Agenda:
     history: History
     halving: Halving
     closed: list[tuple[Trial, Mapping[str, Any]]]
+    oracles: Oracles
 
     @classmethod
     def make(cls, sweep: Sweep, settings: Settings, asked: Asked, data: Data) -> Self:
@@ -157,14 +162,17 @@ class Agenda:
         screening = settings.scheduler == "asha" or (
             settings.scheduler == "auto" and len(asked.arms) > flags.ALL_SEEDS_UP_TO
         )
-        questions = ({SCREENING} if screening else set()) | (set() if settings.scheduler == "none" else {TUNING})
+        tuning = settings.scheduler != "none" and not sweep.in_turn
+        questions = ({SCREENING} if screening else set()) | ({TUNING} if tuning else set())
         sizes = [int(a.values["batch_size"]) for a in asked.arms]
         sizes += [size for arm in asked.tuned for size in arm.batch_sizes]
         halving = Halving(
             metric=sweep.metric,
             mode=sweep.mode,
             epochs=settings.epochs,
-            grace=flags.grace_epochs(settings, sizes, min(seen(a, data).train_images for a in asked.arms)),
+            grace=flags.grace_epochs(
+                settings, sizes, min((seen(a, data).train_images for a in asked.arms), default=data.train_images)
+            ),
             reduction=settings.reduction,
             questions=frozenset(questions),
         )
@@ -176,6 +184,7 @@ class Agenda:
             history=History(settings.results, sweep, set_aside=not settings.dry_run),
             halving=halving,
             closed=[],
+            oracles=Oracles(asleep=settings.dry_run or not any(arm.oracle for arm in asked.tuned)),
         )
         made.check_seeds()
         made.plan  # noqa: B018 (bad input ends here, before anything starts)
@@ -304,7 +313,8 @@ class Agenda:
     def _candidate(self, arm: TunedArm, config: domains.Dataclass, number: int) -> Trial:
         drawn = Arm(name=arm.name, config=config, note=arm.describe(config))
         (trial,) = self._trials([drawn], TUNING, [self._search_seed])
-        return replace(trial, candidate=number)
+        own = config.epochs if isinstance(config, autokeras.Config) else None
+        return replace(trial, candidate=number, epochs=trial.epochs if own is None else own)
 
     @cached_property
     def _searches(self) -> list[ArmSearch]:
@@ -313,21 +323,13 @@ class Agenda:
     def _search(self, arm: TunedArm) -> ArmSearch:
         settings, recorded = self.settings, self._candidates[arm.name]
         seeds = range(1, settings.seeds + 1)
-        assert settings.search != "grid"
 
         def compare(chosen: Trial) -> list[Trial]:
             compared = self._trials([chosen.arm], COMPARISON, seeds)
             return [replace(t, candidate=chosen.candidate) for t in compared]
 
         return ArmSearch(
-            drawer=drawer(
-                arm,
-                search=settings.search,
-                seed=settings.search_seed,
-                metric=self.sweep.metric,
-                mode=self.sweep.mode,
-                recorded=[t.arm.config for t in recorded],
-            ),
+            drawer=self._drawer(arm, [t.arm.config for t in recorded]),
             make=lambda config, number: self._candidate(arm, config, number),
             recorded=recorded,
             compare=compare,
@@ -335,8 +337,60 @@ class Agenda:
             budget=None if settings.candidates is None else settings.candidates * settings.epochs,
             epochs=settings.epochs,
             mode=self.sweep.mode,
+            at_once=1 if self.sweep.in_turn else None,
             time=self.times.get(arm.name),
         )
+
+    def _drawer(self, arm: TunedArm, recorded: Sequence[domains.Dataclass]) -> Drawer:
+        """What draws an arm's candidates."""
+        settings = self.settings
+        if arm.oracle:
+            return OracleDrawer(self.oracles, self._oracle_search(arm), recorded)
+        assert settings.search in ("random", "hyperopt")
+        return drawer(
+            arm,
+            search=settings.search,
+            seed=settings.search_seed,
+            metric=self.sweep.metric,
+            mode=self.sweep.mode,
+            recorded=recorded,
+        )
+
+    def _oracle_search(self, arm: TunedArm) -> OracleSearch:
+        (sampled_arm,) = sampled([arm])
+        seen_data = seen(sampled_arm, self.data)
+        return OracleSearch(
+            name=arm.name,
+            oracle=arm.oracle,
+            config=arm.fixed,
+            image_shape=seen_data.image_shape,
+            classes=len(seen_data.classes),
+            seed=self.settings.search_seed,
+            epochs=self.settings.epochs,
+            mode=self.sweep.mode,
+        )
+
+    def check_searches(self) -> None:
+        """Builds the network that each oracle's space begins with; an epoch of it must fit the search's time.
+
+        Raises:
+            UsageError: naming the search, and what is wrong with its space or budget.
+            BrokenOffError: if the process of the oracles died.
+        """
+        for arm in self.asked.tuned:
+            if not arm.oracle:
+                continue
+            search, clock = self._oracle_search(arm), self.times.get(arm.name)
+            first = self.oracles.first(search)
+            if first.problem is not None or first.flops is None:
+                raise UsageError(f"search {arm.name}: its space builds no valid network: {first.problem}")
+            rate = max(filter(None, (self.history.flops_per_second, first.flops_per_second)), default=None)
+            seconds = None if rate is None else epoch_flops(first.flops, self.data.train_images) / rate
+            if clock is not None and seconds is not None and seconds > clock.budget:
+                raise UsageError(
+                    f"--time-budget {said(clock.budget)}: one epoch of the network that search {arm.name} begins with "
+                    f"takes at least {said(float(f'{seconds:.3g}'))} by estimate; valid: more, or fewer --images"
+                )
 
     @cached_property
     def times(self) -> Mapping[str, SearchTime]:

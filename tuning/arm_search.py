@@ -4,7 +4,7 @@ from collections.abc import Callable, Container, Sequence
 from typing import Final
 
 from trainables import config as domains
-from tuning.drawers import Drawer
+from tuning.drawers import Drawer, NotYet
 from tuning.plan import Ending
 from tuning.search_time import SearchTime
 from tuning.sweep import Trial, sign
@@ -69,6 +69,8 @@ class ArmSearch:
         if not self._may_draw:
             return None
         config = self._drawer.draw()
+        if isinstance(config, NotYet):
+            return None
         if config is None:
             self._idle, self._exhausted = True, not self._open  # it may wait for how those that run end
             return None

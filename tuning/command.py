@@ -4,6 +4,7 @@ import inspect
 import shlex
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
 from records.errors import ResultsError
@@ -113,9 +114,10 @@ def _train(agenda: "Agenda", console: "Console", arguments: Sequence[str]) -> in
     session.writer.flush()
     _say_plan(console, agenda)
     again = shlex.join(["python", sys.argv[0], *arguments])
+    agenda.oracles.start()
     try:
-        with fork_server.started(agenda.sweep.warm_up) as socket:  # it imports while Ray starts
-            session.run(plan, agenda.scheduler, console, fork_server=socket)
+        with closing(agenda.oracles), fork_server.started(agenda.sweep.warm_up) as socket:  # both import meanwhile
+            session.run(plan, agenda.scheduler, console, fork_server=socket, check=agenda.check_searches)
     except KeyboardInterrupt:
         console.print(f"stopped; every finished epoch is kept. To go on: {again}", markup=False)
         raise

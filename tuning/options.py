@@ -15,8 +15,9 @@ from tyro.constructors import PrimitiveConstructorSpec
 from trainables import config as domains
 from trainables.errors import ConfigError
 from trainables.precision import automatic
+from tuning import tuned
 from tuning.errors import UsageError
-from tuning.naming import FAMILY
+from tuning.naming import FAMILY, ORACLE
 from tuning.sweep import Search, Sweep
 
 ALL_SEEDS_UP_TO: Final = 12
@@ -239,6 +240,9 @@ def resolve(sweep: Sweep, options: Options) -> Settings:
     if options.fetch and options.cluster is None:
         raise UsageError("--fetch brings records home from a cluster; valid: with --cluster and its file")
     search: Search = sweep.search if options.search == "auto" else options.search
+    by_oracles = any(ORACLE in space for space in sweep.tuned)
+    if by_oracles and search not in ("grid", "oracle"):
+        raise UsageError(f"--search {search}: AutoKeras' oracles search the sweep {sweep.name!r}; valid: auto, grid")
     if options.trials and search == "grid":
         raise UsageError(f"--trials {options.trials} is for searches; valid: with --search random or hyperopt")
     if options.time_budget is not None and sweep.timed_searches and search == "grid":
@@ -356,7 +360,7 @@ def narrowed(sweep: Sweep, sets: Sequence[str]) -> dict[str, list[domains.Value]
         if not equals or not values:
             raise UsageError(f"--set {text!r} is not valid; valid: key=value,value,... of {_keys(sweep)}")
         try:
-            made[key] = _choice(sweep, values) if key == FAMILY else _values(sweep, key, values)
+            made[key] = _chosen(sweep, key, values)
         except ConfigError as error:
             raise UsageError(f"--set {text}: {error}") from error
     return made
@@ -389,13 +393,27 @@ def _choice(sweep: Sweep, values: str) -> list[domains.Value]:
     return [*chosen]
 
 
+def _chosen(sweep: Sweep, key: str, values: str) -> list[domains.Value]:
+    """The values of a key, the family or the oracle.
+
+    Raises:
+        ConfigError: for what is not valid.
+    """
+    if key == FAMILY:
+        return _choice(sweep, values)
+    if key == ORACLE and any(ORACLE in space for space in sweep.tuned):
+        return tuned.asked_oracles(sweep, [name.strip() for name in values.split(",")])
+    return _values(sweep, key, values)
+
+
 def _values(sweep: Sweep, key: str, values: str) -> list[domains.Value]:
-    """The values of a key that some family of the sweep may have."""
+    """The values of a key that some family of the sweep may have; a JSON object is one value."""
     has = [config for config in sweep.config_types.values() if key in domains.types(config)] or [sweep.config_type]
     valid = [domains.domain(config, key) for config in has]
     if values == "all" and all(isinstance(one, domains.OneOf) for one in valid):
         return list(dict.fromkeys(value for one in valid if isinstance(one, domains.OneOf) for value in one.values))
-    return [_parsed(has, key, value.strip()) for value in values.split(",")]
+    listed = [values] if values.startswith("{") else values.split(",")
+    return [_parsed(has, key, value.strip()) for value in listed]
 
 
 def _parsed(has: Sequence[type[domains.Dataclass]], key: str, text: str) -> domains.Value:

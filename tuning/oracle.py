@@ -1,6 +1,5 @@
 """AutoKeras' oracles, seen from the driver, which does not import TensorFlow: a process answers, while trials run."""
 
-import importlib.util
 import os
 import subprocess
 import sys
@@ -15,36 +14,21 @@ from trainables.autokeras_search import Drawn, Proposal, Search
 from trainables.config import Dataclass, Value
 from trainables.hardware import ENVIRONMENT
 from trainables.serve import Failure
-from tuning.errors import BrokenOffError, UsageError
-
-NEEDED: Final = ("autokeras", "keras_tuner", "tensorboard")
-"""Packages without which there is no architecture search."""
+from tuning.drawers import NOT_YET, NotYet
+from tuning.errors import BrokenOffError
 
 _FAREWELL_SECONDS: Final = 10.0
 
 
-class NotYet:
-    """What an oracle answers as long as it thinks."""
-
-
-NOT_YET: Final = NotYet()
-
-
-def check_installed() -> None:
-    """Looks for the packages, without importing them.
-
-    Raises:
-        UsageError: naming one that is missing.
-    """
-    for name in NEEDED:
-        if importlib.util.find_spec(name) is None:
-            raise UsageError(f"architecture search needs the package {name}, which is not installed: run `uv sync`")
-
-
 class Oracles:
-    """The process that answers for all searches of a command, one after another."""
+    """The process that answers for all searches of a command, one after another.
 
-    def __init__(self) -> None:
+    Args:
+        asleep: whether it is never started, and answers NOT_YET to everything.
+    """
+
+    def __init__(self, *, asleep: bool = False) -> None:
+        self._asleep = asleep
         self._process: subprocess.Popen[bytes] | None = None
         self._pipe: Connection | None = None
         self._asked: deque[Search] = deque()
@@ -52,7 +36,7 @@ class Oracles:
 
     def start(self) -> None:
         """Starts the process, if it does not run: it imports Keras and AutoKeras while the caller goes on."""
-        if self._process is not None:
+        if self._process is not None or self._asleep:
             return
         self._pipe, theirs = Pipe()
         with theirs:
@@ -98,6 +82,8 @@ class Oracles:
         Raises:
             BrokenOffError: if the process died.
         """
+        if self._asleep:
+            return NOT_YET
         if search not in self._asked and search.name not in self._answers:
             self._send(search, drawn)
             self._asked.append(search)

@@ -7,7 +7,7 @@ import shlex
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -72,15 +72,24 @@ class Session:
         command = shlex.join([f"sweeps/{sweep.name}.py", *arguments])
         return cls(sweep=sweep, settings=settings, run_id=run_id, command=command, writer=writer, journal=journal)
 
-    def run(self, plan: Plan, scheduler: "Scheduler", console: Console, *, fork_server: Path | None = None) -> None:
+    def run(
+        self,
+        plan: Plan,
+        scheduler: "Scheduler",
+        console: Console,
+        *,
+        fork_server: Path | None = None,
+        check: Callable[[], None] | None = None,
+    ) -> None:
         """Starts Ray and runs the plan; its rows are written whatever happens.
 
-        Slots on this machine get their training processes from the fork server, if its socket is given.
+        Slots on this machine get their training processes from the fork server, if its socket is given. What `check`
+        raises, which is called once Ray has started, ends the command before any trial.
 
         Raises:
             KeyboardInterrupt: if it was asked to stop.
             BudgetSpentError: if its time is over.
-            UsageError: if the nodes of a cluster cannot train the same trials.
+            UsageError: if the nodes of a cluster cannot train the same trials, or by `check`.
             BrokenOffError: if Ray did not start, or its first trials all failed of one error.
             ResultsError: if the rows cannot be written.
         """
@@ -91,6 +100,8 @@ class Session:
             console.print(_said(where), soft_wrap=True)
             if where.nodes is not None:
                 _examine(console)
+            if check is not None:
+                check()
             with self._recorded(where):
                 self._run(plan, scheduler, console, where, fork_server)
 
