@@ -1,7 +1,7 @@
 """The best that each search had found by then, against seconds of work and against epochs, beside fixed networks."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -53,7 +53,7 @@ def shown(found: Comparison, results: Path) -> Extra:
             printed=(*(table(*parts, left=2) for parts in tables), Text(said)),
             sections=("<h2>The search</h2>", page.paragraph(said), *(page.table(*parts) for parts in tables)),
         )
-    answer, notes = said_of(searches), _notes(searches)
+    answer, notes = said_of(searches, [row["arm"] for row in found.compared]), _notes(searches)
     by_time = by_time_of(seen)
     drawn = Drawn(courses=[course for course in seen if course.steps], inks=inks(found.arms["arm"].to_list()))
     drawing = svg(draw, drawn, height=2 * _PANEL, title="The best so far of each search, by seconds and by epochs")
@@ -112,16 +112,24 @@ def _by(course: Course, seconds: float) -> str:
     return share(course.after(seconds)) + "*" * (course.seconds < seconds)
 
 
-def said_of(searches: Sequence[Course]) -> str:
-    """Where the searches stood when the shortest of them ended."""
+def said_of(searches: Sequence[Course], compared: Collection[str]) -> str:
+    """Where the searches stood when the shortest of them ended; `compared` are the arms that ran on fresh seeds."""
     begun = [course for course in searches if course.steps]
     same = min(course.seconds for course in begun)
     values = sorted(((course.after(same) or 0.0, course.name) for course in begun), key=lambda pair: -pair[0])
     best = listed([f"{name} {share(value)}" for value, name in values])
     if len(begun) == 1:
         return f"Best validation accuracy of any candidate after {duration(same)} of search: {best}."
-    once = "Each searched once: what tells them apart are the networks that they chose, compared on fresh seeds"
-    return f"Best validation accuracy of any candidate after {duration(same)}, which all searches had: {best}. {once}."
+    there = [course.name for course in begun if course.name in compared]
+    how = (
+        "what tells them apart are the networks that they chose, compared on fresh seeds"
+        if len(there) > 1
+        else "no test tells them apart as long as the networks that they chose are not compared on fresh seeds"
+    )
+    return (
+        f"Best validation accuracy of any candidate after {duration(same)}, which all searches had: {best}. Each "
+        f"searched once: {how}."
+    )
 
 
 def _notes(searches: Sequence[Course]) -> list[str]:
@@ -145,29 +153,30 @@ def draw(figure: "Figure | SubFigure", drawn: Drawn) -> None:
         )
         if longest <= most
     )
-    limits = _limits(drawn.courses)
+    limits, note = _limits(drawn.courses)
     names = [_label(course) for course in drawn.courses]
     right = 1 - label_inches(names) / WIDTH
     top, bottom = figure.subplots(2, 1)
-    figure.subplots_adjust(left=0.065, right=right, top=0.985, bottom=0.07, hspace=0.28)
+    figure.subplots_adjust(left=0.065, right=right, top=0.955 if note else 0.985, bottom=0.07, hspace=0.28)
     _panel(top, drawn, [[step.seconds / unit for step in c.steps] + [c.seconds / unit] for c in drawn.courses], limits)
     top.set_xlabel(f"{name} of work")
+    top.set_title(note)
     _panel(bottom, drawn, [[step.epochs for step in c.steps] + [c.epochs] for c in drawn.courses], limits)
     bottom.set_xlabel("epochs trained")
 
 
-def _limits(seen: Sequence[Course]) -> tuple[float, float]:
-    """All values; where the first steps would squeeze the rest together, what comes after an eighth of the time."""
+def _limits(seen: Sequence[Course]) -> tuple[tuple[float, float], str]:
+    """The range of accuracies, and what is to be said of it.
+
+    It is that of all values; where the first ones would squeeze the rest together, that of what the searches had after
+    an eighth of their epochs, and of all ends.
+    """
     every = [step.best for course in seen for step in course.steps]
     low, high = min(every), max(every)
     whole = low - 0.05 * (high - low) - 1e-3, high + 0.08 * (high - low) + 1e-3
-    late = [_early(course) for course in seen] + [course.steps[-1].best for course in seen]
-    return window(late, whole, below=0.3) or whole
-
-
-def _early(course: Course) -> float:
-    """What it had after an eighth of its own epochs."""
-    return course.steps[min(len(course.steps) - 1, len(course.steps) // 8)].best
+    late = [course.steps[len(course.steps) // 8].best for course in seen if course.tried]
+    part = window([*late, *(course.steps[-1].best for course in seen)], whole, below=0.2)
+    return (part, f"Enlarged: the lines rise from below {share(part[0])[:3]}") if part else (whole, "")
 
 
 def _label(course: Course) -> str:

@@ -95,6 +95,8 @@ def test_spans_of_work():
     # two epochs of a killed command; one after it, within an end's span; two of a command that runs
     epochs = [(20, 4), (14, 4), (105, 4), (214, 4), (210, 4)]
     assert worked([(100, 110)], epochs, [0, 90, 200]) == ((10, 20), (100, 110), (206, 214))
+    # an end between two killed stretches parts them, too
+    assert worked([(100, 110)], [(20, 4), (130, 4)], []) == ((16, 20), (100, 110), (126, 130))
 
 
 def test_outcomes_are_counted_with_refusals_apart(sweep):
@@ -141,7 +143,10 @@ def test_searches_are_seen_after_parts_of_the_longest_ones_time(sweep):
     # in the 21 s that both had
     answer = shown(sweep, best_so_far).answer
     assert answer.startswith("Best validation accuracy of any candidate after 21 s, which all searches had: ")
-    assert "greedy .6500 and random .1000. Each searched once: " in answer
+    assert "greedy .6500 and random .1000. Each searched once: no test tells them apart as long as" in answer
+    for search in ("greedy", "random"):
+        chosen(sweep, search, 0, (0.6, 0.7))
+    assert "what tells them apart are the networks that they chose" in shown(sweep, best_so_far).answer
 
 
 def test_nothing_beats_what_is_on_the_front(sweep):
@@ -313,6 +318,7 @@ def test_searches_alone_are_a_study_of_their_own(sweep):
     whole(sweep)
     console = Console(file=io.StringIO(), width=100)
     study(sweep.write(), console=console)
+    assert "settings" not in console.file.getvalue()  # the candidates differ in nothing that fits a cell
     folder = sweep.results / "studies"
     assert {path.name for path in folder.iterdir()} == {
         "nas.html",
@@ -374,3 +380,21 @@ def test_the_drawing_is_one_page_and_its_texts_stay_inside(sweep):
     for text in (text for text in axes.texts if text.get_ha() == "center"):
         box = text.get_window_extent()
         assert any(f.x0 <= box.x0 and box.x1 <= f.x1 and f.y0 <= box.y0 and box.y1 <= f.y1 for f in frames)
+
+
+def test_first_epochs_at_chance_do_not_squeeze_the_rest_and_every_end_is_seen(sweep):
+    from matplotlib.figure import Figure
+
+    for number in range(10):
+        candidate(sweep, "greedy", number, [0.1, 0.88 + number / 1000], start=21 * number)
+    fixed(sweep, "fashion_cnn", [[0.1, 0.3, 0.87]])
+    found = compared(sweep)
+    drawn = best_so_far.Drawn(courses=courses(found, sweep.results), inks=best_so_far.inks(found.arms["arm"].to_list()))
+    figure = Figure(figsize=(9.6, 7))
+    best_so_far.draw(figure, drawn)
+    for axes in figure.axes:
+        low, high = axes.get_ylim()
+        assert 0.8 < low < 0.87
+        assert high > 0.889
+    assert figure.axes[0].get_title().startswith("Enlarged: the lines rise from below .8")
+    assert [axes.get_xlabel() for axes in figure.axes] == ["seconds of work", "epochs trained"]
