@@ -2,8 +2,10 @@
 
 import os
 import subprocess
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -45,8 +47,11 @@ def run(
     log: Path,
     watch_seconds: float = 0.2,
     environment: Mapping[str, str] | None = None,
+    limit: float | None = None,
 ) -> Finished:
     """Runs a command to its end, with these variables besides its own environment; what it prints goes to `log`.
+
+    After `limit` seconds it is told to end (SIGTERM), and its exit code is no error then.
 
     Raises:
         ProgramFailed: if its exit code is not 0; the message holds the end of the log.
@@ -64,9 +69,10 @@ def run(
             stderr=subprocess.STDOUT,
             env={**os.environ, **(environment or {}), "PYTHONPATH": path},
         )
-        seen = _watched(process, watch_seconds)
+        with _told_to_end(process, limit) as told:
+            seen = _watched(process, watch_seconds)
         seconds = time.perf_counter() - began
-    if process.returncode:
+    if process.returncode and not told.is_set():
         raise ProgramFailed(f"{command} ended with code {process.returncode}:\n{log.read_text()[-_TAIL:]}")
     return Finished(
         began=wall,
@@ -75,6 +81,26 @@ def run(
         cpu=tuple((at, taken) for at, _, taken, _ in seen),
         machine=tuple((at, used) for at, _, _, used in seen),
     )
+
+
+@contextmanager
+def _told_to_end(process: subprocess.Popen[bytes], limit: float | None) -> Iterator[threading.Event]:
+    """While inside, a process is told to end after so many seconds; the event says that it was."""
+    told = threading.Event()
+
+    def tell() -> None:
+        told.set()
+        process.terminate()
+
+    if limit is None:
+        yield told
+        return
+    timer = threading.Timer(limit, tell)
+    timer.start()
+    try:
+        yield told
+    finally:
+        timer.cancel()
 
 
 def _watched(process: subprocess.Popen[bytes], every: float) -> list[tuple[float, int, float, int]]:

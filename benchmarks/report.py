@@ -1,5 +1,6 @@
 """What every benchmark ends with: its quantities with n and spread, in the terminal, as Markdown and as Parquet."""
 
+import math
 import os
 import platform
 import shlex
@@ -201,7 +202,9 @@ def _cells(measurements: Iterable[Measurement]) -> list[list[str]]:
 
 
 def number(value: float) -> str:
-    """Three significant digits, more only where the whole number has more."""
+    """Three significant digits, more only where the whole number has more; an infinite time was never reached."""
+    if value == math.inf:
+        return "not reached"
     if abs(value) >= 100:  # noqa: PLR2004 (three digits)
         return f"{value:,.0f}"
     return f"{value:#.3g}".rstrip(".") if value else "0"

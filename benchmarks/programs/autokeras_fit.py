@@ -1,0 +1,182 @@
+"""AutoKeras' own search: its AutoModel with the greedy tuner, one JSON line an epoch, until the budget is spent.
+
+All is at AutoKeras' defaults (its training loop and callbacks, batch size 32, TensorFlow's own number of threads) but
+for what makes it run on Keras 3.15 at all, and for what makes its space that of `sweeps/nas_candidates.py`: plain and
+residual networks with random weights at the images' own size. AutoKeras has had no limit of time since 1.0: a callback
+ends the search.
+"""
+
+import json
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final, Self
+
+import tyro
+
+from trainables.autokeras import Config
+from trainables.data import Data, prepare
+
+_BEGAN: Final = time.time()
+"""When this process began, less the tenths of a second that Python itself takes; Keras is imported later."""
+
+_CANDIDATES: Final = 1_000_000
+"""More than any budget suffices for."""
+
+SPACE: Final = Config(block="vanilla+resnet")
+"""The same space as a configuration of the sweep."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What to search, and for how long."""
+
+    out: Path
+    """The file of JSON lines to write."""
+    seconds: float
+    """The time that all may take, from the beginning of the process."""
+    images: int = 2_000
+    """Training images; the validation set shrinks in proportion."""
+    epochs: int = 3
+    """Epochs of a candidate."""
+    seed: int = 1
+    """AutoKeras' seed."""
+    data_seed: int = 1
+    """The seed by which validation images are set apart."""
+    began: float | None = None
+    """When the process was started, seconds since 1970."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One epoch: seconds since the process began, the candidate (counted from 1), the epoch, and what it reached."""
+
+    seconds: float
+    candidate: int
+    epoch: int
+    val_accuracy: float
+    parameters: int
+
+
+def read_lines(path: Path) -> list[Line]:
+    """The lines that the program wrote."""
+    return [Line(**json.loads(line)) for line in path.read_text().splitlines()]
+
+
+def auto_model(seed: int, folder: Path) -> Any:
+    """AutoKeras' AutoModel of the space, not fitted; its files go below `folder`."""
+    import autokeras
+    from autokeras.blocks import basic, preprocessing
+    from keras_tuner import Objective
+
+    from trainables.autokeras_blocks import first_candidates
+
+    class OwnSize(autokeras.ResNetBlock):
+        """A residual network that does not ask whether it may enlarge images to 224 pixels."""
+
+        def build(self, hp: Any, inputs: Any = None) -> Any:
+            hp.Fixed("imagenet_size", False)
+            return super().build(hp, inputs)
+
+    class TwoKinds(autokeras.ImageBlock):
+        """AutoKeras' image block where both normalisation and augmentation are chosen, with a choice of two kinds."""
+
+        def build(self, hp: Any, inputs: Any = None) -> Any:
+            (x,) = inputs
+            if hp.Boolean("normalize"):
+                with hp.conditional_scope("normalize", [True]):
+                    x = preprocessing.Normalization().build(hp, x)
+            if hp.Boolean("augment"):
+                with hp.conditional_scope("augment", [True]):
+                    x = preprocessing.ImageAugmentation().build(hp, x)
+            kind = hp.Choice("block_type", ["resnet", "vanilla"])
+            with hp.conditional_scope("block_type", [kind]):
+                if kind == "resnet":
+                    return OwnSize(pretrained=False, name="res_net_block_1").build(hp, x)
+                return basic.ConvBlock().build(hp, x)
+
+    class Head(autokeras.ClassificationHead):
+        """A head whose number of classes is Python's: Keras 3.15 refuses NumPy's as units."""
+
+        def build(self, hp: Any, inputs: Any = None) -> Any:
+            shape: Any = self.shape
+            self.shape = tuple(map(int, shape))
+            return super().build(hp, inputs)
+
+    images = autokeras.ImageInput()
+    features = TwoKinds(name="image_block_1")(images)
+    return autokeras.AutoModel(
+        inputs=images,
+        outputs=Head(name="classification_head_1")(features),
+        objective=Objective("val_accuracy", "max"),
+        tuner="greedy",
+        max_trials=_CANDIDATES,
+        initial_hps=first_candidates(SPACE),
+        directory=folder,
+        overwrite=True,
+        seed=seed,
+    )
+
+
+def search(asked: Asked, data: Data) -> None:
+    """Searches until the budget is spent."""
+    import keras
+    import keras_tuner
+    import numpy as np
+
+    class OutOfTime(keras_tuner.errors.FatalError):
+        """The budget is spent; any other error would be a failed candidate, behind which the search goes on."""
+
+    class Lines(keras.callbacks.Callback):
+        """Writes a line an epoch, and ends the search between two steps."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.candidate = 0
+
+        def __deepcopy__(self, memo: object) -> Self:
+            """The same one: KerasTuner copies callbacks for each candidate, and this one counts them."""
+            return self
+
+        def set_model(self, model: Any) -> None:
+            super().set_model(model)
+            self.candidate += 1
+
+        def on_train_batch_end(self, batch: int, logs: object = None) -> None:
+            if _seconds(asked) >= asked.seconds:
+                raise OutOfTime("the budget is spent")
+
+        def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+            assert logs is not None
+            line = Line(
+                seconds=_seconds(asked),
+                candidate=self.candidate,
+                epoch=epoch + 1,
+                val_accuracy=float(logs["val_accuracy"]),
+                parameters=self.model.count_params(),
+            )
+            with asked.out.open("a") as file:
+                file.write(json.dumps(asdict(line)) + "\n")
+
+    sets = data.split(asked.data_seed)
+    arrays = [np.asarray(array[:]) for one in (sets.train, sets.validation) for array in (one.images, one.labels)]
+    asked.out.write_text("")
+    with tempfile.TemporaryDirectory(prefix="autokeras-") as folder:
+        try:
+            auto_model(asked.seed, Path(folder)).fit(
+                *arrays[:2], validation_data=tuple(arrays[2:]), epochs=asked.epochs, callbacks=[Lines()], verbose=2
+            )
+        except OutOfTime as end:
+            sys.stdout.write(f"{end}\n")
+
+
+def _seconds(asked: Asked) -> float:
+    """Since the process began."""
+    return time.time() - (_BEGAN if asked.began is None else asked.began)
+
+
+if __name__ == "__main__":
+    asked = tyro.cli(Asked, description=__doc__)
+    search(asked, prepare("fashion_mnist", images=asked.images))
