@@ -59,14 +59,20 @@ def of_values(values: Mapping[str, Value]) -> HyperParameters:
 
 
 def first_candidates(config: "Config") -> list[dict[str, Value]]:
-    """The values that AutoKeras' own image classifier tries first, those of this space."""
+    """The values that AutoKeras' own image classifier tries first, those of this space.
+
+    Its dropout of 0 is made 0.0, as the space has it: a search would take the two for different networks.
+    """
     fixed = {
         "block_type": len(config.kinds) == 1, "normalize": config.normalize != "any",
         "augment": config.augment != "any", "pretrained": not config.pretrained, "trainable": not config.pretrained,
         "imagenet_size": not config.enlarge,
     }  # fmt: skip
     mine = [values for values in task_specific.IMAGE_CLASSIFIER if values["image_block_1/block_type"] in config.kinds]
-    return [{k: v for k, v in values.items() if not fixed.get(k.rpartition("/")[2], False)} for values in mine]
+    return [
+        {k: float(v) if k.endswith("/dropout") else v for k, v in values.items() if not fixed.get(k.rpartition("/")[2])}
+        for values in mine
+    ]
 
 
 class _Built(Block):

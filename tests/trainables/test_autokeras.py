@@ -126,6 +126,7 @@ def test_greedy_begins_with_what_autokeras_tries_first():
     assert proposer.propose([]).parameters == 110_988  # AutoKeras' 110,989 weights less its count of images, and ours 2
     assert second.values["image_block_1/res_net_block_1/version"] == "resnet50"
     assert not any("pretrained" in name or "imagenet_size" in name for name in second.values)
+    assert repr(second.values["classification_head_1/dropout"]) == "0.0"  # 0 would be another text, so another trial
 
 
 def test_hyperband_goes_on_with_the_best():
