@@ -101,8 +101,7 @@ def auto_model(seed: int, folder: Path) -> Any:
         """A head whose number of classes is Python's: Keras 3.15 refuses NumPy's as units."""
 
         def build(self, hp: Any, inputs: Any = None) -> Any:
-            shape: Any = self.shape
-            self.shape = tuple(map(int, shape))
+            self.shape = (int(self.num_classes),)
             return super().build(hp, inputs)
 
     images = autokeras.ImageInput()
