@@ -250,8 +250,8 @@ def resolve(sweep: Sweep, options: Options) -> Settings:
             f"--time-budget {options.time_budget:g} is the time of each search of the sweep {sweep.name!r}; valid: "
             "with --search random or hyperopt"
         )
-    search_time = options.time_budget if sweep.timed_searches else None
     options = _quickened(options, (sweep.quick or {}) if options.quick else {}, searched=search != "grid")
+    search_time = options.time_budget if sweep.timed_searches else None
     epochs = sweep.epochs if options.epochs is None else options.epochs
     folds = sweep.folds if options.folds is None else options.folds
     seeds = (1 if folds else sweep.seeds) if options.seeds is None else options.seeds
