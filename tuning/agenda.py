@@ -427,7 +427,7 @@ class Agenda:
         if ending is not None and (row := self.history.unsaid(trial, ending, decided.get(ending.epoch, GO_ON))):
             self.closed.append((trial, row))
         if ending is None and trial.question == TUNING and self._is_refused(trial):
-            return Ending(outcome="failed", epoch=0, value=None)
+            return Ending(outcome="failed", epoch=0, value=None, refused=True)
         clock = self._time_of(trial)
         if ending is None and clock is not None and clock.over_before:
             return self._broken_off(trial, clock.reason)

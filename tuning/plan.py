@@ -15,11 +15,15 @@ SURVIVORS: Final = 2
 
 @dataclass(frozen=True, kw_only=True)
 class Ending:
-    """How a trial ended: its outcome, and the last value of the metric at the last epoch."""
+    """How a trial ended: its outcome, and the last value of the metric at the last epoch.
+
+    One that was refused by an estimate (`tuning.refusal`) has failed, by no fault.
+    """
 
     outcome: str
     epoch: int
     value: float | None
+    refused: bool = False
 
     @property
     def sound(self) -> bool:
