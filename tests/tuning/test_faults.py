@@ -22,12 +22,12 @@ import pytest
 from undisturbed import assert_as_if_undisturbed
 
 from records.read import read
+from records.spans import length
 from records.tables import SCHEMA_VERSION
 from trainables.meaning import MEANING
 from tuning.command import UNFINISHED
 from tuning.engine import RAY_IS_GONE
 from tuning.history import History
-from tuning.search_time import covered
 from tuning.sweep import Sweep
 
 pytestmark = pytest.mark.timeout(900)
@@ -331,7 +331,7 @@ def within_its_time(results, arm, ends):
     epochs = read(results, "epochs").filter(pl.col("trial_id").is_in(ids))
     seen = sorted({*(at.timestamp() for at in epochs["at"]), *(moment for span in spans for moment in span)})
     longest = max(later - at for at, later in pairwise(seen) if any(b <= at and later <= e for b, e in spans))
-    assert 8.0 <= covered(spans) < 8.0 + 2 * longest
+    assert 8.0 <= length(spans) < 8.0 + 2 * longest
     (chosen,) = ends.filter(pl.col("question") == "comparison")["quality"]
     furthest = candidates.filter(pl.col("epochs") == candidates["epochs"].max())
     assert chosen == furthest.sort("last_val_accuracy")["quality"][-1]

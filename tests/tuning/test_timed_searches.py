@@ -16,12 +16,12 @@ from made_up_tune import Machine
 from rich.console import Console
 
 from records.read import read
+from records.spans import length
 from search_spaces.ranges import Range
 from tuning import Sweep, command
 from tuning.agenda import Agenda, Asked
 from tuning.errors import UsageError
 from tuning.options import parse, resolve
-from tuning.search_time import covered
 from tuning.sweep import Arm
 from tuning.tuned import tuned_arms
 
@@ -108,7 +108,7 @@ def best(results):
 
 def spent(results):
     history = agenda(results).history
-    return covered(history.spans(read(results, "plan").filter(pl.col("question") == "tuning")["trial_id"]))
+    return length(history.spans(read(results, "plan").filter(pl.col("question") == "tuning")["trial_id"]))
 
 
 def test_candidates_are_drawn_until_the_time_is_spent_and_the_best_is_compared(results):
