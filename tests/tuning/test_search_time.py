@@ -2,7 +2,7 @@
 
 import pytest
 
-from records.spans import union
+from records.spans import length, union
 from tuning.search_time import SearchTime, said, wall
 
 
