@@ -211,7 +211,7 @@ class History:
         fastest = sound.join(sizes, on="trial_id").select(images).item()
         return None if fastest is None else epoch_flops(1, 1) * float(fastest)
 
-    def spans(self, trial_ids: Iterable[str]) -> tuple[Span, ...]:
+    def spans(self, trial_ids: Iterable[str]) -> list[Span]:
         """When any of these trials ran in this sweep, in Unix time (see `records.spans.worked`)."""
         mine = pl.col("sweep") == self._sweep.name, pl.col("trial_id").is_in(list(trial_ids))
         whole: dict[str, list[Span]] = {}
@@ -227,7 +227,7 @@ class History:
             took = sum(row[name] or 0.0 for name in seconds)
             seen.setdefault(row["trial_id"], []).append((row["at"].timestamp(), took))
         known = whole.keys() | seen.keys()
-        return union(itertools.chain(*(worked(whole.get(i, ()), seen.get(i, ()), commands) for i in known)))
+        return list(union(itertools.chain(*(worked(whole.get(i, ()), seen.get(i, ()), commands) for i in known))))
 
     def seen(self, trial_ids: Iterable[str]) -> list[Seen]:
         """The recorded epochs of these trials in the order in which drivers saw them, each once.
