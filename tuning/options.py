@@ -105,8 +105,8 @@ class Options:
     """grid: the arms as they stand. random, hyperopt: tuned arms besides, the best candidate of each on fresh seeds.
     auto: the sweep's, mostly grid."""
     trials: Annotated[Whole, _default(f"(default: {CANDIDATES})")] = None
-    """The budget of each tuned arm's search, in full trainings; candidates stopped early leave room for others. None
-    if --time-budget bounds the searches."""
+    """The budget of each tuned arm's search, in full trainings; candidates stopped early leave room for others. No
+    limit where --time-budget bounds the searches, unless it is given."""
     search_seed: int = 0
     """What the searches draw and their candidates' trainings depend on: with another one they are other searches, in
     another --results."""
