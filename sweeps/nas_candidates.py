@@ -30,6 +30,7 @@ SWEEP = Sweep(
     epochs=10,
     seeds=3,
     control="fashion_cnn",
+    keep_weights="best",
     warm_up=WarmUp(imports=autokeras.imports, device=hardware.device),
     quick={"epochs": 3, "seeds": 1, "images": 2_000, "time_budget": 120.0},
 )
