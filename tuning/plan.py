@@ -47,6 +47,9 @@ class Search(Protocol):
     def ended(self, trial: Trial, ending: Ending) -> list[Trial]:
         """Takes note of an end; returns the trials that follow if it was the last one, else none."""
 
+    def late(self) -> list[Trial]:
+        """The trials that follow, if it turned out to be over when it was asked for another one."""
+
     def owns(self, trial: Trial) -> bool:
         """Whether it drew this trial, which has not ended."""
 
@@ -149,6 +152,10 @@ class Plan:
                 added = self._add([trial])
                 ending = self.endings.get(trial.trial_id)  # another sweep may have trained it
                 self.added([*added, *([] if ending is None else self.ended(trial, ending))])
+                if (taken := self._take(after)) is not None:
+                    return taken
+            if followed := search.late():
+                self.added(self._add(followed))
                 if (taken := self._take(after)) is not None:
                     return taken
         return None
