@@ -14,10 +14,10 @@ import polars as pl
 
 from records.questions import COMPARISON
 from records.read import read
+from records.spans import Span, spent, union, worked
 from records.tables import TIME_CLASSES
 from studies.compare import Comparison
 from studies.replicates import BAD_ENDS, EPOCH_COLUMNS, configuration, latest_attempts
-from studies.spans import Span, spent, union, worked
 
 REFUSED: Final = ("TooLarge", "TooSlow")
 """The error types of candidates that an estimate refused before any training."""

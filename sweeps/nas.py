@@ -8,7 +8,7 @@ Other spaces: `--set block=any`, `resnet`, `vanilla`, `xception`, `efficient` or
 normalize=on`, `--set augment=off`; `--set oracle=greedy,random`. `--set enlarge=true` lets candidates enlarge images to
 ImageNet's 224 pixels, `--set pretrained=true` lets them begin with its weights.
 
-Quick: `python sweeps/nas.py --quick`: 1 minute each, 1 seed, 3 epochs of 2,000 images.
+Quick: `python sweeps/nas.py --quick`: 1 minute each, 1 seed, 3 epochs of 2,000 images, plain networks alone.
 
 Study: `python -m studies.nas`.
 """
@@ -33,8 +33,9 @@ SWEEP = Sweep(
     epochs=10,
     seeds=3,
     control="fashion_cnn",
+    keep_weights="best",
     warm_up=WarmUp(imports=autokeras.imports, device=hardware.device),
-    quick={"epochs": 3, "seeds": 1, "images": 2_000, "time_budget": 60.0},
+    quick={"epochs": 3, "seeds": 1, "images": 2_000, "set": ("block=vanilla",), "time_budget": 60.0},
 )
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ cluster where there is one; then its best network is trained on 3 fresh seeds be
 
 Other oracles and spaces as in `sweeps/nas.py`: `--set oracle=...`, `--set block=...`.
 
-Quick: `python sweeps/nas_candidates.py --quick`: 2 minutes, 1 seed, 3 epochs of 2,000 images.
+Quick: `python sweeps/nas_candidates.py --quick`: 2 minutes, 1 seed, 3 epochs of 2,000 images, plain networks alone.
 
 Study: `python -m studies.nas_candidates`.
 """
@@ -30,8 +30,9 @@ SWEEP = Sweep(
     epochs=10,
     seeds=3,
     control="fashion_cnn",
+    keep_weights="best",
     warm_up=WarmUp(imports=autokeras.imports, device=hardware.device),
-    quick={"epochs": 3, "seeds": 1, "images": 2_000, "time_budget": 120.0},
+    quick={"epochs": 3, "seeds": 1, "images": 2_000, "set": ("block=vanilla",), "time_budget": 120.0},
 )
 
 if __name__ == "__main__":

@@ -138,7 +138,7 @@ class Proposer:
             asked.ensure_active_values()
             mine = {name: value for name, value in asked.values.items() if name.startswith("tuner/")}
             grown = self._grow({name: value for name, value in asked.values.items() if name not in mine})
-            values = {**plain(grown.hyperparameters.values), **plain(mine)}
+            values = {**taken(grown.hyperparameters), **plain(mine)}
             if _key(values) not in before:
                 return Proposal(values=values, parameters=grown.parameters, flops=grown.flops, problem=grown.problem)
         return None
@@ -175,7 +175,7 @@ class Proposer:
         key = _key(values)
         if key not in self._built:
             self._built[key] = grown = self._build(values)
-            self._built.setdefault(_key(plain(grown.hyperparameters.values)), grown)
+            self._built.setdefault(_key(taken(grown.hyperparameters)), grown)
         return self._built[key]
 
     def _build(self, values: Mapping[str, Value]) -> _Grown:
@@ -269,6 +269,15 @@ def _enter_bracket(oracle: Any, trial_id: str, values: Mapping[str, Value]) -> N
         oracle._start_new_bracket()
         bracket = oracle._brackets[-1]
     bracket["rounds"][0].append({"past_id": None, "id": trial_id})
+
+
+def taken(hyperparameters: "keras_tuner.HyperParameters") -> dict[str, Value]:
+    """The values that a network took when it was built: without those of a second block, say, where it has one.
+
+    Networks that differ in others are the same one, which AutoKeras trains again.
+    """
+    names = {hyperparameter.name for hyperparameter in hyperparameters.space}
+    return plain({name: value for name, value in hyperparameters.values.items() if name in names})
 
 
 def plain(values: Mapping[str, Any]) -> dict[str, Value]:

@@ -9,6 +9,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from records.questions import COMPARISON, FIRST_PHASE, SCREENING, TUNING
+from records.spans import length
 from trainables import autokeras
 from trainables import config as domains
 from trainables.autokeras_search import Search as OracleSearch
@@ -27,7 +28,7 @@ from tuning.options import Settings
 from tuning.oracle import OracleDrawer, Oracles
 from tuning.plan import Ending, Plan, count, survivors
 from tuning.refusal import SearchLimits, epoch_flops, stands
-from tuning.search_time import SearchTime, covered, said, wall
+from tuning.search_time import SearchTime, said, wall
 from tuning.sweep import Arm, Sweep, Trial, arms, check_images, seen, sign, trials
 from tuning.tuned import TunedArm, sampled, tuned_arms
 
@@ -399,7 +400,7 @@ class Agenda:
         if budget is None:
             return {}
         before = {
-            name: covered(self.history.spans(trial.trial_id for trial in candidates))
+            name: length(self.history.spans(trial.trial_id for trial in candidates))
             for name, candidates in self._candidates.items()
         }
         return {name: SearchTime(budget, before=spent, clock=time.monotonic) for name, spent in before.items()}
@@ -427,7 +428,7 @@ class Agenda:
         if ending is not None and (row := self.history.unsaid(trial, ending, decided.get(ending.epoch, GO_ON))):
             self.closed.append((trial, row))
         if ending is None and trial.question == TUNING and self._is_refused(trial):
-            return Ending(outcome="failed", epoch=0, value=None)
+            return Ending(outcome="failed", epoch=0, value=None, refused=True)
         clock = self._time_of(trial)
         if ending is None and clock is not None and clock.over_before:
             return self._broken_off(trial, clock.reason)

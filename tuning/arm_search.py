@@ -53,7 +53,7 @@ class ArmSearch:
         self._numbers = max((t.candidate or 0 for t in recorded), default=-1) + 1
         self._open = {t.trial_id: t for t in recorded}
         self._ended: dict[str, tuple[Trial, Ending]] = {}
-        self._exhausted = self._idle = False
+        self._exhausted = self._idle = self._compared = False
         self._ahead: Trial | None = None
 
     def next(self) -> Trial | None:
@@ -122,8 +122,17 @@ class ArmSearch:
         self._idle = False
         if not self._open:
             self._ahead = self._draw()  # else a space that has run out would be noticed after its last end
-        chosen = self.chosen if self.over else None
-        return [] if chosen is None else list(self._compare(chosen))
+        return self.late()
+
+    def late(self) -> list[Trial]:
+        """The trials that compare the chosen candidate, once, when all have ended and no other will be drawn.
+
+        That may turn out only when a drawer is asked again that took its time.
+        """
+        if self._compared or not self.over:
+            return []
+        self._compared = True
+        return [] if self.chosen is None else list(self._compare(self.chosen))
 
     @property
     def over(self) -> bool:

@@ -34,9 +34,9 @@ INTERRUPTED: Final = 130
 def main(sweep: Sweep, arguments: Sequence[str] | None = None) -> None:
     """Runs a sweep from the command line and exits.
 
-    Exit codes: 0 all trials ended well; 1 some failed, or the sweep broke off (a full disk, Ray's death); 2 bad input,
-    before any trial; 3 the time budget was spent before the end; 130 interrupted. One line on stderr says what was
-    wrong.
+    Exit codes: 0 all trials ended well, or were refused by an estimate; 1 some failed, or the sweep broke off (a full
+    disk, Ray's death); 2 bad input, before any trial; 3 the time budget was spent before the end; 130 interrupted. One
+    line on stderr says what was wrong.
     """
     from rich.console import Console
 
@@ -126,7 +126,8 @@ def _train(agenda: "Agenda", console: "Console", arguments: Sequence[str]) -> in
         return UNFINISHED
     except ResultsError as error:
         raise BrokenOffError(str(error)) from error
-    return FAILED if any(ending.outcome == "failed" for ending in plan.endings.values()) else OK
+    failed = (ending.outcome == "failed" and not ending.refused for ending in plan.endings.values())
+    return FAILED if any(failed) else OK
 
 
 def _say_plan(console: "Console", agenda: "Agenda") -> None:

@@ -1,6 +1,5 @@
 """What earlier commands recorded, of this sweep and of others, as far as a new one needs to know."""
 
-import bisect
 import functools
 import itertools
 import json
@@ -14,6 +13,7 @@ import polars as pl
 
 from records.questions import TUNING
 from records.read import read
+from records.spans import Span, union, worked
 from records.tables import TIME_CLASSES
 from trainables import config as domains
 from trainables.errors import ConfigError
@@ -211,14 +211,10 @@ class History:
         fastest = sound.join(sizes, on="trial_id").select(images).item()
         return None if fastest is None else epoch_flops(1, 1) * float(fastest)
 
-    def spans(self, trial_ids: Iterable[str]) -> list[tuple[float, float]]:
-        """When any of these trials ran in this sweep, as Unix times of beginnings and ends; they may overlap.
-
-        What a kill or Ctrl-C cut off is known by its epochs: a span reaches from the beginning of the first one that a
-        command recorded to the end of the last.
-        """
+    def spans(self, trial_ids: Iterable[str]) -> list[Span]:
+        """When any of these trials ran in this sweep, in Unix time (see `records.spans.worked`)."""
         mine = pl.col("sweep") == self._sweep.name, pl.col("trial_id").is_in(list(trial_ids))
-        whole: dict[str, list[tuple[float, float]]] = {}
+        whole: dict[str, list[Span]] = {}
         ends = self._trials.filter(*mine).select("trial_id", "started_at", "ended_at").drop_nulls()
         for trial_id, began, ended in ends.iter_rows():
             whole.setdefault(trial_id, []).append((began.timestamp(), ended.timestamp()))
@@ -226,13 +222,12 @@ class History:
         commands = sorted(at.timestamp() for at in runs["at"])
         seconds = [f"seconds_{name}" for name in _OF_AN_EPOCH]
         epochs = self._read("epochs", self._sweep.name, columns=("sweep", "trial_id", "at", *seconds)).filter(*mine)
-        cut: dict[tuple[str, int], tuple[float, float]] = {}
-        for row in epochs.drop_nulls("at").sort("at").to_dicts():
-            trial_id, at = row["trial_id"], row["at"].timestamp()
-            if not any(began <= at <= ended for began, ended in whole.get(trial_id, ())):
-                key = trial_id, bisect.bisect(commands, at)
-                cut[key] = (cut[key][0] if key in cut else at - sum(row[name] or 0.0 for name in seconds), at)
-        return [*itertools.chain(*whole.values()), *cut.values()]
+        seen: dict[str, list[tuple[float, float]]] = {}
+        for row in epochs.drop_nulls("at").to_dicts():
+            took = sum(row[name] or 0.0 for name in seconds)
+            seen.setdefault(row["trial_id"], []).append((row["at"].timestamp(), took))
+        known = whole.keys() | seen.keys()
+        return list(union(itertools.chain(*(worked(whole.get(i, ()), seen.get(i, ()), commands) for i in known))))
 
     def seen(self, trial_ids: Iterable[str]) -> list[Seen]:
         """The recorded epochs of these trials in the order in which drivers saw them, each once.

@@ -14,7 +14,7 @@ from tuning.decision import GO_ON, Decision
 from tuning.hopeless import Verdict, judge
 from tuning.past import ALONGSIDE, Metrics, Past, broken_off, metrics, results, same
 from tuning.plan import Ending
-from tuning.refusal import epoch_flops
+from tuning.refusal import REFUSED, epoch_flops
 from tuning.report import Error, Report
 from tuning.sweep import Trial
 
@@ -307,7 +307,8 @@ class Journal:
             row |= {"reason": f"{error.type}: {error.message.splitlines()[0] if error.message else ''}"}
         self._writer.append("trials", [row])
         value = progress.curve[progress.last_epoch][self._metric] if progress.curve else None
-        return Ending(outcome=outcome, epoch=progress.last_epoch, value=value)
+        refused = error is not None and error.type in REFUSED
+        return Ending(outcome=outcome, epoch=progress.last_epoch, value=value, refused=refused)
 
     def _trial_row(self, trial: Trial) -> dict[str, Any]:
         return {

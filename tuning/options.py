@@ -105,8 +105,8 @@ class Options:
     """grid: the arms as they stand. random, hyperopt: tuned arms besides, the best candidate of each on fresh seeds.
     auto: the sweep's, mostly grid."""
     trials: Annotated[Whole, _default(f"(default: {CANDIDATES})")] = None
-    """The budget of each tuned arm's search, in full trainings; candidates stopped early leave room for others. None
-    if --time-budget bounds the searches."""
+    """The budget of each tuned arm's search, in full trainings; candidates stopped early leave room for others. No
+    limit where --time-budget bounds the searches, unless it is given."""
     search_seed: int = 0
     """What the searches draw and their candidates' trainings depend on: with another one they are other searches, in
     another --results."""
@@ -250,8 +250,8 @@ def resolve(sweep: Sweep, options: Options) -> Settings:
             f"--time-budget {options.time_budget:g} is the time of each search of the sweep {sweep.name!r}; valid: "
             "with --search random or hyperopt"
         )
-    search_time = options.time_budget if sweep.timed_searches else None
     options = _quickened(options, (sweep.quick or {}) if options.quick else {}, searched=search != "grid")
+    search_time = options.time_budget if sweep.timed_searches else None
     epochs = sweep.epochs if options.epochs is None else options.epochs
     folds = sweep.folds if options.folds is None else options.folds
     seeds = (1 if folds else sweep.seeds) if options.seeds is None else options.seeds

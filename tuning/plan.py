@@ -15,11 +15,15 @@ SURVIVORS: Final = 2
 
 @dataclass(frozen=True, kw_only=True)
 class Ending:
-    """How a trial ended: its outcome, and the last value of the metric at the last epoch."""
+    """How a trial ended: its outcome, and the last value of the metric at the last epoch.
+
+    One that was refused by an estimate (`tuning.refusal`) has failed, by no fault.
+    """
 
     outcome: str
     epoch: int
     value: float | None
+    refused: bool = False
 
     @property
     def sound(self) -> bool:
@@ -42,6 +46,9 @@ class Search(Protocol):
 
     def ended(self, trial: Trial, ending: Ending) -> list[Trial]:
         """Takes note of an end; returns the trials that follow if it was the last one, else none."""
+
+    def late(self) -> list[Trial]:
+        """The trials that follow, if it turned out to be over when it was asked for another one."""
 
     def owns(self, trial: Trial) -> bool:
         """Whether it drew this trial, which has not ended."""
@@ -145,6 +152,10 @@ class Plan:
                 added = self._add([trial])
                 ending = self.endings.get(trial.trial_id)  # another sweep may have trained it
                 self.added([*added, *([] if ending is None else self.ended(trial, ending))])
+                if (taken := self._take(after)) is not None:
+                    return taken
+            if followed := search.late():
+                self.added(self._add(followed))
                 if (taken := self._take(after)) is not None:
                     return taken
         return None

@@ -1,7 +1,7 @@
 """The time of a search: how long any of its candidates has run, in this command and before it."""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 
 class SearchTime:
@@ -55,16 +55,6 @@ class SearchTime:
     def reason(self) -> str:
         """Why a candidate is stopped once the budget is spent."""
         return f"the search's time, {said(self.budget)}, was spent"
-
-
-def covered(spans: Iterable[tuple[float, float]]) -> float:
-    """The length of the union of spans, each given by its beginning and its end."""
-    length, reached = 0.0, float("-inf")
-    for began, ended in sorted(spans):
-        if ended > max(began, reached):  # a clock may have been set back
-            length += ended - max(began, reached)
-            reached = ended
-    return length
 
 
 def wall(left: Sequence[float], slots: int) -> float:

@@ -15,7 +15,6 @@ from tuning.errors import UsageError
 from tuning.naming import FAMILY, ORACLE, choices, names
 from tuning.sweep import Arm, Sweep
 
-
 _NEEDED: Final = ("autokeras", "keras_tuner", "tensorboard")
 """Packages without which no oracle can be asked."""
 

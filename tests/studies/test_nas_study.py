@@ -9,13 +9,13 @@ from recorded_sweep import Sweep
 from rich.console import Console
 from searched_sweep import at, candidate, chosen, config, fixed
 
+from records.spans import spent, union, worked
 from studies import best_so_far, boxes, gallery, nas_candidates, networks, refusals, sizes
 from studies.boxes import Layer, fold
 from studies.extra import Extra
 from studies.nas import study
 from studies.networks import readable
 from studies.searches import Course, Step, courses
-from studies.spans import spent, union, worked
 
 
 @pytest.fixture

@@ -111,6 +111,16 @@ def test_a_search_that_is_made_anew_goes_on_as_it_would_have(oracle):
     assert len({json.dumps(d.values, sort_keys=True) for d in before}) == len(before)
 
 
+def test_choices_that_mean_nothing_are_left_out():
+    """One block of one layer has no filters of another: two networks that differ there would be the same one."""
+    config = {"block": "vanilla", "normalize": "on", "augment": "off"}
+    proposer = Proposer(search=replace(search("random"), config=config))
+    for candidate in drawn(proposer, 9):
+        values = {name.rpartition("/")[2]: value for name, value in candidate.values.items()}
+        asked = {f"filters_{i}_{j}" for i in range(values["num_blocks"]) for j in range(values["num_layers"])}
+        assert {name for name in values if name.startswith("filters")} == asked
+
+
 def test_the_seed_is_honoured_0_too():
     def values(seed):
         return Proposer(search=replace(search("random"), seed=seed)).propose([]).values

@@ -7,6 +7,7 @@ import pytest
 
 from records.questions import COMPARISON, SCREENING, TUNING
 from tuning.arm_search import ArmSearch
+from tuning.drawers import NOT_YET
 from tuning.plan import Ending, Plan
 from tuning.search_time import SearchTime
 from tuning.sweep import Arm, Trial
@@ -112,6 +113,25 @@ def test_a_space_that_is_exhausted_ends_the_search(search):
     assert made.next() is None
     assert [t.seed for t in made.ended(trial, ending(0.5))] == [1, 2]
     assert made.over
+
+
+def test_a_space_that_turns_out_to_be_exhausted_late_is_compared(search):
+    """The drawer thinks when the last candidate ends, and says only then that there is no other."""
+
+    class Slow(Drawer):
+        thinks = 1
+
+        def draw(self):
+            if self.left or not self.thinks:
+                return super().draw()
+            self.thinks -= 1
+            return NOT_YET
+
+    plan = Plan([], searches=[search(budget=100, drawer=Slow(configs=1))])
+    assert plan.ended(plan.next(), ending(0.5)) == []
+    assert not plan.finished
+    assert [plan.next().seed, plan.next().seed] == [1, 2]
+    assert plan.next() is None
 
 
 def test_a_space_that_is_exhausted_is_compared_when_one_trial_runs_at_a_time(search, make):

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tuning.search_time import SearchTime, covered, said, wall
+from records.spans import length, union
+from tuning.search_time import SearchTime, said, wall
 
 
 class Clock:
@@ -64,7 +65,7 @@ def test_what_earlier_commands_took_counts(clock):
 
 
 @pytest.mark.parametrize(
-    ("spans", "length"),
+    ("spans", "seconds"),
     [
         ([], 0),
         ([(1, 3)], 2),
@@ -75,8 +76,8 @@ def test_what_earlier_commands_took_counts(clock):
         ([(4, 2)], 0),  # a clock that was set back
     ],
 )
-def test_what_spans_cover_together_counts_once(spans, length):
-    assert covered(spans) == length
+def test_what_spans_cover_together_counts_once(spans, seconds):
+    assert length(union(spans)) == seconds
 
 
 @pytest.mark.parametrize(

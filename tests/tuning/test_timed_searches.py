@@ -16,12 +16,12 @@ from made_up_tune import Machine
 from rich.console import Console
 
 from records.read import read
+from records.spans import length
 from search_spaces.ranges import Range
 from tuning import Sweep, command
 from tuning.agenda import Agenda, Asked
 from tuning.errors import UsageError
 from tuning.options import parse, resolve
-from tuning.search_time import covered
 from tuning.sweep import Arm
 from tuning.tuned import tuned_arms
 
@@ -108,7 +108,7 @@ def best(results):
 
 def spent(results):
     history = agenda(results).history
-    return covered(history.spans(read(results, "plan").filter(pl.col("question") == "tuning")["trial_id"]))
+    return length(history.spans(read(results, "plan").filter(pl.col("question") == "tuning")["trial_id"]))
 
 
 def test_candidates_are_drawn_until_the_time_is_spent_and_the_best_is_compared(results):
@@ -218,7 +218,7 @@ def share(monkeypatch):
 
 def test_candidates_that_are_too_large_are_rows_and_the_search_goes_on(results, share):
     share(100)
-    assert run(results, 0) == 1
+    assert run(results, 0) == 0
     found = read(results, "trials").filter(pl.col("question") == "tuning")
     assert set(found["error_type"]) == {"TooLarge"}
     assert found.height > 3  # more than --fail-fast allows
@@ -242,7 +242,7 @@ def test_with_more_memory_they_are_trained(results, share):
 @pytest.mark.parametrize(("budget", "ends"), [(1.1, ("failed", 0)), (1.25, ("stopped", 1))])
 def test_a_candidate_whose_epoch_would_take_longer_than_the_time_left_is_refused(results, budget, ends):
     """The first takes a second; an epoch's training, by the fastest that was seen, 0.2 s."""
-    run(results, 0, budget)
+    assert run(results, 0, budget) == 0
     assert candidates(results) == [(0, "completed", 4), (1, *ends)]
     (row,) = read(results, "trials").filter(pl.col("outcome") == ends[0]).to_dicts()
     if ends[0] == "failed":

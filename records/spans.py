@@ -8,14 +8,22 @@ Span: TypeAlias = tuple[float, float]
 
 
 def union(spans: Iterable[Span]) -> tuple[Span, ...]:
-    """The same times as spans that neither touch nor overlap, in order."""
+    """The same times as spans that neither touch nor overlap, in order; what ends before it starts is none.
+
+    A clock may have been set back.
+    """
     merged: list[Span] = []
-    for start, end in sorted(spans):
+    for start, end in sorted(span for span in spans if span[0] <= span[1]):
         if merged and start <= merged[-1][1]:
             merged[-1] = merged[-1][0], max(merged[-1][1], end)
         else:
             merged.append((start, end))
     return tuple(merged)
+
+
+def length(spans: Iterable[Span]) -> float:
+    """The seconds of spans that do not overlap."""
+    return sum(end - start for start, end in spans)
 
 
 def spent(spans: Sequence[Span], until: float) -> float:
