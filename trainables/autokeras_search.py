@@ -39,6 +39,9 @@ FACTOR: Final = 3
 _TRIES: Final = 20
 """Candidates that may turn out, once they are built, to be ones that were drawn before."""
 
+_IDLE: Final = ("zoom_factor",)
+"""What AutoKeras 3.0 chooses and builds nothing by: its RandomZoom is commented out."""
+
 _MATRIX: Final = 1024
 _PRODUCTS: Final = 10
 _ENDLESS: Final = 10**9
@@ -276,7 +279,7 @@ def taken(hyperparameters: "keras_tuner.HyperParameters") -> dict[str, Value]:
 
     Networks that differ in others are the same one, which AutoKeras trains again.
     """
-    names = {hyperparameter.name for hyperparameter in hyperparameters.space}
+    names = {hp.name for hp in hyperparameters.space if hp.name.rpartition("/")[2] not in _IDLE}
     return plain({name: value for name, value in hyperparameters.values.items() if name in names})
 
 

@@ -402,7 +402,7 @@ def _chosen(sweep: Sweep, key: str, values: str) -> list[domains.Value]:
     if key == FAMILY:
         return _choice(sweep, values)
     if key == ORACLE and any(ORACLE in space for space in sweep.tuned):
-        return tuned.asked_oracles(sweep, [name.strip() for name in values.split(",")])
+        return tuned.asked_oracles(name.strip() for name in values.split(","))
     return _values(sweep, key, values)
 
 

@@ -110,12 +110,11 @@ def _by_oracles(sweep: Sweep, narrowed: Mapping[str, Sequence[Value]]) -> list[T
         own = {key: values for key, values in space.items() if key != ORACLE}
         fixed = {key: _one(sweep, key, values) for key, values in {**own, **changed}.items()}
         others = [f"{key}={fixed[key]}" for key in changed if own.get(key) != [fixed[key]]]
-        for name in map(str, choices(ORACLE, space[ORACLE])):
+        for name in map(str, choices(ORACLE, space[ORACLE]) if asked is None else asked):
             if name not in ORACLES:
                 raise UsageError(f"the tuned space of sweep {sweep.name!r}: {_no_oracle(name)}")
-            if asked is None or name in asked:
-                called = " ".join([name, *others])
-                made.append(TunedArm(name=called, config_type=sweep.config_type, fixed=fixed, searched={}, oracle=name))
+            called = " ".join([name, *others])
+            made.append(TunedArm(name=called, config_type=sweep.config_type, fixed=fixed, searched={}, oracle=name))
     if len({arm.name for arm in made}) < len(made):
         raise UsageError(f"sweep {sweep.name!r}: two tuned spaces have the same oracle; valid: one")
     return made
@@ -132,22 +131,21 @@ def _check_installed() -> None:
             raise UsageError(f"architecture search needs the package {name}, which is not installed: run `uv sync`")
 
 
-def asked_oracles(sweep: Sweep, names: Iterable[str]) -> list[Value]:
-    """The oracles of these names, or all for `all`, that search a sweep's spaces.
+def asked_oracles(names: Iterable[str]) -> list[Value]:
+    """The oracles of these names, each once; every one for `all`.
 
     Raises:
-        ConfigError: for one that does not.
+        ConfigError: for one that there is not.
     """
-    known = [name for space in sweep.tuned for name in choices(ORACLE, space.get(ORACLE, []))]
-    asked = [*names]
+    asked = [*dict.fromkeys(names)]
     for name in asked:
-        if name not in known and name != "all":
-            raise ConfigError(_no_oracle(name, known))
-    return known if "all" in asked else [*asked]
+        if name not in ORACLES and name != "all":
+            raise ConfigError(_no_oracle(name))
+    return [*ORACLES] if "all" in asked else [*asked]
 
 
-def _no_oracle(name: str, valid: Iterable[Value] = ORACLES) -> str:
-    return f"{ORACLE}={name!r} is not valid; valid: {_listed(valid).replace(',', ', ')}"
+def _no_oracle(name: str) -> str:
+    return f"{ORACLE}={name!r} is not valid; valid: {', '.join(ORACLES)}"
 
 
 def _one(sweep: Sweep, key: str, values: Sequence[Value] | Range) -> Value:

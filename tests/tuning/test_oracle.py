@@ -130,7 +130,7 @@ def test_oracles_that_sleep_start_nothing():
 @pytest.mark.parametrize(
     ("sets", "said"),
     [
-        (["oracle=gredy"], "oracle='gredy' is not valid; valid: random, greedy"),
+        (["oracle=gredy"], "oracle='gredy' is not valid; valid: greedy, bayesian, hyperband, random"),
         (["block=vanila"], "block='vanila' is not valid; valid: any, resnet, xception, vanilla, efficient, or several"),
         (["optimizer=adam"], "optimizer is what the oracle chooses; valid: any other key"),
         (["block=vanilla,resnet"], "block has several values, which an oracle does not search; valid: one"),
@@ -153,10 +153,16 @@ def test_a_package_that_is_missing_is_named(monkeypatch):
 
 
 def test_a_narrowed_space_is_in_its_arms_name():
-    narrowed = options.narrowed(networks_sweep.SWEEP, ["oracle=all", "normalize=on", "block=vanilla"])
+    narrowed = options.narrowed(networks_sweep.SWEEP, ["oracle=random,greedy", "normalize=on", "block=vanilla"])
     made = tuned.tuned_arms(networks_sweep.SWEEP, narrowed)
     assert [arm.name for arm in made] == ["random normalize=on", "greedy normalize=on"]
     assert made[0].fixed == {"block": "vanilla", "normalize": "on"}
+
+
+def test_any_oracle_may_be_asked_for():
+    for said, names in (("all", ["greedy", "bayesian", "hyperband", "random"]), ("bayesian", ["bayesian"])):
+        narrowed = options.narrowed(networks_sweep.SWEEP, [f"oracle={said}"])
+        assert [arm.name for arm in tuned.tuned_arms(networks_sweep.SWEEP, narrowed)] == names
 
 
 def test_a_budget_below_one_epoch_is_refused_with_its_estimate(tmp_path, fashion_mnist):
