@@ -7,7 +7,7 @@ import shlex
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -70,10 +70,23 @@ class Session:
         command = shlex.join([f"sweeps/{sweep.name}.py", *arguments])
         return cls(sweep=sweep, settings=settings, run_id=run_id, command=command, writer=writer, journal=journal)
 
-    def run(self, plan: Plan, scheduler: "Scheduler", console: Console, *, fork_server: Path | None = None) -> None:
+    def run(
+        self,
+        plan: Plan,
+        scheduler: "Scheduler",
+        console: Console,
+        *,
+        outlook: Callable[[int], str],
+        fork_server: Path | None = None,
+    ) -> None:
         """Starts Ray and runs the plan; its rows are written whatever happens.
 
-        Slots on this machine get their training processes from the fork server, if its socket is given.
+        Args:
+            plan: what is to run.
+            scheduler: judges it.
+            console: is told where it runs.
+            outlook: says for a number of slots how long it takes; empty if it takes no time.
+            fork_server: the socket of the fork server that slots on this machine get their training processes from.
 
         Raises:
             KeyboardInterrupt: if it was asked to stop.
@@ -89,6 +102,8 @@ class Session:
             console.print(_said(where), soft_wrap=True)
             if where.nodes is not None:
                 _examine(console)
+            if said := outlook(where.slots):
+                console.print(f"time on {count(where.slots, 'slot')}: {said}")
             with self._recorded(where):
                 self._run(plan, scheduler, console, where, fork_server)
 
