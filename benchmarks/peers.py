@@ -2,7 +2,7 @@
 
 Command: `python -m benchmarks.peers`: 8 optimizers x 2 seeds, 2,000 images, 2 epochs; `--images 6000 --epochs 3` makes
 training count for more. Each is a whole process of its own, started in turn; all read the same images, validate after
-each epoch and read the test set once. KerasTuner needs the dependency group `bench`: `uv sync --group bench`.
+each epoch and read the test set once.
 
 This program's records stay below `records` in the output folder: `python -m benchmarks.ledger` reads them.
 """

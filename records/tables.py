@@ -253,9 +253,10 @@ TABLES: Final[Mapping[str, Table]] = {t.name: t for t in (PLAN, RUNS, LAYERS, TE
 its layers, tests, classes and exports, since a trial may go on behind it; a trial's end comes last."""
 
 OUTCOMES: Final = ("completed", "stopped", "diverged", "hopeless", "failed")
-"""completed: all epochs asked for; stopped: by the scheduler at `rung`; diverged: NaN or infinite; hopeless: at chance
-and not learning; failed: an error. An attempt that failed, was reopened or was given more epochs goes on:
-`continuation` counts its ends, from 0, and the seconds of a row are those since the end before."""
+"""completed: all epochs asked for; stopped: by the scheduler at `rung`, or without one when a search's time was spent;
+diverged: NaN or infinite; hopeless: at chance and not learning; failed: an error, or refused by an estimate. An attempt
+that failed, was reopened or was given more epochs goes on: `continuation` counts its ends, from 0, and the seconds of a
+row are those since the end before."""
 
 DECISIONS: Final = ("continue", "stop", "last", "diverged", "hopeless")
 """What became of a trial after an epoch: it goes on, the scheduler stopped it, it was the last asked for, it met a NaN,

@@ -31,7 +31,7 @@ class Tuning:
         candidates: in the order in which they were asked for.
         epochs: spent by all candidates; not part of the arm's own.
         seconds: of slots, of all candidates.
-        keys: the configuration keys whose values differ between candidates.
+        keys: the configuration keys whose values differ between candidates, and are no values in one.
         chosen: their values in the configuration that is compared; empty as long as none is.
         default: their values in the arm of the same name at its defaults; empty if that is no arm of the sweep.
         notes: why candidates failed, and the candidates' warnings, counted.
@@ -77,7 +77,8 @@ def _tuning(arm: str, part: pl.DataFrame, compared: Mapping[str, Mapping[str, An
     read = [configuration(text) for text in part["config_json"]]
     stated = dict.fromkeys(key for config in read for key in config)
     configs = [_filled(config, row, stated) for config, row in zip(read, part.to_dicts(), strict=True)]
-    keys = [key for key in dict.fromkeys(k for c in configs for k in c) if len({repr(c.get(key)) for c in configs}) > 1]
+    several = dict.fromkeys(key for config in configs for key, value in config.items() if not nested(value))
+    keys = [key for key in several if len({repr(config.get(key)) for config in configs}) > 1]
     mine, default = compared.get(arm), compared.get(untuned(arm)) if untuned(arm) != arm else None
     rows = zip(configs, read, part.select("outcome", "last").rows(), strict=True)
     return Tuning(
@@ -98,6 +99,11 @@ def _tuning(arm: str, part: pl.DataFrame, compared: Mapping[str, Mapping[str, An
 def _filled(config: dict[str, Any], row: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
     """A configuration with the defaults that it does not state, as the columns of `trials` have them."""
     return {key: row[key] for key in keys if row.get(key) is not None} | config
+
+
+def nested(value: object) -> bool:
+    """Whether a configuration's value is a text of several, in JSON: too long for a cell, so shown by who knows it."""
+    return isinstance(value, str) and value.startswith("{")
 
 
 def shown_keys(tuned: Sequence[Tuning]) -> list[str]:

@@ -218,6 +218,7 @@ def show(found: "Comparison", console: "Console") -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from studies.candidates import shown_keys
     from studies.tuned_words import sentences, settings_column
     from studies.words import answer, count, on_the_test_set, verdict, with_spread
 
@@ -231,7 +232,8 @@ def show(found: "Comparison", console: "Console") -> None:
     for name in ("epochs", "seconds", *tuned):
         table.add_column(name, justify="right", no_wrap=True)
     heading, chosen = settings_column(found)
-    if tuned:
+    varied = bool(shown_keys(found.tunings))
+    if varied:
         table.add_column(heading.replace(" ", "\n"), justify="right" if heading != "settings" else "left")
     table.add_column("verdict")
     for row, values in zip(found.arms.to_dicts(), chosen, strict=True):
@@ -241,7 +243,7 @@ def show(found: "Comparison", console: "Console") -> None:
         cells += [f"{row['epochs']:,}", f"{row['seconds']:,.0f}"]
         if tuned:
             spent = (row["tuning_epochs"], row["tuning_seconds"])
-            cells += [*("" if value is None else f"{value:,.0f}" for value in spent), values]
+            cells += [*("" if value is None else f"{value:,.0f}" for value in spent), *([values] if varied else [])]
         cells.append(verdict(row))
         table.add_row(*map(Text, cells), style="bold" if row["verdict"] in ("best", "tied") else "")
     over = "folds" if found.replicates.rows["fold"].drop_nulls().len() else "seeds"

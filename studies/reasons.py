@@ -1,5 +1,6 @@
 """Why trials came to a bad end, and what was noted of others; counted, in one line of each text."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
@@ -13,8 +14,20 @@ _LONGEST: Final = 200
 
 def bad_ends(part: pl.DataFrame, outcomes: Sequence[str] = BAD_ENDS) -> str:
     """Why trials came to a bad end, with counts: `2 failed: MemoryError: …`."""
-    said = Counter(_reason(row) for row in part.filter(pl.col("outcome").is_in(outcomes)).to_dicts())
-    return "; ".join(f"{n} {reason}" for reason, n in said.most_common())
+    said = [_reason(row) for row in part.filter(pl.col("outcome").is_in(outcomes)).to_dicts()]
+    groups = Counter(map(alike, said))
+    return "; ".join(
+        f"{n} {_one_of([text for text in said if alike(text) == kind])}" for kind, n in groups.most_common()
+    )
+
+
+def alike(reason: str) -> str:
+    """The same text for reasons that differ in their numbers alone."""
+    return re.sub(r"\d[\d.,]*", "#", reason)
+
+
+def _one_of(said: Sequence[str]) -> str:
+    return said[0] if len({*said}) == 1 else f"{said[0]} (the first; the others differ in numbers)"
 
 
 def noted(part: pl.DataFrame, noun: str = "") -> str:

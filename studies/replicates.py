@@ -48,7 +48,7 @@ class Replicates:
             `epoch`, completed only), stop_accuracy, rung, cutoff, spent (epochs), seconds (of the whole attempt), and
             the columns of `trials`.
         tuning: one row a candidate of an arm's tuning, with `candidate`, `last` (its last finite accuracy) and the
-            columns of `rows`, seen at the epochs that the tuning asked for. None of them is in `rows` or `curves`.
+            columns of `rows`, each seen at the epochs that were asked of it. None of them is in `rows` or `curves`.
         curves: arm, seed, fold, epoch, val_accuracy (finite ones), seconds (cumulative); at most `epoch` epochs.
         left_out: why planned trials are not compared, in words.
     """
@@ -76,10 +76,9 @@ def replicates(plan: pl.DataFrame, trials: pl.DataFrame, epochs: pl.DataFrame) -
     plan = pl.concat([plan.unique(REPLICATE, keep="last"), tuning]).sort("planned")
     joined, left_out = _one_setting(_with_facts(plan, trials))
     searched, joined = joined.filter(_IS_TUNING), joined.filter(~_IS_TUNING).drop("candidate")
-    searched_at = _asked(searched)
-    at = _asked(joined) if joined.height else searched_at
+    at = _asked(joined if joined.height else searched)
     rows = _without_screening(_seen_at(at, joined, epochs).drop("last"))
-    tuning, curves = _seen_at(searched_at, searched, epochs), _curves(joined, epochs, at)
+    tuning, curves = _each_at_its_end(searched, epochs), _curves(joined, epochs, at)
     called = pl.col("arm").replace(brief([*dict.fromkeys([*rows["arm"], *tuning["arm"]])]))
     return Replicates(
         epoch=at,
@@ -263,6 +262,13 @@ def _seen_at(at: int, joined: pl.DataFrame, epochs: pl.DataFrame) -> pl.DataFram
     stops = pl.Series("stop_accuracy", [_value_at(h, r) for h, r in rows.select("history", "rung").rows()], pl.Float64)
     accuracy = pl.when(pl.col("outcome") == "completed").then(pl.col("at")).alias("accuracy")
     return rows.with_columns(accuracy, stops).drop("at", "recorded", "history").sort(REPLICATE)
+
+
+def _each_at_its_end(searched: pl.DataFrame, epochs: pl.DataFrame) -> pl.DataFrame:
+    """Candidates as they are at the epochs that their own plan asked for: a search may ask for more of some."""
+    asked = searched[_ASKED].fill_null(0)
+    parts = [_seen_at(at, searched.filter(asked == at), epochs) for at in asked.unique(maintain_order=True)]
+    return pl.concat([_seen_at(0, searched.clear(), epochs), *parts], how="vertical_relaxed")
 
 
 def _without_screening(rows: pl.DataFrame) -> pl.DataFrame:

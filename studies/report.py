@@ -9,7 +9,7 @@ from typing import Any, Final
 import polars as pl
 
 from studies import figures, page, provenance, rates
-from studies.candidates import shown_keys
+from studies.candidates import nested, shown_keys
 from studies.compare import Comparison, Row
 from studies.curves import unseen
 from studies.panels import inks
@@ -90,6 +90,8 @@ def _varied(found: Comparison) -> list[str]:
 
 def _tells(key: str, settings: Mapping[str, Mapping[str, Any]]) -> bool:
     values = {arm: config[key] for arm, config in settings.items() if config.get(key) is not None}
+    if any(map(nested, values.values())):
+        return False
     several = len({repr(value) for value in values.values()}) > 1
     return several and any(
         {str(value), f"{key}={value}"}.isdisjoint(untuned(arm).split(" ")) for arm, value in values.items()

@@ -27,6 +27,9 @@ FAMILIES: Final = (
 FROM_OTHERS: Final = ("transfer",)
 """Families that are made from a network that was trained before, and cannot be built without one."""
 
+SEARCHED: Final = ("autokeras",)
+"""Families whose networks are what a search has found."""
+
 
 def family(name: str) -> Any:
     """The module of a family: its `Config`, `build` and `train`. Keras is not imported.
@@ -34,7 +37,7 @@ def family(name: str) -> Any:
     Raises:
         ConfigError: if there is none of that name; the message lists those that there are.
     """
-    known = (*FAMILIES, *FROM_OTHERS)
+    known = (*FAMILIES, *FROM_OTHERS, *SEARCHED)
     if name not in known:
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""

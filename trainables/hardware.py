@@ -18,7 +18,7 @@ Arrow's jemalloc (Keras imports it, by way of pandas) one. While there are threa
 
 def imports() -> None:
     """Imports TensorFlow and Keras, set up for a slot of one thread; starts no thread and looks for no GPU."""
-    with _left_out("pandas", "matplotlib"):
+    with left_out("pandas", "matplotlib"):
         one_thread()  # TensorFlow imports Keras
     import sklearn.metrics  # noqa: F401
 
@@ -26,7 +26,7 @@ def imports() -> None:
 
 
 @contextmanager
-def _left_out(*names: str) -> Iterator[None]:
+def left_out(*names: str) -> Iterator[None]:
     """While inside, packages that were not imported yet are as if they were not installed.
 
     Keras imports some if they are there, for data frames and drawings that no training needs: a fifth of its time.

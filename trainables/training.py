@@ -27,6 +27,7 @@ from trainables.feed import batches
 from trainables.hardware import on_gpu
 from trainables.keras_names import LEARNING_RATES
 from trainables.random_states import reseed
+from trainables.standardization import Standardization
 from trainables.step import Step
 from trainables.traced import Traced, traced
 
@@ -81,7 +82,11 @@ def run(
     if start is None:
         key = build, _layers(config), data.image_shape, len(data.classes)
         made = traced(
-            key, lambda: _compiled(build, config, data, parent), seed=seed, precision=precision, augmented=views > 0
+            key,
+            lambda: _compiled(build, config, data, sets, parent),
+            seed=seed,
+            precision=precision,
+            augmented=views > 0,
         )
     else:
         made = traced(None, lambda: _loaded(start), seed=seed, precision=precision, augmented=views > 0)
@@ -126,12 +131,14 @@ def _layers(config: Trainable) -> tuple[object, ...]:
     return type(config), *(getattr(config, name) for name in named)
 
 
-def _compiled(build: Build[C], config: C, data: Data, parent: Path | None) -> keras.Model:
+def _compiled(build: Build[C], config: C, data: Data, sets: Sets, parent: Path | None) -> keras.Model:
     model = build(config, data.image_shape, len(data.classes))
     momentum = getattr(config, "normalization_momentum", 0.0)
     for layer in model.layers:
         if momentum and isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = momentum
+        if isinstance(layer, Standardization):
+            layer.measure(sets.train.images)
     if parent is not None:
         model.set_weights(keras.saving.load_model(parent, safe_mode=True, compile=False).get_weights())
     model.compile(

@@ -1,5 +1,6 @@
 """From what is asked for and what is recorded to the plan: what is left to do, and how the scheduler stands."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -8,7 +9,10 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from records.questions import COMPARISON, FIRST_PHASE, SCREENING, TUNING
+from records.spans import length
+from trainables import autokeras
 from trainables import config as domains
+from trainables.autokeras_search import Search as OracleSearch
 from trainables.data import Data, prepare
 from trainables.meaning import MEANING
 from tuning import checkpoints, weights
@@ -16,10 +20,15 @@ from tuning import options as flags
 from tuning.arm_search import ArmSearch
 from tuning.decision import GO_ON, Decision, Halving
 from tuning.display import duration
-from tuning.drawers import drawer
+from tuning.drawers import Drawer, drawer
+from tuning.errors import UsageError
 from tuning.history import History
+from tuning.machine import default_slots, memory_share
 from tuning.options import Settings
+from tuning.oracle import OracleDrawer, Oracles
 from tuning.plan import Ending, Plan, count, survivors
+from tuning.refusal import SearchLimits, epoch_flops, stands
+from tuning.search_time import SearchTime, said, wall
 from tuning.sweep import Arm, Sweep, Trial, arms, check_images, seen, sign, trials
 from tuning.tuned import TunedArm, sampled, tuned_arms
 
@@ -31,7 +40,12 @@ TOGETHER_UP_TO: Final = 30_000
 which it then does once an arm, is a tenth of such a trial or more."""
 
 SCREENING_SEED: Final = 0
-"""The seed on which arms are screened and candidates tried; comparisons have the seeds from 1 on."""
+"""The seed on which arms are screened and candidates tried, unless --search-seed says otherwise; comparisons have the
+seeds from 1 on."""
+
+
+OTHER_SEARCHES: Final = 1_000_000
+"""What is added to another --search-seed than 0 for its candidates' trainings: no comparison has such a seed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,20 +97,23 @@ class Outlook:
         starts: the trials that are to run, each with the epoch after which it goes on.
         slot_seconds: about what those take at most, in seconds of a slot, of which the like is recorded.
         unknown: how many are left of which it is not: no trial of their family on this data set and size of images.
+        searching: the seconds left of each search that time bounds, whose candidates are in neither.
     """
 
     starts: Sequence[tuple[Trial, int]]
     slot_seconds: float
     unknown: int
+    searching: Sequence[float] = ()
 
     def said(self, slots: int) -> str:
         """The time in words; empty if nothing is left."""
-        about = f"about {duration(self.slot_seconds / slots)}"
-        if self.unknown and not self.slot_seconds:
+        seconds = self.slot_seconds / slots + wall(self.searching, slots)
+        about = f"about {duration(seconds)}"
+        if self.unknown and not seconds:
             return "not known before a first trial is recorded"
         if self.unknown:
             return f"{about}, and {count(self.unknown, 'trial')} whose like is not recorded yet"
-        return f"at most {about}" if self.slot_seconds else ""
+        return f"at most {about}" if seconds else ""
 
 
 def prepared(sweep: Sweep, settings: Settings, asked: Asked, say: Callable[[str], None]) -> Data:
@@ -123,6 +140,7 @@ class Agenda:
         history: what is recorded.
         halving: ASHA's settings.
         closed: trials that the present flags end where earlier ones did not, with the rows that say so.
+        oracles: the process of AutoKeras' oracles, which runs only where networks are searched.
     """
 
     sweep: Sweep
@@ -132,6 +150,7 @@ class Agenda:
     history: History
     halving: Halving
     closed: list[tuple[Trial, Mapping[str, Any]]]
+    oracles: Oracles
 
     @classmethod
     def make(cls, sweep: Sweep, settings: Settings, asked: Asked, data: Data) -> Self:
@@ -139,18 +158,22 @@ class Agenda:
 
         Raises:
             ResultsError: if the results cannot be read.
+            UsageError: if they hold searches of another seed.
         """
         screening = settings.scheduler == "asha" or (
             settings.scheduler == "auto" and len(asked.arms) > flags.ALL_SEEDS_UP_TO
         )
-        questions = ({SCREENING} if screening else set()) | (set() if settings.scheduler == "none" else {TUNING})
+        tuning = settings.scheduler != "none" and not sweep.in_turn
+        questions = ({SCREENING} if screening else set()) | ({TUNING} if tuning else set())
         sizes = [int(a.values["batch_size"]) for a in asked.arms]
         sizes += [size for arm in asked.tuned for size in arm.batch_sizes]
         halving = Halving(
             metric=sweep.metric,
             mode=sweep.mode,
             epochs=settings.epochs,
-            grace=flags.grace_epochs(settings, sizes, min(seen(a, data).train_images for a in asked.arms)),
+            grace=flags.grace_epochs(
+                settings, sizes, min((seen(a, data).train_images for a in asked.arms), default=data.train_images)
+            ),
             reduction=settings.reduction,
             questions=frozenset(questions),
         )
@@ -162,9 +185,31 @@ class Agenda:
             history=History(settings.results, sweep, set_aside=not settings.dry_run),
             halving=halving,
             closed=[],
+            oracles=Oracles(asleep=settings.dry_run or not any(arm.oracle for arm in asked.tuned)),
         )
+        made.check_seeds()
         made.plan  # noqa: B018 (bad input ends here, before anything starts)
         return made
+
+    def check_seeds(self) -> None:
+        """Refuses to search beside recorded searches of another seed: a study would take all candidates for one's.
+
+        Raises:
+            UsageError: naming the seed that is recorded.
+        """
+        for arm in self.asked.tuned:
+            others = self.history.candidate_seeds(arm.name) - {self._search_seed}
+            if others:
+                recorded = max(0, min(others) - OTHER_SEARCHES)
+                raise UsageError(
+                    f"--search-seed {self.settings.search_seed}: {self.settings.results} holds candidates of "
+                    f"{arm.name!r} by --search-seed {recorded}; valid: that one, or another --results"
+                )
+
+    @property
+    def _search_seed(self) -> int:
+        """The seed of the candidates' trainings."""
+        return self.settings.search_seed + OTHER_SEARCHES if self.settings.search_seed else SCREENING_SEED
 
     @cached_property
     def plan(self) -> Plan:
@@ -204,7 +249,8 @@ class Agenda:
         starts = [(trial, self.start_epoch(trial)) for trial in self.plan.waiting]
         rates = [self._rate(trial) for trial in self.plan.trials]
         known = [rate for rate in rates if rate is not None]
-        left = [(self._rate(t), (t.epochs - start) * t.data.train_images) for t, start in starts]
+        by_epochs = [(t, start) for t, start in starts if self._time_of(t) is None]
+        left = [(self._rate(t), (t.epochs - start) * t.data.train_images) for t, start in by_epochs]
         most = max((trial.data.train_images for trial in self.plan.trials), default=self.data.train_images)
         left.append((fmean(known) if known else None, self.plan.foreseen * most))
         counted = [(rate, images) for rate, images in left if images]
@@ -212,6 +258,7 @@ class Agenda:
             starts=starts,
             slot_seconds=sum(rate * images for rate, images in counted if rate is not None),
             unknown=sum(rate is None for rate, _ in counted),
+            searching=self.plan.searching or (),
         )
 
     def _rate(self, trial: Trial) -> float | None:
@@ -266,8 +313,9 @@ class Agenda:
 
     def _candidate(self, arm: TunedArm, config: domains.Dataclass, number: int) -> Trial:
         drawn = Arm(name=arm.name, config=config, note=arm.describe(config))
-        (trial,) = self._trials([drawn], TUNING, [SCREENING_SEED])
-        return replace(trial, candidate=number)
+        (trial,) = self._trials([drawn], TUNING, [self._search_seed])
+        own = config.epochs if isinstance(config, autokeras.Config) else None
+        return replace(trial, candidate=number, epochs=trial.epochs if own is None else own)
 
     @cached_property
     def _searches(self) -> list[ArmSearch]:
@@ -276,29 +324,90 @@ class Agenda:
     def _search(self, arm: TunedArm) -> ArmSearch:
         settings, recorded = self.settings, self._candidates[arm.name]
         seeds = range(1, settings.seeds + 1)
-        assert settings.search != "grid"
 
         def compare(chosen: Trial) -> list[Trial]:
             compared = self._trials([chosen.arm], COMPARISON, seeds)
             return [replace(t, candidate=chosen.candidate) for t in compared]
 
         return ArmSearch(
-            drawer=drawer(
-                arm,
-                search=settings.search,
-                seed=SCREENING_SEED,
-                metric=self.sweep.metric,
-                mode=self.sweep.mode,
-                recorded=[t.arm.config for t in recorded],
-            ),
+            drawer=self._drawer(arm, [t.arm.config for t in recorded]),
             make=lambda config, number: self._candidate(arm, config, number),
             recorded=recorded,
             compare=compare,
             following=self._replicates * settings.epochs,
-            budget=settings.candidates * settings.epochs,
+            budget=None if settings.candidates is None else settings.candidates * settings.epochs,
             epochs=settings.epochs,
             mode=self.sweep.mode,
+            at_once=1 if self.sweep.in_turn else None,
+            time=self.times.get(arm.name),
         )
+
+    def _drawer(self, arm: TunedArm, recorded: Sequence[domains.Dataclass]) -> Drawer:
+        """What draws an arm's candidates."""
+        settings = self.settings
+        if arm.oracle:
+            return OracleDrawer(self.oracles, self._oracle_search(arm), recorded)
+        assert settings.search in ("random", "hyperopt")
+        return drawer(
+            arm,
+            search=settings.search,
+            seed=settings.search_seed,
+            metric=self.sweep.metric,
+            mode=self.sweep.mode,
+            recorded=recorded,
+        )
+
+    def _oracle_search(self, arm: TunedArm) -> OracleSearch:
+        (sampled_arm,) = sampled([arm])
+        seen_data = seen(sampled_arm, self.data)
+        return OracleSearch(
+            name=arm.name,
+            oracle=arm.oracle,
+            config=arm.fixed,
+            image_shape=seen_data.image_shape,
+            classes=len(seen_data.classes),
+            seed=self.settings.search_seed,
+            epochs=self.settings.epochs,
+            mode=self.sweep.mode,
+        )
+
+    def check_searches(self) -> None:
+        """Builds the network that each oracle's space begins with; an epoch of it must fit the search's time.
+
+        Raises:
+            UsageError: naming the search, and what is wrong with its space or budget.
+            BrokenOffError: if the process of the oracles died.
+        """
+        for arm in self.asked.tuned:
+            if not arm.oracle:
+                continue
+            search, clock = self._oracle_search(arm), self.times.get(arm.name)
+            first = self.oracles.first(search)
+            if first.problem is not None or first.flops is None:
+                raise UsageError(f"search {arm.name}: its space builds no valid network: {first.problem}")
+            rate = max(filter(None, (self.history.flops_per_second, first.flops_per_second)), default=None)
+            seconds = None if rate is None else epoch_flops(first.flops, self.data.train_images) / rate
+            if clock is not None and seconds is not None and seconds > clock.budget:
+                raise UsageError(
+                    f"--time-budget {said(clock.budget)}: one epoch of the network that search {arm.name} begins with "
+                    f"takes at least {said(float(f'{seconds:.3g}'))} by estimate; valid: more, or fewer --images"
+                )
+
+    @cached_property
+    def times(self) -> Mapping[str, SearchTime]:
+        """The clock of each search that time bounds, by its arm's name, as earlier commands left it."""
+        budget = self.settings.search_time
+        if budget is None:
+            return {}
+        before = {
+            name: length(self.history.spans(trial.trial_id for trial in candidates))
+            for name, candidates in self._candidates.items()
+        }
+        return {name: SearchTime(budget, before=spent, clock=time.monotonic) for name, spent in before.items()}
+
+    def _time_of(self, trial: Trial) -> SearchTime | None:
+        """The clock of the search that a candidate is of, if time bounds it."""
+        return self.times.get(trial.arm.name) if trial.question == TUNING else None
 
     @cached_property
     def _decided(self) -> Mapping[str, Mapping[int, Decision]]:
@@ -318,7 +427,33 @@ class Agenda:
         ending = self.history.ending(trial, decided=decided, keep_hopeless=self.settings.keep_hopeless)
         if ending is not None and (row := self.history.unsaid(trial, ending, decided.get(ending.epoch, GO_ON))):
             self.closed.append((trial, row))
+        if ending is None and trial.question == TUNING and self._is_refused(trial):
+            return Ending(outcome="failed", epoch=0, value=None, refused=True)
+        clock = self._time_of(trial)
+        if ending is None and clock is not None and clock.over_before:
+            return self._broken_off(trial, clock.reason)
         return None if ending is not None and self._lacks(trial, ending) else ending
+
+    def _is_refused(self, trial: Trial) -> bool:
+        """Whether a candidate was refused by an estimate, as it would be again with this memory and time."""
+        refused, clock = self.history.refused(trial.trial_id), self._time_of(trial)
+        if refused is None:
+            return False
+        left = None if clock is None else clock.budget - clock.before
+        return stands(
+            refused.error,
+            SearchLimits(seconds_left=left, flops_per_second=self.history.flops_per_second),
+            flops=refused.flops,
+            train_images=refused.train_images,
+            share_bytes=memory_share(self.settings.slots or default_slots()),
+        )
+
+    def _broken_off(self, trial: Trial, reason: str) -> Ending:
+        """How a candidate ended that does not go on, since its search has no time left; a row may be due."""
+        ending, row = self.history.broken_off(trial, reason)
+        if row is not None:
+            self.closed.append((trial, row))
+        return ending
 
     def _lacks(self, trial: Trial, ending: Ending) -> bool:
         """Whether a trial that has completed is to be trained again, for its weights or to be converted."""

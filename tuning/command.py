@@ -4,6 +4,7 @@ import inspect
 import shlex
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
 from records.errors import ResultsError
@@ -33,9 +34,9 @@ INTERRUPTED: Final = 130
 def main(sweep: Sweep, arguments: Sequence[str] | None = None) -> None:
     """Runs a sweep from the command line and exits.
 
-    Exit codes: 0 all trials ended well; 1 some failed, or the sweep broke off (a full disk, Ray's death); 2 bad input,
-    before any trial; 3 the time budget was spent before the end; 130 interrupted. One line on stderr says what was
-    wrong.
+    Exit codes: 0 all trials ended well, or were refused by an estimate; 1 some failed, or the sweep broke off (a full
+    disk, Ray's death); 2 bad input, before any trial; 3 the time budget was spent before the end; 130 interrupted. One
+    line on stderr says what was wrong.
     """
     from rich.console import Console
 
@@ -113,9 +114,17 @@ def _train(agenda: "Agenda", console: "Console", arguments: Sequence[str]) -> in
     session.writer.flush()
     _say_plan(console, agenda)
     again = shlex.join(["python", sys.argv[0], *arguments])
+    agenda.oracles.start()
     try:
-        with fork_server.started(agenda.sweep.warm_up) as socket:  # it imports while Ray starts
-            session.run(plan, agenda.scheduler, console, outlook=agenda.outlook.said, fork_server=socket)
+        with closing(agenda.oracles), fork_server.started(agenda.sweep.warm_up) as socket:  # both import meanwhile
+            session.run(
+                plan,
+                agenda.scheduler,
+                console,
+                outlook=agenda.outlook.said,
+                fork_server=socket,
+                check=agenda.check_searches,
+            )
     except KeyboardInterrupt:
         console.print(f"stopped; every finished epoch is kept. To go on: {again}", markup=False)
         raise
@@ -124,7 +133,8 @@ def _train(agenda: "Agenda", console: "Console", arguments: Sequence[str]) -> in
         return UNFINISHED
     except ResultsError as error:
         raise BrokenOffError(str(error)) from error
-    return FAILED if any(ending.outcome == "failed" for ending in plan.endings.values()) else OK
+    failed = (ending.outcome == "failed" and not ending.refused for ending in plan.endings.values())
+    return FAILED if any(failed) else OK
 
 
 def _say_plan(console: "Console", agenda: "Agenda") -> None:
@@ -145,10 +155,7 @@ def _say_plan(console: "Console", agenda: "Agenda") -> None:
         f"{data.test_images:,} to test"
     )
     if agenda.asked.tuned:
-        console.print(
-            f"tuning: {count(len(agenda.asked.tuned), 'arm')} by {settings.search} search, "
-            f"{count(settings.candidates * settings.epochs, 'epoch')} each; then the best of each on fresh seeds"
-        )
+        _say_searches(console, agenda)
     if old := agenda.other_meaning:
         console.print(
             f"the meaning of the training code has changed since this sweep was last run (from {old} to {MEANING}): "
@@ -173,8 +180,29 @@ def _say_plan(console: "Console", agenda: "Agenda") -> None:
             console.print(line, markup=False)
         for trial, start in agenda.outlook.starts:
             console.print(f"  {agenda.describe(trial, start)}", markup=False)
+        if any(plan.searching or ()):
+            console.print("  and what the searches draw in their time")
         if plan.foreseen:
             console.print(f"  and what follows from how these end: up to {count(plan.foreseen, 'epoch')}")
+
+
+def _say_searches(console: "Console", agenda: "Agenda") -> None:
+    """How many searches there are, and what bounds each of them."""
+    from tuning.display import duration
+    from tuning.plan import count
+    from tuning.search_time import said
+
+    settings, times = agenda.settings, agenda.times
+    bounds = [] if settings.search_time is None else [said(settings.search_time)]
+    if settings.candidates is not None:
+        bounds.append(count(settings.candidates * settings.epochs, "epoch"))
+    console.print(
+        f"tuning: {count(len(agenda.asked.tuned), 'arm')} by {settings.search} search, "
+        f"{' and at most '.join(bounds)} each; then the best of each on fresh seeds"
+    )
+    spent = [f"{name} {duration(clock.before)}" for name, clock in times.items() if clock.before]
+    if spent:
+        console.print(f"time that the searches have spent: {', '.join(spent)}", markup=False)
 
 
 def _say_halving(console: "Console", agenda: "Agenda") -> None:

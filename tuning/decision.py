@@ -12,7 +12,8 @@ from records.questions import SCREENING, TUNING
 class Decision:
     """What became of a trial after an epoch; rung (epochs) and cutoff (metric) if it had reached one.
 
-    The cutoff is None for the first trial at a rung, which is never stopped. A hopeless trial has a reason.
+    The cutoff is None for the first trial at a rung, which is never stopped. A hopeless trial has a reason, and one
+    that is stopped for another cause than its metric: it has no rung then.
     """
 
     action: str
@@ -22,6 +23,8 @@ class Decision:
 
     def behind(self, metric: str) -> str:
         """Why it stopped a trial."""
+        if self.reason is not None:
+            return self.reason
         return f"its {metric} was behind the cutoff {self.cutoff:.4f} at epoch {self.rung}"
 
 

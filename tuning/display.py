@@ -12,6 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from records.questions import TUNING
 from records.values import Epoch
 from tuning.plan import Ending, count
 from tuning.report import Error
@@ -48,6 +49,7 @@ class Display:
 
     Attributes:
         foreseen: the epochs of trials that are not planned yet, for the time left.
+        searching: the seconds until searches end that time bounds; None where there are none.
     """
 
     def __init__(self, console: Console, *, metric: str, mode: str) -> None:
@@ -60,6 +62,7 @@ class Display:
         self._began: float | None = None
         self._warned: set[str] = set()
         self.foreseen: Callable[[], int] = lambda: 0
+        self.searching: Callable[[], float | None] = lambda: None
 
     def __enter__(self) -> "Display":
         if self._live:
@@ -116,6 +119,13 @@ class Display:
             self._say(f"[{sum(self._counts.values())}/{self._trials}] {trial.label}: {ended}")
         self.refresh()
 
+    def dropped(self, trial: Trial, reason: str) -> None:
+        """A trial that waited is not run."""
+        self._counts["stopped"] += 1
+        self._epochs_planned -= trial.epochs
+        self._say(f"stopped {trial.label}: {reason}", style="yellow")
+        self.refresh()
+
     def warn(self, text: str, *, once: str | None = None) -> None:
         """Says what a person should know; once for each text, or for each key `once`."""
         key = once or text
@@ -165,11 +175,18 @@ class Display:
         return None if self._best is None else self._best[0]
 
     def seconds_left(self) -> float | None:
-        """The time left if the epochs to come take as long as those behind; None before the first."""
+        """The time left if the epochs to come take as long as those behind; None before the first.
+
+        Where time bounds searches, it is theirs, and that of all epochs but their candidates'.
+        """
         if self._began is None or not self._epochs_done:
             return None
         to_come = self._epochs_planned - self._epochs_done + self.foreseen()
-        return (time.monotonic() - self._began) / self._epochs_done * to_come
+        searching = self.searching()
+        if searching is not None:
+            rows = self._rows.values()
+            to_come -= sum(row.trial.epochs - row.epoch for row in rows if row.trial.question == TUNING)
+        return (time.monotonic() - self._began) / self._epochs_done * to_come + (searching or 0.0)
 
     def _say(self, line: str, style: str | None = None) -> None:
         self._console.print(Text(line), style=style, soft_wrap=True)

@@ -24,6 +24,13 @@ GAMMA: Final = 1.0
 one key over four decades, the best lay 0.13 decades from the optimum (mean of 25 seeds and two optima, no noise), with
 1.0 it lay 0.08, and at random 0.14."""
 
+
+class NotYet:
+    """What a drawer gives as long as it thinks about the next configuration."""
+
+
+NOT_YET: Final = NotYet()
+
 _TRIES: Final = 20
 """Suggestions that may repeat themselves before the first configuration in the order of the space is taken."""
 
@@ -31,8 +38,8 @@ _TRIES: Final = 20
 class Drawer(Protocol):
     """What decides which configuration of an arm is tried next."""
 
-    def draw(self) -> Dataclass | None:
-        """The next configuration, never one that was drawn before; None if there is no other."""
+    def draw(self) -> Dataclass | NotYet | None:
+        """The next configuration, never one that was drawn before; None if there is no other, NOT_YET if it thinks."""
 
     def tell(self, config: Dataclass, value: float | None) -> None:
         """Says how a drawn one ended: the metric, or None if it failed or diverged.

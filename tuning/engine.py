@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 
-from records.questions import COMPARISON, FIRST_PHASE
+from records.questions import COMPARISON, FIRST_PHASE, TUNING
 from records.write import Writer
 from tuning import checkpoints, metrics, weights
 from tuning.display import Display
@@ -22,6 +22,7 @@ from tuning.journal import Journal
 from tuning.place import Where
 from tuning.plan import Plan, count
 from tuning.ray_watch import RayWatch
+from tuning.refusal import SearchLimits
 from tuning.sweep import Sweep, Trial
 
 if TYPE_CHECKING:
@@ -130,6 +131,7 @@ def run(
             located=weights.located(trial.arm.stated, results),
             keep=_keep(trial, conditions),
             lite=conditions.lite and trial.question == COMPARISON,
+            limits=_limits(trial, plan, journal),
             depot=depot,
             results=results,
             metric=sweep.metric,
@@ -156,6 +158,13 @@ def run(
     if not plan.finished:
         left = len({t.trial_id for t in plan.trials} - set(plan.endings))
         raise BrokenOffError(f"Ray Tune ended with {count(left, 'trial')} unfinished; the same command goes on")
+
+
+def _limits(trial: Trial, plan: Plan, journal: Journal) -> SearchLimits | None:
+    """What a candidate of a search may take that begins; one that has trained an epoch is not refused any more."""
+    if trial.question != TUNING or journal.past(trial.trial_id).last:
+        return None
+    return SearchLimits(seconds_left=plan.seconds_left(trial), flops_per_second=journal.flops_per_second)
 
 
 def _keep(trial: Trial, conditions: Conditions) -> str:

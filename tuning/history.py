@@ -7,19 +7,25 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import polars as pl
 
 from records.questions import TUNING
 from records.read import read
+from records.spans import Span, union, worked
 from records.tables import TIME_CLASSES
 from trainables import config as domains
 from trainables.errors import ConfigError
 from tuning.decision import Decision
-from tuning.past import ALONGSIDE, METRICS, Past, results
+from tuning.past import ALONGSIDE, METRICS, Past, broken_off, results
 from tuning.plan import Ending
+from tuning.refusal import REFUSED, epoch_flops
+from tuning.report import Error
 from tuning.sweep import Sweep, Trial
+
+_OF_AN_EPOCH: Final = ("build", "features", "train", "validate", "test", "measure")
+"""The classes of time that `epochs` has."""
 
 _NO_DECISIONS: Mapping[int, Decision] = {}
 
@@ -32,6 +38,15 @@ class Seen:
     epoch: int
     value: float | None
     decision: Decision
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refused:
+    """A candidate that was not trained: why, the operations of its forward pass for one image, and its images."""
+
+    error: Error
+    flops: int
+    train_images: int
 
 
 class History:
@@ -57,7 +72,7 @@ class History:
     @cached_property
     def _rows(self) -> dict[str, list[dict[str, Any]]]:
         """The ends of each trial in their order."""
-        columns = ["trial_id", "attempt", "continuation", "outcome", "epochs"]
+        columns = ["trial_id", "attempt", "continuation", "outcome", "epochs", "error_type"]
         rows: dict[str, list[dict[str, Any]]] = {}
         for row in self._trials.select(columns).to_dicts():
             rows.setdefault(row["trial_id"], []).append(row)
@@ -161,6 +176,59 @@ class History:
             "cutoff": decision.cutoff,
         }
 
+    def broken_off(self, trial: Trial, reason: str) -> tuple[Ending, dict[str, Any] | None]:
+        """How a trial ended that goes no further than what is recorded, and the row to add if its last end is another.
+
+        One that has no epoch gets no row: it has not begun.
+        """
+        past = self.past(trial.trial_id)
+        row = broken_off(past, trial.epochs, reason)
+        reached, value = row["epochs"], row.get(f"last_{self._sweep.metric}")
+        last = next((r for r in reversed(self._rows.get(trial.trial_id, [])) if r["attempt"] == past.attempt), None)
+        if last is not None and last["outcome"] != "completed" and (last["epochs"] or 0) >= past.last:
+            return Ending(outcome=last["outcome"], epoch=reached, value=value), None
+        return Ending(outcome="stopped", epoch=reached, value=value), row if reached else None
+
+    def refused(self, trial_id: str) -> Refused | None:
+        """The end of a trial that was refused by an estimate, if that is what became of it."""
+        rows = self._rows.get(trial_id, [])
+        if not rows or rows[-1]["error_type"] not in REFUSED or self.past(trial_id).last:
+            return None
+        row = self._trials.filter(pl.col("trial_id") == trial_id).row(-1, named=True)
+        error = Error(type=row["error_type"], message=row["error_message"] or "")
+        return Refused(error=error, flops=row["flops"] or 0, train_images=row["train_images"] or 0)
+
+    @cached_property
+    def flops_per_second(self) -> float | None:
+        """The most that a training of this sweep has done in an epoch, as the journal counts; None without one."""
+        mine = pl.col("sweep") == self._sweep.name
+        columns = ("sweep", "trial_id", "loss", "val_loss", "seconds_build", "seconds_train")
+        epochs = self._read("epochs", self._sweep.name, columns=columns)
+        whole = (pl.col("seconds_build") == 0) & (pl.col("seconds_train") > 0)
+        sound = epochs.filter(whole, *(pl.col(name).is_finite() for name in ("loss", "val_loss")))
+        sizes = self._trials.filter(mine).select("trial_id", "flops", "train_images").drop_nulls().unique("trial_id")
+        images = (pl.col("flops") * pl.col("train_images") / pl.col("seconds_train")).max()
+        fastest = sound.join(sizes, on="trial_id").select(images).item()
+        return None if fastest is None else epoch_flops(1, 1) * float(fastest)
+
+    def spans(self, trial_ids: Iterable[str]) -> list[Span]:
+        """When any of these trials ran in this sweep, in Unix time (see `records.spans.worked`)."""
+        mine = pl.col("sweep") == self._sweep.name, pl.col("trial_id").is_in(list(trial_ids))
+        whole: dict[str, list[Span]] = {}
+        ends = self._trials.filter(*mine).select("trial_id", "started_at", "ended_at").drop_nulls()
+        for trial_id, began, ended in ends.iter_rows():
+            whole.setdefault(trial_id, []).append((began.timestamp(), ended.timestamp()))
+        runs = self._read("runs", self._sweep.name, columns=("event", "at")).filter(pl.col("event") == "start")
+        commands = sorted(at.timestamp() for at in runs["at"])
+        seconds = [f"seconds_{name}" for name in _OF_AN_EPOCH]
+        epochs = self._read("epochs", self._sweep.name, columns=("sweep", "trial_id", "at", *seconds)).filter(*mine)
+        seen: dict[str, list[tuple[float, float]]] = {}
+        for row in epochs.drop_nulls("at").to_dicts():
+            took = sum(row[name] or 0.0 for name in seconds)
+            seen.setdefault(row["trial_id"], []).append((row["at"].timestamp(), took))
+        known = whole.keys() | seen.keys()
+        return list(union(itertools.chain(*(worked(whole.get(i, ()), seen.get(i, ()), commands) for i in known))))
+
     def seen(self, trial_ids: Iterable[str]) -> list[Seen]:
         """The recorded epochs of these trials in the order in which drivers saw them, each once.
 
@@ -199,6 +267,12 @@ class History:
             except ConfigError:
                 continue
         return found
+
+    def candidate_seeds(self, arm: str) -> set[int]:
+        """The seeds of the recorded candidates of a tuned arm."""
+        plan = self._read("plan", self._sweep.name, columns=("question", "arm", "seed"))
+        asked = plan.filter(pl.col("question") == TUNING, pl.col("arm") == arm)
+        return set(asked["seed"].drop_nulls().to_list())
 
     def rows_until(self, table: str, trial_id: str, attempt: int, epoch: int) -> list[dict[str, Any]]:
         """An attempt's rows of a table, to its epoch, without the sweep's name; read anew."""

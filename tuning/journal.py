@@ -12,8 +12,9 @@ from records.values import Built, Epoch, Export, Layer, LayerStatistics
 from records.write import Row, Writer
 from tuning.decision import GO_ON, Decision
 from tuning.hopeless import Verdict, judge
-from tuning.past import ALONGSIDE, Metrics, Past, metrics, results, same
+from tuning.past import ALONGSIDE, Metrics, Past, broken_off, metrics, results, same
 from tuning.plan import Ending
+from tuning.refusal import REFUSED, epoch_flops
 from tuning.report import Error, Report
 from tuning.sweep import Trial
 
@@ -76,6 +77,10 @@ class Journal:
         past: what is recorded of a trial, by its id.
         rows_until: recorded rows, for attempts that part from what is recorded.
         keep_hopeless: whether trials that diverged or are at chance run on.
+        flops_per_second: the most that a recorded training has done.
+
+    Attributes:
+        flops_per_second: the most that any training has done that is recorded or ran in this command; None before one.
     """
 
     def __init__(
@@ -89,11 +94,13 @@ class Journal:
         past: Callable[[str], Past] = _nothing,
         rows_until: RowsUntil = _no_rows,
         keep_hopeless: bool = False,
+        flops_per_second: float | None = None,
     ) -> None:
         self._writer, self._run, self._family, self._metric = writer, run, family, metric
         self._sequence, self._recorded, self._rows_until = sequence, past, rows_until
         self._keep_hopeless = keep_hopeless
         self._failed: dict[str, Past] = {}
+        self.flops_per_second = flops_per_second
         self.running: dict[str, Progress] = {}
         self.seconds = dict.fromkeys(TIME_CLASSES, 0.0)
 
@@ -107,7 +114,16 @@ class Journal:
 
     def closed(self, trial: Trial, row: Row) -> None:
         """Writes the end of a trial that the present flags end where earlier ones did not, without training it."""
-        self._writer.append("trials", [{**row, "run": self._run, "question": trial.question, "arm": trial.arm.name}])
+        said = {"run": self._run, "question": trial.question, "arm": trial.arm.name}
+        self._writer.append("trials", [{**self._trial_row(trial), **trial.arm.values, **row, **said}])
+
+    def broken_off(self, trial: Trial, reason: str) -> Ending:
+        """Writes the end of a trial that waited to go on and is not run; one that has no epoch gets no row."""
+        past = self.past(trial.trial_id)
+        row = broken_off(past, trial.epochs, reason)
+        if row["epochs"]:
+            self.closed(trial, row)
+        return Ending(outcome="stopped", epoch=row["epochs"], value=row.get(f"last_{self._metric}"))
 
     def started(self, trial: Trial, *, start: int = 0) -> None:
         """A slot has taken the trial; it goes on after epoch `start`."""
@@ -206,6 +222,7 @@ class Journal:
     def _epoch(self, progress: Progress, epoch: Epoch, decision: Decision) -> None:
         """Writes an epoch's rows, unless they are recorded and equal."""
         self._spend(progress, {name: getattr(epoch, f"seconds_{name}") for name in _SPENT})
+        self._note_rate(progress, epoch)
         judged = epoch.epoch in progress.verdicts
         verdict = progress.verdicts.pop(epoch.epoch) if judged else self._verdict(progress, epoch)
         progress.warning = verdict.reason if verdict is not None else None
@@ -223,6 +240,13 @@ class Journal:
         self._write(progress, (row for row in rows if row[0] not in there))
         progress.curve[epoch.epoch] = seen
         progress.last = epoch
+
+    def _note_rate(self, progress: Progress, epoch: Epoch) -> None:
+        """Remembers the fastest training, by whole epochs: not one that a NaN cut, or whose first step was traced."""
+        if progress.built is None or epoch.diverged or epoch.seconds_build or not epoch.seconds_train > 0:
+            return
+        rate = epoch_flops(progress.built.flops, progress.trial.data.train_images) / epoch.seconds_train
+        self.flops_per_second = max(rate, self.flops_per_second or 0.0)
 
     def _part(self, progress: Progress) -> None:
         """Makes what runs a new attempt, whole: other hardware or versions gave another result than is recorded."""
@@ -264,6 +288,8 @@ class Journal:
     def _end(self, progress: Progress, outcome: str, *, error: Error | None, decision: Decision, busy: int) -> Ending:
         trial, past = progress.trial, progress.past
         self.running.pop(trial.trial_id, None)
+        if outcome == "stopped" and decision.rung is None:  # what it was about to train again counts
+            progress.curve |= {epoch: past.epochs[epoch] for epoch in range(1, min(past.last, trial.epochs) + 1)}
         if outcome == "failed":
             self._failed[trial.trial_id] = _gone_on(progress)
         row = self._trial_row(trial) | trial.arm.values | _model_row(progress, busy) | results(progress.curve)
@@ -281,7 +307,8 @@ class Journal:
             row |= {"reason": f"{error.type}: {error.message.splitlines()[0] if error.message else ''}"}
         self._writer.append("trials", [row])
         value = progress.curve[progress.last_epoch][self._metric] if progress.curve else None
-        return Ending(outcome=outcome, epoch=progress.last_epoch, value=value)
+        refused = error is not None and error.type in REFUSED
+        return Ending(outcome=outcome, epoch=progress.last_epoch, value=value, refused=refused)
 
     def _trial_row(self, trial: Trial) -> dict[str, Any]:
         return {

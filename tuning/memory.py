@@ -17,14 +17,25 @@ _COPIES: Final = 4
 """Of each parameter: itself, its gradient, and two of the optimizer's, as Adam has them."""
 
 
-def said(built: Built | None, *, batch_size: int, precision: str) -> str:
+def step_bytes(built: Built, *, batch_size: int, precision: str) -> int:
     """What a step takes by estimate: outputs of all layers, which the backward pass needs, and the parameters."""
+    return sum(_parts(built, batch_size=batch_size, precision=precision))
+
+
+def said(built: Built | None, *, batch_size: int, precision: str) -> str:
+    """The estimate in words."""
     if built is None:
         return f"it was being built, for batch_size={batch_size}"
-    numbers = sum(math.prod(map(int, layer.output_shape.split("x"))) for layer in built.layers if layer.output_shape)
-    outputs = numbers * batch_size * (_HALF if precision.startswith("mixed_") else _SINGLE)
-    parameters = (built.parameters + (_COPIES - 1) * built.trainable_parameters) * _SINGLE
+    outputs, parameters = _parts(built, batch_size=batch_size, precision=precision)
     return (
         f"by estimate a step with batch_size={batch_size} takes {(outputs + parameters) / _GIB:.1f} GiB: "
         f"{outputs / _GIB:.1f} for the layers' outputs, {parameters / _GIB:.1f} for parameters, gradients and optimizer"
     )
+
+
+def _parts(built: Built, *, batch_size: int, precision: str) -> tuple[int, int]:
+    """Bytes of the layers' outputs, and of parameters, gradients and optimizer."""
+    numbers = sum(math.prod(map(int, layer.output_shape.split("x"))) for layer in built.layers if layer.output_shape)
+    outputs = numbers * batch_size * (_HALF if precision.startswith("mixed_") else _SINGLE)
+    parameters = (built.parameters + (_COPIES - 1) * built.trainable_parameters) * _SINGLE
+    return outputs, parameters

@@ -14,6 +14,9 @@ from tuning.errors import UsageError
 FAMILY: Final = "family"
 """The key of a space that names the families to train, where they are not the sweep's own."""
 
+ORACLE: Final = "oracle"
+"""The key of a tuned space that is searched by AutoKeras' oracles, and names them."""
+
 _NUMBERED: Final = re.compile(r"(\w+)_(\d+)")
 """A key of one layer: `activation_1`."""
 

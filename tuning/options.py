@@ -15,8 +15,9 @@ from tyro.constructors import PrimitiveConstructorSpec
 from trainables import config as domains
 from trainables.errors import ConfigError
 from trainables.precision import automatic
+from tuning import tuned
 from tuning.errors import UsageError
-from tuning.naming import FAMILY
+from tuning.naming import FAMILY, ORACLE
 from tuning.sweep import Search, Sweep
 
 ALL_SEEDS_UP_TO: Final = 12
@@ -28,6 +29,8 @@ CANDIDATES: Final = 8
 CHECKPOINT_SECONDS: Final = 60.0
 
 _FEWEST_FOLDS: Final = 2
+
+_SEARCH_SEEDS: Final = 1_000_000_000
 
 TRUSTED_STEPS: Final = 500
 """Batch normalisation's averages need about as many steps before validation accuracy ranks anything."""
@@ -102,7 +105,11 @@ class Options:
     """grid: the arms as they stand. random, hyperopt: tuned arms besides, the best candidate of each on fresh seeds.
     auto: the sweep's, mostly grid."""
     trials: Annotated[Whole, _default(f"(default: {CANDIDATES})")] = None
-    """The budget of each tuned arm's search, in full trainings; candidates stopped early leave room for others."""
+    """The budget of each tuned arm's search, in full trainings; candidates stopped early leave room for others. No
+    limit where --time-budget bounds the searches, unless it is given."""
+    search_seed: int = 0
+    """What the searches draw and their candidates' trainings depend on: with another one they are other searches, in
+    another --results."""
     slots: Annotated[Whole, _default("(default: one a core, if memory suffices)")] = None
     """Trials at once, one thread each."""
     set: Annotated[
@@ -117,7 +124,8 @@ class Options:
     trial_timeout: Annotated[Duration, _default("(default: none)")] = None
     """Kill a trial that takes longer: 90, 30m, 1.5h."""
     time_budget: Annotated[Duration, _default("(default: none)")] = None
-    """End the sweep after this time; the same command goes on."""
+    """End the sweep after this time, or each search where a sweep's searches are timed, whose best is then compared;
+    the same command goes on."""
     fail_fast: int = 3
     """End the sweep if so many trials end first, all of one error; 0: never."""
     keep_hopeless: bool = False
@@ -166,7 +174,7 @@ class Settings:
     reduction: float
     scheduler: str
     search: Search
-    candidates: int
+    candidates: int | None
     slots: int | None
     retries: int
     trial_timeout: float | None
@@ -184,6 +192,8 @@ class Settings:
     results: Path
     dry_run: bool
     set: tuple[str, ...] = ()
+    search_time: float | None = None
+    search_seed: int = 0
 
 
 def parse(arguments: Sequence[str], *, program: str, description: str = "") -> Options:
@@ -230,9 +240,18 @@ def resolve(sweep: Sweep, options: Options) -> Settings:
     if options.fetch and options.cluster is None:
         raise UsageError("--fetch brings records home from a cluster; valid: with --cluster and its file")
     search: Search = sweep.search if options.search == "auto" else options.search
+    by_oracles = any(ORACLE in space for space in sweep.tuned)
+    if by_oracles and search not in ("grid", "oracle"):
+        raise UsageError(f"--search {search}: AutoKeras' oracles search the sweep {sweep.name!r}; valid: auto, grid")
     if options.trials and search == "grid":
         raise UsageError(f"--trials {options.trials} is for searches; valid: with --search random or hyperopt")
+    if options.time_budget is not None and sweep.timed_searches and search == "grid":
+        raise UsageError(
+            f"--time-budget {options.time_budget:g} is the time of each search of the sweep {sweep.name!r}; valid: "
+            "with --search random or hyperopt"
+        )
     options = _quickened(options, (sweep.quick or {}) if options.quick else {}, searched=search != "grid")
+    search_time = options.time_budget if sweep.timed_searches else None
     epochs = sweep.epochs if options.epochs is None else options.epochs
     folds = sweep.folds if options.folds is None else options.folds
     seeds = (1 if folds else sweep.seeds) if options.seeds is None else options.seeds
@@ -251,11 +270,13 @@ def resolve(sweep: Sweep, options: Options) -> Settings:
         reduction=options.reduction,
         scheduler=options.scheduler,
         search=search,
-        candidates=CANDIDATES if options.trials is None else options.trials,
+        candidates=options.trials if options.trials or search_time is not None else CANDIDATES,
         slots=options.slots,
         retries=options.retries,
         trial_timeout=options.trial_timeout,
-        time_budget=options.time_budget,
+        time_budget=None if sweep.timed_searches else options.time_budget,
+        search_time=search_time,
+        search_seed=options.search_seed,
         fail_fast=options.fail_fast,
         keep_hopeless=options.keep_hopeless,
         checkpoint_every=CHECKPOINT_SECONDS if options.checkpoint_every is None else options.checkpoint_every,
@@ -303,6 +324,8 @@ def _check_numbers(options: Options, epochs: int, seeds: int) -> None:
     for flag, value in {"retries": options.retries, "fail-fast": options.fail_fast}.items():
         if value < 0:
             raise UsageError(f"--{flag} {value} is not valid; valid: 0 or more")
+    if not 0 <= options.search_seed < _SEARCH_SEEDS:
+        raise UsageError(f"--search-seed {options.search_seed} is not valid; valid: 0 to {_SEARCH_SEEDS - 1:,}")
     for flag, time in {"trial-timeout": options.trial_timeout, "time-budget": options.time_budget}.items():
         if time is not None and not 0 < time < math.inf:
             raise UsageError(f"--{flag} {time:g} is not valid; valid: a time above 0, such as 90, 30m or 1.5h")
@@ -337,7 +360,7 @@ def narrowed(sweep: Sweep, sets: Sequence[str]) -> dict[str, list[domains.Value]
         if not equals or not values:
             raise UsageError(f"--set {text!r} is not valid; valid: key=value,value,... of {_keys(sweep)}")
         try:
-            made[key] = _choice(sweep, values) if key == FAMILY else _values(sweep, key, values)
+            made[key] = _chosen(sweep, key, values)
         except ConfigError as error:
             raise UsageError(f"--set {text}: {error}") from error
     return made
@@ -370,13 +393,27 @@ def _choice(sweep: Sweep, values: str) -> list[domains.Value]:
     return [*chosen]
 
 
+def _chosen(sweep: Sweep, key: str, values: str) -> list[domains.Value]:
+    """The values of a key, the family or the oracle.
+
+    Raises:
+        ConfigError: for what is not valid.
+    """
+    if key == FAMILY:
+        return _choice(sweep, values)
+    if key == ORACLE and any(ORACLE in space for space in sweep.tuned):
+        return tuned.asked_oracles(sweep, [name.strip() for name in values.split(",")])
+    return _values(sweep, key, values)
+
+
 def _values(sweep: Sweep, key: str, values: str) -> list[domains.Value]:
-    """The values of a key that some family of the sweep may have."""
+    """The values of a key that some family of the sweep may have; a JSON object is one value."""
     has = [config for config in sweep.config_types.values() if key in domains.types(config)] or [sweep.config_type]
     valid = [domains.domain(config, key) for config in has]
     if values == "all" and all(isinstance(one, domains.OneOf) for one in valid):
         return list(dict.fromkeys(value for one in valid if isinstance(one, domains.OneOf) for value in one.values))
-    return [_parsed(has, key, value.strip()) for value in values.split(",")]
+    listed = [values] if values.startswith("{") else values.split(",")
+    return [_parsed(has, key, value.strip()) for value in listed]
 
 
 def _parsed(has: Sequence[type[domains.Dataclass]], key: str, text: str) -> domains.Value:

@@ -4,7 +4,7 @@ import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from records.values import Epoch
 from tuning.weights import Kept
@@ -67,6 +67,13 @@ def results(curve: Mapping[int, Metrics]) -> dict[str, float]:
         best = max(sorted(sound), key=lambda e: sound[e])
         row |= {"best_val_accuracy": sound[best], "best_epoch": best}
     return row
+
+
+def broken_off(past: Past, epochs: int, reason: str) -> dict[str, Any]:
+    """The columns of `trials` for the end of a trial of so many epochs that goes no further than what is recorded."""
+    curve = {epoch: past.epochs[epoch] for epoch in range(1, min(past.last, epochs) + 1)}
+    ids = {"attempt": past.attempt, "continuation": past.continuation, "epochs_asked": epochs}
+    return ids | {"outcome": "stopped", "reason": reason} | results(curve)
 
 
 def same(first: Metrics, second: Metrics) -> bool:

@@ -1,10 +1,11 @@
 """Which trials run, in which order: those asked for, candidates that searches draw, what follows from their ends."""
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from records.questions import TUNING
 from tuning.sweep import Trial, sign
 from tuning.waiting import Waiting
 
@@ -14,11 +15,15 @@ SURVIVORS: Final = 2
 
 @dataclass(frozen=True, kw_only=True)
 class Ending:
-    """How a trial ended: its outcome, and the last value of the metric at the last epoch."""
+    """How a trial ended: its outcome, and the last value of the metric at the last epoch.
+
+    One that was refused by an estimate (`tuning.refusal`) has failed, by no fault.
+    """
 
     outcome: str
     epoch: int
     value: float | None
+    refused: bool = False
 
     @property
     def sound(self) -> bool:
@@ -42,16 +47,36 @@ class Search(Protocol):
     def ended(self, trial: Trial, ending: Ending) -> list[Trial]:
         """Takes note of an end; returns the trials that follow if it was the last one, else none."""
 
+    def late(self) -> list[Trial]:
+        """The trials that follow, if it turned out to be over when it was asked for another one."""
+
     def owns(self, trial: Trial) -> bool:
-        """Whether it drew this trial."""
+        """Whether it drew this trial, which has not ended."""
+
+    def started(self, trial: Trial) -> None:
+        """Takes note that one of its trials runs."""
+
+    def paused(self, trial: Trial) -> None:
+        """Takes note that one of its trials has lost its process, and waits to be tried again."""
+
+    def holds_back(self, trial: Trial, running: Container[str]) -> bool:
+        """Whether it drew this trial and has another one end before it starts, while those of these ids run."""
 
     @property
     def over(self) -> bool:
         """Whether it draws no more and waits for none."""
 
     @property
+    def out_of_time(self) -> str | None:
+        """Why its trials are to end now, if it has spent its time."""
+
+    @property
+    def seconds_left(self) -> float | None:
+        """The time that it may still take; None if nothing bounds it."""
+
+    @property
     def foreseen(self) -> int:
-        """The epochs that trials to come may take, those not drawn yet and those that follow."""
+        """The epochs that trials to come may take: those not drawn yet, unless time bounds them, and what follows."""
 
 
 class Plan:
@@ -72,6 +97,7 @@ class Plan:
         outcomes: how many ended with each outcome.
         added: told of trials that searches draw.
         orphaned: told of a trial that cannot go on from its first phase, and how that ended.
+        broken_off: told of a trial that waits and is not run, and why; says how it has ended.
     """
 
     def __init__(
@@ -90,6 +116,7 @@ class Plan:
         self.outcomes: Counter[str] = Counter()
         self.added: Callable[[Sequence[Trial]], None] = _unheard
         self.orphaned: Callable[[Trial, Ending], None] = _unmourned
+        self.broken_off: Callable[[Trial, str], Ending] = _not_begun
         self._waiting = Waiting(together=together)
         self._held: dict[str, list[Trial]] = {}
         self._freed: deque[str] = deque()
@@ -116,33 +143,73 @@ class Plan:
 
     def _next(self) -> Trial | None:
         after = self._freed.popleft() if self._freed else None
-        running = {trial.arm.name for trial in self._running.values()}
-        if self._waiting:
-            return self._waiting.take(after=after, running=running)
+        if (taken := self._take(after)) is not None:
+            return taken
         for _ in range(len(self._searches)):
             self._searches.rotate(-1)
             search = self._searches[-1]
-            while not self._waiting and not self._holds(search) and (trial := search.next()) is not None:
+            while not self._holds(search) and (trial := search.next()) is not None:
                 added = self._add([trial])
                 ending = self.endings.get(trial.trial_id)  # another sweep may have trained it
                 self.added([*added, *([] if ending is None else self.ended(trial, ending))])
-            if self._waiting:
-                return self._waiting.take(after=after, running=running)
+                if (taken := self._take(after)) is not None:
+                    return taken
+            if followed := search.late():
+                self.added(self._add(followed))
+                if (taken := self._take(after)) is not None:
+                    return taken
         return None
+
+    def _take(self, after: str | None) -> Trial | None:
+        """The next of those that wait, for a slot that has trained the arm `after`."""
+        running = {trial.arm.name for trial in self._running.values()}
+        return self._waiting.take(after=after, running=running, ready=self._ready)
+
+    def _ready(self, trial: Trial) -> bool:
+        return not any(search.holds_back(trial, self._running) for search in self._searches)
 
     def _holds(self, search: Search) -> bool:
         """Whether a trial that a search drew waits for its first phase: the search learns of it first."""
         return any(search.owns(child) for held in self._held.values() for child in held)
 
+    def started(self, trial: Trial) -> None:
+        """Notes that a slot has taken a trial."""
+        for search in self._searches:
+            if search.owns(trial):
+                search.started(trial)
+
     def again(self, trial: Trial, *, at_least: int = 0) -> bool:
         """Whether a trial that lost its process is tried once more; it then waits at the front."""
+        if self.out_of_time(trial) is not None:
+            return False
         of_its_kind = trial.trial_id, at_least > 0  # lost nodes do not use up the retries
         self._tries[of_its_kind] += 1
         if self._tries[of_its_kind] > max(self._retries, at_least):
             return False
         self._running.pop(trial.trial_id, None)
+        for search in self._searches:
+            if search.owns(trial):
+                search.paused(trial)
         self._waiting.append_first(trial)
         return True
+
+    def out_of_time(self, trial: Trial) -> str | None:
+        """Why a candidate is to end after its present epoch, if its search has spent its time."""
+        if trial.question != TUNING:
+            return None
+        return next(filter(None, (search.out_of_time for search in self._searches if search.owns(trial))), None)
+
+    def seconds_left(self, trial: Trial) -> float | None:
+        """The time that is left to a candidate's search; None if nothing bounds it."""
+        left = [search.seconds_left for search in self._searches if search.owns(trial)]
+        return min((seconds for seconds in left if seconds is not None), default=None)
+
+    @property
+    def searching(self) -> list[float] | None:
+        """The seconds left of each search that time bounds, if one is left; None where there are none."""
+        left = [search.seconds_left for search in self._searches]
+        timed = [seconds for seconds in left if seconds is not None]
+        return timed or None
 
     def ended(self, trial: Trial, ending: Ending) -> list[Trial]:
         """Notes how a trial ended. Returns the trials that this adds to the plan."""
@@ -155,7 +222,18 @@ class Plan:
             else:
                 self.orphaned(child, ending)
         followed = [self._add(s.ended(trial, ending)) for s in self._searches if s.owns(trial)]
-        return [*self._go_on(), *(t for trials in followed for t in trials)]
+        return [*self._go_on(), *(t for trials in followed for t in trials), *self._break_off()]
+
+    def _break_off(self) -> list[Trial]:
+        """Ends candidates that wait though their search has spent its time; returns the trials that follow."""
+        followed: list[Trial] = []
+        while any(search.out_of_time for search in self._searches):
+            late = next((trial for trial in self._waiting if self.out_of_time(trial)), None)
+            if late is None:
+                break
+            self._waiting.remove(late)
+            followed += self.ended(late, self.broken_off(late, self.out_of_time(late) or ""))
+        return followed
 
     def _note(self, trial: Trial, ending: Ending) -> None:
         before = self.endings.get(trial.trial_id)
@@ -238,6 +316,11 @@ def _unheard(_trials: Sequence[Trial]) -> None:
 
 def _unmourned(_child: Trial, _ending: Ending) -> None:
     """Until somebody wants to know what cannot go on from its first phase."""
+
+
+def _not_begun(_trial: Trial, _reason: str) -> Ending:
+    """Until somebody knows what is recorded of a trial that is not run."""
+    return Ending(outcome="stopped", epoch=0, value=None)
 
 
 def count(number: int, noun: str) -> str:

@@ -18,6 +18,7 @@ from tuning.errors import BrokenOffError, BudgetSpentError
 from tuning.journal import Journal
 from tuning.metrics import Metrics, Standing, by_state
 from tuning.plan import Ending, Plan
+from tuning.refusal import REFUSED
 from tuning.report import Error, Report, unpack
 from tuning.scheduler import Scheduler
 from tuning.slot import Ticket
@@ -78,7 +79,7 @@ class Recorder(Callback):
         self._over: list[Ticket] = []
         self._broken: ResultsError | None = None
         self.stop_asked = False
-        plan.added, plan.orphaned = self._planned, self._orphaned
+        plan.added, plan.orphaned, plan.broken_off = self._planned, self._orphaned, self._broken_off
 
     def __getstate__(self) -> dict[str, object]:
         """Nothing: Tune pickles its callbacks to resume from, but the records are the only state."""
@@ -87,6 +88,7 @@ class Recorder(Callback):
     def on_trial_start(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
         """A slot takes a trial."""
         ticket = _ticket(trial)
+        self._plan.started(ticket.trial)
         self._journal.started(ticket.trial, start=ticket.start_epoch)
         self._display.started(ticket.trial, start=ticket.start_epoch)
 
@@ -173,7 +175,8 @@ class Recorder(Callback):
         again = error is not None and error.type in _LOST and self._plan.again(trial, at_least=self._tries(error))
         self._display.ended(trial, ending, error, again=again, reason=reason)
         if error is None:
-            self._over.append(ticket)
+            if ending.outcome != "stopped" or reason is None:  # with more time it goes on from its checkpoint
+                self._over.append(ticket)
         elif error.traceback or not (again or _goes_on(ticket, ending)):
             checkpoints.delete(ticket.checkpoints, trial.trial_id)
         if again:
@@ -195,10 +198,15 @@ class Recorder(Callback):
         self._display.ended(child, ending, error, again=False, reason=None)
         self._planned(self._plan.ended(child, ending))
 
+    def _broken_off(self, trial: Trial, reason: str) -> Ending:
+        """Writes that a trial which waited is not run."""
+        self._display.dropped(trial, reason)
+        return self._journal.broken_off(trial, reason)
+
     def _note(self, error: Error | None) -> None:
         if error is None:
             self._ended_well = True
-        else:
+        elif error.type not in REFUSED:
             self._errors[_NUMBERS.sub("#", f"{error.type}: {error.message}")] += 1
             self._last_error = f"{error.type}: {error.message}".splitlines()[0]
 

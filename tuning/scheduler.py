@@ -22,6 +22,8 @@ from tuning.sweep import Trial
 Hopeless = Callable[[Trial, Epoch], str | None]
 """Why a trial is to be ended as hopeless after an epoch; None if it is not. It is told all epochs, in their order."""
 
+OutOfTime = Callable[[Trial], str | None]
+
 _NO_RUNGS: Final[frozenset[int]] = frozenset()
 
 
@@ -38,11 +40,14 @@ class Scheduler(FIFOScheduler):
     Args:
         halving: ASHA's settings.
         hopeless: judges trials that learn nothing; None lets them run.
+        out_of_time: why a trial is to be stopped now, if the time of its search is spent; None lets them run.
     """
 
-    def __init__(self, halving: Halving, hopeless: Hopeless | None = None) -> None:
+    def __init__(
+        self, halving: Halving, hopeless: Hopeless | None = None, out_of_time: OutOfTime | None = None
+    ) -> None:
         super().__init__()
-        self._halving, self.hopeless = halving, hopeless
+        self._halving, self.hopeless, self.out_of_time = halving, hopeless, out_of_time
         self._rungs = halving.rungs
         self._groups: dict[str, ASHAScheduler] = {}
         self._recalled: dict[str, dict[int, Decision]] = {}
@@ -77,10 +82,13 @@ class Scheduler(FIFOScheduler):
         """Decides on the epochs of a report one after another, to the first that ends the trial."""
         ours: Trial = trial.config["ticket"].trial
         decisions: list[Decision] = []
-        for epoch in unpack(result["record"]).epochs:
+        epochs = unpack(result["record"]).epochs
+        for epoch in epochs:
             decisions.append(self._decide(ours, epoch))
             if decisions[-1].action != "continue":
                 break
+        if decisions and decisions[-1].action == "continue":
+            decisions[-1] = self._in_time(ours, epochs[-1], decisions[-1])
         self._decisions[ours.trial_id] = decisions
         ended = decisions and decisions[-1].action != "continue"
         return str(TrialScheduler.STOP if ended else TrialScheduler.CONTINUE)
@@ -91,6 +99,16 @@ class Scheduler(FIFOScheduler):
         Tune does not ask about what ends a trial by itself: it goes on, for all that is decided.
         """
         return self._decisions.pop(trial.trial_id, (GO_ON,))
+
+    def _in_time(self, trial: Trial, epoch: Epoch, decision: Decision) -> Decision:
+        """The decision on the last epoch that came, unless the search's time was spent by then.
+
+        ASHA has been asked all the same: when more time is given and its epochs are replayed, it stands as it did.
+        """
+        if self.out_of_time is None or epoch.epoch >= trial.epochs:
+            return decision
+        reason = self.out_of_time(trial)
+        return decision if reason is None else Decision(action="stop", reason=reason)
 
     def _decide(self, trial: Trial, epoch: Epoch) -> Decision:
         reason = self.hopeless(trial, epoch) if self.hopeless is not None else None

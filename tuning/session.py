@@ -26,6 +26,7 @@ from tuning.history import History
 from tuning.journal import Journal, rounded
 from tuning.options import Settings
 from tuning.plan import Plan, count
+from tuning.search_time import wall
 from tuning.sweep import Sweep
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class Session:
             past=history.past,
             rows_until=history.rows_until,
             keep_hopeless=settings.keep_hopeless,
+            flops_per_second=None if settings.search == "grid" else history.flops_per_second,
         )
         command = shlex.join([f"sweeps/{sweep.name}.py", *arguments])
         return cls(sweep=sweep, settings=settings, run_id=run_id, command=command, writer=writer, journal=journal)
@@ -78,6 +80,7 @@ class Session:
         *,
         outlook: Callable[[int], str],
         fork_server: Path | None = None,
+        check: Callable[[], None] | None = None,
     ) -> None:
         """Starts Ray and runs the plan; its rows are written whatever happens.
 
@@ -87,21 +90,24 @@ class Session:
             console: is told where it runs.
             outlook: says for a number of slots how long it takes; empty if it takes no time.
             fork_server: the socket of the fork server that slots on this machine get their training processes from.
+            check: is called once Ray has started; what it raises ends the command before any trial.
 
         Raises:
             KeyboardInterrupt: if it was asked to stop.
             BudgetSpentError: if its time is over.
-            UsageError: if the nodes of a cluster cannot train the same trials.
+            UsageError: if the nodes of a cluster cannot train the same trials, or by `check`.
             BrokenOffError: if Ray did not start, or its first trials all failed of one error.
             ResultsError: if the rows cannot be written.
         """
-        scheduler.hopeless = self.journal.hopeless
+        scheduler.hopeless, scheduler.out_of_time = self.journal.hopeless, plan.out_of_time
         threading.Thread(target=hopeless.prepare, daemon=True).start()  # meanwhile
         console.print("starting Ray …")
         with place.ray_started(self.settings.slots) as where:
             console.print(_said(where), soft_wrap=True)
             if where.nodes is not None:
                 _examine(console)
+            if check is not None:
+                check()
             if said := outlook(where.slots):
                 console.print(f"time on {count(where.slots, 'slot')}: {said}")
             with self._recorded(where):
@@ -133,6 +139,7 @@ class Session:
         display = Display(console, metric=self.sweep.metric, mode=self.sweep.mode)
         display.planned(plan.waiting)
         display.foreseen = lambda: plan.foreseen
+        display.searching = lambda: None if plan.searching is None else wall(plan.searching, where.slots_now)
         with display, self._study_prepared():
             engine.run(
                 self.sweep,

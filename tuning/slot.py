@@ -20,6 +20,7 @@ from tuning import checkpoints, memory, weights
 from tuning.child import Child, Death
 from tuning.depot import Depot, Elsewhere, NotFetchedError, with_data_here
 from tuning.machine import memory_share
+from tuning.refusal import SearchLimits, refusal
 from tuning.report import Error, Report
 from tuning.sweep import Train, Trial, sign
 
@@ -57,6 +58,7 @@ class Ticket:
         named: weights that recorded plans name, which stay.
         best: the metric's best value before the first epoch that is trained; None for none.
         lite: whether its network is converted by LiteRT at the end.
+        limits: what a candidate of a search that begins may take; None for others, which are not refused.
         depot: the driver's disk, for slots on other machines of a cluster; None on the driver's own.
     """
 
@@ -82,6 +84,7 @@ class Ticket:
     named: frozenset[Path] = frozenset()
     best: float | None = None
     lite: bool = False
+    limits: SearchLimits | None = None
     depot: Depot | None = None
 
     def __deepcopy__(self, _memo: dict[int, object]) -> Self:
@@ -104,8 +107,9 @@ class Slot(tune.Trainable):
         """Asks for the child at once: what it has to import is imported while Tune goes on."""
         self._elsewhere: Elsewhere | None = None
         self._take(config)
+        self._share = memory_share(_slots_here(self._ticket))
         self._child = Child(
-            memory_limit_bytes=memory_share(_slots_here(self._ticket)),
+            memory_limit_bytes=self._share,
             warm_up=self._ticket.warm_up,
             fork_server=self._ticket.fork_server,
         )
@@ -222,7 +226,28 @@ class Slot(tune.Trainable):
             "seconds_import": seconds_import,
             "seconds_close": self._seconds_close,
         }
+        self._check(built)
         return self._with_kept(self._epochs(), {})
+
+    def _check(self, built: Built) -> None:
+        """Refuses a candidate that would take too much.
+
+        Raises:
+            Death: if so; its process lives on.
+        """
+        trial, limits = self._ticket.trial, self._ticket.limits
+        if limits is None:
+            return
+        error = refusal(
+            built,
+            limits,
+            batch_size=int(trial.arm.values["batch_size"]),
+            precision=trial.precision,
+            train_images=trial.data.train_images,
+            share_bytes=self._share,
+        )
+        if error is not None:
+            raise Death(error_type=error.type, message=error.message)
 
     def _with_kept(self, epochs: tuple[Epoch, ...], saving: dict[str, Any]) -> Report:
         """A report of epochs, with what writing checkpoints and weights has cost."""

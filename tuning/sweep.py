@@ -24,10 +24,10 @@ from trainables.meaning import MEANING
 from trainables.serve import Values, WarmUp
 from tuning import weights
 from tuning.errors import UsageError
-from tuning.naming import FAMILY, choices, names
+from tuning.naming import FAMILY, ORACLE, choices, names
 
 Train = Callable[..., Values]
-Search = Literal["grid", "random", "hyperopt"]
+Search = Literal["grid", "random", "hyperopt", "oracle"]
 _FINEST: Final = 10_000
 
 KERAS: Final = WarmUp(imports=hardware.imports, device=hardware.device)
@@ -50,9 +50,12 @@ class Sweep:
         control: the arm that is compared even if a screening stopped it.
         dataset: a data set that `trainables.data.prepare` knows.
         tuned: spaces that are searched, one arm each: keys with one value are fixed, keys with several values or a
-            Range are searched.
+            Range are searched. With the key `oracle`, AutoKeras' oracles of these names search networks, one arm each.
         warm_up: what a training process does first: imports, and the name of its device.
-        search: how tuned spaces are searched, unless the command says otherwise: `grid` leaves them alone.
+        search: how tuned spaces are searched, unless the command says otherwise: `grid` leaves them alone, `oracle` is
+            for those with that key.
+        in_turn: whether each search trains its candidates one after another, to their end, in one slot.
+        timed_searches: whether `--time-budget` is the time of each search (`tuning.search_time`), not the command's.
         folds: the folds of a cross-validation; 0 for replicates by seed.
         given: reads values of keys from somewhere else, another sweep's records, say; called with the results folder
             and the keys that the command says itself, returns values of others and a sentence about their source.
@@ -74,6 +77,8 @@ class Sweep:
     dataset: str = "fashion_mnist"
     tuned: Sequence[Space] = ()
     search: Search = "grid"
+    in_turn: bool = False
+    timed_searches: bool = False
     folds: int = 0
     given: Callable[[Path, Collection[str]], tuple[Mapping[str, domains.Value], str]] | None = None
     warm_up: WarmUp = KERAS
@@ -198,12 +203,12 @@ def arms(sweep: Sweep, narrowed: Mapping[str, Sequence[domains.Value]]) -> list[
     Raises:
         UsageError: for a key that no Config knows, a value outside its domain, or a space that is empty.
     """
-    spaces = _narrowed(sweep, narrowed)
+    spaces = _narrowed(sweep, {key: values for key, values in narrowed.items() if key != ORACLE})
     made: dict[tuple[str, domains.Dataclass], dict[str, domains.Value]] = {}
     for space in spaces:
         for values in _grid(space):
             made.setdefault(_config(sweep, values), values)  # spaces may overlap: equal configurations are one arm
-    if not made:
+    if not made and not (sweep.tuned and sweep.family in narrowed.get(FAMILY, [])):
         raise UsageError(f"sweep {sweep.name!r} has no arms: each key of a space needs at least one value")
     named = zip(names(spaces, [*made.values()], own=sweep.spaces), made, strict=True)
     return [Arm(name=name, family="" if f == sweep.family else f, config=config) for name, (f, config) in named]

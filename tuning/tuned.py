@@ -1,25 +1,36 @@
 """Arms whose best configuration is searched: what of each is fixed, and what is drawn (see tuning.drawers)."""
 
+import importlib.util
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from search_spaces.ranges import Range, Space
+from trainables import autokeras
 from trainables import config as domains
+from trainables.autokeras_search import ORACLES
 from trainables.config import Dataclass, Value
 from trainables.errors import ConfigError
 from tuning.errors import UsageError
-from tuning.naming import FAMILY, choices, names
+from tuning.naming import FAMILY, ORACLE, choices, names
 from tuning.sweep import Arm, Sweep
+
+_NEEDED: Final = ("autokeras", "keras_tuner", "tensorboard")
+"""Packages without which no oracle can be asked."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TunedArm:
-    """What is searched under one name: the keys that are fixed, and those that are drawn. Every value is valid."""
+    """What is searched under one name: the keys that are fixed, and those that are drawn. Every value is valid.
+
+    Where an oracle of AutoKeras searches, it draws all that `trainables.autokeras.CHOSEN` names.
+    """
 
     name: str
     config_type: type[Dataclass]
     fixed: Mapping[str, Value]
     searched: Mapping[str, Sequence[Value] | Range]
+    oracle: str = ""
 
     def holds(self, config: Dataclass) -> bool:
         """Whether a configuration is one of the arm's."""
@@ -38,6 +49,8 @@ class TunedArm:
 
     def describe(self, config: Dataclass) -> str:
         """What was drawn: `learning_rate .00316`."""
+        if isinstance(config, autokeras.Config):
+            return config.described
         return ", ".join(f"{key} {_short(getattr(config, key))}" for key in self.searched)
 
 
@@ -53,12 +66,14 @@ def tuned_arms(sweep: Sweep, narrowed: Mapping[str, Sequence[Value]]) -> list[Tu
 
     Raises:
         UsageError: for an unknown key, a value or bound outside its domain, a Range of what is no number, spaces of
-            one name, no space that has a given value, or an arm with nothing to search.
+            one name, no space that has a given value, an arm with nothing to search, or what AutoKeras needs missing.
     """
     families = narrowed.get(FAMILY, [sweep.family])
     if sweep.family not in families:
         return []
     narrowed = {key: values for key, values in narrowed.items() if key != FAMILY}
+    if any(ORACLE in space for space in sweep.tuned):
+        return _by_oracles(sweep, narrowed)
     arms = whole = _named(sweep, [_arm(sweep, space) for space in sweep.tuned])
     for key, values in narrowed.items():
         arms = _narrow(sweep, arms, key, _valid(sweep, key, values))
@@ -76,11 +91,73 @@ def tuned_arms(sweep: Sweep, narrowed: Mapping[str, Sequence[Value]]) -> list[Tu
 def sampled(tuned: Iterable[TunedArm]) -> Iterator[Arm]:
     """An arm for each value that a tuned arm may try of a key, for a Range its bounds: what is wrong shows in one."""
     for arm in tuned:
+        if arm.oracle:
+            yield Arm(name=arm.name, config=domains.make(arm.config_type, dict(arm.fixed)))
         for key, values in arm.searched.items():
             whole = domains.types(arm.config_type)[key] is int
             for value in (values.low, values.high) if isinstance(values, Range) else values:
                 tried = int(value) if whole else value
                 yield Arm(name=arm.name, config=domains.make(arm.config_type, {**arm.fixed, key: tried}))
+
+
+def _by_oracles(sweep: Sweep, narrowed: Mapping[str, Sequence[Value]]) -> list[TunedArm]:
+    """An arm for each oracle of each space; what narrows a space is fixed instead, and in the arm's name."""
+    _check_installed()
+    asked = narrowed.get(ORACLE)
+    changed = {key: values for key, values in narrowed.items() if key != ORACLE}
+    made = []
+    for space in sweep.tuned:
+        own = {key: values for key, values in space.items() if key != ORACLE}
+        fixed = {key: _one(sweep, key, values) for key, values in {**own, **changed}.items()}
+        others = [f"{key}={fixed[key]}" for key in changed if own.get(key) != [fixed[key]]]
+        for name in map(str, choices(ORACLE, space[ORACLE])):
+            if name not in ORACLES:
+                raise UsageError(f"the tuned space of sweep {sweep.name!r}: {_no_oracle(name)}")
+            if asked is None or name in asked:
+                called = " ".join([name, *others])
+                made.append(TunedArm(name=called, config_type=sweep.config_type, fixed=fixed, searched={}, oracle=name))
+    if len({arm.name for arm in made}) < len(made):
+        raise UsageError(f"sweep {sweep.name!r}: two tuned spaces have the same oracle; valid: one")
+    return made
+
+
+def _check_installed() -> None:
+    """Looks for what AutoKeras needs, without importing it.
+
+    Raises:
+        UsageError: naming what is missing.
+    """
+    for name in _NEEDED:
+        if importlib.util.find_spec(name) is None:
+            raise UsageError(f"architecture search needs the package {name}, which is not installed: run `uv sync`")
+
+
+def asked_oracles(sweep: Sweep, names: Iterable[str]) -> list[Value]:
+    """The oracles of these names, or all for `all`, that search a sweep's spaces.
+
+    Raises:
+        ConfigError: for one that does not.
+    """
+    known = [name for space in sweep.tuned for name in choices(ORACLE, space.get(ORACLE, []))]
+    asked = [*names]
+    for name in asked:
+        if name not in known and name != "all":
+            raise ConfigError(_no_oracle(name, known))
+    return known if "all" in asked else [*asked]
+
+
+def _no_oracle(name: str, valid: Iterable[Value] = ORACLES) -> str:
+    return f"{ORACLE}={name!r} is not valid; valid: {_listed(valid).replace(',', ', ')}"
+
+
+def _one(sweep: Sweep, key: str, values: Sequence[Value] | Range) -> Value:
+    """The one value of a key that an oracle leaves alone."""
+    if key in autokeras.CHOSEN:
+        raise UsageError(f"{key} is what the oracle chooses; valid: any other key, or --set family= of the fixed arms")
+    valid = _valid(sweep, key, values)
+    if isinstance(valid, Range) or len(valid) > 1:
+        raise UsageError(f"{key} has several values, which an oracle does not search; valid: one")
+    return valid[0]
 
 
 def _arm(sweep: Sweep, space: Space) -> TunedArm:

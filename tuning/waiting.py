@@ -1,9 +1,14 @@
 """Trials that wait for a slot, in order or, where that pays, with a slot's trials of one arm after another."""
 
+import itertools
 from collections import OrderedDict, deque
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterator
 
 from tuning.sweep import Trial
+
+
+def _any(_trial: Trial) -> bool:
+    return True
 
 
 class Waiting:
@@ -36,23 +41,32 @@ class Waiting:
         self._queues.setdefault(name, deque()).appendleft(trial)
         self._queues.move_to_end(name, last=False)
 
-    def take(self, *, after: str | None, running: Container[str]) -> Trial:
+    def take(
+        self, *, after: str | None, running: Container[str], ready: Callable[[Trial], bool] = _any
+    ) -> Trial | None:
         """The next trial for a slot that has trained the arm `after`, while those of the arms `running` run.
 
-        Raises:
-            IndexError: if none waits.
+        None if none waits that is ready.
         """
-        if not self._queues:
-            raise IndexError("no trial waits")
-        first = next(iter(self._queues))
-        idle = next((name for name in self._queues if name not in running), first)
-        name = after if after in self._queues else idle
-        assert name is not None
-        queue = self._queues[name]
-        trial = queue.popleft()
-        if not queue:
+        own = [] if after is None or after not in self._queues else [after]
+        idle = (name for name in self._queues if name not in running)
+        for name in itertools.chain(own, idle, self._queues):
+            trial = next((trial for trial in self._queues[name] if ready(trial)), None)
+            if trial is not None:
+                self.remove(trial)
+                return trial
+        return None
+
+    def remove(self, trial: Trial) -> None:
+        """Takes out a trial that waits.
+
+        Raises:
+            KeyError, ValueError: if it does not.
+        """
+        name = self._name(trial)
+        self._queues[name].remove(trial)
+        if not self._queues[name]:
             del self._queues[name]
-        return trial
 
     def _name(self, trial: Trial) -> str:
         return trial.arm.name if self._together else ""

@@ -19,8 +19,8 @@ RAY = ("gcs_server", "raylet")
 started = []
 
 
-def command(results, *arguments, slots=SLOTS):
-    return [sys.executable, str(SCRIPT), "--results", str(results), *ALWAYS, "--slots", str(slots), *arguments]
+def command(results, *arguments, slots=SLOTS, script=SCRIPT):
+    return [sys.executable, str(script), "--results", str(results), *ALWAYS, "--slots", str(slots), *arguments]
 
 
 def run(results, *arguments):
@@ -34,13 +34,13 @@ def epochs(results):
 class Running:
     """A command at work."""
 
-    def __init__(self, results, *arguments, slots=SLOTS, environment=None):
+    def __init__(self, results, *arguments, slots=SLOTS, environment=None, script=SCRIPT):
         self.results, self.began = results, time.monotonic()
         self.before = epochs(results)
         self.said = results.with_name("said.txt")
         with self.said.open("w") as said:
             self.process = subprocess.Popen(
-                command(results, *arguments, slots=slots), stdout=said, stderr=subprocess.STDOUT,
+                command(results, *arguments, slots=slots, script=script), stdout=said, stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL, env=os.environ | (environment or {}),
             )  # fmt: skip
         started.append(self.process)

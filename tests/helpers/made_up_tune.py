@@ -12,6 +12,7 @@ import os
 import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -22,7 +23,8 @@ from rich.console import Console
 
 import records.write
 from trainables import serve
-from tuning import command, engine, fork_server, place, session, slot
+from tuning import agenda as agenda_module
+from tuning import command, engine, fork_server, journal, place, session, slot
 from tuning.agenda import Agenda
 from tuning.child import Death
 from tuning.slot import Slot
@@ -54,6 +56,7 @@ class Machine:
 
     Args:
         faults: what happens at which event of the loop; for a crash, how many touches of the disk later.
+        wall: the time of day at `now` 0, for records whose times are those of the driver's clock; None for this one's.
     """
 
     chance: Chance = field(default_factory=Chance)
@@ -61,6 +64,7 @@ class Machine:
     dead: bool = False
     touches_left: int | None = None
     now: float = 0.0
+    wall: datetime | None = None
     happened: list[str] = field(default_factory=list)
 
     def touch(self):
@@ -73,6 +77,9 @@ class Machine:
 
     def clock(self):
         return self.now
+
+    def date(self, _zone=None):
+        return self.wall + timedelta(seconds=self.now)
 
     def slot_clock(self):
         """Time goes by in a slot between two looks at its clock, or it does not: epochs are short, or they are long."""
@@ -277,6 +284,10 @@ def _on(machine, slots) -> Iterator[None]:
         patch.setattr(place, "ray_started", no_ray)
         patch.setattr(fork_server, "started", lambda _warm_up: contextlib.nullcontext())
         patch.setattr(engine, "time", SimpleNamespace(monotonic=machine.clock))
+        patch.setattr(agenda_module, "time", SimpleNamespace(monotonic=machine.clock))
+        if machine.wall is not None:
+            patch.setattr(journal, "_now", machine.date)
+            patch.setattr(session, "datetime", SimpleNamespace(now=machine.date))
         patch.setattr(slot, "time", SimpleNamespace(perf_counter=machine.slot_clock))
         patch.setattr(slot, "Child", functools.partial(Child, chance=machine.chance))
         patch.setattr(session, "git_commit", lambda: None)

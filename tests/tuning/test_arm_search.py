@@ -7,7 +7,9 @@ import pytest
 
 from records.questions import COMPARISON, SCREENING, TUNING
 from tuning.arm_search import ArmSearch
+from tuning.drawers import NOT_YET
 from tuning.plan import Ending, Plan
+from tuning.search_time import SearchTime
 from tuning.sweep import Arm, Trial
 
 
@@ -29,11 +31,11 @@ class Drawer:
 def make(tmp_path):
     data = made_up.data(tmp_path)
 
-    def trial(config, number, question=TUNING, seed=0):
+    def trial(config, number, question=TUNING, seed=0, epochs=4):
         arm = Arm(name="x tuned", config=config)
         return Trial(
-            trial_id=f"{config.quality}-{seed}", arm=arm, question=question, seed=seed, epochs=4, precision="float32",
-            data=data, candidate=number,
+            trial_id=f"{config.quality}-{seed}", arm=arm, question=question, seed=seed, epochs=epochs,
+            precision="float32", data=data, candidate=number,
         )  # fmt: skip
 
     return trial
@@ -41,11 +43,11 @@ def make(tmp_path):
 
 @pytest.fixture
 def search(make):
-    def made(budget=12, drawer=None, recorded=(), mode="max"):
+    def made(budget=12, drawer=None, recorded=(), mode="max", make_one=make, **more):
         return ArmSearch(
-            drawer=drawer or Drawer(), make=make, recorded=recorded,
+            drawer=drawer or Drawer(), make=make_one, recorded=recorded,
             compare=lambda chosen: [make(chosen.arm.config, chosen.candidate, COMPARISON, s) for s in (1, 2)],
-            following=8, budget=budget, epochs=4, mode=mode,
+            following=8, budget=budget, epochs=4, mode=mode, **more,
         )  # fmt: skip
 
     return made
@@ -111,6 +113,25 @@ def test_a_space_that_is_exhausted_ends_the_search(search):
     assert made.next() is None
     assert [t.seed for t in made.ended(trial, ending(0.5))] == [1, 2]
     assert made.over
+
+
+def test_a_space_that_turns_out_to_be_exhausted_late_is_compared(search):
+    """The drawer thinks when the last candidate ends, and says only then that there is no other."""
+
+    class Slow(Drawer):
+        thinks = 1
+
+        def draw(self):
+            if self.left or not self.thinks:
+                return super().draw()
+            self.thinks -= 1
+            return NOT_YET
+
+    plan = Plan([], searches=[search(budget=100, drawer=Slow(configs=1))])
+    assert plan.ended(plan.next(), ending(0.5)) == []
+    assert not plan.finished
+    assert [plan.next().seed, plan.next().seed] == [1, 2]
+    assert plan.next() is None
 
 
 def test_a_space_that_is_exhausted_is_compared_when_one_trial_runs_at_a_time(search, make):
@@ -193,3 +214,182 @@ def test_a_drawn_candidate_that_is_recorded_elsewhere_is_not_trained(search):
     plan.added = announced.extend
     assert plan.next().trial_id == "0.2-0"
     assert [t.trial_id for t in announced] == ["0.1-0", "0.2-0"]
+
+
+# At once
+
+
+def test_a_candidate_waits_for_the_one_before_where_one_runs_at_a_time(search):
+    made = search(at_once=1)
+    first = made.next()
+    assert made.next() is None
+    assert not made.over
+    made.ended(first, ending(0.5))
+    assert made.next().candidate == 1
+
+
+def test_searches_of_one_candidate_at_a_time_run_side_by_side(search, make):
+    other = search(
+        at_once=1, drawer=Drawer(configs=9), make_one=lambda c, n: make(replace(c, quality=c.quality / 2), n)
+    )
+    plan = Plan([], searches=[search(at_once=1), other])
+    running = [plan.next(), plan.next()]
+    assert sorted(t.trial_id for t in running) == ["0.05-0", "0.1-0"]
+    assert plan.next() is None
+    plan.ended(running[0], ending(0.5))
+    assert plan.next().candidate == 1
+    assert plan.next() is None
+
+
+def test_recorded_candidates_go_on_one_at_a_time_and_let_others_by(search, make):
+    recorded = [make(made_up.Config(quality=q), k) for k, q in enumerate((0.7, 0.8))]
+    plan = Plan([], searches=[search(at_once=1, recorded=recorded)])
+    assert plan.next() is recorded[0]
+    assert plan.next() is None
+    assert plan.again(recorded[0], at_least=1)  # it has lost its process
+    assert plan.next() is recorded[0]
+    plan.ended(recorded[0], ending(0.5))
+    assert plan.next() is recorded[1]
+
+
+def test_a_drawer_that_waits_for_an_end_is_asked_again(search):
+    class Waits(Drawer):
+        def draw(self):
+            return None if len(self.told) == 0 and len(self.left) == 8 else super().draw()
+
+    made = search(drawer=Waits())
+    first = made.next()
+    assert made.next() is None
+    assert made.ended(first, ending(0.5)) == []
+    assert made.next().candidate == 1
+
+
+# Epochs
+
+
+def test_candidates_of_fewer_epochs_take_less_of_the_budget(search, make):
+    made = search(budget=8, make_one=lambda c, n: make(c, n, epochs=2))
+    drawn = [made.next() for _ in range(4)]
+    assert [t and t.candidate for t in drawn] == [0, 1, 2, None]  # a fourth may take 4, and 6 of 8 are taken
+    made.ended(drawn[0], ending(None, "failed", epoch=0))
+    assert made.next() is None
+    made.ended(drawn[1], ending(0.5, "stopped", epoch=1))
+    made.ended(drawn[2], ending(0.5, "stopped", epoch=1))
+    assert made.next().candidate == 3  # 2 + 1 + 1 of 8
+
+
+def test_without_a_budget_of_epochs_candidates_are_drawn_as_long_as_there_are_any(search):
+    made = search(budget=None)
+    assert made.foreseen == 8
+    drawn = []
+    while (trial := made.next()) is not None:
+        drawn.append(trial)
+    assert len(drawn) == 9
+    assert not made.over
+    followed = [made.ended(trial, ending(0.5)) for trial in drawn]
+    assert [len(trials) for trials in followed] == [0] * 8 + [2]
+
+
+# Time
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def timed(search, clock):
+    return lambda before=0.0, **more: search(
+        **{"budget": None, "at_once": 1, "time": SearchTime(60, before=before, clock=clock)} | more
+    )
+
+
+def test_once_its_time_is_spent_no_candidate_is_drawn_and_the_best_is_compared(timed, clock):
+    drawer = Drawer()
+    plan = Plan([], searches=[timed(drawer=drawer)])
+    for seconds, value in ((40, 0.5), (25, 0.7)):
+        trial = plan.next()
+        plan.started(trial)
+        assert plan.out_of_time(trial) is None
+        clock.now += seconds
+        followed = plan.ended(trial, ending(value))
+    assert len(drawer.left) == 7
+    assert [(t.question, t.seed, t.candidate) for t in followed] == [(COMPARISON, 1, 1), (COMPARISON, 2, 1)]
+    assert plan.searching == [0.0]
+
+
+def test_a_candidate_that_runs_when_the_time_is_spent_is_told_why(timed, clock):
+    plan = Plan([], searches=[timed()])
+    trial = plan.next()
+    clock.now += 1000  # it has not begun
+    assert plan.searching == [60]
+    plan.started(trial)
+    clock.now += 60
+    assert plan.out_of_time(trial) == "the search's time, 1 min, was spent"
+    assert plan.out_of_time(replace(trial, question=SCREENING)) is None
+    followed = plan.ended(trial, ending(0.5, "stopped", epoch=1))
+    assert [t.question for t in followed] == [COMPARISON, COMPARISON]
+
+
+def test_candidates_that_wait_when_the_time_is_spent_are_not_run(timed, clock, make):
+    recorded = [make(made_up.Config(quality=q), k) for k, q in enumerate((0.7, 0.8, 0.9))]
+    plan, told = Plan([], searches=[timed(recorded=recorded)]), []
+
+    def broken_off(trial, reason):
+        told.append((trial.trial_id, reason))
+        return ending(0.95, "stopped", epoch=2) if trial is recorded[2] else ending(None, "stopped", epoch=0)
+
+    plan.broken_off = broken_off
+    trial = plan.next()
+    plan.started(trial)
+    clock.now += 60
+    followed = plan.ended(trial, ending(0.5, "stopped", epoch=1))
+    assert told == [(name, "the search's time, 1 min, was spent") for name in ("0.8-0", "0.9-0")]
+    assert [(t.question, t.candidate) for t in followed] == [(COMPARISON, 2), (COMPARISON, 2)]
+    assert [t.question for t in plan.waiting] == [COMPARISON, COMPARISON]
+
+
+def test_one_that_lost_its_process_is_not_tried_again_once_the_time_is_spent(timed, clock):
+    plan = Plan([], searches=[timed()], retries=5)
+    trial = plan.next()
+    plan.started(trial)
+    clock.now += 30
+    assert plan.again(trial)
+    clock.now += 1000  # it waits: nothing runs
+    assert plan.next() is trial
+    plan.started(trial)
+    clock.now += 30
+    assert not plan.again(trial)
+
+
+def test_a_search_whose_time_was_spent_before_leads_to_its_comparison(timed, make):
+    recorded = [make(made_up.Config(quality=q), k) for k, q in enumerate((0.7, 0.8))]
+    known = {"0.7-0": ending(0.6), "0.8-0": ending(0.9, "stopped", epoch=2)}
+    drawer = Drawer()
+    plan = Plan(
+        [], searches=[timed(before=61.0, recorded=recorded, drawer=drawer)], known=lambda t: known.get(t.trial_id)
+    )
+    assert [(t.question, t.candidate) for t in plan.waiting] == [(COMPARISON, 0), (COMPARISON, 0)]
+    assert len(drawer.left) == 9
+
+
+def test_time_bounds_what_a_search_may_take_and_trials_bound_it_as_well(timed, clock):
+    made = timed(budget=4)
+    assert (made.foreseen, made.seconds_left) == (8, 60)
+    trial = made.next()
+    assert made.next() is None
+    made.ended(trial, ending(0.5))
+    assert (made.over, made.foreseen, made.seconds_left) == (True, 0, 0)
+
+
+def test_a_search_without_a_time_has_no_seconds(search):
+    plan = Plan([], searches=[search()])
+    assert plan.searching is None

@@ -196,3 +196,31 @@ def test_the_time_left_counts_what_searches_may_still_draw(trial, epoch, monkeyp
     display.started(trial())
     display.epoch(trial(), epoch(1, 0.5), GO_ON)
     assert display.seconds_left() == 10.0 * (3 + 8)
+
+
+def test_searches_that_time_bounds_take_what_is_left_of_it_and_other_epochs_take_theirs(trial, epoch, monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("tuning.display.time.monotonic", lambda: now[0])
+    _, display = plain()
+    candidate, compared = dataclasses.replace(trial("x"), question="tuning"), trial("y")
+    display.planned([candidate, compared])
+    display.searching, display.foreseen = lambda: 60.0, lambda: 4
+    for one in (candidate, compared):
+        display.started(one)
+        display.epoch(one, epoch(1, 0.5), GO_ON)
+    now[0] = 120.0
+    # 10 s an epoch: 3 of what is compared, 4 that follow, and none of the candidate's
+    assert display.seconds_left() == 60.0 + 10.0 * 7
+    display.searching = lambda: None
+    assert display.seconds_left() == 10.0 * 10
+
+
+def test_what_waited_and_is_not_run_is_said_and_takes_no_time(trial, epoch):
+    said, display = plain()
+    display.planned([trial("x"), trial("y", epochs=1)])
+    display.started(trial("y", epochs=1))
+    display.epoch(trial("y", epochs=1), epoch(1, 0.5), GO_ON)
+    display.dropped(trial("x"), "the search's time, 20 min, was spent")
+    assert display.seconds_left() == 0
+    assert "stopped x, seed 1: the search's time, 20 min, was spent" in said.getvalue()
+    assert "1/2 trials · 1 stopped" in display.summary()

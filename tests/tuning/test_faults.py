@@ -11,19 +11,24 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import killable
+import made_up
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
 from undisturbed import assert_as_if_undisturbed
 
 from records.read import read
+from records.spans import length
 from records.tables import SCHEMA_VERSION
 from trainables.meaning import MEANING
 from tuning.command import UNFINISHED
 from tuning.engine import RAY_IS_GONE
+from tuning.history import History
+from tuning.sweep import Sweep
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -286,6 +291,50 @@ def test_trials_that_hang_or_lose_their_process_fail_and_the_others_complete(tmp
     assert Path(trials["hang"]["log"]).parent == results / "logs"
     assert "failed quality=0.5 misdeed=hang, seed 1: TimedOut" in ended.stdout
     assert "tried again" not in ended.stdout
+
+
+TIMED = ("--scheduler", "none", "--checkpoint-every", "0", "--time-budget", "8s")
+
+
+def test_searches_that_time_bounds_are_killed_and_end_within_their_time_and_an_epoch(tmp_path, fashion_mnist):
+    results, script = tmp_path / "results", killable.SCRIPT.with_name("timed_sweep.py")
+    first = killable.Running(results, *TIMED, script=script)
+    first.more(9)
+    first.kill()
+    before = completed(results)
+    again = killable.Running(results, *TIMED, script=script)
+    said = again.wait(expected=0)
+    assert "time that the searches have spent: " in said
+    assert not read(results, "epochs").select("trial_id", "epoch").is_duplicated().any()
+    ends = read(results, "trials")
+    assert not ends.filter(pl.col("trial_id").is_in(before))["trial_id"].is_duplicated().any()
+    for arm in ("32 tuned", "64 tuned"):
+        within_its_time(results, arm, ends.filter(pl.col("arm") == arm))
+    assert killable.Running(results, *TIMED, script=script).wait(expected=0).count("are recorded already") == 1
+
+
+def completed(results):
+    """The candidates that have completed."""
+    trials = read(results, "trials").filter(pl.col("question") == "tuning", pl.col("outcome") == "completed")
+    return trials["trial_id"].to_list()
+
+
+def within_its_time(results, arm, ends):
+    """A search took its 8 s, and little more than the longest epoch; the best of its candidates was compared."""
+    history = History(results, Sweep(name="timed", train=made_up.train, spaces=[]))
+    plan = read(results, "plan").filter(pl.col("question") == "tuning", pl.col("arm") == arm)
+    ids = plan["trial_id"].unique().to_list()
+    spans = history.spans(ids)
+    candidates = ends.filter(pl.col("question") == "tuning")
+    assert set(candidates["outcome"]) <= {"completed", "stopped"}
+    assert set(candidates["trial_id"]) == set(plan["trial_id"])
+    epochs = read(results, "epochs").filter(pl.col("trial_id").is_in(ids))
+    seen = sorted({*(at.timestamp() for at in epochs["at"]), *(moment for span in spans for moment in span)})
+    longest = max(later - at for at, later in pairwise(seen) if any(b <= at and later <= e for b, e in spans))
+    assert 8.0 <= length(spans) < 8.0 + 2 * longest
+    (chosen,) = ends.filter(pl.col("question") == "comparison")["quality"]
+    furthest = candidates.filter(pl.col("epochs") == candidates["epochs"].max())
+    assert chosen == furthest.sort("last_val_accuracy")["quality"][-1]
 
 
 def test_trials_that_all_fail_alike_end_the_sweep(tmp_path, fashion_mnist):

@@ -234,3 +234,123 @@ def test_the_time_for_an_image_is_that_of_its_size(results):
             writer.append("trials", [row | more])
     history = History(results, SWEEP)
     assert [history.seconds_per_image("made_up", "none", size) for size in (32, 64, 0, 96)] == [1.0, 3.0, 10.0, None]
+
+
+def moment(seconds):
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def command(results, at):
+    with Writer(results, "s", config_types={}) as writer:
+        writer.append("runs", [{"run": str(at), "event": "start", "at": moment(at)}])
+
+
+def seen_at(results, *pairs, **columns):
+    """Epochs by number and time; each took 3 s, the first one of a training 5."""
+    took = {"seconds_train": 2.0, "seconds_validate": 0.75, "seconds_measure": 0.25}
+    made = [
+        METRICS | took | {"epoch": n, "at": moment(at), "val_accuracy": n / 10, "seconds_build": 2.0 if n == 1 else 0.0}
+        for n, at in pairs
+    ]
+    write(results, "epochs", *made, **{"decision": "continue", "sequence": 0} | columns)
+
+
+def test_a_trial_ran_from_its_start_to_its_end(results):
+    command(results, 100)
+    seen_at(results, (1, 110), (2, 113))
+    end(results, "completed", 2, started_at=moment(104), ended_at=moment(114))
+    end(results, "failed", 0, trial_id="u", started_at=moment(120), ended_at=moment(121))
+    end(results, "completed", 2, trial_id="v", started_at=moment(130), ended_at=moment(140))
+    history = History(results, SWEEP)
+    assert history.spans(["t", "u"]) == [(104.0, 114.0), (120.0, 121.0)]
+    assert history.spans([]) == []
+
+
+def test_what_was_killed_ran_from_the_beginning_of_its_first_epoch_in_each_command(results):
+    command(results, 100)
+    seen_at(results, (1, 110), (2, 120))
+    command(results, 1000)
+    seen_at(results, (3, 1010), (4, 1013))
+    assert History(results, SWEEP).spans(["t"]) == [(105.0, 120.0), (1007.0, 1013.0)]
+
+
+def test_what_was_killed_counts_also_once_it_has_ended(results):
+    command(results, 100)
+    seen_at(results, (1, 110), (2, 120))
+    command(results, 1000)
+    seen_at(results, (3, 1010))
+    end(results, "completed", 3, started_at=moment(1002), ended_at=moment(1011))
+    assert sorted(History(results, SWEEP).spans(["t"])) == [(105.0, 120.0), (1002.0, 1011.0)]
+
+
+def test_what_goes_on_after_an_end_and_is_killed_counts_from_there(results):
+    command(results, 100)
+    seen_at(results, (1, 110), (2, 120))
+    end(results, "failed", 2, started_at=moment(102), ended_at=moment(121))
+    seen_at(results, (3, 150))
+    assert History(results, SWEEP).spans(["t"]) == [(102.0, 121.0), (147.0, 150.0)]
+
+
+def test_what_another_sweep_trained_took_none_of_this_ones_time(results):
+    end(results, "completed", 2, sweep="other", started_at=moment(104), ended_at=moment(114))
+    write(results, "epochs", METRICS | {"epoch": 1, "sequence": 0, "at": moment(110)}, sweep="other", trial_id="u")
+    assert History(results, SWEEP).spans(["t", "u"]) == []
+
+
+LATE = "the search's time, 20 min, was spent"
+
+
+def test_a_candidate_that_was_stopped_for_time_stays_stopped_if_no_time_is_left(results):
+    epochs(results, 1, 2)
+    end(results, "stopped", 2, reason=LATE)
+    history = History(results, SWEEP)
+    assert history.ending(trial()) is None
+    assert history.broken_off(trial(), LATE) == (Ending(outcome="stopped", epoch=2, value=0.2), None)
+
+
+def test_a_candidate_that_was_killed_when_no_time_was_left_gets_a_row(results):
+    epochs(results, 1, 2, attempt=3)
+    stopped, row = History(results, SWEEP).broken_off(trial(), LATE)
+    assert stopped == Ending(outcome="stopped", epoch=2, value=0.2)
+    expected = {"outcome": "stopped", "reason": LATE, "epochs": 2, "attempt": 3, "continuation": 0, "epochs_asked": 4}
+    assert {key: row[key] for key in expected} == expected
+    assert row["best_val_accuracy"] == 0.2
+
+
+def test_a_candidate_that_went_on_from_a_failure_gets_one_too_and_the_failure_itself_stays(results):
+    epochs(results, 1, 2)
+    end(results, "failed", 2)
+    assert History(results, SWEEP).broken_off(trial(), LATE) == (Ending(outcome="failed", epoch=2, value=0.2), None)
+    epochs(results, 3, sequence=10)
+    stopped, row = History(results, SWEEP).broken_off(trial(), LATE)
+    assert (stopped.outcome, stopped.epoch, row["continuation"]) == ("stopped", 3, 1)
+
+
+def test_a_candidate_that_never_began_has_no_row(results):
+    assert History(results, SWEEP).broken_off(trial(), LATE) == (Ending(outcome="stopped", epoch=0, value=None), None)
+
+
+def test_the_fastest_training_is_that_of_an_epoch_of_this_sweep(results):
+    """Of 5 operations an image and 10 images: 150 an epoch."""
+    assert History(results, SWEEP).flops_per_second is None
+    for name, sweep, seconds in (("t", "s", 2.0), ("u", "s", 4.0), ("v", "other", 0.5)):
+        took = [{"epoch": 1, "seconds_build": 1.0, "seconds_train": 0.1}, {"epoch": 2, "seconds_train": seconds}]
+        rows = [METRICS | {"val_accuracy": 0.5, "sequence": 0, "seconds_build": 0.0} | row for row in took]
+        rows.append(
+            METRICS | {"epoch": 3, "sequence": 0, "seconds_build": 0.0, "seconds_train": 0.1, "loss": float("nan")}
+        )
+        write(results, "epochs", *rows, trial_id=name, sweep=sweep)
+        end(results, "completed", 3, trial_id=name, sweep=sweep, flops=5)
+    assert History(results, SWEEP).flops_per_second == 75.0
+
+
+def test_a_refused_candidate_is_known_by_its_error(results):
+    refused = {"error_type": "TooSlow", "error_message": "said", "flops": 7}
+    end(results, "failed", 0, **refused)
+    end(results, "failed", 0, trial_id="u", error_type="ValueError")
+    end(results, "failed", 0, trial_id="v", **refused)
+    epochs(results, 1, trial_id="v")  # with more time it was trained
+    history = History(results, SWEEP)
+    found = history.refused("t")
+    assert (found.error.type, found.error.message, found.flops, found.train_images) == ("TooSlow", "said", 7, 10)
+    assert [history.refused(name) for name in ("u", "v", "w")] == [None, None, None]

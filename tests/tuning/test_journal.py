@@ -63,6 +63,13 @@ def tell(journal, trial, report, action="continue", rung=None, cutoff=None, busy
     return journal.reported(trial, report, [decision], busy=busy)
 
 
+def from_records(writer, tmp_path, **more):
+    """A journal that goes on behind what is recorded."""
+    history = History(tmp_path / "results", Sweep(name="s", train=made_up.train, spaces=[]))
+    made = {"family": "made_up", "metric": "val_accuracy", "sequence": history.sequence()}
+    return Journal(writer, past=history.past, rows_until=history.rows_until, **made | more)
+
+
 def changed(report, **columns):
     """A report whose one epoch has other numbers."""
     return replace(report, epochs=(replace(report.epochs[0], **columns),))
@@ -173,6 +180,65 @@ def test_a_stopped_trial_keeps_rung_and_cutoff_and_has_no_test(journal, writer, 
     (epoch,) = read(tmp_path / "results", "epochs").to_dicts()
     assert (epoch["decision"], epoch["rung"], epoch["cutoff"]) == ("stop", 1, 0.75)
     assert read(tmp_path / "results", "tests").is_empty()
+
+
+def test_the_fastest_training_is_remembered_by_whole_sound_epochs(journal, data, tmp_path):
+    """21 operations an image forward, three times as many in a step, 64 images."""
+    trial = make(data, epochs=4)
+    journal.started(trial)
+    first, second, third, _ = reports(trial, tmp_path)
+    tell(journal, trial, first)
+    assert journal.flops_per_second is None  # its first step was traced
+    tell(journal, trial, changed(second, seconds_train=2.0))
+    assert journal.flops_per_second == 3 * 21 * 64 / 2
+    tell(journal, trial, changed(third, seconds_train=0.001, loss=float("nan")))
+    assert journal.flops_per_second == 3 * 21 * 64 / 2
+
+
+def test_a_trial_that_is_stopped_for_time_has_its_reason_and_no_rung(journal, writer, data, tmp_path):
+    trial = make(data, epochs=3)
+    journal.started(trial)
+    first, *_ = reports(trial, tmp_path)
+    ending = tell(journal, trial, first, action="stop", reason="the search's time, 20 min, was spent")
+    assert ending == Ending(outcome="stopped", epoch=1, value=0.25 + 0.003)
+    writer.flush()
+    (row,) = read(tmp_path / "results", "trials").to_dicts()
+    assert (row["outcome"], row["epochs"], row["rung"], row["cutoff"]) == ("stopped", 1, None, None)
+    assert row["reason"] == "the search's time, 20 min, was spent"
+    (epoch,) = read(tmp_path / "results", "epochs").to_dicts()
+    assert (epoch["decision"], epoch["rung"]) == ("stop", None)
+
+
+def test_one_that_is_stopped_for_time_while_it_trains_epochs_again_keeps_all_that_is_recorded(data, writer, tmp_path):
+    trial = make(data, epochs=4)
+    recorded = Journal(writer, run="r0", family="made_up", metric="val_accuracy")
+    recorded.started(trial)
+    for report in list(reports(trial, tmp_path))[:3]:
+        tell(recorded, trial, report)
+    writer.flush()
+    again = from_records(writer, tmp_path, run="r1")
+    again.started(trial)
+    ending = tell(again, trial, next(reports(trial, tmp_path)), action="stop", reason="time")
+    assert ending == Ending(outcome="stopped", epoch=3, value=0.5 * 3 / 4 + 0.003)
+    writer.flush()
+    (row,) = read(tmp_path / "results", "trials").to_dicts()
+    assert (row["epochs"], row["last_val_accuracy"]) == (3, 0.5 * 3 / 4 + 0.003)
+
+
+def test_one_that_waited_to_go_on_and_is_not_run_is_a_row_with_what_is_recorded(data, writer, tmp_path):
+    trial = make(data, epochs=4)
+    recorded = Journal(writer, run="r0", family="made_up", metric="val_accuracy")
+    assert recorded.broken_off(trial, "time") == Ending(outcome="stopped", epoch=0, value=None)
+    recorded.started(trial)
+    for report in list(reports(trial, tmp_path))[:2]:
+        tell(recorded, trial, report)
+    writer.flush()
+    ending = from_records(writer, tmp_path, run="r1").broken_off(trial, "time")
+    assert ending == Ending(outcome="stopped", epoch=2, value=0.5 * 2 / 3 + 0.003)
+    writer.flush()
+    (row,) = read(tmp_path / "results", "trials").to_dicts()
+    assert (row["run"], row["outcome"], row["epochs"], row["reason"]) == ("r1", "stopped", 2, "time")
+    assert (row["quality"], row["epochs_asked"], row["dataset"]) == (0.5, 4, "none")
 
 
 def test_divergence_is_an_outcome(journal, writer, data, tmp_path):

@@ -26,6 +26,12 @@ def test_outputs_grow_with_the_batch_and_parameters_do_not():
     assert "2.0 for the layers' outputs" in memory.said(BUILT, batch_size=512, precision="float32")
 
 
+def test_the_bytes_are_those_that_are_said():
+    """512 x 512 x 3 + 256 x 256 x 4 + 10 numbers an image; 2^28 parameters once, 2^27 three times."""
+    needed = memory.step_bytes(BUILT, batch_size=2, precision="float32")
+    assert needed == (786_432 + 262_144 + 10) * 2 * 4 + ((1 << 28) + 3 * (1 << 27)) * 4
+
+
 def test_half_precision_halves_the_outputs():
     assert "2.0 for the layers' outputs" in memory.said(BUILT, batch_size=1024, precision="mixed_bfloat16")
 

@@ -123,6 +123,21 @@ def test_a_search_has_a_budget():
     assert resolve(sweep, parse(["--search", "hyperopt"], program="s.py")).candidates == 8
 
 
+def test_a_time_budget_is_the_commands_or_each_searchs():
+    sweep = dataclasses.replace(SWEEP, tuned=[{"quality": Range(0.1, 0.9)}])
+    timed = dataclasses.replace(sweep, timed_searches=True)
+    asked = ["--search", "random", "--time-budget", "20m"]
+    made = resolve(sweep, parse(asked, program="s.py"))
+    assert (made.time_budget, made.search_time, made.candidates) == (1200.0, None, 8)
+    made = resolve(timed, parse(asked, program="s.py"))
+    assert (made.time_budget, made.search_time, made.candidates) == (None, 1200.0, None)
+    assert resolve(timed, parse([*asked, "--trials", "3"], program="s.py")).candidates == 3
+    made = resolve(timed, parse(["--search", "random"], program="s.py"))
+    assert (made.time_budget, made.search_time, made.candidates) == (None, None, 8)
+    with pytest.raises(UsageError, match="--time-budget 1200 is the time of each search of the sweep 'made_up'; valid"):
+        resolve(timed, parse(["--time-budget", "20m"], program="s.py"))
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -135,6 +150,7 @@ def test_a_search_has_a_budget():
         (["--trial-timeout", "-1h"], "--trial-timeout -3600 is not valid; valid: a time above 0"),
         (["--trial-timeout", "soon"], "'soon' is no time; valid: seconds, or a number with s, m or h"),
         (["--checkpoint-every", "-1"], "--checkpoint-every -1 is not valid; valid: 0 or more seconds"),
+        (["--search-seed", "-1"], "--search-seed -1 is not valid; valid: 0 to 999,999,999"),
         (["--trials", "0"], "--trials 0 is not valid; valid: 1 or more"),
         (["--trials", "5"], "--trials 5 is for searches; valid: with --search random or hyperopt"),
         (["--search", "random"], "--search random: the sweep 'made_up' has no tuned spaces; valid: grid"),

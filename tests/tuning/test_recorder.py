@@ -135,6 +135,14 @@ def test_different_errors_do_not_end_the_sweep(line):
     made.step()
 
 
+def test_candidates_that_are_refused_do_not_end_the_sweep(line):
+    made = line(fail_fast=2)
+    for trial in made.trials[:3]:
+        made.fail(trial, "TooLarge", "by estimate a step takes 9.0 GiB")
+        made.step()
+    assert made.plan.outcomes["failed"] == 3
+
+
 def test_once_a_trial_has_ended_well_no_error_ends_the_sweep(line):
     made = line(fail_fast=2)
     made.complete(made.trials[0])
@@ -165,6 +173,23 @@ def test_the_checkpoint_of_a_trial_that_has_ended_goes_when_its_end_is_written(l
     made.step(later=1.0)
     assert not path.exists()
     assert read(made.folder / "results", "trials")["outcome"].to_list() == ["completed"]
+
+
+def test_the_checkpoint_of_a_trial_that_is_stopped_for_time_stays(line):
+    """With more time it goes on from there."""
+    made = line()
+    path = made.checkpoint(made.trials[0], 2)
+    made.recorder._scheduler.out_of_time = lambda trial: "the search's time, 20 min, was spent"
+    tune = made.start(made.trials[0])
+    yielded = made_up.train(made_up.Config(), made.trials[0].data, seed=0, epochs=3)
+    record = Report(**COMMON, built=next(yielded), epochs=(next(yielded),)).pack()
+    assert made.recorder._scheduler.on_trial_result(None, tune, {"record": record}) == "STOP"
+    made.recorder.on_trial_result(0, [], tune, {"record": record})
+    made.step(later=2.0)
+    assert path.exists()
+    (row,) = read(made.folder / "results", "trials").to_dicts()
+    assert (row["outcome"], row["reason"]) == ("stopped", "the search's time, 20 min, was spent")
+    assert "stopped a, seed 0: the search's time" in made.recorder._display._console.file.getvalue()
 
 
 def test_a_trial_that_loses_its_process_at_once_tries_its_checkpoint_once_more(line):

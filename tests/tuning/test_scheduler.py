@@ -221,3 +221,52 @@ def test_a_trial_that_goes_on_behind_the_epoch_that_stops_it_now_is_stopped(sche
 
 def test_it_may_be_pickled_by_tune_without_its_state(scheduler):
     assert scheduler.__getstate__() == {}
+
+
+# The time of a search
+
+
+def candidate(name, epochs=8):
+    return SimpleNamespace(**vars(ours(name, TUNING)), epochs=epochs)
+
+
+def test_a_candidate_is_stopped_for_time_after_the_last_epoch_that_came(scheduler):
+    tell(scheduler, candidate("a"), 1, 0.5)
+    b = candidate("b")
+    scheduler.out_of_time = lambda trial: "the time was spent"
+    assert scheduler.on_trial_result(None, tune(b), together((1, 0.6), (2, 0.7), (3, 0.8))) == "STOP"
+    assert scheduler.decisions(b) == [
+        Decision(action="continue", rung=1, cutoff=0.5),
+        Decision(action="continue", rung=2),
+        Decision(action="stop", reason="the time was spent"),
+    ]
+
+
+def test_asha_goes_before_the_time_and_a_last_epoch_completes(scheduler):
+    tell(scheduler, candidate("a"), 1, 0.5)
+    scheduler.out_of_time = lambda trial: "the time was spent"
+    assert tell(scheduler, candidate("b"), 1, 0.4) == ("STOP", ("stop", 1, 0.5))
+    assert tell(scheduler, candidate("c", epochs=1), 1, 0.9)[0] == "CONTINUE"
+
+
+def test_a_candidate_that_was_stopped_for_time_is_replayed_as_one_that_goes_on():
+    """ASHA has seen its epoch, and decides of the others as if nothing had been stopped."""
+    events = [("a", 1, 0.5), ("b", 1, 0.6), ("c", 1, 0.52)]
+    undisturbed, stopped, rebuilt = (Scheduler(HALVING) for _ in range(3))
+    trials = {name: candidate(name) for name in "abcd"}
+    for name, epoch, value in events:
+        tell(undisturbed, trials[name], epoch, value)
+    for name, epoch, value in events:
+        stopped.out_of_time = (lambda trial: "the time was spent") if name == "b" else None
+        told = tell(stopped, trials[name], epoch, value)
+        if name == "b":
+            assert told == ("STOP", ("stop", None, None))
+    seen = [
+        Seen(trial_id=n, epoch=e, value=v, decision=Decision(action="stop") if n == "b" else GO_ON)
+        for n, e, v in events
+    ]
+    replayed = rebuilt.replay([*trials.values()], seen)
+    assert replayed["b"][1] == Decision(action="continue", rung=1, cutoff=0.5)
+    expected = tell(undisturbed, trials["d"], 1, 0.53)
+    assert tell(stopped, trials["d"], 1, 0.53) == tell(rebuilt, trials["d"], 1, 0.53) == expected
+    assert tell(rebuilt, trials["b"], 1, 0.6) == ("CONTINUE", ("continue", 1, 0.5))

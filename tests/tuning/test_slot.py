@@ -10,6 +10,7 @@ import pytest
 
 from records.questions import FIRST_PHASE
 from tuning import fork_server, weights
+from tuning.refusal import SearchLimits
 from tuning.report import unpack
 from tuning.slot import Slot, Ticket
 from tuning.sweep import Arm, Trial
@@ -97,6 +98,35 @@ def test_a_training_that_is_killed_for_its_memory_says_what_it_needs(ticket):
     first, needed = report.error.message.split("; by estimate ")
     assert "was killed by SIGKILL" in first
     assert needed.startswith("a step with batch_size=64 takes 0.0 GiB")
+
+
+def test_a_candidate_that_is_too_large_is_refused_before_its_first_epoch(slot, ticket):
+    slot.step()
+    process = slot._child._process.pid
+    slot._share = 100
+    slot.reset_config(ticket(more={"limits": SearchLimits()}))
+    result = slot.step()
+    report = unpack(result["record"])
+    assert result["done"] is True
+    assert (report.error.type, report.epochs, report.built.parameters) == ("TooLarge", (), 12)
+    assert report.seconds_start + CLAIMED > 0
+    slot.reset_config(ticket())
+    assert slot.step()["epoch"] == 1
+    assert slot._child._process.pid == process
+
+
+def test_a_candidate_that_is_too_slow_is_refused(slot, ticket):
+    """Of 21 operations an image, with 4 images: 252 in an epoch."""
+    slot.reset_config(ticket(more={"limits": SearchLimits(seconds_left=2.5, flops_per_second=100.0)}))
+    assert unpack(slot.step()["record"]).error.type == "TooSlow"
+    slot.reset_config(ticket(more={"limits": SearchLimits(seconds_left=2.6, flops_per_second=100.0)}))
+    assert slot.step()["epoch"] == 1
+
+
+def test_what_is_no_candidate_is_not_refused(slot, ticket):
+    slot._share = 100
+    slot.reset_config(ticket())
+    assert slot.step()["epoch"] == 1
 
 
 def test_a_result_is_three_scalars_and_one_bytes_value(slot):

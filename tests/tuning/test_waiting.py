@@ -48,8 +48,7 @@ def test_a_slot_goes_on_with_its_arm(waiting):
     assert taken(made, "a", running="c") == ["a2"]
     assert taken(made, "a", running="c") == ["c2"], "nothing else is left"
     assert not made
-    with pytest.raises(IndexError):
-        made.take(after=None, running="")
+    assert made.take(after=None, running="") is None
 
 
 @pytest.mark.parametrize("together", [True, False])
@@ -59,3 +58,20 @@ def test_one_that_is_tried_again_comes_first(waiting, trial, together):
     assert next(iter(made)).trial_id == "b2"
     assert taken(made, None) == ["b2"]
     assert sorted(t.trial_id for t in made) == ["a1", "b1"]
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_what_is_not_ready_waits_on_and_lets_others_by(waiting, together):
+    made = waiting("a1", "a2", "b1", together=together)
+    taken = made.take(after="a", running="", ready=lambda t: t.arm.name != "a")
+    assert taken.trial_id == "b1"
+    assert made.take(after=None, running="", ready=lambda t: t.arm.name != "a") is None
+    assert [t.trial_id for t in made] == ["a1", "a2"]
+
+
+def test_what_is_taken_out_waits_no_more(waiting, trial):
+    made = waiting("a1", "a2", together=False)
+    made.remove(trial("a1"))
+    assert [t.trial_id for t in made] == ["a2"]
+    made.remove(trial("a2"))
+    assert not made

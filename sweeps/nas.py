@@ -1,0 +1,42 @@
+"""Which of AutoKeras' ways of searching finds the better network in the same time?
+
+Command: `python sweeps/nas.py --time-budget 1h`: the oracles greedy, bayesian, hyperband and random search for an hour
+each, one candidate after another in a slot, each as long as AutoKeras would train it; then the best of each is trained
+on 3 fresh seeds beside `fashion_cnn` and `residual_cnn`; 10 epochs of 50,000 images.
+
+Other spaces: `--set block=any`, `resnet`, `vanilla`, `xception`, `efficient` or several joined by +; `--set
+normalize=on`, `--set augment=off`; `--set oracle=greedy,random`. `--set enlarge=true` lets candidates enlarge images to
+ImageNet's 224 pixels, `--set pretrained=true` lets them begin with its weights.
+
+Quick: `python sweeps/nas.py --quick`: 1 minute each, 1 seed, 3 epochs of 2,000 images, plain networks alone.
+
+Study: `python -m studies.nas`.
+"""
+
+from search_spaces.nas import SPACES, TUNED
+from studies.nas import study
+from trainables import autokeras, hardware
+from trainables.serve import WarmUp
+from tuning import Sweep, main
+
+SWEEP = Sweep(
+    name="nas",
+    train=autokeras.train,
+    spaces=SPACES,
+    tuned=TUNED,
+    search="oracle",
+    in_turn=True,
+    timed_searches=True,
+    study=study,
+    prepare_study=study.prepare,
+    metric="val_accuracy",
+    epochs=10,
+    seeds=3,
+    control="fashion_cnn",
+    keep_weights="best",
+    warm_up=WarmUp(imports=autokeras.imports, device=hardware.device),
+    quick={"epochs": 3, "seeds": 1, "images": 2_000, "set": ("block=vanilla",), "time_budget": 60.0},
+)
+
+if __name__ == "__main__":
+    main(SWEEP)

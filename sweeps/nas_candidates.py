@@ -1,0 +1,39 @@
+"""Which network does AutoKeras find when every slot trains candidates, and ASHA stops those that fall behind?
+
+Command: `python sweeps/nas_candidates.py --time-budget 1h`: the greedy oracle searches for an hour on all slots, of the
+cluster where there is one; then its best network is trained on 3 fresh seeds beside `fashion_cnn` and `residual_cnn`;
+10 epochs of 50,000 images.
+
+Other oracles and spaces as in `sweeps/nas.py`: `--set oracle=...`, `--set block=...`.
+
+Quick: `python sweeps/nas_candidates.py --quick`: 2 minutes, 1 seed, 3 epochs of 2,000 images, plain networks alone.
+
+Study: `python -m studies.nas_candidates`.
+"""
+
+from search_spaces.nas_candidates import SPACES, TUNED
+from studies.nas_candidates import study
+from trainables import autokeras, hardware
+from trainables.serve import WarmUp
+from tuning import Sweep, main
+
+SWEEP = Sweep(
+    name="nas_candidates",
+    train=autokeras.train,
+    spaces=SPACES,
+    tuned=TUNED,
+    search="oracle",
+    timed_searches=True,
+    study=study,
+    prepare_study=study.prepare,
+    metric="val_accuracy",
+    epochs=10,
+    seeds=3,
+    control="fashion_cnn",
+    keep_weights="best",
+    warm_up=WarmUp(imports=autokeras.imports, device=hardware.device),
+    quick={"epochs": 3, "seeds": 1, "images": 2_000, "set": ("block=vanilla",), "time_budget": 120.0},
+)
+
+if __name__ == "__main__":
+    main(SWEEP)

@@ -1,0 +1,170 @@
+"""Architecture searches through Ray: AutoKeras' oracles in a process, candidates as trials, a kill in the middle."""
+
+import subprocess
+import sys
+
+import killable
+import networks_sweep
+import polars as pl
+import pytest
+
+from records.read import read
+from trainables.autokeras_search import Proposal
+from tuning import options, tuned
+from tuning.drawers import NOT_YET
+from tuning.errors import BrokenOffError, UsageError
+from tuning.oracle import OracleDrawer, Oracles
+from tuning.past import METRICS
+
+SCRIPT = killable.SCRIPT.with_name("networks_sweep.py")
+ASKED = ("--set", "oracle=random", "--trials", "10", "--checkpoint-every", "0", "--fail-fast", "0")
+CANDIDATES = ("candidate", "config_json", "epoch", *METRICS)
+
+
+def searched(results):
+    """Each candidate's epochs: number, configuration, metrics."""
+    plan = read(results, "plan").filter(pl.col("question") == "tuning").unique("trial_id")
+    found = read(results, "epochs").join(plan.select("trial_id", "candidate", "config_json"), on="trial_id")
+    return found.select(CANDIDATES).sort("candidate", "epoch")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory, fashion_mnist):
+    results = tmp_path_factory.mktemp("undisturbed") / "results"
+    said = killable.Running(results, *ASKED, script=SCRIPT).wait(expected=1)  # some candidates fail
+    return results, said
+
+
+def test_candidates_that_end_badly_are_rows_with_reasons_and_the_search_goes_on(undisturbed):
+    results, _ = undisturbed
+    plan = read(results, "plan").filter(pl.col("question") == "tuning").unique("trial_id")
+    ends = read(results, "trials").join(plan.select("trial_id", "candidate"), on="trial_id").sort("candidate")
+    assert ends["candidate"].to_list() == list(range(ends.height))
+    bad = ends.filter(pl.col("outcome").is_in(["failed", "diverged"]))
+    assert set(bad["error_type"]) == {"MemoryError", "ValueError", None}
+    assert set(bad.filter(pl.col("error_type").is_null())["outcome"]) == {"diverged"}
+    assert bad["reason"].null_count() == 0
+    assert ends.row(-1, named=True)["candidate"] > bad["candidate"].min()
+    best = ends.filter(pl.col("outcome") == "completed").sort("last_val_accuracy").row(-1, named=True)
+    (compared,) = read(results, "trials").filter(
+        pl.col("question") == "comparison", pl.col("arm") == "random"
+    ).to_dicts()  # fmt: skip
+    assert compared["config_json"] == best["config_json"]
+
+
+def test_a_search_that_was_killed_goes_on_with_the_same_candidates(undisturbed, tmp_path):
+    results = tmp_path / "results"
+    first = killable.Running(results, *ASKED, script=SCRIPT)
+    first.more(8)
+    first.kill()
+    finished = read(results, "trials").filter(pl.col("outcome") == "completed")["trial_id"]
+    said = killable.Running(results, *ASKED, script=SCRIPT).wait(expected=1)
+    assert "recorded already" in said
+    assert searched(results).equals(searched(undisturbed[0]))
+    ends = read(results, "trials").filter(pl.col("trial_id").is_in(finished.implode()))
+    assert not ends["trial_id"].is_duplicated().any()
+    assert first.left() == []
+
+
+class Answers(Oracles):
+    """Oracles without a process: what they answer is listed."""
+
+    def __init__(self, *answers):
+        super().__init__()
+        self.answers, self.asked = list(answers), []
+
+    def proposal(self, search, drawn):
+        self.asked.append([(d.values.get("n"), d.metric) for d in drawn])
+        return self.answers.pop(0)
+
+
+def proposal(n):
+    return Proposal(values={"n": n, "optimizer": "sgd", "learning_rate": 0.01})
+
+
+def test_a_drawer_tells_the_oracle_what_was_drawn_and_how_it_ended():
+    oracles = Answers(proposal(1), NOT_YET, proposal(2), None)
+    (arm,) = tuned.tuned_arms(networks_sweep.SWEEP, {"oracle": ["greedy"]})
+    drawer = OracleDrawer(oracles, search_of(arm))
+    first = drawer.draw()
+    assert (first.values, first.optimizer, first.block) == ({"n": 1}, "sgd", "vanilla")
+    assert drawer.draw() is NOT_YET
+    drawer.tell(first, None)
+    second = drawer.draw()
+    drawer.tell(second, 0.5)
+    assert drawer.draw() is None
+    assert oracles.asked[0] == []
+    assert oracles.asked[1] == [(1, None)]
+    assert [n for n, _ in oracles.asked[2]] == [1]
+    assert oracles.asked[2][0][1] != oracles.asked[2][0][1]  # NaN: it failed
+    assert oracles.asked[3][1] == (2, 0.5)
+    with pytest.raises(KeyError):
+        drawer.tell(arm.config_type(), 0.1)
+
+
+def search_of(arm):
+    from trainables.autokeras_search import Search
+
+    return Search(
+        name=arm.name, oracle=arm.oracle, config=arm.fixed, image_shape=(28, 28, 1), classes=10, seed=0, epochs=3
+    )
+
+
+def test_a_process_that_dies_is_said():
+    (arm,) = tuned.tuned_arms(networks_sweep.SWEEP, {"oracle": ["greedy"]})
+    oracles = Oracles()
+    oracles.start()
+    oracles._process.kill()
+    with pytest.raises(BrokenOffError, match="ended with code -9; the same command goes on"):
+        oracles.first(search_of(arm))
+    oracles.close()
+
+
+def test_oracles_that_sleep_start_nothing():
+    (arm,) = tuned.tuned_arms(networks_sweep.SWEEP, {"oracle": ["greedy"]})
+    oracles = Oracles(asleep=True)
+    assert OracleDrawer(oracles, search_of(arm)).draw() is NOT_YET
+    oracles.close()
+
+
+@pytest.mark.parametrize(
+    ("sets", "said"),
+    [
+        (["oracle=gredy"], "oracle='gredy' is not valid; valid: random, greedy"),
+        (["block=vanila"], "block='vanila' is not valid; valid: any, resnet, xception, vanilla, efficient, or several"),
+        (["optimizer=adam"], "optimizer is what the oracle chooses; valid: any other key"),
+        (["block=vanilla,resnet"], "block has several values, which an oracle does not search; valid: one"),
+    ],
+)
+def test_bad_input_is_named_before_anything_starts(sets, said):
+    with pytest.raises(UsageError, match=said):
+        tuned.tuned_arms(networks_sweep.SWEEP, options.narrowed(networks_sweep.SWEEP, sets))
+
+
+def test_other_ways_of_searching_are_refused():
+    with pytest.raises(UsageError, match="--search hyperopt: AutoKeras' oracles search the sweep 'networks'; valid"):
+        options.resolve(networks_sweep.SWEEP, options.Options(search="hyperopt"))
+
+
+def test_a_package_that_is_missing_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    with pytest.raises(UsageError, match="needs the package tensorboard, which is not installed: run `uv sync`"):
+        tuned.tuned_arms(networks_sweep.SWEEP, {})
+
+
+def test_a_narrowed_space_is_in_its_arms_name():
+    narrowed = options.narrowed(networks_sweep.SWEEP, ["oracle=all", "normalize=on", "block=vanilla"])
+    made = tuned.tuned_arms(networks_sweep.SWEEP, narrowed)
+    assert [arm.name for arm in made] == ["random normalize=on", "greedy normalize=on"]
+    assert made[0].fixed == {"block": "vanilla", "normalize": "on"}
+
+
+def test_a_budget_below_one_epoch_is_refused_with_its_estimate(tmp_path, fashion_mnist):
+    root = killable.SCRIPT.parents[2]
+    command = [sys.executable, root / "sweeps" / "nas.py", "--results", tmp_path / "results", "--time-budget", "0.05s"]
+    ended = subprocess.run(command, check=False, capture_output=True, text=True, timeout=200)
+    assert ended.returncode == 2, ended.stdout + ended.stderr
+    assert (
+        "--time-budget 0.05 s: one epoch of the network that search greedy begins with takes at least" in ended.stderr
+    )
+    assert read(tmp_path / "results", "trials").height == 0

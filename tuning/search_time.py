@@ -1,0 +1,70 @@
+"""The time of a search: how long any of its candidates has run, in this command and before it."""
+
+import time
+from collections.abc import Callable, Sequence
+
+
+class SearchTime:
+    """A clock that runs while at least one candidate of a search does.
+
+    Args:
+        budget: the seconds that the search may take.
+        before: those that it took in earlier commands.
+        clock: seconds, which never go back.
+    """
+
+    def __init__(self, budget: float, *, before: float = 0.0, clock: Callable[[], float] = time.monotonic) -> None:
+        self.budget, self.before = budget, before
+        self._clock = clock
+        self._ran, self._began = 0.0, 0.0
+        self._running: set[str] = set()
+
+    def started(self, trial_id: str) -> None:
+        """A candidate runs from now on."""
+        if not self._running:
+            self._began = self._clock()
+        self._running.add(trial_id)
+
+    def ended(self, trial_id: str) -> None:
+        """A candidate runs no more, if it did."""
+        if self._running == {trial_id}:
+            self._ran += self._clock() - self._began
+        self._running.discard(trial_id)
+
+    @property
+    def spent(self) -> float:
+        """The seconds in which any candidate ran."""
+        return self.before + self._ran + (self._clock() - self._began if self._running else 0.0)
+
+    @property
+    def left(self) -> float:
+        """The seconds that are left of the budget."""
+        return max(0.0, self.budget - self.spent)
+
+    @property
+    def over(self) -> bool:
+        """Whether the budget is spent."""
+        return self.spent >= self.budget
+
+    @property
+    def over_before(self) -> bool:
+        """Whether earlier commands have spent it."""
+        return self.before >= self.budget
+
+    @property
+    def reason(self) -> str:
+        """Why a candidate is stopped once the budget is spent."""
+        return f"the search's time, {said(self.budget)}, was spent"
+
+
+def wall(left: Sequence[float], slots: int) -> float:
+    """The least seconds in which searches with so much time left can all end, on so many slots."""
+    return max([*left, sum(left) / max(1, slots)], default=0.0)
+
+
+def said(seconds: float) -> str:
+    """A time that was asked for, in words: `20 min`, `1 h 30 min`, `7.5 s`."""
+    hours, rest = divmod(seconds, 3600)
+    minutes, rest = divmod(rest, 60)
+    parts = [f"{number:g} {unit}" for number, unit in ((hours, "h"), (minutes, "min"), (rest, "s")) if number]
+    return " ".join(parts) or "0 s"
