@@ -1,6 +1,6 @@
 """All of Ray on the head is killed while a sweep runs; `ray up` again and the same command go on.
 
-By hand: `.ci/run` leaves it out, since it takes two minutes and more. `pytest -s` prints how long each step took.
+It takes two minutes and more. `pytest -s` prints how long each step took.
 """
 
 import time
