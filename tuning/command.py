@@ -117,7 +117,14 @@ def _train(agenda: "Agenda", console: "Console", arguments: Sequence[str]) -> in
     agenda.oracles.start()
     try:
         with closing(agenda.oracles), fork_server.started(agenda.sweep.warm_up) as socket:  # both import meanwhile
-            session.run(plan, agenda.scheduler, console, fork_server=socket, check=agenda.check_searches)
+            session.run(
+                plan,
+                agenda.scheduler,
+                console,
+                outlook=agenda.outlook.said,
+                fork_server=socket,
+                check=agenda.check_searches,
+            )
     except KeyboardInterrupt:
         console.print(f"stopped; every finished epoch is kept. To go on: {again}", markup=False)
         raise
@@ -131,7 +138,7 @@ def _train(agenda: "Agenda", console: "Console", arguments: Sequence[str]) -> in
 
 
 def _say_plan(console: "Console", agenda: "Agenda") -> None:
-    """What is to run, what is recorded already, and about how long it takes."""
+    """What is to run, what is recorded already, and of a dry run about how long it would take on this machine."""
     from records.questions import SCREENING, TUNING
     from tuning.machine import default_slots
     from tuning.plan import count
@@ -164,10 +171,10 @@ def _say_plan(console: "Console", agenda: "Agenda") -> None:
         )
     if (agenda.halving.questions and {t.question for t in plan.trials} & {SCREENING, TUNING}) or agenda.asked.tuned:
         _say_halving(console, agenda)
-    slots = settings.slots or default_slots()
-    if time := agenda.outlook.said(slots):
-        console.print(f"time on {count(slots, 'slot')}: {time}")
     if settings.dry_run:
+        slots = settings.slots or default_slots()
+        if time := agenda.outlook.said(slots):
+            console.print(f"time on {count(slots, 'slot')} of this machine: {time}")
         for trial, row in agenda.closed:
             line = f"  {trial.trial_id}  {trial.question}  {trial.label}: stopped now, since {row['reason']}"
             console.print(line, markup=False)

@@ -78,13 +78,19 @@ class Session:
         scheduler: "Scheduler",
         console: Console,
         *,
+        outlook: Callable[[int], str],
         fork_server: Path | None = None,
         check: Callable[[], None] | None = None,
     ) -> None:
         """Starts Ray and runs the plan; its rows are written whatever happens.
 
-        Slots on this machine get their training processes from the fork server, if its socket is given. What `check`
-        raises, which is called once Ray has started, ends the command before any trial.
+        Args:
+            plan: what is to run.
+            scheduler: judges it.
+            console: is told where it runs.
+            outlook: says for a number of slots how long it takes; empty if it takes no time.
+            fork_server: the socket of the fork server that slots on this machine get their training processes from.
+            check: is called once Ray has started; what it raises ends the command before any trial.
 
         Raises:
             KeyboardInterrupt: if it was asked to stop.
@@ -102,6 +108,8 @@ class Session:
                 _examine(console)
             if check is not None:
                 check()
+            if said := outlook(where.slots):
+                console.print(f"time on {count(where.slots, 'slot')}: {said}")
             with self._recorded(where):
                 self._run(plan, scheduler, console, where, fork_server)
 

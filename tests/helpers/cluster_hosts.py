@@ -49,10 +49,20 @@ def problem() -> str | None:
     if missing:
         return f"not installed: {', '.join(missing)} (Debian: iproute2 util-linux openssh-server rsync)"
     name = f"{_PREFIX}-{os.getpid()}-try"
-    tried = subprocess.run(["ip", "netns", "add", name], capture_output=True, text=True, check=False)
-    if tried.returncode:
-        return f"no network namespace can be made: {tried.stderr.strip()}"
-    subprocess.run(["ip", "netns", "del", name], check=True)
+    apart = ["ip", "netns", "exec", name, "unshare", "--mount", "--pid", "--uts", "--ipc", "--fork", "--kill-child"]
+    steps = (
+        ["ip", "netns", "add", name],
+        ["ip", "-n", name, "link", "add", "br0", "type", "bridge"],
+        ["ip", "-n", name, "link", "add", "p1", "type", "veth", "peer", "name", "p2"],
+        [*apart, "mount", "-t", "proc", "proc", "/proc"],
+    )
+    try:
+        for step in steps:
+            tried = subprocess.run(step, capture_output=True, text=True, check=False)
+            if tried.returncode:
+                return f"no network namespace can be made a host: {tried.stderr.strip()}"
+    finally:
+        subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
     return None
 
 

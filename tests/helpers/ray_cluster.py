@@ -6,17 +6,24 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import cluster_hosts
+import psutil
 import yaml
 from cluster_hosts import Hosts
 
 PROJECT = Path(__file__).parents[2]
 HOSTS = 3
-PATIENCE_SECONDS = 120.0
+_GIB = 6
+PATIENCE_SECONDS = 300.0
+"""Upper limit of a wait: what takes seconds here may take minutes where others work as well."""
+
+_LINES = 40
+"""Of what a command said, so many are printed."""
 
 ENVIRONMENT = "LAYERSWEEP_CLUSTER_ENVIRONMENT"
 """Names another virtual environment than this one, made by `uv sync --group cluster`, for the hosts."""
@@ -31,6 +38,8 @@ def problem() -> str | None:
     """Why no cluster can be made here; None if one can."""
     if not [*source().glob("lib/python3*/site-packages/aiohttp_cors")]:
         return f"{source()} has no ray[default]: uv sync --group cluster"
+    if (free := psutil.virtual_memory().available / (1 << 30)) < _GIB:
+        return f"three hosts of Ray take {_GIB} GiB of memory, {free:.1f} are free"
     return cluster_hosts.problem()
 
 
@@ -60,20 +69,43 @@ class Cluster:
         return self.hosts.run(place, command, timeout=timeout, env=said, cwd=cwd)
 
     def timed(
-        self, step: str, place: str, *command: str, timeout: float = PATIENCE_SECONDS, **env: str
+        self, step: str, place: str, *command: str, shown: str = "", timeout: float = PATIENCE_SECONDS, **env: str
     ) -> "subprocess.CompletedProcess[str]":
-        """The same, and remembers how long it took."""
+        """The same; remembers how long it took, and prints the end of what was said, or the line that says `shown`."""
         began = time.monotonic()
         try:
             done = self.on(place, *command, timeout=timeout, **env)
         finally:
             self.seconds[step] = time.monotonic() - began
-        print(f"\n== {step}: {self.seconds[step]:.1f} s, exit code {done.returncode}\n{done.stdout}{done.stderr}")
+        lines = (done.stdout + done.stderr).splitlines()
+        said = [line for line in lines if shown and shown in line][-1:] or lines[-_LINES:]
+        print("\n".join([f"\n== {step}: {self.seconds[step]:.1f} s, exit code {done.returncode}", *said]))
         return done
+
+    def up(self, step: str) -> "subprocess.CompletedProcess[str]":
+        """Runs `ray up` on the laptop."""
+        return self.timed(step, "laptop", "ray", "up", "-y", self.file)
 
     def doctor(self, step: str, *flags: str) -> "subprocess.CompletedProcess[str]":
         """Runs the doctor on the laptop."""
         return self.timed(step, "laptop", "python", "-m", "tuning.doctor", self.file, *flags)
+
+    def raylets(self, i: int) -> int:
+        """How many raylets run on host `i`."""
+        return sum("/raylet/raylet" in line for line in self.hosts.processes(i))
+
+
+@contextmanager
+def hosts(folder: Path) -> Iterator[Cluster]:
+    """Three hosts, a laptop and a stranger with the file for `ray up`, which has not been run.
+
+    The project is at /root/layersweep; `folder` gets an environment in which it is found there.
+    """
+    environment = make_environment(folder, source())
+    with Hosts(HOSTS, keep=[PROJECT, environment, source(), Path(sys.base_prefix)]) as made:
+        text = (PROJECT / "cluster.yaml").read_text()
+        (made.root("laptop") / "cluster.yaml").write_text(changed(text, made, environment))
+        yield Cluster(hosts=made, environment=environment)
 
 
 def changed(text: str, hosts: Hosts, environment: Path) -> str:

@@ -103,7 +103,7 @@ def test_nothing_but_parquet_is_left(compared):
 
 def test_it_says_where_it_runs_and_what_comes_out(compared):
     _, ended = compared
-    assert "on this machine: 2 slots of one thread" in ended.stdout
+    assert "on this machine: 2 slots of one thread\ntime on 2 slots: not known" in ended.stdout
     assert "8 trials (comparison: 4 arms on 2 seeds), up to 4 epochs each; 0 recorded already" in ended.stdout
     assert "8/8 trials · 8 completed · best val_accuracy 0.6420 (0.8, seed 2, epoch 4)" in ended.stdout
     assert ended.stderr == ""
@@ -122,6 +122,7 @@ def test_a_dry_run_says_what_is_missing_and_starts_nothing(compared):
     said = run(results, "--seeds", "3", "--dry-run").stdout
     assert "12 trials (comparison: 4 arms on 3 seeds), up to 4 epochs each; 8 recorded already" in said
     assert said.count("comparison  ") == 4
+    assert "time on 2 slots of this machine: at most about " in said
     assert "starting Ray" not in said
     assert read(results, "plan").height <= 16
 

@@ -1,0 +1,33 @@
+"""What hosts and a machine are compared by."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from benchmarks.hosts import CLUSTER, MACHINE, Run, measurements
+
+
+def test_each_round_of_the_cluster_is_held_against_the_machines_in_it():
+    runs = {
+        CLUSTER: [Run(seconds=60, trial_seconds=0.4, busiest=0.4), Run(seconds=90, trial_seconds=0.5, busiest=0.5)],
+        MACHINE: [Run(seconds=40, trial_seconds=0.4, busiest=0.4), Run(seconds=45, trial_seconds=0.4, busiest=0.4)],
+    }
+    rows = {(row.case, row.measure): row.values for row in measurements(runs)}
+    assert rows[CLUSTER, "whole command"] == [60, 90]
+    assert rows[CLUSTER, "trials on the busiest host"] == [0.4, 0.5]
+    assert rows[MACHINE, "a trial"] == pytest.approx([400, 400])
+    assert rows[f"{CLUSTER} / {MACHINE}", "whole command"] == pytest.approx([1.5, 2])
+    assert rows[f"{CLUSTER} / {MACHINE}", "a trial"] == pytest.approx([1, 1.25])
+
+
+def test_without_what_a_cluster_needs_one_line_says_so(tmp_path):
+    (tmp_path / "empty").mkdir()
+    environment = os.environ | {"LAYERSWEEP_CLUSTER_ENVIRONMENT": str(tmp_path / "empty")}
+    command = [sys.executable, "-m", "benchmarks.hosts", "--out", str(tmp_path / "out")]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 1
+    assert done.stderr.strip() == (
+        f"no cluster can be made here: {tmp_path / 'empty'} has no ray[default]: uv sync --group cluster"
+    )
