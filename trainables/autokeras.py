@@ -33,8 +33,8 @@ EPOCHS: Final = "tuner/epochs"
 
 _OF_THE_ORACLE: Final = "tuner/"
 
-CHOSEN: Final = ("choices", "optimizer", "learning_rate")
-"""The keys whose values an oracle chooses."""
+CHOSEN: Final = ("choices", "optimizer", "learning_rate", "momentum")
+"""The keys whose values an oracle chooses, or that would not fit what it chooses."""
 
 OPTIMIZERS: Final = {"adam": "adam", "sgd": "sgd", "adam_weight_decay": "adamw"}
 """AutoKeras' optimizers by their names there, with Keras' own."""

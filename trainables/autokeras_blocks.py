@@ -16,6 +16,7 @@ from keras_tuner import HyperParameters
 
 from trainables.autokeras import OPTIMIZERS
 from trainables.config import Value
+from trainables.errors import WeightsError
 from trainables.pictures import pictures
 from trainables.standardization import Standardization
 
@@ -32,19 +33,25 @@ Tensor = Any
 
 
 def built(
-    config: "Config", hyperparameters: HyperParameters, image_shape: tuple[int, int, int], classes: int
+    config: "Config",
+    hyperparameters: HyperParameters,
+    image_shape: tuple[int, int, int],
+    classes: int,
+    *,
+    weighted: bool = True,
 ) -> keras.Model:
     """The model that these values mean, not compiled: uint8 (batch, *image_shape) in, (batch, classes) out.
 
     What the values leave open is filled in with AutoKeras' defaults; afterwards `hyperparameters` has every value that
-    the model took, and the whole space around it.
+    the model took, and the whole space around it. ImageNet's weights are left out where it is not `weighted`.
 
     Raises:
         ValueError: if Keras cannot build it for such images.
+        WeightsError: if ImageNet's weights cannot be fetched.
     """
     image, x = pictures(config, image_shape)
     x = layers.Rescaling(1.0, dtype="float32", name="float32")(x)
-    x = _Images(config)(hyperparameters, x)
+    x = _Images(config, weighted)(hyperparameters, x)
     outputs = _Head(classes)(hyperparameters, x)
     hyperparameters.Choice("optimizer", list(OPTIMIZERS), default="adam")
     hyperparameters.Choice("learning_rate", list(LEARNING_RATES), default=1e-3)
@@ -86,9 +93,9 @@ class _Built(Block):
 class _Images(_Built):
     """Normalisation, augmentation and one of the kinds of networks, where each is fixed or chosen."""
 
-    def __init__(self, config: "Config") -> None:
+    def __init__(self, config: "Config", weighted: bool) -> None:
         super().__init__(name="image_block_1")
-        self._config = config
+        self._config, self._weighted = config, weighted
 
     def build(self, hp: HyperParameters, inputs: Tensor = None) -> Tensor:
         """Adds them."""
@@ -113,7 +120,7 @@ class _Images(_Built):
         if kind == "vanilla":
             return basic.ConvBlock(name="conv_block_1").build(hp, x)
         name, models, least = _PUBLISHED[kind]
-        return _Published(name, models, least, self._config)(hp, x)
+        return _Published(name, models, least, self._config, self._weighted)(hp, x)
 
 
 def _standardized(_hp: HyperParameters, x: Tensor) -> Tensor:
@@ -121,7 +128,8 @@ def _standardized(_hp: HyperParameters, x: Tensor) -> Tensor:
 
 
 def _augmented(hp: HyperParameters, x: Tensor) -> Tensor:
-    return preprocessing.ImageAugmentation(name="image_augmentation_1").build(hp, x)
+    # AutoKeras 3.0 has commented its RandomZoom out: a factor would be chosen, and nothing built by it
+    return preprocessing.ImageAugmentation(zoom_factor=0.0, name="image_augmentation_1").build(hp, x)
 
 
 class _Published(_Built):
@@ -131,9 +139,11 @@ class _Published(_Built):
     the network, unless AutoKeras may enlarge them.
     """
 
-    def __init__(self, name: str, models: Mapping[str, Callable[..., Any]], least: int, config: "Config") -> None:
+    def __init__(
+        self, name: str, models: Mapping[str, Callable[..., Any]], least: int, config: "Config", weighted: bool
+    ) -> None:
         super().__init__(name=name)
-        self._models, self._least, self._config = models, least, config
+        self._models, self._least, self._config, self._weighted = models, least, config, weighted
 
     def build(self, hp: HyperParameters, inputs: Tensor = None) -> Tensor:
         """Adds it."""
@@ -155,14 +165,23 @@ class _Published(_Built):
         before = {id(layer) for layer in keras.Model(keras.utils.get_source_inputs(x)[0], x).layers}
         model = network(include_top=False, weights=None, input_tensor=x)
         mine = [layer for layer in model.layers if id(layer) not in before]
-        if trained:
-            theirs = network(include_top=False, weights="imagenet", input_shape=tuple(x.shape[1:]))
+        if trained and self._weighted:
+            theirs = _of_imagenet(network, tuple(x.shape[1:]))
             variables = [variable for layer in mine for variable in layer.variables]
             for variable, other in zip(variables, [v for layer in theirs.layers for v in layer.variables], strict=True):
                 variable.assign(other)
         for layer in mine:
             layer.trainable = trainable
         return model.output
+
+
+def _of_imagenet(network: Callable[..., Any], shape: tuple[int, int, int]) -> keras.Model:
+    try:
+        return network(include_top=False, weights="imagenet", input_shape=shape)
+    except Exception as error:
+        if type(error) is not Exception:  # Keras' own, where an address cannot be reached
+            raise
+        raise WeightsError(f"ImageNet's weights could not be fetched: {error}") from error
 
 
 _PUBLISHED: Final[Mapping[str, tuple[str, Mapping[str, Callable[..., Any]], int]]] = {

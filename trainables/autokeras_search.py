@@ -39,9 +39,6 @@ FACTOR: Final = 3
 _TRIES: Final = 20
 """Candidates that may turn out, once they are built, to be ones that were drawn before."""
 
-_IDLE: Final = ("zoom_factor",)
-"""What AutoKeras 3.0 chooses and builds nothing by: its RandomZoom is commented out."""
-
 _MATRIX: Final = 1024
 _PRODUCTS: Final = 10
 _ENDLESS: Final = 10**9
@@ -138,7 +135,6 @@ class Proposer:
                 return None
             asked = oracle.get_space()
             asked.values = dict(response["values"])
-            asked.ensure_active_values()
             mine = {name: value for name, value in asked.values.items() if name.startswith("tuner/")}
             grown = self._grow({name: value for name, value in asked.values.items() if name not in mine})
             values = {**taken(grown.hyperparameters), **plain(mine)}
@@ -190,10 +186,10 @@ class Proposer:
         hyperparameters = of_values(values)
         keras.StatelessScope().__enter__()  # variables get no values: a large network is built in a fifth of the time
         try:
-            model = built(self._config, hyperparameters, self.search.image_shape, self.search.classes)
+            model = built(self._config, hyperparameters, self.search.image_shape, self.search.classes, weighted=False)
             flops = sum(layers.flops(layer) for layer in model.layers)
             return _Grown(hyperparameters=hyperparameters, parameters=model.count_params(), flops=flops)
-        except ValueError as error:  # Keras': layers that these images do not fit
+        except (ValueError, NotImplementedError) as error:  # Keras': layers that these images do not fit
             return _Grown(hyperparameters=hyperparameters, problem=" ".join(str(error).split()))
         finally:
             keras.backend.clear_session()  # ends the scope as well, which would give all of them values at its exit
@@ -262,9 +258,11 @@ def _enter_bracket(oracle: Any, trial_id: str, values: Mapping[str, Value]) -> N
     past, number = values.get("tuner/trial_id"), int(values["tuner/round"])
     if past is not None:
         for bracket in oracle._brackets:
-            if any(info["id"] == past for info in bracket["rounds"][number - 1]):
-                bracket["rounds"][number].append({"past_id": past, "id": trial_id})
-        return
+            rounds = bracket["rounds"]
+            if number < len(rounds) and any(info["id"] == past for info in rounds[number - 1]):
+                rounds[number].append({"past_id": past, "id": trial_id})
+                return
+        return  # it was drawn for more epochs than a training has now
     free = (b for b in oracle._brackets if len(b["rounds"][0]) < oracle._get_size(b["bracket_num"], round_num=0))
     bracket = next(free, None)
     if bracket is None:
@@ -279,7 +277,7 @@ def taken(hyperparameters: "keras_tuner.HyperParameters") -> dict[str, Value]:
 
     Networks that differ in others are the same one, which AutoKeras trains again.
     """
-    names = {hp.name for hp in hyperparameters.space if hp.name.rpartition("/")[2] not in _IDLE}
+    names = {hp.name for hp in hyperparameters.space}
     return plain({name: value for name, value in hyperparameters.values.items() if name in names})
 
 

@@ -137,7 +137,7 @@ def _compiled(build: Build[C], config: C, data: Data, sets: Sets, parent: Path |
     for layer in model.layers:
         if momentum and isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = momentum
-        if isinstance(layer, Standardization):
+        if isinstance(layer, Standardization) and not layer.measured:
             layer.measure(sets.train.images)
     if parent is not None:
         model.set_weights(keras.saving.load_model(parent, safe_mode=True, compile=False).get_weights())

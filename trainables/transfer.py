@@ -29,7 +29,7 @@ ALL: Final = "all"
 _HEAD: Final = "head_"
 _HEADS: Final = ("Flatten", "GlobalAveragePooling2D", "GlobalMaxPooling2D")
 """Kinds of layers with which a head begins."""
-_RANGES: Final = ("Rescaling", "Normalization")
+_RANGES: Final = ("Rescaling", "Normalization", "Standardization")
 _DROPOUTS: Final = ("Dropout", "SpatialDropout2D", "GaussianDropout", "GaussianNoise", "AlphaDropout")
 
 

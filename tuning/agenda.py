@@ -67,7 +67,15 @@ class Asked:
             say(source)
         sweep, narrowed = _sourced(sweep, narrowed, settings.results)
         tuned = [] if settings.search == "grid" else tuned_arms(sweep, narrowed)
-        return cls(arms=arms(sweep, narrowed), tuned=tuned)
+        asked = cls(arms=arms(sweep, narrowed), tuned=tuned)
+        if not asked.arms and not tuned:
+            raise UsageError(f"the sweep {sweep.name!r} has nothing to train with these --set and --search")
+        if settings.search_time is not None and not tuned:
+            raise UsageError(
+                f"--time-budget {said(settings.search_time)} is the time of each search of the sweep {sweep.name!r}, "
+                "and these --set leave none; valid: without it"
+            )
+        return asked
 
 
 def _sourced(
@@ -185,7 +193,7 @@ class Agenda:
             history=History(settings.results, sweep, set_aside=not settings.dry_run),
             halving=halving,
             closed=[],
-            oracles=Oracles(asleep=settings.dry_run or not any(arm.oracle for arm in asked.tuned)),
+            oracles=Oracles(),
         )
         made.check_seeds()
         made.plan  # noqa: B018 (bad input ends here, before anything starts)
@@ -374,6 +382,8 @@ class Agenda:
     def check_searches(self) -> None:
         """Builds the network that each oracle's space begins with; an epoch of it must fit the search's time.
 
+        From then on candidates are drawn.
+
         Raises:
             UsageError: naming the search, and what is wrong with its space or budget.
             BrokenOffError: if the process of the oracles died.
@@ -385,13 +395,15 @@ class Agenda:
             first = self.oracles.first(search)
             if first.problem is not None or first.flops is None:
                 raise UsageError(f"search {arm.name}: its space builds no valid network: {first.problem}")
-            rate = max(filter(None, (self.history.flops_per_second, first.flops_per_second)), default=None)
+            peak = first.flops_per_second if self.settings.precision == "float32" else None
+            rate = max(filter(None, (self.history.flops_per_second, peak)), default=None)
             seconds = None if rate is None else epoch_flops(first.flops, self.data.train_images) / rate
             if clock is not None and seconds is not None and seconds > clock.budget:
                 raise UsageError(
                     f"--time-budget {said(clock.budget)}: one epoch of the network that search {arm.name} begins with "
                     f"takes at least {said(float(f'{seconds:.3g}'))} by estimate; valid: more, or fewer --images"
                 )
+        self.oracles.ready = True
 
     @cached_property
     def times(self) -> Mapping[str, SearchTime]:

@@ -114,7 +114,8 @@ def _train(agenda: "Agenda", console: "Console", arguments: Sequence[str]) -> in
     session.writer.flush()
     _say_plan(console, agenda)
     again = shlex.join(["python", sys.argv[0], *arguments])
-    agenda.oracles.start()
+    if any(arm.oracle for arm in agenda.asked.tuned):
+        agenda.oracles.start()
     try:
         with closing(agenda.oracles), fork_server.started(agenda.sweep.warm_up) as socket:  # both import meanwhile
             session.run(

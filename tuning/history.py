@@ -186,7 +186,8 @@ class History:
         reached, value = row["epochs"], row.get(f"last_{self._sweep.metric}")
         last = next((r for r in reversed(self._rows.get(trial.trial_id, [])) if r["attempt"] == past.attempt), None)
         if last is not None and last["outcome"] != "completed" and (last["epochs"] or 0) >= past.last:
-            return Ending(outcome=last["outcome"], epoch=reached, value=value), None
+            refused = last["error_type"] in REFUSED
+            return Ending(outcome=last["outcome"], epoch=reached, value=value, refused=refused), None
         return Ending(outcome="stopped", epoch=reached, value=value), row if reached else None
 
     def refused(self, trial_id: str) -> Refused | None:

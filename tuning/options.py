@@ -244,11 +244,11 @@ def resolve(sweep: Sweep, options: Options) -> Settings:
     if by_oracles and search not in ("grid", "oracle"):
         raise UsageError(f"--search {search}: AutoKeras' oracles search the sweep {sweep.name!r}; valid: auto, grid")
     if options.trials and search == "grid":
-        raise UsageError(f"--trials {options.trials} is for searches; valid: with --search random or hyperopt")
+        raise UsageError(f"--trials {options.trials} is for searches; valid: with --search {_searching(by_oracles)}")
     if options.time_budget is not None and sweep.timed_searches and search == "grid":
         raise UsageError(
             f"--time-budget {options.time_budget:g} is the time of each search of the sweep {sweep.name!r}; valid: "
-            "with --search random or hyperopt"
+            f"with --search {_searching(by_oracles)}"
         )
     options = _quickened(options, (sweep.quick or {}) if options.quick else {}, searched=search != "grid")
     search_time = options.time_budget if sweep.timed_searches else None
@@ -293,6 +293,10 @@ def resolve(sweep: Sweep, options: Options) -> Settings:
         set=options.set,
         dry_run=options.dry_run,
     )
+
+
+def _searching(by_oracles: bool) -> str:
+    return "auto" if by_oracles else "random or hyperopt"
 
 
 def _quickened(options: Options, quick: Mapping[str, Any], *, searched: bool) -> Options:

@@ -23,12 +23,12 @@ _FAREWELL_SECONDS: Final = 10.0
 class Oracles:
     """The process that answers for all searches of a command, one after another.
 
-    Args:
-        asleep: whether it is never started, and answers NOT_YET to everything.
+    Attributes:
+        ready: whether candidates may be asked for; until then the answer is NOT_YET.
     """
 
-    def __init__(self, *, asleep: bool = False) -> None:
-        self._asleep = asleep
+    def __init__(self) -> None:
+        self.ready = False
         self._process: subprocess.Popen[bytes] | None = None
         self._pipe: Connection | None = None
         self._asked: deque[Search] = deque()
@@ -36,7 +36,7 @@ class Oracles:
 
     def start(self) -> None:
         """Starts the process, if it does not run: it imports Keras and AutoKeras while the caller goes on."""
-        if self._process is not None or self._asleep:
+        if self._process is not None:
             return
         self._pipe, theirs = Pipe()
         with theirs:
@@ -82,7 +82,7 @@ class Oracles:
         Raises:
             BrokenOffError: if the process died.
         """
-        if self._asleep:
+        if not self.ready:
             return NOT_YET
         if search not in self._asked and search.name not in self._answers:
             self._send(search, drawn)

@@ -77,7 +77,7 @@ class Recorder(Callback):
         self._errors: Counter[str] = Counter()
         self._last_error = ""
         self._over: list[Ticket] = []
-        self._broken: ResultsError | None = None
+        self._broken: ResultsError | BrokenOffError | None = None
         self.stop_asked = False
         plan.added, plan.orphaned, plan.broken_off = self._planned, self._orphaned, self._broken_off
 
@@ -97,14 +97,15 @@ class Recorder(Callback):
     ) -> None:
         """A step has ended. Tune keeps what is left in the result, with statistics of each number, for good.
 
-        Rows that cannot be written end the sweep at the end of Tune's step: here Tune would hide why.
+        Rows that cannot be written, or a search that cannot go on, end the sweep at the end of Tune's step: here Tune
+        would hide why.
         """
         record = result["record"]
         for name in result.keys() - _TUNE_NEEDS:
             del result[name]
         try:
             self._reported(trial, unpack(record))
-        except ResultsError as error:
+        except (ResultsError, BrokenOffError) as error:
             self._broken = error
 
     def _reported(self, trial: TuneTrial, report: Report) -> None:

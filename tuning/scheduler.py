@@ -14,6 +14,7 @@ from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 
 from records.questions import TUNING
 from records.values import Epoch
+from trainables import autokeras
 from tuning.decision import GO_ON, Decision, Halving
 from tuning.history import Seen
 from tuning.report import unpack
@@ -76,7 +77,12 @@ class Scheduler(FIFOScheduler):
 
     def rungs(self, trial: Trial) -> frozenset[int]:
         """The epochs after which the trial may be stopped for its metric."""
-        return self._rungs if trial.question in self._halving.questions else _NO_RUNGS
+        return self._rungs if self._halves(trial) else _NO_RUNGS
+
+    def _halves(self, trial: Trial) -> bool:
+        """Whether the trial is judged: not one that Hyperband trains for so many epochs, and goes on with or not."""
+        own = isinstance(trial.arm.config, autokeras.Config) and trial.arm.config.epochs is not None
+        return trial.question in self._halving.questions and not (own and trial.question == TUNING)
 
     def on_trial_result(self, tune_controller: Any, trial: TuneTrial, result: Mapping[str, Any]) -> str:
         """Decides on the epochs of a report one after another, to the first that ends the trial."""
@@ -123,7 +129,7 @@ class Scheduler(FIFOScheduler):
         return GO_ON if epoch.diverged else self._judge(trial, epoch.epoch, getattr(epoch, self._halving.metric))
 
     def _judge(self, trial: Trial, epoch: int, value: float) -> Decision:
-        if trial.question not in self._halving.questions or epoch >= self._halving.epochs:  # nothing is left to stop
+        if not self._halves(trial) or epoch >= self._halving.epochs:  # nothing is left to stop
             return GO_ON
         asha = self._group(f"{TUNING} {trial.arm.name}" if trial.question == TUNING else trial.question)
         named = _Named(trial.trial_id)

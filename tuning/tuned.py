@@ -109,6 +109,10 @@ def _by_oracles(sweep: Sweep, narrowed: Mapping[str, Sequence[Value]]) -> list[T
     for space in sweep.tuned:
         own = {key: values for key, values in space.items() if key != ORACLE}
         fixed = {key: _one(sweep, key, values) for key, values in {**own, **changed}.items()}
+        try:
+            domains.make(sweep.config_type, fixed)
+        except ConfigError as error:
+            raise UsageError(f"the tuned space of sweep {sweep.name!r}: {error}") from error
         others = [f"{key}={fixed[key]}" for key in changed if own.get(key) != [fixed[key]]]
         for name in map(str, choices(ORACLE, space[ORACLE]) if asked is None else asked):
             if name not in ORACLES:

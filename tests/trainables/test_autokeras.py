@@ -19,6 +19,7 @@ from keras import layers  # noqa: E402
 
 from records.values import Built, Epoch  # noqa: E402
 from trainables.autokeras_search import FACTOR, ORACLES, Drawn, Proposer, Search  # noqa: E402
+from trainables.standardization import Standardization  # noqa: E402
 
 GREY_28 = (28, 28, 1)
 RESNET50 = json.dumps({"image_block_1/res_net_block_1/version": "resnet50"})
@@ -103,8 +104,9 @@ def test_images_are_standardized_by_their_own_training_set(fashion_mnist):
 
 @pytest.mark.parametrize("oracle", ORACLES)
 def test_a_search_that_is_made_anew_goes_on_as_it_would_have(oracle):
+    """The bayesian one is asked behind its random points, where it fits a Gaussian process."""
     proposer = Proposer(search=search(oracle))
-    before = drawn(proposer, 9, running=1)
+    before = drawn(proposer, 11 if oracle == "bayesian" else 9, running=1)
     proposed = proposer.propose(before)
     assert Proposer(search=search(oracle)).propose(before) == proposed
     assert proposed.values not in [d.values for d in before]
@@ -150,6 +152,41 @@ def test_hyperband_goes_on_with_the_best():
     assert promoted["tuner/epochs"] == FACTOR * found[best].values["tuner/epochs"]
     network = {k: v for k, v in promoted.items() if not k.startswith("tuner/")}
     assert network.items() <= found[best].values.items()
+
+
+def test_hyperband_is_made_anew_with_brackets_of_one_round_beside():
+    """Brackets of 9, 5 and 3: what the first one promotes to its last round is behind the second and the third."""
+    found = []
+    proposer = Proposer(search=search("hyperband"))
+    for k in range(24):
+        proposed = proposer.propose(found)
+        found.append(Drawn(values=proposed.values, metric=k / 100))
+    rounds = {(d.values["tuner/bracket"], d.values["tuner/round"]) for d in found}
+    assert {(2, 0), (2, 1), (2, 2), (1, 0)} <= rounds
+    late = [found[k] for k in (*range(9), *range(12, 24), *range(9, 12))]  # the first one's promotions come last
+    assert proposer.propose(late) is not None
+    shorter = Proposer(search=replace(search("hyperband"), epochs=3))
+    assert shorter.propose(found) is not None  # records of longer trainings
+
+
+def test_images_get_the_channels_that_the_network_sees(fashion_mnist):
+    coloured = replace(VANILLA, channels=3)
+    _, epoch = autokeras.train(coloured, fashion_mnist, seed=1, epochs=1)
+    assert math.isfinite(epoch.loss)
+    from trainables.traced import kept
+
+    mean = kept().model.get_layer("standardization").mean.value
+    assert len(set(mean.numpy().tolist())) == 1
+    layer = Standardization()
+    layer.build((None, 4, 4, 1))
+    layer.measure(np.full((5, 4, 4, 3), (10, 20, 30), dtype=np.uint8))
+    assert float(layer.mean.value[0]) == pytest.approx(0.2989 * 10 + 0.5870 * 20 + 0.1140 * 30)
+
+
+def test_a_layer_that_was_measured_elsewhere_keeps_that():
+    layer = Standardization(name="standardization")
+    assert not layer.measured
+    assert Standardization.from_config(layer.get_config()).measured
 
 
 def test_a_configuration_holds_all_that_the_oracle_knows():

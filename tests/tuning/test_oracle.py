@@ -9,8 +9,10 @@ import polars as pl
 import pytest
 
 from records.read import read
+from sweeps.nas import SWEEP as NAS
 from trainables.autokeras_search import Proposal
 from tuning import options, tuned
+from tuning.agenda import Asked
 from tuning.drawers import NOT_YET
 from tuning.errors import BrokenOffError, UsageError
 from tuning.oracle import OracleDrawer, Oracles
@@ -64,6 +66,16 @@ def test_a_search_that_was_killed_goes_on_with_the_same_candidates(undisturbed, 
     ends = read(results, "trials").filter(pl.col("trial_id").is_in(finished.implode()))
     assert not ends["trial_id"].is_duplicated().any()
     assert first.left() == []
+
+
+def test_a_search_whose_candidates_have_all_ended_goes_on(undisturbed):
+    """With a larger budget: nothing runs when the plan is made, and the next candidate is asked for."""
+    results, _ = undisturbed
+    more = [word if word != "10" else "12" for word in ASKED]
+    before = read(results, "trials").height
+    said = killable.Running(results, *more, script=SCRIPT).wait(expected=1)
+    assert "Traceback" not in said
+    assert read(results, "trials").height > before
 
 
 class Answers(Oracles):
@@ -120,10 +132,12 @@ def test_a_process_that_dies_is_said():
     oracles.close()
 
 
-def test_oracles_that_sleep_start_nothing():
+def test_nothing_is_drawn_before_the_searches_were_checked():
+    """A search whose recorded candidates have all ended asks for the next one while the plan is made."""
     (arm,) = tuned.tuned_arms(networks_sweep.SWEEP, {"oracle": ["greedy"]})
-    oracles = Oracles(asleep=True)
+    oracles = Oracles()
     assert OracleDrawer(oracles, search_of(arm)).draw() is NOT_YET
+    assert oracles._process is None
     oracles.close()
 
 
@@ -139,6 +153,20 @@ def test_oracles_that_sleep_start_nothing():
 def test_bad_input_is_named_before_anything_starts(sets, said):
     with pytest.raises(UsageError, match=said):
         tuned.tuned_arms(networks_sweep.SWEEP, options.narrowed(networks_sweep.SWEEP, sets))
+
+
+def test_what_leaves_nothing_to_train_or_to_search_is_refused(tmp_path):
+    def asked(*sets, **more):
+        settings = options.resolve(NAS, options.Options(set=sets, results=tmp_path, **more))
+        return Asked.of(NAS, settings, print)
+
+    with pytest.raises(UsageError, match="the sweep 'nas' has nothing to train with these --set and --search"):
+        asked("family=autokeras", search="grid")
+    with pytest.raises(UsageError, match=r"--time-budget 1 h is the time of each search .* these --set leave none"):
+        asked("family=fashion_cnn", time_budget=3600.0)
+    with pytest.raises(UsageError, match="momentum is what the oracle chooses"):
+        asked("family=autokeras", "momentum=0.9")
+    assert [arm.name for arm in asked("family=autokeras", "oracle=random").tuned] == ["random"]
 
 
 def test_other_ways_of_searching_are_refused():
