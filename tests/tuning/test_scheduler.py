@@ -7,6 +7,7 @@ import pytest
 
 from records.questions import COMPARISON, SCREENING, TUNING
 from records.values import Epoch
+from trainables import autokeras
 from tuning.decision import GO_ON, Decision, Halving
 from tuning.history import Seen
 from tuning.report import Report
@@ -21,7 +22,7 @@ def scheduler():
 
 
 def ours(name, question=SCREENING, arm="x"):
-    return SimpleNamespace(trial_id=name, question=question, arm=SimpleNamespace(name=arm))
+    return SimpleNamespace(trial_id=name, question=question, arm=SimpleNamespace(name=arm, config=None))
 
 
 def tune(trial):
@@ -270,3 +271,13 @@ def test_a_candidate_that_was_stopped_for_time_is_replayed_as_one_that_goes_on()
     expected = tell(undisturbed, trials["d"], 1, 0.53)
     assert tell(stopped, trials["d"], 1, 0.53) == tell(rebuilt, trials["d"], 1, 0.53) == expected
     assert tell(rebuilt, trials["b"], 1, 0.6) == ("CONTINUE", ("continue", 1, 0.5))
+
+
+def test_what_hyperband_trains_for_so_many_epochs_is_not_judged_by_asha_as_well(scheduler):
+    config = autokeras.Config(choices='{"tuner/epochs": 2}')
+    theirs = [ours(name, TUNING) for name in "ab"]
+    for trial in theirs:
+        trial.arm.config = config
+    assert scheduler.rungs(theirs[0]) == frozenset()
+    tell(scheduler, theirs[0], 1, 0.9)
+    assert tell(scheduler, theirs[1], 1, 0.1) == ("CONTINUE", ("continue", None, None))
