@@ -76,8 +76,7 @@ class Config(Keys):
     @property
     def values(self) -> dict[str, Value]:
         """The choices of the network itself."""
-        found: dict[str, Value] = json.loads(self.choices)
-        return {name: value for name, value in found.items() if not name.startswith(_OF_THE_ORACLE)}
+        return of_network(json.loads(self.choices))
 
     @property
     def every_value(self) -> dict[str, Value]:
@@ -99,6 +98,11 @@ class Config(Keys):
         """How long Hyperband trains it; None where the sweep says so."""
         found: Any = json.loads(self.choices).get(EPOCHS)
         return None if found is None else int(found)
+
+
+def of_network(values: Mapping[str, Value]) -> dict[str, Value]:
+    """Values without those by which an oracle remembers what it does with a candidate."""
+    return {name: value for name, value in values.items() if not name.startswith(_OF_THE_ORACLE)}
 
 
 def configured(space: Mapping[str, Value], values: Mapping[str, Value]) -> Config:

@@ -16,6 +16,7 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any, Final
 
 from trainables import config as domains
+from trainables.autokeras import of_network
 from trainables.config import Value
 from trainables.serve import Failure
 
@@ -135,9 +136,10 @@ class Proposer:
                 return None
             asked = oracle.get_space()
             asked.values = dict(response["values"])
-            mine = {name: value for name, value in asked.values.items() if name.startswith("tuner/")}
-            grown = self._grow({name: value for name, value in asked.values.items() if name not in mine})
-            values = {**taken(grown.hyperparameters), **plain(mine)}
+            network = of_network(asked.values)
+            grown = self._grow(network)
+            notes = {name: value for name, value in asked.values.items() if name not in network}
+            values = {**taken(grown.hyperparameters), **plain(notes)}
             if _key(values) not in before:
                 return Proposal(values=values, parameters=grown.parameters, flops=grown.flops, problem=grown.problem)
         return None
@@ -152,9 +154,7 @@ class Proposer:
         np.random.seed(seed)
         for number, candidate in enumerate(drawn):
             values = candidate.values
-            hyperparameters = self._grow(
-                {name: value for name, value in values.items() if not name.startswith("tuner/")}
-            ).hyperparameters.copy()
+            hyperparameters = self._grow(of_network(values)).hyperparameters.copy()
             hyperparameters.values = dict(values)
             oracle.update_space(hyperparameters)
             trial = Trial(hyperparameters=hyperparameters, trial_id=str(number), status="RUNNING")

@@ -27,7 +27,7 @@ from tuning.machine import default_slots, memory_share
 from tuning.options import Settings
 from tuning.oracle import OracleDrawer, Oracles
 from tuning.plan import Ending, Plan, count, survivors
-from tuning.refusal import SearchLimits, epoch_flops, stands
+from tuning.refusal import SearchLimits, epoch_flops, estimated, stands
 from tuning.search_time import SearchTime, said, wall
 from tuning.sweep import Arm, Sweep, Trial, arms, check_images, seen, sign, trials
 from tuning.tuned import TunedArm, sampled, tuned_arms
@@ -401,7 +401,7 @@ class Agenda:
             if clock is not None and seconds is not None and seconds > clock.budget:
                 raise UsageError(
                     f"--time-budget {said(clock.budget)}: one epoch of the network that search {arm.name} begins with "
-                    f"takes at least {said(float(f'{seconds:.3g}'))} by estimate; valid: more, or fewer --images"
+                    f"takes at least {estimated(seconds)} by estimate; valid: more, or fewer --images"
                 )
         self.oracles.ready = True
 

@@ -1,8 +1,6 @@
 """AutoKeras' oracles, seen from the driver, which does not import TensorFlow: a process answers, while trials run."""
 
-import os
 import subprocess
-import sys
 from collections import deque
 from collections.abc import Mapping, Sequence
 from multiprocessing import Pipe
@@ -12,10 +10,10 @@ from typing import Final
 from trainables import autokeras
 from trainables.autokeras_search import Drawn, Proposal, Search
 from trainables.config import Dataclass, Value
-from trainables.hardware import ENVIRONMENT
 from trainables.serve import Failure
 from tuning.drawers import NOT_YET, NotYet
 from tuning.errors import BrokenOffError
+from tuning.process import Started, start
 
 _FAREWELL_SECONDS: Final = 10.0
 
@@ -29,7 +27,7 @@ class Oracles:
 
     def __init__(self) -> None:
         self.ready = False
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Started | None = None
         self._pipe: Connection | None = None
         self._asked: deque[Search] = deque()
         self._answers: dict[str, Proposal | None] = {}
@@ -40,15 +38,7 @@ class Oracles:
             return
         self._pipe, theirs = Pipe()
         with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", f"from trainables.autokeras_search import main; main({theirs.fileno()})"],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
-                env=os.environ | ENVIRONMENT,
-            )
+            self._process = start(theirs, module="trainables.autokeras_search")
 
     def close(self) -> None:
         """Ends the process."""

@@ -114,10 +114,10 @@ def _left(deadline: float | None) -> float | None:
     return None if deadline is None else max(0.0, deadline - time.monotonic())
 
 
-def start(pipe: Connection) -> Started:
-    """Starts a process that serves this end of a pipe."""
+def start(pipe: Connection, *, module: str = "trainables.serve") -> Started:
+    """Starts a process that serves this end of a pipe, by the `main` of a module."""
     return Started(
-        [sys.executable, "-c", f"from trainables.serve import main; main({pipe.fileno()})"],
+        [sys.executable, "-c", f"from {module} import main; main({pipe.fileno()})"],
         pass_fds=[pipe.fileno()],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,

@@ -69,13 +69,13 @@ def refusal(
         least, left = limits.epoch_seconds(built.flops, train_images) or 0.0, limits.seconds_left or 0.0
         return Error(
             type=TOO_SLOW,
-            message=f"by estimate an epoch takes at least {_said(least)}, and the search has {_said(left)} left: "
-            "use a larger --time-budget or fewer --images",
+            message=f"by estimate an epoch takes at least {estimated(least)}, and the search has "
+            f"{estimated(left)} left: use a larger --time-budget or fewer --images",
         )
     return None
 
 
-def _said(seconds: float) -> str:
+def estimated(seconds: float) -> str:
     """A time in words, to three digits."""
     return said(float(f"{seconds:.3g}"))
 
