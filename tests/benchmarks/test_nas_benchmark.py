@@ -155,5 +155,6 @@ def test_both_programs_search_the_same_space(tmp_path):
         own = of_values(values)
         assert built(SPACE, own, (28, 28, 1), 10).count_params() == parameters - 1  # theirs counts images, too
         ours |= asked(own.space)
+    del theirs["image_block_1/image_augmentation_1/zoom_factor"]  # by which AutoKeras 3.0 builds nothing
     assert theirs == ours
     assert {"image_block_1/normalize", "image_block_1/augment", "image_block_1/res_net_block_1/version"} <= set(ours)

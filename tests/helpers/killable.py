@@ -108,11 +108,19 @@ def trains(process):
 
 
 def slot_of(child):
-    """The process of its slot: its parent, or the other one beside the fork server that holds a pidfd of it."""
+    """The process of its slot: its parent, or the other one beside the fork server that holds a pidfd of it.
+
+    Soon after the fork none does yet: the server hands it over once the child exists.
+    """
     parent = child.parent()
     if "trainables.fork_server" not in " ".join(child.cmdline()):
         return parent
-    return next(p for p in psutil.process_iter() if p != parent and child.pid in watched(p))
+    deadline = time.monotonic() + 30
+    while not (found := [p for p in psutil.process_iter() if p != parent and child.pid in watched(p)]):
+        assert alive(child), child
+        assert time.monotonic() < deadline, f"no slot watches {child}"
+        time.sleep(0.05)
+    return found[0]
 
 
 def watched(process):
