@@ -258,6 +258,12 @@ diverged: NaN or infinite; hopeless: at chance and not learning; failed: an erro
 that failed, was reopened or was given more epochs goes on: `continuation` counts its ends, from 0, and the seconds of a
 row are those since the end before."""
 
+TOO_LARGE: Final = "TooLarge"
+TOO_SLOW: Final = "TooSlow"
+REFUSED: Final = (TOO_LARGE, TOO_SLOW)
+"""Error types of trainings that an estimate refused, so that they were never begun: no fault of theirs, and no reason
+to end a sweep."""
+
 DECISIONS: Final = ("continue", "stop", "last", "diverged", "hopeless")
 """What became of a trial after an epoch: it goes on, the scheduler stopped it, it was the last asked for, it met a NaN,
 or it was at chance."""

@@ -15,12 +15,10 @@ import polars as pl
 from records.questions import COMPARISON
 from records.read import read
 from records.spans import Span, spent, union, worked
-from records.tables import TIME_CLASSES
+from records.tables import REFUSED, TIME_CLASSES
 from studies.compare import Comparison
 from studies.replicates import BAD_ENDS, EPOCH_COLUMNS, configuration, latest_attempts
 
-REFUSED: Final = ("TooLarge", "TooSlow")
-"""The error types of candidates that an estimate refused before any training."""
 ENDS: Final = ("completed", "stopped", "refused", *BAD_ENDS, "unfinished")
 """What may become of a candidate: the outcomes of trials, and "refused", which is recorded as failed."""
 NOTHING: Final = "No search is recorded: this sweep has no candidates."

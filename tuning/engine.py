@@ -2,7 +2,6 @@
 
 import contextlib
 import logging
-import os
 import signal
 import tempfile
 import time
@@ -34,8 +33,6 @@ if TYPE_CHECKING:
 SLOTS_LOST: Final = 3
 """How often a trial on a cluster is tried again when it loses its slot, with its node perhaps: that is normal there."""
 
-_ALL: Final = "1000000000"
-"""Of the trials that wait for an actor: our searcher gives no more than there are slots."""
 
 RAY_IS_GONE: Final = "Ray has died (killed, or out of memory); every finished epoch is kept; the same command goes on"
 
@@ -180,7 +177,6 @@ def _tune(name: str, searcher: "PlanSearcher", scheduler: "Scheduler", recorder:
 
     from tuning.slot import Slot
 
-    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = _ALL  # else Tune starts its actors one after another
     with tempfile.TemporaryDirectory(prefix="layersweep-tune-") as storage:
         tuner = tune.Tuner(
             tune.with_resources(Slot, {"cpu": 1}),

@@ -14,13 +14,13 @@ import polars as pl
 from records.questions import TUNING
 from records.read import read
 from records.spans import Span, union, worked
-from records.tables import TIME_CLASSES
+from records.tables import REFUSED, TIME_CLASSES
 from trainables import config as domains
 from trainables.errors import ConfigError
 from tuning.decision import Decision
 from tuning.past import ALONGSIDE, METRICS, Past, broken_off, results
 from tuning.plan import Ending
-from tuning.refusal import REFUSED, epoch_flops
+from tuning.refusal import epoch_flops
 from tuning.report import Error
 from tuning.sweep import Sweep, Trial
 

@@ -7,14 +7,14 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from records.tables import TIME_CLASSES
+from records.tables import REFUSED, TIME_CLASSES
 from records.values import Built, Epoch, Export, Layer, LayerStatistics
 from records.write import Row, Writer
 from tuning.decision import GO_ON, Decision
 from tuning.hopeless import Verdict, judge
 from tuning.past import ALONGSIDE, Metrics, Past, broken_off, metrics, results, same
 from tuning.plan import Ending
-from tuning.refusal import REFUSED, epoch_flops
+from tuning.refusal import epoch_flops
 from tuning.report import Error, Report
 from tuning.sweep import Trial
 

@@ -18,7 +18,7 @@ _COPIES: Final = 4
 
 
 def step_bytes(built: Built, *, batch_size: int, precision: str) -> int:
-    """What a step takes by estimate: outputs of all layers, which the backward pass needs, and the parameters."""
+    """What a step takes by estimate: outputs of the layers that the backward pass goes through, and the parameters."""
     return sum(_parts(built, batch_size=batch_size, precision=precision))
 
 
@@ -35,7 +35,11 @@ def said(built: Built | None, *, batch_size: int, precision: str) -> str:
 
 def _parts(built: Built, *, batch_size: int, precision: str) -> tuple[int, int]:
     """Bytes of the layers' outputs, and of parameters, gradients and optimizer."""
-    numbers = sum(math.prod(map(int, layer.output_shape.split("x"))) for layer in built.layers if layer.output_shape)
-    outputs = numbers * batch_size * (_HALF if precision.startswith("mixed_") else _SINGLE)
+    numbers = [
+        math.prod(map(int, layer.output_shape.split("x"))) if layer.output_shape else 0 for layer in built.layers
+    ]
+    frozen = next((k for k, layer in enumerate(built.layers) if layer.trainable and layer.parameters), 0)
+    passing = 2 * max(numbers[:frozen], default=0)  # what comes before is needed by the next layer alone
+    outputs = max(passing, sum(numbers[frozen:])) * batch_size * (_HALF if precision.startswith("mixed_") else _SINGLE)
     parameters = (built.parameters + (_COPIES - 1) * built.trainable_parameters) * _SINGLE
     return outputs, parameters

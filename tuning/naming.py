@@ -1,5 +1,6 @@
 """What arms are called: by what varies in their sweep, so that every command of a sweep gives an arm the same name."""
 
+import hashlib
 import json
 import math
 import re
@@ -16,6 +17,9 @@ FAMILY: Final = "family"
 
 ORACLE: Final = "oracle"
 """The key of a tuned space that is searched by AutoKeras' oracles, and names them."""
+
+_LONGEST: Final = 40
+"""Characters of a JSON object that a name shows whole."""
 
 _NUMBERED: Final = re.compile(r"(\w+)_(\d+)")
 """A key of one layer: `activation_1`."""
@@ -99,7 +103,7 @@ def _name(varied: Mapping[str, Value], standing: Collection[str]) -> str:
             "-".join(str(varied[layer]) for layer in layers) if layers else value
         )
     if len(joined) == 1 and set(varied) <= set(standing):
-        return str(next(iter(joined.values())))
+        return _in_a_name(next(iter(joined.values())))
     return _full_name(joined)
 
 
@@ -114,5 +118,11 @@ def _layers_of(key: str, keys: Collection[str]) -> list[str]:
 
 
 def _full_name(values: Mapping[str, Value]) -> str:
-    words = (str(value) if key == FAMILY else f"{key}={value}" for key, value in values.items())
+    words = (str(value) if key == FAMILY else f"{key}={_in_a_name(value)}" for key, value in values.items())
     return " ".join(words) or "default"
+
+
+def _in_a_name(value: Value) -> str:
+    """A value as text; of a long JSON object, as the choices of a searched network are, a digest."""
+    text = str(value)
+    return hashlib.sha256(text.encode()).hexdigest()[:8] if text.startswith("{") and len(text) > _LONGEST else text

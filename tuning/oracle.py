@@ -29,7 +29,8 @@ class Oracles:
         self.ready = False
         self._process: Started | None = None
         self._pipe: Connection | None = None
-        self._asked: deque[Search] = deque()
+        self._questions: deque[tuple[Search, Sequence[Drawn]]] = deque()
+        self._asked: Search | None = None
         self._answers: dict[str, Proposal | None] = {}
 
     def start(self) -> None:
@@ -46,7 +47,7 @@ class Oracles:
             return
         self._pipe.close()
         try:
-            self._process.wait(_FAREWELL_SECONDS if not self._asked else 0)
+            self._process.wait(0 if self._asked else _FAREWELL_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
@@ -58,7 +59,7 @@ class Oracles:
         Raises:
             BrokenOffError: if the process died.
         """
-        assert not self._asked, "the first question of all"
+        assert self._asked is None, "the first question of all"
         self._send(search, None)
         answer = self._receive()
         assert isinstance(answer, Proposal)
@@ -74,13 +75,20 @@ class Oracles:
         """
         if not self.ready:
             return NOT_YET
-        if search not in self._asked and search.name not in self._answers:
-            self._send(search, drawn)
-            self._asked.append(search)
-        assert self._pipe is not None
-        while self._asked and self._pipe.poll():
-            self._answers[self._asked.popleft().name] = self._receive()
+        waiting = {asked.name for asked, _ in self._questions} | self._answers.keys()
+        if search.name not in waiting and search != self._asked:
+            self._questions.append((search, drawn))
+        self._go_on()
         return self._answers.pop(search.name, NOT_YET)
+
+    def _go_on(self) -> None:
+        """Takes the answer, if it is there, and puts the next question: to a process that thinks, it could block."""
+        if self._asked is not None and self._pipe is not None and self._pipe.poll():
+            self._answers[self._asked.name] = self._receive()
+            self._asked = None
+        if self._asked is None and self._questions:
+            self._asked, drawn = self._questions.popleft()
+            self._send(self._asked, drawn)
 
     def _send(self, search: Search, drawn: Sequence[Drawn] | None) -> None:
         self.start()

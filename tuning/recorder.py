@@ -11,6 +11,7 @@ from ray.tune import Callback
 from ray.tune.experiment import Trial as TuneTrial
 
 from records.errors import ResultsError
+from records.tables import REFUSED
 from records.write import Writer
 from tuning import checkpoints
 from tuning.display import Display
@@ -18,7 +19,6 @@ from tuning.errors import BrokenOffError, BudgetSpentError
 from tuning.journal import Journal
 from tuning.metrics import Metrics, Standing, by_state
 from tuning.plan import Ending, Plan
-from tuning.refusal import REFUSED
 from tuning.report import Error, Report, unpack
 from tuning.scheduler import Scheduler
 from tuning.slot import Ticket

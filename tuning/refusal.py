@@ -4,15 +4,11 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from records.tables import TOO_LARGE, TOO_SLOW
 from records.values import Built
 from tuning import memory
 from tuning.report import Error
 from tuning.search_time import said
-
-TOO_LARGE: Final = "TooLarge"
-TOO_SLOW: Final = "TooSlow"
-REFUSED: Final = (TOO_LARGE, TOO_SLOW)
-"""Errors of trainings that were never begun: no fault of theirs, and no reason to end a sweep."""
 
 _PASSES: Final = 3
 """A training step takes about three times the operations of a forward pass: backward takes two."""

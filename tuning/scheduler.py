@@ -5,6 +5,7 @@ tuned arm's candidates. Those of a comparison all run to their end.
 """
 
 import math
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -52,6 +53,7 @@ class Scheduler(FIFOScheduler):
         self._rungs = halving.rungs
         self._groups: dict[str, ASHAScheduler] = {}
         self._recalled: dict[str, dict[int, Decision]] = {}
+        self._added: deque[TuneTrial] = deque()
         self._decisions: dict[str, Sequence[Decision]] = {}
 
     def __getstate__(self) -> dict[str, object]:
@@ -83,6 +85,20 @@ class Scheduler(FIFOScheduler):
         """Whether the trial is judged: not one that Hyperband trains for so many epochs, and goes on with or not."""
         own = isinstance(trial.arm.config, autokeras.Config) and trial.arm.config.epochs is not None
         return trial.question in self._halving.questions and not (own and trial.question == TUNING)
+
+    def on_trial_add(self, tune_controller: Any, trial: TuneTrial) -> None:
+        """Notes a trial that waits for an actor, for the first time or again."""
+        self._added.append(trial)
+
+    def choose_trial_to_run(self, tune_controller: Any) -> TuneTrial | None:
+        """The first trial that came since the last time: an actor that is free takes it, or else one is started.
+
+        Not one that came before: its own actor is being started, and Tune ends that one if it gives the trial to
+        another. Where trials are shorter than starts are, one slot would then do all the work.
+        """
+        added = next((trial for trial in self._added if trial.status == TuneTrial.PENDING), None)
+        self._added.clear()  # Tune has actors started for all of them, at once
+        return added
 
     def on_trial_result(self, tune_controller: Any, trial: TuneTrial, result: Mapping[str, Any]) -> str:
         """Decides on the epochs of a report one after another, to the first that ends the trial."""

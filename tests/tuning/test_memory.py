@@ -1,13 +1,15 @@
 """What is said of a training that got too little memory."""
 
+from dataclasses import replace
+
 from records.values import Built, Layer
 from tuning import memory
 
 
-def layer(index: int, output_shape: str) -> Layer:
+def layer(index: int, output_shape: str, *, parameters: int = 0, trainable: bool = True) -> Layer:
     return Layer(
         index=index, name=f"layer_{index}", kind="Conv2D", activation=None, filters=None, kernel=None, stride=None,
-        parameters=0, trainable=True, output_shape=output_shape,
+        parameters=parameters, trainable=trainable, output_shape=output_shape,
     )  # fmt: skip
 
 
@@ -30,6 +32,17 @@ def test_the_bytes_are_those_that_are_said():
     """512 x 512 x 3 + 256 x 256 x 4 + 10 numbers an image; 2^28 parameters once, 2^27 three times."""
     needed = memory.step_bytes(BUILT, batch_size=2, precision="float32")
     assert needed == (786_432 + 262_144 + 10) * 2 * 4 + ((1 << 28) + 3 * (1 << 27)) * 4
+
+
+def test_a_frozen_part_keeps_no_outputs_for_the_backward_pass():
+    frozen = [layer(k, "256x256x4", parameters=9, trainable=False) for k in range(100)]
+    head = layer(100, "10", parameters=9)
+    built = Built(
+        parameters=0, trainable_parameters=0, flops=0, size_bytes=0, layers=(*frozen, head), seconds_build=1.0
+    )  # fmt: skip
+    assert memory.step_bytes(built, batch_size=2, precision="float32") == 2 * (256 * 256 * 4) * 2 * 4
+    wide = replace(built, layers=(*frozen, replace(head, output_shape="1000000")))
+    assert memory.step_bytes(wide, batch_size=2, precision="float32") == 1_000_000 * 2 * 4
 
 
 def test_half_precision_halves_the_outputs():

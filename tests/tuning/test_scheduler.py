@@ -1,6 +1,10 @@
 """ASHA's decisions, told with rung and cutoff, on results made up by hand; and rebuilt from them."""
 
+import json
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -13,6 +17,7 @@ from tuning.history import Seen
 from tuning.report import Report
 from tuning.scheduler import Scheduler
 
+HELPERS = Path(__file__).parent.parent / "helpers"
 HALVING = Halving(metric="val_accuracy", mode="max", epochs=8, grace=1, reduction=2)
 
 
@@ -45,6 +50,33 @@ def tell(scheduler, trial, epoch, value, **more):
 
 def finish(scheduler, trial, epoch, value):
     scheduler.on_trial_complete(None, tune(trial), {"epoch": epoch, "record": report(epoch, value).pack()})
+
+
+def test_only_a_trial_that_has_just_come_is_given_to_a_free_actor(scheduler):
+    """Tune would end the actor that is being started for another."""
+    first, second, ended = (SimpleNamespace(status=status) for status in ("PENDING", "PENDING", "TERMINATED"))
+    for trial in (ended, first, second):
+        scheduler.on_trial_add(None, trial)
+    assert scheduler.choose_trial_to_run(None) is first
+    assert scheduler.choose_trial_to_run(None) is None
+    scheduler.on_trial_add(None, second)  # again: it was lost with its actor
+    assert scheduler.choose_trial_to_run(None) is second
+
+
+def test_trials_that_are_shorter_than_starts_keep_no_slot_from_starting(tmp_path):
+    """Under Tune's own choice the second actor is ended by each trial of the first one: 60 starts, one that works."""
+    done = subprocess.run(
+        [sys.executable, str(HELPERS / "slow_starts.py"), str(tmp_path)],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["starts"] == 2
+    assert len(set(found["actors"])) == 2
+    assert len(found["actors"]) == 60
 
 
 def test_the_first_at_a_rung_goes_on_whatever_it_has(scheduler):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import subprocess
 import sys
 
@@ -50,6 +51,27 @@ def test_keys_of_all_layers_name_an_arm_in_one_word():
     narrow = arms(layered(space), {"activation_3": ["relu"], "activation_4": ["relu"]})
     assert [a.name for a in narrow][1] == "relu-selu-relu-relu"  # the same arm, the same name
     assert {a.config for a in narrow} <= {a.config for a in made}
+
+
+def test_a_searched_network_is_named_by_a_digest_of_its_choices():
+    versions = ("resnet50", "resnet50_v2")
+    made = arms(
+        Sweep(
+            name="s",
+            train=fashion_cnn.train,
+            spaces=(
+                {"family": ["fashion_cnn"], "optimizer": ["sgd"]},
+                {
+                    "family": ["autokeras"],
+                    "choices": ["{}", *(json.dumps({"image_block_1/res_net_block_1/version": v}) for v in versions)],
+                },
+            ),
+        ),
+        {},
+    )
+    assert [a.name for a in made][:2] == ["fashion_cnn optimizer=sgd", "autokeras choices={}"]
+    assert [re.fullmatch("autokeras choices=[0-9a-f]{8}", a.name) is not None for a in made[2:]] == [True, True]
+    assert len({a.name for a in made}) == 4
 
 
 def test_keys_of_some_layers_are_named_one_by_one():
