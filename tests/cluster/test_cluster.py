@@ -52,6 +52,13 @@ def test_the_doctor_knows_the_machines_on_the_head_without_the_file(joined):
     assert "3 nodes with 3 slots" in done.stdout
 
 
+def test_a_sweep_on_the_head_joins_what_runs_there_without_being_told(joined):
+    program = "from tuning.place import ray_started\nwith ray_started(None) as where: print(where.description)"
+    done = joined.timed("a sweep's Ray on the head", "h1", "python", "-c", program)
+    assert done.stdout.startswith(f"the cluster at {GCS}: 3 nodes ("), done.stdout + done.stderr
+    assert done.stdout.rstrip().endswith(", 3 slots")
+
+
 def test_a_sweep_looks_first_with_the_quick_part(joined):
     program = (
         "import time, ray; ray.init(log_to_driver=False); from tuning.doctor import quick; began = time.monotonic(); "

@@ -132,6 +132,40 @@ def test_a_process_that_dies_is_said():
     oracles.close()
 
 
+class OneByOne:
+    """A pipe to a process that answers when it is told to."""
+
+    def __init__(self):
+        self.sent, self.answers = [], []
+
+    def send(self, question):
+        self.sent.append(question[0].name)
+
+    def poll(self):
+        return bool(self.answers)
+
+    def recv(self):
+        return self.answers.pop(0)
+
+
+def test_a_question_waits_until_the_one_before_is_answered(monkeypatch):
+    """A process that thinks reads nothing: enough questions would fill its pipe, and stop the driver."""
+    pipe, oracles = OneByOne(), Oracles()
+    oracles._pipe, oracles.ready = pipe, True
+    monkeypatch.setattr(oracles, "start", lambda: None)
+    first, second = (search_of(arm) for arm in tuned.tuned_arms(networks_sweep.SWEEP, {"oracle": ["greedy", "random"]}))
+    assert [oracles.proposal(search, ()) for search in (first, second, first)] == [NOT_YET] * 3
+    assert pipe.sent == [first.name]
+    pipe.answers.append(proposal(1))
+    assert oracles.proposal(second, ()) is NOT_YET
+    assert pipe.sent == [first.name, second.name]
+    assert oracles.proposal(first, ()) == proposal(1)
+    pipe.answers.append(None)
+    assert oracles.proposal(first, ()) is NOT_YET  # the next one; the other's answer is there
+    assert oracles.proposal(second, ()) is None
+    assert pipe.sent == [first.name, second.name, first.name]
+
+
 def test_nothing_is_drawn_before_the_searches_were_checked():
     """A search whose recorded candidates have all ended asks for the next one while the plan is made."""
     (arm,) = tuned.tuned_arms(networks_sweep.SWEEP, {"oracle": ["greedy"]})
