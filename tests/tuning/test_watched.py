@@ -163,7 +163,7 @@ def test_folds_and_candidates_are_told_apart(tmp_path):
 
 
 def test_times_are_those_of_the_head(tmp_path):
-    later = datetime.now(UTC) + timedelta(days=400)
+    later = datetime.now(UTC).replace(microsecond=0) + timedelta(days=400)
     assert seen(tmp_path, runs=[run(at=later)], now=(later - START).total_seconds() + 5).seconds == 5.0
 
 
