@@ -64,7 +64,7 @@ def test_only_a_trial_that_has_just_come_is_given_to_a_free_actor(scheduler):
 
 
 def test_trials_that_are_shorter_than_starts_keep_no_slot_from_starting(tmp_path):
-    """Under Tune's own choice the second actor is ended by each trial of the first one: 60 starts, one that works."""
+    """Under Tune's own choice the first actor trains all 60 trials, and ends one start after another."""
     done = subprocess.run(
         [sys.executable, str(HELPERS / "slow_starts.py"), str(tmp_path)],
         check=False,
