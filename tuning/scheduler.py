@@ -5,7 +5,6 @@ tuned arm's candidates. Those of a comparison all run to their end.
 """
 
 import math
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -53,7 +52,7 @@ class Scheduler(FIFOScheduler):
         self._rungs = halving.rungs
         self._groups: dict[str, ASHAScheduler] = {}
         self._recalled: dict[str, dict[int, Decision]] = {}
-        self._added: deque[TuneTrial] = deque()
+        self._added: list[TuneTrial] = []
         self._decisions: dict[str, Sequence[Decision]] = {}
 
     def __getstate__(self) -> dict[str, object]:

@@ -4,9 +4,9 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 
+import killable
 import pytest
 
 from records.questions import COMPARISON, SCREENING, TUNING
@@ -17,7 +17,6 @@ from tuning.history import Seen
 from tuning.report import Report
 from tuning.scheduler import Scheduler
 
-HELPERS = Path(__file__).parent.parent / "helpers"
 HALVING = Halving(metric="val_accuracy", mode="max", epochs=8, grace=1, reduction=2)
 
 
@@ -66,7 +65,7 @@ def test_only_a_trial_that_has_just_come_is_given_to_a_free_actor(scheduler):
 def test_trials_that_are_shorter_than_starts_keep_no_slot_from_starting(tmp_path):
     """Under Tune's own choice the first actor trains all 60 trials, and ends one start after another."""
     done = subprocess.run(
-        [sys.executable, str(HELPERS / "slow_starts.py"), str(tmp_path)],
+        [sys.executable, str(killable.SCRIPT.with_name("slow_starts.py")), str(tmp_path)],
         check=False,
         capture_output=True,
         text=True,
