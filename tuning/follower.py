@@ -1,5 +1,6 @@
 """Follows a sweep's job on a cluster from afar, however often the connection is lost."""
 
+import secrets
 import shlex
 import time
 from collections.abc import Callable
@@ -87,7 +88,7 @@ class Follower:
         if (found := reply["job"]) is not None:
             self._found(found)
             return dict(found)
-        job = f"layersweep-{order.sweep.name}-{datetime.now(UTC):%Y%m%dT%H%M%S}"
+        job = f"layersweep-{order.sweep.name}-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
         try:
             self._patiently(lambda: self._ask("submit", job=job, script=order.script, flags=[*order.flags]))
         except KeyboardInterrupt:

@@ -9,7 +9,9 @@ import sys
 import threading
 import time
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import made_up
 import pytest
@@ -243,7 +245,9 @@ def test_other_flags_of_a_job_at_work_are_said_with_how_to_stop_it(head):
 
 
 @needs_rsync
-def test_another_results_folder_is_another_job(head):
+def test_another_results_folder_is_another_job_even_in_the_same_second(head, monkeypatch):
+    now = datetime.now(UTC)
+    monkeypatch.setattr("tuning.follower.datetime", SimpleNamespace(now=now.astimezone))
     head.submit("--seeds", "1")
     head.go_on()
     assert head.run("--seeds", "1", "--results", "results/second") == 0
