@@ -3,7 +3,8 @@
 Command: `python -m benchmarks.hosts`, as root, with `uv sync --group cluster`: the hosts are network namespaces on this
 machine, as in tests/cluster, and `ray up` starts the cluster. Trials sleep, so that hosts do not compete for this
 machine's cores. The same sweep is run on the cluster, and on its head alone (RAY_ADDRESS=local), in turn, on the same
-seeds, each time into an empty results folder, after a first sweep on the cluster by which each host has the data:
+seeds, each time into an empty results folder, after a first sweep on the cluster by which each host has the data. Of that
+one only the last measure is taken:
 
 - seconds of the whole command, with its start;
 - milliseconds a trial, between the first trials' ends and the last one's: three slots that never wait need a third of
@@ -82,8 +83,11 @@ def measurements(runs: Mapping[str, Sequence[Run]]) -> Iterator[Measurement]:
             found[case] = Measurement(case=case, measure=measure, unit=unit, values=[factor * t for t in taken])
         yield from found.values()
         yield ratio(found[CLUSTER], found[MACHINE], case=f"{CLUSTER} / {MACHINE}")
-    busiest = [run.busiest for run in runs[CLUSTER]]
-    yield Measurement(case=CLUSTER, measure="trials on the busiest host", unit="share", values=busiest)
+    yield from _shares("trials on the busiest host", runs[CLUSTER])
+
+
+def _shares(measure: str, runs: Sequence[Run]) -> Iterator[Measurement]:
+    yield Measurement(case=CLUSTER, measure=measure, unit="share", values=[run.busiest for run in runs])
 
 
 def main(options: Options) -> None:
@@ -103,13 +107,13 @@ def main(options: Options) -> None:
         _bring_data(cluster)
         cluster.up("ray up").check_returncode()
         cluster.doctor("doctor", "--wait", "120").check_returncode()
-        say("data to each host: a sweep that is not measured")
-        _run(cluster, options, CLUSTER, 0)
+        say("the new cluster's first sweep, which brings the data to each host")
+        first = _run(cluster, options, CLUSTER, 0)
         for number in range(1, options.repeat + 1):
             for case, found in runs.items():
                 say(f"round {number} of {options.repeat}: {case}")
                 found.append(_run(cluster, options, case, number))
-            rows = list(measurements(runs))
+            rows = [*measurements(runs), *_shares("trials on the busiest host, first sweep", [first])]
             report = Report(benchmark="hosts", title=title, measurements=rows, circumstances=circumstances)
             report.write(options.out)
     finish(report, options.out)
