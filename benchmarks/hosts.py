@@ -3,8 +3,8 @@
 Command: `python -m benchmarks.hosts`, as root, with `uv sync --group cluster`: the hosts are network namespaces on this
 machine, as in tests/cluster, and `ray up` starts the cluster. Trials sleep, so that hosts do not compete for this
 machine's cores. The same sweep is run on the cluster, and on its head alone (RAY_ADDRESS=local), in turn, on the same
-seeds, each time into an empty results folder, after a first sweep on the cluster by which each host has the data. Of that
-one only the last measure is taken:
+seeds, each time into an empty results folder, after a first sweep on the cluster by which each host has the data (of
+which only the last measure is taken):
 
 - seconds of the whole command, with its start;
 - milliseconds a trial, between the first trials' ends and the last one's: three slots that never wait need a third of
