@@ -50,6 +50,7 @@ def swept(joined: Cluster, fashion_mnist_files: Path) -> Swept:
     swept.begun(3, "an epoch of three trials from the laptop's command")
     swept.kill("laptop", "sweeps/optimizers.py")  # closed
     assert laptop.wait(PATIENCE_SECONDS) != 0
+    swept.lose("a training process killed, its trial goes on", lambda: swept.kill("h3", "trainables[.]", newest=True))
     swept.lose("a raylet killed, its trial goes on", lambda: swept.kill("h2", "raylet/raylet"))
     swept.lose("a link cut, its trial goes on", lambda: joined.hosts.cut(3))
     swept.doctor = joined.doctor("doctor, a cable cut", "--wait", "0")

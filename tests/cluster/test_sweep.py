@@ -1,4 +1,4 @@
-"""A real sweep on three hosts, from a laptop that is closed meanwhile: a raylet, a link and the driver are lost.
+"""A real sweep on three hosts, from a laptop closed meanwhile: a training, a raylet, a link and the driver are lost.
 
 Nothing is shared between the hosts: the data set, checkpoints and logs travel through Ray. `pytest -s` prints how long
 it took until work went on.
@@ -26,6 +26,11 @@ def test_each_epoch_is_recorded_once_whatever_was_lost(swept):
     epochs = swept.epochs()
     assert epochs.height == epochs.unique().height == TRIALS * EPOCHS
     assert set(read(swept.results, "epochs")["attempt"]) == {0}
+
+
+def test_a_lost_process_and_a_lost_slot_are_rows_with_their_reason(swept):
+    failed = read(swept.results, "trials").filter(outcome="failed")
+    assert {"ProcessKilled", "SlotDied"} <= set(failed["error_type"])
 
 
 def test_trials_ran_on_all_hosts(swept):

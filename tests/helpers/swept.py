@@ -99,6 +99,7 @@ class Swept:
         trials = read(self.results, "trials", columns=("run", "host"))
         return set(trials.filter(pl.col("run") == last)["host"].drop_nulls())
 
-    def kill(self, host: str, pattern: str) -> None:
-        """Kills what runs on a host, which sees no process of others."""
-        assert self.cluster.hosts.run(host, ["pkill", "-KILL", "-f", pattern]).returncode == 0
+    def kill(self, host: str, pattern: str, *, newest: bool = False) -> None:
+        """Kills what runs on a host, which sees no process of others; all of it, or what began last."""
+        command = ["pkill", "-KILL", *(["--newest"] if newest else []), "-f", pattern]
+        assert self.cluster.hosts.run(host, command).returncode == 0
