@@ -1,7 +1,8 @@
 """Which arithmetic trains fastest here without changing what a study says.
 
 `mixed_bfloat16` stores weights in float32 and computes in bfloat16: about 1.5 times as fast where the processor has
-such instructions, many times slower where it has not. Known without importing Keras.
+fast instructions for it, slower where it has slow ones, many times slower where it has none. Known without importing
+Keras.
 """
 
 import platform
@@ -16,8 +17,12 @@ CHECKED: Final = frozenset({"fashion_cnn"})
 """Families whose accuracy does not differ between the two beyond noise: `python -m benchmarks.precision`, whose table
 is in docs/performance.md."""
 
-_INSTRUCTIONS: Final = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
+_INSTRUCTIONS: Final = ("amx_bf16", "avx512_bf16", "bf16")
 """What Linux calls them: on x86 the first two, on ARM the last."""
+
+_SLOW: Final = ("avx512_bf16", "GenuineIntel")
+"""Slower than this maker's float32: a step of `fashion_cnn` took 1.6 times as long in it on a Xeon whose AMX is hidden
+from its virtual machine, .66 times on an EPYC (docs/performance.md)."""
 
 
 def automatic(families: Iterable[str], cpu_information: Path = Path("/proc/cpuinfo")) -> tuple[str, str]:
@@ -31,19 +36,24 @@ def automatic(families: Iterable[str], cpu_information: Path = Path("/proc/cpuin
     if unchecked := sorted({*named} - CHECKED):
         said = f"bfloat16 has not been checked for {', '.join(unchecked)}; checked: {', '.join(sorted(CHECKED))}"
         return FLOAT32, said
-    found = sorted(_INSTRUCTIONS & _flags(cpu_information))
+    processor = _processor(cpu_information)
+    flags = (processor.get("flags") or processor.get("Features", "")).split()
+    found = [name for name in _INSTRUCTIONS if name in flags]
     if not found:
         return FLOAT32, f"this processor ({platform.machine()}) has no bfloat16 instructions"
+    if (found[0], processor.get("vendor_id")) == _SLOW:
+        return FLOAT32, f"this processor's {found[0]} is slower than its float32 (docs/performance.md)"
     return (
         BFLOAT16,
         f"this processor has {found[0]}, and {', '.join(named)} is as accurate with it (docs/performance.md)",
     )
 
 
-def _flags(cpu_information: Path) -> frozenset[str]:
+def _processor(cpu_information: Path) -> dict[str, str]:
+    """What Linux says of the first core; nothing where there is no Linux."""
     try:
-        lines = cpu_information.read_text(encoding="utf-8").splitlines()
-    except OSError:  # no Linux
-        return frozenset()
-    flags = [line.partition(":")[2] for line in lines if line.startswith(("flags", "Features"))]
-    return frozenset(flags[0].split()) if flags else frozenset()
+        first = cpu_information.read_text(encoding="utf-8").partition("\n\n")[0]
+    except OSError:
+        return {}
+    pairs = (line.partition(":") for line in first.splitlines())
+    return {name.strip(): value.strip() for name, _, value in pairs}

@@ -12,8 +12,8 @@ def processor(tmp_path, line):
 @pytest.mark.parametrize(
     ("line", "flag"),
     [
-        ("flags\t\t: fpu sse2 avx512_bf16 vnni", "avx512_bf16"),
-        ("flags\t\t: amx_bf16 amx_tile", "amx_bf16"),
+        ("vendor_id\t: AuthenticAMD\nflags\t\t: fpu sse2 avx512_bf16 vnni", "avx512_bf16"),
+        ("vendor_id\t: GenuineIntel\nflags\t\t: avx512_bf16 amx_bf16 amx_tile", "amx_bf16"),
         ("Features\t: fp asimd bf16 i8mm", "bf16"),
     ],
 )
@@ -28,6 +28,13 @@ def test_a_processor_without_it_trains_in_float32(tmp_path, line):
     precision, why = automatic(["fashion_cnn"], processor(tmp_path, line))
     assert precision == FLOAT32
     assert "no bfloat16 instructions" in why
+
+
+def test_a_processor_whose_bfloat16_is_slow_trains_in_float32(tmp_path):
+    line = "vendor_id\t: GenuineIntel\nflags\t\t: fpu sse2 avx512_bf16 vnni"
+    precision, why = automatic(["fashion_cnn"], processor(tmp_path, line))
+    assert precision == FLOAT32
+    assert "avx512_bf16 is slower than its float32" in why
 
 
 def test_where_the_processor_is_not_described_float32_is_taken(tmp_path):
