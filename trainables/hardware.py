@@ -83,9 +83,15 @@ def cpu_model() -> str:
     """The CPU's model as Linux names it, else as Python's platform module does."""
     import platform
 
+    described = first_core(Path("/proc/cpuinfo"))
+    return described.get("model name") or platform.processor() or platform.machine()
+
+
+def first_core(cpu_information: Path) -> dict[str, str]:
+    """What Linux says there of the first core, by name; nothing where there is no Linux."""
     try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        first = cpu_information.read_text(encoding="utf-8").partition("\n\n")[0]
     except OSError:
-        lines = []
-    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return models[0] if models else platform.processor() or platform.machine()
+        return {}
+    pairs = (line.partition(":") for line in first.splitlines())
+    return {name.strip(): value.strip() for name, _, value in pairs}

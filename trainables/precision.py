@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+from trainables.hardware import first_core
+
 FLOAT32: Final = "float32"
 BFLOAT16: Final = "mixed_bfloat16"
 
@@ -36,7 +38,7 @@ def automatic(families: Iterable[str], cpu_information: Path = Path("/proc/cpuin
     if unchecked := sorted({*named} - CHECKED):
         said = f"bfloat16 has not been checked for {', '.join(unchecked)}; checked: {', '.join(sorted(CHECKED))}"
         return FLOAT32, said
-    processor = _processor(cpu_information)
+    processor = first_core(cpu_information)
     flags = (processor.get("flags") or processor.get("Features", "")).split()
     found = [name for name in _INSTRUCTIONS if name in flags]
     if not found:
@@ -47,13 +49,3 @@ def automatic(families: Iterable[str], cpu_information: Path = Path("/proc/cpuin
         BFLOAT16,
         f"this processor has {found[0]}, and {', '.join(named)} is as accurate with it (docs/performance.md)",
     )
-
-
-def _processor(cpu_information: Path) -> dict[str, str]:
-    """What Linux says of the first core; nothing where there is no Linux."""
-    try:
-        first = cpu_information.read_text(encoding="utf-8").partition("\n\n")[0]
-    except OSError:
-        return {}
-    pairs = (line.partition(":") for line in first.splitlines())
-    return {name.strip(): value.strip() for name, _, value in pairs}
