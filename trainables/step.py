@@ -3,10 +3,7 @@
 Keras' `fit` is one function, so another optimizer means another trace of everything, and on a CPU it is no faster.
 """
 
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
 
 import keras
 import tensorflow as tf
@@ -14,6 +11,7 @@ import tensorflow as tf
 from trainables.data import Images, Labels
 from trainables.hardware import on_gpu
 from trainables.measures import fed
+from trainables.updates import by_keras, on_cpu
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,13 +50,8 @@ class Step:
 
     def take(self, optimizer: keras.optimizers.Optimizer) -> None:
         """Updates by this optimizer from now on; it is built, and the model's own."""
-        variables = self._model.trainable_variables
-        if not self._on_gpu and not isinstance(optimizer, _LEFT_ALONE):
-            _compile_large(optimizer, variables)
-
-        def update(gradients: Sequence[Any]) -> None:
-            optimizer.apply_gradients(zip(gradients, variables, strict=True))
-
+        of = by_keras if self._on_gpu else on_cpu
+        update = of(optimizer, self._model.trainable_variables)
         self._update = tf.function(update, autograph=False, jit_compile=self._on_gpu)
         self.fresh = True
 
@@ -77,36 +70,3 @@ class Step:
             scaled = model.optimizer.scale_loss(loss)
         hits = tf.math.count_nonzero(tf.argmax(outputs, axis=-1) == labels)
         return loss, hits, tape.gradient(scaled, [variable.value for variable in model.trainable_variables])
-
-
-_LARGE: Final = 1 << 16
-"""Numbers in a variable from which on compiling its update pays."""
-
-_MOST: Final = 4
-"""Variables of a model that are compiled for: each takes some .15 s, and stays in XLA's memory."""
-
-_LEFT_ALONE: Final = (keras.optimizers.Muon, keras.optimizers.LossScaleOptimizer)
-"""One that multiplies matrices, and one that has another optimizer do the work if its loss was not scaled too much."""
-
-
-def _compile_large(optimizer: keras.optimizers.Optimizer, variables: Sequence[keras.Variable]) -> None:
-    """Has XLA compile how an optimizer updates the largest variables: one pass where Keras' operations make ten.
-
-    Trainings side by side want the same memory, and feel it most. Other variables stay as they are: compiling them all
-    takes longer, and whole updates compiled at once run slower.
-    """
-    sizes = sorted((math.prod(variable.shape) for variable in variables), reverse=True)
-    least = max(_LARGE, sizes[min(_MOST, len(sizes)) - 1])
-    plain = optimizer.update_step
-
-    def update_step(gradient: tf.Tensor, variable: tf.Variable, learning_rate: Any) -> None:
-        if math.prod(variable.shape) < least:
-            plain(gradient, variable, learning_rate)
-            return
-
-        def one(slope: tf.Tensor, rate: tf.Tensor) -> None:
-            plain(slope, variable, rate)
-
-        tf.function(one, autograph=False, jit_compile=True)(gradient, tf.convert_to_tensor(learning_rate))
-
-    optimizer.update_step = update_step

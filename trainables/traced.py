@@ -7,7 +7,7 @@ trainings in processes of their own.
 
 import gc
 import random
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -22,7 +22,7 @@ from trainables.step import Step
 
 
 class Traced:
-    """A compiled model whose optimizer is built, with what is traced or made for it besides.
+    """A compiled model, with what is traced or made for it besides.
 
     Args:
         model: the model.
@@ -39,6 +39,7 @@ class Traced:
 
     def __init__(self, model: keras.Model, key: Hashable = None, *, augmented: bool = False) -> None:
         self.model, self.key = model, key
+        _build_optimizer(model)
         self.frozen = frozen(model, augmented=augmented) if features.kept() else None
         trained = self.frozen.head if self.frozen else model
         self.step, self.probed, self.forward = Step(model, trained), Probed(model, self.frozen), forward(model)
@@ -58,13 +59,25 @@ class Traced:
 
         An optimizer of the same settings stays, and so does what was compiled for it.
         """
-        if _settings(fresh.optimizer) != _settings(self.model.optimizer):
-            self.model.compile_from_config(fresh.get_compile_config())
+        _take_over(self.model.variables, fresh.variables)  # first: what an optimizer begins with may be made of them
+        if _settings(fresh.optimizer) == _settings(self.model.optimizer):
+            _build_optimizer(fresh)
+            _take_over(self.model.optimizer.variables, fresh.optimizer.variables)
+        else:
+            self.model.compile_from_config(fresh.get_compile_config())  # builds the optimizer too
             self.step.take(self.model.optimizer)
             gc.collect()  # else the last optimizer's state stays for a while
-        mine, theirs = ([*model.variables, *model.optimizer.variables] for model in (self.model, fresh))
-        for variable, other in zip(mine, theirs, strict=True):
-            variable.assign(other)
+
+
+def _build_optimizer(model: keras.Model) -> None:
+    """Has a model's optimizer make its state; one that came from a file has it."""
+    if not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
+
+
+def _take_over(mine: Iterable[keras.Variable], theirs: Iterable[keras.Variable]) -> None:
+    for variable, other in zip(mine, theirs, strict=True):
+        variable.assign(other)
 
 
 def _layers(model: keras.Model) -> list[tuple[type, dict[str, Any]]]:

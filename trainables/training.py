@@ -147,7 +147,6 @@ def _compiled(build: Build[C], config: C, data: Data, sets: Sets, parent: Path |
         metrics=["accuracy"],  # for whoever loads it
         jit_compile=on_gpu(),  # XLA makes convolutions 2-4x slower on a CPU
     )
-    model.optimizer.build(model.trainable_variables)
     return model
 
 

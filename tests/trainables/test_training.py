@@ -24,7 +24,7 @@ import tensorflow as tf
 from keras import layers as kl
 
 from records.values import Built, Epoch, cannot_save
-from trainables import fashion_cnn, step, traced, training
+from trainables import fashion_cnn, traced, training, updates
 from trainables.feed import batches
 from trainables.keras_names import LEARNING_RATES
 from trainables.meaning import MEANING
@@ -319,26 +319,59 @@ def test_a_model_whose_layers_depend_on_how_it_is_trained_is_made_anew(data):
     assert trained("sgd") == alone
 
 
-@pytest.mark.parametrize("optimizer", sorted(LEARNING_RATES.keys() - {"muon"}))
-def test_large_variables_are_updated_as_keras_does(optimizer):
-    """Of others the update is Keras' own; of these it is compiled by XLA, and the same to rounding."""
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        *((name, {}) for name in sorted(LEARNING_RATES)),
+        ("adam", {"amsgrad": True}),
+        ("adam", {"beta_1": 0.5, "beta_2": 0.6, "epsilon": 0.1, "clipnorm": 1.0, "use_ema": True}),
+        ("adamax", {"beta_1": 0.5, "beta_2": 0.6, "epsilon": 0.1, "weight_decay": 0.1}),
+        ("adadelta", {"learning_rate": 1.0, "rho": 0.5, "epsilon": 0.1}),
+        ("ftrl", {"learning_rate_power": -0.3, "initial_accumulator_value": 0.3, "beta": 0.2}),
+        (
+            "ftrl",
+            {
+                "l1_regularization_strength": 0.01,
+                "l2_regularization_strength": 0.02,
+                "l2_shrinkage_regularization_strength": 0.03,
+            },
+        ),
+        ("sgd", {"momentum": 0.9}),
+        ("sgd", {"momentum": 0.9, "nesterov": True, "gradient_accumulation_steps": 2}),
+    ],
+)
+def test_variables_are_updated_as_keras_does(name, settings):
+    """By another operation of TensorFlow's, or by XLA if they are large: the same to rounding."""
     rng = np.random.default_rng(1)
-    start, gradients = rng.normal(size=(300, 300)), rng.normal(size=(3, 300, 300)).astype(np.float32)
+    starts = [rng.normal(size=(300, 300)), rng.normal(size=(30,))]
+    steps = [[rng.normal(size=start.shape).astype(np.float32) for start in starts] for _ in range(4)]
 
-    def updated(*, own):
-        variable = keras.Variable(start, dtype="float32", name="kernel")
-        made = training.optimizer(optimizer, None)
-        made.build([variable])
-        if own:
-            step._compile_large(made, [variable])
-        update = tf.function(lambda gradient: made.apply_gradients([(gradient, variable)]))
-        for gradient in gradients:
-            update(tf.constant(gradient))
-        return [v.numpy() for v in [variable, *made.variables]]
+    def updated(how):
+        variables = [keras.Variable(start, dtype="float32", name=f"kernel_{n}") for n, start in enumerate(starts)]
+        made = type(training.optimizer(name, None)).from_config(
+            {**training.optimizer(name, None).get_config(), **settings}
+        )
+        made.build(variables)
+        update = tf.function(how(made, variables), autograph=False)
+        for gradients in steps:
+            update([tf.constant(gradient) for gradient in gradients])
+        return [v.numpy() for v in [*variables, *made.variables]]
 
-    for theirs, mine in zip(updated(own=False), updated(own=True), strict=True):
-        np.testing.assert_allclose(mine, theirs, rtol=1e-4, atol=1e-6 * max(1, np.abs(theirs).max()))
-    assert (updated(own=True)[0] != start).any()
+    mine = updated(updates.on_cpu)
+    for theirs, own in zip(updated(updates.by_keras), mine, strict=True):
+        np.testing.assert_allclose(own, theirs, rtol=1e-4, atol=1e-6 * max(1, np.abs(theirs).max()))
+    assert all((own != start).any() for own, start in zip(mine, starts, strict=False))
+
+
+@pytest.mark.parametrize("optimizer", sorted(kind.__name__.lower() for kind in updates._KERNELS))
+def test_where_tensorflow_has_the_update_nothing_else_is_traced(optimizer):
+    variables = [keras.Variable(np.ones((300, 300)), dtype="float32", name=f"kernel_{n}") for n in range(2)]
+    made = training.optimizer(optimizer, None)
+    made.build(variables)
+    traced_update = tf.function(updates.on_cpu(made, variables), autograph=False)
+    graph = traced_update.get_concrete_function([tf.ones((300, 300))] * 2).graph
+    assert sum(operation.type.startswith("ResourceApply") for operation in graph.get_operations()) == 2
+    assert "update_step" not in vars(made)
 
 
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
