@@ -7,6 +7,7 @@ among them, XLA compiles for the largest variables.
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import keras
@@ -46,7 +47,7 @@ def on_cpu(optimizer: keras.optimizers.Optimizer, variables: Sequence[keras.Vari
         return update
 
     def update_by_kernel(gradients: Sequence[Any]) -> None:
-        optimizer.update_step = kernel(optimizer)
+        optimizer.update_step = kernel.update_step(optimizer)
         try:
             update(gradients)
         finally:
@@ -55,119 +56,104 @@ def on_cpu(optimizer: keras.optimizers.Optimizer, variables: Sequence[keras.Vari
     return update_by_kernel
 
 
-def _kernel(optimizer: keras.optimizers.Optimizer) -> Callable[[keras.optimizers.Optimizer], UpdateStep] | None:
-    """What makes an optimizer's `update_step` of one operation, if TensorFlow has one that computes the same."""
-    return None if getattr(optimizer, "amsgrad", False) else _KERNELS.get(type(optimizer))
+@dataclass(frozen=True, kw_only=True)
+class _Kernel:
+    """An operation of TensorFlow's that updates a variable, its arguments named by what they are in Keras' optimizer.
+
+    Attributes:
+        operation: the operation, which takes the variable as `var`.
+        states: arguments that are what the optimizer keeps for each variable.
+        settings: arguments that are settings of the optimizer.
+        powers: arguments that are a setting to the power of the step's number, which counts from 1.
+        rate: the learning rate's argument.
+        gradient: the gradient's argument.
+    """
+
+    operation: Callable[..., Any]
+    states: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, str] = field(default_factory=dict)
+    powers: Mapping[str, str] = field(default_factory=dict)
+    rate: str = "lr"
+    gradient: str = "grad"
+
+    def update_step(self, optimizer: keras.optimizers.Optimizer) -> UpdateStep:
+        """The update of each variable in the step that is traced: what they share is computed once."""
+        step = tf.cast(tf.convert_to_tensor(optimizer.iterations) + 1, tf.float32)
+        shared = {name: _constant(getattr(optimizer, setting)) for name, setting in self.settings.items()}
+        shared |= {name: _constant(getattr(optimizer, setting)) ** step for name, setting in self.powers.items()}
+        shared[self.rate] = tf.convert_to_tensor(optimizer.learning_rate)
+
+        def update_step(gradient: Any, variable: tf.Variable, _: Any) -> None:
+            index = optimizer._get_variable_index(variable)
+            states = {name: getattr(optimizer, state)[index].value.handle for name, state in self.states.items()}
+            self.operation(var=variable.handle, **states, **shared, **{self.gradient: gradient})
+
+        return update_step
 
 
-def _sgd(optimizer: keras.optimizers.SGD) -> UpdateStep:
-    momentum = tf.constant(optimizer.momentum, tf.float32)
-
-    def update_step(gradient: Any, variable: tf.Variable, learning_rate: Any) -> None:
-        if not optimizer.momentum:
-            tf.raw_ops.ResourceApplyGradientDescent(var=variable.handle, alpha=learning_rate, delta=gradient)
-            return
-        tf.raw_ops.ResourceApplyKerasMomentum(
-            var=variable.handle,
-            accum=_state(optimizer, optimizer.momentums, variable),
-            lr=learning_rate,
-            grad=gradient,
-            momentum=momentum,
-            use_nesterov=optimizer.nesterov,
-        )
-
-    return update_step
+def _constant(setting: float) -> Any:
+    return setting if isinstance(setting, bool) else tf.constant(setting, tf.float32)
 
 
-def _adam(optimizer: keras.optimizers.Adam) -> UpdateStep:
-    step = tf.cast(optimizer.iterations.value + 1, tf.float32)
-    beta_1, beta_2 = tf.constant(optimizer.beta_1, tf.float32), tf.constant(optimizer.beta_2, tf.float32)
-    powers = beta_1**step, beta_2**step
-
-    def update_step(gradient: Any, variable: tf.Variable, learning_rate: Any) -> None:
-        tf.raw_ops.ResourceApplyAdam(
-            var=variable.handle,
-            m=_state(optimizer, optimizer._momentums, variable),
-            v=_state(optimizer, optimizer._velocities, variable),
-            beta1_power=powers[0],
-            beta2_power=powers[1],
-            lr=learning_rate,
-            beta1=beta_1,
-            beta2=beta_2,
-            epsilon=optimizer.epsilon,
-            grad=gradient,
-        )
-
-    return update_step
+def _kernel(optimizer: keras.optimizers.Optimizer) -> _Kernel | None:
+    """The operation that computes what an optimizer does, if TensorFlow has one."""
+    if any(getattr(optimizer, setting, None) for setting in _UNKNOWN_TO_KERNELS):
+        return None
+    return _KERNELS.get((type(optimizer), bool(getattr(optimizer, "momentum", 0))))
 
 
-def _adamax(optimizer: keras.optimizers.Adamax) -> UpdateStep:
-    beta_1 = tf.constant(optimizer.beta_1, tf.float32)
-    power = beta_1 ** tf.cast(optimizer.iterations.value + 1, tf.float32)
+_UNKNOWN_TO_KERNELS: Final = ("amsgrad", "beta", "centered")
+"""Settings, of Adam, FTRL and RMSprop, that no operation has."""
 
-    def update_step(gradient: Any, variable: tf.Variable, learning_rate: Any) -> None:
-        tf.raw_ops.ResourceApplyAdaMax(
-            var=variable.handle,
-            m=_state(optimizer, optimizer._m, variable),
-            v=_state(optimizer, optimizer._u, variable),
-            beta1_power=power,
-            lr=learning_rate,
-            beta1=beta_1,
-            beta2=optimizer.beta_2,
-            epsilon=optimizer.epsilon,
-            grad=gradient,
-        )
+_ADAM: Final = _Kernel(
+    operation=tf.raw_ops.ResourceApplyAdam,
+    states={"m": "_momentums", "v": "_velocities"},
+    settings={"beta1": "beta_1", "beta2": "beta_2", "epsilon": "epsilon"},
+    powers={"beta1_power": "beta_1", "beta2_power": "beta_2"},
+)
 
-    return update_step
-
-
-def _adadelta(optimizer: keras.optimizers.Adadelta) -> UpdateStep:
-    def update_step(gradient: Any, variable: tf.Variable, learning_rate: Any) -> None:
-        tf.raw_ops.ResourceApplyAdadelta(
-            var=variable.handle,
-            accum=_state(optimizer, optimizer._accumulated_grads, variable),
-            accum_update=_state(optimizer, optimizer._accumulated_delta_vars, variable),
-            lr=learning_rate,
-            rho=optimizer.rho,
-            epsilon=optimizer.epsilon,
-            grad=gradient,
-        )
-
-    return update_step
-
-
-def _ftrl(optimizer: keras.optimizers.Ftrl) -> UpdateStep:
-    def update_step(gradient: Any, variable: tf.Variable, learning_rate: Any) -> None:
-        tf.raw_ops.ResourceApplyFtrlV2(
-            var=variable.handle,
-            accum=_state(optimizer, optimizer._accumulators, variable),
-            linear=_state(optimizer, optimizer._linears, variable),
-            grad=gradient,
-            lr=learning_rate,
-            l1=optimizer.l1_regularization_strength,
-            l2=optimizer.l2_regularization_strength + optimizer.beta / (2.0 * learning_rate),
-            l2_shrinkage=optimizer.l2_shrinkage_regularization_strength,
-            lr_power=optimizer.learning_rate_power,
-        )
-
-    return update_step
-
-
-def _state(optimizer: keras.optimizers.Optimizer, of_all: Sequence[keras.Variable], variable: tf.Variable) -> tf.Tensor:
-    """The handle of what an optimizer keeps for a variable."""
-    return of_all[optimizer._get_variable_index(variable)].value.handle
-
-
-_KERNELS: Final[Mapping[type, Callable[[Any], UpdateStep]]] = {
-    keras.optimizers.Adadelta: _adadelta,
-    keras.optimizers.Adam: _adam,
-    keras.optimizers.AdamW: _adam,
-    keras.optimizers.Adamax: _adamax,
-    keras.optimizers.Ftrl: _ftrl,
-    keras.optimizers.SGD: _sgd,
+_KERNELS: Final[Mapping[tuple[type, bool], _Kernel]] = {
+    (keras.optimizers.SGD, False): _Kernel(
+        operation=tf.raw_ops.ResourceApplyGradientDescent,
+        rate="alpha",
+        gradient="delta",
+    ),
+    (keras.optimizers.SGD, True): _Kernel(
+        operation=tf.raw_ops.ResourceApplyKerasMomentum,
+        states={"accum": "momentums"},
+        settings={"momentum": "momentum", "use_nesterov": "nesterov"},
+    ),
+    (keras.optimizers.RMSprop, True): _Kernel(
+        operation=tf.raw_ops.ResourceApplyRMSProp,
+        states={"ms": "_velocities", "mom": "_momentums"},
+        settings={"rho": "rho", "momentum": "momentum", "epsilon": "epsilon"},
+    ),
+    (keras.optimizers.Adam, False): _ADAM,
+    (keras.optimizers.AdamW, False): _ADAM,  # the decay comes before
+    (keras.optimizers.Adamax, False): _Kernel(
+        operation=tf.raw_ops.ResourceApplyAdaMax,
+        states={"m": "_m", "v": "_u"},
+        settings={"beta1": "beta_1", "beta2": "beta_2", "epsilon": "epsilon"},
+        powers={"beta1_power": "beta_1"},
+    ),
+    (keras.optimizers.Adadelta, False): _Kernel(
+        operation=tf.raw_ops.ResourceApplyAdadelta,
+        states={"accum": "_accumulated_grads", "accum_update": "_accumulated_delta_vars"},
+        settings={"rho": "rho", "epsilon": "epsilon"},
+    ),
+    (keras.optimizers.Ftrl, False): _Kernel(
+        operation=tf.raw_ops.ResourceApplyFtrlV2,
+        states={"accum": "_accumulators", "linear": "_linears"},
+        settings={
+            "l1": "l1_regularization_strength",
+            "l2": "l2_regularization_strength",
+            "l2_shrinkage": "l2_shrinkage_regularization_strength",
+            "lr_power": "learning_rate_power",
+        },
+    ),
 }
-"""Where TensorFlow's operation is Keras' formula. Adagrad's adds epsilon outside of the root, RMSprop's wants a
-momentum, and Nadam's leaves out the schedule of Keras'."""
+"""By an optimizer's class and whether it has momentum, where TensorFlow's operation is Keras' formula. Adagrad's adds
+epsilon outside of the root, RMSprop's keeps a momentum even of 0, and Nadam's has no schedule."""
 
 
 def _compile_large(optimizer: keras.optimizers.Optimizer, variables: Sequence[keras.Variable]) -> None:

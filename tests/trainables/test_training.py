@@ -336,6 +336,8 @@ def test_a_model_whose_layers_depend_on_how_it_is_trained_is_made_anew(data):
                 "l2_shrinkage_regularization_strength": 0.03,
             },
         ),
+        ("rmsprop", {"momentum": 0.9}),
+        ("rmsprop", {"momentum": 0.9, "centered": True}),
         ("sgd", {"momentum": 0.9}),
         ("sgd", {"momentum": 0.9, "nesterov": True, "gradient_accumulation_steps": 2}),
     ],
@@ -363,10 +365,10 @@ def test_variables_are_updated_as_keras_does(name, settings):
     assert all((own != start).any() for own, start in zip(mine, starts, strict=False))
 
 
-@pytest.mark.parametrize("optimizer", sorted(kind.__name__.lower() for kind in updates._KERNELS))
-def test_where_tensorflow_has_the_update_nothing_else_is_traced(optimizer):
+@pytest.mark.parametrize(("kind", "momentum"), updates._KERNELS)
+def test_where_tensorflow_has_the_update_nothing_else_is_traced(kind, momentum):
     variables = [keras.Variable(np.ones((300, 300)), dtype="float32", name=f"kernel_{n}") for n in range(2)]
-    made = training.optimizer(optimizer, None)
+    made = kind(**{"momentum": 0.9} if momentum else {})
     made.build(variables)
     traced_update = tf.function(updates.on_cpu(made, variables), autograph=False)
     graph = traced_update.get_concrete_function([tf.ones((300, 300))] * 2).graph
