@@ -1,8 +1,8 @@
 """How an optimizer updates a model's variables on a CPU: what Keras' optimizers compute, in fewer passes over memory.
 
-Keras composes an update of some ten operations. TensorFlow has most optimizers as one operation each, as Keras had them
-up to version 2: traced in a tenth of a second instead of half a second to one, and as fast as memory is. What is not
-among them, XLA compiles for the largest variables.
+Keras composes an update of some ten operations. TensorFlow has some optimizers as one operation each, which Keras used
+up to version 2: traced in a tenth of a second instead of more than half a one, and as fast as memory is. Of the others
+XLA compiles the update of the largest variables.
 """
 
 import math
@@ -41,19 +41,18 @@ def by_keras(optimizer: keras.optimizers.Optimizer, variables: Sequence[keras.Va
 def on_cpu(optimizer: keras.optimizers.Optimizer, variables: Sequence[keras.Variable]) -> Update:
     """The same, to rounding, in fewer operations where there is a way."""
     update, kernel = by_keras(optimizer, variables), _kernel(optimizer)
-    if kernel is None:
-        if not isinstance(optimizer, _LEFT_ALONE):
-            _compile_large(optimizer, variables)
+    if isinstance(optimizer, _LEFT_ALONE):
         return update
 
-    def update_by_kernel(gradients: Sequence[Any]) -> None:
-        optimizer.update_step = kernel.update_step(optimizer)
+    def quicker(gradients: Sequence[Any]) -> None:
+        quick = _large_compiled(optimizer, variables) if kernel is None else kernel.update_step(optimizer)
+        optimizer.update_step = quick
         try:
             update(gradients)
         finally:
-            del optimizer.update_step  # it holds what belongs to one trace
+            del optimizer.update_step  # it is for one trace
 
-    return update_by_kernel
+    return quicker
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,14 +95,14 @@ def _constant(setting: float) -> Any:
 
 
 def _kernel(optimizer: keras.optimizers.Optimizer) -> _Kernel | None:
-    """The operation that computes what an optimizer does, if TensorFlow has one."""
+    """The operation that computes what an optimizer does, if there is one."""
     if any(getattr(optimizer, setting, None) for setting in _UNKNOWN_TO_KERNELS):
         return None
     return _KERNELS.get((type(optimizer), bool(getattr(optimizer, "momentum", 0))))
 
 
-_UNKNOWN_TO_KERNELS: Final = ("amsgrad", "beta", "centered")
-"""Settings, of Adam, FTRL and RMSprop, that no operation has."""
+_UNKNOWN_TO_KERNELS: Final = ("amsgrad", "centered")
+"""Settings, of Adam and RMSprop, that the operations below do not have."""
 
 _ADAM: Final = _Kernel(
     operation=tf.raw_ops.ResourceApplyAdam,
@@ -141,23 +140,14 @@ _KERNELS: Final[Mapping[tuple[type, bool], _Kernel]] = {
         states={"accum": "_accumulated_grads", "accum_update": "_accumulated_delta_vars"},
         settings={"rho": "rho", "epsilon": "epsilon"},
     ),
-    (keras.optimizers.Ftrl, False): _Kernel(
-        operation=tf.raw_ops.ResourceApplyFtrlV2,
-        states={"accum": "_accumulators", "linear": "_linears"},
-        settings={
-            "l1": "l1_regularization_strength",
-            "l2": "l2_regularization_strength",
-            "l2_shrinkage": "l2_shrinkage_regularization_strength",
-            "lr_power": "learning_rate_power",
-        },
-    ),
 }
 """By an optimizer's class and whether it has momentum, where TensorFlow's operation is Keras' formula. Adagrad's adds
-epsilon outside of the root, RMSprop's keeps a momentum even of 0, and Nadam's has no schedule."""
+epsilon outside of the root, RMSprop's keeps a momentum even of 0, Nadam's has no schedule, and FTRL's makes 0 of what
+is no number, so that a training that blew up would look as if it went on."""
 
 
-def _compile_large(optimizer: keras.optimizers.Optimizer, variables: Sequence[keras.Variable]) -> None:
-    """Has XLA compile how an optimizer updates the largest variables: one pass where Keras' operations make ten.
+def _large_compiled(optimizer: keras.optimizers.Optimizer, variables: Sequence[keras.Variable]) -> UpdateStep:
+    """The optimizer's own update, compiled by XLA for the largest variables: one pass where operations make ten.
 
     Trainings side by side want the same memory, and feel it most. Other variables stay as they are: compiling them all
     takes longer, and whole updates compiled at once run slower.
@@ -176,4 +166,4 @@ def _compile_large(optimizer: keras.optimizers.Optimizer, variables: Sequence[ke
 
         tf.function(one, autograph=False, jit_compile=True)(gradient, tf.convert_to_tensor(learning_rate))
 
-    optimizer.update_step = update_step
+    return update_step
