@@ -40,13 +40,13 @@ def by_keras(optimizer: keras.optimizers.Optimizer, variables: Sequence[keras.Va
 
 def on_cpu(optimizer: keras.optimizers.Optimizer, variables: Sequence[keras.Variable]) -> Update:
     """The same, to rounding, in fewer operations where there is a way."""
-    update, kernel = by_keras(optimizer, variables), _kernel(optimizer)
+    update = by_keras(optimizer, variables)
     if isinstance(optimizer, _LEFT_ALONE):
         return update
+    kernel = _kernel(optimizer)
 
     def quicker(gradients: Sequence[Any]) -> None:
-        quick = _large_compiled(optimizer, variables) if kernel is None else kernel.update_step(optimizer)
-        optimizer.update_step = quick
+        optimizer.update_step = kernel.update_step(optimizer) if kernel else _large_compiled(optimizer, variables)
         try:
             update(gradients)
         finally:

@@ -341,9 +341,8 @@ def test_variables_are_updated_as_keras_does(name, settings):
 
     def updated(how):
         variables = [keras.Variable(start, dtype="float32", name=f"kernel_{n}") for n, start in enumerate(starts)]
-        made = type(training.optimizer(name, None)).from_config(
-            {**training.optimizer(name, None).get_config(), **settings}
-        )
+        plain = training.optimizer(name, None)
+        made = plain.from_config({**plain.get_config(), **settings})
         made.build(variables)
         update = tf.function(how(made, variables), autograph=False)
         for gradients in steps:

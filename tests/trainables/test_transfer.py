@@ -330,11 +330,13 @@ def test_a_second_phase_begins_with_the_weights_of_the_first(data, source, tmp_p
     def learned(parent):
         *_, epoch = transfer.train(config, data, seed=1, epochs=1, parent=parent)
         epoch.save(tmp_path / "second.keras")
-        return trained_weights(tmp_path / "second.keras")
+        return epoch, trained_weights(tmp_path / "second.keras")
 
-    for mine, theirs in zip(learned(path), trained_weights(path), strict=True):
+    (second, continued), (_, fresh), before = learned(path), learned(None), trained_weights(path)
+    assert second.val_loss == pytest.approx(first.val_loss, rel=0.3)
+    for mine, theirs in zip(continued, before, strict=True):
         np.testing.assert_allclose(mine, theirs, atol=1e-6)
-    assert any(not np.allclose(*both, atol=1e-2) for both in zip(learned(None), trained_weights(path), strict=True))
+    assert any(not np.allclose(*both, atol=1e-2) for both in zip(fresh, before, strict=True))
 
 
 def trained_weights(path):
