@@ -1,8 +1,8 @@
 """How fast a folder of JPEG files becomes a data set, and how soon it is there the next time.
 
 Command: `python -m benchmarks.decoding`: 10,000 real pictures (Fashion-MNIST, enlarged to 64x64 in colour) as JPEG
-files, decoded by a loop over Pillow in one process, and by `trainables.image_files.decoded` on all cores; then a whole
-first and second `prepare`.
+files, decoded by a loop over Pillow in one process, and by `trainables.data.image_files.decoded` on all cores; then a
+whole first and second `prepare`.
 """
 
 import os
@@ -18,9 +18,9 @@ import numpy.typing as npt
 import tyro
 
 from benchmarks.report import RESULTS, Circumstances, Measurement, Out, Report, finish, ratio, say
-from trainables import data
+from trainables.data import dataset
+from trainables.data.image_files import decoded, files_below
 from trainables.hardware import cores
-from trainables.image_files import decoded, files_below
 
 _SIDE: Final = 64
 
@@ -41,7 +41,7 @@ def write(folder: Path, images: int) -> None:
     """Writes the files, a folder a class."""
     from PIL import Image
 
-    prepared = data.prepare("fashion_mnist", images=images)
+    prepared = dataset.prepare("fashion_mnist", images=images)
     train = prepared.split(0).train
     for number, (pixels, label) in enumerate(zip(np.asarray(train.images), train.labels, strict=True)):
         place = folder / str(label)
@@ -89,9 +89,9 @@ def main(options: Options) -> None:
                 raise AssertionError("the two ways decode differently")
             taken["pillow"].append(seconds(lambda: by_pillow(paths)))
             taken["ours"].append(seconds(lambda: by_us(paths)))
-            os.environ[data.ENVIRONMENT] = str(Path(name) / f"cache-{number}")
-            taken["first"].append(seconds(lambda: data.prepare("image_folder", folder=folder)))
-            taken["second"].append(seconds(lambda: data.prepare("image_folder", folder=folder)))
+            os.environ[dataset.ENVIRONMENT] = str(Path(name) / f"cache-{number}")
+            taken["first"].append(seconds(lambda: dataset.prepare("image_folder", folder=folder)))
+            taken["second"].append(seconds(lambda: dataset.prepare("image_folder", folder=folder)))
     ideal = [one / cores() for one in taken["pillow"]]
     rows = [
         Measurement(case="Pillow, one process", measure="decode", unit="s", values=taken["pillow"]),

@@ -16,8 +16,9 @@ import tyro
 
 from benchmarks.processes import run
 from benchmarks.report import RESULTS, Circumstances, Measurement, Out, Report, finish, say
-from records.read import read
-from trainables import data, features
+from layersweep.records.read import read
+from trainables.data import dataset
+from trainables.features import feature_cache
 
 _SWEEP: Final = "mobilenet_head"
 _FEATURES: Final = "features once"
@@ -47,15 +48,15 @@ def main(options: Options) -> None:
     circumstances = Circumstances.now()
     taken: dict[str, dict[str, list[float]]] = {case: {m: [] for m in _MEASURES} for case in (_FEATURES, _THROUGH)}
     apart: list[float] = []
-    prepared = data.prepare("fashion_mnist")
+    prepared = dataset.prepare("fashion_mnist")
     for number in range(1, options.repeat + 1):
         curves = {}
         for case, seconds in taken.items():
             say(f"round {number} of {options.repeat}: {case}")
             with tempfile.TemporaryDirectory(prefix="layersweep-heads-") as name:
                 for there in (prepared.folder.name, "stamps", "downloads/fashion-mnist"):
-                    if (data.cache_root() / there).is_dir():
-                        shutil.copytree(data.cache_root() / there, Path(name, "cache", there))
+                    if (dataset.cache_root() / there).is_dir():
+                        shutil.copytree(dataset.cache_root() / there, Path(name, "cache", there))
                 found, curves[case] = _sweep(options, Path(name), case)
             for measure, value in found.items():
                 seconds[measure].append(value)
@@ -80,8 +81,8 @@ def _sweep(options: Options, folder: Path, case: str) -> tuple[dict[str, float],
         "--epochs", str(options.epochs), "--seeds", "1", "--set", "weights=none", "--set", "batch_size=32",
         "--set", "dense_units=0", "--set", "dropout=0,0.1,0.2,0.3,0.4,0.5", "--scheduler", "none",
     ]  # fmt: skip
-    limit = features.LIMIT_GIB if case == _FEATURES else 0
-    environment = {features.ENVIRONMENT: str(limit), data.ENVIRONMENT: str(folder / "cache")}
+    limit = feature_cache.LIMIT_GIB if case == _FEATURES else 0
+    environment = {feature_cache.ENVIRONMENT: str(limit), dataset.ENVIRONMENT: str(folder / "cache")}
     finished = run(command, log=folder / "log.txt", environment=environment)
     results = folder / "results"
     trials = read(results, "trials", columns=("trial_id", "arm", "started_at", "ended_at"))

@@ -26,8 +26,8 @@ import tyro
 from benchmarks.overhead import pace
 from benchmarks.processes import ROOT, ProgramFailed
 from benchmarks.report import RESULTS, Circumstances, Measurement, Out, Report, finish, ratio, say
-from records.read import read
-from trainables.datasets import fashion_mnist
+from layersweep.records.read import read
+from trainables.data.datasets import fashion_mnist
 
 CLUSTER: Final = "three hosts, 1 slot each"
 MACHINE: Final = "one machine, 3 slots"

@@ -16,8 +16,8 @@ import polars as pl
 import tyro
 
 from benchmarks.report import RESULTS, Circumstances, Measurement, Out, Report, finish
-from records.read import read
-from records.tables import TIME_CLASSES
+from layersweep.records.read import read
+from layersweep.records.tables import TIME_CLASSES
 
 RECORDS: Final = RESULTS / "records"
 """Where `benchmarks.peers` leaves its results folders, `<case>-<round>` each."""

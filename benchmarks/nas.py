@@ -28,10 +28,10 @@ from benchmarks import processes
 from benchmarks.peers import OURS, in_turn
 from benchmarks.programs.autokeras_fit import read_lines
 from benchmarks.report import RESULTS, Circumstances, Measurement, Out, Report, finish, ratio, say
-from records.questions import TUNING
-from records.read import read
-from trainables.data import prepare
-from tuning.agenda import OTHER_SEARCHES
+from layersweep.records.questions import TUNING
+from layersweep.records.read import read
+from layersweep.tuning.driver.planner import OTHER_SEARCHES
+from trainables.data.dataset import prepare
 
 AUTOKERAS: Final = "AutoKeras"
 PROGRAMS: Final = (AUTOKERAS, OURS)

@@ -22,7 +22,7 @@ import tyro
 from benchmarks import processes
 from benchmarks.processes import Finished
 from benchmarks.report import RESULTS, Circumstances, Measurement, Out, Report, finish, ratio, say
-from records.read import read
+from layersweep.records.read import read
 
 OURS: Final = "Layersweep"
 TUNE: Final = "Tune alone"

@@ -23,7 +23,7 @@ from benchmarks import processes
 from benchmarks.ledger import PROCESS
 from benchmarks.programs.asked import Result, Work, read_answer
 from benchmarks.report import RESULTS, Circumstances, Measurement, Out, Report, finish, ratio, say
-from records.read import read
+from layersweep.records.read import read
 
 PLAIN: Final = "plain Keras loop"
 OURS: Final = "Layersweep"

@@ -20,7 +20,7 @@ from scipy import stats
 from benchmarks.peers import ours
 from benchmarks.programs.asked import Work
 from benchmarks.report import RESULTS, Circumstances, Measurement, Out, Report, finish, say
-from records.read import read
+from layersweep.records.read import read
 from trainables.precision import BFLOAT16, FLOAT32
 
 LEARNING: Final = ("adam", "nadam", "rmsprop", "sgd")

@@ -18,9 +18,9 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
+from layersweep.tuning.driver.sweep_run import git_commit
+from layersweep.tuning.runtime.machine import memory_bytes
 from trainables.hardware import cores, cpu_model
-from tuning.machine import memory_bytes
-from tuning.session import git_commit
 
 RESULTS: Final = Path(__file__).parent / "results"
 """Where tables go unless `--out` says otherwise."""

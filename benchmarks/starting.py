@@ -17,7 +17,7 @@ from benchmarks import processes
 from benchmarks.peers import in_turn, ours
 from benchmarks.programs.asked import Work, read_answer
 from benchmarks.report import RESULTS, Circumstances, Measurement, Out, Report, finish, ratio, say
-from records.read import read
+from layersweep.records.read import read
 
 HELP: Final = "sweeps/optimizers.py --help"
 DRY_RUN: Final = "sweeps/optimizers.py --dry-run"

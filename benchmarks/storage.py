@@ -22,9 +22,9 @@ import polars as pl
 import tyro
 
 from benchmarks.report import RESULTS, Circumstances, Measurement, Out, Report, finish, ratio, say
-from records.read import read
-from records.write import Row, Writer
-from tuning.journal import rounded
+from layersweep.records.read import read
+from layersweep.records.write import Row, Writer
+from layersweep.tuning.driver.record_builder import rounded
 
 ARMS: Final = ("adadelta", "adagrad", "adam", "adamax", "ftrl", "nadam", "rmsprop", "sgd")
 SWEEP: Final = "made_up"

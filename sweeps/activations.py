@@ -7,13 +7,13 @@ bfloat16: 114 trainings, 568 epochs, 3.9 h of two slots with tests beside them (
 Quick: `python sweeps/activations.py --quick`: the first two layers alone, 9 arms, 2 epochs of 1,000 images;
 1 min 20 s on 2 cores of an AMD EPYC.
 
-Study: `python -m studies.activations`: what each layer's choice adds, with its interval; where units die.
+Study: `layersweep study activations`: what each layer's choice adds, with its interval; where units die.
 """
 
+from layersweep import Sweep, main
+from layersweep.studies.questions.activations import study
 from search_spaces.activations import SPACES
-from studies.activations import study
-from trainables import fashion_cnn
-from tuning import Sweep, main
+from trainables.families import fashion_cnn
 
 SWEEP = Sweep(
     name="activations",

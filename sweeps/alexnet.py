@@ -8,13 +8,13 @@ As in the reports: `--dataset tiny_imagenet --epochs 100`; two classes for long:
 
 Quick: `python sweeps/alexnet.py --quick`: 1 seed, 2 epochs of 1,000 images; 56 s on 2 cores of an AMD EPYC.
 
-Study: `python -m studies.alexnet`.
+Study: `layersweep study alexnet`.
 """
 
+from layersweep import Sweep, main
+from layersweep.studies.questions.alexnet import study
 from search_spaces.alexnet import SPACES
-from studies.alexnet import study
-from trainables import alexnet_32
-from tuning import Sweep, main
+from trainables.families import alexnet_32
 
 SWEEP = Sweep(
     name="alexnet",

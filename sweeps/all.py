@@ -10,7 +10,7 @@ the same command goes on.
 import sys
 from pathlib import Path
 
-from tuning.survey import main
+from layersweep.tuning.command.all_sweeps import main
 
 if __name__ == "__main__":
     main(Path(__file__).parent, __doc__, sys.argv[1:])

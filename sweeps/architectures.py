@@ -7,13 +7,13 @@ learning rate.
 
 Quick: `python sweeps/architectures.py --quick`: 1 seed, 2 epochs of 1,000 images.
 
-Study: `python -m studies.architectures` reads the records again; it needs neither Ray nor Keras.
+Study: `layersweep study architectures` reads the records again; it needs neither Ray nor Keras.
 """
 
+from layersweep import Sweep, main
+from layersweep.studies.questions.architectures import study
 from search_spaces.architectures import SPACES
-from studies.architectures import study
-from trainables import fashion_cnn
-from tuning import Sweep, main
+from trainables.families import fashion_cnn
 
 SWEEP = Sweep(
     name="architectures",

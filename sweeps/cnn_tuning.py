@@ -9,13 +9,13 @@ As in the reports: `--dataset tiny_imagenet --set batch_size=32 --epochs 50`.
 Quick: `python sweeps/cnn_tuning.py --quick`: 3 trainings' worth of candidates, 1 seed, 2 epochs of 1,000 images;
 45 s on 2 cores of an AMD EPYC.
 
-Study: `python -m studies.cnn_tuning`.
+Study: `layersweep study cnn_tuning`.
 """
 
+from layersweep import Sweep, main
+from layersweep.studies.questions.cnn_tuning import study
 from search_spaces.cnn_tuning import SPACES, TUNED
-from studies.cnn_tuning import study
-from trainables import cifar100_cnn
-from tuning import Sweep, main
+from trainables.families import cifar100_cnn
 
 SWEEP = Sweep(
     name="cnn_tuning",

@@ -7,13 +7,13 @@ takes `--folds`, too.
 Quick: `python sweeps/cross_validation.py --quick`: 3 folds of 1,200 images, 2 epochs; 1 min 2 s on 2 cores of an
 AMD EPYC.
 
-Study: `python -m studies.cross_validation`.
+Study: `layersweep study cross_validation`.
 """
 
+from layersweep import Sweep, main
+from layersweep.studies.questions.cross_validation import study
 from search_spaces.cross_validation import SPACES
-from studies.cross_validation import study
-from trainables import fashion_cnn
-from tuning import Sweep, main
+from trainables.families import fashion_cnn
 
 SWEEP = Sweep(
     name="cross_validation",

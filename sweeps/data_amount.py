@@ -6,13 +6,13 @@ on 2 cores of an AMD EPYC, where `fine_tuning` has recorded 6 of the 24 training
 
 Quick: `python sweeps/data_amount.py --quick`: 2 epochs of 500 images, 1 seed.
 
-Study: `python -m studies.data_amount`.
+Study: `layersweep study data_amount`.
 """
 
+from layersweep import Sweep, main
+from layersweep.studies.questions.data_amount import study
 from search_spaces.data_amount import SPACES
-from studies.data_amount import study
-from trainables import transfer
-from tuning import Sweep, main
+from trainables.families import transfer
 
 SWEEP = Sweep(
     name="data_amount",

@@ -8,13 +8,13 @@ Quick: `python sweeps/depth.py --quick`: 1 seed, 16 epochs of 1,000 images; 2 mi
 As in the reports: `--dataset tiny_imagenet_70_30`. The 18-layer CNN is a family of its own: `python
 sweeps/architectures.py --set family=eighteen_layer_cnn,seven_conv_cnn --epochs 200`.
 
-Study: `python -m studies.depth`.
+Study: `layersweep study depth`.
 """
 
+from layersweep import Sweep, main
+from layersweep.studies.questions.depth import study
 from search_spaces.depth import SPACES
-from studies.depth import study
-from trainables import seven_conv_cnn
-from tuning import Sweep, main
+from trainables.families import seven_conv_cnn
 
 SWEEP = Sweep(
     name="depth",

@@ -8,13 +8,13 @@ recorded the 5 trainings from new weights.
 
 Quick: `python sweeps/feature_extraction.py --quick`: 2 epochs of 500 images, 1 seed.
 
-Study: `python -m studies.feature_extraction`.
+Study: `layersweep study feature_extraction`.
 """
 
+from layersweep import Sweep, main
+from layersweep.studies.questions.feature_extraction import study
 from search_spaces.feature_extraction import SPACES
-from studies.feature_extraction import study
-from trainables import transfer
-from tuning import Sweep, main
+from trainables.families import transfer
 
 SWEEP = Sweep(
     name="feature_extraction",

@@ -9,15 +9,15 @@ came out).
 Quick: `python sweeps/filters.py --quick`: every arm on 1 seed, 2 epochs of 1,000 images; 2 min 5 s
 on 2 cores of an AMD EPYC.
 
-Study: `python -m studies.filters`: what each layer's choice adds, with its interval, and costs.
+Study: `layersweep study filters`: what each layer's choice adds, with its interval, and costs.
 """
 
+from layersweep import Sweep, main
+from layersweep.studies.leading_arm import leading
+from layersweep.studies.questions.activations import KEYS as ACTIVATIONS
+from layersweep.studies.questions.filters import study
 from search_spaces.filters import SPACES
-from studies.activations import KEYS as ACTIVATIONS
-from studies.filters import study
-from studies.leading import leading
-from trainables import fashion_cnn
-from tuning import Sweep, main
+from trainables.families import fashion_cnn
 
 SWEEP = Sweep(
     name="filters",

@@ -7,13 +7,13 @@ frozen; its last 5, 8, 13 or all layers trained at a tenth of the learning rate 
 
 Quick: `python sweeps/fine_tuning.py --quick`: 2 epochs of 500 images, 1 seed, behind 2 epochs of the head.
 
-Study: `python -m studies.fine_tuning`.
+Study: `layersweep study fine_tuning`.
 """
 
+from layersweep import Sweep, main
+from layersweep.studies.questions.fine_tuning import study
 from search_spaces.fine_tuning import SPACES
-from studies.fine_tuning import study
-from trainables import transfer
-from tuning import Sweep, main
+from trainables.families import transfer
 
 SWEEP = Sweep(
     name="fine_tuning",

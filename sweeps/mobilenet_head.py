@@ -6,13 +6,13 @@ batch size 256 or 512, dropout 0, .4 or .5; 3 seeds, 25 epochs. Features are com
 Quick: `python sweeps/mobilenet_head.py --quick`: 2 epochs of 500 images, 1 seed; on 2 seeds and random weights
 (`--set weights=none`) 12 trainings, 1 min 2 s on 2 cores of an AMD EPYC.
 
-Study: `python -m studies.mobilenet_head`.
+Study: `layersweep study mobilenet_head`.
 """
 
+from layersweep import Sweep, main
+from layersweep.studies.questions.mobilenet_head import study
 from search_spaces.mobilenet_head import SPACES
-from studies.mobilenet_head import study
-from trainables import mobilenet_v2
-from tuning import Sweep, main
+from trainables.families import mobilenet_v2
 
 SWEEP = Sweep(
     name="mobilenet_head",

@@ -9,13 +9,13 @@ Quick: `python sweeps/mobilenet_scratch.py --quick`: 2 trainings' worth of candi
 on 2 seeds 1 min 7 s on 2 cores of an AMD EPYC. 32 steps are too few to compare
 anything.
 
-Study: `python -m studies.mobilenet_scratch`.
+Study: `layersweep study mobilenet_scratch`.
 """
 
+from layersweep import Sweep, main
+from layersweep.studies.questions.mobilenet_scratch import study
 from search_spaces.mobilenet_scratch import SPACES, TUNED
-from studies.mobilenet_scratch import study
-from trainables import mobilenet_v2
-from tuning import Sweep, main
+from trainables.families import mobilenet_v2
 
 SWEEP = Sweep(
     name="mobilenet_scratch",

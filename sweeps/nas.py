@@ -10,14 +10,15 @@ ImageNet's 224 pixels, `--set pretrained=true` lets them begin with its weights.
 
 Quick: `python sweeps/nas.py --quick`: 1 minute each, 1 seed, 3 epochs of 2,000 images, plain networks alone.
 
-Study: `python -m studies.nas`.
+Study: `layersweep study nas`.
 """
 
+from layersweep import Sweep, main
+from layersweep.studies.questions.nas import study
 from search_spaces.nas import SPACES, TUNED
-from studies.nas import study
-from trainables import autokeras, hardware
-from trainables.serve import WarmUp
-from tuning import Sweep, main
+from trainables import hardware
+from trainables.nas import autokeras
+from trainables.worker.training_server import WarmUp
 
 SWEEP = Sweep(
     name="nas",

@@ -8,14 +8,15 @@ Other oracles and spaces as in `sweeps/nas.py`: `--set oracle=...`, `--set block
 
 Quick: `python sweeps/nas_candidates.py --quick`: 2 minutes, 1 seed, 3 epochs of 2,000 images, plain networks alone.
 
-Study: `python -m studies.nas_candidates`.
+Study: `layersweep study nas_candidates`.
 """
 
+from layersweep import Sweep, main
+from layersweep.studies.questions.nas_candidates import study
 from search_spaces.nas_candidates import SPACES, TUNED
-from studies.nas_candidates import study
-from trainables import autokeras, hardware
-from trainables.serve import WarmUp
-from tuning import Sweep, main
+from trainables import hardware
+from trainables.nas import autokeras
+from trainables.worker.training_server import WarmUp
 
 SWEEP = Sweep(
     name="nas_candidates",

@@ -10,13 +10,13 @@ Tuned: `python sweeps/optimizers.py --search hyperopt` searches each optimizer's
 of epochs, and compares the best of each on the same fresh seeds. With `--epochs 5 --images 6000 --trials 6`: 104
 trials, 464 epochs, 2 h 29 min with other work beside it (docs/evidence has what came out).
 
-Study: `python -m studies.optimizers` reads the records again; it needs neither Ray nor Keras.
+Study: `layersweep study optimizers` reads the records again; it needs neither Ray nor Keras.
 """
 
+from layersweep import Sweep, main
+from layersweep.studies.questions.optimizers import study
 from search_spaces.optimizers import SPACES, TUNED
-from studies.optimizers import study
-from trainables import fashion_cnn
-from tuning import Sweep, main
+from trainables.families import fashion_cnn
 
 SWEEP = Sweep(
     name="optimizers",

@@ -6,13 +6,13 @@ equal heads; 3 seeds, 10 epochs. Needs ImageNet's weights, which Keras fetches o
 Quick: `python sweeps/pretrained.py --quick`: MobileNets alone, 2 epochs of 500 images, 1 seed; on 2 seeds and random
 weights (`--set weights=none`) 38 s on 2 cores of an AMD EPYC.
 
-Study: `python -m studies.pretrained`.
+Study: `layersweep study pretrained`.
 """
 
+from layersweep import Sweep, main
+from layersweep.studies.questions.pretrained import study
 from search_spaces.pretrained import SPACES
-from studies.pretrained import study
-from trainables import mobilenet_v2
-from tuning import Sweep, main
+from trainables.families import mobilenet_v2
 
 SWEEP = Sweep(
     name="pretrained",

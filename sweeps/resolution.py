@@ -10,13 +10,13 @@ goes together with `--set family=…`, since AlexNet has sizes of its own.
 Quick: `python sweeps/resolution.py --quick`: `residual_cnn` alone, up to 96 pixels, 1 seed, 2 epochs of 500
 images; 50 s on 2 cores of an AMD EPYC.
 
-Study: `python -m studies.resolution`: cost beside accuracy.
+Study: `layersweep study resolution`: cost beside accuracy.
 """
 
+from layersweep import Sweep, main
+from layersweep.studies.questions.resolution import study
 from search_spaces.resolution import SPACES
-from studies.resolution import study
-from trainables import residual_cnn
-from tuning import Sweep, main
+from trainables.families import residual_cnn
 
 SWEEP = Sweep(
     name="resolution",

@@ -8,13 +8,13 @@ begin with.
 
 Quick: `python sweeps/source.py --quick`: 2 epochs of 1,000 images.
 
-Study: `python -m studies.source`.
+Study: `layersweep study source`.
 """
 
+from layersweep import Sweep, main
+from layersweep.studies.questions.source import study
 from search_spaces.source import SPACES
-from studies.source import study
-from trainables import cifar_cnn
-from tuning import Sweep, main
+from trainables.families import cifar_cnn
 
 SWEEP = Sweep(
     name="source",

@@ -8,13 +8,13 @@ LiteRT, 4 min 26 s on 2 cores of an AMD EPYC (docs/gallery.md).
 Quick: `python sweeps/truncation.py --quick`: 2 epochs of 500 images, 1 seed: all that is recorded, after 32 steps,
 which are too few to compare anything.
 
-Study: `python -m studies.truncation`.
+Study: `layersweep study truncation`.
 """
 
+from layersweep import Sweep, main
+from layersweep.studies.questions.truncation import study
 from search_spaces.truncation import SPACES
-from studies.truncation import study
-from trainables import mobilenet_v2
-from tuning import Sweep, main
+from trainables.families import mobilenet_v2
 
 SWEEP = Sweep(
     name="truncation",

@@ -17,7 +17,7 @@ os.environ["RAY_ADDRESS"] = "local"  # whatever cluster runs on this machine
 @pytest.fixture(scope="session")
 def fashion_mnist():
     """1,000 real training images, 200 to validate and 200 to test; found, or fetched once as a user's would be."""
-    from trainables.data import prepare
+    from trainables.data.dataset import prepare
 
     return prepare("fashion_mnist", images=1000)
 
@@ -25,6 +25,6 @@ def fashion_mnist():
 @pytest.fixture(scope="session")
 def fashion_mnist_files(fashion_mnist):
     """The folder of the real files, which `fashion_mnist` has found or fetched."""
-    from trainables.datasets.fashion_mnist import find
+    from trainables.data.datasets.fashion_mnist import find
 
     return find()

@@ -5,14 +5,13 @@ import re
 import subprocess
 import sys
 import tomllib
-from pathlib import Path
 
 import pytest
+from places import ROOT
 
-from records.tables import TABLES
-from tuning.survey import NOT_SWEEPS
+from layersweep.records.tables import TABLES
+from layersweep.tuning.command.all_sweeps import NOT_SWEEPS
 
-ROOT = Path(__file__).parent.parent
 SWEEPS = sorted(p.stem for p in (ROOT / "sweeps").glob("*.py") if p.stem not in NOT_SWEEPS)
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
@@ -44,7 +43,7 @@ def test_every_dependency_has_its_reason_in_the_design():
 def test_a_sweep_its_space_and_its_study_share_one_name(name):
     assert importlib.import_module(f"sweeps.{name}").SWEEP.name == name
     assert importlib.import_module(f"search_spaces.{name}").SPACES
-    assert importlib.import_module(f"studies.{name}").study
+    assert importlib.import_module(f"layersweep.studies.questions.{name}").study
 
 
 @pytest.mark.parametrize("name", SWEEPS)
@@ -56,9 +55,8 @@ def test_a_sweep_is_not_named_after_a_library(name):
 
 
 @pytest.mark.parametrize("name", SWEEPS)
-@pytest.mark.parametrize("room", ["sweeps", "studies"])
-def test_help_answers_from_any_folder(room, name, tmp_path):
-    script = ROOT / room / f"{name}.py"
+def test_help_answers_from_any_folder(name, tmp_path):
+    script = ROOT / "sweeps" / f"{name}.py"
     ended = subprocess.run(
         [sys.executable, str(script), "--help"], check=True, capture_output=True, text=True, cwd=tmp_path
     )
@@ -69,7 +67,7 @@ def test_help_answers_from_any_folder(room, name, tmp_path):
 def test_the_start_needs_neither_ray_nor_keras(name):
     """A study imports neither at all; a sweep not before it trains."""
     code = (
-        f"import sys, studies.{name}, sweeps.{name}\n"
+        f"import sys, layersweep.studies.questions.{name}, sweeps.{name}\n"
         "heavy = {'ray', 'tensorflow', 'keras', 'sklearn', 'matplotlib', 'scipy'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )

@@ -16,15 +16,6 @@ ENVIRONMENT: Final = {
 Arrow's jemalloc (Keras imports it, by way of pandas) one. While there are threads, no process is forked."""
 
 
-def imports() -> None:
-    """Imports TensorFlow and Keras, set up for a slot of one thread; starts no thread and looks for no GPU."""
-    with left_out("pandas", "matplotlib"):
-        one_thread()  # TensorFlow imports Keras
-    import sklearn.metrics  # noqa: F401
-
-    import trainables.training  # noqa: F401
-
-
 @contextmanager
 def left_out(*names: str) -> Iterator[None]:
     """While inside, packages that were not imported yet are as if they were not installed.

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import tyro
 
-from trainables import fashion_cnn
-from trainables.data import Data, Sets, prepare
+from trainables.data.dataset import Data, Sets, prepare
+from trainables.families import fashion_cnn
 
 OPTIMIZERS: Final = ("adadelta", "adagrad", "adam", "adamax", "ftrl", "nadam", "rmsprop", "sgd")
 LOSS: Final = "sparse_categorical_crossentropy"

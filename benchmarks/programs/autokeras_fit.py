@@ -16,8 +16,8 @@ from typing import Any, Final, Self
 
 import tyro
 
-from trainables.autokeras import Config
-from trainables.data import Data, prepare
+from trainables.data.dataset import Data, prepare
+from trainables.nas.configuration import Config
 
 _BEGAN: Final = time.time()
 """When this process began, less the tenths of a second that Python itself takes; Keras is imported later."""
@@ -71,7 +71,7 @@ def auto_model(seed: int, folder: Path) -> Any:
     from autokeras.blocks import basic, preprocessing
     from keras_tuner import Objective
 
-    from trainables.autokeras_blocks import first_candidates
+    from trainables.nas.blocks import first_candidates
 
     class OwnSize(autokeras.ResNetBlock):
         """A residual network that does not ask whether it may enlarge images to 224 pixels."""

@@ -7,7 +7,7 @@ import keras
 import keras_tuner
 
 from benchmarks.programs import asked
-from trainables.data import Data
+from trainables.data.dataset import Data
 
 
 class Optimizers(keras_tuner.HyperModel):

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from records.values import Built, ClassReport, Epoch, Latency, Layer, LayerStatistics, Test
+from layersweep import Sweep
+from layersweep.records.values import Built, ClassReport, Epoch, Latency, Layer, LayerStatistics, Test
 from trainables.config import between, check
-from trainables.data import Data
-from trainables.serve import WarmUp
-from tuning import Sweep
+from trainables.data.dataset import Data
+from trainables.worker.training_server import WarmUp
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ import ray
 from ray import tune
 
 from benchmarks.programs import asked
-from trainables.data import Data
+from trainables.data.dataset import Data
 
 
 def train(config: dict[str, Any], work: asked.Work, data: Data) -> None:

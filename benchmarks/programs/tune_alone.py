@@ -10,8 +10,8 @@ from typing import Any
 
 import tyro
 
-from tuning import environment
-from tuning.place import ray_started
+from layersweep.tuning.runtime import environment
+from layersweep.tuning.runtime.ray_runtime import ray_started
 
 environment.settle()
 

@@ -133,7 +133,7 @@ def test_both_programs_search_the_same_space(tmp_path):
     import keras
     import numpy as np
 
-    from trainables.autokeras_blocks import built, first_candidates, of_values
+    from trainables.nas.blocks import built, first_candidates, of_values
 
     def asked(space):
         """The choices of a space, by name; what has one value is none."""

@@ -12,7 +12,7 @@ from benchmarks.storage import (
     measurements,
     write,
 )
-from records.read import read
+from layersweep.records.read import read
 
 
 def test_epochs_of_trials_that_run_together_take_turns():

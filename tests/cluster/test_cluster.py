@@ -23,17 +23,24 @@ def joined_lines(said):
 
 
 def test_a_refused_key_and_other_code_are_named_though_ray_up_ended_well(cluster):
-    cluster.hosts.run("h2", ["sh", "-c", "echo >> layersweep/tuning/plan.py; rm layersweep/tuning/slot.py"])
+    cluster.hosts.run("h2", ["sh", "-c", "echo >> layersweep/words.py; rm layersweep/project.py"])
     try:
         done = cluster.doctor("doctor, a key refused", "--wait", "0")
     finally:
-        cluster.hosts.run("h1", ["sh", "-c", f"{COPY} tuning/plan.py tuning/slot.py 10.77.0.12:layersweep/tuning/"])
+        cluster.hosts.run(
+            "h1",
+            [
+                "sh",
+                "-c",
+                f"{COPY} layersweep/words.py layersweep/project.py 10.77.0.12:layersweep/layersweep/",
+            ],
+        )
     assert done.returncode == 1
     said = joined_lines(done.stdout)
     assert "10.77.0.13" in said
     assert "key refused" in said
     assert "authorized_keys of root@10.77.0.13" in said
-    assert "differs from the head's: tuning/plan.py; missing: tuning/slot.py" in said
+    assert "differs from the head's: layersweep/words.py; missing: layersweep/project.py" in said
     assert "failure: 2," in said, "the key and the code"
 
 
@@ -47,13 +54,14 @@ def test_all_join_once_the_key_is_right_and_the_doctor_is_content(joined):
 
 
 def test_the_doctor_knows_the_machines_on_the_head_without_the_file(joined):
-    done = joined.timed("doctor on the head", "h1", "python", "-m", "tuning.doctor", RAY_AUTH_MODE="token")
+    done = joined.timed("doctor on the head", "h1", "layersweep", "doctor", RAY_AUTH_MODE="token")
     assert done.returncode == 0
     assert "3 nodes with 3 slots" in done.stdout
 
 
 def test_a_sweep_on_the_head_joins_what_runs_there_without_being_told(joined):
-    program = "from tuning.place import ray_started\nwith ray_started(None) as where: print(where.description)"
+    module = "layersweep.tuning.runtime.ray_runtime"
+    program = f"from {module} import ray_started\nwith ray_started(None) as where: print(where.description)"
     done = joined.timed("a sweep's Ray on the head", "h1", "python", "-c", program)
     assert done.stdout.startswith(f"the cluster at {GCS}: 3 nodes ("), done.stdout + done.stderr
     assert done.stdout.rstrip().endswith(", 3 slots")
@@ -61,7 +69,8 @@ def test_a_sweep_on_the_head_joins_what_runs_there_without_being_told(joined):
 
 def test_a_sweep_looks_first_with_the_quick_part(joined):
     program = (
-        "import time, ray; ray.init(log_to_driver=False); from tuning.doctor import quick; began = time.monotonic(); "
+        "import time, ray; from layersweep.tuning.doctor.doctor_command import quick; ray.init(log_to_driver=False); "
+        "began = time.monotonic(); "
         "[print(f.level, f.about, f.where) for f in quick()]; print(time.monotonic() - began)"
     )
     done = joined.on("h1", "python", "-c", program, RAY_AUTH_MODE="token", RAY_ADDRESS=GCS)

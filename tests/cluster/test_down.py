@@ -8,8 +8,8 @@ import pytest
 from ray_cluster import PATIENCE_SECONDS, PROJECT, wait_until
 from swept import EPOCH, EPOCHS, TRIALS
 
-from records.read import read
-from tuning.past import METRICS
+from layersweep.records.read import read
+from layersweep.tuning.storage.trial_history import METRICS
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1200)]
 
@@ -51,7 +51,7 @@ def test_a_ray_without_a_token_is_a_failure_and_so_are_workers_without_ray(joine
     """By hand on the head, as it is after `ray down`; ssh reaches the workers, on which no Ray runs."""
     start = ["ray", "start", "--head", "--include-dashboard=false", "--include-log-monitor=false", "--num-cpus=1"]
     assert joined.timed("an open ray start", "h1", *start, RAY_AUTH_MODE="disabled").returncode == 0
-    done = joined.timed("doctor, open", "h1", "python", "-m", "tuning.doctor", "--wait", "0")
+    done = joined.timed("doctor, open", "h1", "python", "-m", "layersweep", "doctor", "--wait", "0")
     assert done.returncode == 1
     assert "Ray answers without a token" in done.stdout
     assert "not joined: ray not started" in done.stdout

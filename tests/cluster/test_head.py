@@ -9,8 +9,8 @@ import pytest
 from ray_cluster import PATIENCE_SECONDS, wait_until
 from swept import Swept
 
-from records.read import read
-from tuning.command import FAILED, OK
+from layersweep.records.read import read
+from layersweep.tuning.common.exit_codes import FAILED, OK
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1200)]
 
@@ -58,4 +58,8 @@ def test_each_epoch_is_recorded_once(gone_on):
 def test_no_slot_of_before_stays(gone_on):
     for i in (1, 2, 3):
         lines = gone_on.cluster.hosts.processes(i)
-        assert not [line for line in lines if "trainables.serve" in line or "trainables.fork_server" in line]
+        assert not [
+            line
+            for line in lines
+            if "trainables.worker.training_server" in line or "trainables.worker.fork_server" in line
+        ]

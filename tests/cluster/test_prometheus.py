@@ -23,9 +23,9 @@ import polars as pl
 import psutil
 import pytest
 
-from records.read import read
-from tuning.command import FAILED
-from tuning.metrics import STATES
+from layersweep.records.read import read
+from layersweep.tuning.common.exit_codes import FAILED
+from layersweep.tuning.runtime.metrics import STATES
 
 PROMETHEUS = shutil.which("prometheus")
 PAGE = Path(__file__).parents[2] / "docs" / "monitoring.md"

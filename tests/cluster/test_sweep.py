@@ -7,7 +7,7 @@ it took until work went on.
 import pytest
 from swept import EPOCHS, TRIALS
 
-from records.read import read
+from layersweep.records.read import read
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1200)]
 

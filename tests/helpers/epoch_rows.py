@@ -1,6 +1,6 @@
 """Rows of the epochs table that differ by their number alone."""
 
-from records.read import read
+from layersweep.records.read import read
 
 
 def epochs(*numbers):

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import killable
 
-from tuning import checkpoints
+from layersweep.tuning.storage import checkpoints
 
 
 def main(folder, arguments):

@@ -6,8 +6,8 @@ from typing import Any
 
 import made_up
 
-from records.values import Built, Epoch
-from trainables.data import Data
+from layersweep.records.values import Built, Epoch
+from trainables.data.dataset import Data
 
 
 def train(config: made_up.Config, data: Data, **more: Any) -> Iterator[Built | Epoch]:

@@ -1,4 +1,4 @@
-"""The kills of tests/tuning/test_faults.py at full size: real Keras, real images. Run by hand:
+"""The kills of tests/layersweep/tuning/driver/test_faults.py at full size: real Keras, real images. Run by hand:
 
     PYTHONPATH=tests/helpers uv run python tests/helpers/kill_by_hand.py FOLDER
 
@@ -13,9 +13,9 @@ from pathlib import Path
 
 import killable
 
-from records.read import read
-from records.tables import TABLES
-from tuning.past import METRICS
+from layersweep.records.read import read
+from layersweep.records.tables import TABLES
+from layersweep.tuning.storage.trial_history import METRICS
 
 SWEEP = Path(__file__).parents[2] / "sweeps" / "optimizers.py"
 ARGUMENTS = (

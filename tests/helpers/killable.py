@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from records.read import read
+from layersweep.records.read import read
 
 SCRIPT = Path(__file__).parent / "made_up_sweep.py"
 ALWAYS = ("--images", "10")
@@ -101,8 +101,8 @@ def trains(process):
     """Whether it is a training process: started by a slot, or forked by the fork server, whose command it shows."""
     with contextlib.suppress(psutil.NoSuchProcess):
         command = " ".join(process.cmdline())
-        return "trainables.serve" in command or (
-            "trainables.fork_server" in command and process.parent().cmdline() == process.cmdline()
+        return "trainables.worker.training_server" in command or (
+            "trainables.worker.fork_server" in command and process.parent().cmdline() == process.cmdline()
         )
     return False
 
@@ -113,7 +113,7 @@ def slot_of(child):
     Soon after the fork none does yet: the server hands it over once the child exists.
     """
     parent = child.parent()
-    if "trainables.fork_server" not in " ".join(child.cmdline()):
+    if "trainables.worker.fork_server" not in " ".join(child.cmdline()):
         return parent
     deadline = time.monotonic() + 30
     while not (found := [p for p in psutil.process_iter() if p != parent and child.pid in watched(p)]):

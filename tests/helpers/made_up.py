@@ -11,10 +11,10 @@ from functools import partial
 from importlib import metadata
 from pathlib import Path
 
-from records.values import Built, ClassReport, Epoch, Export, Latency, Layer, LayerStatistics, Test
+from layersweep.records.values import Built, ClassReport, Epoch, Export, Latency, Layer, LayerStatistics, Test
 from trainables.config import between, check, one_of
-from trainables.data import Data
-from trainables.serve import WarmUp
+from trainables.data.dataset import Data
+from trainables.worker.training_server import WarmUp
 
 MISDEEDS = ("none", "raise", "kill", "memory", "exit", "nan", "hang", "early", "talk", "at once", "chance")
 

@@ -2,7 +2,7 @@
 
 import made_up
 
-from tuning import Sweep, main
+from layersweep import Sweep, main
 
 SWEEP = Sweep(
     name="made_up",

@@ -21,13 +21,16 @@ import pytest
 from ray.tune.search import Searcher
 from rich.console import Console
 
-import records.write
-from trainables import serve
-from tuning import agenda as agenda_module
-from tuning import command, engine, fork_server, journal, place, session, slot
-from tuning.agenda import Agenda
-from tuning.child import Death
-from tuning.slot import Slot
+import layersweep.records.write
+from layersweep.tuning.command import sweep_command
+from layersweep.tuning.driver import planner as agenda_module
+from layersweep.tuning.driver import record_builder, sweep_run, tune_runner
+from layersweep.tuning.driver.planner import Agenda
+from layersweep.tuning.runtime import fork_server, ray_runtime
+from layersweep.tuning.worker import worker_actor
+from layersweep.tuning.worker.training_process import Death
+from layersweep.tuning.worker.worker_actor import Slot
+from trainables.worker import training_server
 
 FAULTS = ("kill", "crash", "interrupt", "kill child", "lose slot")
 """The driver is killed between two events, or at its next touch of the disk; Ctrl-C; a child or an actor is killed."""
@@ -88,7 +91,7 @@ class Machine:
 
 
 class Child:
-    """A `tuning.child.Child` that trains in this process."""
+    """A `layersweep.tuning.worker.training_process.Child` that trains in this process."""
 
     def __init__(self, *, memory_limit_bytes, warm_up, fork_server, chance=None):
         self.seconds_import = 0.0
@@ -101,7 +104,7 @@ class Child:
 
     def begin(self, request, *, timeout=None):
         self.seconds_import = 0.0 if self.hello else 4.0
-        self.hello = self.hello or serve.Hello(device="made-up")
+        self.hello = self.hello or training_server.Hello(device="made-up")
         self._values = request.values()
         return self._next()
 
@@ -116,7 +119,7 @@ class Child:
 
     def save(self, path):
         assert not self.asked, "it is at work"
-        return serve._save(self._value, path)
+        return training_server._save(self._value, path)
 
     def close(self):
         self.asked = False
@@ -149,7 +152,7 @@ class TuneTrial:
     trial_id: str
     config: dict
     error_file: str | None = None
-    slot: Slot | None = None
+    worker_actor: Slot | None = None
     running: bool = False
     result: dict | None = None
 
@@ -253,7 +256,7 @@ def run(sweep, settings, asked, data, machine=None):
     with _on(machine, settings.slots):
         try:
             agenda = Agenda.make(sweep, settings, asked, data)
-            return command._train(agenda, Console(file=io.StringIO(), quiet=True), [])
+            return sweep_command._train(agenda, Console(file=io.StringIO(), quiet=True), [])
         except (Killed, KeyboardInterrupt):
             return None
 
@@ -272,26 +275,26 @@ def _on(machine, slots) -> Iterator[None]:
 
     @contextlib.contextmanager
     def no_ray(_slots):
-        yield place.Where(description="made up", slots=slots, slots_on_a_machine=slots, hosts=("here",))
+        yield ray_runtime.Where(description="made up", slots=slots, slots_on_a_machine=slots, hosts=("here",))
 
     with pytest.MonkeyPatch.context() as patch:
         for name in ("rename", "unlink", "mkdir"):
             patch.setattr(Path, name, touching(getattr(Path, name)))
-        patch.setattr(records.write.pq, "write_table", touching(records.write.pq.write_table))
-        patch.setattr(records.write, "_sync", touching(records.write._sync))
+        patch.setattr(layersweep.records.write.pq, "write_table", touching(layersweep.records.write.pq.write_table))
+        patch.setattr(layersweep.records.write, "_sync", touching(layersweep.records.write._sync))
         patch.setattr(os, "fsync", lambda _handle: None)
-        patch.setattr(engine, "_tune", tune)
-        patch.setattr(place, "ray_started", no_ray)
+        patch.setattr(tune_runner, "_tune", tune)
+        patch.setattr(ray_runtime, "ray_started", no_ray)
         patch.setattr(fork_server, "started", lambda _warm_up: contextlib.nullcontext())
-        patch.setattr(engine, "time", SimpleNamespace(monotonic=machine.clock))
+        patch.setattr(tune_runner, "time", SimpleNamespace(monotonic=machine.clock))
         patch.setattr(agenda_module, "time", SimpleNamespace(monotonic=machine.clock))
         if machine.wall is not None:
-            patch.setattr(journal, "_now", machine.date)
-            patch.setattr(session, "datetime", SimpleNamespace(now=machine.date))
-        patch.setattr(slot, "time", SimpleNamespace(perf_counter=machine.slot_clock))
-        patch.setattr(slot, "Child", functools.partial(Child, chance=machine.chance))
-        patch.setattr(session, "git_commit", lambda: None)
-        patch.setattr(session, "versions", dict)
+            patch.setattr(record_builder, "_now", machine.date)
+            patch.setattr(sweep_run, "datetime", SimpleNamespace(now=machine.date))
+        patch.setattr(worker_actor, "time", SimpleNamespace(perf_counter=machine.slot_clock))
+        patch.setattr(worker_actor, "Child", functools.partial(Child, chance=machine.chance))
+        patch.setattr(sweep_run, "git_commit", lambda: None)
+        patch.setattr(sweep_run, "versions", dict)
         yield
 
 

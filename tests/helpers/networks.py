@@ -6,9 +6,9 @@ from typing import Any
 
 import made_up
 
-from records.values import Built, Epoch
-from trainables import autokeras
-from trainables.data import Data
+from layersweep.records.values import Built, Epoch
+from trainables.data.dataset import Data
+from trainables.nas import autokeras
 
 
 def train(config: autokeras.Config, data: Data, **more: Any) -> Iterator[Built | Epoch]:

@@ -3,7 +3,7 @@
 import made_up
 import networks
 
-from tuning import Sweep, main
+from layersweep import Sweep, main
 
 SWEEP = Sweep(
     name="networks",

@@ -15,8 +15,8 @@ import cluster_hosts
 import psutil
 import yaml
 from cluster_hosts import Hosts
+from places import ROOT as PROJECT
 
-PROJECT = Path(__file__).parents[2]
 HOSTS = 3
 _GIB = 6
 PATIENCE_SECONDS = 300.0
@@ -88,7 +88,7 @@ class Cluster:
 
     def doctor(self, step: str, *flags: str) -> "subprocess.CompletedProcess[str]":
         """Runs the doctor on the laptop."""
-        return self.timed(step, "laptop", "python", "-m", "tuning.doctor", self.file, *flags)
+        return self.timed(step, "laptop", "layersweep", "doctor", self.file, *flags)
 
     def raylets(self, i: int) -> int:
         """How many raylets run on host `i`."""

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from records.write import Writer
+from layersweep.records.write import Writer
 
 START = datetime(2026, 11, 3, 9, tzinfo=UTC)
 

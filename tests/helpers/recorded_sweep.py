@@ -9,8 +9,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from records.read import part_name
-from records.tables import TABLES, TRIALS, with_config
+from layersweep.records.read import part_name
+from layersweep.records.tables import TABLES, TRIALS, with_config
 
 CONFIG_TYPES = {"optimizer": str, "learning_rate": float, "momentum": float, "activation": str}
 START = datetime(2026, 11, 3, 9, tzinfo=UTC)

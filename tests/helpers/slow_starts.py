@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from tuning import environment
+from layersweep.tuning.runtime import environment
 
 environment.settle()  # what Ray reads when it is imported
 
@@ -17,8 +17,8 @@ import ray  # noqa: E402
 from ray import tune  # noqa: E402
 from ray.tune.search import Searcher  # noqa: E402
 
-from tuning.decision import Halving  # noqa: E402
-from tuning.scheduler import Scheduler  # noqa: E402
+from layersweep.tuning.driver.tune_scheduler import Scheduler  # noqa: E402
+from layersweep.tuning.experiment.halving import Halving  # noqa: E402
 
 TRIALS, TRIAL_SECONDS, START_SECONDS = 60, 0.2, 4.0
 

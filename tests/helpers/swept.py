@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import polars as pl
 from ray_cluster import PATIENCE_SECONDS, PROJECT, Cluster, wait_until
 
-from records.read import read
+from layersweep.records.read import read
 
 EPOCH = ("trial_id", "epoch")
 TRIALS, EPOCHS = 8, 12

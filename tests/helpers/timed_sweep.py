@@ -3,8 +3,8 @@
 import honest
 import made_up
 
+from layersweep import Sweep, main
 from search_spaces.ranges import Range
-from tuning import Sweep, main
 
 SWEEP = Sweep(
     name="timed",

@@ -3,8 +3,8 @@
 import made_up
 import polars as pl
 
-from records.read import read
-from tuning.past import METRICS
+from layersweep.records.read import read
+from layersweep.tuning.storage.trial_history import METRICS
 
 
 def undisturbed(qualities, seeds, epochs):

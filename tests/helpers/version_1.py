@@ -3,8 +3,8 @@
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from records.read import part_name
-from records.tables import TABLES
+from layersweep.records.read import part_name
+from layersweep.records.tables import TABLES
 
 LATER = {
     "trials": {"continuation", "warning", "parent", "latency_ms_min", "latency_ratio", "latency_ms_reference"},

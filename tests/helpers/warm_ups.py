@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from trainables import hardware
-from trainables.serve import WarmUp
+from trainables.worker import warm_up
+from trainables.worker.training_server import WarmUp
 
 
 def nothing():
@@ -45,4 +46,4 @@ A_SECOND = WarmUp(imports=partial(time.sleep, 1), device=hardware.cpu_model)
 THREADED = WarmUp(imports=a_thread, device=hardware.cpu_model)
 STATE = WarmUp(imports=nothing, device=state)
 STREAMS = WarmUp(imports=nothing, device=session_and_streams)
-KERAS = WarmUp(imports=hardware.imports, device=tensorflow_as_found)
+KERAS = WarmUp(imports=warm_up.imports, device=tensorflow_as_found)

@@ -1,7 +1,7 @@
 """The space of the optimizers' study, and the names that may replace it from the command line."""
 
 from search_spaces.optimizers import EVERY_OPTIMIZER, RANGES, SPACES, TUNED
-from trainables.fashion_cnn import Config
+from trainables.families.fashion_cnn import Config
 from trainables.keras_names import LEARNING_RATES
 
 

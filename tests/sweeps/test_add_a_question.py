@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from places import ROOT
 
-ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "add_a_question.md").read_text()
 FILES = dict(re.findall(r"`((?:search_spaces|sweeps|studies)/\w+\.py)`:\n\n```python\n(.*?)```", PAGE, re.DOTALL))
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from records.read import read
+from layersweep.records.read import read
+from layersweep.tuning.experiment.trials import arms
 from sweeps.architectures import SWEEP
-from trainables.families import FAMILIES
-from tuning.sweep import arms
+from trainables.families.by_name import FAMILIES
 
 SCRIPT = Path(__file__).parent.parent.parent / "sweeps" / "architectures.py"
 
@@ -27,7 +27,7 @@ def swept(tmp_path_factory, fashion_mnist):
 
 
 def test_every_family_is_an_arm_on_images_that_it_can_take(fashion_mnist):
-    from tuning.sweep import check_images
+    from layersweep.tuning.experiment.trials import check_images
 
     made = arms(SWEEP, {})
     assert sorted(arm.family or "fashion_cnn" for arm in made) == sorted(FAMILIES)

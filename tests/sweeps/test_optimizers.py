@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from records.read import read
+from layersweep.records.read import read
+from layersweep.tuning.experiment.trials import arms
 from sweeps.optimizers import SWEEP
-from tuning.sweep import arms
 
 SCRIPT = Path(__file__).parent.parent.parent / "sweeps" / "optimizers.py"
 MEASURED = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate")

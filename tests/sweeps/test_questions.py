@@ -5,20 +5,19 @@ import importlib
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from places import ROOT
 
-from records.write import Writer
+from layersweep.records.write import Writer
+from layersweep.tuning.command.all_sweeps import NOT_SWEEPS, Foreseen, foreseen
+from layersweep.tuning.common.errors import UsageError
+from layersweep.tuning.driver.planner import Agenda, Asked, prepared
+from layersweep.tuning.experiment import options as flags
+from layersweep.tuning.experiment.trials import arms, check_images
+from layersweep.tuning.experiment.tuned_arms import sampled, tuned_arms
 from sweeps import filters
-from tuning import options as flags
-from tuning.agenda import Agenda, Asked, prepared
-from tuning.errors import UsageError
-from tuning.survey import NOT_SWEEPS, Foreseen, foreseen
-from tuning.sweep import arms, check_images
-from tuning.tuned import sampled, tuned_arms
 
-ROOT = Path(__file__).parents[2]
 NAMES = sorted(path.stem for path in (ROOT / "sweeps").glob("*.py") if path.stem not in NOT_SWEEPS)
 ARMS = {
     "activations": 81, "alexnet": 4, "architectures": 15, "cnn_tuning": 2, "cross_validation": 3, "data_amount": 8,

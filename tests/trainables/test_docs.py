@@ -7,13 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from places import ROOT
 
-from trainables.data import prepare
+from trainables.data.dataset import prepare
 from trainables.hardware import one_thread
 
 one_thread()
-
-ROOT = Path(__file__).parents[2]
 
 
 def the_file_of(page):

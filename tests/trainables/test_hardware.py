@@ -9,6 +9,7 @@ import pytest
 
 import trainables
 from trainables import hardware
+from trainables.worker import warm_up
 
 hardware.one_thread()
 
@@ -78,7 +79,7 @@ def test_the_cpu_is_named_as_python_names_it_elsewhere(cpuinfo, monkeypatch, tex
 
 
 def test_what_is_imported_is_what_trains(monkeypatch):
-    monkeypatch.delitem(sys.modules, "trainables.training", raising=False)
+    monkeypatch.delitem(sys.modules, "trainables.training.loop", raising=False)
     monkeypatch.setattr(trainables, "training", None, raising=False)
-    hardware.imports()
-    assert "trainables.training" in sys.modules
+    warm_up.imports()
+    assert "trainables.training.loop" in sys.modules

@@ -10,7 +10,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from records.write import Writer
+from layersweep.records.write import Writer
 
 if "--dry-run" in sys.argv:
     print("the head would run it")

@@ -1,1 +1,1 @@
-"""The part of Ray that a head's `tuning.head` uses, on files."""
+"""The part of Ray that a head's `layersweep.tuning.cluster.head_server` uses, on files."""

@@ -1,0 +1,32 @@
+"""Sweeps of Keras image models: what a script of a user's needs, imported when it is used."""
+
+import importlib
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from layersweep.tuning.command.sweep_command import main
+    from layersweep.tuning.experiment.sweep import Sweep
+    from search_spaces.ranges import Range, Space
+    from trainables.config import between, one_of
+    from trainables.families.family import trains
+    from trainables.keys import Keys
+
+__all__ = ["Keys", "Range", "Space", "Sweep", "between", "main", "one_of", "trains"]
+
+_HOMES: Final = {
+    "Keys": "trainables.keys",
+    "Range": "search_spaces.ranges",
+    "Space": "search_spaces.ranges",
+    "Sweep": "layersweep.tuning.experiment.sweep",
+    "between": "trainables.config",
+    "main": "layersweep.tuning.command.sweep_command",
+    "one_of": "trainables.config",
+    "trains": "trainables.families.family",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Imports what is asked for: records and studies, which are below this package, need none of it."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

@@ -1,0 +1,58 @@
+"""Writes a sweep's table to one file that other programs read."""
+
+import json
+import os
+import uuid
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from layersweep.records.errors import ResultsError
+from layersweep.records.overview import check_known
+from layersweep.records.read import read
+
+
+def export(results: Path, sweep: str, table: str, out: Path, *, force: bool = False) -> int:
+    """Writes all rows of a sweep's table to `out`, in the format that its suffix names; returns how many.
+
+    The file is there whole or not at all. In CSV a list is its JSON text.
+
+    Raises:
+        ResultsError: if the table, the sweep or the suffix is unknown, `out` exists and is not to be overwritten, or
+            it cannot be written.
+    """
+    check_known(results, sweep)
+    if out.suffix not in _FORMATS:
+        raise ResultsError(f"{out}: the suffix {out.suffix!r} is not valid; valid: {', '.join(_FORMATS)}")
+    if out.exists() and not force:
+        raise ResultsError(f"{out} exists: give another --out, or --force to overwrite it")
+    frame = read(results, table, sweep)
+    temporary = out.with_name(f".{out.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        _FORMATS[out.suffix](frame, temporary)
+        temporary.replace(out)
+    except OSError as error:
+        raise ResultsError(f"cannot write {out}: {os.strerror(error.errno) if error.errno else error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    return frame.height
+
+
+def _csv(frame: pl.DataFrame, path: Path) -> None:
+    nested = [name for name, kind in frame.schema.items() if kind.is_nested()]
+    frame.with_columns(_as_text(frame[name]) for name in nested).write_csv(path)
+
+
+def _as_text(column: pl.Series) -> pl.Series:
+    texts = [None if value is None else json.dumps(value) for value in column.to_list()]
+    return pl.Series(column.name, texts, dtype=pl.String)
+
+
+_FORMATS: Final[Mapping[str, Callable[[pl.DataFrame, Path], None]]] = {
+    ".csv": _csv,
+    ".parquet": lambda frame, path: frame.write_parquet(path),
+    ".json": lambda frame, path: frame.write_json(path),
+    ".ndjson": lambda frame, path: frame.write_ndjson(path),
+}

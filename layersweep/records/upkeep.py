@@ -1,0 +1,254 @@
+"""Deletes a sweep, or what nobody needs any more.
+
+Whatever is deleted is moved below `results/.state/deleted/` or is a single file, so that a kill leaves no half of it.
+"""
+
+import re
+import shutil
+import uuid
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from layersweep.records.errors import BusyError, ResultsError
+from layersweep.records.lock import alone
+from layersweep.records.overview import check_known, last_ends, named_weights, names, size_bytes
+from layersweep.records.questions import FIRST_PHASE
+from layersweep.records.read import read, superseded, sweeps
+from layersweep.records.tables import TABLES
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waste:
+    """Files and folders that go, what they are, and how much they hold."""
+
+    what: str
+    paths: tuple[Path, ...]
+    size_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pruned:
+    """What `prune` removed, or would remove, and the sweeps that it left alone because they run."""
+
+    found: list[Waste]
+    busy: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Trials:
+    """Which trials are in what state, by id."""
+
+    running: frozenset[str]
+    ended_well: frozenset[str]
+    planned: frozenset[str]
+    wanted: frozenset[str]
+    first_phases: frozenset[str]
+    parents: frozenset[str]
+
+
+def doomed(results: Path, sweep: str) -> list[Waste]:
+    """What `delete` removes: the sweep's tables, and checkpoints and logs of trials that no other sweep mentions.
+
+    Raises:
+        ResultsError: if the sweep is not recorded, or a sweep cannot be read.
+    """
+    check_known(results, sweep)
+    rows = pl.concat([read(results, table, columns=("sweep", "trial_id")) for table in ("plan", "trials")])
+    mine = pl.col("sweep") == sweep
+    ids = {*rows.filter(mine)["trial_id"]} - {*rows.filter(~mine)["trial_id"]}
+    named = named_weights(results, but=sweep)
+    files = {
+        "checkpoints": [p for p in _checkpoints(results) if _trial(p) in ids],
+        "logs": [p for p in _logs(results) if p.stem in ids],
+        "weights": [p for p in _weights(results) if _trial(p) in ids and p.name not in named],
+    }
+    # The ends go before what they stand for, the plan last: what a kill leaves is a sweep with less trained.
+    folders = {f"table {table}": results / table / sweep for table in reversed([*TABLES])}
+    return _waste(files | {what: [folder] for what, folder in folders.items() if folder.is_dir()})
+
+
+def shared(results: Path, sweep: str) -> dict[str, int]:
+    """How many of the trials that `delete` removes other sweeps ask for as well, by sweep: they train them again.
+
+    Raises:
+        ResultsError: if a sweep cannot be read.
+    """
+    ended = read(results, "trials", columns=("sweep", "trial_id")).unique()
+    own = set(ended.filter(pl.col("sweep") == sweep)["trial_id"]) - set(
+        ended.filter(pl.col("sweep") != sweep)["trial_id"]
+    )
+    asked = read(results, "plan", columns=("sweep", "trial_id")).unique()
+    losers = asked.filter(pl.col("sweep") != sweep, pl.col("trial_id").is_in(sorted(own)))
+    return dict(sorted(losers.group_by("sweep").len().iter_rows()))
+
+
+def delete(results: Path, sweep: str) -> None:
+    """Deletes a sweep; its lock is to be held. A kill leaves a sweep to delete again, or leftovers to prune.
+
+    Raises:
+        ResultsError: if the sweep is not recorded, cannot be read, or cannot be deleted.
+    """
+    aside = results / ".state" / "deleted" / f"{sweep}.{uuid.uuid4().hex}"
+    paths = [path for waste in doomed(results, sweep) for path in waste.paths]
+    try:
+        for path in paths:
+            target = aside / path.relative_to(results)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            path.rename(target)
+        shutil.rmtree(aside)
+    except OSError as error:
+        raise ResultsError(f"cannot delete the sweep {sweep!r} in {results}: {error}") from error
+
+
+def prune(results: Path, *, damaged: bool = False, dry_run: bool = False) -> Pruned:
+    """Removes what nobody needs of the sweeps that do not run; their locks are held meanwhile.
+
+    That is what killed commands left, parts that a merger holds too, logs of trials that did not fail, and checkpoints
+    of trials that no command would continue.
+
+    Args:
+        results: the results folder.
+        damaged: remove the damaged parts that were set aside, too.
+        dry_run: remove nothing.
+
+    Raises:
+        ResultsError: if the folder does not exist, or cannot be read or written.
+    """
+    with ExitStack() as locks:
+        known = _everyone(results)
+        free = {name for name in known if _hold(locks, results, name)}
+        found = _prunable(results, free, known - free, damaged=damaged)
+        if not dry_run:
+            for path in (path for waste in found for path in waste.paths):
+                _remove(path)
+    return Pruned(found=found, busy=sorted(known - free))
+
+
+def _everyone(results: Path) -> set[str]:
+    """Every sweep that has rows, a lock, or anything below `.state`."""
+    state = results / ".state"
+    owners = {owner for path in _temporary(results) if (owner := _owner(path))}
+    locked = {path.stem for path in state.glob("*.lock")}
+    broken = {name for table in TABLES for name in sweeps(state / "damaged", table)}
+    return {*names(results), *owners, *locked, *broken}
+
+
+def _hold(locks: ExitStack, results: Path, sweep: str) -> bool:
+    try:
+        locks.enter_context(alone(results, sweep))
+    except BusyError:
+        return False
+    return True
+
+
+def _prunable(results: Path, free: set[str], busy: set[str], *, damaged: bool) -> list[Waste]:
+    trials, calm = _states(results, busy), not busy
+
+    def nobodys(path: Path) -> bool:
+        return calm if (owner := _owner(path)) is None else owner in free
+
+    def spent(path: Path) -> bool:  # one that no plan names may be what a running sweep is about to plan
+        planned = _trial(path) in trials.planned
+        return _trial(path) not in trials.running and (_trial(path) not in trials.wanted if planned else calm)
+
+    folders = [results / table / sweep for table in TABLES for sweep in sorted(free)]
+    named = named_weights(results)
+    found = {
+        "leftovers of killed commands": [path for path in _temporary(results) if nobodys(path)],
+        "superseded parts": [path for folder in folders for path in superseded(folder, results)],
+        "logs of trials that did not fail": [
+            path for path in _logs(results) if path.stem in trials.ended_well - trials.running
+        ],
+        "checkpoints that no trial needs": [path for path in _checkpoints(results) if spent(path)],
+        "weights of first phases that no trial needs": [
+            path
+            for path in _weights(results)
+            if _trial(path) in trials.first_phases - trials.parents
+            and path.name not in named
+            and (calm or _trial(path) not in trials.running)
+        ],
+    }
+    if damaged:
+        aside = [results / ".state" / "damaged" / folder.relative_to(results) for folder in folders]
+        found["damaged parts"] = [path for folder in aside for path in sorted(folder.glob("*"))]
+    return _waste(found)
+
+
+def _states(results: Path, busy: set[str]) -> _Trials:
+    plan, trials = read(results, "plan"), read(results, "trials")
+    ends = last_ends(trials)
+    rows = pl.concat([plan.select("sweep", "trial_id"), trials.select("sweep", "trial_id")])
+    failed = {*ends.filter(pl.col("outcome") == "failed")["trial_id"]}
+    wanted = _wanted(plan, ends, read(results, "epochs", columns=("sweep", "trial_id", "attempt", "epoch")))
+    return _Trials(
+        running=frozenset(rows.filter(pl.col("sweep").is_in(sorted(busy)))["trial_id"]),
+        ended_well=frozenset({*ends["trial_id"]} - failed),
+        planned=frozenset(plan["trial_id"]),
+        wanted=wanted,
+        first_phases=frozenset(plan.filter(pl.col("question") == FIRST_PHASE)["trial_id"]),
+        parents=frozenset(plan.filter(pl.col("trial_id").is_in(sorted(wanted)))["parent"].drop_nulls()),
+    )
+
+
+def _wanted(plan: pl.DataFrame, ends: pl.DataFrame, epochs: pl.DataFrame) -> frozenset[str]:
+    """Trials that a sweep would go on with: without an end, failed, begun again since, or asked for more epochs."""
+    key = ["sweep", "trial_id"]
+    ended = ends.select(*key, "outcome", "attempt", pl.col("epochs").fill_null(0).alias("reached"))
+    begun = epochs.select(*key, "epoch", pl.col("attempt").alias("begun")).join(ended, on=key)
+    later = (pl.col("begun") > pl.col("attempt")) | (
+        (pl.col("begun") == pl.col("attempt")) & (pl.col("epoch") > pl.col("reached"))
+    )
+    asked = plan.group_by(key).agg(pl.col("epochs").max()).join(ended, on=key, how="left")
+    short = (pl.col("outcome") == "completed") & (pl.col("reached") < pl.col("epochs"))
+    open_ended = pl.col("outcome").is_null() | (pl.col("outcome") == "failed")
+    return frozenset([*asked.filter(open_ended | short)["trial_id"], *begun.filter(later)["trial_id"]])
+
+
+def _owner(path: Path) -> str | None:
+    """The sweep that a temporary file or folder is of; None if its name does not tell."""
+    match = re.fullmatch(r"(.+)\.[0-9a-f]{32}(\.tmp)?", path.name)
+    return match[1] if match else None
+
+
+def _temporary(results: Path) -> list[Path]:
+    state = results / ".state"
+    return [*sorted((state / "parts").glob("*.tmp")), *sorted((state / "deleted").glob("*"))]
+
+
+def _logs(results: Path) -> list[Path]:
+    return sorted((results / "logs").glob("*.log"))
+
+
+def _checkpoints(results: Path) -> list[Path]:
+    return sorted((results / ".state" / "checkpoints").glob("*.keras"))
+
+
+def _weights(results: Path) -> list[Path]:
+    return sorted((results / "weights").glob("*.keras"))
+
+
+def _trial(checkpoint: Path) -> str:
+    """The trial of a checkpoint or of weights: `<trial_id>-<epoch>.keras`, with a dot before it while it is written."""
+    return checkpoint.name.removeprefix(".").partition("-")[0]
+
+
+def _waste(found: dict[str, list[Path]]) -> list[Waste]:
+    return [Waste(what=what, paths=tuple(paths), size_bytes=_total(paths)) for what, paths in found.items() if paths]
+
+
+def _total(paths: Iterable[Path]) -> int:
+    return sum(map(size_bytes, paths))
+
+
+def _remove(path: Path) -> None:
+    try:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        raise ResultsError(f"cannot remove {path}: {error.strerror}") from error

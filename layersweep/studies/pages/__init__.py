@@ -1,0 +1,1 @@
+"""The frame of a page, and the page of a comparison."""

@@ -1,0 +1,28 @@
+"""Which network from ImageNet is the best frozen base? Reads the sweep `pretrained`.
+
+    layersweep study pretrained [--results results] [--sweep pretrained] [--out results/studies]
+
+Prints one row an arm, then parameters, FLOPs, latency and seconds an epoch; writes `pretrained.html`, `.png` and
+`_costs.png`.
+"""
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from layersweep.studies.study import Study
+
+if TYPE_CHECKING:
+    from layersweep.studies.sections.section import More
+
+
+def _more() -> "Sequence[More]":
+    from layersweep.studies.sections import costs
+
+    return [costs.shown]
+
+
+study = Study(name="pretrained", question="Which network from ImageNet is the best frozen base?", more=_more)
+
+if __name__ == "__main__":
+    sys.exit(study.main(__doc__))

@@ -1,0 +1,1 @@
+"""What a study may show besides the comparison of its arms."""

@@ -1,0 +1,90 @@
+"""Accuracy against a number that arms differ in, a line for each value of another key: how much data, say."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from layersweep.studies.figures.comparison_figures import png, svg
+from layersweep.studies.figures.style import COLOURS, GRID, accuracy_ticks
+from layersweep.studies.pages import page
+from layersweep.studies.sections.section import Extra, More
+from layersweep.studies.statistics.arm_comparison import Comparison
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure, SubFigure
+
+_HEIGHT: Final = 4.2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """An arm's place: the number, its mean accuracy, and the ends of its 95 % interval where there is one."""
+
+    x: float
+    mean: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lines:
+    """What is drawn: a key's name, and the points of each line by its name, in the order of the numbers."""
+
+    key: str
+    points: Mapping[str, Sequence[Point]]
+
+
+def lines(found: Comparison, key: str, by: str, *, default: float, names: Mapping[str, str]) -> Lines:
+    """The compared arms by a numeric key; `names` are those of the lines, by the value of `by`, the first for none."""
+    made: dict[str, list[Point]] = {}
+    first = next(iter(names))
+    for row in found.arms.to_dicts():
+        if row["mean"] is None:
+            continue
+        config = found.settings.get(row["arm"], {})
+        value = str(config.get(by, first))
+        point = Point(x=float(config.get(key, default)), mean=row["mean"], low=row["low"], high=row["high"])
+        made.setdefault(names.get(value, value), []).append(point)
+    return Lines(key=key, points={name: sorted(points, key=lambda p: p.x) for name, points in made.items()})
+
+
+def shown(key: str, by: str, *, default: float, names: Mapping[str, str], title: str) -> More:
+    """The lines as a part of a study; empty where fewer than two numbers were compared.
+
+    Args:
+        key: the number, a key of the configuration.
+        by: the key that tells the lines apart.
+        default: the number of a configuration that does not say it.
+        names: the lines' names by the value of `by`; that of the first is also for configurations that do not say it.
+        title: the part's heading.
+    """
+
+    def more(found: Comparison, _results: Path) -> Extra:
+        seen = lines(found, key, by, default=default, names=names)
+        if len({point.x for points in seen.points.values() for point in points}) < 2:  # noqa: PLR2004 (a line)
+            return Extra()
+        drawing = svg(draw, seen, height=_HEIGHT, title=title)
+        caption = f"Mean validation accuracy after {found.epoch} epochs, with 95 % intervals where there are any."
+        return Extra(
+            sections=(f"<h2>{title}</h2>", page.figure(drawing, caption)),
+            files={f"{key}.png": png(draw, seen, height=_HEIGHT)},
+        )
+
+    return more
+
+
+def draw(figure: "Figure | SubFigure", seen: Lines) -> None:
+    """A line for each, with intervals."""
+    axes = figure.subplots(1, 1)
+    figure.subplots_adjust(left=0.09, right=0.98, top=0.96, bottom=0.14)
+    for (name, points), colour in zip(seen.points.items(), COLOURS, strict=False):
+        axes.plot([p.x for p in points], [p.mean for p in points], color=colour, marker="o", ms=5, label=name)
+        for point in points:
+            if point.low is not None and point.high is not None:
+                axes.plot([point.x, point.x], [point.low, point.high], color=colour, lw=5, alpha=0.28)
+    accuracy_ticks(axes.yaxis)
+    axes.grid(color=GRID, lw=0.6)
+    axes.set_xlabel(seen.key.replace("_", " "))
+    axes.set_ylabel("validation accuracy")
+    axes.legend(frameon=False, fontsize=9)

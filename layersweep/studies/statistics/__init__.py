@@ -1,0 +1,1 @@
+"""From recorded rows to comparisons of arms: numbers alone."""

@@ -1,0 +1,288 @@
+"""What every comparison of arms does with its records: a table and an answer in words, a page, a picture.
+
+A question's own file in this folder makes a `Study`: its name, its question, and what it alone asks.
+"""
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import tyro
+
+from layersweep.records.errors import ResultsError
+from layersweep.studies.sections.section import Extra, More
+
+if TYPE_CHECKING:
+    import polars as pl
+    from rich.console import Console
+
+    from layersweep.studies.statistics.arm_comparison import Comparison
+
+_WIDTH: Final = 100
+_NEEDED: Final = (
+    "matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg", "matplotlib.figure", "scipy.stats",
+    "layersweep.studies.pages.comparison_page", "layersweep.studies.sections.exports",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """The arms whose configuration has this value of a key; `default` where it does not say."""
+
+    key: str
+    value: str
+    default: str
+
+    def holds(self, config_json: str | None) -> bool:
+        """Whether a configuration belongs to it."""
+        return _value(config_json, self.key, self.default) == self.value
+
+    @property
+    def suffix(self) -> str:
+        """What it adds to the names of files."""
+        return f"_{self.key}_{self.value}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Findings:
+    """What a study has found of a sweep, or of those of its arms that are compared with each other.
+
+    Attributes:
+        name: what its files are called.
+        title: the question.
+        part: the arms, if not all.
+        found: their comparison.
+        runs: the rows of the table `runs` that trained them.
+        extras: what is shown besides.
+    """
+
+    name: str
+    title: str
+    part: Part | None
+    found: "Comparison"
+    runs: "pl.DataFrame"
+    extras: Sequence[Extra]
+
+    def page(self) -> str:
+        """All of it, as HTML."""
+        from layersweep.studies.pages import comparison_page
+
+        sections = [section for extra in self.extras for section in extra.sections]
+        return comparison_page.html(self.found, question=self.title, runs=self.runs, more=sections)
+
+    def pictures(self) -> dict[str, bytes]:
+        """Every figure as a PNG, by file name; none if no trial has finished an epoch."""
+        from layersweep.studies.figures import comparison_figures, learning_rates
+
+        drawn = self.found.replicates.curves.height or learning_rates.drawn(self.found)
+        own = {f"{self.name}.png": comparison_figures.picture(self.found)} if drawn else {}
+        return own | {f"{self.name}_{suffix}": png for extra in self.extras for suffix, png in extra.files.items()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """The study of a sweep: called with a results folder, and as a command.
+
+    Attributes:
+        name: the sweep's name.
+        question: what it asks.
+        more: gives the parts that are shown besides; called when they are, so that it may import what they need.
+        apart: one key whose values are not to be compared with each other (other classes, say), with its default:
+            each value has a table and files of its own, `<sweep>_<key>_<value>.html`.
+    """
+
+    name: str
+    question: str
+    more: Callable[[], Sequence[More]] = tuple
+    apart: Mapping[str, str] | None = None
+
+    def __call__(
+        self, results: Path, sweep: str = "", *, out: Path | None = None, console: "Console | None" = None
+    ) -> None:
+        """Prints the table and the answer; writes the page and the pictures into `out` (`<results>/studies`).
+
+        Raises:
+            ResultsError: if there are no results of that sweep; names the path and the sweeps that there are.
+        """
+        from rich.console import Console
+
+        from layersweep.studies.pages import comparison_page
+
+        folder = out or results / "studies"
+        console = console or Console(width=None if sys.stdout.isatty() else _WIDTH)
+        for findings in self.findings(results, sweep):
+            if findings.part is not None:
+                console.rule(f"{findings.part.key} {findings.part.value}", align="left", style="dim")
+            show(findings.found, console)
+            for renderable in (renderable for extra in findings.extras for renderable in extra.printed):
+                console.print(renderable)
+            files: dict[str, str | bytes] = {f"{findings.name}.html": findings.page(), **findings.pictures()}
+            for file, content in files.items():
+                comparison_page.write(folder / file, content)
+                console.print(f"study    {folder / file}", soft_wrap=True, highlight=False, markup=False)
+
+    def findings(self, results: Path, sweep: str = "") -> Iterator[Findings]:
+        """What it finds; more than once where arms are not to be compared with each other.
+
+        Raises:
+            ResultsError: as when it is called.
+        """
+        from layersweep.studies.sections import exports
+
+        name, more = sweep or self.name, (*self.more(), exports.shown)
+        keys = (self.apart or {}).items()
+        parts: list[Part | None] = [part for key, default in keys for part in _parts(results, name, key, default)]
+        for part in parts or [None]:
+            found, runs = load(results, name, part)
+            yield Findings(
+                name=f"{name}{part.suffix if part else ''}",
+                title=f"{self.question} ({part.key} {part.value})" if part else self.question,
+                part=part,
+                found=found,
+                runs=runs,
+                extras=[make(found, results) for make in more],
+            )
+
+    def prepare(self) -> None:
+        """Imports what it needs, a second or two: a sweep does it while its trials run."""
+        for name in _NEEDED:
+            importlib.import_module(name)
+        self.more()
+
+    def main(self, description: str | None) -> int:
+        """The command; returns the exit code: 2 if there is nothing to read. `description` is what `--help` says."""
+        options = tyro.cli(Options, default=Options(sweep=self.name), description=description)
+        try:
+            self(options.results, options.sweep, out=options.out)
+        except ResultsError as error:
+            sys.stderr.write(f"error: {error}\n")
+            return 2
+        return 0
+
+
+def study_of(sweep: str) -> Study:
+    """The study in the file of a sweep's name; one that compares its arms, and no more, where there is none."""
+    if importlib.util.find_spec(f"layersweep.studies.questions.{sweep}") is not None:
+        study = getattr(importlib.import_module(f"layersweep.studies.questions.{sweep}"), "study", None)
+        if isinstance(study, Study):
+            return study
+    return Study(name=sweep, question=sweep)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """`layersweep study NAME`; returns the exit code: 2 if there is nothing to read."""
+    options = tyro.cli(Options, args=list(arguments), prog="layersweep study", description=__doc__)
+    try:
+        study_of(options.sweep)(options.results, options.sweep, out=options.out)
+    except ResultsError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2
+    return 0
+
+
+def _parts(results: Path, sweep: str, key: str, default: str) -> list[Part]:
+    """The values of a key in what a sweep asks for, in the order in which they were planned."""
+    from layersweep.records.read import read
+
+    plan = read(results, "plan", sweep, columns=("config_json",))
+    values = dict.fromkeys(_value(text, key, default) for text in plan["config_json"])
+    return [Part(key=key, value=value, default=default) for value in values]
+
+
+def _value(config_json: str | None, key: str, default: str) -> str:
+    """A configuration's value of a key, as text."""
+    from layersweep.studies.statistics.replicates import configuration
+
+    return str(configuration(config_json).get(key, default))
+
+
+def load(results: Path, sweep: str, part: Part | None = None) -> "tuple[Comparison, pl.DataFrame]":
+    """Compares what is recorded of a sweep, or of a part of its arms; with the `runs` that trained it.
+
+    A trial that several sweeps ask for is trained once: its rows may lie in any of their folders, or in several.
+
+    Raises:
+        ResultsError: if nothing of that sweep is recorded.
+    """
+    import polars as pl
+
+    from layersweep.records.read import read, sweeps
+    from layersweep.studies.statistics.arm_comparison import compare
+    from layersweep.studies.statistics.replicates import EPOCH_COLUMNS
+    from layersweep.studies.wording.provenance import runs_of
+
+    def rows(name: str, of: str | None) -> pl.DataFrame:
+        return read(results, name, of, columns=EPOCH_COLUMNS if name == "epochs" else None)
+
+    plan, trials, epochs, tests = (rows(name, sweep) for name in ("plan", "trials", "epochs", "tests"))
+    if not plan.height and not trials.height:
+        names = sorted({*sweeps(results, "plan"), *sweeps(results, "trials")})
+        there = f"sweeps there: {', '.join(names)}" if names else "no sweep is recorded there"
+        raise ResultsError(f"no results of sweep {sweep!r} below {results.absolute()}; {there}")
+    if {*sweeps(results, "trials"), *sweeps(results, "epochs")} - {sweep}:
+        mine = pl.col("trial_id").is_in((plan if plan.height else trials)["trial_id"].unique().to_list())
+        trials, epochs, tests = (rows(name, None).filter(mine) for name in ("trials", "epochs", "tests"))
+    if part is not None:
+        plan = plan.filter(pl.Series([part.holds(text) for text in plan["config_json"]], dtype=pl.Boolean))
+    found = compare(plan, trials, epochs, tests)
+    return found, runs_of(found, read(results, "runs"), trials)
+
+
+def show(found: "Comparison", console: "Console") -> None:
+    """Prints the table, the answer, and what a reader should know before believing it."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    from layersweep.studies.statistics.tuning_candidates import shown_keys
+    from layersweep.studies.wording.tuning_sentences import sentences, settings_column
+    from layersweep.studies.wording.words import answer, on_the_test_set, verdict, with_spread
+    from layersweep.words import count
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left", title_style="")
+    table.add_column("arm", overflow="fold")
+    table.add_column(f"at {count(found.epoch, 'epoch')}", justify="right", no_wrap=True)
+    if found.common_epoch is not None:
+        on = f"\n({found.common_on})" if found.common_on else ""
+        table.add_column(f"all at epoch {found.common_epoch}{on}", justify="right", no_wrap=True)
+    tuned = [f"tuning\n{name}" for name in ("epochs", "seconds")] if found.tunings else []
+    for name in ("epochs", "seconds", *tuned):
+        table.add_column(name, justify="right", no_wrap=True)
+    heading, chosen = settings_column(found)
+    varied = bool(shown_keys(found.tunings))
+    if varied:
+        table.add_column(heading.replace(" ", "\n"), justify="right" if heading != "settings" else "left")
+    table.add_column("verdict")
+    for row, values in zip(found.arms.to_dicts(), chosen, strict=True):
+        cells = [row["arm"], with_spread(row["mean"], row["sd"], row["n"])]
+        if found.common_epoch is not None:
+            cells.append(with_spread(row["common_mean"], row["common_sd"], row["common_n"]))
+        cells += [f"{row['epochs']:,}", f"{row['seconds']:,.0f}"]
+        if tuned:
+            spent = (row["tuning_epochs"], row["tuning_seconds"])
+            cells += [*("" if value is None else f"{value:,.0f}" for value in spent), *([values] if varied else [])]
+        cells.append(verdict(row))
+        table.add_row(*map(Text, cells), style="bold" if row["verdict"] in ("best", "tied") else "")
+    over = "folds" if found.replicates.rows["fold"].drop_nulls().len() else "seeds"
+    console.print(Text(f"validation accuracy: mean ± standard deviation ({over})", style="dim"))
+    console.print(table)
+    for text in filter(None, (answer(found), on_the_test_set(found), *sentences(found))):
+        console.print(Text(text))
+    for text in found.warnings:
+        console.print(Text(f"note: {text}", style="yellow"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Reads the records, prints a table, writes a page."""
+
+    results: Path = Path("results")
+    """The results folder."""
+    sweep: tyro.conf.Positional[str]
+    """The sweep whose records are read."""
+    out: Path | None = None
+    """Where the page and the picture go; below the results, in studies/, unless given."""

@@ -1,0 +1,1 @@
+"""What several rooms of tuning need: words, errors, exit codes, the cluster's file."""

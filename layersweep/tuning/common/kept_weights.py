@@ -1,0 +1,147 @@
+"""Weights that are kept: `results/weights/<trial_id>-<epoch>.keras`, networks as they were after an epoch.
+
+They are an arm's beginning in other sweeps, named by the trial's id or as `best:SWEEP`, and what trials with a first
+phase of their own go on from.
+"""
+
+import contextlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from layersweep.tuning.common.errors import UsageError
+
+KEY: Final = "weights"
+"""The key of a configuration that says where a network's weights come from."""
+
+BEST_OF: Final = "best:"
+
+_TRIAL: Final = re.compile(r"(?P<trial_id>[0-9a-f]{16})(@(?P<epoch>\d+))?")
+_FILE: Final = re.compile(r"(?P<trial_id>[0-9a-f]{16})-(?P<epoch>\d+)\.keras")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """A trial's weights: the file, and the epoch that they are from."""
+
+    trial_id: str
+    epoch: int
+    path: Path
+
+    def __str__(self) -> str:
+        return f"{self.trial_id}@{self.epoch}"
+
+
+def below(results: Path) -> Path:
+    """Where the weights of all trials are."""
+    return results / "weights"
+
+
+def file(results: Path, trial_id: str, epoch: int) -> Path:
+    """Where a trial's weights after an epoch are, or would be."""
+    return below(results) / f"{trial_id}-{epoch}.keras"
+
+
+def kept(results: Path, trial_id: str) -> Iterator[Kept]:
+    """What there is of a trial's weights, of the last epoch first."""
+    matches = (_FILE.fullmatch(path.name) for path in below(results).glob(f"{trial_id}-*.keras"))
+    epochs = sorted((int(match["epoch"]) for match in matches if match), reverse=True)
+    for epoch in epochs:
+        yield Kept(trial_id=trial_id, epoch=epoch, path=file(results, trial_id, epoch))
+
+
+def delete(results: Path, trial_id: str, *, but: Sequence[Path] = ()) -> None:
+    """Deletes a trial's weights, but for those that are still wanted, and what a killed writer left of them."""
+    left = below(results).glob(f".{trial_id}-*.keras")
+    for path in [*(found.path for found in kept(results, trial_id)), *left]:
+        if path not in but:
+            with contextlib.suppress(OSError):  # it costs space alone
+                path.unlink(missing_ok=True)
+
+
+def named(value: object) -> re.Match[str] | None:
+    """A value of the key `weights` that names a trial, with its epoch where it does."""
+    return _TRIAL.fullmatch(value) if isinstance(value, str) else None
+
+
+def wanted(results: Path, sweep: str) -> tuple[frozenset[Path], frozenset[str]]:
+    """The files that recorded plans name as what their arms begin with, and the trials that other sweeps go on from."""
+    import polars as pl
+
+    from layersweep.records.overview import named_weights
+    from layersweep.records.read import read
+
+    plan = read(results, "plan", columns=("sweep", "parent"))
+    others = plan.filter(pl.col("sweep").cast(pl.String) != sweep)["parent"].drop_nulls()
+    files = (below(results) / name for name in named_weights(results))
+    return frozenset(files), frozenset(map(str, others.unique()))
+
+
+def resolved(value: Any, results: Path) -> Any:
+    """A value of the key `weights` that names a trial, or is `best:SWEEP`, as `<trial_id>@<epoch>`; others as they are.
+
+    Raises:
+        UsageError: if no such trial is recorded, or it has no such weights; says how to make them.
+    """
+    if isinstance(value, str) and value.startswith(BEST_OF):
+        return _with_weights(_best(results, value.removeprefix(BEST_OF)), None, results, value)
+    match = named(value)
+    return value if match is None else _with_weights(match["trial_id"], match["epoch"], results, value)
+
+
+def _with_weights(trial_id: str, epoch: str | None, results: Path, value: str) -> str:
+    sweep = _sweep_of(results, trial_id)
+    if sweep is None:  # one that runs may still replace its weights
+        raise UsageError(f"{KEY}={value}: no trial {trial_id} is recorded below {results}, or it has not ended yet")
+    there = list(kept(results, trial_id))
+    for found in there:
+        if epoch in (None, str(found.epoch)):
+            return str(found)
+    if there:
+        raise UsageError(f"{KEY}={value}: valid: {', '.join(map(str, there))}")
+    raise UsageError(
+        f"{KEY}={value}: trial {trial_id} of sweep {sweep!r} has no weights; its command makes them with "
+        "--keep-weights best (or last)"
+    )
+
+
+def _sweep_of(results: Path, trial_id: str) -> str | None:
+    """The sweep that a trial is recorded in."""
+    import polars as pl
+
+    from layersweep.records.read import read
+
+    found = read(results, "trials", columns=("sweep", "trial_id")).filter(pl.col("trial_id") == trial_id)
+    return str(found["sweep"][0]) if found.height else None
+
+
+def _best(results: Path, sweep: str) -> str:
+    """The trial of the arm with the highest mean validation accuracy whose own is highest, of those that completed.
+
+    Raises:
+        UsageError: if none has, or there is no such sweep.
+    """
+    import polars as pl
+
+    from layersweep.records.questions import COMPARISON
+    from layersweep.records.read import read, sweeps
+
+    columns = ("trial_id", "attempt", "continuation", "arm", "question", "outcome", "epochs", "last_val_accuracy")
+    rows = read(results, "trials", sweep, columns=columns).sort("attempt", "continuation")
+    rows = rows.filter(pl.col("question").cast(pl.String) == COMPARISON).unique("trial_id", keep="last")
+    done = rows.filter(pl.col("outcome").cast(pl.String) == "completed")
+    done = done.filter(pl.col("epochs") == pl.col("epochs").max())
+    if not done.height:
+        there = ", ".join(sorted(sweeps(results, "trials"))) or "none"
+        raise UsageError(f"{KEY}={BEST_OF}{sweep}: no trial of that sweep has completed; sweeps there: {there}")
+    mean = pl.col("last_val_accuracy").mean().over("arm")
+    best = done.sort(mean, "last_val_accuracy", "trial_id", descending=[True, True, False])
+    return str(best["trial_id"][0])
+
+
+def located(config: Mapping[str, Any], results: Path) -> dict[str, str]:
+    """What of a configuration a training is given otherwise: a file in place of the trial that it is of."""
+    match = named(config.get(KEY))
+    return {KEY: str(file(results, match["trial_id"], int(match["epoch"])))} if match and match["epoch"] else {}

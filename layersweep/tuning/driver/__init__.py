@@ -1,0 +1,1 @@
+"""The process that plans a sweep, runs it through Tune and writes its rows."""

@@ -1,0 +1,1 @@
+"""What is asked: the sweep, its options, its arms and their trials."""

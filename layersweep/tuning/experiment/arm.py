@@ -1,0 +1,29 @@
+"""What a study compares."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from trainables import config as domains
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arm:
+    """What a study compares: a filled-in configuration under a short name, made of what varies.
+
+    The family is the sweep's own, if empty. The note tells the candidates of a tuned arm apart, for a person.
+    """
+
+    name: str
+    config: domains.Dataclass
+    family: str = ""
+    note: str = ""
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The configuration as a flat dict."""
+        return asdict(self.config)
+
+    @property
+    def stated(self) -> dict[str, Any]:
+        """The configuration as a flat dict, without optional keys at their defaults: what its trials' ids hold."""
+        return domains.stated(self.config)

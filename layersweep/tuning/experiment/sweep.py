@@ -1,0 +1,131 @@
+"""What a sweep is, and the trials that it asks for."""
+
+import inspect
+import typing
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from layersweep.tuning.common.errors import UsageError
+from layersweep.tuning.experiment.arm import Arm
+from layersweep.tuning.experiment.arm_names import FAMILY, choices
+from search_spaces.ranges import Space
+from trainables import config as domains
+from trainables import hardware
+from trainables.errors import ConfigError
+from trainables.families import by_name
+from trainables.worker import warm_up
+from trainables.worker.training_server import Values, WarmUp
+
+Train = Callable[..., Values]
+Search = Literal["grid", "random", "hyperopt", "oracle"]
+
+KERAS: Final = WarmUp(imports=warm_up.imports, device=hardware.device)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sweep:
+    """One question: a family to train, the spaces whose arms are compared, and how much to spend by default.
+
+    Args:
+        name: the sweep's name; also that of its space, its study and its folders below the results.
+        train: a family's `train`; the type of its `config` argument says which keys there are.
+        spaces: what varies; each dict is a grid, and several dicts are a union of arms. The key `family` names others
+            of `trainables.families.by_name`, whose keys the space then has.
+        metric: the column of the epochs table that decides: `val_accuracy` or `val_loss`.
+        epochs: epochs of a trial that is not stopped.
+        seeds: replicates of each arm.
+        study: reads the records when the sweep has ended; called with the results folder and the sweep's name.
+        prepare_study: imports what the study needs; called in a thread while trials run.
+        control: the arm that is compared even if a screening stopped it.
+        dataset: a data set that `trainables.data.dataset.prepare` knows.
+        tuned: spaces that are searched, one arm each: keys with one value are fixed, keys with several values or a
+            Range are searched. With the key `oracle`, AutoKeras' oracles of these names search networks, one arm each.
+        warm_up: what a training process does first: imports, and the name of its device.
+        search: how tuned spaces are searched, unless the command says otherwise: `grid` leaves them alone, `oracle` is
+            for those with that key.
+        in_turn: whether each search trains its candidates one after another, to their end, in one slot.
+        timed_searches: whether `--time-budget` is the time of each search (`search_clock`), not the command's.
+        folds: the folds of a cross-validation; 0 for replicates by seed.
+        given: reads values of keys from somewhere else, another sweep's records, say; called with the results folder
+            and the keys that the command says itself, returns values of others and a sentence about their source.
+        after: the sweeps whose records or weights it reads, by name: `sweeps/all.py` runs them first.
+        keep_weights: of which epoch each trial's weights are kept: none, best or last.
+        lite: whether each compared network is converted by LiteRT at the end.
+        quick: the flags that `--quick` stands for.
+    """
+
+    name: str
+    train: Train
+    spaces: Sequence[Space]
+    study: Callable[[Path, str], None] | None = None
+    prepare_study: Callable[[], None] | None = None
+    metric: str = "val_accuracy"
+    epochs: int = 10
+    seeds: int = 3
+    control: str | None = None
+    dataset: str = "fashion_mnist"
+    tuned: Sequence[Space] = ()
+    search: Search = "grid"
+    in_turn: bool = False
+    timed_searches: bool = False
+    folds: int = 0
+    given: Callable[[Path, Collection[str]], tuple[Mapping[str, domains.Value], str]] | None = None
+    warm_up: WarmUp = KERAS
+    after: Sequence[str] = ()
+    keep_weights: str = "none"
+    lite: bool = False
+    quick: Mapping[str, Any] | None = None
+
+    @property
+    def config_type(self) -> type[domains.Dataclass]:
+        """The Config dataclass that `train` takes."""
+        hint = typing.get_type_hints(inspect.unwrap(self.train))["config"]
+        return typing.cast("type[domains.Dataclass]", hint)
+
+    @property
+    def family(self) -> str:
+        """The name of the model family: the last part of its module's."""
+        return self.train.__module__.rpartition(".")[2]
+
+    @property
+    def config_types(self) -> dict[str, type[domains.Dataclass]]:
+        """The Config of each family that the spaces name, and of the sweep's own, by the family's name.
+
+        Raises:
+            UsageError: for a family that there is not.
+        """
+        named = [name for space in self.spaces for name in choices(FAMILY, space.get(FAMILY, []))]
+        return {self.family: self.config_type} | {str(name): self.config_of(name) for name in named}
+
+    def config_of(self, family: domains.Value) -> type[domains.Dataclass]:
+        """The Config of a family.
+
+        Raises:
+            UsageError: if there is none of that name.
+        """
+        if family == self.family:
+            return self.config_type
+        try:
+            return typing.cast("type[domains.Dataclass]", by_name.family(str(family)).Config)
+        except ConfigError as error:
+            raise UsageError(f"the space of sweep {self.name!r}: {error}") from error
+
+    def family_of(self, arm: "Arm") -> str:
+        """The name of an arm's family."""
+        return arm.family or self.family
+
+    def train_of(self, family: str) -> Train:
+        """A family's `train`."""
+        return self.train if family == self.family else typing.cast("Train", by_name.family(family).train)
+
+    @property
+    def key_types(self) -> dict[str, type]:
+        """Each key of every family with the type of its values."""
+        return {key: kind for config in self.config_types.values() for key, kind in domains.types(config).items()}
+
+    @property
+    def mode(self) -> str:
+        """Whether the metric is better when larger (max) or smaller (min)."""
+        return "min" if self.metric.endswith("loss") else "max"

@@ -1,0 +1,1 @@
+"""Ray, processes and the machine that they run on."""

@@ -1,0 +1,91 @@
+"""Where a running sweep stands, as metrics for Prometheus, served by the agent that Ray runs on each machine.
+
+Ray puts `ray_` before each name and `_total` behind a counter's: Prometheus sees `ray_layersweep_epochs_total`. Only
+`ray[default]` brings an agent that serves metrics.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any, Final
+
+from layersweep.records.tables import OUTCOMES
+
+STATES: Final = ("waiting", "running", *OUTCOMES)
+"""What a trial may be in: not started, in a slot, or ended with an outcome."""
+
+_AGENT: Final = ("opencensus", "prometheus_client")
+"""What Ray's agent needs to serve metrics."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """Where a sweep stands.
+
+    Attributes:
+        trials: how many are in each of `STATES`.
+        epochs: how many this command has trained.
+        best: the best value of the metric in them; None before the first.
+    """
+
+    trials: Mapping[str, int]
+    epochs: int
+    best: float | None
+
+
+def by_state(ended: Counter[str], *, planned: int, running: int) -> dict[str, int]:
+    """How many trials of a plan are in each state, from how many ended with each outcome."""
+    waiting = max(0, planned - ended.total() - running)
+    return {"waiting": waiting, "running": running, **{outcome: ended[outcome] for outcome in OUTCOMES}}
+
+
+class Metrics:
+    """A sweep's metrics. A gauge that is not set again disappears: Ray forgets it after two of its reports.
+
+    Args:
+        sweep: its name, a label of each metric.
+        metric: the column that decides, the label of its best value.
+        slots: how many trials may run at once, now.
+        gauge: `ray.util.metrics.Gauge`.
+        counter: `ray.util.metrics.Counter`.
+    """
+
+    def __init__(
+        self,
+        *,
+        sweep: str,
+        metric: str,
+        slots: Callable[[], int],
+        gauge: Callable[..., Any],
+        counter: Callable[..., Any],
+    ) -> None:
+        self._sweep, self._metric, self._all_slots = {"sweep": sweep}, {"metric": metric}, slots
+        self._epochs_shown = 0
+        self._trials = gauge("layersweep_trials", "Trials of a sweep, by state", tag_keys=("sweep", "state"))
+        self._slots = gauge("layersweep_slots", "Slots of a sweep, by state", tag_keys=("sweep", "state"))
+        self._best = gauge("layersweep_best", "The best value of the metric so far", tag_keys=("sweep", "metric"))
+        self._epochs = counter("layersweep_epochs", "Epochs trained", tag_keys=("sweep",))
+
+    def show(self, standing: Standing) -> None:
+        """Hands on where the sweep stands now; Ray reports it within its interval, 10 s by default."""
+        for state, trials in standing.trials.items():
+            self._trials.set(trials, tags={**self._sweep, "state": state})
+        busy = standing.trials["running"]
+        for state, slots in (("busy", busy), ("idle", max(0, self._all_slots() - busy))):
+            self._slots.set(slots, tags={**self._sweep, "state": state})
+        if standing.best is not None:
+            self._best.set(standing.best, tags=self._sweep | self._metric)
+        if (epochs := standing.epochs - self._epochs_shown) > 0:
+            self._epochs.inc(epochs, tags=self._sweep)
+            self._epochs_shown = standing.epochs
+
+
+def served(*, sweep: str, metric: str, slots: Callable[[], int]) -> Metrics | None:
+    """A sweep's metrics, if this environment has what it takes to serve them."""
+    if any(find_spec(package) is None for package in _AGENT):
+        return None
+    from ray.util.metrics import Counter as RayCounter
+    from ray.util.metrics import Gauge
+
+    return Metrics(sweep=sweep, metric=metric, slots=slots, gauge=Gauge, counter=RayCounter)

@@ -1,0 +1,1 @@
+"""Which trials run next: the queue, and the samplers of searched arms."""

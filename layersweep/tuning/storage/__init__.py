@@ -1,0 +1,1 @@
+"""What earlier commands left: recorded trials and checkpoints."""

@@ -1,0 +1,315 @@
+"""What earlier commands recorded, of this sweep and of others, as far as a new one needs to know."""
+
+import functools
+import itertools
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+
+from layersweep.records.questions import TUNING
+from layersweep.records.read import read
+from layersweep.records.spans import Span, union, worked
+from layersweep.records.tables import REFUSED, TIME_CLASSES
+from layersweep.tuning.common.worker_report import Error
+from layersweep.tuning.experiment.admission import epoch_flops
+from layersweep.tuning.experiment.halving import Decision
+from layersweep.tuning.experiment.sweep import Sweep
+from layersweep.tuning.experiment.trials import Ending, Trial
+from layersweep.tuning.storage.trial_history import ALONGSIDE, METRICS, Past, broken_off, results
+from trainables import config as domains
+from trainables.errors import ConfigError
+
+_OF_AN_EPOCH: Final = ("build", "features", "train", "validate", "test", "measure")
+"""The classes of time that `epochs` has."""
+
+_NO_DECISIONS: Mapping[int, Decision] = {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """One recorded epoch, as a scheduler saw it: `sequence` is its place, `value` None where it was NaN or infinite."""
+
+    trial_id: str
+    epoch: int
+    value: float | None
+    decision: Decision
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refused:
+    """A candidate that was not trained: why, the operations of its forward pass for one image, and its images."""
+
+    error: Error
+    flops: int
+    train_images: int
+
+
+class History:
+    """The records below a results folder, read once.
+
+    Args:
+        results: the results folder.
+        sweep: the sweep that is to run; the same trials of other sweeps count as well.
+        set_aside: whether damaged parts are set aside; without, they are only named.
+
+    Raises:
+        ResultsError: if the results cannot be read.
+    """
+
+    def __init__(self, results: Path, sweep: Sweep, *, set_aside: bool = True) -> None:
+        self._results, self._sweep = results, sweep
+        self._read = functools.partial(read, results, set_aside=set_aside)
+        self._trials = self._read("trials").sort("attempt", "continuation", maintain_order=True)
+        columns = ("sweep", "trial_id", "attempt", "epoch", "sequence", "at", "decision", "rung", "cutoff", *METRICS)
+        epochs = self._read("epochs", columns=columns)
+        self._epochs = epochs.unique(["trial_id", "attempt", "epoch"], keep="first", maintain_order=True)
+
+    @cached_property
+    def _rows(self) -> dict[str, list[dict[str, Any]]]:
+        """The ends of each trial in their order."""
+        columns = ["trial_id", "attempt", "continuation", "outcome", "epochs", "error_type"]
+        rows: dict[str, list[dict[str, Any]]] = {}
+        for row in self._trials.select(columns).to_dicts():
+            rows.setdefault(row["trial_id"], []).append(row)
+        return rows
+
+    @cached_property
+    def _by_trial(self) -> dict[Any, pl.DataFrame]:
+        return self._epochs.partition_by("trial_id", as_dict=True)
+
+    @cached_property
+    def _alongside(self) -> dict[str, dict[tuple[str, int], frozenset[int]]]:
+        found: dict[str, dict[tuple[str, int], frozenset[int]]] = {}
+        for table in ALONGSIDE:
+            keys = self._read(table, columns=("trial_id", "attempt", "epoch")).unique()
+            grouped = keys.group_by("trial_id", "attempt").agg("epoch").iter_rows()
+            found[table] = {(trial_id, attempt): frozenset(epochs) for trial_id, attempt, epochs in grouped}
+        return found
+
+    @cached_property
+    def _highest(self) -> dict[str, int]:
+        """The highest attempt of each trial that has rows alongside its epochs, which a kill may have left alone."""
+        highest: dict[str, int] = {}
+        for trial_id, attempt in itertools.chain(*self._alongside.values()):
+            highest[trial_id] = max(attempt, highest.get(trial_id, 0))
+        return highest
+
+    def past(self, trial_id: str) -> Past:
+        """What a run of the trial goes on from: its latest attempt."""
+        rows = self._rows.get(trial_id, [])
+        epochs = self._by_trial.get((trial_id,))
+        begun = [row["attempt"] for row in rows] + ([] if epochs is None else epochs["attempt"].to_list())
+        attempt = max(begun, default=0)
+        return Past(
+            attempt=attempt,
+            continuation=1 + max((row["continuation"] for row in rows if row["attempt"] == attempt), default=-1),
+            fresh=1 + max(attempt, self._highest.get(trial_id, 0)),
+            epochs=self._metrics(trial_id, attempt),
+            alongside={t: found.get((trial_id, attempt), frozenset()) for t, found in self._alongside.items()},
+        )
+
+    def _metrics(self, trial_id: str, attempt: int) -> dict[int, dict[str, float]]:
+        epochs = self._by_trial.get((trial_id,))
+        rows = [] if epochs is None else epochs.filter(pl.col("attempt") == attempt).to_dicts()
+        return {row["epoch"]: {name: row[name] for name in METRICS} for row in rows}
+
+    def ending(
+        self, trial: Trial, *, decided: Mapping[int, Decision] = _NO_DECISIONS, keep_hopeless: bool = False
+    ) -> Ending | None:
+        """How the trial ended, if it need not run; None if it is to be trained, or to go on.
+
+        Args:
+            trial: what is asked for now.
+            decided: what the present scheduler decides of its recorded epochs.
+            keep_hopeless: whether a trial that was ended at chance goes on.
+        """
+        rows, epochs = self._rows.get(trial.trial_id, []), self._by_trial.get((trial.trial_id,))
+        if not rows or epochs is None or rows[-1]["attempt"] < epochs["attempt"].max():
+            return None
+        attempt, outcome, reached = (rows[-1][name] for name in ("attempt", "outcome", "epochs"))
+        metrics = self._metrics(trial.trial_id, attempt)
+
+        def known(as_what: str, epoch: int) -> Ending | None:
+            if any(e not in metrics for e in range(1, epoch + 1)):
+                return None  # a damaged part took some: they are trained again
+            return Ending(outcome=as_what, epoch=epoch, value=metrics[epoch][self._sweep.metric] if epoch else None)
+
+        whole = [r for r in rows if r["attempt"] == attempt and r["outcome"] == "completed"]
+        if any(row["epochs"] >= trial.epochs for row in whole):  # what became of it later, with more epochs, or not
+            return known("completed", trial.epochs)
+        if outcome == "failed":
+            return None
+        if outcome in ("diverged", "hopeless") and (not keep_hopeless or reached >= trial.epochs):
+            return known(outcome, reached)
+        stops = [epoch for epoch, decision in decided.items() if decision.action == "stop" and epoch <= reached]
+        return known("stopped", min(stops)) if stops else None
+
+    def unsaid(self, trial: Trial, ending: Ending, decision: Decision) -> dict[str, Any] | None:
+        """The row to add where the present flags give a trial another end than the last recorded one, else None.
+
+        A trial that completed fewer epochs under earlier flags may now be one that a longer screening stops. The row
+        is as if it had been stopped there: no later numbers, no seconds.
+        """
+        last = self._rows[trial.trial_id][-1]
+        if ending.outcome != "stopped" or (last["outcome"] == "stopped" and last["epochs"] == ending.epoch):
+            return None
+        whole = self._trials.filter(
+            pl.col("trial_id") == trial.trial_id,
+            pl.col("attempt") == last["attempt"],
+            pl.col("continuation") == last["continuation"],
+        ).row(-1, named=True)
+        gone = ("seconds_", "latency_", "last_", "best_", "warning", "sweep")
+        kept = {name: value for name, value in whole.items() if value is not None and not name.startswith(gone)}
+        metrics = self._metrics(trial.trial_id, last["attempt"])
+        kept |= results({epoch: metrics[epoch] for epoch in range(1, ending.epoch + 1)})
+        return kept | {
+            "continuation": last["continuation"] + 1,
+            "outcome": "stopped",
+            "reason": decision.behind(self._sweep.metric),
+            "epochs_asked": trial.epochs,
+            "rung": decision.rung,
+            "cutoff": decision.cutoff,
+        }
+
+    def broken_off(self, trial: Trial, reason: str) -> tuple[Ending, dict[str, Any] | None]:
+        """How a trial ended that goes no further than what is recorded, and the row to add if its last end is another.
+
+        One that has no epoch gets no row: it has not begun.
+        """
+        past = self.past(trial.trial_id)
+        row = broken_off(past, trial.epochs, reason)
+        reached, value = row["epochs"], row.get(f"last_{self._sweep.metric}")
+        last = next((r for r in reversed(self._rows.get(trial.trial_id, [])) if r["attempt"] == past.attempt), None)
+        if last is not None and last["outcome"] != "completed" and (last["epochs"] or 0) >= past.last:
+            refused = last["error_type"] in REFUSED
+            return Ending(outcome=last["outcome"], epoch=reached, value=value, refused=refused), None
+        return Ending(outcome="stopped", epoch=reached, value=value), row if reached else None
+
+    def refused(self, trial_id: str) -> Refused | None:
+        """The end of a trial that was refused by an estimate, if that is what became of it."""
+        rows = self._rows.get(trial_id, [])
+        if not rows or rows[-1]["error_type"] not in REFUSED or self.past(trial_id).last:
+            return None
+        row = self._trials.filter(pl.col("trial_id") == trial_id).row(-1, named=True)
+        error = Error(type=row["error_type"], message=row["error_message"] or "")
+        return Refused(error=error, flops=row["flops"] or 0, train_images=row["train_images"] or 0)
+
+    @cached_property
+    def flops_per_second(self) -> float | None:
+        """The most that a training of this sweep has done in an epoch, as the journal counts; None without one."""
+        mine = pl.col("sweep") == self._sweep.name
+        columns = ("sweep", "trial_id", "loss", "val_loss", "seconds_build", "seconds_train")
+        epochs = self._read("epochs", self._sweep.name, columns=columns)
+        whole = (pl.col("seconds_build") == 0) & (pl.col("seconds_train") > 0)
+        sound = epochs.filter(whole, *(pl.col(name).is_finite() for name in ("loss", "val_loss")))
+        sizes = self._trials.filter(mine).select("trial_id", "flops", "train_images").drop_nulls().unique("trial_id")
+        images = (pl.col("flops") * pl.col("train_images") / pl.col("seconds_train")).max()
+        fastest = sound.join(sizes, on="trial_id").select(images).item()
+        return None if fastest is None else epoch_flops(1, 1) * float(fastest)
+
+    def spans(self, trial_ids: Iterable[str]) -> list[Span]:
+        """When any of these trials ran in this sweep, in Unix time (see `layersweep.records.spans.worked`)."""
+        mine = pl.col("sweep") == self._sweep.name, pl.col("trial_id").is_in(list(trial_ids))
+        whole: dict[str, list[Span]] = {}
+        ends = self._trials.filter(*mine).select("trial_id", "started_at", "ended_at").drop_nulls()
+        for trial_id, began, ended in ends.iter_rows():
+            whole.setdefault(trial_id, []).append((began.timestamp(), ended.timestamp()))
+        runs = self._read("runs", self._sweep.name, columns=("event", "at")).filter(pl.col("event") == "start")
+        commands = sorted(at.timestamp() for at in runs["at"])
+        seconds = [f"seconds_{name}" for name in _OF_AN_EPOCH]
+        epochs = self._read("epochs", self._sweep.name, columns=("sweep", "trial_id", "at", *seconds)).filter(*mine)
+        seen: dict[str, list[tuple[float, float]]] = {}
+        for row in epochs.drop_nulls("at").to_dicts():
+            took = sum(row[name] or 0.0 for name in seconds)
+            seen.setdefault(row["trial_id"], []).append((row["at"].timestamp(), took))
+        known = whole.keys() | seen.keys()
+        return list(union(itertools.chain(*(worked(whole.get(i, ()), seen.get(i, ()), commands) for i in known))))
+
+    def seen(self, trial_ids: Iterable[str]) -> list[Seen]:
+        """The recorded epochs of these trials in the order in which drivers saw them, each once.
+
+        A sweep's own order is its sequence, whatever the clock did; where epochs of another sweep come in between, the
+        clock says.
+        """
+        asked = self._epochs.filter(pl.col("trial_id").is_in(list(trial_ids)))
+        mine = asked["sweep"] == self._sweep.name
+        merged = [
+            part.sort("sweep", "sequence").with_columns(pl.col("at").cum_max().over("sweep"))
+            for part in (asked.filter(mine), asked.filter(~mine))
+        ]
+        in_order = pl.concat(merged).sort("at", maintain_order=True)
+        once = in_order.unique(["trial_id", "epoch"], keep="first", maintain_order=True)
+        return [_seen(row, self._sweep.metric) for row in once.to_dicts()]
+
+    def sequence(self) -> int:
+        """The number of the next epoch that a driver of this sweep sees."""
+        last = self._epochs.filter(pl.col("sweep") == self._sweep.name)["sequence"].max()
+        return 0 if last is None else int(str(last)) + 1
+
+    def candidates(self, arm: str) -> list[tuple[str, int, domains.Dataclass]]:
+        """The configurations that a tuned arm's search drew, with their trials' ids and numbers, in their order.
+
+        What the present Config cannot hold any more is left out.
+        """
+        columns = ("trial_id", "arm", "question", "candidate", "config_json")
+        plan = self._read("plan", self._sweep.name, columns=columns).filter(
+            pl.col("question") == TUNING, pl.col("arm") == arm, pl.col("config_json").is_not_null()
+        )
+        once = plan.unique("trial_id", keep="first", maintain_order=True).sort("candidate", maintain_order=True)
+        found = []
+        for trial_id, number, text in once.select("trial_id", "candidate", "config_json").iter_rows():
+            try:
+                found.append((str(trial_id), int(number), domains.make(self._sweep.config_type, json.loads(text))))
+            except ConfigError:
+                continue
+        return found
+
+    def candidate_seeds(self, arm: str) -> set[int]:
+        """The seeds of the recorded candidates of a tuned arm."""
+        plan = self._read("plan", self._sweep.name, columns=("question", "arm", "seed"))
+        asked = plan.filter(pl.col("question") == TUNING, pl.col("arm") == arm)
+        return set(asked["seed"].drop_nulls().to_list())
+
+    def rows_until(self, table: str, trial_id: str, attempt: int, epoch: int) -> list[dict[str, Any]]:
+        """An attempt's rows of a table, to its epoch, without the sweep's name; read anew."""
+        rows = self._read(table).filter(
+            pl.col("trial_id") == trial_id, pl.col("attempt") == attempt, pl.col("epoch") <= epoch
+        )
+        return rows.drop("sweep").unique(maintain_order=True).to_dicts()
+
+    def other_meaning(self, meaning: int) -> int | None:
+        """The meaning of the training code that this sweep was last run with, if it is another one."""
+        runs = self._read("runs", self._sweep.name, columns=("at", "versions_json")).sort("at")
+        said = [json.loads(text).get("meaning") for text in runs["versions_json"].drop_nulls()]
+        last = next((int(m) for m in reversed(said) if m is not None), None)
+        return last if last is not None and last != meaning else None
+
+    def seconds_per_image(self, family: str, dataset: str, image_size: int) -> float | None:
+        """The median seconds of a slot for one training image, overhead included; None if no such trial is recorded.
+
+        Of trials of that family on that data set, with images resized to `image_size` (0: as they are).
+        """
+        return self._rates.get((family, dataset, image_size))
+
+    @cached_property
+    def _rates(self) -> dict[tuple[str, str, int], float]:
+        """The seconds for one training image, by family, data set and size of images."""
+        sized = "image_size" in self._trials.columns
+        size = pl.col("image_size").fill_null(0) if sized else pl.lit(0).alias("image_size")
+        first_ends = self._trials.filter(pl.col("epochs") > 0, pl.col("continuation") == 0)
+        seconds = pl.sum_horizontal(f"seconds_{name}" for name in TIME_CLASSES)
+        rate = seconds / (pl.col("epochs") * pl.col("train_images"))
+        rates = first_ends.select(pl.col("family", "dataset").cast(pl.String), size, rate.alias("rate"))
+        medians = rates.drop_nulls().group_by("family", "dataset", "image_size").agg(pl.col("rate").median())
+        return {(family, dataset, size): rate for family, dataset, size, rate in medians.rows()}
+
+
+def _seen(row: Mapping[str, Any], metric: str) -> Seen:
+    finite = all(abs(row[name]) < float("inf") for name in ("loss", "val_loss"))  # a NaN compares false
+    decision = Decision(action=row["decision"], rung=row["rung"], cutoff=row["cutoff"])
+    return Seen(trial_id=row["trial_id"], epoch=row["epoch"], value=row[metric] if finite else None, decision=decision)

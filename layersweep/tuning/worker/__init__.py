@@ -1,0 +1,1 @@
+"""Tune's actor on each slot, and the training process that it owns."""

@@ -1,0 +1,180 @@
+"""`layersweep records`: what it prints, what it refuses, and its exit codes."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+from recorded_rows import record, run, trial, two_sweeps
+
+from layersweep.records import overview
+from layersweep.records.command import main
+from layersweep.records.lock import alone
+
+
+def command(*arguments, **options):
+    return subprocess.run(
+        [sys.executable, "-m", "layersweep", "records", *map(str, arguments)],
+        check=False, capture_output=True, text=True, timeout=60, **options,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def say(results, capsys):
+    """Runs a command on two sweeps; gives its exit code, output and errors."""
+    two_sweeps(results)
+
+    def call(*arguments):
+        code = main([*map(str, arguments), "--results", str(results)])
+        return (code, *capsys.readouterr())
+
+    return call
+
+
+def test_list_is_a_row_a_sweep(say):
+    code, said, errors = say("list")
+    assert (code, errors) == (0, "")
+    head, big, small = (line.split() for line in said.splitlines() if line.strip() and "─" not in line)
+    assert " ".join(head) == "sweep completed stopped failed unfinished epochs last run (UTC) its end size"
+    assert big[:8] == ["big", "3", "1", "1", "1", "9", "2026-11-03", "10:00:00"]
+    assert big[8:11] == ["running", "or", "killed"]
+    assert small[:4] == ["small", "2", "0", "2"]
+    assert small[6] == "interrupted"
+
+
+def test_list_of_nothing(results, capsys):
+    results.mkdir()
+    assert main(["list", "--results", str(results)]) == 0
+    assert "no sweep is recorded in" in capsys.readouterr().out
+
+
+def test_show_is_a_row_a_trial(say):
+    code, said, _ = say("show", "big")
+    assert code == 0
+    rows = [line.split() for line in said.splitlines()]
+    assert ["aa11", "adam", "comparison", "1", "completed", "2", "0.75", "slow"] in rows
+    assert ["ab22", "sgd", "comparison", "1", "failed", "2", "ValueError:", "no"] in rows
+    assert ["ee55", "adam", "comparison", "3", "unfinished", "1", "0.25"] in rows
+
+
+def test_show_tells_all_about_a_trial(say):
+    code, said, _ = say("show", "big", "ab")
+    assert code == 0
+    assert "trial ab22: sgd, seed 1, comparison" in said
+    assert said.index("attempt 0, end 0: failed") < said.index("Trace\n[x]") < said.index("attempt 1, end 0: failed")
+    assert ["1", "2", "0.5", "0.5"] in [line.split() for line in said.splitlines()]
+    assert "log  /gone/ab22.log" in said
+    assert "has no end: waiting" in say("show", "big", "ee")[1]
+    assert "trained by sweep small" in say("show", "big", "ff66")[1]
+
+
+def test_brackets_in_what_is_recorded_are_printed(results, capsys):
+    wild = {"error_type": "E", "error_message": "[/red] [bold]", "reason": "E: [/red]", "warning": "[x]"}
+    record(results, "s", trials=[trial("t", "failed", **wild)], runs=[run()])
+    assert main(["show", "s", "t", "--results", str(results)]) == main(["show", "s", "--results", str(results)]) == 0
+    said = capsys.readouterr().out
+    assert "E: [/red] [bold]" in said
+    assert said.count("[x]") == 2
+
+
+def test_export_says_where_and_how_much(say, tmp_path):
+    out = tmp_path / "[b].csv"
+    code, said, _ = say("export", "big", "--out", out, "--table", "epochs")
+    assert (code, said) == (0, f"{out}: 9 rows of epochs\n")
+    assert out.read_text().count("\n") == 10
+    assert say("export", "big", "--out", out)[0] == 2
+    assert say("export", "big", "--out", out, "--force")[:2] == (0, f"{out}: 6 rows of trials\n")
+
+
+def test_delete_says_what_goes_and_deletes_with_yes(say, results):
+    code, said, _ = say("delete", "big", "--yes")
+    assert code == 0
+    assert "epochs" in said
+    assert f"what is in {results / 'studies'} stays" in said.replace("\n", "")
+    assert overview.names(results) == ["small"]
+
+
+@pytest.mark.parametrize(("answer", "code", "left"), [("y", 0, ["small"]), ("", 1, ["big", "small"]), ("n", 1, None)])
+def test_delete_asks(say, results, monkeypatch, answer, code, left):
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("builtins.input", lambda *_: answer)
+    ended, said, _ = say("delete", "big")
+    assert ended == code
+    assert overview.names(results) == (left or ["big", "small"])
+    assert ("nothing was deleted" in said) == (code == 1)
+
+
+def test_delete_without_a_terminal_needs_yes(results):
+    two_sweeps(results)
+    ended = command("delete", "big", "--results", results, stdin=subprocess.DEVNULL)
+    assert (ended.returncode, ended.stderr) == (2, "error: there is no terminal to ask on: give --yes\n")
+    assert overview.names(results) == ["big", "small"]
+
+
+def test_delete_is_refused_while_a_command_runs(say, results):
+    with alone(results, "big"):
+        code, _, errors = say("delete", "big", "--yes")
+    assert (code, errors) == (2, f"error: another command is running the sweep 'big' in {results}: wait for it\n")
+    assert overview.names(results) == ["big", "small"]
+
+
+def test_prune_says_what_it_frees(say, results):
+    (results / "logs").mkdir()
+    (results / "logs" / "aa11.log").write_bytes(bytes(1500))
+    with alone(results, "small"):
+        assert "left alone, as a command is running it: small\nnothing to free" in say("prune")[1]
+    assert "would free 1.5 kB" in say("prune", "--dry-run")[1]
+    assert "logs of trials that did not fail" in say("prune", "--dry-run")[1]
+    assert "\nfreed 1.5 kB" in say("prune")[1]
+    assert "nothing to free" in say("prune")[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["show", "medium"], "no results of sweep 'medium' below "),
+        (["show", "big", "zz"], "no trial of sweep 'big' begins with 'zz'; trials: aa11"),
+        (["delete", "medium", "--yes"], "sweeps there: big, small"),
+        (["export", "big", "--out", "x.xlsx"], "valid: .csv, .parquet, .json, .ndjson"),
+        (["export", "big", "--out", "x.csv", "--table", "weights"], "unknown table 'weights'; valid: "),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(say, arguments, words):
+    code, said, errors = say(*arguments)
+    assert (code, said, errors.count("\n")) == (2, "", 1)
+    assert errors.startswith("error: ")
+    assert words in errors
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["list"], ["show", "s"], ["export", "s", "--out", "x.csv"], ["delete", "s"], ["prune"], ["prune", "--dry-run"]],
+)
+def test_a_folder_that_does_not_exist_is_said(results, capsys, arguments):
+    assert main([*arguments, "--results", str(results)]) == 2
+    assert capsys.readouterr().err == f"error: there is no results folder {results}: give it with --results\n"
+    assert not results.exists()
+
+
+@pytest.mark.parametrize("arguments", [[], ["list"], ["show"], ["export"], ["delete"], ["prune"]])
+def test_help_answers_without_the_packages_that_read(arguments):
+    code = (
+        "import sys; from layersweep.records.command import main\n"
+        "try:\n    main(sys.argv[1:])\n"
+        "except SystemExit:\n    heavy = {'polars', 'pyarrow', 'numpy', 'filelock'} & set(sys.modules)\n"
+        "    sys.exit(f'imports {heavy}' if heavy else 0)\n"
+    )
+    began = time.monotonic()
+    ended = subprocess.run(
+        [sys.executable, "-c", code, *arguments, "--help"], check=False, capture_output=True, text=True
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert "usage: layersweep records" in ended.stdout
+    assert time.monotonic() - began < 10  # under a second on an idle machine
+
+
+def test_the_module_is_a_command(results):
+    two_sweeps(results)
+    ended = command("list", "--results", results)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "big" in ended.stdout

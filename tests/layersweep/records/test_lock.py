@@ -1,0 +1,45 @@
+"""One command at a time works on a sweep, and a killed one holds nothing."""
+
+import subprocess
+import sys
+
+import pytest
+
+from layersweep.records.errors import BusyError, ResultsError
+from layersweep.records.lock import alone
+
+HOLD = "import sys; from pathlib import Path; from layersweep.records.lock import alone\n"
+HOLD += "with alone(Path(sys.argv[1]), 's'): print('held', flush=True); sys.stdin.read()"
+
+
+def test_a_sweep_is_locked_for_other_processes_until_the_holder_dies(results):
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, results], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout.readline() == "held\n"
+        with (
+            pytest.raises(BusyError, match=f"another command is running the sweep 's' in {results}: wait for it"),
+            alone(results, "s"),
+        ):
+            raise AssertionError
+        with alone(results, "t"):
+            pass
+        holder.kill()
+    with alone(results, "s"):
+        assert (results / ".state" / "s.lock").exists()
+
+
+def test_the_lock_is_given_back_after_an_error(results):
+    with pytest.raises(ZeroDivisionError), alone(results, "s"):
+        raise ZeroDivisionError
+    with alone(results, "s"), pytest.raises(BusyError), alone(results, "s"):
+        raise AssertionError
+
+
+def test_results_that_cannot_be_locked_are_named(tmp_path):
+    (tmp_path / "a file").write_text("not a folder")
+    with (
+        pytest.raises(ResultsError, match=r"cannot lock the sweep 's' in .*a file/results: "),
+        alone(tmp_path / "a file" / "results", "s"),
+    ):
+        raise AssertionError

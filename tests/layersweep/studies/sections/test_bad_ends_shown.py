@@ -1,0 +1,65 @@
+"""Trials at chance: counted and named, in no mean; and what trials were noted for."""
+
+import pytest
+from compared_sweep import arm, compared
+from recorded_sweep import Sweep
+
+from layersweep.studies.wording.words import answer, verdict
+
+CHANCE = "training accuracy .1004 at chance (.1000) after 2 epochs"
+WARNING = "validation at chance while training learns"
+
+
+def three_seeds(sweep: Sweep, name: str, start: float) -> None:
+    for seed in (1, 2, 3):
+        sweep.trial(name, seed, [0.5, 0.7, start + seed / 500])
+
+
+def test_an_arm_at_chance_has_no_mean_and_no_test(sweep: Sweep) -> None:
+    three_seeds(sweep, "nadam", 0.93)
+    three_seeds(sweep, "adam", 0.90)
+    for seed in (1, 2):
+        sweep.trial("ftrl", seed, [0.1, 0.1], "hopeless", reason=CHANCE)
+    sweep.plan("ftrl", 3, "ftrl-3")
+    found = compared(sweep)
+    row = arm(found, "ftrl")
+    assert (row["status"], row["hopeless"], row["unfinished"]) == ("hopeless", 2, 1)
+    assert (row["mean"], row["p"], row["low"], row["common_n"]) == (None, None, None, 0)
+    assert verdict(row) == "hopeless (2 hopeless, 1 unfinished)"
+    assert [r["arm"] for r in found.arms.to_dicts()] == ["nadam", "adam", "ftrl"]
+    assert f"ftrl: 2 hopeless: {CHANCE}" in found.warnings
+    assert found.common_epoch is None  # a hopeless trial does not shorten the comparison
+    assert answer(found).startswith("nadam is best")
+
+
+def test_a_hopeless_seed_is_counted_beside_the_others(sweep: Sweep) -> None:
+    three_seeds(sweep, "nadam", 0.93)
+    sweep.trial("adam", 1, [0.5, 0.7, 0.90])
+    sweep.trial("adam", 2, [0.5, 0.7, 0.902])
+    sweep.trial("adam", 3, [0.1], "hopeless", reason=CHANCE)
+    found = compared(sweep)
+    assert verdict(arm(found, "adam")) == "worse (2 completed, 1 hopeless)"
+    assert (arm(found, "adam")["n"], arm(found, "adam")["mean"]) == (2, pytest.approx(0.901))
+
+
+@pytest.mark.parametrize(("other", "status"), [("diverged", "diverged"), ("failed", "hopeless")])
+def test_bad_ends_of_several_kinds(sweep: Sweep, other: str, status: str) -> None:
+    sweep.trial("ftrl", 1, [0.1], "hopeless", reason=CHANCE)
+    sweep.trial("ftrl", 2, [0.1], other, reason="a reason")
+    sweep.trial("ftrl", 3, [0.1], None)
+    row = arm(compared(sweep), "ftrl")
+    assert row["status"] == "unfinished"
+    sweep.trial("ftrl", 3, [], "hopeless", after=1, reason=CHANCE, planned=False)
+    row = arm(compared(sweep), "ftrl")
+    assert row["status"] == status
+    assert set(row["reasons"].split("; ")) == {f"2 hopeless: {CHANCE}", f"1 {other}: a reason"}
+
+
+def test_warnings_of_trials_are_notes_counted_per_arm(sweep: Sweep) -> None:
+    three_seeds(sweep, "nadam", 0.93)
+    sweep.trial("sgd", 1, [0.1, 0.1, 0.1], warning=WARNING)
+    sweep.trial("sgd", 2, [0.1, 0.1, 0.1], warning=f"{WARNING}\nmore")
+    sweep.trial("sgd", 3, [0.5, 0.5, 0.5], warning=" ")
+    found = compared(sweep)
+    assert f"sgd: 2 of 3: {WARNING}" in found.warnings
+    assert (arm(found, "sgd")["status"], arm(found, "sgd")["n"]) == ("compared", 3)

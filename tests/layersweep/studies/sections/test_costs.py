@@ -1,0 +1,101 @@
+"""What arms cost beside what they reach, and which are on the Pareto front."""
+
+import itertools
+from types import SimpleNamespace
+
+import polars as pl
+from rich.console import Console
+
+from layersweep.studies.sections.costs import costs, draw, picture, shown
+from layersweep.studies.sections.section import Extra
+
+
+def arm(name, mean, flops, *, seconds=20.0, epochs=10, latency=1.5):
+    return {
+        "arm": name, "mean": mean, "sd": 0.01, "n": 3, "flops": flops, "parameters": 10 * flops if flops else None,
+        "size_bytes": 40 * flops if flops else None,
+        "latency": latency, "latency_unit": "ms", "seconds_training": seconds, "epochs": epochs,
+    }  # fmt: skip
+
+
+def comparison(*arms):
+    return SimpleNamespace(arms=pl.DataFrame(arms, infer_schema_length=None))
+
+
+FOUND = comparison(
+    arm("cheap", 0.7, 100),
+    arm("good", 0.9, 1000, seconds=50.0),
+    arm("dear", 0.9, 5000),
+    arm("worse", 0.6, 100),
+    arm("middle", 0.8, 500),
+    arm("failed", None, None, epochs=0),
+)
+
+
+def test_on_the_front_is_what_nothing_beats():
+    assert {row["arm"] for row in costs(FOUND) if row["front"]} == {"cheap", "middle", "good"}
+
+
+def test_equal_arms_are_both_on_it():
+    assert all(row["front"] for row in costs(comparison(arm("a", 0.5, 10), arm("b", 0.5, 10))))
+
+
+def test_the_most_accurate_comes_first_with_its_seconds_an_epoch():
+    rows = costs(FOUND)
+    assert [row["arm"] for row in rows] == ["good", "dear", "middle", "cheap", "worse"]
+    assert rows[0]["seconds_an_epoch"] == 5.0
+
+
+def test_it_is_printed_and_drawn(tmp_path):
+    console = Console(record=True, width=120)
+    extra = shown(FOUND, tmp_path)
+    for one in extra.printed:
+        console.print(one)
+    said = "On the Pareto front of accuracy against FLOPs: cheap, middle, good."
+    assert said in console.export_text()
+    assert said in "".join(extra.sections)
+    assert "<svg" in "".join(extra.sections)
+    assert extra.files["costs.png"].startswith(b"\x89PNG")
+
+
+def test_names_stay_inside_the_figure():
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9.6, 7.2))
+    rows = [
+        arm(f"residual_cnn image_size={size}", 0.5 + size / 1000, size**3, seconds=size, latency=size / 10)
+        for size in (32, 64, 96, 128, 224)
+    ]
+    draw(figure, costs(comparison(*rows)))
+    figure.canvas.draw()
+    names = [text for axes in figure.axes for text in axes.texts]
+    assert len(names) == 4 * 5
+    for text in names:
+        box = text.get_window_extent()
+        assert figure.bbox.x0 <= box.x0
+        assert box.x1 <= figure.bbox.x1
+
+
+def test_costs_that_are_alike_have_no_panel_and_no_front(tmp_path):
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9.6, 3.6))
+    alike = comparison(*(arm(f"trained={n}", 0.9 + n / 1000, 100, seconds=1.0 + n) for n in range(5)))
+    draw(figure, costs(alike))
+    figure.canvas.draw()
+    (axes,) = figure.axes
+    assert axes.get_xlabel() == "seconds an epoch"
+    boxes = [text.get_window_extent() for text in axes.texts]
+    assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
+    extra = shown(alike, tmp_path)
+    assert extra.answer == ""
+    assert "Pareto" not in "".join(extra.sections)
+
+
+def test_without_a_compared_arm_nothing_is_shown(tmp_path):
+    assert shown(comparison(arm("failed", None, None)), tmp_path) == Extra()
+
+
+def test_a_cost_that_is_not_known_is_left_out_of_the_picture():
+    rows = costs(comparison(arm("a", 0.5, 10), arm("b", 0.6, 20, latency=None)))
+    assert picture(rows).startswith(b"\x89PNG")

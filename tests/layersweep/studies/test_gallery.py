@@ -1,0 +1,87 @@
+"""All questions that are recorded on one page, with the figure that answers each."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from recorded_sweep import Sweep
+
+from layersweep.records.errors import ResultsError
+from layersweep.studies.gallery import study_of, write
+
+
+def recorded(results: Path, name: str, **more: str) -> Path:
+    sweep = Sweep(results, name)
+    sweep.run(command=f"python sweeps/{name}.py --images 10000")
+    for seed in (1, 2, 3):
+        for arm, level in (("sgd", 0.6), ("adam", 0.4)):
+            sweep.trial(
+                arm,
+                seed,
+                [0.1, 0.3, level + seed / 100],
+                test=level,
+                config={"optimizer": arm},
+                flops=int(1e6 * level),
+                **more,
+            )
+    return sweep.write()
+
+
+def test_each_question_has_its_figure_answer_command_and_scale(tmp_path: Path) -> None:
+    recorded(tmp_path / "results", "optimizers")
+    written = list(write(recorded(tmp_path / "results", "architectures"), tmp_path / "docs" / "gallery.md"))
+    figures = tmp_path / "docs" / "gallery"
+    assert written == [figures / "architectures_costs.png", figures / "optimizers.png", tmp_path / "docs/gallery.md"]
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in written[:2])
+    text = written[-1].read_text()
+    first, second = text.index("## Which architecture does best"), text.index("## Which optimizer")
+    assert first < second
+    assert "(gallery/architectures_costs.png)" in text[first:second]
+    assert "On the Pareto front of accuracy against FLOPs: adam, sgd." in text[first:second]
+    asked = text[second:]
+    for shown in (
+        "(gallery/optimizers.png)",
+        "**sgd is best: validation accuracy after 3 epochs .6200 ± .0100 (n = 3)",
+        "Test accuracy, opened for the chosen arm alone: sgd .6000",
+        "    python sweeps/optimizers.py --images 10000\n",
+        "- Images: 54,000 to train, 6,000 to validate, 10,000 to test",
+        "- Commit: 0123abc",
+    ):
+        assert shown in asked
+
+
+def test_the_sweeps_that_are_named_are_shown_in_that_order(tmp_path: Path) -> None:
+    for name in ("depth", "optimizers", "resolution"):
+        recorded(tmp_path / "results", name)
+    *_, page = write(tmp_path / "results", tmp_path / "gallery.md", ["resolution", "optimizers"])
+    titles = [line for line in page.read_text().splitlines() if line.startswith("## ")]
+    assert [title.split()[2] for title in titles] == ["does", "optimizer"]
+
+
+def test_a_sweep_without_a_study_is_compared_and_recorded_text_does_nothing(tmp_path: Path) -> None:
+    sweep = Sweep(tmp_path / "results", "mine")
+    sweep.run()
+    for seed in (1, 2):
+        sweep.trial("<img src=x> [a](b) `c` *d*", seed, [0.1, 0.2, 0.3 + seed / 100], config={})
+    *_, page = write(sweep.write(), tmp_path / "gallery.md")
+    assert study_of("mine").question == "mine"
+    assert r"**\<img src=x\> \[a\](b) \`c\` \*d\* is the only arm" in page.read_text()
+
+
+@pytest.mark.parametrize("name", ["compare", "comparison", "report"])
+def test_a_file_of_this_folder_that_is_no_study_is_not_taken_for_one(name: str) -> None:
+    assert study_of(name).question == name
+
+
+def test_nothing_to_show_is_an_error_that_names_what_there_is(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ResultsError, match="no sweep is recorded below"):
+        list(write(tmp_path / "empty", tmp_path / "gallery.md"))
+    results = recorded(tmp_path / "results", "optimizers")
+    with pytest.raises(ResultsError, match=r"no results of sweep 'depth'.*sweeps there: optimizers"):
+        list(write(results, tmp_path / "gallery.md", ["depth"]))
+    command = [sys.executable, "-m", "layersweep", "gallery", "depth", "--results", str(results)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("error: no results of sweep 'depth'")

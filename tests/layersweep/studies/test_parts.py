@@ -1,0 +1,129 @@
+"""Parts of studies: networks converted by LiteRT, first phases, the chosen arm class by class, lines by a number."""
+
+from pathlib import Path
+
+import pytest
+from compared_sweep import compared
+from recorded_sweep import Sweep
+from rich.console import Console
+
+from layersweep.studies.sections import by_class, exports, first_phases, numeric_key
+from layersweep.studies.sections.section import Extra
+
+NUMBERS = {"images": 400, "latency_ms_p95": 3.0, "latency_n": 50}
+
+
+def printed(extra: Extra) -> str:
+    console = Console(record=True, width=160)
+    for renderable in extra.printed:
+        console.print(renderable)
+    return console.export_text()
+
+
+def _latency(ms: float, *, older: bool) -> dict[str, float]:
+    """What a call took, with the reference that it was timed beside, if there was one."""
+    return {"latency_ms_median": ms} | ({} if older else {"latency_ratio": 2 * ms, "latency_ms_reference": 0.5})
+
+
+def converted(sweep: Sweep) -> None:
+    """Two arms of two seeds, in both forms; a third that was refused."""
+    for seed in (1, 2):
+        for arm, accuracy in (("sgd", 0.8), ("adam", 0.6)):
+            own = accuracy + seed / 100
+            trial_id = sweep.trial(arm, seed, [0.1, 0.2, own])
+            for form, lost, size in (("float32", 0.0, 4_000_000), ("int8", 0.02 * seed, 1_000_000)):
+                row = {"trial_id": trial_id, "attempt": 0, "epoch": 3, "form": form, "size_bytes": size, **NUMBERS}
+                sweep._add("exports", row | {"accuracy": own - lost, **_latency(size / 1e6, older=seed == 1)})
+        trial_id = sweep.trial("nadam", seed, [0.1, 0.2, 0.5 + seed / 100])
+        row = {"trial_id": trial_id, "attempt": 0, "epoch": 3, "form": "int8", "problem": "no such operation"}
+        sweep._add("exports", row)
+
+
+def test_forms_are_compared_with_what_keras_gives_training_by_training(sweep: Sweep) -> None:
+    converted(sweep)
+    found, problems = exports.converted(compared(sweep), sweep.write())
+    assert [(row.arm, row.form, row.n) for row in found] == [
+        ("sgd", "float32", 2), ("sgd", "int8", 2), ("adam", "float32", 2), ("adam", "int8", 2)
+    ]  # fmt: skip
+    assert found[0].difference == pytest.approx(0)
+    assert found[1].difference == pytest.approx(-0.03)
+    assert found[1].deviation == pytest.approx(0.02 / 2**0.5)
+    assert problems == {"nadam": "no such operation"}
+
+
+def test_they_are_printed_and_drawn(sweep: Sweep) -> None:
+    converted(sweep)
+    extra = exports.shown(compared(sweep), sweep.write())
+    said = printed(extra)
+    assert "int8 makes files 4.0 times smaller and one image 4.0 times as fast (2 arms); " in said
+    assert "loses most accuracy: -.0300." in said
+    assert "nadam could not be converted: no such operation." in said
+    assert "<svg" in "".join(extra.sections)
+    assert extra.files["exports.png"].startswith(b"\x89PNG")
+
+
+def test_nothing_is_shown_where_nothing_was_converted(sweep: Sweep) -> None:
+    sweep.trial("sgd", 1, [0.1, 0.2, 0.3])
+    assert exports.shown(compared(sweep), sweep.write()) == Extra()
+
+
+def test_first_phases_are_counted_once_and_apart(sweep: Sweep) -> None:
+    for seed in (1, 2):
+        parent = sweep.trial("first phase", seed, [0.1, 0.2], question="first phase")
+        for arm in ("sgd", "adam"):
+            sweep.trial(arm, seed, [0.1, 0.2, 0.3], parent=parent)
+    found = compared(sweep)
+    assert "first phase" not in found.arms["arm"].to_list()
+    # each 9 s of importing and 2 epochs of 12 s
+    assert "2 first phases took 66 s of slots" in printed(first_phases.shown(found, sweep.write()))
+
+
+def test_without_first_phases_nothing_is_said(sweep: Sweep) -> None:
+    sweep.trial("sgd", 1, [0.1, 0.2, 0.3])
+    assert first_phases.shown(compared(sweep), sweep.write()) == Extra()
+
+
+def test_the_leading_arm_is_seen_class_by_class_over_its_seeds(sweep: Sweep) -> None:
+    for seed in (1, 2):
+        sweep.trial("adam", seed, [0.1, 0.2, 0.3], test=0.3)
+        trial_id = sweep.trial("sgd", seed, [0.1, 0.2, 0.8], test=0.7)
+        for index, counts in enumerate(([8, 2], [4, 6])):
+            row = {"trial_id": trial_id, "attempt": 0, "epoch": 3, "set_name": "test", "class_index": index}
+            sweep._add("classes", row | {"class_name": ("cat", "dog")[index], "support": 10, "predicted": counts})
+    found = compared(sweep)
+    results = sweep.write()
+    seen = by_class.by_class(found, results)
+    assert seen is not None
+    assert (seen.arm, seen.trials) == ("sgd", 2)
+    assert seen.confusion.tolist() == [[16, 4], [8, 12]]
+    assert seen.recall.tolist() == [0.8, 0.6]
+    assert seen.precision.tolist() == pytest.approx([2 / 3, 0.75])
+    assert seen.f1.tolist() == pytest.approx([2 * 16 / (20 + 24), 2 * 12 / (20 + 16)])
+    extra = by_class.shown(found, results)
+    assert "Hardest is dog (F1 .6667); most often taken for another: dog for cat (40%)." in printed(extra)
+    assert extra.files["classes.png"].startswith(b"\x89PNG")
+
+
+def test_without_a_reading_of_the_test_set_no_class_is_seen(sweep: Sweep) -> None:
+    sweep.trial("sgd", 1, [0.1, 0.2, 0.3])
+    assert by_class.shown(compared(sweep), sweep.write()) == Extra()
+
+
+def test_lines_follow_a_number_and_are_parted_by_a_key(sweep: Sweep) -> None:
+    for seed in (1, 2):
+        for rate in (0.1, 0.001):
+            for optimizer in ("sgd", "adam"):
+                config = {"optimizer": optimizer, "learning_rate": rate}
+                accuracy = 0.5 + rate + (optimizer == "sgd") / 10 + seed / 1000
+                sweep.trial(f"{optimizer} {rate}", seed, [0.1, 0.2, accuracy], config=config)
+    found = compared(sweep)
+    drawn = numeric_key.lines(found, "learning_rate", "optimizer", default=1.0, names={"adam": "Adam", "sgd": "SGD"})
+    assert set(drawn.points) == {"Adam", "SGD"}
+    assert [point.x for point in drawn.points["SGD"]] == [0.001, 0.1]
+    assert [point.mean for point in drawn.points["Adam"]] == pytest.approx([0.5025, 0.6015])
+    shown = numeric_key.shown(
+        "learning_rate", "optimizer", default=1.0, names={"adam": "Adam", "sgd": "SGD"}, title="Rates"
+    )
+    assert shown(found, Path()).files["learning_rate.png"].startswith(b"\x89PNG")
+    one = numeric_key.shown("momentum", "optimizer", default=0.0, names={"adam": "Adam"}, title="None")
+    assert one(found, Path()) == Extra()

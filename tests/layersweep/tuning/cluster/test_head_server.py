@@ -1,0 +1,158 @@
+"""What a head answers, without ssh and without Ray."""
+
+import io
+import json
+import shlex
+from types import SimpleNamespace
+
+import pytest
+import recorded_rows as rows
+
+from layersweep.records.read import part_name
+from layersweep.tuning.cluster.head_server import ANSWER, serve
+
+
+class Jobs:
+    def __init__(self, *jobs):
+        self.jobs, self.submitted = list(jobs), []
+
+    def list_jobs(self):
+        return self.jobs
+
+    def submit_job(self, **given):
+        self.submitted.append(given)
+        return given["submission_id"]
+
+    def get_job_logs(self, job):
+        return f"{job}\n\none\ntwo\n"
+
+
+def job(name, status="RUNNING", *, sweep="made_up", results="/shared", started=1000, code=None):
+    metadata = {"sweep": sweep, "results": results, "flags": "--quick"}
+    return SimpleNamespace(
+        submission_id=name, status=status, driver_exit_code=code, message=None, start_time=started, metadata=metadata
+    )
+
+
+def asked(client, **question):
+    out = io.StringIO()
+    serve(io.StringIO(json.dumps(question) + "\n"), out, client)
+    assert out.getvalue().count("\n") == 1
+    return json.loads(out.getvalue().removeprefix(ANSWER))
+
+
+def look(*jobs, **more):
+    return asked(lambda: Jobs(*jobs), do="look", sweep="made_up", results="/shared", **more)
+
+
+def test_the_parts_of_a_sweep_are_named_by_table(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "results" / "epochs" / "made_up"
+    folder.mkdir(parents=True)
+    (folder / part_name(0, 3)).touch()
+    reply = asked(None, do="records", sweep="made_up", results="results")
+    assert reply == {"results": str(tmp_path / "results"), "parts": {"epochs": [part_name(0, 3)]}}
+
+
+def test_other_sweeps_that_trained_its_trials_are_named(tmp_path):
+    rows.record(tmp_path, "made_up", plan=[rows.plan("a"), rows.plan("b")], trials=[rows.trial("b")])
+    rows.record(tmp_path, "another", trials=[rows.trial("a")])
+    rows.record(tmp_path, "same", trials=[rows.trial("b")])
+    reply = asked(None, do="others", sweep="made_up", results=str(tmp_path))
+    assert reply == {"others": {"another": {"trials": [part_name(0, 0)]}}}
+
+
+def test_the_job_at_work_on_the_sweep_is_found():
+    found = look(job("other", sweep="another"), job("elsewhere", results="/x"), job("done", "SUCCEEDED"), job("mine"))
+    assert found["job"]["id"] == "mine"
+    assert found["job"]["metadata"]["flags"] == "--quick"
+    assert found["job"]["started"] == 1.0
+
+
+def test_a_job_that_waits_to_be_started_is_at_work():
+    assert look(job("mine", "PENDING", started=None))["job"]["id"] == "mine"
+
+
+def test_the_newest_of_two_is_found():
+    assert look(job("a", started=2000), job("b", started=3000), job("c", started=1000))["job"]["id"] == "b"
+
+
+def test_without_one_there_is_none():
+    assert look(job("mine", "STOPPED"))["job"] is None
+
+
+def test_drivers_that_are_no_jobs_are_passed_over():
+    driver = SimpleNamespace(submission_id=None)
+    assert look(driver, job("mine"))["job"]["id"] == "mine"
+
+
+def test_a_job_is_told_by_its_id_also_when_it_has_ended():
+    told = look(job("mine", "FAILED", code=3), job("newer"), job="mine")["job"]
+    assert (told["status"], told["exit_code"]) == ("FAILED", 3)
+
+
+def test_a_job_is_submitted_in_this_folder_with_what_it_works_on(tmp_path, monkeypatch):
+    folder = tmp_path / "a folder"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    jobs = Jobs()
+    flags = ["--set", "a b=1"]
+    submission = {"do": "submit", "sweep": "made_up", "results": "results", "job": "j1", "script": "sweeps/x.py"}
+    assert asked(lambda: jobs, **submission, flags=flags) == {}
+    (given,) = jobs.submitted
+    assert given["submission_id"] == "j1"
+    assert given["metadata"] == {"sweep": "made_up", "results": str(folder / "results"), "flags": "--set 'a b=1'"}
+    words = shlex.split(given["entrypoint"])
+    assert words[:2] == ["bash", "-c"]
+    assert words[2] == f"cd '{folder}' && exec .venv/bin/python sweeps/x.py --set 'a b=1'"
+
+
+def test_a_job_is_submitted_once_however_often_it_is_asked_for():
+    jobs = Jobs(job("j1"))
+    submission = {"do": "submit", "sweep": "made_up", "results": "r", "job": "j1", "script": "x", "flags": []}
+    assert asked(lambda: jobs, **submission) == {}
+    assert jobs.submitted == []
+
+
+def test_the_last_lines_of_a_log():
+    assert asked(Jobs, do="log", job="j1", lines=2) == {"lines": ["one", "two"]}
+
+
+class RefusedError(OSError):
+    """As requests raises it."""
+
+    __module__ = "requests.exceptions"
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ConnectionError("Failed to connect"), "Ray does not answer at http://127.0.0.1:8265"),
+        (RefusedError("HTTPConnectionPool(…)"), "Ray does not answer at http://127.0.0.1:8265"),
+        (RuntimeError("Request failed\nwith status code 500"), "Request failed with status code 500"),
+        (PermissionError(13, "Permission denied"), "[Errno 13] Permission denied"),
+        (RuntimeError(), "RuntimeError"),
+    ],
+)
+def test_what_is_wrong_is_an_answer_of_one_line(error, words):
+    def client():
+        raise error
+
+    assert asked(client, do="look", sweep="made_up", results="/shared") == {"error": words}
+
+
+def test_the_client_is_made_once_and_again_after_it_could_not_be():
+    made = []
+
+    def client():
+        made.append(1)
+        if len(made) == 1:
+            raise ConnectionError
+        return Jobs()
+
+    out, question = io.StringIO(), json.dumps({"do": "look", "sweep": "made_up", "results": "/shared"})
+    serve(io.StringIO(f"{question}\n" * 3), out, client)
+    first, second, third = (json.loads(line.removeprefix(ANSWER)) for line in out.getvalue().splitlines())
+    assert first == {"error": "Ray does not answer at http://127.0.0.1:8265"}
+    assert second["job"] is third["job"] is None
+    assert len(made) == 2

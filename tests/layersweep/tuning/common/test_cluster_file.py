@@ -1,0 +1,141 @@
+"""What is read of a cluster's file, what is refused, and how the head is spoken to; and the files that come with it."""
+
+import shlex
+import subprocess
+
+import pytest
+import yaml
+from places import ROOT as PROJECT
+
+from layersweep.tuning.common.cluster_file import ClusterFile
+from layersweep.tuning.common.errors import UsageError
+
+
+@pytest.fixture
+def content(tmp_path):
+    key = tmp_path / "a key"
+    key.write_text("")
+    return {
+        "cluster_name": "pair",
+        "provider": {"type": "local", "head_ip": "10.0.0.1", "worker_ips": ["10.0.0.2"]},
+        "auth": {"ssh_user": "ubuntu", "ssh_private_key": str(key)},
+        "metadata": {"project": "~/my project"},
+    }
+
+
+def read(tmp_path, content) -> ClusterFile:
+    path = tmp_path / "cluster.yaml"
+    path.write_text(content if isinstance(content, str) else yaml.safe_dump(content))
+    return ClusterFile.read(path)
+
+
+def test_what_is_read(tmp_path, content):
+    found = read(tmp_path, content)
+    assert (found.name, found.head, found.head_inside, found.workers) == ("pair", "10.0.0.1", "10.0.0.1", ("10.0.0.2",))
+    assert (found.target, found.key, found.project) == ("ubuntu@10.0.0.1", tmp_path / "a key", "~/my project")
+
+
+def test_the_head_may_have_another_address_outside(tmp_path, content):
+    content["provider"]["external_head_ip"] = "203.0.113.5"
+    found = read(tmp_path, content)
+    assert (found.target, found.head_inside) == ("ubuntu@203.0.113.5", "10.0.0.1")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("provider: [", "is no YAML: "),
+        ("", "is no cluster's file: it holds no keys; valid: one such as cluster.yaml"),
+        ("- a list", "is no cluster's file: it holds no keys; valid: one such as cluster.yaml"),
+        ({"auth": {"ssh_user": "a"}}, "has no provider; valid: a file such as cluster.yaml"),
+        ({"provider": "local"}, "has no provider; valid: a file such as cluster.yaml"),
+        ({"provider": {"type": "local", "head_ip": "10.0.0.1"}}, "has no auth; valid: a file such as cluster.yaml"),
+        (
+            {"provider": {"type": "aws", "region": "x"}, "auth": {"ssh_user": "a"}},
+            "has no provider.head_ip; valid: a cluster of provider `local`",
+        ),
+        (
+            {"provider": {"head_ip": "10.0.0.1"}, "auth": {"ssh_private_key": "k"}},
+            "has no auth.ssh_user; valid: whom to log in as on the machines",
+        ),
+        (
+            {"provider": {"head_ip": "10.0.0.1"}, "auth": {"ssh_user": "a", "ssh_private_key": "/no/key"}},
+            "auth.ssh_private_key /no/key does not exist; valid: a private key",
+        ),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_named_with_what_is_valid(tmp_path, change, said):
+    with pytest.raises(UsageError) as told:
+        read(tmp_path, change)
+    assert str(told.value).startswith(f"--cluster {tmp_path / 'cluster.yaml'}")
+    assert said in str(told.value)
+    assert "\n" not in str(told.value)
+
+
+def test_no_file(tmp_path):
+    with pytest.raises(UsageError, match=r"none.yaml: No such file or directory; valid: a file such as cluster.yaml"):
+        ClusterFile.read(tmp_path / "none.yaml")
+
+
+def test_a_command_runs_in_a_folder_with_a_space_and_a_quote(tmp_path, content, monkeypatch):
+    """What ssh is given to run there is run by a shell here."""
+    project = tmp_path / "it's my project"
+    project.mkdir()
+    content["metadata"]["project"] = f"~/{project.name}"
+    *_, command = read(tmp_path, content).ssh("pwd; echo $RAY_AUTH_MODE 'a  b'; echo ${PATH%%:*}")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True)
+    assert done.stdout == f"{project}\ntoken a  b\n{project}/.venv/bin\n"
+
+
+def test_a_command_is_not_run_elsewhere_if_the_project_is_not_there(tmp_path, content, monkeypatch):
+    *_, command = read(tmp_path, content).ssh("echo one; echo two")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+
+
+def test_ssh_and_rsync_use_the_key_and_ask_no_password(tmp_path, content):
+    file = read(tmp_path, content)
+    ssh = file.ssh("true")
+    assert ssh[ssh.index("-i") + 1] == str(tmp_path / "a key")
+    assert "BatchMode=yes" in ssh
+    rsync = file.rsync("results/", tmp_path, "--delete")
+    assert shlex.split(rsync[rsync.index("-e") + 1]) == ["ssh", *file.options]
+    assert rsync[-3:] == ["--delete", "ubuntu@10.0.0.1:my project/results/", str(tmp_path)]
+    assert file.rsync("/absolute/results/", tmp_path)[-2] == "ubuntu@10.0.0.1:/absolute/results/"
+
+
+def test_without_a_key_ssh_chooses(tmp_path, content):
+    del content["auth"]["ssh_private_key"]
+    assert "-i" not in read(tmp_path, content).ssh("true")
+
+
+FILES = [PROJECT / "cluster.yaml", PROJECT / "clusters" / "aws.yaml", PROJECT / "clusters" / "gcp.yaml"]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_the_files_that_come_with_it_are_valid_for_ray(path):
+    from ray.autoscaler._private import util
+
+    content = yaml.safe_load(path.read_text())
+    util.validate_config(util.prepare_config(content))
+    with pytest.raises(Exception, match="max_workerz"):
+        util.validate_config(util.prepare_config(content | {"max_workerz": 1}))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_the_files_that_come_with_it_copy_all_code_and_start_ray_with_a_token(path):
+    from layersweep.tuning.doctor.node_facts import CODE
+
+    content = yaml.safe_load(path.read_text())
+    mounts, project = content["file_mounts"], content["metadata"]["project"]
+    assert {source for source in mounts.values() if (PROJECT / source).is_dir()} == set(CODE)
+    assert all(target == f"{project}/{source}" for target, source in mounts.items())
+    assert all((PROJECT / source).exists() for source in mounts.values())
+    for kind in ("head", "worker"):
+        stop, start = content[f"{kind}_start_ray_commands"]
+        assert stop == "ray stop"
+        assert "RAY_AUTH_MODE=token" in start.split()
+    assert "--dashboard-host=127.0.0.1" in content["head_start_ray_commands"][1]
+    assert content["cluster_synced_files"] == ["~/.ray/auth_token"]

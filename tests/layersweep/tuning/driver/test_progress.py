@@ -1,0 +1,226 @@
+"""What a person sees while a sweep runs."""
+
+import dataclasses
+import io
+
+import made_up
+import pytest
+from rich.console import Console
+
+from layersweep.tuning.common.worker_report import Error
+from layersweep.tuning.driver.progress import Display
+from layersweep.tuning.experiment.arm import Arm
+from layersweep.tuning.experiment.halving import Decision
+from layersweep.tuning.experiment.trials import Ending, Trial
+
+GO_ON = Decision(action="continue")
+
+
+@pytest.fixture
+def trial(tmp_path):
+    data = made_up.data(tmp_path)
+
+    def make(name="adam", seed=1, epochs=4):
+        return Trial(
+            trial_id=f"{name}{seed}", arm=Arm(name=name, config=made_up.Config()), question="comparison", seed=seed,
+            epochs=epochs, precision="float32", data=data,
+        )  # fmt: skip
+
+    return make
+
+
+@pytest.fixture
+def epoch():
+    def make(number, value):
+        made = made_up._epoch(made_up.Config(), 0, number, last=False)
+        return dataclasses.replace(made, val_accuracy=value)
+
+    return make
+
+
+def shown(display, width=100):
+    out = io.StringIO()
+    Console(file=out, width=width).print(display.table())
+    return out.getvalue()
+
+
+def plain(width=200):
+    out = io.StringIO()
+    return out, Display(Console(file=out, width=width), metric="val_accuracy", mode="max")
+
+
+def test_the_table_shows_what_runs(trial, epoch):
+    _, display = plain()
+    display.planned([trial(), trial("sgd")])
+    display.started(trial())
+    display.epoch(trial(), epoch(2, 0.75), Decision(action="continue", rung=2, cutoff=0.7))
+    text = shown(display)
+    assert "adam" in text
+    assert "2/4" in text
+    assert "0.7500" in text
+    assert "2 ≥ 0.7000" in text
+    assert "0/2 trials" in text
+    assert "best val_accuracy 0.7500 (adam, seed 1, epoch 2)" in text
+    (bar,) = [line for line in text.splitlines() if "━" in line]
+    assert set(bar) <= {"━", " "}  # it has its line for itself
+
+
+def test_the_first_at_a_rung_is_called_so(trial, epoch):
+    _, display = plain()
+    display.started(trial())
+    display.epoch(trial(), epoch(1, 0.5), Decision(action="continue", rung=1, cutoff=None))
+    assert "1 first" in shown(display)
+
+
+def test_endings_are_counted_and_leave_the_table(trial, epoch):
+    _, display = plain()
+    display.planned([trial(), trial("sgd"), trial("ftrl")])
+    for name, outcome in [("adam", "completed"), ("sgd", "stopped")]:
+        display.started(trial(name))
+        display.epoch(trial(name), epoch(1, 0.5), GO_ON)
+        display.ended(trial(name), Ending(outcome=outcome, epoch=1, value=0.5), None)
+    assert display.summary().startswith("2/3 trials · 1 completed · 1 stopped · best")
+    assert "sgd" not in shown(display)
+
+
+def test_time_left_counts_the_epochs_that_stopped_trials_spare(trial, epoch, monkeypatch):
+    now = iter([100.0, 130.0])
+    monkeypatch.setattr("layersweep.tuning.driver.progress.time.monotonic", lambda: next(now))
+    _, display = plain()
+    display.planned([trial(), trial("sgd")])  # 8 epochs
+    display.started(trial())
+    display.epoch(trial(), epoch(1, 0.5), GO_ON)
+    display.ended(trial(), Ending(outcome="stopped", epoch=1, value=0.5), None)  # 3 spared: 4 of 5 are left
+    assert display.seconds_left() == 30.0 * 4
+
+
+def test_no_time_is_told_before_the_first_epoch(trial):
+    _, display = plain()
+    display.planned([trial()])
+    assert display.seconds_left() is None
+    assert display.summary() == "0/1 trials"
+
+
+def test_a_nan_is_never_best(trial, epoch):
+    _, display = plain()
+    display.started(trial(epochs=2))
+    nan = made_up._epoch(made_up.Config(misdeed="nan"), 0, 2, last=True)
+    display.epoch(trial(epochs=2), nan, GO_ON)
+    assert "best" not in display.summary()
+
+
+def test_away_from_a_terminal_each_ending_is_a_line(trial, epoch):
+    out, display = plain()
+    display.planned([trial(), trial("sgd")])
+    with display:
+        display.started(trial())
+        display.epoch(trial(), epoch(1, 0.5), GO_ON)
+        display.ended(trial(), Ending(outcome="completed", epoch=1, value=0.5), None)
+        display.started(trial("sgd"))
+        error = Error(type="ValueError", message="bad [value]\nmore")
+        display.ended(trial("sgd"), Ending(outcome="failed", epoch=0, value=None), error)
+    assert out.getvalue().splitlines() == [
+        "[1/2] adam, seed 1: completed after 1 epoch, val_accuracy 0.5000",
+        "failed sgd, seed 1: ValueError: bad [value]",
+    ]
+
+
+def test_a_terminal_gets_a_live_table_that_is_gone_at_the_end(trial, epoch):
+    out = io.StringIO()
+    console = Console(file=out, width=100, force_terminal=True)
+    with Display(console, metric="val_accuracy", mode="max") as display:
+        display.planned([trial()])
+        display.started(trial())
+        display.epoch(trial(), epoch(1, 0.5), GO_ON)
+        assert "running" in out.getvalue()
+        display.ended(trial(), Ending(outcome="completed", epoch=1, value=0.5), None)
+    assert "[1/1]" not in out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(5, "5 s"), (65, "1 min 05 s"), (3600, "1 h 00 min"), (7384, "2 h 03 min")]
+)
+def test_durations(seconds, words):
+    from layersweep.words import duration
+
+    assert duration(seconds) == words
+
+
+def test_a_trial_that_goes_on_counts_what_is_left(trial, epoch):
+    _, display = plain()
+    display.planned([trial()])
+    display.started(trial(), start=3)
+    assert "3/4" in shown(display)
+    display.epoch(trial(), epoch(4, 0.5), GO_ON)
+    assert display.seconds_left() == 0
+
+
+def test_a_trial_that_is_tried_again_is_said_and_not_counted(trial, epoch):
+    out, display = plain()
+    display.planned([trial()])
+    display.started(trial())
+    display.epoch(trial(), epoch(1, 0.5), GO_ON)
+    error = Error(type="ProcessKilled", message="by SIGKILL")
+    display.ended(trial(), Ending(outcome="failed", epoch=1, value=0.5), error, again=True)
+    assert out.getvalue() == "tried again adam, seed 1: ProcessKilled: by SIGKILL\n"
+    assert display.summary().startswith("0/1 trials")
+    display.started(trial(), start=1)
+    for number in (2, 3, 4):
+        display.epoch(trial(), epoch(number, 0.5), GO_ON)
+    display.ended(trial(), Ending(outcome="completed", epoch=4, value=0.5), None)
+    assert display.summary().startswith("1/1 trials · 1 completed")
+    assert display.seconds_left() == 0
+
+
+def test_a_hopeless_trial_is_named_with_its_reason(trial):
+    out, display = plain()
+    display.planned([trial()])
+    display.started(trial())
+    display.ended(trial(), Ending(outcome="hopeless", epoch=3, value=0.1), None, reason="at chance after 3 epochs")
+    assert out.getvalue() == "hopeless adam, seed 1: at chance after 3 epochs\n"
+
+
+def test_a_warning_is_said_once_for_each_key():
+    out, display = plain()
+    for text, once in [("no space", None), ("no space", None), ("learns .1", "t1"), ("learns .2", "t1")]:
+        display.warn(text, once=once)
+    assert out.getvalue() == "warning: no space\nwarning: learns .1\n"
+
+
+def test_the_time_left_counts_what_searches_may_still_draw(trial, epoch, monkeypatch):
+    now = iter([100.0, 110.0, 110.0, 110.0])
+    monkeypatch.setattr("time.monotonic", lambda: next(now))
+    _, display = plain()
+    display.planned([trial()])
+    display.foreseen = lambda: 8
+    display.started(trial())
+    display.epoch(trial(), epoch(1, 0.5), GO_ON)
+    assert display.seconds_left() == 10.0 * (3 + 8)
+
+
+def test_searches_that_time_bounds_take_what_is_left_of_it_and_other_epochs_take_theirs(trial, epoch, monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("layersweep.tuning.driver.progress.time.monotonic", lambda: now[0])
+    _, display = plain()
+    candidate, compared = dataclasses.replace(trial("x"), question="tuning"), trial("y")
+    display.planned([candidate, compared])
+    display.searching, display.foreseen = lambda: 60.0, lambda: 4
+    for one in (candidate, compared):
+        display.started(one)
+        display.epoch(one, epoch(1, 0.5), GO_ON)
+    now[0] = 120.0
+    # 10 s an epoch: 3 of what is compared, 4 that follow, and none of the candidate's
+    assert display.seconds_left() == 60.0 + 10.0 * 7
+    display.searching = lambda: None
+    assert display.seconds_left() == 10.0 * 10
+
+
+def test_what_waited_and_is_not_run_is_said_and_takes_no_time(trial, epoch):
+    said, display = plain()
+    display.planned([trial("x"), trial("y", epochs=1)])
+    display.started(trial("y", epochs=1))
+    display.epoch(trial("y", epochs=1), epoch(1, 0.5), GO_ON)
+    display.dropped(trial("x"), "the search's time, 20 min, was spent")
+    assert display.seconds_left() == 0
+    assert "stopped x, seed 1: the search's time, 20 min, was spent" in said.getvalue()
+    assert "1/2 trials · 1 stopped" in display.summary()

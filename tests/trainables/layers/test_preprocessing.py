@@ -1,0 +1,107 @@
+"""Images on their way into a model: resized, coloured, augmented in training alone."""
+
+import numpy as np
+import pytest
+
+from trainables.errors import ConfigError, DataError
+from trainables.hardware import one_thread
+from trainables.keys import Keys
+
+one_thread()
+
+import keras  # noqa: E402
+
+from trainables.layers.preprocessing import pictures  # noqa: E402
+
+GREY = (28, 28, 1)
+COLOUR = (8, 8, 3)
+
+
+def through(image_shape, images, *, training=False, **keys):
+    image, x = pictures(Keys(**keys), image_shape)
+    return np.asarray(keras.Model(image, x)(images, training=training))
+
+
+def test_as_they_are_they_stay_untouched_and_uint8():
+    images = np.random.default_rng(1).integers(0, 256, (2, *GREY), dtype=np.uint8)
+    found = through(GREY, images)
+    assert found.dtype == np.uint8
+    np.testing.assert_array_equal(found, images)
+
+
+@pytest.mark.parametrize("resizing", ["bilinear", "nearest"])
+def test_they_are_resized_within_their_range(resizing):
+    images = np.zeros((1, *GREY), dtype=np.uint8)
+    images[:, :14] = 255
+    found = through(GREY, images, image_size=56, resizing=resizing)
+    assert found.shape == (1, 56, 56, 1)
+    assert (found.min(), found.max()) == (0, 255)
+    between = ((found > 0) & (found < 255)).any()
+    assert between == (resizing == "bilinear")
+
+
+def test_grey_ones_get_three_equal_channels():
+    images = np.random.default_rng(1).integers(0, 256, (2, *GREY), dtype=np.uint8)
+    found = through(GREY, images, channels=3)
+    np.testing.assert_array_equal(found, np.repeat(images, 3, axis=-1))
+
+
+def test_coloured_ones_become_grey_by_luminance():
+    images = np.zeros((3, *COLOUR), dtype=np.uint8)
+    for place in range(3):
+        images[place, ..., place] = 255
+    found = through(COLOUR, images, channels=1)
+    assert found.shape == (3, 8, 8, 1)
+    assert found[:, 0, 0, 0] == pytest.approx([255 * 0.2989, 255 * 0.587, 255 * 0.114], rel=0.01)
+
+
+CHANGES = {"flip": "horizontal", "shift": 0.25, "rotate": 30.0, "zoom": 0.3, "contrast": 0.5}
+
+
+@pytest.mark.parametrize(("key", "value"), CHANGES.items())
+def test_augmentation_changes_them_in_training_alone(key, value):
+    images = np.random.default_rng(1).integers(0, 256, (16, *GREY), dtype=np.uint8)
+    keras.utils.set_random_seed(1)
+    changed = through(GREY, images, training=True, **{key: value})
+    assert (changed != images).any()
+    assert 0 <= changed.min() <= changed.max() <= 255
+    np.testing.assert_array_equal(through(GREY, images, **{key: value}), images)
+
+
+def test_a_mirrored_image_is_itself_or_its_mirror():
+    images = np.random.default_rng(1).integers(0, 256, (16, *GREY), dtype=np.uint8)
+    keras.utils.set_random_seed(1)
+    found = through(GREY, images, training=True, flip="horizontal")
+    mirrored = [np.array_equal(one, other[:, ::-1]) for one, other in zip(found, images, strict=True)]
+    kept = [np.array_equal(one, other) for one, other in zip(found, images, strict=True)]
+    assert all(a or b for a, b in zip(mirrored, kept, strict=True))
+    assert any(mirrored)
+    assert any(kept)
+
+
+def test_a_trial_does_not_have_what_is_left_as_it_is():
+    from trainables.config import stated
+
+    assert stated(Keys()) == {"optimizer": "adam", "learning_rate": 0.001, "batch_size": 32}
+    assert stated(Keys(flip="horizontal", image_size=32))["image_size"] == 32
+    assert "shift" not in stated(Keys(flip="horizontal"))
+
+
+@pytest.mark.parametrize(
+    ("text", "chosen"),
+    [("all", (0, 1, 2, 3, 4, 5)), ("3+1", (1, 3)), ("0-2+4", (0, 1, 2, 4)), ("2-4+3-5", (2, 3, 4, 5))],
+)
+def test_classes_are_chosen_by_index(text, chosen):
+    assert Keys(classes=text).chosen(6) == chosen
+
+
+@pytest.mark.parametrize("text", ["3", "4-6", "2-2", "7+8"])
+def test_classes_that_there_are_not_or_too_few_are_refused(text):
+    with pytest.raises(DataError, match=r"valid: at least two of 0 to 5"):
+        Keys(classes=text).chosen(6)
+
+
+@pytest.mark.parametrize("text", ["", "a", "1,2", "-1", "1-"])
+def test_other_texts_are_no_classes(text):
+    with pytest.raises(ConfigError, match=r"classes=.*valid: all, or indices"):
+        Keys(classes=text)

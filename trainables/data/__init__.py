@@ -1,0 +1,1 @@
+"""A data set's way from its files to a trial: download, cache, splits."""

@@ -1,0 +1,168 @@
+"""The files of CIFAR-10 and CIFAR-100 in their version for Python (Krizhevsky 2009), as Keras and others keep them.
+
+They are pickles, and a pickle may run any code: these are read by an unpickler that makes arrays and nothing else.
+"""
+
+import logging
+import pickle
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from trainables.data.dataset import Arrays, cache_root
+from trainables.data.download import download, keras_home, unpacked
+from trainables.errors import DataError
+
+_log = logging.getLogger(__name__)
+
+_SHAPE: Final = (3, 32, 32)
+_ARRAYS: Final = frozenset(
+    {
+        ("numpy.core.multiarray", "_reconstruct"),
+        ("numpy._core.multiarray", "_reconstruct"),
+        ("numpy", "ndarray"),
+        ("numpy", "dtype"),
+        ("_codecs", "encode"),
+    }
+)
+
+_BROKEN: Final = (
+    pickle.UnpicklingError, EOFError, ValueError, TypeError, IndexError, KeyError, AttributeError, ImportError,
+    OverflowError, MemoryError,
+)  # fmt: skip
+"""What a damaged pickle may raise."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Files:
+    """Where a data set lies, and what its files are called.
+
+    Attributes:
+        title: its name for people.
+        folder: what its archive unpacks to.
+        archive: the archive's name.
+        address: where it is fetched from.
+        sha256: the archive's.
+        train: the files to train on.
+        test: the one to test on.
+        labels: the key of the labels.
+        meta: the file that names the classes.
+        names: the key of their names.
+    """
+
+    title: str
+    folder: str
+    archive: str
+    address: str
+    sha256: str
+    train: tuple[str, ...]
+    test: str
+    labels: str
+    meta: str
+    names: str
+
+    @property
+    def every(self) -> tuple[str, ...]:
+        """All of its files."""
+        return (*self.train, self.test, self.meta)
+
+    def find(self, folder: Path | None = None, *, say: Callable[[str], None] = _log.info) -> Path:
+        """The folder with the files: in `folder` alone, where given; else Keras', ours, or fetched.
+
+        Raises:
+            DataError: if they are nowhere, with every place that was looked at.
+        """
+        keras = keras_home() / "datasets"
+        places = [folder] if folder else [keras, keras / f"{self.folder}-target", self._own]
+        for place in places:
+            for inner in (place, place / self.folder):
+                if all((inner / name).is_file() for name in self.every):
+                    return inner
+        archives = (place / self.archive for place in places)
+        archive = next((path for path in archives if path.is_file()), None)
+        if archive is None:
+            if folder:
+                raise DataError(
+                    f"{self.title} was not found in {folder}; valid: a folder with {self.archive}, or with "
+                    f"{', '.join(self.every)}"
+                )
+            archive = self._own / self.archive
+            download(self.address, archive, sha256=self.sha256, say=say)
+        inner = unpacked(archive, self._own, say=say) / self.folder
+        if missing := [name for name in self.every if not (inner / name).is_file()]:
+            raise DataError(f"{archive} is not {self.title}'s archive: it lacks {self.folder}/{missing[0]}")
+        return inner
+
+    @property
+    def _own(self) -> Path:
+        return cache_root() / "downloads" / self.folder
+
+    def files(self, found: Path) -> list[Path]:
+        """The files of a folder."""
+        return [found / name for name in self.every]
+
+    def load(self, found: Path, *, strict: bool = False, say: Callable[[str], None] = _log.info) -> Arrays:
+        """The whole data set.
+
+        Raises:
+            DataError: if a file is damaged, or not in CIFAR's format.
+        """
+        train = [self._batch(found / name) for name in self.train]
+        test_images, test_labels = self._batch(found / self.test)
+        classes = self._classes(found / self.meta)
+        train_labels = np.concatenate([labels for _, labels in train])
+        for labels in (train_labels, test_labels):
+            if len(labels) and not 0 <= labels.min() <= labels.max() < len(classes):
+                raise DataError(f"{found} has labels {labels.min()} to {labels.max()}, and {len(classes)} classes")
+        return Arrays(
+            train_images=np.concatenate([images for images, _ in train]),
+            train_labels=train_labels,
+            test_images=test_images,
+            test_labels=test_labels,
+            classes=classes,
+        )
+
+    def _classes(self, path: Path) -> tuple[str, ...]:
+        try:
+            return tuple(name.decode() for name in _read(path)[self.names.encode()])
+        except (KeyError, AttributeError, TypeError) as error:
+            raise DataError(f"{path} is not a file of {self.title}: {error!r}") from error
+
+    def _batch(self, path: Path) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+        content = _read(path)
+        try:
+            images = np.asarray(content[b"data"], dtype=np.uint8).reshape(-1, *_SHAPE).transpose(0, 2, 3, 1)
+            labels = np.asarray(content[self.labels.encode()], dtype=np.int64)
+        except (KeyError, ValueError) as error:
+            raise DataError(f"{path} is not a file of {self.title}: {error!r}") from error
+        if len(images) != len(labels):
+            raise DataError(f"{path} has {len(images)} images and {len(labels)} labels")
+        return np.ascontiguousarray(images), labels
+
+
+class _ArraysOnly(pickle.Unpickler):
+    """Makes arrays, numbers, texts, lists and dicts; refuses whatever else a pickle asks for."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in _ARRAYS:
+            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which data has no use for")
+        return super().find_class(module, name)
+
+
+def _read(path: Path) -> dict[bytes, Any]:
+    with path.open("rb") as file:
+        return _unpickled(path, file)
+
+
+def _unpickled(path: Path, file: BinaryIO) -> dict[bytes, Any]:
+    try:
+        content = _ArraysOnly(file, encoding="bytes").load()
+    except _BROKEN as error:
+        raise DataError(f"{path} is truncated, damaged or no CIFAR file: {error}") from error
+    if not isinstance(content, dict):
+        raise DataError(f"{path} is no CIFAR file: it holds a {type(content).__name__}")
+    return content

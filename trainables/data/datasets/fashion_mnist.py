@@ -1,0 +1,255 @@
+"""Fashion-MNIST: 70,000 grey 28×28 images of ten kinds of clothing (Xiao, Rasul, Vollgraf 2017, arXiv:1708.07747).
+
+The files are looked for on the machine, then downloaded as Keras would, then taken from Debian's package without root.
+"""
+
+import gzip
+import hashlib
+import http.client
+import logging
+import os
+import shutil
+import subprocess
+import tempfile
+import urllib.request
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from trainables.data.dataset import Arrays, cache_root
+from trainables.data.download import keras_home
+from trainables.errors import DataError
+
+NAME: Final = "fashion_mnist"
+CLASSES: Final = (
+    "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
+)  # fmt: skip
+ENVIRONMENT: Final = "LAYERSWEEP_FASHION_MNIST"
+PACKAGE: Final = "dataset-fashion-mnist"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Content:
+    """What a file holds once decompressed: archives of the same content differ, since Debian compresses it anew."""
+
+    bytes: int
+    sha256: str
+
+
+TRAIN_IMAGES: Final = "train-images-idx3-ubyte.gz"
+TRAIN_LABELS: Final = "train-labels-idx1-ubyte.gz"
+TEST_IMAGES: Final = "t10k-images-idx3-ubyte.gz"
+TEST_LABELS: Final = "t10k-labels-idx1-ubyte.gz"
+FILES: Mapping[str, Content] = {
+    TRAIN_IMAGES: Content(bytes=47_040_016, sha256="c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888"),
+    TRAIN_LABELS: Content(bytes=60_008, sha256="bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9"),
+    TEST_IMAGES: Content(bytes=7_840_016, sha256="5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b"),
+    TEST_LABELS: Content(bytes=10_008, sha256="0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34"),
+}
+
+SYSTEM_FOLDERS: tuple[Path, ...] = (
+    Path("/usr/share/datasets/fashion-mnist"),
+    Path("/usr/local/share/datasets/fashion-mnist"),
+)
+ADDRESS = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
+CONNECT_SECONDS = 10.0
+COMMAND_SECONDS = 300.0
+
+_log = logging.getLogger(__name__)
+
+
+def find(folder: Path | None = None, *, say: Callable[[str], None] = _log.info) -> Path:
+    """Return a folder that holds the four files, fetched where the machine has none; load checks what they hold.
+
+    Args:
+        folder: The only place to look in, where given; else the folder that LAYERSWEEP_FASHION_MNIST names is; else
+            the system's, Keras' and our own folders, Keras' address and Debian's package are tried in this order.
+        say: Told in short sentences what takes time.
+
+    Raises:
+        DataError: No place has the four files; the message lists each place, why it failed, and what is valid.
+    """
+    named = os.environ.get(ENVIRONMENT)
+    if folder is not None:
+        return _only(folder, "--data")
+    if named:
+        return _only(Path(named), ENVIRONMENT)
+    places = (*SYSTEM_FOLDERS, keras_folder(), downloads_folder())
+    for place in places:
+        if not _missing(place):
+            return place
+    failures = [f"{place} {_lack(place)}" for place in places]
+    for title, fetch in ((ADDRESS, _download), (f"Debian's package {PACKAGE}", _unpack_debian)):
+        try:
+            return fetch(say)
+        except (DataError, OSError, http.client.HTTPException) as error:
+            failures.append(f"{title}: {' '.join(str(error).split())}")
+    raise DataError(f"Fashion-MNIST was not found: {'; '.join(failures)}. {_VALID}")
+
+
+def files(found: Path) -> list[Path]:
+    """Return the four files of a folder."""
+    return [found / name for name in FILES]
+
+
+def load(found: Path, *, strict: bool = False, say: Callable[[str], None] = _log.info) -> Arrays:  # noqa: ARG001
+    """Return the whole data set from a folder's four files: images (60,000 and 10,000, 28, 28, 1), labels 0 to 9.
+
+    Decompressing and checking takes about half a second and 110 MB.
+
+    Raises:
+        DataError: A file is missing, unreadable, or does not hold what it should.
+    """
+    return Arrays(
+        train_images=_images(found / TRAIN_IMAGES),
+        train_labels=_labels(found / TRAIN_LABELS),
+        test_images=_images(found / TEST_IMAGES),
+        test_labels=_labels(found / TEST_LABELS),
+        classes=CLASSES,
+    )
+
+
+def keras_folder() -> Path:
+    """Return where keras.datasets.fashion_mnist keeps its files: below KERAS_HOME, else below ~/.keras."""
+    return keras_home() / "datasets" / "fashion-mnist"
+
+
+def downloads_folder() -> Path:
+    """Return where the files of Debian's package are kept, so that the next start finds them at once."""
+    return cache_root() / "downloads" / "fashion-mnist"
+
+
+_VALID = f"Valid: --data FOLDER or {ENVIRONMENT}=FOLDER, a folder with {', '.join(FILES)}; or `apt install {PACKAGE}`"
+
+
+def _missing(folder: Path) -> list[str]:
+    # os.path.isfile, since Path.is_file raises where a folder above may not be entered.
+    return [name for name in FILES if not os.path.isfile(folder / name)]
+
+
+def _lack(folder: Path) -> str:
+    return f"lacks {', '.join(_missing(folder))}" if os.path.isdir(folder) else "is no folder"
+
+
+def _only(folder: Path, giver: str) -> Path:
+    if _missing(folder):
+        raise DataError(f"Fashion-MNIST was not found: {folder}, given by {giver}, {_lack(folder)}. {_VALID}")
+    return folder
+
+
+def _content(path: Path) -> bytes:
+    """Return a file's decompressed content, checked, or raise the reason why it is not what it should be."""
+    expected = FILES[path.name]
+    try:
+        content = gzip.decompress(path.read_bytes())
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(
+            f"expected {path.name} to hold {expected.bytes:,} bytes once decompressed, got {error}"
+        ) from error
+    digest = hashlib.sha256(content).hexdigest()
+    if (len(content), digest) != (expected.bytes, expected.sha256):
+        raise DataError(
+            f"expected {path.name} to hold {expected.bytes:,} bytes with sha256 {expected.sha256} once decompressed, "
+            f"got {len(content):,} bytes with sha256 {digest}"
+        )
+    return content
+
+
+def _checked(path: Path) -> bytes:
+    try:
+        return _content(path)
+    except DataError as error:
+        raise DataError(
+            f"{path} is not Fashion-MNIST's file, or is damaged: {error}. Delete it, so that it is fetched again, "
+            f"or give another folder with --data or {ENVIRONMENT}"
+        ) from error
+
+
+def _images(path: Path) -> npt.NDArray[np.uint8]:
+    content = _checked(path)
+    count, height, width = (int(size) for size in np.frombuffer(content, dtype=">u4", count=3, offset=4))
+    return np.frombuffer(content, dtype=np.uint8, offset=16).reshape(count, height, width, 1)
+
+
+def _labels(path: Path) -> npt.NDArray[np.int64]:
+    return np.frombuffer(_checked(path), dtype=np.uint8, offset=8).astype(np.int64)
+
+
+def _download(say: Callable[[str], None]) -> Path:
+    folder = keras_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in _missing(folder):
+        say(f"downloading Fashion-MNIST's {name} to {folder} …")
+        with tempfile.TemporaryDirectory(prefix=".layersweep-", dir=folder) as work:
+            part = Path(work) / name
+            # The limit holds for connecting and for each read, not for the whole file.
+            with urllib.request.urlopen(ADDRESS + name, timeout=CONNECT_SECONDS) as answer, part.open("wb") as file:  # noqa: S310
+                shutil.copyfileobj(answer, file)
+            _content(part)
+            part.replace(folder / name)
+    return folder
+
+
+def _unpack_debian(say: Callable[[str], None]) -> Path:
+    for tool in ("apt-get", "dpkg-deb"):
+        if shutil.which(tool) is None:
+            raise DataError(f"{tool} is not installed")
+    # A method process of apt may outlive a killed apt-get for a moment, and still write here.
+    with tempfile.TemporaryDirectory(prefix="layersweep-", ignore_cleanup_errors=True) as name:
+        work = Path(name)
+        package = _fetch_debian(work, say)
+        _run(work, "dpkg-deb", "-x", str(package), str(work / "unpacked"))
+        return _keep(work / "unpacked/usr/share/datasets/fashion-mnist")
+
+
+def _fetch_debian(work: Path, say: Callable[[str], None]) -> Path:
+    say(f"fetching Debian's package {PACKAGE} (30 MB) …")
+    try:
+        _run(work, "apt-get", "download", PACKAGE)
+    except DataError:
+        say("apt has no lists of packages here: fetching them into a temporary folder …")
+        (work / "lists/partial").mkdir(parents=True)
+        (work / "cache/archives/partial").mkdir(parents=True)
+        settings = (f"Dir::State::lists={work}/lists", f"Dir::Cache={work}/cache", "Debug::NoLocking=1")
+        private = [word for setting in settings for word in ("-o", setting)]
+        _run(work, "apt-get", *private, "update")
+        _run(work, "apt-get", *private, "download", PACKAGE)
+    packages = list(work.glob(f"{PACKAGE}_*.deb"))
+    if not packages:
+        raise DataError(f"apt-get download left no {PACKAGE}_*.deb")
+    return packages[0]
+
+
+def _run(work: Path, *command: str) -> None:
+    """Run a command in a folder; raise DataError with its last line where it fails, TimeoutError where it hangs."""
+    # A file, not a pipe: a pipe that a grandchild holds open would outlast the time limit.
+    log = work / "log.txt"
+    environment = {**os.environ, "LC_ALL": "C"}
+    try:
+        with log.open("wb") as output:
+            done = subprocess.run(
+                command, cwd=work, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+                env=environment, timeout=COMMAND_SECONDS, check=False,
+            )  # fmt: skip
+    except subprocess.TimeoutExpired as error:
+        raise TimeoutError(f"{command[0]} did not end within {COMMAND_SECONDS:g} s") from error
+    if done.returncode != 0:
+        lines = log.read_text(errors="replace").split("\n")
+        last = next((line for line in reversed(lines) if line.strip()), "no output")
+        raise DataError(f"{command[0]} ended with {done.returncode}: {last}")
+
+
+def _keep(source: Path) -> Path:
+    folder = downloads_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in FILES:
+        _content(source / name)
+        with tempfile.TemporaryDirectory(prefix=".layersweep-", dir=folder) as work:
+            shutil.copyfile(source / name, Path(work) / name)
+            (Path(work) / name).replace(folder / name)
+    return folder

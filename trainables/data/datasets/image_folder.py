@@ -1,0 +1,95 @@
+"""Any folder of images: a folder a class, named after it, with PNG or JPEG files.
+
+`FOLDER/<class>/*.png`, of which a sixth (always the same, by class) is the test set; or `FOLDER/train/<class>/*.png`
+and `FOLDER/test/<class>/*.png`. Images of several sizes are brought to the most frequent one; damaged ones are named
+and left out, or refused with --strict.
+"""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from trainables.data.dataset import Arrays, stratified_order
+from trainables.data.image_files import decoded, files_below, images_below
+from trainables.errors import DataError
+
+NAME: Final = "image_folder"
+TEST_SHARE: Final = 1 / 6
+_TEST_SEED: Final = 0
+_FEWEST_CLASSES: Final = 2
+
+_log = logging.getLogger(__name__)
+
+
+def find(folder: Path | None = None, *, say: Callable[[str], None] = _log.info) -> Path:  # noqa: ARG001
+    """Return the folder.
+
+    Raises:
+        DataError: None was given, or it is not there, or has not a folder with images for each of two classes.
+    """
+    if folder is None:
+        raise DataError("image_folder needs a folder: give --data FOLDER, with a folder of images for each class")
+    if not folder.is_dir():
+        raise DataError(f"--data {folder} is no folder; valid: one with a folder of PNG or JPEG images for each class")
+    if (classes := len(_classes(folder))) < _FEWEST_CLASSES:
+        raise DataError(
+            f"--data {folder} has {classes} folders of PNG or JPEG images; valid: two or more, one for "
+            "each class, or train/ and test/ with the same ones in each"
+        )
+    return folder
+
+
+def files(found: Path) -> list[Path]:
+    """Return its image files."""
+    return files_below(found)
+
+
+def load(found: Path, *, strict: bool = False, say: Callable[[str], None] = _log.info) -> Arrays:
+    """Return the whole data set: images of one size, grey ones with one channel if all are.
+
+    Raises:
+        DataError: No image can be read, a class is left without any; if strict, an image is damaged.
+    """
+    classes = _classes(found)
+    folders = [found / "train", found / "test"] if _parted(found) else [found]
+    places = [(path, label, part) for part, root in enumerate(folders) for path, label in _labelled(root, classes)]
+    read = decoded([path for path, _, _ in places], strict=strict, say=say)
+    labels = np.array([label for _, label, _ in places], dtype=np.int64)[read.places]
+    in_test = np.array([part for _, _, part in places], dtype=bool)[read.places]
+    if not _parted(found):
+        order = stratified_order(labels, _TEST_SEED)
+        in_test[order[: round(TEST_SHARE * len(order))]] = True
+    for name, chosen in (("train", ~in_test), ("test", in_test)):
+        _check(found, name, labels[chosen], classes)
+    return Arrays(
+        train_images=read.images[~in_test],
+        train_labels=labels[~in_test],
+        test_images=read.images[in_test],
+        test_labels=labels[in_test],
+        classes=classes,
+    )
+
+
+def _parted(folder: Path) -> bool:
+    return (folder / "train").is_dir() and (folder / "test").is_dir()
+
+
+def _classes(folder: Path) -> tuple[str, ...]:
+    """The names of the folders that have images, sorted."""
+    root = folder / "train" if _parted(folder) else folder
+    inner = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+    return tuple(path.name for path in inner if any(images_below(path)))
+
+
+def _labelled(root: Path, classes: tuple[str, ...]) -> list[tuple[Path, int]]:
+    return [(path, label) for label, name in enumerate(classes) for path in files_below(root / name)]
+
+
+def _check(folder: Path, name: str, labels: npt.NDArray[np.int64], classes: tuple[str, ...]) -> None:
+    counts = np.bincount(labels, minlength=len(classes))
+    if not counts.min():
+        raise DataError(f"{folder}: class {classes[int(counts.argmin())]!r} has no image to {name}")

@@ -1,0 +1,1 @@
+"""The model families, one a file; those of keras.applications in one table."""

@@ -1,0 +1,58 @@
+"""AlexNet at its own size (Krizhevsky, Sutskever & Hinton 2012, Advances in Neural Information Processing Systems 25).
+
+Conv 11x11x96 stride 4 "valid"; MaxPool 3 stride 2; BN; Conv 5x5x256 "same"; MaxPool 3 stride 2; BN; Conv 3x3x384, 384
+and 256 "same"; MaxPool 3 stride 2; Flatten; twice Dense 4096 and Dropout; Dense softmax; relu throughout. Batch
+normalisation stands where the paper has its local response normalisation. Images are resized to 227x227 unless
+`image_size` says otherwise.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from trainables.config import between, one_of
+from trainables.families.family import trains
+from trainables.keras_names import ACTIVATIONS, LEARNING_RATES
+from trainables.keys import Keys
+
+if TYPE_CHECKING:
+    import keras
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(Keys):
+    """Size, activation, head."""
+
+    minimum_size: ClassVar[int] = 67
+
+    image_size: int = between(227, 0, 1024, "height and width that images are resized to, pixels; 0: none")
+    activation: str = one_of("relu", ACTIVATIONS, "activation of every layer but the last")
+    dense_units: int = between(4096, 1, 65536, "units of each dense layer")
+    dropout: float = between(0.5, 0, 0.95, "share of outputs dropped after each dense layer")
+    optimizer: str = one_of("sgd", tuple(LEARNING_RATES), "Keras optimizer")
+
+
+def build(config: Config, image_shape: tuple[int, int, int], classes: int) -> "keras.Model":
+    """The model, not compiled: uint8 images (batch, *image_shape) in, class probabilities (batch, classes) out."""
+    import keras
+    from keras import layers
+
+    from trainables.layers.batch_normalization import BatchNormalization
+    from trainables.layers.dropout import Dropout
+    from trainables.layers.preprocessing import pictures
+
+    def convolution(x: "keras.KerasTensor", filters: int, kernel_size: int) -> "keras.KerasTensor":
+        return layers.Conv2D(filters, kernel_size, padding="same", activation=config.activation)(x)
+
+    image, x = pictures(config, image_shape)
+    x = layers.Rescaling(1 / 255)(x)
+    x = layers.Conv2D(96, 11, 4, activation=config.activation)(x)
+    x = BatchNormalization()(layers.MaxPooling2D(3, 2)(x))
+    x = BatchNormalization()(layers.MaxPooling2D(3, 2)(convolution(x, 256, 5)))
+    x = convolution(convolution(convolution(x, 384, 3), 384, 3), 256, 3)
+    x = layers.Flatten()(layers.MaxPooling2D(3, 2)(x))
+    for _ in range(2):
+        x = Dropout(config.dropout)(layers.Dense(config.dense_units, config.activation)(x))
+    return keras.Model(image, layers.Dense(classes, activation="softmax", dtype="float32")(x), name="alexnet")
+
+
+train = trains(build)

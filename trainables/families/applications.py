@@ -1,0 +1,177 @@
+"""What the families from keras.applications share: a base as published, its own preprocessing, weights, and a head.
+
+Each family is a file that names the function in keras.applications, what its paper brings images to, and its least
+input. All layers are those of one flat model: each is counted, measured, and may be cut at.
+"""
+
+import warnings
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from trainables.config import between, one_of, text
+from trainables.errors import WeightsError
+from trainables.keys import Keys
+
+if TYPE_CHECKING:
+    import keras
+
+NONE: Final = "none"
+IMAGENET: Final = "imagenet"
+
+Layers = Callable[["keras.KerasTensor"], "keras.KerasTensor"]
+"""Adds layers behind a tensor."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Application(Keys):
+    """Weights, and the head: global average pooling, Dense relu if asked for, Dropout, Dense softmax."""
+
+    colour: ClassVar[bool] = True
+
+    weights: str = text(
+        NONE, r"\S.*", "none, imagenet, or a file's path", "where the base's weights come from", optional=True
+    )
+    trained: str = text(
+        "all", r"\w+", "all, none, a number, or a layer's name", "layers of the base that are trained: so many last "
+        "ones, or from one on", optional=True,
+    )  # fmt: skip
+    normalization: str = one_of(
+        "inference", ("inference", "training"), "how frozen batch normalisation behaves", optional=True
+    )
+    input_range: str = one_of(
+        "own", ("own", "raw"), "what the base gets: its own preprocessing, or 0 to 255 as it is", optional=True
+    )
+    dense_layers: int = between(
+        1, 1, 4, "how many dense layers there are, if any, each with its dropout", optional=True
+    )
+    dense_units: int = between(0, 0, 65536, "units of a dense relu layer before the last one; 0: no such layer")
+    dropout: float = between(0.2, 0, 0.95, "share of outputs dropped before the last layer")
+
+
+def minus_one_to_one(x: "keras.KerasTensor") -> "keras.KerasTensor":
+    """Images of 0 to 255 as numbers of -1 to 1, as MobileNet, Xception and Inception want them."""
+    from keras import layers
+
+    return layers.Rescaling(1 / 127.5, offset=-1, dtype="float32", name="preprocessing")(x)
+
+
+def bgr_around_zero(x: "keras.KerasTensor") -> "keras.KerasTensor":
+    """Blue, green and red less ImageNet's means, as VGG and ResNet want them."""
+    import keras
+    from keras import layers
+
+    means = layers.Normalization(
+        mean=(103.939, 116.779, 123.68), variance=(1.0, 1.0, 1.0), dtype="float32", name="preprocessing"
+    )
+    return means(keras.ops.flip(keras.ops.cast(x, "float32"), axis=-1))
+
+
+def _as_it_is(x: "keras.KerasTensor") -> "keras.KerasTensor":
+    return x
+
+
+def assembled(
+    base: Callable[..., "keras.Model"],
+    config: Application,
+    image_shape: tuple[int, int, int],
+    classes: int,
+    *,
+    name: str,
+    preprocess: Layers,
+    enlarge: Layers = _as_it_is,
+    cut: Callable[["keras.Model"], "keras.KerasTensor"] | None = None,
+) -> "keras.Model":
+    """The model: images, preprocessing, base, head; uint8 (batch, *image_shape) in, probabilities (batch, classes) out.
+
+    Args:
+        base: a function of keras.applications, its own options filled in.
+        config: the configuration.
+        image_shape: height, width and channels of the data set's images.
+        classes: how many there are.
+        name: the family's.
+        preprocess: brings images of 0 to 255 to what the base wants.
+        enlarge: layers of the family's own between that and the base.
+        cut: what the head stands on, (batch, height, width, channels), given the base; its output, if None.
+
+    Raises:
+        WeightsError: if the weights are not found, or do not fit.
+    """
+    import keras
+    from keras import layers
+
+    from trainables.layers.freezing import TRAINING, by_batches, thaw
+    from trainables.layers.preprocessing import pictures
+
+    image, x = pictures(config, image_shape)
+    raw = config.input_range == "raw"
+    prepared = enlarge(layers.Rescaling(1.0, dtype="float32", name="preprocessing")(x) if raw else preprocess(x))
+    flat = base(include_top=False, weights=None, input_tensor=prepared)
+    before_base = {id(layer) for layer in keras.Model(image, prepared).layers}
+    mine = [layer for layer in flat.layers if id(layer) not in before_base]
+    thaw(mine, config.trained)
+    if config.weights != NONE:
+        before = {id(variable) for variable in keras.Model(image, prepared).weights}
+        own = [variable for variable in flat.weights if id(variable) not in before]
+        _take_over(own, config.weights, partial(base, include_top=False, input_shape=tuple(prepared.shape[1:])))
+    x = layers.GlobalAveragePooling2D(name="pooling")(flat.output if cut is None else cut(flat))
+    for k in range(config.dense_layers - 1 if config.dense_units else 0):
+        x = layers.Dense(config.dense_units, activation="relu", name=f"dense_{k + 1}")(x)
+        x = layers.Dropout(config.dropout, name=f"dropout_{k + 1}")(x)
+    if config.dense_units:
+        x = layers.Dense(config.dense_units, activation="relu", name="dense")(x)
+    x = layers.Dropout(config.dropout, name="dropout")(x)
+    outputs = layers.Dense(classes, activation="softmax", dtype="float32", name="classes")(x)
+    model = keras.Model(image, outputs, name=name)
+    return model if config.normalization != TRAINING else by_batches(model, {layer.name for layer in mine})
+
+
+def _take_over(variables: list[Any], source: str, base: Callable[..., "keras.Model"]) -> None:
+    """Gives a base's variables the values of an equal one: ImageNet's, or those in a file.
+
+    Raises:
+        WeightsError: naming the file and the first variable that does not fit.
+    """
+    theirs = _loaded(source, base).weights
+    if len(variables) != len(theirs):
+        raise WeightsError(
+            f"weights {source} do not fit: they are {len(theirs)} variables, the model has {len(variables)}"
+        )
+    for mine, other in zip(variables, theirs, strict=True):
+        if mine.shape != other.shape:
+            raise WeightsError(
+                f"weights {source} do not fit: {other.path} has the shape {tuple(other.shape)}, "
+                f"the model's {mine.path} {tuple(mine.shape)}"
+            )
+        mine.assign(other)
+
+
+def _loaded(source: str, base: Callable[..., "keras.Model"]) -> "keras.Model":
+    """A model with the weights of the source; a whole model in a .keras file is read without running its code."""
+    if source == IMAGENET:
+        try:
+            return base(weights=IMAGENET)
+        except ValueError as error:
+            raise WeightsError(f"weights imagenet do not fit: {' '.join(str(error).split())}") from error
+    path = Path(source)
+    if not path.is_file():
+        raise WeightsError(f"weights {source}: there is no such file; valid: none, imagenet, or a file's path")
+    try:
+        with warnings.catch_warnings(action="error", category=UserWarning):  # of layers left as they were
+            return _read(path, base)
+    except (UserWarning, ValueError, OSError, KeyError, TypeError, RuntimeError, zipfile.BadZipFile) as error:
+        said = " ".join(str(error).split())
+        raise WeightsError(f"weights {source} do not fit, or are damaged: {said}") from error
+
+
+def _read(path: Path, base: Callable[..., "keras.Model"]) -> "keras.Model":
+    import keras
+
+    if path.suffix == ".keras":
+        return keras.saving.load_model(path, safe_mode=True, compile=False)
+    model = base(weights=None)
+    model.load_weights(path)
+    return model

@@ -1,0 +1,71 @@
+"""A CNN of double convolutions as in Keras' CIFAR examples, with what the reports tuned by hand as its keys.
+
+`blocks` blocks of twice Conv 3x3 "same" (BN,) activation, MaxPool 2, Dropout; each block has twice the filters of the
+one before. Then Flatten, Dense (BN,) activation, Dropout, Dense softmax.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from trainables.config import between, one_of
+from trainables.errors import ConfigError
+from trainables.families.family import trains
+from trainables.keras_names import ACTIVATIONS
+from trainables.keys import Keys
+
+if TYPE_CHECKING:
+    import keras
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(Keys):
+    """Depth, width, normalisation, dropout."""
+
+    blocks: int = between(3, 1, 5, "blocks of two convolutions")
+    filters: int = between(32, 1, 512, "filters of the first block")
+    activation: str = one_of("elu", ACTIVATIONS, "activation of every layer but the last")
+    batch_normalization: bool = one_of(True, (True, False), "whether each layer's output is normalised")
+    dropout: float = between(0.25, 0, 0.95, "share of outputs dropped after each block")
+    dense_units: int = between(512, 1, 65536, "units of the dense layer")
+    head_dropout: float = between(0.5, 0, 0.95, "share of its outputs dropped")
+
+    def check_shape(self, image_shape: tuple[int, int, int], family: str) -> None:
+        """Refuses images that `blocks` poolings leave nothing of.
+
+        Raises:
+            ConfigError: naming the least size.
+        """
+        super().check_shape(image_shape, family)
+        height, width, _ = self.shape(image_shape)
+        if min(height, width) < 2**self.blocks:
+            raise ConfigError(
+                f"{family} with blocks={self.blocks} needs images of {2**self.blocks}x{2**self.blocks} pixels or more, "
+                f"these have {height}x{width}; valid: a larger image_size or fewer blocks"
+            )
+
+
+def build(config: Config, image_shape: tuple[int, int, int], classes: int) -> "keras.Model":
+    """The model, not compiled: uint8 images (batch, *image_shape) in, class probabilities (batch, classes) out."""
+    import keras
+    from keras import layers
+
+    from trainables.layers.batch_normalization import BatchNormalization
+    from trainables.layers.dropout import Dropout
+    from trainables.layers.preprocessing import pictures
+
+    def activated(x: "keras.KerasTensor") -> "keras.KerasTensor":
+        x = BatchNormalization()(x) if config.batch_normalization else x
+        return layers.Activation(config.activation)(x)
+
+    image, x = pictures(config, image_shape)
+    x = layers.Rescaling(1 / 255)(x)
+    for block in range(config.blocks):
+        for _ in range(2):
+            x = activated(layers.Conv2D(config.filters * 2**block, 3, padding="same")(x))
+        x = Dropout(config.dropout)(layers.MaxPooling2D(2)(x))
+    x = activated(layers.Dense(config.dense_units)(layers.Flatten()(x)))
+    x = Dropout(config.head_dropout)(x)
+    return keras.Model(image, layers.Dense(classes, activation="softmax", dtype="float32")(x), name="cifar100_cnn")
+
+
+train = trains(build)

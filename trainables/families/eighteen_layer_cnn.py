@@ -1,0 +1,62 @@
+"""A plain CNN of 18 layers with weights, after VGG (Simonyan & Zisserman 2015, https://arxiv.org/abs/1409.1556).
+
+The reports name its depth and how it was trained (Adam at 1e-5, batches of 64, the defaults here), not its layers:
+these are 16 convolutions 3x3 "same" in five stages of 2, 2, 4, 4 and 4 with 64, 128, 256, 512 and 512 filters, as in
+VGG's deepest network, each with its activation and a MaxPool 2 after each stage; then Flatten, Dense, activation,
+Dropout, Dense softmax. The width is the share of those filters that is there.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from trainables.config import between, one_of
+from trainables.families.family import trains
+from trainables.keras_names import ACTIVATIONS
+from trainables.keys import Keys
+
+if TYPE_CHECKING:
+    import keras
+
+STAGES: Final = ((2, 64), (2, 128), (4, 256), (4, 512), (4, 512))
+"""Convolutions and filters of each."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(Keys):
+    """Width, activation, head."""
+
+    minimum_size: ClassVar[int] = 32
+
+    width: float = between(0.5, 0, 2, "filters of each stage, as a share of VGG's", above=True)
+    activation: str = one_of("relu", ACTIVATIONS, "activation of every layer but the last")
+    dense_units: int = between(512, 1, 65536, "units of the dense layer")
+    head_dropout: float = between(0.5, 0, 0.95, "share of its outputs dropped")
+    learning_rate: float | None = between(1e-5, 0, 100, "step size; None: the optimizer's own in Keras", above=True)
+    batch_size: int = between(64, 1, 1_000_000, "images a training step")
+
+
+def build(config: Config, image_shape: tuple[int, int, int], classes: int) -> "keras.Model":
+    """The model, not compiled: uint8 images (batch, *image_shape) in, class probabilities (batch, classes) out."""
+    import keras
+    from keras import layers
+
+    from trainables.layers.dropout import Dropout
+    from trainables.layers.preprocessing import pictures
+
+    image, x = pictures(config, image_shape)
+    x = layers.Rescaling(1 / 255)(x)
+    for convolutions, filters in STAGES:
+        for _ in range(convolutions):
+            x = layers.Conv2D(
+                max(1, round(config.width * filters)), 3, padding="same", kernel_initializer="he_uniform"
+            )(x)
+            x = layers.Activation(config.activation)(x)
+        x = layers.MaxPooling2D(2)(x)
+    x = layers.Activation(config.activation)(layers.Dense(config.dense_units)(layers.Flatten()(x)))
+    x = Dropout(config.head_dropout)(x)
+    return keras.Model(
+        image, layers.Dense(classes, activation="softmax", dtype="float32")(x), name="eighteen_layer_cnn"
+    )
+
+
+train = trains(build)

@@ -1,0 +1,61 @@
+"""A small residual network with pre-activation (He, Zhang, Ren & Sun 2016, https://arxiv.org/abs/1603.05027).
+
+Conv 3x3; three stages of `blocks` residual blocks with once, twice and four times the first stage's filters, the second
+and third halving height and width; BN, activation, global average pooling, Dense softmax. A block is BN, activation,
+Conv 3x3, BN, activation, Conv 3x3, added to its input, which where the shape changes goes through the first activation
+and a Conv 1x1.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from trainables.config import between, one_of
+from trainables.families.family import trains
+from trainables.keras_names import ACTIVATIONS
+from trainables.keys import Keys
+
+if TYPE_CHECKING:
+    import keras
+
+STAGES = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(Keys):
+    """Depth, width, activation."""
+
+    blocks: int = between(2, 1, 18, "residual blocks a stage: 6 x blocks + 2 layers with weights in depth")
+    filters: int = between(16, 1, 256, "filters of the first stage")
+    activation: str = one_of("relu", ACTIVATIONS, "activation before each convolution but the first")
+
+
+def build(config: Config, image_shape: tuple[int, int, int], classes: int) -> "keras.Model":
+    """The model, not compiled: uint8 images (batch, *image_shape) in, class probabilities (batch, classes) out."""
+    import keras
+    from keras import layers
+
+    from trainables.layers.batch_normalization import BatchNormalization
+    from trainables.layers.preprocessing import pictures
+
+    def activated(x: "keras.KerasTensor") -> "keras.KerasTensor":
+        return layers.Activation(config.activation)(BatchNormalization()(x))
+
+    def convolution(x: "keras.KerasTensor", filters: int, size: int = 3, strides: int = 1) -> "keras.KerasTensor":
+        return layers.Conv2D(filters, size, strides, "same", use_bias=False, kernel_initializer="he_normal")(x)
+
+    def block(x: "keras.KerasTensor", filters: int, strides: int) -> "keras.KerasTensor":
+        before = activated(x)
+        same = strides == 1 and x.shape[-1] == filters
+        shortcut = x if same else convolution(before, filters, 1, strides)
+        return layers.Add()([shortcut, convolution(activated(convolution(before, filters, 3, strides)), filters)])
+
+    image, x = pictures(config, image_shape)
+    x = convolution(layers.Rescaling(1 / 255)(x), config.filters)
+    for stage in range(STAGES):
+        for number in range(config.blocks):
+            x = block(x, config.filters * 2**stage, 2 if stage and not number else 1)
+    x = layers.GlobalAveragePooling2D()(activated(x))
+    return keras.Model(image, layers.Dense(classes, activation="softmax", dtype="float32")(x), name="residual_cnn")
+
+
+train = trains(build)

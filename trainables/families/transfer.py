@@ -1,0 +1,238 @@
+"""Any network that was trained before, cut at a layer, under a new head: feature extraction and fine-tuning.
+
+The source is a `.keras` file: in a sweep also an earlier trial, by its id or as the best of another sweep. What comes
+before the cut is the base; it takes images as it was trained on them, in any size that its layers allow. The head, as
+in the reports: Flatten (or global average pooling), Dense relu, Dropout, Dense softmax. Dropout in what is frozen is
+off, batch normalisation there goes by its averages.
+"""
+
+import difflib
+import zipfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from trainables.config import between, one_of, text
+from trainables.errors import WeightsError
+from trainables.families.family import trains
+from trainables.keras_names import LEARNING_RATES
+from trainables.keys import Keys
+
+if TYPE_CHECKING:
+    import keras
+
+SOURCELESS: Final = "none"
+BEFORE_HEAD: Final = "head"
+SCRATCH: Final = "scratch"
+
+ALL: Final = "all"
+_HEAD: Final = "head_"
+_HEADS: Final = ("Flatten", "GlobalAveragePooling2D", "GlobalMaxPooling2D")
+"""Kinds of layers with which a head begins."""
+_RANGES: Final = ("Rescaling", "Normalization", "Standardization")
+_DROPOUTS: Final = ("Dropout", "SpatialDropout2D", "GaussianDropout", "GaussianNoise", "AlphaDropout")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(Keys):
+    """Source, cut, what is trained of the base, and the head."""
+
+    weights: str = text(
+        SOURCELESS, r"\S.*", "a .keras file's path, a trial's id, or best:SWEEP", "the network that is cut"
+    )
+    cut: str = text(BEFORE_HEAD, r"\S+", "head, or a layer's name", "the base's last layer; head: before the head")
+    trained: str = text(
+        "none", r"\w+", "none, all, a number, or a layer's name", "layers of the base that are trained: so many last "
+        "ones, or from one on",
+    )  # fmt: skip
+    begin: str = one_of("source", ("source", SCRATCH), "weights that the base begins with: the source's, or new ones")
+    normalization: str = one_of(
+        "inference", ("inference", "training"), "how frozen batch normalisation behaves", optional=True
+    )
+    input_range: str = one_of(
+        "own", ("own", "raw"), "what the base gets: as it was trained on, or 0 to 255 as it is", optional=True
+    )
+    pooling: str = one_of("flatten", ("flatten", "average"), "what the head makes of features by place")
+    dense_units: int = between(512, 0, 65536, "units of the head's dense layer; 0: no such layer")
+    dropout: float = between(0.5, 0, 0.95, "share of its outputs dropped")
+    head_epochs: int = between(
+        0, 0, 10_000, "epochs for which the head alone is trained first, by a trial of its own", optional=True
+    )
+    head_learning_rate: float = between(
+        0.0, 0, 100, "step size of these epochs; 0: the optimizer's own in Keras", optional=True
+    )
+
+    @property
+    def first_phase(self) -> "tuple[Config, int] | None":
+        """The same with a frozen base, so many epochs long."""
+        if not self.head_epochs or self.trained == "none" or self.begin == SCRATCH:
+            return None
+        rate = self.head_learning_rate or LEARNING_RATES[self.optimizer]
+        before = replace(self, trained="none", learning_rate=rate, head_epochs=0, head_learning_rate=0.0)
+        return before, self.head_epochs
+
+
+def build(config: Config, image_shape: tuple[int, int, int], classes: int) -> "keras.Model":
+    """The model, not compiled: uint8 images (batch, *image_shape) in, class probabilities (batch, classes) out.
+
+    Raises:
+        WeightsError: if the source cannot be read, has no such layer, or takes other images.
+    """
+    import keras
+    from keras import layers
+
+    from trainables.layers.freezing import TRAINING, by_batches, thaw
+    from trainables.layers.preprocessing import pictures
+
+    source = loaded(config.weights)
+    image, x = pictures(config, image_shape)
+    begin, end = _beginning(source), _end(source, config.cut, config.weights)
+    if begin.shape[-1] != x.shape[-1]:
+        raise WeightsError(
+            f"weights {config.weights} take {begin.shape[-1]} channels, these images have {x.shape[-1]}; valid: "
+            f"channels={begin.shape[-1]}"
+        )
+    base, x = _put_on(source, begin, end, x, config)
+    thaw(base, ALL if config.begin == SCRATCH else config.trained)
+    if len(x.shape) > 2:  # noqa: PLR2004 (features by place: batch, height, width, filters)
+        pooling = layers.Flatten if config.pooling == "flatten" else layers.GlobalAveragePooling2D
+        x = pooling(name="head_pooling")(x)
+    if config.dense_units:
+        x = layers.Dense(config.dense_units, activation="relu", name="head_dense")(x)
+    x = layers.Dropout(config.dropout, name="head_dropout")(x)
+    outputs = layers.Dense(classes, activation="softmax", dtype="float32", name="head_classes")(x)
+    model = keras.Model(image, outputs, name="transfer")
+    return model if config.normalization != TRAINING else by_batches(model, {layer.name for layer in base})
+
+
+def loaded(path: str) -> "keras.Model":
+    """The network in a `.keras` file; no code of the file is run.
+
+    Raises:
+        WeightsError: if there is no such file, or it holds no network that can be cut.
+    """
+    import keras
+
+    if path == SOURCELESS:
+        raise WeightsError(
+            "weights=none: transfer needs a network; valid: a .keras file's path, a trial's id, or best:SWEEP"
+        )
+    file = Path(path)
+    if not file.is_file():
+        raise WeightsError(f"weights {path}: there is no such file")
+    if file.suffix != ".keras":
+        raise WeightsError(f"weights {path}: only .keras files are read, no pickle or HDF5 file of a whole model")
+    try:
+        model = keras.saving.load_model(file, safe_mode=True, compile=False)
+    except (ValueError, OSError, KeyError, TypeError, RuntimeError, zipfile.BadZipFile) as error:
+        said = " ".join(str(error).split())
+        raise WeightsError(f"weights {path} cannot be read: {said}") from error
+    model = getattr(model, "_functional", None) or model  # a Sequential holds one
+    if not hasattr(model, "_nodes_by_depth"):
+        raise WeightsError(f"weights {path} hold no network of layers that can be cut; valid: functional, Sequential")
+    return model
+
+
+def _beginning(source: "keras.Model") -> Any:
+    """What the source's own layers begin with: its images as numbers, in their size and with their channels."""
+    from trainables.features.frozen_part import nodes
+    from trainables.layers.preprocessing import PICTURE_LAYERS
+
+    made = [node for node in nodes(source) if node.operation.name in PICTURE_LAYERS]
+    return made[-1].outputs[0] if made else source.inputs[0]
+
+
+def _end(source: "keras.Model", name: str, path: str) -> Any:
+    """The output of the base's last layer."""
+    from trainables.features.frozen_part import nodes
+
+    calls = {node.operation.name: node for node in nodes(source)}
+    if name == BEFORE_HEAD:
+        heads = [node for node in calls.values() if type(node.operation).__name__ in _HEADS]
+        if not heads:
+            raise WeightsError(f"weights {path} have no head that can be told from the base; valid: cut=a layer's name")
+        return heads[-1].input_tensors[0]
+    names = [layer.name for layer in source.layers]
+    if name not in names:
+        near = difflib.get_close_matches(name, names, n=5) or names[-5:]
+        raise WeightsError(
+            f"cut={name!r} is no layer of {path}; near it: {', '.join(near)}; valid: head, or one of {len(names)} from "
+            f"{names[0]} to {names[-1]}"
+        )
+    return calls[name].outputs[0]
+
+
+def _put_on(
+    source: "keras.Model", begin: Any, end: Any, x: "keras.KerasTensor", config: Config
+) -> "tuple[list[keras.layers.Layer], keras.KerasTensor]":
+    """Copies of the layers between two tensors on top of these images, with their weights if they are asked for.
+
+    Returns:
+        The copies in their order, and the last one's output.
+    """
+    import keras
+
+    from trainables.features.frozen_part import nodes
+
+    between: list[Any] = []
+    known = {id(begin)}
+    for node in nodes(source):  # those that lead from the one to the other
+        if not node.is_input and known.issuperset(map(id, node.input_tensors)) and id(end) not in known:
+            between.append(node)
+            known |= set(map(id, node.outputs))
+    if id(end) not in known:
+        raise WeightsError(f"cut={config.cut!r} of weights {config.weights} does not come behind its images alone")
+    layers = [node.operation for node in between if isinstance(node.operation, keras.Layer)]
+    frozen = _frozen([layer.name for layer in layers], config)
+    copies: list[keras.layers.Layer] = []
+    seen = {id(begin): x}
+    for node in between:
+        operation = node.operation
+        if isinstance(operation, keras.Layer):
+            operation = _copied(operation, config, off=operation.name in frozen)
+            copies.append(operation)
+        arguments, options = node.arguments.fill_in(seen)
+        outputs = keras.tree.flatten(operation(*arguments, **options))
+        seen |= {id(old): new for old, new in zip(node.outputs, outputs, strict=True)}
+    if config.begin != SCRATCH:
+        for layer, copy in zip(layers, copies, strict=True):
+            if copy.weights:
+                _take_over(copy, layer, config)
+    return copies, seen[id(end)]
+
+
+def _take_over(copy: Any, layer: Any, config: Config) -> None:
+    mine, theirs = ([tuple(weight.shape) for weight in one.weights] for one in (copy, layer))
+    if mine != theirs:
+        raise WeightsError(
+            f"layer {layer.name} of weights {config.weights} has shapes {theirs}, and {mine} for these images; valid: "
+            "the source's image_size, or a cut before that layer"
+        )
+    copy.set_weights(layer.get_weights())
+
+
+def _frozen(names: list[str], config: Config) -> set[str]:
+    from trainables.layers.freezing import first_trained
+
+    return set() if config.begin == SCRATCH else set(names[: first_trained(names, config.trained)])
+
+
+def _copied(layer: Any, config: Config, *, off: bool) -> Any:
+    """A layer of the same settings, in the precision of this training; dropout that is off does nothing."""
+    import keras
+
+    kind, name = type(layer).__name__, layer.name
+    if name.startswith(_HEAD):  # the source was made here as well: its head is part of the base now
+        name = f"source_{name}"
+    if off and kind in _DROPOUTS:
+        return keras.layers.Identity(name=name)
+    if kind in _RANGES and config.input_range == "raw":
+        return keras.layers.Rescaling(1.0, dtype="float32", name=name)
+    settings = {**layer.get_config(), "name": name}
+    settings.pop("dtype", None)
+    if kind in _RANGES:
+        settings["dtype"] = "float32"
+    return type(layer).from_config(settings)
+
+
+train = trains(build)

@@ -1,0 +1,60 @@
+"""What is known of each layer of a model that is built: its shape and its cost."""
+
+import math
+
+from keras import layers as kl
+
+from layersweep.records.values import Layer
+
+
+def describe(index: int, layer: kl.Layer) -> Layer:
+    """The static facts of a layer."""
+    activation = getattr(layer, "activation", None)
+    return Layer(
+        index=index,
+        name=layer.name,
+        kind=type(layer).__name__,
+        activation=None if activation is None else getattr(activation, "__name__", type(activation).__name__),
+        filters=getattr(layer, "filters", None) or getattr(layer, "units", None),
+        kernel=_by(getattr(layer, "kernel_size", None) or getattr(layer, "pool_size", None)),
+        stride=_by(getattr(layer, "strides", None)),
+        parameters=layer.count_params(),
+        trainable=bool(layer.trainable_weights),
+        output_shape=_by(layer.output.shape[1:]) or "",
+    )
+
+
+def _by(sizes: tuple[int, ...] | int | None) -> str | None:
+    if sizes is None:
+        return None
+    return "x".join(map(str, sizes if isinstance(sizes, tuple | list) else (sizes,)))
+
+
+def flops(layer: kl.Layer) -> int:
+    """Floating-point operations of a layer for one image, forward: 2 for each multiply-accumulate and 1 for a bias.
+
+    Convolutions and dense layers are counted; what the others do (normalisation, activation, pooling) is left out, as
+    is usual, and is below 1 % in a CNN.
+
+    Raises:
+        NotImplementedError: for a layer with a kernel that is not known here: it must not be counted as free.
+    """
+    positions = math.prod(layer.output.shape[1:])
+    bias = positions if getattr(layer, "use_bias", False) else 0
+    match layer:
+        case kl.Conv2DTranspose():
+            inputs = math.prod(layer.input.shape[1:])
+            return 2 * inputs * math.prod(layer.kernel_size) * layer.filters + bias
+        case kl.SeparableConv2D():
+            channels = layer.input.shape[-1] * layer.depth_multiplier
+            spatial = math.prod(layer.output.shape[1:-1])
+            return 2 * spatial * channels * math.prod(layer.kernel_size) + 2 * positions * channels + bias
+        case kl.DepthwiseConv2D():
+            return 2 * positions * math.prod(layer.kernel_size) + bias
+        case kl.Conv2D():
+            return 2 * positions * math.prod(layer.kernel_size) * (layer.input.shape[-1] // layer.groups) + bias
+        case kl.Dense():
+            return 2 * positions * layer.input.shape[-1] + bias
+    if any("kernel" in weight.name for weight in layer.weights):
+        raise NotImplementedError(f"the cost of layer {layer.name!r} ({type(layer).__name__}) is not known")
+    return 0

@@ -1,0 +1,1 @@
+"""What is read off a model: size, costs, latency, layer statistics, LiteRT."""
