@@ -152,7 +152,7 @@ class TuneTrial:
     trial_id: str
     config: dict
     error_file: str | None = None
-    worker_actor: Slot | None = None
+    slot: Slot | None = None
     running: bool = False
     result: dict | None = None
 

@@ -72,7 +72,7 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def elsewhere(tiny: Path, code: str) -> subprocess.Popen[str]:
     """Start another process that runs code with `data`, the module, and `folder`, the tiny data set's."""
     modules = tiny.parent / "modules"
-    start = "import sys; from pathlib import Path; from trainables import data, datasets; "
+    start = "import sys; from pathlib import Path; from trainables.data import dataset as data, datasets; "
     start += f"datasets.__path__.append({str(modules)!r}); folder = Path({str(tiny)!r}); "
     return subprocess.Popen([sys.executable, "-c", start + code], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
 

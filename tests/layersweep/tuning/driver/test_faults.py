@@ -352,7 +352,7 @@ def test_trials_that_all_fail_alike_end_the_sweep(tmp_path, fashion_mnist):
 OTHER_MEANING = """
 import trainables.meaning
 trainables.meaning.MEANING += 1
-from tuning import main
+from layersweep import main
 import made_up_sweep
 main(made_up_sweep.SWEEP)
 """

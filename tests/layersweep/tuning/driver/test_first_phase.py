@@ -20,7 +20,7 @@ FAILED = Ending(outcome="failed", epoch=1, value=None)
 
 SWEEP = """
 import made_up
-from tuning import Sweep, main
+from layersweep import Sweep, main
 
 main(Sweep(
     name="phases",

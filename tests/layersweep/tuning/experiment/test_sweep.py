@@ -218,7 +218,8 @@ def test_an_id_is_the_same_in_another_process(data, tmp_path):
     code = (
         "import made_up, sys, pathlib\n"
         "from trainables.data.dataset import Data\n"
-        "from layersweep.tuning.experiment.sweep import Arm, trial_id\n"
+        "from layersweep.tuning.experiment.arm import Arm\n"
+        "from layersweep.tuning.experiment.trials import trial_id\n"
         "data = Data(name='none', folder=pathlib.Path('/'), fingerprint='f' * 16, classes=('a', 'b'),"
         " image_shape=(2, 2, 1), train_images=4, validation_images=2, test_images=2, majority_share=0.5)\n"
         "print(trial_id('f', Arm(name='x', config=made_up.Config(quality=0.1)), 1, data, 'float32'))\n"

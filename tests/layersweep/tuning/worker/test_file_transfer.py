@@ -13,9 +13,10 @@ from layersweep.tuning.common.worker_report import unpack
 from layersweep.tuning.experiment.arm import Arm
 from layersweep.tuning.experiment.trials import Trial
 from layersweep.tuning.storage import checkpoints
-from layersweep.tuning.worker import file_transfer, worker_actor
+from layersweep.tuning.worker import file_transfer, local_files, worker_actor
 from layersweep.tuning.worker.assignment import Ticket
-from layersweep.tuning.worker.file_transfer import Depot, Elsewhere, NotFetchedError
+from layersweep.tuning.worker.file_transfer import Depot
+from layersweep.tuning.worker.local_files import Elsewhere, NotFetchedError
 from layersweep.tuning.worker.worker_actor import Slot
 from trainables.data import dataset as data_sets
 from trainables.data.dataset import ARRAYS
@@ -128,7 +129,7 @@ def test_files_travel_in_pieces_and_arrive_whole(disk, tmp_path, monkeypatch):
 
 
 def test_what_a_killed_slot_has_left_is_swept_up(disk, tmp_path, monkeypatch):
-    monkeypatch.setattr(file_transfer.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(local_files.tempfile, "gettempdir", lambda: str(tmp_path))
     at_work = Elsewhere(disk)
     (tmp_path / "layersweep-slot-killed" / "results").mkdir(parents=True)
     (tmp_path / "layersweep-slot-killed.lock").touch()  # a process that has died holds no lock
