@@ -144,6 +144,8 @@ EPOCHS: Final = _table(
     (_REAL, "cutoff"),
     (_TIME, "at"),
 )
+"""`decision` is what became of the trial behind it: `continue`; `stop`, by the scheduler; `last`, as no more were asked
+for; `diverged`, NaN or infinite; `hopeless`, at chance."""
 
 LAYERS: Final = _table(
     "layers",
@@ -217,10 +219,6 @@ TOO_SLOW: Final = "TooSlow"
 REFUSED: Final = (TOO_LARGE, TOO_SLOW)
 """Error types of trainings that an estimate refused, so that they were never begun: no fault of theirs, and no reason
 to end a sweep."""
-
-DECISIONS: Final = ("continue", "stop", "last", "diverged", "hopeless")
-"""What became of a trial after an epoch: it goes on, the scheduler stopped it, it was the last asked for, it met a NaN,
-or it was at chance."""
 
 _CONFIG_KINDS: Final[Mapping[type, Kind]] = {bool: _FLAG, int: _COUNT, float: _REAL, str: _NAME}
 

@@ -6,10 +6,10 @@ Whatever is deleted is moved below `results/.state/deleted/` or is a single file
 import re
 import shutil
 import uuid
-from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import polars as pl
 
@@ -19,6 +19,11 @@ from layersweep.records.overview import check_known, last_ends, named_weights, n
 from layersweep.records.questions import FIRST_PHASE
 from layersweep.records.read import read, superseded, sweeps
 from layersweep.records.tables import TABLES
+
+_LEFTOVERS: Final = (".state/parts/*.tmp", ".state/deleted/*")
+_LOGS: Final = "logs/*.log"
+_CHECKPOINTS: Final = ".state/checkpoints/*.keras"
+_WEIGHTS: Final = "weights/*.keras"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,9 +67,9 @@ def doomed(results: Path, sweep: str) -> list[Waste]:
     ids = {*rows.filter(mine)["trial_id"]} - {*rows.filter(~mine)["trial_id"]}
     named = named_weights(results, but=sweep)
     files = {
-        "checkpoints": [p for p in _checkpoints(results) if _trial(p) in ids],
-        "logs": [p for p in _logs(results) if p.stem in ids],
-        "weights": [p for p in _weights(results) if _trial(p) in ids and p.name not in named],
+        "checkpoints": [p for p in _files(results, _CHECKPOINTS) if _trial(p) in ids],
+        "logs": [p for p in _files(results, _LOGS) if p.stem in ids],
+        "weights": [p for p in _files(results, _WEIGHTS) if _trial(p) in ids and p.name not in named],
     }
     # The ends go before what they stand for, the plan last: what a kill leaves is a sweep with less trained.
     folders = {f"table {table}": results / table / sweep for table in reversed([*TABLES])}
@@ -77,12 +82,10 @@ def shared(results: Path, sweep: str) -> dict[str, int]:
     Raises:
         ResultsError: if a sweep cannot be read.
     """
-    ended = read(results, "trials", columns=("sweep", "trial_id")).unique()
-    own = set(ended.filter(pl.col("sweep") == sweep)["trial_id"]) - set(
-        ended.filter(pl.col("sweep") != sweep)["trial_id"]
-    )
-    asked = read(results, "plan", columns=("sweep", "trial_id")).unique()
-    losers = asked.filter(pl.col("sweep") != sweep, pl.col("trial_id").is_in(sorted(own)))
+    ended, asked = (read(results, table, columns=("sweep", "trial_id")).unique() for table in ("trials", "plan"))
+    mine = pl.col("sweep") == sweep
+    lost = ended.filter(mine).join(ended.filter(~mine), on="trial_id", how="anti")
+    losers = asked.filter(~mine).join(lost, on="trial_id", how="semi")
     return dict(sorted(losers.group_by("sweep").len().iter_rows()))
 
 
@@ -131,7 +134,7 @@ def prune(results: Path, *, damaged: bool = False, dry_run: bool = False) -> Pru
 def _everyone(results: Path) -> set[str]:
     """Every sweep that has rows, a lock, or anything below `.state`."""
     state = results / ".state"
-    owners = {owner for path in _temporary(results) if (owner := _owner(path))}
+    owners = {owner for path in _files(results, *_LEFTOVERS) if (owner := _owner(path))}
     locked = {path.stem for path in state.glob("*.lock")}
     broken = {name for table in TABLES for name in sweeps(state / "damaged", table)}
     return {*names(results), *owners, *locked, *broken}
@@ -158,15 +161,15 @@ def _prunable(results: Path, free: set[str], busy: set[str], *, damaged: bool) -
     folders = [results / table / sweep for table in TABLES for sweep in sorted(free)]
     named = named_weights(results)
     found = {
-        "leftovers of killed commands": [path for path in _temporary(results) if nobodys(path)],
+        "leftovers of killed commands": [path for path in _files(results, *_LEFTOVERS) if nobodys(path)],
         "superseded parts": [path for folder in folders for path in superseded(folder, results)],
         "logs of trials that did not fail": [
-            path for path in _logs(results) if path.stem in trials.ended_well - trials.running
+            path for path in _files(results, _LOGS) if path.stem in trials.ended_well - trials.running
         ],
-        "checkpoints that no trial needs": [path for path in _checkpoints(results) if spent(path)],
+        "checkpoints that no trial needs": [path for path in _files(results, _CHECKPOINTS) if spent(path)],
         "weights of first phases that no trial needs": [
             path
-            for path in _weights(results)
+            for path in _files(results, _WEIGHTS)
             if _trial(path) in trials.first_phases - trials.parents
             and path.name not in named
             and (calm or _trial(path) not in trials.running)
@@ -214,21 +217,8 @@ def _owner(path: Path) -> str | None:
     return match[1] if match else None
 
 
-def _temporary(results: Path) -> list[Path]:
-    state = results / ".state"
-    return [*sorted((state / "parts").glob("*.tmp")), *sorted((state / "deleted").glob("*"))]
-
-
-def _logs(results: Path) -> list[Path]:
-    return sorted((results / "logs").glob("*.log"))
-
-
-def _checkpoints(results: Path) -> list[Path]:
-    return sorted((results / ".state" / "checkpoints").glob("*.keras"))
-
-
-def _weights(results: Path) -> list[Path]:
-    return sorted((results / "weights").glob("*.keras"))
+def _files(results: Path, *patterns: str) -> list[Path]:
+    return [path for pattern in patterns for path in sorted(results.glob(pattern))]
 
 
 def _trial(checkpoint: Path) -> str:
@@ -237,11 +227,11 @@ def _trial(checkpoint: Path) -> str:
 
 
 def _waste(found: dict[str, list[Path]]) -> list[Waste]:
-    return [Waste(what=what, paths=tuple(paths), size_bytes=_total(paths)) for what, paths in found.items() if paths]
-
-
-def _total(paths: Iterable[Path]) -> int:
-    return sum(map(size_bytes, paths))
+    return [
+        Waste(what=what, paths=tuple(paths), size_bytes=sum(map(size_bytes, paths)))
+        for what, paths in found.items()
+        if paths
+    ]
 
 
 def _remove(path: Path) -> None:
