@@ -139,7 +139,7 @@ def measurements(case: str, found: Sequence[Ledger]) -> list[Measurement]:
 
 def main(options: Options) -> None:
     """Reads the records and writes the table."""
-    circumstances = Circumstances.now()
+    circumstances = Circumstances()
     folders = options.results or sorted(path for path in RECORDS.glob("*") if path.is_dir())
     cases: dict[str, list[Ledger]] = {}
     for folder in folders:

@@ -196,7 +196,7 @@ def searched(name: str, seed: int, options: Options, folder: Path) -> Search:
             raise processes.ProgramFailed(f"{path} is of {told['asked']}, not {options.asked}: choose another --out")
         steps = [Step(**step) for step in told["steps"]]
         return Search(steps=steps, commit=told["commit"], load=told["load"])
-    load, commit = os.getloadavg()[0], Circumstances.now().commit
+    load, commit = os.getloadavg()[0], Circumstances().commit
     run = _autokeras if name == AUTOKERAS else _ours
     search = Search(steps=within(run(seed, options, folder), options.budget), commit=commit, load=load)
     if not search.steps:
@@ -244,7 +244,7 @@ def recorded(results: Path, began: float) -> list[Step]:
 
 def main(options: Options) -> None:
     """Runs the rounds; writes table and figure after each."""
-    circumstances, folder = Circumstances.now(), options.out / "nas"
+    circumstances, folder = Circumstances(), options.out / "nas"
     folder.mkdir(parents=True, exist_ok=True)
     prepare("fashion_mnist", images=options.images)
     searches: dict[str, list[Search]] = {name: [] for name in PROGRAMS}

@@ -118,7 +118,7 @@ def _trained(work: Work, precision: str, options: Options) -> Accuracies:
 
 def main(options: Options) -> None:
     """Trains what is not recorded yet; writes the table; exits with 1 if the precisions differ."""
-    circumstances, work = Circumstances.now(), options.work
+    circumstances, work = Circumstances(), options.work
     float32, bfloat16 = (_trained(work, precision, options) for precision in (FLOAT32, BFLOAT16))
     verdict = Verdict.of(float32, bfloat16)
     data = work.data

@@ -7,10 +7,10 @@ import shlex
 import statistics
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Final, Self, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -72,15 +72,9 @@ class Measurement:
     @property
     def row(self) -> dict[str, Any]:
         """Its columns of the table, without those that all rows share."""
-        return {
-            "case": self.case,
-            "measure": self.measure,
-            "unit": self.unit,
-            "n": len(self.values),
-            "median": statistics.median(self.values),
-            "min": min(self.values),
-            "max": max(self.values),
-        }
+        least, most = min(self.values), max(self.values)
+        spread = {"n": len(self.values), "median": statistics.median(self.values), "min": least, "max": most}
+        return {"case": self.case, "measure": self.measure, "unit": self.unit} | spread
 
 
 def measured(case: str, rounds: Sequence[Readings]) -> list[Measurement]:
@@ -99,32 +93,26 @@ def ratio(of: Measurement, to: Measurement, *, case: str) -> Measurement:
     return Measurement(case=case, measure=of.measure, unit="ratio", values=values)
 
 
+def _command() -> str:
+    """The command line as a user would type it."""
+    main = sys.modules["__main__"]
+    spec = getattr(main, "__spec__", None)
+    program = ["python", "-m", spec.name] if spec is not None else ["python", sys.argv[0]]
+    return shlex.join([*program, *sys.argv[1:]])
+
+
 @dataclass(frozen=True, kw_only=True)
 class Circumstances:
-    """Where, when and of what a benchmark was taken."""
+    """Where, when and of what a benchmark was taken: by this process now, so to be made before anything is measured."""
 
-    machine: str
-    cpu: str
-    cores: int
-    memory_bytes: int
-    load: float
-    commit: str | None
-    command: str
-    at: datetime
-
-    @classmethod
-    def now(cls) -> Self:
-        """Those of this process; to be asked before anything is measured."""
-        return cls(
-            machine=platform.node(),
-            cpu=cpu_model(),
-            cores=cores(),
-            memory_bytes=memory_bytes(),
-            load=os.getloadavg()[0],
-            commit=git_commit(),
-            command=_command(),
-            at=datetime.now(UTC),
-        )
+    machine: str = field(default_factory=platform.node)
+    cpu: str = field(default_factory=cpu_model)
+    cores: int = field(default_factory=cores)
+    memory_bytes: int = field(default_factory=memory_bytes)
+    load: float = field(default_factory=lambda: os.getloadavg()[0])
+    commit: str | None = field(default_factory=git_commit)
+    command: str = field(default_factory=_command)
+    at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def __str__(self) -> str:
         memory = f"{self.memory_bytes / (1 << 30):.0f} GiB"
@@ -183,9 +171,7 @@ class Report:
 
 def finish(report: Report, out: Path) -> None:
     """Prints a report and writes its files."""
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = _WIDTH
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDTH)
     report.write(out)
     report.show(console)
     console.print(f"\n{out / report.benchmark}.md, .parquet", soft_wrap=True)
@@ -208,11 +194,3 @@ def number(value: float) -> str:
     if abs(value) >= 100:  # noqa: PLR2004 (three digits)
         return f"{value:,.0f}"
     return f"{value:#.3g}".rstrip(".") if value else "0"
-
-
-def _command() -> str:
-    """The command line as a user would type it."""
-    main = sys.modules["__main__"]
-    spec = getattr(main, "__spec__", None)
-    program = ["python", "-m", spec.name] if spec is not None else ["python", sys.argv[0]]
-    return shlex.join([*program, *sys.argv[1:]])

@@ -49,7 +49,7 @@ class Rounds(Generic[Case, Found]):
 
     def run(self, options: RoundsOptions) -> dict[Case, list[Found]]:
         """Runs the rounds, writes the table after each, so that a failure later loses none, and prints it."""
-        circumstances = Circumstances.now()
+        circumstances = Circumstances()
         found: dict[Case, list[Found]] = {case: [] for case in self.cases}
         for number, case in in_turn(self.cases, options.repeat, rotating=self.rotating):
             say(f"round {number} of {options.repeat}: {self.label(case)}")

@@ -44,23 +44,22 @@ TIME_CLASSES: Final = (
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """A table's name, what a row of it is, its key, its columns and the encodings of those that have one."""
+    """A table's name, its key, its columns and the encodings of those that have one."""
 
     name: str
-    row: str
     key: tuple[str, ...]
     schema: pa.Schema
     encodings: Mapping[str, str] = field(default_factory=dict)
 
 
-def _table(name: str, row: str, key: tuple[str, ...], *columns: Columns) -> Table:
+def _table(name: str, key: tuple[str, ...], *columns: Columns) -> Table:
     kinds = [(column, kind) for kind, *names in columns for column in names]
     fields = [pa.field(column, kind.type, nullable=column not in key) for column, kind in kinds]
     encodings = {column: kind.encoding for column, kind in kinds if kind.encoding is not None}
-    return Table(name=name, row=row, key=key, schema=pa.schema(fields), encodings=encodings)
+    return Table(name=name, key=key, schema=pa.schema(fields), encodings=encodings)
 
 
-_ATTEMPT: Final[tuple[Columns, ...]] = ((_NAME, "sweep", "trial_id"), (_SMALL, "attempt"))
+_EPOCH: Final[tuple[Columns, ...]] = ((_NAME, "sweep", "trial_id"), (_SMALL, "attempt", "epoch"))
 _SECONDS: Final[Columns] = (_VARIED, *(f"seconds_{name}" for name in TIME_CLASSES))
 _LATENCY: Final[tuple[Columns, ...]] = (
     (_VARIED, "latency_ms_min", "latency_ms_median", "latency_ms_p95"),
@@ -70,17 +69,16 @@ _LATENCY: Final[tuple[Columns, ...]] = (
 
 PLAN: Final = _table(
     "plan",
-    "one trial that a sweep asks for, written before it starts",
     ("sweep", "run", "trial_id", "question"),
     (_NAME, "sweep", "run", "trial_id", "arm", "question"),
     (_SMALL, "seed", "fold", "epochs", "candidate"),
     (_NAME, "parent"),
     (_TEXT, "config_json"),
 )
+"""One trial that a sweep asks for, written before it starts."""
 
 RUNS: Final = _table(
     "runs",
-    "one start or one end of a command (no end: killed)",
     ("run", "event"),
     (_NAME, "sweep", "run", "event"),
     (_TIME, "at"),
@@ -91,13 +89,13 @@ RUNS: Final = _table(
     _SECONDS,
     (_VARIED, "seconds_waiting"),
 )
+"""One start or one end of a command (no end: killed)."""
 
 TRIALS: Final = _table(
     "trials",
-    "one end of an attempt of a trial; the last row of a trial is what became of it",
     ("trial_id", "attempt", "continuation"),
-    *_ATTEMPT,
-    (_SMALL, "continuation"),
+    (_NAME, "sweep", "trial_id"),
+    (_SMALL, "attempt", "continuation"),
     (_NAME, "run", "arm", "question", "family", "dataset", "data_fingerprint"),
     (_COUNT, "train_images", "validation_images", "test_images"),
     (_SMALL, "seed", "fold"),
@@ -123,13 +121,12 @@ TRIALS: Final = _table(
     (_NAME, "host", "device"),
     (_TEXT, "config_json"),
 )
+"""One end of an attempt of a trial; the last row of a trial is what became of it."""
 
 EPOCHS: Final = _table(
     "epochs",
-    "one epoch of one attempt",
     ("trial_id", "attempt", "epoch"),
-    *_ATTEMPT,
-    (_SMALL, "epoch"),
+    *_EPOCH,
     (_RISING, "sequence"),
     (_VARIED, "loss"),
     (_REAL, "accuracy"),
@@ -144,15 +141,14 @@ EPOCHS: Final = _table(
     (_REAL, "cutoff"),
     (_TIME, "at"),
 )
-"""`decision` is what became of the trial behind it: `continue`; `stop`, by the scheduler; `last`, as no more were asked
-for; `diverged`, NaN or infinite; `hopeless`, at chance."""
+"""One epoch of one attempt; `decision` is what became of the trial behind it: `continue`; `stop`, by the scheduler; `last`,
+as no more were asked for; `diverged`, NaN or infinite; `hopeless`, at chance."""
 
 LAYERS: Final = _table(
     "layers",
-    "one layer of one trial at one measured epoch",
     ("trial_id", "attempt", "epoch", "index"),
-    *_ATTEMPT,
-    (_SMALL, "epoch", "index"),
+    *_EPOCH,
+    (_SMALL, "index"),
     (_NAME, "name", "kind", "activation"),
     (_SMALL, "filters"),
     (_NAME, "kernel", "stride"),
@@ -163,25 +159,23 @@ LAYERS: Final = _table(
     (_REAL, "dead_share"),
     (_VARIED, "weight_norm", "gradient_norm"),
 )
+"""One layer of one trial at one measured epoch."""
 
 TESTS: Final = _table(
     "tests",
-    "one completed trial's reading of the test set at an epoch",
     ("trial_id", "attempt", "epoch"),
-    *_ATTEMPT,
-    (_SMALL, "epoch"),
+    *_EPOCH,
     (_VARIED, "loss"),
     (_REAL, "accuracy"),
     (_COUNT, "images"),
     (_TIME, "at"),
 )
+"""One completed trial's reading of the test set at an epoch."""
 
 CLASSES: Final = _table(
     "classes",
-    "one class of one measured trial, validation or test",
     ("trial_id", "attempt", "epoch", "set_name", "class_index"),
-    *_ATTEMPT,
-    (_SMALL, "epoch"),
+    *_EPOCH,
     (_NAME, "set_name"),
     (_SMALL, "class_index"),
     (_NAME, "class_name"),
@@ -189,13 +183,12 @@ CLASSES: Final = _table(
     (_COUNT, "support"),
     (_COUNTS, "predicted"),
 )
+"""One class of one measured trial, validation or test."""
 
 EXPORTS: Final = _table(
     "exports",
-    "one form that one completed trial's network was converted to, on the validation set",
     ("trial_id", "attempt", "epoch", "form"),
-    *_ATTEMPT,
-    (_SMALL, "epoch"),
+    *_EPOCH,
     (_NAME, "form"),
     (_TEXT, "problem"),
     (_COUNT, "size_bytes"),
@@ -203,6 +196,7 @@ EXPORTS: Final = _table(
     (_COUNT, "images"),
     *_LATENCY,
 )
+"""One form that one completed trial's network was converted to, on the validation set."""
 
 TABLES: Final[Mapping[str, Table]] = {t.name: t for t in (PLAN, RUNS, LAYERS, TESTS, CLASSES, EXPORTS, EPOCHS, TRIALS)}
 """By name, in the order in which they are written, so that a kill in between leaves nothing out: an epoch comes after
