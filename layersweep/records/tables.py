@@ -141,8 +141,8 @@ EPOCHS: Final = _table(
     (_REAL, "cutoff"),
     (_TIME, "at"),
 )
-"""One epoch of one attempt; `decision` is what became of the trial behind it: `continue`; `stop`, by the scheduler; `last`,
-as no more were asked for; `diverged`, NaN or infinite; `hopeless`, at chance."""
+"""One epoch of one attempt; `decision` is what became of the trial behind it: `continue`; `stop`, by the scheduler;
+`last`, as no more were asked for; `diverged`, NaN or infinite; `hopeless`, at chance."""
 
 LAYERS: Final = _table(
     "layers",
