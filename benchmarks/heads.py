@@ -57,10 +57,10 @@ def _largest_difference(both: pl.DataFrame) -> float:
 
 
 def _sweep(options: Options, case: str, folder: Path) -> Run:
-    cache, results = dataset.cache_root(), folder / "results"
+    root, results = dataset.cache_root(), folder / "results"
     for there in (dataset.prepare("fashion_mnist").folder.name, "stamps", "downloads/fashion-mnist"):
-        if (cache / there).is_dir():
-            shutil.copytree(cache / there, folder / "cache" / there)
+        if (root / there).is_dir():
+            shutil.copytree(root / there, folder / "cache" / there)
     command = [
         sys.executable, "sweeps/mobilenet_head.py", "--results", results, "--images", options.images,
         "--epochs", options.epochs, "--seeds", 1, "--set", "weights=none", "--set", "batch_size=32",
