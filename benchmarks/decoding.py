@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import tyro
 
-from benchmarks.report import Measurement, ratio, say
+from benchmarks.report import Circumstances, Measurement, ratio, say
 from benchmarks.rounds import Rounds, RoundsOptions, timed
 from trainables.data import dataset
 from trainables.data.image_files import decoded, files_below
@@ -94,6 +94,7 @@ def measurements(rounds: Sequence[Mapping[str, float]]) -> list[Measurement]:
 
 def main(options: Options) -> None:
     """Runs the rounds and writes the table."""
+    circumstances = Circumstances()
     with tempfile.TemporaryDirectory(prefix="layersweep-decoding-") as name:
         say(f"writing {options.images:,} files")
         write(Path(name), options.images)
@@ -103,6 +104,7 @@ def main(options: Options) -> None:
             cases=[f"{options.images:,} files"],
             once=lambda _case, _number, folder: one_round(Path(name), folder / "cache"),
             rows=lambda rounds: measurements(*rounds.values()),
+            circumstances=circumstances,
         ).run(options)
 
 

@@ -24,7 +24,7 @@ import tyro
 
 from benchmarks.overhead import pace
 from benchmarks.processes import ROOT, ProgramFailed
-from benchmarks.report import Measurement, Readings, measured, ratio, say
+from benchmarks.report import Circumstances, Measurement, Readings, measured, ratio, say
 from benchmarks.rounds import Rounds, RoundsOptions, timed
 from layersweep.records.read import read
 from trainables.data.datasets import fashion_mnist
@@ -73,6 +73,7 @@ def main(options: Options) -> None:
 
     if problem := ray_cluster.problem():
         sys.exit(f"no cluster can be made here: {problem}")
+    circumstances = Circumstances()
     title = (
         f"{options.trials} trials of {options.epochs} epochs that sleep {options.seconds:g} s each, on three slots: "
         "hosts in network namespaces of this machine, and this machine"
@@ -89,6 +90,7 @@ def main(options: Options) -> None:
             cases=list(_WHERE),
             once=lambda case, number, _: _run(cluster, options, case, number),
             rows=lambda runs: measurements(runs, first),
+            circumstances=circumstances,
         ).run(options)
 
 

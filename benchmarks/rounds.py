@@ -3,7 +3,7 @@
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -35,6 +35,7 @@ class Rounds(Generic[Case, Found]):
         rows: the table's rows, from what was found in complete rounds.
         label: what a case is called while it is measured.
         rotating: each round begins with the next case.
+        circumstances: those before the cases were made ready, where that is work.
         partial: `rows` takes any cases, so that the table is written after each of them.
     """
 
@@ -46,10 +47,10 @@ class Rounds(Generic[Case, Found]):
     label: Callable[[Case], str] = str
     rotating: bool = False
     partial: bool = False
+    circumstances: Circumstances = field(default_factory=Circumstances)
 
     def run(self, options: RoundsOptions) -> dict[Case, list[Found]]:
         """Runs the rounds, writes the table after each, so that a failure later loses none, and prints it."""
-        circumstances = Circumstances()
         found: dict[Case, list[Found]] = {case: [] for case in self.cases}
         for number, case in in_turn(self.cases, options.repeat, rotating=self.rotating):
             say(f"round {number} of {options.repeat}: {self.label(case)}")
@@ -58,7 +59,7 @@ class Rounds(Generic[Case, Found]):
             if self.partial or all(len(those) == number for those in found.values()):
                 rows = list(self.rows({one: those for one, those in found.items() if those}))
                 report = Report(
-                    benchmark=self.benchmark, title=self.title, circumstances=circumstances, measurements=rows
+                    benchmark=self.benchmark, title=self.title, circumstances=self.circumstances, measurements=rows
                 )
                 report.write(options.out)
         finish(report, options.out)

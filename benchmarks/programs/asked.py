@@ -110,7 +110,7 @@ def first_step_noted(times: list[float]) -> Any:
     """A Keras callback that appends the time at which the first training step has ended."""
     import keras
 
-    def note(batch: int, logs: object) -> None:
+    def note(*_: object) -> None:
         if not times:
             times.append(time.time())
 
