@@ -85,8 +85,6 @@ def epoch_row(trial_id: str, epoch: int, *, sequence: int, last: bool, draws: np
         "seconds_test": rounded(abs(test)),
         "seconds_measure": rounded(abs(measure)),
         "decision": "last" if last else "continue",
-        "rung": None,
-        "cutoff": None,
         "at": _START + timedelta(seconds=sequence * 54 + float(draws.normal(scale=3))),
     }
 
