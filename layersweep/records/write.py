@@ -173,13 +173,14 @@ class Writer:
         if any(schema.names != union.names for schema in schemas):
             last = self._sequence(table)  # the part takes the next flush's number too, so that its range covers theirs
             self._next[table] = last + 1
-            self._join(table, parts(self._folder(table)), 0, last)
+            self._join(table, parts(self._folder(table)), 0, last, columns_of=[union.empty_table()])
 
-    def _join(self, table: str, files: Sequence[Path], first: int, last: int) -> None:
-        """Puts one part of the table's columns in the place of some."""
-        contents = [c for p in files if (c := read_part(p, self._results)) is not None]
-        empty = self._tables[table].schema.empty_table()
-        joined = pa.concat_tables([empty, *contents], promote_options="default").combine_chunks().unify_dictionaries()
+    def _join(
+        self, table: str, files: Sequence[Path], first: int, last: int, *, columns_of: Sequence[pa.Table] = ()
+    ) -> None:
+        """Puts one part in the place of some, with the columns of other tables first."""
+        contents = [*columns_of, *(c for p in files if (c := read_part(p, self._results)) is not None)]
+        joined = pa.concat_tables(contents, promote_options="default").combine_chunks().unify_dictionaries()
         self._write(table, joined, first, last)
         for path in files:
             path.unlink(missing_ok=True)
