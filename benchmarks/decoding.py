@@ -7,8 +7,7 @@ whole first and second `prepare`.
 
 import os
 import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -17,24 +16,22 @@ import numpy as np
 import numpy.typing as npt
 import tyro
 
-from benchmarks.report import RESULTS, Circumstances, Measurement, Out, Report, finish, ratio, say
+from benchmarks.report import Circumstances, Measurement, ratio, say
+from benchmarks.rounds import Rounds, RoundsOptions, timed
 from trainables.data import dataset
 from trainables.data.image_files import decoded, files_below
 from trainables.hardware import cores
 
 _SIDE: Final = 64
+_IDEAL: Final = f"Pillow / {cores()} cores"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(RoundsOptions):
     """What to measure."""
 
     images: int = 10_000
     """How many files."""
-    repeat: int = 3
-    """Rounds."""
-    out: Out = RESULTS
-    """Where the table is written."""
 
 
 def write(folder: Path, images: int) -> None:
@@ -66,43 +63,49 @@ def by_us(paths: list[Path]) -> npt.NDArray[np.uint8]:
     return decoded(paths, strict=True, say=lambda _: None).images
 
 
-def seconds(call: Callable[[], object]) -> float:
-    """How long a call takes."""
-    began = time.perf_counter()
-    call()
-    return time.perf_counter() - began
+def one_round(folder: Path, cache: Path) -> dict[str, float]:
+    """The seconds of both ways to decode, and of a first and a second start with an empty cache."""
+    paths = files_below(folder)
+    if not np.array_equal(by_pillow(paths), by_us(paths)):
+        raise AssertionError("the two ways decode differently")
+    os.environ[dataset.ENVIRONMENT] = str(cache)
+    taken = {"Pillow, one process": timed(lambda: by_pillow(paths))[1]}
+    taken[_IDEAL] = taken["Pillow, one process"] / cores()
+    taken["Layersweep"] = timed(lambda: by_us(paths))[1]
+    for start in ("first start", "second start"):
+        taken[start] = timed(lambda: dataset.prepare("image_folder", folder=folder))[1]
+    return taken
+
+
+def measurements(rounds: Sequence[Mapping[str, float]]) -> list[Measurement]:
+    """The rows of the table."""
+    rows = {
+        case: Measurement(
+            case=case,
+            measure="prepare" if "start" in case else "decode",
+            unit="s",
+            values=[one[case] for one in rounds],
+        )
+        for case in rounds[0]
+    }
+    share = ratio(rows[_IDEAL], rows["Layersweep"], case="Layersweep's share of Pillow's speed on all cores")
+    return [*rows.values(), share]
 
 
 def main(options: Options) -> None:
     """Runs the rounds and writes the table."""
-    circumstances = Circumstances.now()
-    taken: dict[str, list[float]] = {name: [] for name in ("pillow", "ours", "first", "second")}
+    circumstances = Circumstances()
     with tempfile.TemporaryDirectory(prefix="layersweep-decoding-") as name:
-        folder = Path(name) / "images"
-        folder.mkdir()
         say(f"writing {options.images:,} files")
-        write(folder, options.images)
-        paths = files_below(folder)
-        for number in range(1, options.repeat + 1):
-            say(f"round {number} of {options.repeat}")
-            if not np.array_equal(by_pillow(paths), by_us(paths)):
-                raise AssertionError("the two ways decode differently")
-            taken["pillow"].append(seconds(lambda: by_pillow(paths)))
-            taken["ours"].append(seconds(lambda: by_us(paths)))
-            os.environ[dataset.ENVIRONMENT] = str(Path(name) / f"cache-{number}")
-            taken["first"].append(seconds(lambda: dataset.prepare("image_folder", folder=folder)))
-            taken["second"].append(seconds(lambda: dataset.prepare("image_folder", folder=folder)))
-    ideal = [one / cores() for one in taken["pillow"]]
-    rows = [
-        Measurement(case="Pillow, one process", measure="decode", unit="s", values=taken["pillow"]),
-        Measurement(case=f"Pillow / {cores()} cores", measure="decode", unit="s", values=ideal),
-        Measurement(case="Layersweep", measure="decode", unit="s", values=taken["ours"]),
-        Measurement(case="first start", measure="prepare", unit="s", values=taken["first"]),
-        Measurement(case="second start", measure="prepare", unit="s", values=taken["second"]),
-    ]
-    rows.append(ratio(rows[1], rows[2], case="Layersweep's share of Pillow's speed on all cores"))
-    title = f"{options.images:,} JPEG files of {_SIDE}x{_SIDE} pixels"
-    finish(Report(benchmark="decoding", title=title, circumstances=circumstances, measurements=rows), options.out)
+        write(Path(name), options.images)
+        Rounds(
+            benchmark="decoding",
+            title=f"{options.images:,} JPEG files of {_SIDE}x{_SIDE} pixels",
+            cases=[f"{options.images:,} files"],
+            once=lambda _case, _number, folder: one_round(Path(name), folder / "cache"),
+            rows=lambda rounds: measurements(*rounds.values()),
+            circumstances=circumstances,
+        ).run(options)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ What is flat in "ms a trial" against trials costs the same at any size; what is 
 proportion. Memory is the driver's at its end.
 """
 
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,8 @@ from typing import Final
 import tyro
 
 from benchmarks.overhead import Course, Size, pace, sweep
-from benchmarks.report import RESULTS, Circumstances, Measurement, Out, Report, finish, say
+from benchmarks.report import Measurement, Readings, measured
+from benchmarks.rounds import Rounds, RoundsOptions
 
 _SLOTS: Final = 2
 _WARM: Final = 4
@@ -24,7 +24,7 @@ _WARM: Final = 4
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(RoundsOptions):
     """What to measure."""
 
     trials: tuple[int, ...] = (300, 1_000, 3_000, 10_000)
@@ -35,8 +35,6 @@ class Options:
     """Layers of 300 trials of one epoch each."""
     repeat: int = 1
     """Rounds."""
-    out: Out = RESULTS
-    """Where the table and the figure are written."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,32 +53,18 @@ class Point:
     size: Size
     layers: int = 0
 
+    def __str__(self) -> str:
+        return f"{self.axis}: {self.value:,}"
 
-@dataclass(frozen=True, kw_only=True)
-class Cost:
+
+def cost(course: Course, results: Path) -> Readings:
     """What a sweep cost: milliseconds and stored bytes a trial, and the driver's memory at its end."""
-
-    milliseconds: float
-    stored_bytes: float
-    memory_bytes: float
-
-    @classmethod
-    def of(cls, course: Course, results: Path) -> "Cost":
-        """The cost of a sweep from its course and its results folder."""
-        stored = sum(path.stat().st_size for path in results.rglob("*.parquet"))
-        return cls(
-            milliseconds=1_000 * pace(course.trials, _WARM),
-            stored_bytes=stored / len(course.trials),
-            memory_bytes=course.process.memory[-1][1],
-        )
-
-
-MEASURES: Final[Mapping[tuple[str, str], str]] = {
-    ("a trial", "ms"): "milliseconds",
-    ("stored a trial", "B"): "stored_bytes",
-    ("driver memory at its end", "B"): "memory_bytes",
-}
-"""Attributes of a `Cost` by measure and unit."""
+    stored = sum(path.stat().st_size for path in results.rglob("*.parquet"))
+    return {
+        ("a trial", "ms"): 1_000 * pace(course.trials, _WARM),
+        ("stored a trial", "B"): stored / len(course.trials),
+        ("driver memory at its end", "B"): course.process.memory[-1][1],
+    }
 
 
 def points(options: Options) -> Iterator[Point]:
@@ -90,32 +74,26 @@ def points(options: Options) -> Iterator[Point]:
     yield from (Point(axis="layers", value=n, size=Size(trials=300, epochs=1), layers=n) for n in options.layers)
 
 
-def measurements(costs: Mapping[Point, Sequence[Cost]]) -> Iterator[Measurement]:
-    """The rows of the table."""
-    for (measure, unit), name in MEASURES.items():
-        for point, found in costs.items():
-            values = [getattr(cost, name) for cost in found]
-            yield Measurement(case=f"{point.axis}: {point.value:,}", measure=measure, unit=unit, values=values)
+def measurements(costs: Mapping[Point, Sequence[Readings]]) -> list[Measurement]:
+    """The rows of the table, measure by measure."""
+    columns = [measured(str(point), found) for point, found in costs.items()]
+    return [row for rows in zip(*columns, strict=True) for row in rows]
 
 
-def draw(costs: Mapping[Point, Sequence[Cost]], path: Path) -> None:
+def draw(costs: Mapping[Point, Sequence[Readings]], path: Path) -> None:
     """Writes the figure: a row a measure, a column an axis, every round a dot."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 
     axes = list(dict.fromkeys(point.axis for point in costs))
-    figure = Figure(figsize=(3.2 * len(axes), 2.2 * len(MEASURES)), layout="constrained")
-    FigureCanvasAgg(figure)
-    panels = figure.subplots(len(MEASURES), len(axes), squeeze=False, sharex="col", sharey="row")
-    for row, ((measure, unit), name) in zip(panels, MEASURES.items(), strict=True):
-        row[0].set_ylabel(f"{measure}, {unit}")
+    measures = list(next(iter(costs.values()))[0])
+    figure = Figure(figsize=(3.2 * len(axes), 2.2 * len(measures)), layout="constrained")
+    panels = figure.subplots(len(measures), len(axes), squeeze=False, sharex="col", sharey="row")
+    for row, measure in zip(panels, measures, strict=True):
+        row[0].set_ylabel(", ".join(measure))
         for panel, axis in zip(row, axes, strict=True):
             dots = [
-                (point.value, getattr(cost, name))
-                for point, found in costs.items()
-                for cost in found
-                if point.axis == axis
+                (point.value, one[measure]) for point, found in costs.items() for one in found if point.axis == axis
             ]
             panel.plot(*zip(*dots, strict=True), "o", color="C0")
             panel.set_xscale("symlog", linthresh=1)
@@ -130,19 +108,18 @@ def draw(costs: Mapping[Point, Sequence[Cost]], path: Path) -> None:
 
 
 def main(options: Options) -> None:
-    """Runs the rounds; writes the table and the figure."""
-    circumstances = Circumstances.now()
-    costs: dict[Point, list[Cost]] = {point: [] for point in points(options)}
-    for number in range(1, options.repeat + 1):
-        for point, found in costs.items():
-            say(f"round {number} of {options.repeat}: {point.axis} {point.value:,}")
-            with tempfile.TemporaryDirectory(prefix="layersweep-growth-") as name:
-                folder = Path(name)
-                course = sweep(point.size, layers=point.layers, slots=_SLOTS, folder=folder)
-                found.append(Cost.of(course, folder))
-    title = f"What a trial that does nothing costs as a sweep grows, {_SLOTS} slots"
-    rows = list(measurements(costs))
-    finish(Report(benchmark="growth", title=title, circumstances=circumstances, measurements=rows), options.out)
+    """Runs the rounds; draws the figure."""
+
+    def once(point: Point, _: int, folder: Path) -> Readings:
+        return cost(sweep(point.size, layers=point.layers, slots=_SLOTS, folder=folder), folder)
+
+    costs = Rounds(
+        benchmark="growth",
+        title=f"What a trial that does nothing costs as a sweep grows, {_SLOTS} slots",
+        cases=list(points(options)),
+        once=once,
+        rows=measurements,
+    ).run(options)
     draw(costs, options.out / "growth.png")
 
 

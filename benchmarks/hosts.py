@@ -14,10 +14,9 @@ which only the last measure is taken):
 
 import sys
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,12 +24,14 @@ import tyro
 
 from benchmarks.overhead import pace
 from benchmarks.processes import ROOT, ProgramFailed
-from benchmarks.report import RESULTS, Circumstances, Measurement, Out, Report, finish, ratio, say
+from benchmarks.report import Circumstances, Measurement, Readings, measured, ratio, say
+from benchmarks.rounds import Rounds, RoundsOptions, timed
 from layersweep.records.read import read
 from trainables.data.datasets import fashion_mnist
 
 CLUSTER: Final = "three hosts, 1 slot each"
 MACHINE: Final = "one machine, 3 slots"
+_BUSIEST: Final = "trials on the busiest host"
 _SLOTS: Final = 3
 _WARM_TRIALS: Final = 2 * _SLOTS
 """Trials that are left out at the beginning."""
@@ -44,7 +45,7 @@ _WHERE: Final[Mapping[str, Mapping[str, str]]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(RoundsOptions):
     """What to measure."""
 
     trials: int = 90
@@ -53,52 +54,26 @@ class Options:
     """Epochs of a trial."""
     seconds: float = 0.25
     """How long an epoch sleeps."""
-    repeat: int = 3
-    """Rounds."""
-    out: Out = RESULTS
-    """Where the table is written."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Run:
-    """One sweep.
-
-    Attributes:
-        seconds: the whole command's.
-        trial_seconds: between two trials' ends, on average.
-        busiest: the share of trials that ended on the host with the most of them.
-    """
-
-    seconds: float
-    trial_seconds: float
-    busiest: float
-
-
-def measurements(runs: Mapping[str, Sequence[Run]]) -> Iterator[Measurement]:
-    """The rows of the table: each measure of both, and the ratio within each round."""
-    for measure, unit, factor in (("whole command", "s", 1), ("a trial", "ms", 1_000)):
-        found = {}
-        for case in (CLUSTER, MACHINE):
-            taken = [run.seconds if unit == "s" else run.trial_seconds for run in runs[case]]
-            found[case] = Measurement(case=case, measure=measure, unit=unit, values=[factor * t for t in taken])
-        yield from found.values()
-        yield ratio(found[CLUSTER], found[MACHINE], case=f"{CLUSTER} / {MACHINE}")
-    yield from _shares("trials on the busiest host", runs[CLUSTER])
-
-
-def _shares(measure: str, runs: Sequence[Run]) -> Iterator[Measurement]:
-    yield Measurement(case=CLUSTER, measure=measure, unit="share", values=[run.busiest for run in runs])
+def measurements(runs: Mapping[str, Sequence[Readings]], first: Readings) -> Iterator[Measurement]:
+    """The rows of the table: each measure of both, and the ratio within each round; `first` is the cluster's first."""
+    *times, busiest = zip(*(measured(case, runs[case]) for case in (CLUSTER, MACHINE)), strict=True)
+    for pair in times:
+        yield from pair
+        yield ratio(*pair, case=f"{CLUSTER} / {MACHINE}")
+    yield busiest[0]
+    yield replace(busiest[0], measure=f"{_BUSIEST}, first sweep", values=[first[_BUSIEST, "share"]])
 
 
 def main(options: Options) -> None:
-    """Runs the rounds; writes the table after each, so that a failure later loses none."""
+    """Starts the cluster, and runs the rounds."""
     sys.path.insert(0, str(ROOT / "tests" / "helpers"))
     import ray_cluster
 
     if problem := ray_cluster.problem():
         sys.exit(f"no cluster can be made here: {problem}")
-    circumstances = Circumstances.now()
-    runs: dict[str, list[Run]] = {case: [] for case in _WHERE}
+    circumstances = Circumstances()
     title = (
         f"{options.trials} trials of {options.epochs} epochs that sleep {options.seconds:g} s each, on three slots: "
         "hosts in network namespaces of this machine, and this machine"
@@ -109,14 +84,14 @@ def main(options: Options) -> None:
         cluster.doctor("doctor", "--wait", "120").check_returncode()
         say("the new cluster's first sweep, which brings the data to each host")
         first = _run(cluster, options, CLUSTER, 0)
-        for number in range(1, options.repeat + 1):
-            for case, found in runs.items():
-                say(f"round {number} of {options.repeat}: {case}")
-                found.append(_run(cluster, options, case, number))
-            rows = [*measurements(runs), *_shares("trials on the busiest host, first sweep", [first])]
-            report = Report(benchmark="hosts", title=title, measurements=rows, circumstances=circumstances)
-            report.write(options.out)
-    finish(report, options.out)
+        Rounds(
+            benchmark="hosts",
+            title=title,
+            cases=list(_WHERE),
+            once=lambda case, number, _: _run(cluster, options, case, number),
+            rows=lambda runs: measurements(runs, first),
+            circumstances=circumstances,
+        ).run(options)
 
 
 def _bring_data(cluster: Any) -> None:
@@ -127,22 +102,24 @@ def _bring_data(cluster: Any) -> None:
         (there / file.name).write_bytes(file.read_bytes())
 
 
-def _run(cluster: Any, options: Options, case: str, number: int) -> Run:
+def _run(cluster: Any, options: Options, case: str, number: int) -> Readings:
     """Runs the sweep on the head, and reads its records."""
     results = f"measured/{'cluster' if case == CLUSTER else 'machine'}-{number}"
     flags = ["--results", results, "--seeds", options.trials, "--epochs", options.epochs, "--images", 500]
     flags += ["--scheduler", "none", "--set", f"seconds={options.seconds:g}"]
     flags += ["--slots", _SLOTS] if case == MACHINE else []
     command = ["python", "-m", "benchmarks.programs.no_op_sweep", *map(str, flags)]
-    began = time.perf_counter()
-    done = cluster.on("h1", *command, timeout=_PATIENCE_SECONDS, **_WHERE[case])
-    seconds = time.perf_counter() - began
+    done, seconds = timed(lambda: cluster.on("h1", *command, timeout=_PATIENCE_SECONDS, **_WHERE[case]))
     if done.returncode:
         raise ProgramFailed(f"{case} ended with code {done.returncode}:\n{done.stdout}{done.stderr}")
     trials = read(cluster.hosts.root("h1") / "layersweep" / results, "trials", columns=["ended_at", "host"])
     ended = sorted(at.timestamp() for at in trials["ended_at"])
     busiest = max(Counter(trials["host"]).values()) / len(ended)
-    return Run(seconds=seconds, trial_seconds=pace(ended, _WARM_TRIALS), busiest=busiest)
+    return {
+        ("whole command", "s"): seconds,
+        ("a trial", "ms"): 1_000 * pace(ended, _WARM_TRIALS),
+        (_BUSIEST, "share"): busiest,
+    }
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ Command: `python -m benchmarks.ledger`: the sweeps that `python -m benchmarks.pe
 
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any, Final, Self
 import polars as pl
 import tyro
 
-from benchmarks.report import RESULTS, Circumstances, Measurement, Out, Report, finish
+from benchmarks.report import RESULTS, Circumstances, Measurement, Out, Report, finish, measured
 from layersweep.records.read import read
 from layersweep.records.tables import TIME_CLASSES
 
@@ -98,21 +98,10 @@ class Ledger:
         """Each class as a share of slots x wall."""
         return {name: spent / (self.slots * self.wall) for name, spent in self.seconds.items()}
 
-    @property
-    def working(self) -> float:
-        """The share of training, validating and testing from when each slot was ready to when the last trial ended."""
-        before = sum(self.seconds[name] for name in (OUTSIDE, BEFORE, AFTER))
-        return self._work / (self.slots * self.wall - before - self.starting)
-
-    @property
-    def working_while_due(self) -> float:
-        """The same, without the time in which no trial was left for a slot."""
-        before = sum(self.seconds[name] for name in (OUTSIDE, BEFORE, AFTER, IDLE))
-        return self._work / (self.slots * self.wall - before - self.starting)
-
-    @property
-    def _work(self) -> float:
-        return sum(self.seconds[name] for name in WORK)
+    def working(self, *but: str) -> float:
+        """The share of training, validating and testing from when each slot could begin, without these classes."""
+        left = self.slots * self.wall - self.starting - sum(self.seconds[name] for name in but)
+        return sum(self.seconds[name] for name in WORK) / left
 
 
 def _seconds(at: datetime, since: datetime) -> float:
@@ -133,23 +122,24 @@ def ledgers(results: Path, sweep: str) -> list[Ledger]:
     return made
 
 
-def measurements(case: str, found: Sequence[Ledger]) -> Iterator[Measurement]:
+def measurements(case: str, found: Sequence[Ledger]) -> list[Measurement]:
     """The rows of one case: each class as a share, then what they say together."""
-    for name in found[0].shares:
-        yield Measurement(case=case, measure=name, unit="share", values=[ledger.shares[name] for ledger in found])
-    together = {
-        ("slots x wall", "s"): [ledger.slots * ledger.wall for ledger in found],
-        ("trials' sums against the run's", "share"): [ledger.difference for ledger in found],
-        ("train + validate + test once started", "share"): [ledger.working for ledger in found],
-        ("the same while trials were left", "share"): [ledger.working_while_due for ledger in found],
-    }
-    for (measure, unit), values in together.items():
-        yield Measurement(case=case, measure=measure, unit=unit, values=values)
+    readings = [
+        {(name, "share"): share for name, share in ledger.shares.items()}
+        | {
+            ("slots x wall", "s"): ledger.slots * ledger.wall,
+            ("trials' sums against the run's", "share"): ledger.difference,
+            ("train + validate + test once started", "share"): ledger.working(OUTSIDE, BEFORE, AFTER),
+            ("the same while trials were left", "share"): ledger.working(OUTSIDE, BEFORE, AFTER, IDLE),
+        }
+        for ledger in found
+    ]
+    return measured(case, readings)
 
 
 def main(options: Options) -> None:
     """Reads the records and writes the table."""
-    circumstances = Circumstances.now()
+    circumstances = Circumstances()
     folders = options.results or sorted(path for path in RECORDS.glob("*") if path.is_dir())
     cases: dict[str, list[Ledger]] = {}
     for folder in folders:

@@ -16,7 +16,7 @@ import shutil
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -25,9 +25,10 @@ import polars as pl
 import tyro
 
 from benchmarks import processes
-from benchmarks.peers import OURS, in_turn
+from benchmarks.peers import OURS
 from benchmarks.programs.autokeras_fit import read_lines
-from benchmarks.report import RESULTS, Circumstances, Measurement, Out, Report, finish, ratio, say
+from benchmarks.report import RESULTS, Circumstances, Measurement, Out, Readings, Report, finish, measured, ratio, say
+from benchmarks.rounds import in_turn
 from layersweep.records.questions import TUNING
 from layersweep.records.read import read
 from layersweep.tuning.driver.planner import OTHER_SEARCHES
@@ -88,9 +89,14 @@ class Search:
     load: float
 
     @property
-    def candidates(self) -> int:
-        """Those that have an epoch."""
-        return len({step.candidate for step in self.steps})
+    def counts(self) -> Readings:
+        """How much it trained, and how busy the machine was."""
+        candidates = len({step.candidate for step in self.steps})
+        return {
+            ("candidates with an epoch", ""): candidates,
+            ("epochs", ""): len(self.steps),
+            ("load before", ""): self.load,
+        }
 
     def best(self, seconds: float) -> float:
         """The best validation accuracy by then; minus infinity before the first epoch has ended."""
@@ -117,70 +123,50 @@ def measurements(searches: Searches, budget: float) -> Iterator[Measurement]:
             if values := [best for one in found if math.isfinite(best := one.best(share * budget))]:
                 yield Measurement(case=name, measure=f"best validation accuracy by {part}", unit="share", values=values)
     yield from _times(searches, budget)
-    counts: dict[str, Callable[[Search], float]] = {
-        "candidates with an epoch": lambda one: one.candidates,
-        "epochs": lambda one: len(one.steps),
-        "load before": lambda one: one.load,
-    }
-    for measure, counted in counts.items():
-        for name, found in searches.items():
-            yield Measurement(case=name, measure=measure, unit="", values=list(map(counted, found)))
+    for rows in zip(*(measured(name, [one.counts for one in found]) for name, found in searches.items()), strict=True):
+        yield from rows
 
 
 def _times(searches: Searches, budget: float) -> Iterator[Measurement]:
     """How soon each reached what AutoKeras had at the end of its budget, seed by seed."""
     finals = [one.best(budget) for one in searches[AUTOKERAS]]
-    times = {
-        name: Measurement(
-            case=name, measure=REACHED, unit="s",
-            values=[one.reached(final) for one, final in zip(found, finals, strict=True)],
-        )
-        for name, found in searches.items()
-    }  # fmt: skip
+    times = {}
+    for name, found in searches.items():
+        taken = [one.reached(final) for one, final in zip(found, finals, strict=True)]
+        times[name] = Measurement(case=name, measure=REACHED, unit="s", values=taken)
     yield from times.values()
-    yield Measurement(
-        case=f"{OURS} / budget", measure=REACHED, unit="ratio", values=[taken / budget for taken in times[OURS].values]
-    )
+    shares = [taken / budget for taken in times[OURS].values]
+    yield Measurement(case=f"{OURS} / budget", measure=REACHED, unit="ratio", values=shares)
     yield ratio(times[OURS], times[AUTOKERAS], case=f"{OURS} / {AUTOKERAS}")
 
 
 def report(options: Options, circumstances: Circumstances, searches: Searches) -> Report:
     """The table of the seeds that both programs have searched."""
     commits = {one.commit or "unknown" for found in searches.values() for one in found}
-    title = (
-        f"Search for a network in {options.minutes:g} minutes: {options.images:,} images of Fashion-MNIST, up to "
-        f"{options.epochs} epochs a candidate, greedy oracle"
-    )
     return Report(
         benchmark="nas",
-        title=title,
+        title=f"Search for a network in {options.minutes:g} minutes: {options.images:,} images of Fashion-MNIST, up to "
+        f"{options.epochs} epochs a candidate, greedy oracle",
         circumstances=replace(circumstances, commit=", ".join(sorted(commits))),
         measurements=list(measurements(searches, options.budget)),
     )
 
 
-def best_so_far(search: Search, moments: Sequence[float]) -> list[float]:
-    """The best validation accuracy at each moment."""
-    return [search.best(moment) for moment in moments]
-
-
 def medians(searches: Sequence[Search], moments: Sequence[float]) -> list[float]:
-    """The median over searches of the best so far at each moment."""
-    return [statistics.median(values) for values in zip(*(best_so_far(one, moments) for one in searches), strict=True)]
+    """The median over searches of the best validation accuracy at each moment."""
+    return [statistics.median(one.best(moment) for one in searches) for moment in moments]
 
 
 def draw(searches: Searches, budget: float, path: Path) -> None:
     """Writes the figure: the best so far against seconds, every seed thin and the median thick."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 4), layout="constrained")
-    FigureCanvasAgg(figure)
     panel = figure.subplots()
     for number, (name, found) in enumerate(searches.items()):
         moments = sorted({step.seconds for one in found for step in one.steps} | {budget})
         for one in found:
-            _line(panel, moments, best_so_far(one, moments), color=f"C{number}", linewidth=0.7, alpha=0.7)
+            _line(panel, moments, list(map(one.best, moments)), color=f"C{number}", linewidth=0.7, alpha=0.7)
         label = f"{name}, median of {len(found)}"
         _line(panel, moments, medians(found, moments), color=f"C{number}", linewidth=2.5, label=label)
     panel.set_xlim(0, budget)
@@ -210,7 +196,7 @@ def searched(name: str, seed: int, options: Options, folder: Path) -> Search:
             raise processes.ProgramFailed(f"{path} is of {told['asked']}, not {options.asked}: choose another --out")
         steps = [Step(**step) for step in told["steps"]]
         return Search(steps=steps, commit=told["commit"], load=told["load"])
-    load, commit = os.getloadavg()[0], Circumstances.now().commit
+    load, commit = os.getloadavg()[0], Circumstances().commit
     run = _autokeras if name == AUTOKERAS else _ours
     search = Search(steps=within(run(seed, options, folder), options.budget), commit=commit, load=load)
     if not search.steps:
@@ -222,10 +208,11 @@ def searched(name: str, seed: int, options: Options, folder: Path) -> Search:
 
 
 def _autokeras(seed: int, options: Options, folder: Path) -> list[Step]:
-    lines, log = folder / f"autokeras-{seed}.jsonl", folder / f"autokeras-{seed}.txt"
-    flags = ["--out", lines, "--seconds", options.budget, "--images", options.images, "--epochs", options.epochs]
-    flags += ["--seed", seed, "--data-seed", seed + OTHER_SEARCHES, "--began", time.time()]
-    processes.run([sys.executable, "-m", "benchmarks.programs.autokeras_fit", *map(str, flags)], log=log)
+    lines = folder / f"autokeras-{seed}.jsonl"
+    command = [sys.executable, "-m", "benchmarks.programs.autokeras_fit", "--out", lines, "--seconds", options.budget]
+    command += ["--images", options.images, "--epochs", options.epochs, "--seed", seed]
+    command += ["--data-seed", seed + OTHER_SEARCHES, "--began", time.time()]
+    processes.run(command, log=folder / f"autokeras-{seed}.txt")
     return [
         Step(seconds=line.seconds, candidate=str(line.candidate), val_accuracy=line.val_accuracy)
         for line in read_lines(lines)
@@ -235,14 +222,11 @@ def _autokeras(seed: int, options: Options, folder: Path) -> list[Step]:
 def _ours(seed: int, options: Options, folder: Path) -> list[Step]:
     results = folder / f"layersweep-{seed}"
     shutil.rmtree(results, ignore_errors=True)
-    flags = ["--results", results, "--images", options.images, "--epochs", options.epochs, "--seeds", 1]
-    flags += ["--set", "oracle=greedy", "--set", "family=autokeras", "--search-seed", seed]
-    flags += ["--time-budget", f"{options.budget:.0f}"]
-    finished = processes.run(
-        [sys.executable, str(processes.ROOT / "sweeps" / "nas_candidates.py"), *map(str, flags)],
-        log=folder / f"layersweep-{seed}.txt",
-        limit=options.budget + _OVERTIME,
-    )
+    command = [sys.executable, processes.ROOT / "sweeps" / "nas_candidates.py", "--results", results]
+    command += ["--images", options.images, "--epochs", options.epochs, "--seeds", 1, "--search-seed", seed]
+    command += ["--set", "oracle=greedy", "--set", "family=autokeras", "--time-budget", f"{options.budget:.0f}"]
+    log, limit = folder / f"layersweep-{seed}.txt", options.budget + _OVERTIME
+    finished = processes.run(command, log=log, limit=limit)
     return recorded(results, finished.began)
 
 
@@ -260,7 +244,7 @@ def recorded(results: Path, began: float) -> list[Step]:
 
 def main(options: Options) -> None:
     """Runs the rounds; writes table and figure after each."""
-    circumstances, folder = Circumstances.now(), options.out / "nas"
+    circumstances, folder = Circumstances(), options.out / "nas"
     folder.mkdir(parents=True, exist_ok=True)
     prepare("fashion_mnist", images=options.images)
     searches: dict[str, list[Search]] = {name: [] for name in PROGRAMS}

@@ -10,7 +10,6 @@ Memory is the driver's, by a straight line through its resident bytes against th
 import bisect
 import json
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +18,10 @@ from typing import Final
 import numpy as np
 import tyro
 
-from benchmarks import processes
+from benchmarks import processes, report
 from benchmarks.processes import Finished
-from benchmarks.report import RESULTS, Circumstances, Measurement, Out, Report, finish, ratio, say
+from benchmarks.report import Measurement, ratio
+from benchmarks.rounds import Rounds, RoundsOptions
 from layersweep.records.read import read
 
 OURS: Final = "Layersweep"
@@ -32,7 +32,7 @@ _WARM_TRIALS: Final = 2
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(RoundsOptions):
     """What to measure."""
 
     trials: tuple[int, ...] = (1_000, 10_000)
@@ -45,10 +45,6 @@ class Options:
     """Rows of the table `layers` at each measured epoch of ours; `fashion_cnn` has 25."""
     slots: int = 2
     """Trials at once."""
-    repeat: int = 3
-    """Rounds."""
-    out: Out = RESULTS
-    """Where the table is written."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,8 +90,8 @@ def growth(memory: Sequence[tuple[float, int]], ended: Sequence[float], warm: in
 
 def _tune_alone(size: Size, options: Options, folder: Path) -> Course:
     written = folder / "times.json"
-    flags = ["--out", written, "--trials", size.trials, "--epochs", size.epochs, "--slots", options.slots]
-    command = [sys.executable, "-m", "benchmarks.programs.tune_alone", *map(str, flags)]
+    command = [sys.executable, "-m", "benchmarks.programs.tune_alone", "--out", written]
+    command += ["--trials", size.trials, "--epochs", size.epochs, "--slots", options.slots]
     process = processes.run(command, log=folder / "log.txt")
     times = json.loads(written.read_text())
     return Course(trials=sorted(times["trials"]), epochs=sorted(times["epochs"]), process=process)
@@ -107,16 +103,15 @@ def _ours(size: Size, options: Options, folder: Path) -> Course:
 
 def sweep(size: Size, *, layers: int, slots: int, folder: Path, seconds: float = 0.0) -> Course:
     """Runs a sweep of trials that do nothing, or sleep so long an epoch, into an empty results folder."""
-    flags = ["--results", folder, "--seeds", size.trials, "--epochs", size.epochs, "--slots", slots]
-    flags += ["--scheduler", "none", "--set", f"layers={layers}", "--set", f"seconds={seconds}"]
-    command = [sys.executable, "-m", "benchmarks.programs.no_op_sweep", *map(str, flags)]
+    command = [sys.executable, "-m", "benchmarks.programs.no_op_sweep", "--results", folder, "--seeds", size.trials]
+    command += ["--epochs", size.epochs, "--slots", slots, "--scheduler", "none"]
+    command += ["--set", f"layers={layers}", "--set", f"seconds={seconds}"]
     process = processes.run(command, log=folder / "log.txt")
-    trials, epochs = (
-        read(folder, table, columns=[name])[name] for table, name in (("trials", "ended_at"), ("epochs", "at"))
-    )
-    return Course(
-        trials=sorted(at.timestamp() for at in trials), epochs=sorted(at.timestamp() for at in epochs), process=process
-    )
+
+    def times(table: str, column: str) -> list[float]:
+        return sorted(at.timestamp() for at in read(folder, table, columns=[column])[column])
+
+    return Course(trials=times("trials", "ended_at"), epochs=times("epochs", "at"), process=process)
 
 
 PROGRAMS: Final[dict[str, Callable[[Size, Options, Path], Course]]] = {TUNE: _tune_alone, OURS: _ours}
@@ -125,15 +120,17 @@ PROGRAMS: Final[dict[str, Callable[[Size, Options, Path], Course]]] = {TUNE: _tu
 def measured(name: str, size: Size, courses: Sequence[Course], slots: int) -> dict[str, Measurement]:
     """The quantities of one program at one size, by measure; memory only where there are trials enough to see it."""
     warm = _WARM_TRIALS * slots
-    values: dict[tuple[str, str], list[float]] = {
-        ("a trial", "ms"): [1_000 * pace(c.trials, warm) for c in courses],
-        ("recorded epochs", "1/s"): [1 / pace(c.epochs, warm * size.epochs) for c in courses],
-        (MEMORY, "kB"): [growth(c.process.memory, c.trials, warm) / 1_000 for c in courses],
-        ("driver memory at its end", "MB"): [c.process.memory[-1][1] / 1_000_000 for c in courses],
-        ("whole process", "s"): [c.process.seconds for c in courses],
-    }
-    case = f"{name}, {size}"
-    return {m: Measurement(case=case, measure=m, unit=unit, values=v) for (m, unit), v in values.items()}
+    readings = [
+        {
+            ("a trial", "ms"): 1_000 * pace(course.trials, warm),
+            ("recorded epochs", "1/s"): 1 / pace(course.epochs, warm * size.epochs),
+            (MEMORY, "kB"): growth(course.process.memory, course.trials, warm) / 1_000,
+            ("driver memory at its end", "MB"): course.process.memory[-1][1] / 1_000_000,
+            ("whole process", "s"): course.process.seconds,
+        }
+        for course in courses
+    ]
+    return {row.measure: row for row in report.measured(f"{name}, {size}", readings)}
 
 
 def compared(size: Size, tune: dict[str, Measurement], ours: dict[str, Measurement]) -> Iterator[Measurement]:
@@ -147,32 +144,24 @@ def compared(size: Size, tune: dict[str, Measurement], ours: dict[str, Measureme
     yield Measurement(case=f"{OURS} - {TUNE}, {size}", measure=MEMORY, unit="kB", values=more)
 
 
-def report(
-    options: Options, circumstances: Circumstances, courses: Mapping[tuple[Size, str], Sequence[Course]]
-) -> Report:
-    """The table of complete rounds."""
-    rows = [
-        row
-        for size in dict.fromkeys(size for size, _ in courses)
-        for row in compared(size, *(measured(name, size, courses[size, name], options.slots) for name in PROGRAMS))
-    ]
-    title = f"Trials that do nothing, {options.slots} slots (trials x epochs)"
-    return Report(benchmark="overhead", title=title, circumstances=circumstances, measurements=rows)
+def measurements(courses: Mapping[tuple[Size, str], Sequence[Course]], slots: int) -> Iterator[Measurement]:
+    """The rows of the table."""
+    for size in dict.fromkeys(size for size, _ in courses):
+        yield from compared(size, *(measured(name, size, courses[size, name], slots) for name in PROGRAMS))
 
 
 def main(options: Options) -> None:
-    """Runs the rounds; writes the table after each, so that a failure later loses none."""
-    circumstances = Circumstances.now()
+    """Runs the rounds."""
     sizes = [Size(trials=n, epochs=1) for n in options.trials]
     sizes += [Size(trials=options.long_trials, epochs=options.long_epochs)] if options.long_trials else []
-    courses: dict[tuple[Size, str], list[Course]] = {(size, name): [] for size in sizes for name in PROGRAMS}
-    for number in range(1, options.repeat + 1):
-        for (size, name), found in courses.items():
-            with tempfile.TemporaryDirectory(prefix="layersweep-overhead-") as folder:
-                say(f"round {number} of {options.repeat}: {name}, {size}")
-                found.append(PROGRAMS[name](size, options, Path(folder)))
-        report(options, circumstances, courses).write(options.out)
-    finish(report(options, circumstances, courses), options.out)
+    Rounds(
+        benchmark="overhead",
+        title=f"Trials that do nothing, {options.slots} slots (trials x epochs)",
+        cases=[(size, name) for size in sizes for name in PROGRAMS],
+        once=lambda case, _, folder: PROGRAMS[case[1]](case[0], options, folder),
+        rows=lambda courses: measurements(courses, options.slots),
+        label=lambda case: f"{case[1]}, {case[0]}",
+    ).run(options)
 
 
 if __name__ == "__main__":

@@ -11,8 +11,7 @@ import json
 import shutil
 import statistics
 import sys
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -22,7 +21,8 @@ import tyro
 from benchmarks import processes
 from benchmarks.ledger import PROCESS
 from benchmarks.programs.asked import Result, Work, read_answer
-from benchmarks.report import RESULTS, Circumstances, Measurement, Out, Report, finish, ratio, say
+from benchmarks.report import Measurement, ratio
+from benchmarks.rounds import Rounds, RoundsOptions
 from layersweep.records.read import read
 
 PLAIN: Final = "plain Keras loop"
@@ -36,16 +36,12 @@ PRECISIONS: Final = {OURS: "float32", OURS_BFLOAT16: "mixed_bfloat16"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(RoundsOptions):
     """What to measure."""
 
     work: tyro.conf.OmitArgPrefixes[Work]
-    repeat: int = 3
-    """Rounds; every program runs once in each."""
     only: tuple[str, ...] = (*PEERS, *PRECISIONS)
     """The programs."""
-    out: Out = RESULTS
-    """Where the table is written."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,19 +52,26 @@ class Run:
     results: Sequence[Result]
 
 
-def _peer(name: str, work: Work, folder: Path) -> Run:
+def peer(program: str, work: Work, folder: Path) -> tuple[processes.Finished, Path]:
+    """Runs a program of benchmarks/programs; also where its answer is."""
     out = folder / "answer.json"
-    flags = ["--out", out, "--seeds", work.seeds, "--images", work.images, "--epochs", work.epochs]
-    command = [sys.executable, "-m", f"benchmarks.programs.{PEERS[name]}", *map(str, flags)]
-    process = processes.run([*command, "--optimizers", *work.optimizers], log=folder / "log.txt")
+    command = [sys.executable, "-m", f"benchmarks.programs.{program}", "--out", out, *_flags(work)]
+    return processes.run([*command, "--optimizers", *work.optimizers], log=folder / "log.txt"), out
+
+
+def _flags(work: Work) -> list[object]:
+    return ["--seeds", work.seeds, "--images", work.images, "--epochs", work.epochs]
+
+
+def _peer(name: str, work: Work, folder: Path) -> Run:
+    process, out = peer(PEERS[name], work, folder)
     return Run(seconds=process.seconds, results=read_answer(out)[0])
 
 
 def ours(work: Work, precision: str, results: Path) -> processes.Finished:
     """Runs the sweep of optimizers into a fresh results folder."""
-    flags = ["--results", results, "--seeds", work.seeds, "--images", work.images, "--epochs", work.epochs]
-    flags += ["--scheduler", "none", "--precision", precision, "--set", f"optimizer={','.join(work.optimizers)}"]
-    command = [sys.executable, str(processes.ROOT / "sweeps" / "optimizers.py"), *map(str, flags)]
+    command = [sys.executable, processes.ROOT / "sweeps" / "optimizers.py", "--results", results, *_flags(work)]
+    command += ["--scheduler", "none", "--precision", precision, "--set", f"optimizer={','.join(work.optimizers)}"]
     finished = processes.run(command, log=results / "logs" / "command.txt")
     (results / PROCESS).write_text(json.dumps({"seconds": finished.seconds}))
     return finished
@@ -77,20 +80,14 @@ def ours(work: Work, precision: str, results: Path) -> processes.Finished:
 def _ours(name: str, work: Work, results: Path) -> Run:
     shutil.rmtree(results, ignore_errors=True)
     finished = ours(work, PRECISIONS[name], results)
+    return Run(seconds=finished.seconds, results=recorded(results))
+
+
+def recorded(results: Path) -> list[Result]:
+    """What the completed trainings of a sweep of optimizers reached."""
     trials = read(results, "trials").filter(outcome="completed").join(read(results, "tests"), on="trial_id")
-    columns = ("optimizer", "seed", "last_val_accuracy", "accuracy")
-    found = trials.select(columns).rows()
-    return Run(
-        seconds=finished.seconds,
-        results=[Result(optimizer=o, seed=s, val_accuracy=v, test_accuracy=t) for o, s, v, t in found],
-    )
-
-
-def in_turn(names: Sequence[str], rounds: int) -> Iterator[tuple[int, str]]:
-    """(round, program): every program once a round, each round beginning with the next one."""
-    for number in range(rounds):
-        first = number % len(names)
-        yield from ((number + 1, name) for name in (*names[first:], *names[:first]))
+    found = trials.select("optimizer", "seed", "last_val_accuracy", "accuracy").rows()
+    return [Result(optimizer=o, seed=s, val_accuracy=v, test_accuracy=t) for o, s, v, t in found]
 
 
 def complete(name: str, run: Run, work: Work) -> Run:
@@ -114,14 +111,10 @@ def measurements(runs: Mapping[str, Sequence[Run]]) -> Iterator[Measurement]:
     yield from seconds.values()
     for name, other in _pairs(list(runs)):
         yield ratio(seconds[name], seconds[other], case=f"{name} / {other}")
-    readings: dict[str, Callable[[Result], float]] = {
-        "mean validation accuracy": lambda result: result.val_accuracy,
-        "mean test accuracy": lambda result: result.test_accuracy,
-    }
-    for measure, reading in readings.items():
+    for set_name, attribute in (("validation", "val_accuracy"), ("test", "test_accuracy")):
         for name, found in runs.items():
-            means = [statistics.fmean(map(reading, run.results)) for run in found]
-            yield Measurement(case=name, measure=measure, unit="share", values=means)
+            means = [statistics.fmean(getattr(result, attribute) for result in run.results) for run in found]
+            yield Measurement(case=name, measure=f"mean {set_name} accuracy", unit="share", values=means)
 
 
 def _pairs(names: Sequence[str]) -> list[tuple[str, str]]:
@@ -130,31 +123,20 @@ def _pairs(names: Sequence[str]) -> list[tuple[str, str]]:
     return [(a, b) for a in names for b in others if a in PRECISIONS or (b == PLAIN and a != PLAIN)]
 
 
-def report(work: Work, circumstances: Circumstances, runs: Mapping[str, Sequence[Run]]) -> Report:
-    """The table of complete rounds."""
-    data = work.data
+def main(options: Options) -> None:
+    """Runs the rounds."""
+    work = options.work
+    data = work.data  # prepared before the first program is timed
+
+    def once(name: str, number: int, folder: Path) -> Run:
+        records = options.out / "records" / f"{name.lower().replace(' ', '_')}-{number}"
+        return complete(name, _ours(name, work, records) if name in PRECISIONS else _peer(name, work, folder), work)
+
     title = (
         f"{work.count} models of fashion_cnn ({len(work.optimizers)} optimizers x {work.seeds} seeds), {work.epochs} "
         f"epochs of {data.train_images:,} images, {data.validation_images:,} to validate, {data.test_images:,} to test"
     )
-    rows = list(measurements(runs))
-    return Report(benchmark="peers", title=title, circumstances=circumstances, measurements=rows)
-
-
-def main(options: Options) -> None:
-    """Runs the rounds; writes the table after each, so that a failure later loses none."""
-    circumstances, work = Circumstances.now(), options.work
-    work.data  # noqa: B018 (prepared before the first program is timed)
-    runs: dict[str, list[Run]] = {name: [] for name in options.only}
-    for number, name in in_turn(options.only, options.repeat):
-        say(f"round {number} of {options.repeat}: {name}")
-        with tempfile.TemporaryDirectory(prefix="layersweep-peers-") as folder:
-            records = options.out / "records" / f"{name.lower().replace(' ', '_')}-{number}"
-            run = _ours(name, work, records) if name in PRECISIONS else _peer(name, work, Path(folder))
-        runs[name].append(complete(name, run, work))
-        if all(len(found) == number for found in runs.values()):
-            report(work, circumstances, runs).write(options.out)
-    finish(report(work, circumstances, runs), options.out)
+    Rounds(benchmark="peers", title=title, cases=options.only, once=once, rows=measurements, rotating=True).run(options)
 
 
 if __name__ == "__main__":

@@ -17,10 +17,9 @@ import numpy as np
 import tyro
 from scipy import stats
 
-from benchmarks.peers import ours
+from benchmarks.peers import ours, recorded
 from benchmarks.programs.asked import Work
 from benchmarks.report import RESULTS, Circumstances, Measurement, Out, Report, finish, say
-from layersweep.records.read import read
 from trainables.precision import BFLOAT16, FLOAT32
 
 LEARNING: Final = ("adam", "nadam", "rmsprop", "sgd")
@@ -113,15 +112,13 @@ def _trained(work: Work, precision: str, options: Options) -> Accuracies:
     results = options.out / "precision" / precision
     say(f"{work.count} trainings in {precision}")
     ours(work, precision, results)
-    trials = read(results, "trials").filter(outcome="completed").join(read(results, "tests"), on="trial_id")
-    rows = trials.select("optimizer", "seed", "accuracy").rows()
-    found = {(optimizer, seed): accuracy for optimizer, seed, accuracy in rows}
+    found = {(result.optimizer, result.seed): result.test_accuracy for result in recorded(results)}
     return {pair: found[pair] for pair in work.trials}
 
 
 def main(options: Options) -> None:
     """Trains what is not recorded yet; writes the table; exits with 1 if the precisions differ."""
-    circumstances, work = Circumstances.now(), options.work
+    circumstances, work = Circumstances(), options.work
     float32, bfloat16 = (_trained(work, precision, options) for precision in (FLOAT32, BFLOAT16))
     verdict = Verdict.of(float32, bfloat16)
     data = work.data

@@ -1,11 +1,10 @@
 """Runs a program as a whole process of its own, with a clock and an eye on its memory."""
 
+import math
 import os
 import subprocess
-import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -42,12 +41,12 @@ class Finished:
 
 
 def run(
-    command: Sequence[str | Path],
+    command: Sequence[object],
     *,
     log: Path,
     watch_seconds: float = 0.2,
     environment: Mapping[str, str] | None = None,
-    limit: float | None = None,
+    limit: float = math.inf,
 ) -> Finished:
     """Runs a command to its end, with these variables besides its own environment; what it prints goes to `log`.
 
@@ -57,22 +56,19 @@ def run(
         ProgramFailed: if its exit code is not 0; the message holds the end of the log.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
-    path = os.pathsep.join(
-        filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])
-    )  # Ray and its children change folder
+    path = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]  # Ray and its children change folder
     with log.open("wb") as file:
         wall, began = time.time(), time.perf_counter()
         process = subprocess.Popen(
-            [str(word) for word in command],
+            list(map(str, command)),
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=subprocess.STDOUT,
-            env={**os.environ, **(environment or {}), "PYTHONPATH": path},
+            env={**os.environ, **(environment or {}), "PYTHONPATH": os.pathsep.join(path)},
         )
-        with _told_to_end(process, limit) as told:
-            seen = _watched(process, watch_seconds)
+        seen, told = _watched(process, watch_seconds, limit)
         seconds = time.perf_counter() - began
-    if process.returncode and not told.is_set():
+    if process.returncode and not told:
         raise ProgramFailed(f"{command} ended with code {process.returncode}:\n{log.read_text()[-_TAIL:]}")
     return Finished(
         began=wall,
@@ -83,30 +79,12 @@ def run(
     )
 
 
-@contextmanager
-def _told_to_end(process: subprocess.Popen[bytes], limit: float | None) -> Iterator[threading.Event]:
-    """While inside, a process is told to end after so many seconds; the event says that it was."""
-    told = threading.Event()
-
-    def tell() -> None:
-        told.set()
-        process.terminate()
-
-    if limit is None:
-        yield told
-        return
-    timer = threading.Timer(limit, tell)
-    timer.start()
-    try:
-        yield told
-    finally:
-        timer.cancel()
-
-
-def _watched(process: subprocess.Popen[bytes], every: float) -> list[tuple[float, int, float, int]]:
-    """Its memory, its processor time and the machine's memory in use, read again and again until it ends."""
+def _watched(
+    process: subprocess.Popen[bytes], every: float, limit: float
+) -> tuple[list[tuple[float, int, float, int]], bool]:
+    """Its memory, its processor time and the machine's memory in use, again and again; whether it was told to end."""
     seen: list[tuple[float, int, float, int]] = []
-    watched = psutil.Process(process.pid)
+    watched, deadline, told = psutil.Process(process.pid), time.monotonic() + limit, False
     while True:
         try:
             process.wait(timeout=every)
@@ -114,5 +92,8 @@ def _watched(process: subprocess.Popen[bytes], every: float) -> list[tuple[float
             if held := watched.memory_info().rss:  # a process that is about to go holds nothing
                 times = watched.cpu_times()
                 seen.append((time.time(), held, times.user + times.system, psutil.virtual_memory().used))
+            if time.monotonic() >= deadline and not told:  # a second signal would cut its own end short
+                process.terminate()
+                told = True
         else:
-            return seen
+            return seen, told

@@ -6,11 +6,11 @@ import platform
 import shlex
 import statistics
 import sys
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Final, TypeAlias
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -22,35 +22,32 @@ from layersweep.tuning.driver.sweep_run import git_commit
 from layersweep.tuning.runtime.machine import memory_bytes
 from trainables.hardware import cores, cpu_model
 
+Readings: TypeAlias = Mapping[tuple[str, str], float]
+"""What one round read of one case, by measure and unit."""
+
 RESULTS: Final = Path(__file__).parent / "results"
 """Where tables go unless `--out` says otherwise."""
 
+_TEXTS: Final = ("case", "measure", "unit")
+_NUMBERS: Final = ("n", "median", "min", "max")
 _WIDTH: Final = 140
 """Columns of a table that goes into a file."""
 
 Out = Annotated[Path, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="(default: benchmarks/results)")]
 """The flag `--out`."""
 
-SCHEMA: Final = pa.schema(
-    [
-        ("benchmark", pa.string()),
-        ("case", pa.string()),
-        ("measure", pa.string()),
-        ("unit", pa.string()),
-        ("n", pa.int32()),
-        ("median", pa.float64()),
-        ("min", pa.float64()),
-        ("max", pa.float64()),
-        ("machine", pa.string()),
-        ("cpu", pa.string()),
-        ("cores", pa.int32()),
-        ("memory_bytes", pa.int64()),
-        ("load", pa.float64()),
-        ("commit", pa.string()),
-        ("command", pa.string()),
-        ("at", pa.timestamp("us", tz="UTC")),
-    ]
+_COLUMNS: Final = (
+    (pa.string(), "benchmark", "case", "measure", "unit"),
+    (pa.int32(), "n"),
+    (pa.float64(), "median", "min", "max"),
+    (pa.string(), "machine", "cpu"),
+    (pa.int32(), "cores"),
+    (pa.int64(), "memory_bytes"),
+    (pa.float64(), "load"),
+    (pa.string(), "commit", "command"),
+    (pa.timestamp("us", tz="UTC"), "at"),
 )
+SCHEMA: Final = pa.schema([(name, kind) for kind, *names in _COLUMNS for name in names])
 """`load` is the number of processes that wanted a core in the minute before the benchmark began: idle is 0."""
 
 
@@ -75,15 +72,15 @@ class Measurement:
     @property
     def row(self) -> dict[str, Any]:
         """Its columns of the table, without those that all rows share."""
-        return {
-            "case": self.case,
-            "measure": self.measure,
-            "unit": self.unit,
-            "n": len(self.values),
-            "median": statistics.median(self.values),
-            "min": min(self.values),
-            "max": max(self.values),
-        }
+        least, most = min(self.values), max(self.values)
+        spread = {"n": len(self.values), "median": statistics.median(self.values), "min": least, "max": most}
+        return {"case": self.case, "measure": self.measure, "unit": self.unit} | spread
+
+
+def measured(case: str, rounds: Sequence[Readings]) -> list[Measurement]:
+    """A row for each thing that was read of a case, with a value a round."""
+    keys = rounds[0] if rounds else ()
+    return [Measurement(case=case, measure=m, unit=unit, values=[one[m, unit] for one in rounds]) for m, unit in keys]
 
 
 def ratio(of: Measurement, to: Measurement, *, case: str) -> Measurement:
@@ -96,32 +93,26 @@ def ratio(of: Measurement, to: Measurement, *, case: str) -> Measurement:
     return Measurement(case=case, measure=of.measure, unit="ratio", values=values)
 
 
+def _command() -> str:
+    """The command line as a user would type it."""
+    main = sys.modules["__main__"]
+    spec = getattr(main, "__spec__", None)
+    program = ["python", "-m", spec.name] if spec is not None else ["python", sys.argv[0]]
+    return shlex.join([*program, *sys.argv[1:]])
+
+
 @dataclass(frozen=True, kw_only=True)
 class Circumstances:
-    """Where, when and of what a benchmark was taken."""
+    """Where, when and of what a benchmark was taken: by this process now, so to be made before anything is measured."""
 
-    machine: str
-    cpu: str
-    cores: int
-    memory_bytes: int
-    load: float
-    commit: str | None
-    command: str
-    at: datetime
-
-    @classmethod
-    def now(cls) -> Self:
-        """Those of this process; to be asked before anything is measured."""
-        return cls(
-            machine=platform.node(),
-            cpu=cpu_model(),
-            cores=cores(),
-            memory_bytes=memory_bytes(),
-            load=os.getloadavg()[0],
-            commit=git_commit(),
-            command=_command(),
-            at=datetime.now(UTC),
-        )
+    machine: str = field(default_factory=platform.node)
+    cpu: str = field(default_factory=cpu_model)
+    cores: int = field(default_factory=cores)
+    memory_bytes: int = field(default_factory=memory_bytes)
+    load: float = field(default_factory=lambda: os.getloadavg()[0])
+    commit: str | None = field(default_factory=git_commit)
+    command: str = field(default_factory=_command)
+    at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def __str__(self) -> str:
         memory = f"{self.memory_bytes / (1 << 30):.0f} GiB"
@@ -156,8 +147,8 @@ class Report:
     @property
     def markdown(self) -> str:
         """The table as a page of its own."""
-        heading = ["case", "measure", "unit", "n", "median", "min", "max"]
-        lines = [heading, ["---", "---", "---", *["---:"] * 4], *_cells(self.measurements)]
+        rule = ["---"] * len(_TEXTS) + ["---:"] * len(_NUMBERS)
+        lines = [[*_TEXTS, *_NUMBERS], rule, *map(_cells, self.measurements)]
         table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
         return f"# {self.title}\n\n{self.circumstances}\n\n{table}\n"
 
@@ -169,22 +160,18 @@ class Report:
 
     def show(self, console: Console) -> None:
         """Draws the table in a terminal."""
-        table = Table(box=None, pad_edge=False, header_style="dim")
-        for name in ("case", "measure", "unit"):
-            table.add_column(name)
-        for name in ("n", "median", "min", "max"):
+        table = Table(*_TEXTS, box=None, pad_edge=False, header_style="dim")
+        for name in _NUMBERS:
             table.add_column(name, justify="right")
-        for cells in _cells(self.measurements):
-            table.add_row(*cells)
+        for measurement in self.measurements:
+            table.add_row(*_cells(measurement))
         console.print(f"[bold]{self.title}[/bold]\n{self.circumstances}\n", soft_wrap=True)
         console.print(table)
 
 
 def finish(report: Report, out: Path) -> None:
     """Prints a report and writes its files."""
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = _WIDTH
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDTH)
     report.write(out)
     report.show(console)
     console.print(f"\n{out / report.benchmark}.md, .parquet", soft_wrap=True)
@@ -195,10 +182,9 @@ def say(line: str) -> None:
     Console(stderr=True, highlight=False, soft_wrap=True).print(line, markup=False, style="dim")
 
 
-def _cells(measurements: Iterable[Measurement]) -> list[list[str]]:
-    rows = [measurement.row for measurement in measurements]
-    numbers = [[number(row[name]) for name in ("median", "min", "max")] for row in rows]
-    return [[r["case"], r["measure"], r["unit"], str(r["n"]), *n] for r, n in zip(rows, numbers, strict=True)]
+def _cells(measurement: Measurement) -> list[str]:
+    texts = dict.fromkeys((*_TEXTS, "n"), str)
+    return [texts.get(name, number)(value) for name, value in measurement.row.items()]
 
 
 def number(value: float) -> str:
@@ -208,11 +194,3 @@ def number(value: float) -> str:
     if abs(value) >= 100:  # noqa: PLR2004 (three digits)
         return f"{value:,.0f}"
     return f"{value:#.3g}".rstrip(".") if value else "0"
-
-
-def _command() -> str:
-    """The command line as a user would type it."""
-    main = sys.modules["__main__"]
-    spec = getattr(main, "__spec__", None)
-    program = ["python", "-m", spec.name] if spec is not None else ["python", sys.argv[0]]
-    return shlex.join([*program, *sys.argv[1:]])

@@ -8,8 +8,7 @@ epochs sleep. What is measured between the first trial's end on each slot and th
 - the driver's memory at its end, and what a slot takes of the machine's.
 """
 
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -17,13 +16,14 @@ from typing import Final
 import tyro
 
 from benchmarks.overhead import Course, Size, pace, sweep
-from benchmarks.report import RESULTS, Circumstances, Measurement, Out, Report, finish, say
+from benchmarks.report import Measurement, Readings, measured
+from benchmarks.rounds import Rounds, RoundsOptions
 
 _TRIALS_A_SLOT: Final = 5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(RoundsOptions):
     """What to measure."""
 
     slots: tuple[int, ...] = (2, 16, 64)
@@ -34,74 +34,51 @@ class Options:
     """How long an epoch sleeps."""
     repeat: int = 1
     """Rounds."""
-    out: Out = RESULTS
-    """Where the table is written."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Load:
-    """What a sweep on so many slots came to.
+def load(course: Course, slots: int, seconds: float) -> Readings:
+    """What a sweep on so many slots came to whose trials sleep so many seconds each.
 
-    Attributes:
-        trials: a second.
-        busy: the share of the slots' seconds that trials took by what they sleep.
-        cores: of the machine's that the driver took.
-        driver_bytes: its memory at its end.
-        slot_bytes: the machine's memory in use at most, less that at the start, for each slot.
+    That is: trials a second; the share of the slots' seconds that trials took by what they sleep; how many of the
+    machine's cores the driver took; its memory at its end; and for each slot the machine's memory in use at most, less
+    that at the start.
     """
-
-    trials: float
-    busy: float
-    cores: float
-    driver_bytes: float
-    slot_bytes: float
-
-    @classmethod
-    def of(cls, course: Course, slots: int, seconds: float) -> "Load":
-        """From how a sweep went whose trials sleep so many seconds each."""
-        every = pace(course.trials, slots)
-        process, began, ended = course.process, course.trials[slots], course.trials[-1]
-        during = [(at, taken) for at, taken in process.cpu if began <= at <= ended]
-        (first, before), (last, after) = during[0], during[-1]
-        used = [bytes_ for _, bytes_ in process.machine]
-        return cls(
-            trials=1 / every,
-            busy=seconds / (every * slots),
-            cores=(after - before) / (last - first),
-            driver_bytes=process.memory[-1][1],
-            slot_bytes=(max(used) - used[0]) / slots,
-        )
+    every = pace(course.trials, slots)
+    process, began, ended = course.process, course.trials[slots], course.trials[-1]
+    during = [(at, taken) for at, taken in process.cpu if began <= at <= ended]
+    (first, before), (last, after) = during[0], during[-1]
+    used = [bytes_ for _, bytes_ in process.machine]
+    return {
+        ("trials", "1/s"): 1 / every,
+        ("slots at work", "ratio"): seconds / (every * slots),
+        ("driver", "cores"): (after - before) / (last - first),
+        ("driver memory at its end", "MB"): process.memory[-1][1] / 1_000_000,
+        ("memory a slot", "MB"): (max(used) - used[0]) / slots / 1_000_000,
+    }
 
 
-def measurements(loads: dict[int, Sequence[Load]]) -> Iterator[Measurement]:
+def measurements(loads: Mapping[int, Sequence[Readings]]) -> list[Measurement]:
     """The rows of the table."""
-    for slots, found in loads.items():
-        case = f"{slots} slots"
-        yield Measurement(case=case, measure="trials", unit="1/s", values=[load.trials for load in found])
-        yield Measurement(case=case, measure="slots at work", unit="ratio", values=[load.busy for load in found])
-        yield Measurement(case=case, measure="driver", unit="cores", values=[load.cores for load in found])
-        driver = [load.driver_bytes / 1_000_000 for load in found]
-        yield Measurement(case=case, measure="driver memory at its end", unit="MB", values=driver)
-        slot = [load.slot_bytes / 1_000_000 for load in found]
-        yield Measurement(case=case, measure="memory a slot", unit="MB", values=slot)
+    return [row for slots, found in loads.items() for row in measured(f"{slots} slots", found)]
 
 
 def main(options: Options) -> None:
-    """Runs the rounds; writes the table after each sweep, so that a failure later loses none."""
-    circumstances = Circumstances.now()
-    loads: dict[int, list[Load]] = {slots: [] for slots in options.slots}
-    title = f"Trials of {options.epochs} epochs that sleep {options.seconds:g} s each"
-    for number in range(1, options.repeat + 1):
-        for slots, found in loads.items():
-            say(f"round {number} of {options.repeat}: {slots} slots")
-            size = Size(trials=slots * _TRIALS_A_SLOT, epochs=options.epochs)
-            with tempfile.TemporaryDirectory(prefix="layersweep-scaling-") as folder:
-                course = sweep(size, layers=0, slots=slots, folder=Path(folder), seconds=options.seconds)
-            found.append(Load.of(course, slots, options.epochs * options.seconds))
-            rows = list(measurements({n: those for n, those in loads.items() if those}))
-            report = Report(benchmark="scaling", title=title, measurements=rows, circumstances=circumstances)
-            report.write(options.out)
-    finish(report, options.out)
+    """Runs the rounds."""
+
+    def once(slots: int, _: int, folder: Path) -> Readings:
+        size = Size(trials=slots * _TRIALS_A_SLOT, epochs=options.epochs)
+        course = sweep(size, layers=0, slots=slots, folder=folder, seconds=options.seconds)
+        return load(course, slots, options.epochs * options.seconds)
+
+    Rounds(
+        benchmark="scaling",
+        title=f"Trials of {options.epochs} epochs that sleep {options.seconds:g} s each",
+        cases=options.slots,
+        once=once,
+        rows=measurements,
+        label="{} slots".format,
+        partial=True,
+    ).run(options)
 
 
 if __name__ == "__main__":

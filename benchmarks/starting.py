@@ -5,18 +5,18 @@ its top pays first; beside the first step that of a plain Keras loop.
 """
 
 import sys
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 import tyro
 
 from benchmarks import processes
-from benchmarks.peers import in_turn, ours
+from benchmarks.peers import ours, peer
 from benchmarks.programs.asked import Work, read_answer
-from benchmarks.report import RESULTS, Circumstances, Measurement, Out, Report, finish, ratio, say
+from benchmarks.report import Measurement, ratio
+from benchmarks.rounds import Rounds, RoundsOptions
 from layersweep.records.read import read
 
 HELP: Final = "sweeps/optimizers.py --help"
@@ -30,15 +30,13 @@ _WORK: Final = Work(optimizers=("adam",), seeds=1, epochs=1)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(RoundsOptions):
     """What to measure."""
 
     images: int = 2_000
     """Training images of the model that makes the first step."""
     repeat: int = 5
     """Rounds; everything is started once in each."""
-    out: Out = RESULTS
-    """Where the table is written."""
 
 
 def _answered(*command: str | Path) -> Callable[[Work, Path], float]:
@@ -58,13 +56,10 @@ def _first_step(work: Work, folder: Path) -> float:
 
 
 def _plain_first_step(work: Work, folder: Path) -> float:
-    out = folder / "answer.json"
-    flags = ["--out", out, "--optimizers", *work.optimizers, "--seeds", work.seeds, "--images", work.images]
-    command = [sys.executable, "-m", "benchmarks.programs.plain_keras", *map(str, flags), "--epochs", "1"]
-    began = processes.run(command, log=folder / "log.txt").began
+    process, out = peer("plain_keras", work, folder)
     _, first_step = read_answer(out)
     assert first_step is not None, "a plain loop says when its first step had ended"
-    return first_step - began
+    return first_step - process.began
 
 
 CASES: Final[dict[str, Callable[[Work, Path], float]]] = {
@@ -86,21 +81,17 @@ def measurements(seconds: Mapping[str, Sequence[float]]) -> list[Measurement]:
 
 
 def main(options: Options) -> None:
-    """Runs the rounds and writes the table."""
-    circumstances, work = Circumstances.now(), Work(**{**vars(_WORK), "images": options.images})
+    """Runs the rounds."""
+    work = replace(_WORK, images=options.images)
     work.data  # noqa: B018 (prepared before anything is timed)
-    seconds: dict[str, list[float]] = {case: [] for case in CASES}
-    for number, case in in_turn(list(CASES), options.repeat):
-        say(f"round {number} of {options.repeat}: {case}")
-        with tempfile.TemporaryDirectory(prefix="layersweep-starting-") as folder:
-            seconds[case].append(CASES[case](work, Path(folder)))
-    report = Report(
+    Rounds(
         benchmark="starting",
         title="How soon a command answers, from the start of its process",
-        circumstances=circumstances,
-        measurements=measurements(seconds),
-    )
-    finish(report, options.out)
+        cases=list(CASES),
+        once=lambda case, _, folder: CASES[case](work, folder),
+        rows=measurements,
+        rotating=True,
+    ).run(options)
 
 
 if __name__ == "__main__":

@@ -9,9 +9,8 @@ every 500 epochs.
 
 import itertools
 import random
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,7 +20,8 @@ import numpy as np
 import polars as pl
 import tyro
 
-from benchmarks.report import RESULTS, Circumstances, Measurement, Out, Report, finish, ratio, say
+from benchmarks.report import Measurement, ratio
+from benchmarks.rounds import Rounds, RoundsOptions, timed
 from layersweep.records.read import read
 from layersweep.records.write import Row, Writer
 from layersweep.tuning.driver.record_builder import rounded
@@ -37,7 +37,7 @@ _START: Final = datetime(2026, 11, 3, 9, tzinfo=UTC)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(RoundsOptions):
     """What to measure."""
 
     trials: int = 10_000
@@ -50,8 +50,6 @@ class Options:
     """Epochs between two flushes."""
     repeat: int = 3
     """Rounds of writing; each is read three times."""
-    out: Out = RESULTS
-    """Where the table is written."""
 
 
 def trial_ids(count: int) -> list[str]:
@@ -87,8 +85,6 @@ def epoch_row(trial_id: str, epoch: int, *, sequence: int, last: bool, draws: np
         "seconds_test": rounded(abs(test)),
         "seconds_measure": rounded(abs(measure)),
         "decision": "last" if last else "continue",
-        "rung": None,
-        "cutoff": None,
         "at": _START + timedelta(seconds=sequence * 54 + float(draws.normal(scale=3))),
     }
 
@@ -148,25 +144,18 @@ class Round:
     reads: Sequence[tuple[float, float]]
 
 
-def one_round(options: Options) -> Round:
+def one_round(options: Options, results: Path) -> Round:
     """Writes everything once and reads it three times in either way, in turn."""
-    with tempfile.TemporaryDirectory(prefix="layersweep-storage-") as folder:
-        results = Path(folder)
-        written = write(results, options)
-        expected = (min(len(ARMS), options.trials) * options.epochs, 3)
-        reads: list[tuple[float, float]] = []
-        for _ in range(_READS):
-            (ours, seconds), (plain, seconds_plain) = _timed(mean_curves, results), _timed(mean_curves_plain, results)
-            assert ours.shape == plain.shape == expected, f"{ours.shape} and {plain.shape} are not {expected}"
-            reads.append((seconds, seconds_plain))
-        files = [path.stat().st_size for path in (results / "epochs" / SWEEP).iterdir()]
+    written = write(results, options)
+    expected = (min(len(ARMS), options.trials) * options.epochs, 3)
+    reads: list[tuple[float, float]] = []
+    for _ in range(_READS):
+        ours, seconds = timed(lambda: mean_curves(results))
+        plain, seconds_plain = timed(lambda: mean_curves_plain(results))
+        assert ours.shape == plain.shape == expected, f"{ours.shape} and {plain.shape} are not {expected}"
+        reads.append((seconds, seconds_plain))
+    files = [path.stat().st_size for path in (results / "epochs" / SWEEP).iterdir()]
     return Round(written=written, bytes_epochs=sum(files), files=len(files), reads=reads)
-
-
-def _timed(way: Callable[[Path], pl.DataFrame], results: Path) -> tuple[pl.DataFrame, float]:
-    began = time.perf_counter()
-    found = way(results)
-    return found, time.perf_counter() - began
 
 
 def measurements(options: Options, rounds: Sequence[Round]) -> list[Measurement]:
@@ -189,14 +178,14 @@ def measurements(options: Options, rounds: Sequence[Round]) -> list[Measurement]
 
 
 def main(options: Options) -> None:
-    """Runs the rounds and writes the table."""
-    circumstances, rounds = Circumstances.now(), []
-    for number in range(1, options.repeat + 1):
-        say(f"round {number} of {options.repeat}: {options.trials:,} trials of {options.epochs:,} epochs")
-        rounds.append(one_round(options))
-    title = f"Records of trials x epochs, {options.slots} slots, a flush every {options.flush_rows:,} epochs"
-    found = measurements(options, rounds)
-    finish(Report(benchmark="storage", title=title, circumstances=circumstances, measurements=found), options.out)
+    """Runs the rounds."""
+    Rounds(
+        benchmark="storage",
+        title=f"Records of trials x epochs, {options.slots} slots, a flush every {options.flush_rows:,} epochs",
+        cases=[f"{options.trials:,} trials of {options.epochs:,} epochs"],
+        once=lambda _case, _number, folder: one_round(options, folder),
+        rows=lambda rounds: measurements(options, *rounds.values()),
+    ).run(options)
 
 
 if __name__ == "__main__":

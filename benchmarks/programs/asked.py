@@ -107,16 +107,11 @@ def read_answer(out: Path) -> tuple[list[Result], float | None]:
 
 
 def first_step_noted(times: list[float]) -> Any:
-    """A Keras callback that appends the time at which each training's first step has ended."""
+    """A Keras callback that appends the time at which the first training step has ended."""
     import keras
 
-    class FirstStep(keras.callbacks.Callback):
-        def on_train_begin(self, logs: object = None) -> None:
-            self.seen = False
+    def note(*_: object) -> None:
+        if not times:
+            times.append(time.time())
 
-        def on_train_batch_end(self, batch: int, logs: object = None) -> None:
-            if not self.seen:
-                times.append(time.time())
-                self.seen = True
-
-    return FirstStep()
+    return keras.callbacks.LambdaCallback(on_train_batch_end=note)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 import polars as pl
+import polars.selectors as cs
 
 from layersweep.records.errors import ResultsError
 from layersweep.records.overview import check_known
@@ -41,13 +42,8 @@ def export(results: Path, sweep: str, table: str, out: Path, *, force: bool = Fa
 
 
 def _csv(frame: pl.DataFrame, path: Path) -> None:
-    nested = [name for name, kind in frame.schema.items() if kind.is_nested()]
-    frame.with_columns(_as_text(frame[name]) for name in nested).write_csv(path)
-
-
-def _as_text(column: pl.Series) -> pl.Series:
-    texts = [None if value is None else json.dumps(value) for value in column.to_list()]
-    return pl.Series(column.name, texts, dtype=pl.String)
+    nested = cs.nested().map_elements(lambda values: json.dumps(values.to_list()), pl.String)
+    frame.with_columns(nested).write_csv(path)
 
 
 _FORMATS: Final[Mapping[str, Callable[[pl.DataFrame, Path], None]]] = {

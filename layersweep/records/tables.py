@@ -6,7 +6,7 @@ typed column for every key of the configurations, which only the sweep knows.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 import pyarrow as pa
 
@@ -21,7 +21,8 @@ class Kind(NamedTuple):
     encoding: str | None = None
 
 
-Column = tuple[str, Kind]
+Columns: TypeAlias = tuple[Kind, *tuple[str, ...]]
+"""Neighbouring columns of one kind: the kind, then their names."""
 
 _NAME: Final = Kind(pa.dictionary(pa.int32(), pa.string()))
 _TEXT: Final = Kind(pa.string())
@@ -43,210 +44,159 @@ TIME_CLASSES: Final = (
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """A table's name, what a row of it is, its key, its columns and the encodings of those that have one."""
+    """A table's name, its key, its columns and the encodings of those that have one."""
 
     name: str
-    row: str
     key: tuple[str, ...]
     schema: pa.Schema
     encodings: Mapping[str, str] = field(default_factory=dict)
 
 
-def _table(name: str, row: str, key: tuple[str, ...], *columns: Column) -> Table:
-    fields = [pa.field(column, kind.type, nullable=column not in key) for column, kind in columns]
-    encodings = {column: kind.encoding for column, kind in columns if kind.encoding is not None}
-    return Table(name=name, row=row, key=key, schema=pa.schema(fields), encodings=encodings)
+def _table(name: str, key: tuple[str, ...], *columns: Columns) -> Table:
+    kinds = [(column, kind) for kind, *names in columns for column in names]
+    fields = [pa.field(column, kind.type, nullable=column not in key) for column, kind in kinds]
+    encodings = {column: kind.encoding for column, kind in kinds if kind.encoding is not None}
+    return Table(name=name, key=key, schema=pa.schema(fields), encodings=encodings)
 
 
-_ATTEMPT: Final[tuple[Column, ...]] = (("sweep", _NAME), ("trial_id", _NAME), ("attempt", _SMALL))
-_SECONDS: Final[tuple[Column, ...]] = tuple((f"seconds_{name}", _VARIED) for name in TIME_CLASSES)
+_EPOCH: Final[tuple[Columns, ...]] = ((_NAME, "sweep", "trial_id"), (_SMALL, "attempt", "epoch"))
+_SECONDS: Final[Columns] = (_VARIED, *(f"seconds_{name}" for name in TIME_CLASSES))
+_LATENCY: Final[tuple[Columns, ...]] = (
+    (_VARIED, "latency_ms_min", "latency_ms_median", "latency_ms_p95"),
+    (_SMALL, "latency_n"),
+    (_VARIED, "latency_ratio", "latency_ms_reference"),
+)
 
 PLAN: Final = _table(
     "plan",
-    "one trial that a sweep asks for, written before it starts",
     ("sweep", "run", "trial_id", "question"),
-    ("sweep", _NAME),
-    ("run", _NAME),
-    ("trial_id", _NAME),
-    ("arm", _NAME),
-    ("question", _NAME),
-    ("seed", _SMALL),
-    ("fold", _SMALL),
-    ("epochs", _SMALL),
-    ("candidate", _SMALL),
-    ("parent", _NAME),
-    ("config_json", _TEXT),
+    (_NAME, "sweep", "run", "trial_id", "arm", "question"),
+    (_SMALL, "seed", "fold", "epochs", "candidate"),
+    (_NAME, "parent"),
+    (_TEXT, "config_json"),
 )
+"""One trial that a sweep asks for, written before it starts."""
 
 RUNS: Final = _table(
     "runs",
-    "one start or one end of a command (no end: killed)",
     ("run", "event"),
-    ("sweep", _NAME),
-    ("run", _NAME),
-    ("event", _NAME),
-    ("at", _TIME),
-    ("outcome", _NAME),
-    ("command", _TEXT),
-    ("git_commit", _TEXT),
-    ("versions_json", _TEXT),
-    ("options_json", _TEXT),
-    ("hosts_json", _TEXT),
-    ("slots", _SMALL),
-    ("seconds_wall", _VARIED),
-    *_SECONDS,
-    ("seconds_waiting", _VARIED),
+    (_NAME, "sweep", "run", "event"),
+    (_TIME, "at"),
+    (_NAME, "outcome"),
+    (_TEXT, "command", "git_commit", "versions_json", "options_json", "hosts_json"),
+    (_SMALL, "slots"),
+    (_VARIED, "seconds_wall"),
+    _SECONDS,
+    (_VARIED, "seconds_waiting"),
 )
+"""One start or one end of a command (no end: killed)."""
 
 TRIALS: Final = _table(
     "trials",
-    "one end of an attempt of a trial; the last row of a trial is what became of it",
     ("trial_id", "attempt", "continuation"),
-    *_ATTEMPT,
-    ("continuation", _SMALL),
-    ("run", _NAME),
-    ("arm", _NAME),
-    ("question", _NAME),
-    ("family", _NAME),
-    ("dataset", _NAME),
-    ("data_fingerprint", _NAME),
-    ("train_images", _COUNT),
-    ("validation_images", _COUNT),
-    ("test_images", _COUNT),
-    ("seed", _SMALL),
-    ("fold", _SMALL),
-    ("parent", _NAME),
-    ("precision", _NAME),
-    ("outcome", _NAME),
-    ("reason", _TEXT),
-    ("warning", _TEXT),
-    ("error_type", _NAME),
-    ("error_message", _TEXT),
-    ("traceback", _TEXT),
-    ("log", _TEXT),
-    ("epochs", _SMALL),
-    ("epochs_asked", _SMALL),
-    ("best_val_accuracy", _REAL),
-    ("best_epoch", _SMALL),
-    ("last_loss", _VARIED),
-    ("last_accuracy", _REAL),
-    ("last_val_loss", _VARIED),
-    ("last_val_accuracy", _REAL),
-    ("rung", _SMALL),
-    ("cutoff", _REAL),
-    ("parameters", _COUNT),
-    ("trainable_parameters", _COUNT),
-    ("flops", _COUNT),
-    ("size_bytes", _COUNT),
-    ("latency_ms_min", _VARIED),
-    ("latency_ms_median", _VARIED),
-    ("latency_ms_p95", _VARIED),
-    ("latency_n", _SMALL),
-    ("latency_ratio", _VARIED),
-    ("latency_ms_reference", _VARIED),
-    ("latency_busy_slots", _SMALL),
-    ("memory_peak_bytes", _COUNT),
-    *_SECONDS,
-    ("started_at", _TIME),
-    ("ended_at", _TIME),
-    ("host", _NAME),
-    ("device", _NAME),
-    ("config_json", _TEXT),
+    (_NAME, "sweep", "trial_id"),
+    (_SMALL, "attempt", "continuation"),
+    (_NAME, "run", "arm", "question", "family", "dataset", "data_fingerprint"),
+    (_COUNT, "train_images", "validation_images", "test_images"),
+    (_SMALL, "seed", "fold"),
+    (_NAME, "parent", "precision", "outcome"),
+    (_TEXT, "reason", "warning"),
+    (_NAME, "error_type"),
+    (_TEXT, "error_message", "traceback", "log"),
+    (_SMALL, "epochs", "epochs_asked"),
+    (_REAL, "best_val_accuracy"),
+    (_SMALL, "best_epoch"),
+    (_VARIED, "last_loss"),
+    (_REAL, "last_accuracy"),
+    (_VARIED, "last_val_loss"),
+    (_REAL, "last_val_accuracy"),
+    (_SMALL, "rung"),
+    (_REAL, "cutoff"),
+    (_COUNT, "parameters", "trainable_parameters", "flops", "size_bytes"),
+    *_LATENCY,
+    (_SMALL, "latency_busy_slots"),
+    (_COUNT, "memory_peak_bytes"),
+    _SECONDS,
+    (_TIME, "started_at", "ended_at"),
+    (_NAME, "host", "device"),
+    (_TEXT, "config_json"),
 )
+"""One end of an attempt of a trial; the last row of a trial is what became of it."""
 
 EPOCHS: Final = _table(
     "epochs",
-    "one epoch of one attempt",
     ("trial_id", "attempt", "epoch"),
-    *_ATTEMPT,
-    ("epoch", _SMALL),
-    ("sequence", _RISING),
-    ("loss", _VARIED),
-    ("accuracy", _REAL),
-    ("val_loss", _VARIED),
-    ("val_accuracy", _REAL),
-    ("learning_rate", _REAL),
-    ("seconds_build", _VARIED),
-    ("seconds_features", _REAL),
-    ("seconds_train", _VARIED),
-    ("seconds_validate", _VARIED),
-    ("seconds_test", _REAL),
-    ("seconds_measure", _REAL),
-    ("decision", _NAME),
-    ("rung", _SMALL),
-    ("cutoff", _REAL),
-    ("at", _TIME),
+    *_EPOCH,
+    (_RISING, "sequence"),
+    (_VARIED, "loss"),
+    (_REAL, "accuracy"),
+    (_VARIED, "val_loss"),
+    (_REAL, "val_accuracy", "learning_rate"),
+    (_VARIED, "seconds_build"),
+    (_REAL, "seconds_features"),
+    (_VARIED, "seconds_train", "seconds_validate"),
+    (_REAL, "seconds_test", "seconds_measure"),
+    (_NAME, "decision"),
+    (_SMALL, "rung"),
+    (_REAL, "cutoff"),
+    (_TIME, "at"),
 )
+"""One epoch of one attempt; `decision` is what became of the trial behind it: `continue`; `stop`, by the scheduler;
+`last`, as no more were asked for; `diverged`, NaN or infinite; `hopeless`, at chance."""
 
 LAYERS: Final = _table(
     "layers",
-    "one layer of one trial at one measured epoch",
     ("trial_id", "attempt", "epoch", "index"),
-    *_ATTEMPT,
-    ("epoch", _SMALL),
-    ("index", _SMALL),
-    ("name", _NAME),
-    ("kind", _NAME),
-    ("activation", _NAME),
-    ("filters", _SMALL),
-    ("kernel", _NAME),
-    ("stride", _NAME),
-    ("parameters", _COUNT),
-    ("trainable", _FLAG),
-    ("output_shape", _NAME),
-    ("activation_mean", _VARIED),
-    ("activation_deviation", _VARIED),
-    ("dead_share", _REAL),
-    ("weight_norm", _VARIED),
-    ("gradient_norm", _VARIED),
+    *_EPOCH,
+    (_SMALL, "index"),
+    (_NAME, "name", "kind", "activation"),
+    (_SMALL, "filters"),
+    (_NAME, "kernel", "stride"),
+    (_COUNT, "parameters"),
+    (_FLAG, "trainable"),
+    (_NAME, "output_shape"),
+    (_VARIED, "activation_mean", "activation_deviation"),
+    (_REAL, "dead_share"),
+    (_VARIED, "weight_norm", "gradient_norm"),
 )
+"""One layer of one trial at one measured epoch."""
 
 TESTS: Final = _table(
     "tests",
-    "one completed trial's reading of the test set at an epoch",
     ("trial_id", "attempt", "epoch"),
-    *_ATTEMPT,
-    ("epoch", _SMALL),
-    ("loss", _VARIED),
-    ("accuracy", _REAL),
-    ("images", _COUNT),
-    ("at", _TIME),
+    *_EPOCH,
+    (_VARIED, "loss"),
+    (_REAL, "accuracy"),
+    (_COUNT, "images"),
+    (_TIME, "at"),
 )
+"""One completed trial's reading of the test set at an epoch."""
 
 CLASSES: Final = _table(
     "classes",
-    "one class of one measured trial, validation or test",
     ("trial_id", "attempt", "epoch", "set_name", "class_index"),
-    *_ATTEMPT,
-    ("epoch", _SMALL),
-    ("set_name", _NAME),
-    ("class_index", _SMALL),
-    ("class_name", _NAME),
-    ("precision", _REAL),
-    ("recall", _REAL),
-    ("f1", _REAL),
-    ("support", _COUNT),
-    ("predicted", _COUNTS),
+    *_EPOCH,
+    (_NAME, "set_name"),
+    (_SMALL, "class_index"),
+    (_NAME, "class_name"),
+    (_REAL, "precision", "recall", "f1"),
+    (_COUNT, "support"),
+    (_COUNTS, "predicted"),
 )
+"""One class of one measured trial, validation or test."""
 
 EXPORTS: Final = _table(
     "exports",
-    "one form that one completed trial's network was converted to, on the validation set",
     ("trial_id", "attempt", "epoch", "form"),
-    *_ATTEMPT,
-    ("epoch", _SMALL),
-    ("form", _NAME),
-    ("problem", _TEXT),
-    ("size_bytes", _COUNT),
-    ("accuracy", _REAL),
-    ("images", _COUNT),
-    ("latency_ms_min", _VARIED),
-    ("latency_ms_median", _VARIED),
-    ("latency_ms_p95", _VARIED),
-    ("latency_n", _SMALL),
-    ("latency_ratio", _VARIED),
-    ("latency_ms_reference", _VARIED),
+    *_EPOCH,
+    (_NAME, "form"),
+    (_TEXT, "problem"),
+    (_COUNT, "size_bytes"),
+    (_REAL, "accuracy"),
+    (_COUNT, "images"),
+    *_LATENCY,
 )
+"""One form that one completed trial's network was converted to, on the validation set."""
 
 TABLES: Final[Mapping[str, Table]] = {t.name: t for t in (PLAN, RUNS, LAYERS, TESTS, CLASSES, EXPORTS, EPOCHS, TRIALS)}
 """By name, in the order in which they are written, so that a kill in between leaves nothing out: an epoch comes after
@@ -263,10 +213,6 @@ TOO_SLOW: Final = "TooSlow"
 REFUSED: Final = (TOO_LARGE, TOO_SLOW)
 """Error types of trainings that an estimate refused, so that they were never begun: no fault of theirs, and no reason
 to end a sweep."""
-
-DECISIONS: Final = ("continue", "stop", "last", "diverged", "hopeless")
-"""What became of a trial after an epoch: it goes on, the scheduler stopped it, it was the last asked for, it met a NaN,
-or it was at chance."""
 
 _CONFIG_KINDS: Final[Mapping[type, Kind]] = {bool: _FLAG, int: _COUNT, float: _REAL, str: _NAME}
 

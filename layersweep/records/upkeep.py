@@ -6,10 +6,10 @@ Whatever is deleted is moved below `results/.state/deleted/` or is a single file
 import re
 import shutil
 import uuid
-from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import polars as pl
 
@@ -19,6 +19,11 @@ from layersweep.records.overview import check_known, last_ends, named_weights, n
 from layersweep.records.questions import FIRST_PHASE
 from layersweep.records.read import read, superseded, sweeps
 from layersweep.records.tables import TABLES
+
+_LEFTOVERS: Final = (".state/parts/*.tmp", ".state/deleted/*")
+_LOGS: Final = "logs/*.log"
+_CHECKPOINTS: Final = ".state/checkpoints/*.keras"
+_WEIGHTS: Final = "weights/*.keras"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,18 +43,6 @@ class Pruned:
     busy: list[str]
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Trials:
-    """Which trials are in what state, by id."""
-
-    running: frozenset[str]
-    ended_well: frozenset[str]
-    planned: frozenset[str]
-    wanted: frozenset[str]
-    first_phases: frozenset[str]
-    parents: frozenset[str]
-
-
 def doomed(results: Path, sweep: str) -> list[Waste]:
     """What `delete` removes: the sweep's tables, and checkpoints and logs of trials that no other sweep mentions.
 
@@ -59,12 +52,12 @@ def doomed(results: Path, sweep: str) -> list[Waste]:
     check_known(results, sweep)
     rows = pl.concat([read(results, table, columns=("sweep", "trial_id")) for table in ("plan", "trials")])
     mine = pl.col("sweep") == sweep
-    ids = {*rows.filter(mine)["trial_id"]} - {*rows.filter(~mine)["trial_id"]}
+    ids = _ids(rows, mine) - _ids(rows, ~mine)
     named = named_weights(results, but=sweep)
     files = {
-        "checkpoints": [p for p in _checkpoints(results) if _trial(p) in ids],
-        "logs": [p for p in _logs(results) if p.stem in ids],
-        "weights": [p for p in _weights(results) if _trial(p) in ids and p.name not in named],
+        "checkpoints": [p for p in _files(results, _CHECKPOINTS) if _trial(p) in ids],
+        "logs": [p for p in _files(results, _LOGS) if p.stem in ids],
+        "weights": [p for p in _files(results, _WEIGHTS) if _trial(p) in ids and p.name not in named],
     }
     # The ends go before what they stand for, the plan last: what a kill leaves is a sweep with less trained.
     folders = {f"table {table}": results / table / sweep for table in reversed([*TABLES])}
@@ -77,12 +70,10 @@ def shared(results: Path, sweep: str) -> dict[str, int]:
     Raises:
         ResultsError: if a sweep cannot be read.
     """
-    ended = read(results, "trials", columns=("sweep", "trial_id")).unique()
-    own = set(ended.filter(pl.col("sweep") == sweep)["trial_id"]) - set(
-        ended.filter(pl.col("sweep") != sweep)["trial_id"]
-    )
-    asked = read(results, "plan", columns=("sweep", "trial_id")).unique()
-    losers = asked.filter(pl.col("sweep") != sweep, pl.col("trial_id").is_in(sorted(own)))
+    ended, asked = (read(results, table, columns=("sweep", "trial_id")).unique() for table in ("trials", "plan"))
+    mine = pl.col("sweep") == sweep
+    lost = ended.filter(mine).join(ended.filter(~mine), on="trial_id", how="anti")
+    losers = asked.filter(~mine).join(lost, on="trial_id", how="semi")
     return dict(sorted(losers.group_by("sweep").len().iter_rows()))
 
 
@@ -131,7 +122,7 @@ def prune(results: Path, *, damaged: bool = False, dry_run: bool = False) -> Pru
 def _everyone(results: Path) -> set[str]:
     """Every sweep that has rows, a lock, or anything below `.state`."""
     state = results / ".state"
-    owners = {owner for path in _temporary(results) if (owner := _owner(path))}
+    owners = {owner for path in _files(results, *_LEFTOVERS) if (owner := _owner(path))}
     locked = {path.stem for path in state.glob("*.lock")}
     broken = {name for table in TABLES for name in sweeps(state / "damaged", table)}
     return {*names(results), *owners, *locked, *broken}
@@ -146,30 +137,33 @@ def _hold(locks: ExitStack, results: Path, sweep: str) -> bool:
 
 
 def _prunable(results: Path, free: set[str], busy: set[str], *, damaged: bool) -> list[Waste]:
-    trials, calm = _states(results, busy), not busy
+    plan, trials = read(results, "plan"), read(results, "trials")
+    ends, calm = last_ends(trials), not busy
+    mentioned = pl.concat([plan.select("sweep", "trial_id"), trials.select("sweep", "trial_id")])
+    running = _ids(mentioned, pl.col("sweep").is_in(sorted(busy)))
+    wanted = _wanted(plan, ends, read(results, "epochs", columns=("sweep", "trial_id", "attempt", "epoch")))
+    planned, first_phases = {*plan["trial_id"]}, _ids(plan, pl.col("question") == FIRST_PHASE)
+    parents = {*plan.filter(pl.col("trial_id").is_in(sorted(wanted)))["parent"]}
+    ended_well = {*ends["trial_id"]} - _ids(ends, pl.col("outcome") == "failed")
 
     def nobodys(path: Path) -> bool:
         return calm if (owner := _owner(path)) is None else owner in free
 
     def spent(path: Path) -> bool:  # one that no plan names may be what a running sweep is about to plan
-        planned = _trial(path) in trials.planned
-        return _trial(path) not in trials.running and (_trial(path) not in trials.wanted if planned else calm)
+        return _trial(path) not in running and (_trial(path) not in wanted if _trial(path) in planned else calm)
+
+    def unnamed(path: Path) -> bool:
+        return path.name not in named and (calm or _trial(path) not in running)
 
     folders = [results / table / sweep for table in TABLES for sweep in sorted(free)]
-    named = named_weights(results)
+    named, unneeded = named_weights(results), first_phases - parents
     found = {
-        "leftovers of killed commands": [path for path in _temporary(results) if nobodys(path)],
+        "leftovers of killed commands": [path for path in _files(results, *_LEFTOVERS) if nobodys(path)],
         "superseded parts": [path for folder in folders for path in superseded(folder, results)],
-        "logs of trials that did not fail": [
-            path for path in _logs(results) if path.stem in trials.ended_well - trials.running
-        ],
-        "checkpoints that no trial needs": [path for path in _checkpoints(results) if spent(path)],
+        "logs of trials that did not fail": [p for p in _files(results, _LOGS) if p.stem in ended_well - running],
+        "checkpoints that no trial needs": [path for path in _files(results, _CHECKPOINTS) if spent(path)],
         "weights of first phases that no trial needs": [
-            path
-            for path in _weights(results)
-            if _trial(path) in trials.first_phases - trials.parents
-            and path.name not in named
-            and (calm or _trial(path) not in trials.running)
+            path for path in _files(results, _WEIGHTS) if _trial(path) in unneeded and unnamed(path)
         ],
     }
     if damaged:
@@ -178,23 +172,11 @@ def _prunable(results: Path, free: set[str], busy: set[str], *, damaged: bool) -
     return _waste(found)
 
 
-def _states(results: Path, busy: set[str]) -> _Trials:
-    plan, trials = read(results, "plan"), read(results, "trials")
-    ends = last_ends(trials)
-    rows = pl.concat([plan.select("sweep", "trial_id"), trials.select("sweep", "trial_id")])
-    failed = {*ends.filter(pl.col("outcome") == "failed")["trial_id"]}
-    wanted = _wanted(plan, ends, read(results, "epochs", columns=("sweep", "trial_id", "attempt", "epoch")))
-    return _Trials(
-        running=frozenset(rows.filter(pl.col("sweep").is_in(sorted(busy)))["trial_id"]),
-        ended_well=frozenset({*ends["trial_id"]} - failed),
-        planned=frozenset(plan["trial_id"]),
-        wanted=wanted,
-        first_phases=frozenset(plan.filter(pl.col("question") == FIRST_PHASE)["trial_id"]),
-        parents=frozenset(plan.filter(pl.col("trial_id").is_in(sorted(wanted)))["parent"].drop_nulls()),
-    )
+def _ids(rows: pl.DataFrame, which: pl.Expr) -> set[str]:
+    return {*rows.filter(which)["trial_id"]}
 
 
-def _wanted(plan: pl.DataFrame, ends: pl.DataFrame, epochs: pl.DataFrame) -> frozenset[str]:
+def _wanted(plan: pl.DataFrame, ends: pl.DataFrame, epochs: pl.DataFrame) -> set[str]:
     """Trials that a sweep would go on with: without an end, failed, begun again since, or asked for more epochs."""
     key = ["sweep", "trial_id"]
     ended = ends.select(*key, "outcome", "attempt", pl.col("epochs").fill_null(0).alias("reached"))
@@ -205,7 +187,7 @@ def _wanted(plan: pl.DataFrame, ends: pl.DataFrame, epochs: pl.DataFrame) -> fro
     asked = plan.group_by(key).agg(pl.col("epochs").max()).join(ended, on=key, how="left")
     short = (pl.col("outcome") == "completed") & (pl.col("reached") < pl.col("epochs"))
     open_ended = pl.col("outcome").is_null() | (pl.col("outcome") == "failed")
-    return frozenset([*asked.filter(open_ended | short)["trial_id"], *begun.filter(later)["trial_id"]])
+    return _ids(asked, open_ended | short) | _ids(begun, later)
 
 
 def _owner(path: Path) -> str | None:
@@ -214,21 +196,8 @@ def _owner(path: Path) -> str | None:
     return match[1] if match else None
 
 
-def _temporary(results: Path) -> list[Path]:
-    state = results / ".state"
-    return [*sorted((state / "parts").glob("*.tmp")), *sorted((state / "deleted").glob("*"))]
-
-
-def _logs(results: Path) -> list[Path]:
-    return sorted((results / "logs").glob("*.log"))
-
-
-def _checkpoints(results: Path) -> list[Path]:
-    return sorted((results / ".state" / "checkpoints").glob("*.keras"))
-
-
-def _weights(results: Path) -> list[Path]:
-    return sorted((results / "weights").glob("*.keras"))
+def _files(results: Path, *patterns: str) -> list[Path]:
+    return [path for pattern in patterns for path in sorted(results.glob(pattern))]
 
 
 def _trial(checkpoint: Path) -> str:
@@ -237,11 +206,11 @@ def _trial(checkpoint: Path) -> str:
 
 
 def _waste(found: dict[str, list[Path]]) -> list[Waste]:
-    return [Waste(what=what, paths=tuple(paths), size_bytes=_total(paths)) for what, paths in found.items() if paths]
-
-
-def _total(paths: Iterable[Path]) -> int:
-    return sum(map(size_bytes, paths))
+    return [
+        Waste(what=what, paths=tuple(paths), size_bytes=sum(map(size_bytes, paths)))
+        for what, paths in found.items()
+        if paths
+    ]
 
 
 def _remove(path: Path) -> None:

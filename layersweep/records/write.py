@@ -8,7 +8,7 @@ import json
 import os
 import re
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -153,13 +153,7 @@ class Writer:
             count = next((n for n, tier in enumerate(tiers) if tier != tiers[0]), len(tiers))
             if count < FAN_IN:  # it is more where an earlier merge failed
                 return
-            tail, spans = files[-count:], spans[-count:]
-            contents = [c for p in tail if (c := read_part(p, self._results)) is not None]
-            merged = pa.concat_tables(contents, promote_options="default").combine_chunks()
-            merged = merged.unify_dictionaries()
-            self._write(table, merged, spans[0][0], spans[-1][1])
-            for path in tail:
-                path.unlink(missing_ok=True)
+            self._join(table, files[-count:], spans[-count][0], spans[-1][1])
 
     def _schemas(self, table: str) -> list[pa.Schema]:
         """The columns of each part; reads no rows."""
@@ -177,16 +171,17 @@ class Writer:
             ) from error
         self._tables[table] = replace(self._tables[table], schema=union.remove_metadata())
         if any(schema.names != union.names for schema in schemas):
-            self._rewrite(table, union)
+            last = self._sequence(table)  # the part takes the next flush's number too, so that its range covers theirs
+            self._next[table] = last + 1
+            self._join(table, parts(self._folder(table)), 0, last, columns_of=[union.empty_table()])
 
-    def _rewrite(self, table: str, schema: pa.Schema) -> None:
-        """Puts one part in the place of all; it takes the next flush's number too, so that its range covers theirs."""
-        files = parts(self._folder(table))
-        contents = [c for p in files if (c := read_part(p, self._results)) is not None]
-        whole = pa.concat_tables([schema.empty_table(), *contents], promote_options="default").unify_dictionaries()
-        last = self._sequence(table)
-        self._write(table, whole, 0, last)
-        self._next[table] = last + 1
+    def _join(
+        self, table: str, files: Sequence[Path], first: int, last: int, *, columns_of: Sequence[pa.Table] = ()
+    ) -> None:
+        """Puts one part in the place of some, with the columns of other tables first."""
+        contents = [*columns_of, *(c for p in files if (c := read_part(p, self._results)) is not None)]
+        joined = pa.concat_tables(contents, promote_options="default").combine_chunks().unify_dictionaries()
+        self._write(table, joined, first, last)
         for path in files:
             path.unlink(missing_ok=True)
 

@@ -1,6 +1,6 @@
 import pytest
 
-from benchmarks.growth import Cost, Options, draw, measurements, points
+from benchmarks.growth import Options, cost, draw, measurements, points
 from benchmarks.overhead import Course
 from benchmarks.processes import Finished
 
@@ -26,14 +26,14 @@ def test_a_cost_is_that_of_a_warm_trial_with_all_that_it_stored(tmp_path):
     (tmp_path / "log.txt").write_bytes(b"x" * 999)
     ended = [0.0, 5.0, 9.0, 10.0, 10.5, 10.6, 10.8, 11.0, 11.2, 11.3]  # from the fifth on: 0.8 s for 5
     course = Course(trials=ended, epochs=ended, process=Finished(began=0.0, seconds=12.0, memory=((1, 5), (2, 7))))
-    cost = Cost.of(course, tmp_path)
-    assert cost.milliseconds == pytest.approx(160)
-    assert (cost.stored_bytes, cost.memory_bytes) == (100, 7)
+    found = cost(course, tmp_path)
+    assert found["a trial", "ms"] == pytest.approx(160)
+    assert (found["stored a trial", "B"], found["driver memory at its end", "B"]) == (100, 7)
 
 
 def costs():
     return {
-        point: [Cost(milliseconds=index + 1, stored_bytes=100, memory_bytes=1_000)]
+        point: [{("a trial", "ms"): index + 1, ("stored a trial", "B"): 100, ("driver memory at its end", "B"): 1_000}]
         for index, point in enumerate(points(OPTIONS))
     }
 

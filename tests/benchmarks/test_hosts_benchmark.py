@@ -6,17 +6,22 @@ import sys
 
 import pytest
 
-from benchmarks.hosts import CLUSTER, MACHINE, Run, measurements
+from benchmarks.hosts import CLUSTER, MACHINE, measurements
+
+
+def read(command, trial, busiest):
+    return {("whole command", "s"): command, ("a trial", "ms"): trial, ("trials on the busiest host", "share"): busiest}
 
 
 def test_each_round_of_the_cluster_is_held_against_the_machines_in_it():
     runs = {
-        CLUSTER: [Run(seconds=60, trial_seconds=0.4, busiest=0.4), Run(seconds=90, trial_seconds=0.5, busiest=0.5)],
-        MACHINE: [Run(seconds=40, trial_seconds=0.4, busiest=0.4), Run(seconds=45, trial_seconds=0.4, busiest=0.4)],
+        CLUSTER: [read(60, 400, 0.4), read(90, 500, 0.5)],
+        MACHINE: [read(40, 400, 0.4), read(45, 400, 0.4)],
     }
-    rows = {(row.case, row.measure): row.values for row in measurements(runs)}
+    rows = {(row.case, row.measure): row.values for row in measurements(runs, read(99, 500, 0.6))}
     assert rows[CLUSTER, "whole command"] == [60, 90]
     assert rows[CLUSTER, "trials on the busiest host"] == [0.4, 0.5]
+    assert rows[CLUSTER, "trials on the busiest host, first sweep"] == [0.6]
     assert rows[MACHINE, "a trial"] == pytest.approx([400, 400])
     assert rows[f"{CLUSTER} / {MACHINE}", "whole command"] == pytest.approx([1.5, 2])
     assert rows[f"{CLUSTER} / {MACHINE}", "a trial"] == pytest.approx([1, 1.25])

@@ -58,8 +58,8 @@ def test_the_whole_process_adds_what_is_outside_the_run(results):
 
 def test_the_share_of_work_once_the_slots_have_started(results):
     (ledger,) = ledgers(results, "optimizers")
-    assert ledger.working == pytest.approx(108 / (200 - 22 - 20 - 12))
-    assert ledger.working_while_due == pytest.approx(108 / (200 - 22 - 20 - 12 - 20))
+    assert ledger.working(OUTSIDE, BEFORE, AFTER) == pytest.approx(108 / (200 - 22 - 20 - 12))
+    assert ledger.working(OUTSIDE, BEFORE, AFTER, IDLE) == pytest.approx(108 / (200 - 22 - 20 - 12 - 20))
 
 
 def test_the_runs_own_sums_are_held_against_its_trials(tmp_path):

@@ -46,7 +46,7 @@ def test_the_best_so_far_never_falls():
     found = search((10, "1", 0.5), (20, "2", 0.25), (30, "2", 0.75))
     assert [found.best(seconds) for seconds in (5, 10, 25, 30)] == [-math.inf, 0.5, 0.5, 0.75]
     assert (found.reached(0.5), found.reached(0.6), found.reached(0.8)) == (10, 30, math.inf)
-    assert found.candidates == 2
+    assert found.counts["candidates with an epoch", ""] == 2
 
 
 def test_the_table_has_accuracies_times_and_counts():

@@ -8,16 +8,14 @@ from benchmarks.overhead import (
     PROGRAMS,
     TUNE,
     Course,
-    Options,
     Size,
     compared,
     growth,
     measured,
+    measurements,
     pace,
-    report,
 )
 from benchmarks.processes import Finished
-from benchmarks.report import Circumstances
 
 
 def course(seconds, bytes_a_trial, trials=9):
@@ -61,7 +59,6 @@ def test_ours_is_compared_with_tune_at_the_same_size():
 def test_the_table_holds_every_size():
     sizes = [Size(trials=9, epochs=1), Size(trials=8, epochs=1)]
     courses = {(size, name): [course(0.02, 3_000, size.trials)] for size in sizes for name in PROGRAMS}
-    made = report(Options(slots=1), Circumstances.now(), courses)
-    assert {row["case"] for row in made.rows if row["measure"] == "a trial"} == {
+    assert {row.case for row in measurements(courses, 1) if row.measure == "a trial"} == {
         f"{name}, {n} x 1" for name in (OURS, TUNE, f"{OURS} / {TUNE}") for n in (9, 8)
     }

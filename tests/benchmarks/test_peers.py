@@ -1,6 +1,6 @@
 import pytest
 
-from benchmarks.peers import OURS, PLAIN, Run, complete, in_turn, measurements
+from benchmarks.peers import OURS, PLAIN, Run, complete, measurements
 from benchmarks.processes import ProgramFailed
 from benchmarks.programs.asked import Result, Work, answer, read_answer
 
@@ -9,10 +9,6 @@ WORK = Work(optimizers=("adam", "sgd"), seeds=1)
 
 def reached(optimizer, test=0.5):
     return Result(optimizer=optimizer, seed=1, val_accuracy=0.75, test_accuracy=test)
-
-
-def test_each_round_begins_with_the_next_program():
-    assert list(in_turn(["a", "b"], 3)) == [(1, "a"), (1, "b"), (2, "b"), (2, "a"), (3, "a"), (3, "b")]
 
 
 def test_the_work_is_every_optimizer_on_every_seed():

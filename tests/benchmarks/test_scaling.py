@@ -4,7 +4,7 @@ import pytest
 
 from benchmarks.overhead import Course
 from benchmarks.processes import Finished
-from benchmarks.scaling import Load, measurements
+from benchmarks.scaling import load, measurements
 
 SLOTS, SECONDS = 4, 10.0
 
@@ -22,21 +22,25 @@ def course(every):
 
 
 def test_slots_that_never_wait_are_at_work_all_the_time():
-    load = Load.of(course(2.5), SLOTS, SECONDS)
-    assert load.trials == pytest.approx(0.4)
-    assert load.busy == pytest.approx(1)
-    assert load.cores == pytest.approx(0.25)
-    assert load.driver_bytes == 100_000_000
-    assert load.slot_bytes == pytest.approx(2 * 10**8)
+    found = load(course(2.5), SLOTS, SECONDS)
+    assert found["trials", "1/s"] == pytest.approx(0.4)
+    assert found["slots at work", "ratio"] == pytest.approx(1)
+    assert found["driver", "cores"] == pytest.approx(0.25)
+    assert found["driver memory at its end", "MB"] == 100
+    assert found["memory a slot", "MB"] == pytest.approx(200)
 
 
 def test_slots_that_wait_are_not():
-    assert Load.of(course(5.0), SLOTS, SECONDS).busy == pytest.approx(0.5)
+    assert load(course(5.0), SLOTS, SECONDS)["slots at work", "ratio"] == pytest.approx(0.5)
 
 
 def test_a_table_has_a_row_a_measure_and_number_of_slots():
-    load = Load.of(course(2.5), SLOTS, SECONDS)
-    rows = list(measurements({4: [load], 8: [load, load]}))
+    found = load(course(2.5), SLOTS, SECONDS)
+    rows = measurements({4: [found], 8: [found, found]})
     assert len(rows) == 10
-    assert (rows[1].case, rows[1].measure, rows[1].values) == ("4 slots", "slots at work", [load.busy])
-    assert rows[5].values == [load.trials] * 2
+    assert (rows[1].case, rows[1].measure, rows[1].values) == (
+        "4 slots",
+        "slots at work",
+        [found["slots at work", "ratio"]],
+    )
+    assert rows[5].values == [found["trials", "1/s"]] * 2
