@@ -18,7 +18,7 @@ import numpy.typing as npt
 import tyro
 
 from benchmarks.report import RESULTS, Circumstances, Measurement, Out, Report, finish, ratio, say
-from trainables.data import dataset
+from trainables.data import cache, dataset
 from trainables.data.image_files import decoded, files_below
 from trainables.hardware import cores
 
@@ -89,7 +89,7 @@ def main(options: Options) -> None:
                 raise AssertionError("the two ways decode differently")
             taken["pillow"].append(seconds(lambda: by_pillow(paths)))
             taken["ours"].append(seconds(lambda: by_us(paths)))
-            os.environ[dataset.ENVIRONMENT] = str(Path(name) / f"cache-{number}")
+            os.environ[cache.ENVIRONMENT] = str(Path(name) / f"cache-{number}")
             taken["first"].append(seconds(lambda: dataset.prepare("image_folder", folder=folder)))
             taken["second"].append(seconds(lambda: dataset.prepare("image_folder", folder=folder)))
     ideal = [one / cores() for one in taken["pillow"]]

@@ -17,7 +17,7 @@ import tyro
 from benchmarks.processes import run
 from benchmarks.report import RESULTS, Circumstances, Measurement, Out, Report, finish, say
 from layersweep.records.read import read
-from trainables.data import dataset
+from trainables.data import cache, dataset
 from trainables.features import feature_cache
 
 _SWEEP: Final = "mobilenet_head"
@@ -55,8 +55,8 @@ def main(options: Options) -> None:
             say(f"round {number} of {options.repeat}: {case}")
             with tempfile.TemporaryDirectory(prefix="layersweep-heads-") as name:
                 for there in (prepared.folder.name, "stamps", "downloads/fashion-mnist"):
-                    if (dataset.cache_root() / there).is_dir():
-                        shutil.copytree(dataset.cache_root() / there, Path(name, "cache", there))
+                    if (cache.cache_root() / there).is_dir():
+                        shutil.copytree(cache.cache_root() / there, Path(name, "cache", there))
                 found, curves[case] = _sweep(options, Path(name), case)
             for measure, value in found.items():
                 seconds[measure].append(value)
@@ -82,7 +82,7 @@ def _sweep(options: Options, folder: Path, case: str) -> tuple[dict[str, float],
         "--set", "dense_units=0", "--set", "dropout=0,0.1,0.2,0.3,0.4,0.5", "--scheduler", "none",
     ]  # fmt: skip
     limit = feature_cache.LIMIT_GIB if case == _FEATURES else 0
-    environment = {feature_cache.ENVIRONMENT: str(limit), dataset.ENVIRONMENT: str(folder / "cache")}
+    environment = {feature_cache.ENVIRONMENT: str(limit), cache.ENVIRONMENT: str(folder / "cache")}
     finished = run(command, log=folder / "log.txt", environment=environment)
     results = folder / "results"
     trials = read(results, "trials", columns=("trial_id", "arm", "started_at", "ended_at"))

@@ -9,12 +9,12 @@ import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from trainables.config import between, one_of, text
 from trainables.errors import ConfigError
-from trainables.families.applications import Application, assembled, minus_one_to_one
-from trainables.families.family import trains
+from trainables.families.applications import Scaled, assembled, minus_one_to_one
+from trainables.families.family import Tensor, trains
 
 if TYPE_CHECKING:
     import keras
@@ -42,12 +42,9 @@ def layer_names() -> Iterator[str]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(Application):
+class Config(Scaled):
     """Width, cut, head, stride, upsampling, weight decay."""
 
-    minimum_size: ClassVar[int] = 32
-
-    alpha: float = between(1.0, 0.05, 2, "filters of each layer, as a share of the paper's")
     truncate_after: str = text(WHOLE, r"\w+", "whole, or a layer's name such as block_12_add", "where the base ends")
     head_filters: int = between(0, 0, 4096, "filters of a convolution 1x1 behind the base; 0: no such layer")
     first_stride: int = one_of(2, (1, 2), "stride of the first convolution")
@@ -80,13 +77,13 @@ def build(config: Config, image_shape: tuple[int, int, int], classes: int) -> "k
     import keras
     from keras import layers
 
-    def enlarged(x: "keras.KerasTensor") -> "keras.KerasTensor":
+    def enlarged(x: Tensor) -> Tensor:
         factor = config.upsampling
         if factor == 1:
             return x
         return layers.Conv2DTranspose(3, 2 * factor, strides=factor, padding="same", name="upsampling")(x)
 
-    def end(base: "keras.Model") -> "keras.KerasTensor":
+    def end(base: "keras.Model") -> Tensor:
         x = base.output if config.truncate_after == WHOLE else base.get_layer(config.truncate_after).output
         if not config.head_filters:
             return x

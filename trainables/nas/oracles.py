@@ -8,10 +8,9 @@ search that was killed goes on from its records as if it had never stopped. Need
 import hashlib
 import json
 import math
-import time
-import traceback
+import timeit
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any, Final
 
@@ -100,12 +99,10 @@ class Proposal:
 
 @dataclass(frozen=True, kw_only=True)
 class _Grown:
-    """What building a candidate has told: its hyperparameters with their space."""
+    """What building a candidate has told: its hyperparameters with their space, and itself."""
 
     hyperparameters: "keras_tuner.HyperParameters"
-    parameters: int | None = None
-    flops: int | None = None
-    problem: str | None = None
+    proposal: Proposal
 
 
 @dataclass(kw_only=True)
@@ -117,14 +114,7 @@ class Proposer:
 
     def first(self) -> Proposal:
         """What AutoKeras' defaults mean, which every search begins from."""
-        grown = self._grow({})
-        return Proposal(
-            values={},
-            parameters=grown.parameters,
-            flops=grown.flops,
-            problem=grown.problem,
-            flops_per_second=peak(),
-        )
+        return replace(self._grow({}).proposal, values={}, flops_per_second=peak())
 
     def propose(self, drawn: Sequence[Drawn]) -> Proposal | None:
         """The next candidate, behind these; None if the oracle has no other."""
@@ -137,11 +127,11 @@ class Proposer:
             asked = oracle.get_space()
             asked.values = dict(response["values"])
             network = of_network(asked.values)
-            grown = self._grow(network)
+            proposal = self._grow(network).proposal
             notes = {name: value for name, value in asked.values.items() if name not in network}
-            values = {**taken(grown.hyperparameters), **plain(notes)}
+            values = {**proposal.values, **plain(notes)}
             if _key(values) not in before:
-                return Proposal(values=values, parameters=grown.parameters, flops=grown.flops, problem=grown.problem)
+                return replace(proposal, values=values)
         return None
 
     def _oracle(self, drawn: Sequence[Drawn], seed: int) -> Any:
@@ -174,7 +164,7 @@ class Proposer:
         key = _key(values)
         if key not in self._built:
             self._built[key] = grown = self._build(values)
-            self._built.setdefault(_key(taken(grown.hyperparameters)), grown)
+            self._built.setdefault(_key(grown.proposal.values), grown)
         return self._built[key]
 
     def _build(self, values: Mapping[str, Value]) -> _Grown:
@@ -188,11 +178,12 @@ class Proposer:
         try:
             model = built(self._config, hyperparameters, self.search.image_shape, self.search.classes, weighted=False)
             flops = sum(layer_costs.flops(layer) for layer in model.layers)
-            return _Grown(hyperparameters=hyperparameters, parameters=model.count_params(), flops=flops)
+            told: dict[str, Any] = {"parameters": model.count_params(), "flops": flops}
         except (ValueError, NotImplementedError) as error:  # Keras': layers that these images do not fit
-            return _Grown(hyperparameters=hyperparameters, problem=" ".join(str(error).split()))
+            told = {"problem": " ".join(str(error).split())}
         finally:
             keras.backend.clear_session()  # ends the scope as well, which would give all of them values at its exit
+        return _Grown(hyperparameters=hyperparameters, proposal=Proposal(values=taken(hyperparameters), **told))
 
     @property
     def _config(self) -> "Config":
@@ -206,11 +197,7 @@ def peak() -> float:
     import tensorflow as tf
 
     matrix = tf.fill((_MATRIX, _MATRIX), 0.5)
-    seconds = []
-    for _ in range(_PRODUCTS):
-        began = time.perf_counter()
-        tf.linalg.matmul(matrix, matrix).numpy()
-        seconds.append(time.perf_counter() - began)
+    seconds = timeit.repeat(lambda: tf.linalg.matmul(matrix, matrix).numpy(), number=1, repeat=_PRODUCTS)
     return 2 * _MATRIX**3 / min(seconds)
 
 
@@ -308,8 +295,7 @@ def main(descriptor: int) -> None:
         imports()
         _answer(pipe)
     except BaseException as error:
-        text = "".join(traceback.format_exception(error))
-        pipe.send(Failure(error_type=type(error).__name__, message=str(error), traceback=text))
+        pipe.send(Failure.of(error))
         raise
 
 
