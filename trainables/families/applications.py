@@ -82,6 +82,13 @@ def minus_one_to_one(x: Tensor) -> Tensor:
     return layers.Rescaling(1 / 127.5, offset=-1, dtype="float32", name="preprocessing")(x)
 
 
+def as_it_is(x: Tensor) -> Tensor:
+    """Images of 0 to 255 in float32, where a base is to have no preprocessing."""
+    from keras import layers
+
+    return layers.Rescaling(1.0, dtype="float32", name="preprocessing")(x)
+
+
 def bgr_around_zero(x: Tensor) -> Tensor:
     """Blue, green and red less ImageNet's means, as VGG and ResNet want them."""
     import keras
@@ -93,59 +100,18 @@ def bgr_around_zero(x: Tensor) -> Tensor:
     return means(keras.ops.flip(keras.ops.cast(x, "float32"), axis=-1))
 
 
-def assembled(
-    base: Callable[..., "keras.Model"],
-    config: Application,
-    image_shape: tuple[int, int, int],
-    classes: int,
-    *,
-    name: str,
-    preprocess: Layers,
-    enlarge: Layers | None = None,
-    cut: Callable[["keras.Model"], Tensor] | None = None,
-) -> "keras.Model":
-    """The model: images, preprocessing, base, head; uint8 (batch, *image_shape) in, probabilities (batch, classes) out.
-
-    Args:
-        base: a function of keras.applications, its own options filled in.
-        config: the configuration.
-        image_shape: height, width and channels of the data set's images.
-        classes: how many there are.
-        name: the family's.
-        preprocess: brings images of 0 to 255 to what the base wants.
-        enlarge: layers of the family's own between that and the base.
-        cut: what the head stands on, (batch, height, width, channels), given the base; its output, if None.
-
-    Raises:
-        WeightsError: if the weights are not found, or do not fit.
-    """
-    import keras
+def _headed(config: Application, x: Tensor, classes: int) -> Tensor:
+    """Adds the head behind a base's output, (batch, height, width, channels)."""
     from keras import layers
 
-    from trainables.layers.freezing import TRAINING, by_batches, thaw
-    from trainables.layers.preprocessing import pictures
-
-    image, x = pictures(config, image_shape)
-    raw = config.input_range == "raw"
-    prepared = layers.Rescaling(1.0, dtype="float32", name="preprocessing")(x) if raw else preprocess(x)
-    prepared = enlarge(prepared) if enlarge else prepared
-    flat = base(include_top=False, weights=None, input_tensor=prepared)
-    before = {id(layer) for layer in keras.Model(image, prepared).layers}
-    mine = [layer for layer in flat.layers if id(layer) not in before]
-    thaw(mine, config.trained)
-    if config.weights != NONE:
-        own = [variable for layer in mine for variable in layer.weights]
-        _take_over(own, config.weights, partial(base, include_top=False, input_shape=tuple(prepared.shape[1:])))
-    x = layers.GlobalAveragePooling2D(name="pooling")(flat.output if cut is None else cut(flat))
+    x = layers.GlobalAveragePooling2D(name="pooling")(x)
     for k in range(config.dense_layers - 1 if config.dense_units else 0):
         x = layers.Dense(config.dense_units, activation="relu", name=f"dense_{k + 1}")(x)
         x = layers.Dropout(config.dropout, name=f"dropout_{k + 1}")(x)
     if config.dense_units:
         x = layers.Dense(config.dense_units, activation="relu", name="dense")(x)
     x = layers.Dropout(config.dropout, name="dropout")(x)
-    outputs = layers.Dense(classes, activation="softmax", dtype="float32", name="classes")(x)
-    model = keras.Model(image, outputs, name=name)
-    return model if config.normalization != TRAINING else by_batches(model, {layer.name for layer in mine})
+    return layers.Dense(classes, activation="softmax", dtype="float32", name="classes")(x)
 
 
 def _take_over(variables: list[Any], source: str, base: Callable[..., "keras.Model"]) -> None:
@@ -216,13 +182,47 @@ class Published:
     Config: type[Application] = Application
     options: Mapping[str, Any] = field(default_factory=dict)
 
-    def build(self, config: Application, image_shape: tuple[int, int, int], classes: int) -> "keras.Model":
-        """The model, not compiled: uint8 images (batch, *image_shape) in, class probabilities (batch, classes) out."""
+    def build(
+        self,
+        config: Application,
+        image_shape: tuple[int, int, int],
+        classes: int,
+        *,
+        enlarge: Layers | None = None,
+        cut: "Callable[[keras.Model], Tensor] | None" = None,
+    ) -> "keras.Model":
+        """The model, not compiled: uint8 images (batch, *image_shape) in, class probabilities (batch, classes) out.
+
+        Args:
+            config: the configuration.
+            image_shape: height, width and channels of the data set's images.
+            classes: how many there are.
+            enlarge: layers of the family's own between preprocessing and base.
+            cut: what the head stands on, (batch, height, width, channels), given the base; its output, if None.
+
+        Raises:
+            WeightsError: if the weights are not found, or do not fit.
+        """
         import keras
 
+        from trainables.layers.freezing import TRAINING, by_batches, thaw
+        from trainables.layers.preprocessing import pictures
+
         width = {"alpha": config.alpha} if isinstance(config, Scaled) else {}
-        base = partial(getattr(keras.applications, self.base), **self.options, **width)
-        return assembled(base, config, image_shape, classes, name=self.name, preprocess=self.preprocess)
+        base = partial(getattr(keras.applications, self.base), include_top=False, **self.options, **width)
+        image, x = pictures(config, image_shape)
+        x = (as_it_is if config.input_range == "raw" else self.preprocess)(x)
+        x = enlarge(x) if enlarge else x
+        before = {id(layer) for layer in keras.Model(image, x).layers}
+        flat = base(weights=None, input_tensor=x)
+        mine = [layer for layer in flat.layers if id(layer) not in before]
+        thaw(mine, config.trained)
+        if config.weights != NONE:
+            own = [variable for layer in mine for variable in layer.weights]
+            _take_over(own, config.weights, partial(base, input_shape=tuple(x.shape[1:])))
+        outputs = _headed(config, cut(flat) if cut else flat.output, classes)
+        model = keras.Model(image, outputs, name=self.name)
+        return model if config.normalization != TRAINING else by_batches(model, {layer.name for layer in mine})
 
     @cached_property
     def train(self) -> Train:

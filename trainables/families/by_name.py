@@ -1,12 +1,11 @@
 """Every family, by name: a file in this folder each, imported when it is asked for, or one of keras.applications."""
 
-import difflib
 import importlib
 import pkgutil
 from typing import Any, Final
 
 from trainables import families
-from trainables.errors import ConfigError
+from trainables.errors import ConfigError, nearest
 from trainables.families.applications import PUBLISHED
 
 FROM_OTHERS: Final = ("transfer",)
@@ -32,9 +31,7 @@ def family(name: str) -> Any:
     """
     known = (*FAMILIES, *FROM_OTHERS, *SEARCHED)
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise ConfigError(f"family={name!r} is not valid: {hint}valid: {', '.join(known)}")
+        raise ConfigError(f"family={name!r} is not valid: {nearest(name, known)}valid: {', '.join(known)}")
     if name in _TABLE:
         return _TABLE[name]
     return importlib.import_module(f"trainables.{'nas' if name in SEARCHED else 'families'}.{name}")

@@ -5,15 +5,13 @@
 convolution that is learned; `weight_decay` is L2 on every kernel.
 """
 
-import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from trainables.config import between, one_of, text
-from trainables.errors import ConfigError
-from trainables.families.applications import Scaled, assembled, minus_one_to_one
+from trainables.errors import ConfigError, no_layer
+from trainables.families.applications import Published, Scaled, minus_one_to_one
 from trainables.families.family import Tensor, trains
 
 if TYPE_CHECKING:
@@ -27,15 +25,14 @@ _PADDED: Final = frozenset({1, 3, 6, 13})
 
 def layer_names() -> Iterator[str]:
     """The names of the base's layers, in their order, as keras.applications gives them."""
+    narrowing = ("depthwise", "depthwise_BN", "depthwise_relu", "project", "project_BN")
     yield from ("Conv1", "bn_Conv1", "Conv1_relu")
-    yield from (f"expanded_conv_{part}" for part in ("depthwise", "depthwise_BN", "depthwise_relu"))
-    yield from (f"expanded_conv_{part}" for part in ("project", "project_BN"))
+    yield from (f"expanded_conv_{part}" for part in narrowing)
     for block in range(1, _BLOCKS + 1):
         yield from (f"block_{block}_{part}" for part in ("expand", "expand_BN", "expand_relu"))
         if block in _PADDED:
             yield f"block_{block}_pad"
-        yield from (f"block_{block}_{part}" for part in ("depthwise", "depthwise_BN", "depthwise_relu"))
-        yield from (f"block_{block}_{part}" for part in ("project", "project_BN"))
+        yield from (f"block_{block}_{part}" for part in narrowing)
         if block in _ADDED:
             yield f"block_{block}_add"
     yield from ("Conv_1", "Conv_1_bn", "out_relu")
@@ -65,16 +62,16 @@ class Config(Scaled):
         super().__post_init__()
         names = list(layer_names())
         if self.truncate_after not in (WHOLE, *names):
-            near = difflib.get_close_matches(self.truncate_after, names, n=5) or names[-5:]
-            raise ConfigError(
-                f"truncate_after={self.truncate_after!r} is no layer of MobileNetV2; near it: {', '.join(near)}; "
-                f"valid: whole, or one of {len(names)} from {names[0]} to {names[-1]}"
-            )
+            raise ConfigError(no_layer("truncate_after", self.truncate_after, "MobileNetV2", names, WHOLE))
+
+
+_WHOLE: Final = Published(
+    "mobilenet_v2", "Sandler et al. 2018, https://arxiv.org/abs/1801.04381", "MobileNetV2", minus_one_to_one, Config
+)
 
 
 def build(config: Config, image_shape: tuple[int, int, int], classes: int) -> "keras.Model":
     """The model, not compiled: uint8 images (batch, *image_shape) in, class probabilities (batch, classes) out."""
-    import keras
     from keras import layers
 
     def enlarged(x: Tensor) -> Tensor:
@@ -90,10 +87,7 @@ def build(config: Config, image_shape: tuple[int, int, int], classes: int) -> "k
         x = layers.Conv2D(config.head_filters, 1, name="head_convolution")(x)
         return layers.ReLU(name="head_relu")(layers.BatchNormalization(name="head_bn")(x))
 
-    base = partial(keras.applications.MobileNetV2, alpha=config.alpha)
-    model = assembled(
-        base, config, image_shape, classes, name="mobilenet_v2", preprocess=minus_one_to_one, enlarge=enlarged, cut=end
-    )
+    model = _WHOLE.build(config, image_shape, classes, enlarge=enlarged, cut=end)
     return model if config.first_stride == 2 and not config.weight_decay else _adapted(model, config)  # noqa: PLR2004
 
 

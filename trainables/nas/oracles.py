@@ -16,13 +16,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from trainables import config as domains
 from trainables.config import Value
-from trainables.nas.configuration import of_network
+from trainables.nas.configuration import Config, of_network
 from trainables.worker.training_server import Failure
 
 if TYPE_CHECKING:
     import keras_tuner
 
-    from trainables.nas.configuration import Config
 
 ORACLES: Final = ("greedy", "bayesian", "hyperband", "random")
 
@@ -139,7 +138,7 @@ class Proposer:
         import numpy as np
         from keras_tuner.engine.trial import Trial
 
-        oracle = _make(self.search, seed)
+        oracle = _make(self.search, self._config, seed)
         oracle.update_space(self._grow({}).hyperparameters)
         np.random.seed(seed)
         for number, candidate in enumerate(drawn):
@@ -186,8 +185,7 @@ class Proposer:
         return _Grown(hyperparameters=hyperparameters, proposal=Proposal(values=taken(hyperparameters), **told))
 
     @property
-    def _config(self) -> "Config":
-        from trainables.nas.configuration import Config
+    def _config(self) -> Config:
 
         return domains.make(Config, self.search.config)
 
@@ -201,15 +199,13 @@ def peak() -> float:
     return 2 * _MATRIX**3 / min(seconds)
 
 
-def _make(search: Search, seed: int) -> Any:
+def _make(search: Search, config: Config, seed: int) -> Any:
     import keras_tuner
     from autokeras.tuners.greedy import GreedyOracle
 
     from trainables.nas.blocks import first_candidates
-    from trainables.nas.configuration import Config
 
     objective = keras_tuner.Objective(_METRIC, search.mode)
-    config = domains.make(Config, search.config)
     shared = {"objective": objective, "seed": seed, "max_consecutive_failed_trials": _ENDLESS}
     oracles: dict[str, Callable[[], Any]] = {
         GREEDY: lambda: GreedyOracle(initial_hps=first_candidates(config), max_trials=_ENDLESS, **shared),
