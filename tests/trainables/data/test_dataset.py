@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from places import ROOT as REPOSITORY
 
-from trainables.data import cache, dataset, datasets, splits
+from trainables.data import dataset, datasets
 from trainables.data.arrays import ImageSet
 from trainables.errors import DataError
 
@@ -164,20 +164,6 @@ def test_the_seed_changes_the_split_but_not_the_test_set(tiny: Path) -> None:
         prepared.split(-1)
 
 
-def test_every_prefix_is_stratified_where_classes_differ_in_size() -> None:
-    labels = np.repeat([0, 1, 2], [60, 30, 10])
-    order = splits.stratified_order(labels, 5)
-    assert sorted(order.tolist()) == list(range(100))
-    for length in range(1, 101):
-        counts = np.bincount(labels[order[:length]], minlength=3)
-        assert np.abs(counts - np.array([0.6, 0.3, 0.1]) * length).max() <= 1.0
-
-
-def test_the_order_of_a_seed_never_changes() -> None:
-    """Recorded trials stand for these very images: a change here makes every recorded trial another one."""
-    assert splits.stratified_order(np.array([0, 0, 0, 1, 1, 1]), 0).tolist() == [2, 3, 1, 4, 5, 0]
-
-
 def test_another_process_draws_the_same_sets(tiny: Path) -> None:
     prepared = dataset.prepare("tiny", folder=tiny, images=30)
     code = "s = data.prepare('tiny', folder=folder, images=30).split(7); "
@@ -262,17 +248,6 @@ def test_a_cache_that_cannot_be_written_is_said(tiny: Path, tmp_path: Path, monk
     monkeypatch.setenv("LAYERSWEEP_CACHE", str(tmp_path / "file/cache"))
     with pytest.raises(DataError, match=r"file/cache cannot be used: .*Set LAYERSWEEP_CACHE"):
         dataset.prepare("tiny", folder=tiny)
-
-
-def test_the_cache_root_follows_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", "/home/someone")
-    monkeypatch.delenv("LAYERSWEEP_CACHE", raising=False)
-    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    assert cache.cache_root() == Path("/home/someone/.cache/layersweep")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert cache.cache_root() == tmp_path / "layersweep"
-    monkeypatch.setenv("LAYERSWEEP_CACHE", "/scratch/cache")
-    assert cache.cache_root() == Path("/scratch/cache")
 
 
 # parts of a data set
