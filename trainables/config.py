@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields
 from typing import Any, Protocol, TypeVar
 
-from trainables.errors import ConfigError, nearest
+from trainables.errors import ConfigError, near_miss
 
 
 class Dataclass(Protocol):
@@ -134,7 +134,7 @@ def domain(config_type: type[Dataclass], key: str) -> Domain:
     """
     by_name = {f.name: f for f in fields(config_type)}
     if key not in by_name:
-        raise ConfigError(f"unknown key {key!r}: {nearest(key, by_name)}valid keys: {', '.join(by_name)}")
+        raise ConfigError(f"unknown key {key!r}: {near_miss(key, by_name)}valid keys: {', '.join(by_name)}")
     return typing.cast("Domain", by_name[key].metadata["domain"])
 
 

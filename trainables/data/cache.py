@@ -31,7 +31,7 @@ def cache_root() -> Path:
     return (Path(home) if home else Path.home() / ".cache") / "layersweep"
 
 
-def opened(folder: Path, array: str) -> npt.NDArray[Any]:
+def open_array(folder: Path, array: str) -> npt.NDArray[Any]:
     """An array of a cached data set, mapped into memory."""
     return np.load(folder / f"{array}.npy", mmap_mode="r")  # type: ignore[no-any-return]
 
@@ -42,7 +42,7 @@ def class_names(folder: Path) -> tuple[str, ...]:
 
 
 @contextmanager
-def alone(name: str, say: Say) -> Iterator[None]:
+def preparation_lock(name: str, say: Say) -> Iterator[None]:
     """While inside, no other process of this node prepares the data set."""
     cache_root().mkdir(parents=True, exist_ok=True)
     lock = filelock.FileLock(cache_root() / f"{name}.lock")
@@ -58,7 +58,7 @@ def alone(name: str, say: Say) -> Iterator[None]:
 
 
 @contextmanager
-def replaced(folder: Path) -> Iterator[Path]:
+def replacement(folder: Path) -> Iterator[Path]:
     """A temporary folder that is renamed once it is written; trials that read a damaged one keep their open files."""
     making, damaged = (folder.with_name(f".{state}-{folder.name}") for state in ("making", "damaged"))
     for leftover in (making, damaged):
@@ -71,7 +71,7 @@ def replaced(folder: Path) -> Iterator[Path]:
     shutil.rmtree(damaged, ignore_errors=True)
 
 
-def cached(source: Source, found: Path, strict: bool, say: Say) -> Path:
+def folder_of(source: Source, found: Path, strict: bool, say: Say) -> Path:
     """Return the data set's folder in the cache, made where it is missing or damaged; the caller holds the lock."""
     stamp = _stamp(source, found, strict)
     known = stamp.read_text(errors="replace") if stamp.is_file() else "unknown"
@@ -83,14 +83,14 @@ def cached(source: Source, found: Path, strict: bool, say: Say) -> Path:
     arrays = source.load(found, strict=strict, say=say)
     fingerprint = _fingerprint(arrays, () if hasattr(source, "CLASSES") else arrays.classes)
     folder = cache_root() / f"{source.NAME}-{fingerprint}"
-    if not whole(folder):
+    if not is_intact(folder):
         write(folder, arrays)
     stamp.parent.mkdir(exist_ok=True)
     stamp.write_text(fingerprint)
     return folder
 
 
-def brought(there: Path, piece: Callable[[Path, int], bytes]) -> Path:
+def fetch(there: Path, piece: Callable[[Path, int], bytes]) -> Path:
     """Return a folder of another machine's cache in this one's, brought where it is missing; the caller holds the lock.
 
     Raises:
@@ -98,8 +98,8 @@ def brought(there: Path, piece: Callable[[Path, int], bytes]) -> Path:
         DataError: if it arrives damaged.
     """
     folder = cache_root() / there.name
-    if not whole(folder):
-        with replaced(folder) as making:
+    if not is_intact(folder):
+        with replacement(folder) as making:
             for name in (*(f"{array}.npy" for array in ARRAYS), _META):
                 with _synced(making / name) as file:
                     while part := piece(there / name, file.tell()):
@@ -109,14 +109,14 @@ def brought(there: Path, piece: Callable[[Path, int], bytes]) -> Path:
     return folder
 
 
-def whole(folder: Path) -> bool:
+def is_intact(folder: Path) -> bool:
     """Whether a cached data set is there, as it was written."""
     return folder.is_dir() and _damage(folder) is None
 
 
 def write(folder: Path, arrays: Arrays) -> None:
     """Writes a data set into the cache."""
-    with replaced(folder) as making:
+    with replacement(folder) as making:
         for name, array in arrays.named.items():
             with _synced(making / f"{name}.npy") as file:
                 np.save(file, array)
@@ -144,7 +144,7 @@ def _fingerprint(arrays: Arrays, names: Sequence[str]) -> str:
 
 
 def _state(folder: Path, array: str) -> list[object]:
-    values = opened(folder, array)
+    values = open_array(folder, array)
     return [(folder / f"{array}.npy").stat().st_size, values.dtype.str, list(values.shape)]
 
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from trainables.data import cache
 from trainables.data.arrays import ImageSet, Labels, Rows, Sets
 from trainables.data.sources import Say, log, source
-from trainables.data.splits import TEST_SEED, check_classes, nearest, of_classes, sizes, stratified_order
+from trainables.data.splits import TEST_SEED, check_classes, round_half_up, select_classes, sizes, stratified_order
 from trainables.errors import DataError
 
 VALIDATION_SHARE: Final = Fraction(1, 6)
@@ -68,7 +68,7 @@ class Data:
         validating = self.validating if validating is None else validating
         if (chosen, train_share, validating, folds) == (self.chosen, Fraction(1), self.validating, 0):
             return self
-        labels, test = (of_classes(self.labels(file), chosen)[1] for file in ("train", "test"))
+        labels, test = (select_classes(self.labels(file), chosen)[1] for file in ("train", "test"))
         names = tuple(self.classes[self.chosen.index(index)] for index in chosen)
         sized = sizes(labels, test, share=self.share, validating=validating, folds=folds, train_share=train_share)
         check_classes(self.name, labels, names, validating=validating, train=sized.train_images, folds=folds)
@@ -93,11 +93,11 @@ class Data:
         """
         if seed < 0:
             raise DataError(f"seed {seed} is not valid: 0 or more is")
-        places, labels = of_classes(self.labels("train"), self.chosen)
+        places, labels = select_classes(self.labels("train"), self.chosen)
         order = stratified_order(labels, seed)
         first, pool = self._validation(len(labels))
         order = np.roll(order, -first)
-        test_places, test_labels = of_classes(self.labels("test"), self.chosen)
+        test_places, test_labels = select_classes(self.labels("test"), self.chosen)
         test = stratified_order(test_labels, TEST_SEED)[: self.test_images]
         train, validation = order[pool : pool + self.train_images], order[: self.validation_images]
         return Sets(
@@ -117,7 +117,7 @@ class Data:
     def _validation(self, images: int) -> tuple[int, int]:
         """Where the images that validate begin in the order, and how many they are."""
         if self.fold is None:
-            return 0, nearest(images * self.validating)
+            return 0, round_half_up(images * self.validating)
         first, end = (images * part // self.folds for part in (self.fold, self.fold + 1))
         return first, end - first
 
@@ -126,7 +126,7 @@ class Data:
 
     def _open(self, array: str) -> npt.NDArray[Any]:
         try:
-            return cache.opened(self.folder, array)
+            return cache.open_array(self.folder, array)
         except (OSError, ValueError) as error:
             raise DataError(f"{self.name} is not in this node's cache ({error}): call prepare here first") from error
 
@@ -154,8 +154,8 @@ def prepare(
     """
     its = source(name)
     try:
-        with cache.alone(name, say):
-            folder = cache.cached(its, its.find(folder, say=say), strict, say)
+        with cache.preparation_lock(name, say):
+            folder = cache.folder_of(its, its.find(folder, say=say), strict, say)
     except OSError as error:
         raise DataError(
             f"the cache {cache.cache_root()} cannot be used: {error}. Set {cache.ENVIRONMENT} to a folder"
@@ -174,17 +174,17 @@ def brought(data: Data, piece: Callable[[Path, int], bytes]) -> Data:
         OSError: if it cannot be read there, or not be written here.
         DataError: if it arrives damaged.
     """
-    if cache.whole(data.folder):
+    if cache.is_intact(data.folder):
         return data
-    with cache.alone(data.name, log):
-        return replace(data, folder=cache.brought(data.folder, piece))
+    with cache.preparation_lock(data.name, log):
+        return replace(data, folder=cache.fetch(data.folder, piece))
 
 
 def _data(name: str, cached: Path, images: int | None) -> Data:
     names = cache.class_names(cached)
-    _, height, width, channels = cache.opened(cached, "train_images").shape
-    labels, test = cache.opened(cached, "train_labels"), cache.opened(cached, "test_labels")
-    whole = len(labels) - nearest(len(labels) * VALIDATION_SHARE)
+    _, height, width, channels = cache.open_array(cached, "train_images").shape
+    labels, test = cache.open_array(cached, "train_labels"), cache.open_array(cached, "test_labels")
+    whole = len(labels) - round_half_up(len(labels) * VALIDATION_SHARE)
     train = whole if images is None else images
     if not len(names) <= train <= whole:
         raise DataError(f"images={train} is not valid for {name}: {len(names)} to {whole:,} training images are")

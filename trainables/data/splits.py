@@ -29,7 +29,7 @@ def stratified_order(labels: Labels, seed: int) -> Labels:
     return by_class[np.lexsort((draws[1], position))].astype(np.int64)
 
 
-def test_share(labels: Labels, share: float) -> npt.NDArray[np.bool_]:
+def stratified_mask(labels: Labels, share: float) -> npt.NDArray[np.bool_]:
     """Which images (n,) are the test set's, where that is a share of all: stratified, and always the same."""
     order = stratified_order(labels, TEST_SEED)
     chosen = np.zeros(len(order), dtype=bool)
@@ -37,7 +37,7 @@ def test_share(labels: Labels, share: float) -> npt.NDArray[np.bool_]:
     return chosen
 
 
-def of_classes(labels: Labels, chosen: tuple[int, ...]) -> tuple[npt.NDArray[np.int64], Labels]:
+def select_classes(labels: Labels, chosen: tuple[int, ...]) -> tuple[npt.NDArray[np.int64], Labels]:
     """The places of the chosen classes' images, and their labels as indices into the chosen; both (n,)."""
     index = np.full(max(int(labels.max(initial=0)), *chosen) + 1, -1, dtype=np.int64)
     index[list(chosen)] = np.arange(len(chosen))
@@ -46,7 +46,7 @@ def of_classes(labels: Labels, chosen: tuple[int, ...]) -> tuple[npt.NDArray[np.
     return places, renamed[places]
 
 
-def nearest(number: Fraction) -> int:
+def round_half_up(number: Fraction) -> int:
     """The nearest whole number, the larger of two."""
     return int(number + Fraction(1, 2))
 
@@ -76,11 +76,11 @@ def sizes(
     training set is left of it.
     """
     classes, n = len(np.unique(labels)), len(labels)
-    pool, most = (n // folds, -(-n // folds)) if folds else (nearest(n * validating),) * 2
+    pool, most = (n // folds, -(-n // folds)) if folds else (round_half_up(n * validating),) * 2
     return Sizes(
-        train_images=max(classes, nearest(nearest((n - most) * share) * train_share)),
-        validation_images=min(pool, max(classes, nearest(pool * share))),
-        test_images=min(len(test), max(classes, nearest(len(test) * share))),
+        train_images=max(classes, round_half_up(round_half_up((n - most) * share) * train_share)),
+        validation_images=min(pool, max(classes, round_half_up(pool * share))),
+        test_images=min(len(test), max(classes, round_half_up(len(test) * share))),
         majority_share=float(np.bincount(labels).max(initial=0) / max(1, n)),
     )
 

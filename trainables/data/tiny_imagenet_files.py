@@ -18,7 +18,7 @@ from trainables.data.cache import cache_root
 from trainables.data.download import download, unpacked
 from trainables.data.image_files import Decoded, decoded, files_below
 from trainables.data.sources import Say, log
-from trainables.data.splits import test_share
+from trainables.data.splits import stratified_mask
 from trainables.errors import DataError
 
 FOLDER: Final = "tiny-imagenet-200"
@@ -99,7 +99,7 @@ def parted(found: Path, *, share: float, strict: bool = False, say: Say = log) -
     """
     ids = _classes(found)
     every = _train(found, ids, strict=strict, say=say)
-    return Arrays.parted(every.images, every.labels, test_share(every.labels, share), _names(found, ids))
+    return Arrays.parted(every.images, every.labels, stratified_mask(every.labels, share), _names(found, ids))
 
 
 def _train(found: Path, ids: list[str], *, strict: bool, say: Say) -> _Listed:

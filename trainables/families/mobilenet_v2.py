@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from trainables.config import between, one_of, text
-from trainables.errors import ConfigError, no_layer
+from trainables.errors import ConfigError, unknown_layer
 from trainables.families.applications import Published, Scaled, minus_one_to_one
 from trainables.families.family import Tensor, trains
 
@@ -62,7 +62,7 @@ class Config(Scaled):
         super().__post_init__()
         names = list(layer_names())
         if self.truncate_after not in (WHOLE, *names):
-            raise ConfigError(no_layer("truncate_after", self.truncate_after, "MobileNetV2", names, WHOLE))
+            raise ConfigError(unknown_layer("truncate_after", self.truncate_after, "MobileNetV2", names, WHOLE))
 
 
 _WHOLE: Final = Published(

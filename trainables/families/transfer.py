@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from trainables.config import between, one_of, text
-from trainables.errors import WeightsError, no_layer
+from trainables.errors import WeightsError, unknown_layer
 from trainables.families.family import trains
 from trainables.keras_names import LEARNING_RATES
 from trainables.keys import Keys
@@ -153,7 +153,7 @@ def _end(source: "keras.Model", name: str, path: str) -> Any:
         return heads[-1].input_tensors[0]
     names = [layer.name for layer in source.layers]
     if name not in names:
-        raise WeightsError(no_layer("cut", name, path, names, BEFORE_HEAD))
+        raise WeightsError(unknown_layer("cut", name, path, names, BEFORE_HEAD))
     return calls[name].outputs[0]
 
 

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trainables.data.arrays import Images, ImageSet, Rows, Sets
-from trainables.data.cache import cache_root, replaced
+from trainables.data.cache import cache_root, replacement
 from trainables.data.dataset import Data
 from trainables.errors import DataError
 
@@ -153,7 +153,7 @@ class Features:
 
 def _make(folder: Path, images: Mapping[str, int], shape: tuple[int, ...]) -> None:
     """Makes empty arrays."""
-    with replaced(folder) as making:
+    with replacement(folder) as making:
         for file, number in images.items():
             np.lib.format.open_memmap(making / f"{file}.npy", "w+", np.float32, (number, *shape))
             np.lib.format.open_memmap(making / f"{file}_there.npy", "w+", np.uint8, (number,))

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import keras
 
-from trainables.errors import WeightsError, no_layer
+from trainables.errors import WeightsError, unknown_layer
 from trainables.layers.batch_normalization import BatchNormalization
 
 ALL: Final = "all"
@@ -59,4 +59,4 @@ def first_trained(names: Sequence[str], trained: str) -> int:
         return max(0, len(names) - int(trained))
     if trained in names:
         return names.index(trained)
-    raise WeightsError(no_layer("trained", trained, "the base", names, "all, none, a number of last layers"))
+    raise WeightsError(unknown_layer("trained", trained, "the base", names, "all, none, a number of last layers"))

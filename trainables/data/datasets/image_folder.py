@@ -14,7 +14,7 @@ import numpy.typing as npt
 from trainables.data.arrays import Arrays
 from trainables.data.image_files import decoded, files_below, images_below
 from trainables.data.sources import Say, log
-from trainables.data.splits import test_share
+from trainables.data.splits import stratified_mask
 from trainables.errors import DataError
 
 NAME: Final = "image_folder"
@@ -58,7 +58,7 @@ def load(found: Path, *, strict: bool = False, say: Say = log) -> Arrays:
     labels = np.array([label for _, label, _ in places], dtype=np.int64)[read.places]
     in_test = np.array([part for _, _, part in places], dtype=bool)[read.places]
     if not _parted(found):
-        in_test = test_share(labels, TEST_SHARE)
+        in_test = stratified_mask(labels, TEST_SHARE)
     for name, chosen in (("train", ~in_test), ("test", in_test)):
         _check(found, name, labels[chosen], classes)
     return Arrays.parted(read.images, labels, in_test, classes)
