@@ -18,7 +18,7 @@ import tyro
 
 from benchmarks.report import Circumstances, Measurement, ratio, say
 from benchmarks.rounds import Rounds, RoundsOptions, timed
-from trainables.data import dataset
+from trainables.data import cache, dataset
 from trainables.data.image_files import decoded, files_below
 from trainables.hardware import cores
 
@@ -63,12 +63,12 @@ def by_us(paths: list[Path]) -> npt.NDArray[np.uint8]:
     return decoded(paths, strict=True, say=lambda _: None).images
 
 
-def one_round(folder: Path, cache: Path) -> dict[str, float]:
+def one_round(folder: Path, empty: Path) -> dict[str, float]:
     """The seconds of both ways to decode, and of a first and a second start with an empty cache."""
     paths = files_below(folder)
     if not np.array_equal(by_pillow(paths), by_us(paths)):
         raise AssertionError("the two ways decode differently")
-    os.environ[dataset.ENVIRONMENT] = str(cache)
+    os.environ[cache.ENVIRONMENT] = str(empty)
     taken = {"Pillow, one process": timed(lambda: by_pillow(paths))[1]}
     taken[_IDEAL] = taken["Pillow, one process"] / cores()
     taken["Layersweep"] = timed(lambda: by_us(paths))[1]

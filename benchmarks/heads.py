@@ -18,7 +18,7 @@ from benchmarks.processes import run
 from benchmarks.report import Measurement, Readings, measured, ratio
 from benchmarks.rounds import Rounds, RoundsOptions
 from layersweep.records.read import read
-from trainables.data import dataset
+from trainables.data import cache, dataset
 from trainables.features import feature_cache
 
 _FEATURES: Final = "features once"
@@ -57,7 +57,7 @@ def _largest_difference(both: pl.DataFrame) -> float:
 
 
 def _sweep(options: Options, case: str, folder: Path) -> Run:
-    root, results = dataset.cache_root(), folder / "results"
+    root, results = cache.cache_root(), folder / "results"
     for there in (dataset.prepare("fashion_mnist").folder.name, "stamps", "downloads/fashion-mnist"):
         if (root / there).is_dir():
             shutil.copytree(root / there, folder / "cache" / there)
@@ -67,7 +67,7 @@ def _sweep(options: Options, case: str, folder: Path) -> Run:
         "--set", "dense_units=0", "--set", "dropout=0,0.1,0.2,0.3,0.4,0.5", "--scheduler", "none",
     ]  # fmt: skip
     limit = feature_cache.LIMIT_GIB if case == _FEATURES else 0
-    environment = {feature_cache.ENVIRONMENT: str(limit), dataset.ENVIRONMENT: str(folder / "cache")}
+    environment = {feature_cache.ENVIRONMENT: str(limit), cache.ENVIRONMENT: str(folder / "cache")}
     finished = run(command, log=folder / "log.txt", environment=environment)
     trials = read(results, "trials", columns=("trial_id", "arm", "started_at", "ended_at"))
     span = trials.select(pl.col("ended_at").max() - pl.col("started_at").min()).item()

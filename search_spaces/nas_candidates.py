@@ -2,9 +2,9 @@
 
 from typing import Final
 
-SPACES: Final = [
-    {"family": ["fashion_cnn", "residual_cnn"]},
-]
+from search_spaces.nas import SPACES
+
+__all__ = ["SPACES", "TUNED"]
 
 TUNED: Final = [
     {"oracle": ["greedy"], "block": ["vanilla+resnet"]},

@@ -4,24 +4,6 @@ from typing import Final
 
 from search_spaces.ranges import Range
 
-EVERY_OPTIMIZER: Final = (
-    "adadelta",
-    "adafactor",
-    "adagrad",
-    "adam",
-    "adamax",
-    "adamw",
-    "ftrl",
-    "lamb",
-    "lion",
-    "muon",
-    "nadam",
-    "rmsprop",
-    "schedulefreeadamw",
-    "sgd",
-)
-"""All that this version of Keras has; `--set optimizer=lion,muon` tries others than those below."""
-
 SPACES: Final = [
     {"optimizer": ["adadelta", "adagrad", "adam", "adamax", "ftrl", "nadam", "rmsprop", "sgd"]},
 ]
@@ -56,6 +38,9 @@ RANGES: Final[dict[str, Range]] = {
     "sgd": Range(1e-3, 1.0, log=True),
 }
 """Learning rates worth a search, for each optimizer; each range holds the rate that Keras gives it."""
+
+EVERY_OPTIMIZER: Final = tuple(RANGES)
+"""All that this version of Keras has; `--set optimizer=lion,muon` tries others than those of the space."""
 
 TUNED: Final[list[dict[str, list[str] | Range]]] = [
     {"optimizer": [name], "learning_rate": RANGES[name]} for space in SPACES for name in space["optimizer"]

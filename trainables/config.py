@@ -11,7 +11,6 @@
 Nothing here needs Keras, so that a sweep is refused before anything heavy starts.
 """
 
-import difflib
 import math
 import re
 import typing
@@ -19,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields
 from typing import Any, Protocol, TypeVar
 
-from trainables.errors import ConfigError
+from trainables.errors import ConfigError, near_miss
 
 
 class Dataclass(Protocol):
@@ -135,9 +134,7 @@ def domain(config_type: type[Dataclass], key: str) -> Domain:
     """
     by_name = {f.name: f for f in fields(config_type)}
     if key not in by_name:
-        near = difflib.get_close_matches(key, by_name, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise ConfigError(f"unknown key {key!r}: {hint}valid keys: {', '.join(by_name)}")
+        raise ConfigError(f"unknown key {key!r}: {near_miss(key, by_name)}valid keys: {', '.join(by_name)}")
     return typing.cast("Domain", by_name[key].metadata["domain"])
 
 

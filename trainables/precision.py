@@ -45,7 +45,5 @@ def automatic(families: Iterable[str], cpu_information: Path = Path("/proc/cpuin
         return FLOAT32, f"this processor ({platform.machine()}) has no bfloat16 instructions"
     if (found[0], processor.get("vendor_id")) == _SLOW:
         return FLOAT32, f"this processor's {found[0]} is slower than its float32 (docs/performance.md)"
-    return (
-        BFLOAT16,
-        f"this processor has {found[0]}, and {', '.join(named)} is as accurate with it (docs/performance.md)",
-    )
+    why = f"this processor has {found[0]}, and {', '.join(named)} is as accurate with it (docs/performance.md)"
+    return BFLOAT16, why

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 import tyro
 
-from trainables.data.dataset import Data, Sets, prepare
+from trainables.data.arrays import Sets
+from trainables.data.dataset import Data, prepare
 from trainables.families import fashion_cnn
 
 OPTIMIZERS: Final = ("adadelta", "adagrad", "adam", "adamax", "ftrl", "nadam", "rmsprop", "sgd")

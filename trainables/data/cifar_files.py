@@ -3,21 +3,20 @@
 They are pickles, and a pickle may run any code: these are read by an unpickler that makes arrays and nothing else.
 """
 
-import logging
+import io
 import pickle
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from trainables.data.dataset import Arrays, cache_root
+from trainables.data.arrays import Arrays
+from trainables.data.cache import cache_root
 from trainables.data.download import download, keras_home, unpacked
+from trainables.data.sources import Say, log
 from trainables.errors import DataError
-
-_log = logging.getLogger(__name__)
 
 _SHAPE: Final = (3, 32, 32)
 _ARRAYS: Final = frozenset(
@@ -70,7 +69,7 @@ class Files:
         """All of its files."""
         return (*self.train, self.test, self.meta)
 
-    def find(self, folder: Path | None = None, *, say: Callable[[str], None] = _log.info) -> Path:
+    def find(self, folder: Path | None = None, *, say: Say = log) -> Path:
         """The folder with the files: in `folder` alone, where given; else Keras', ours, or fetched.
 
         Raises:
@@ -105,7 +104,7 @@ class Files:
         """The files of a folder."""
         return [found / name for name in self.every]
 
-    def load(self, found: Path, *, strict: bool = False, say: Callable[[str], None] = _log.info) -> Arrays:
+    def load(self, found: Path, *, strict: bool = False, say: Say = log) -> Arrays:
         """The whole data set.
 
         Raises:
@@ -154,13 +153,8 @@ class _ArraysOnly(pickle.Unpickler):
 
 
 def _read(path: Path) -> dict[bytes, Any]:
-    with path.open("rb") as file:
-        return _unpickled(path, file)
-
-
-def _unpickled(path: Path, file: BinaryIO) -> dict[bytes, Any]:
     try:
-        content = _ArraysOnly(file, encoding="bytes").load()
+        content = _ArraysOnly(io.BytesIO(path.read_bytes()), encoding="bytes").load()
     except _BROKEN as error:
         raise DataError(f"{path} is truncated, damaged or no CIFAR file: {error}") from error
     if not isinstance(content, dict):

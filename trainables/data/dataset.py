@@ -1,119 +1,21 @@
-"""A data set's way from its files to a trial: cached once a node as plain arrays, then split by seed.
+"""A data set's way from its files to a trial: found, brought into this node's cache once, then split by seed."""
 
-A data set is one file in trainables/data/datasets (see Source). The cache's content names its folder, so two versions
-of a data set never meet; splits and subsets are drawn from the labels alone, and are the same in every process.
-"""
-
-import hashlib
-import importlib
-import json
-import logging
-import math
-import os
-import pkgutil
-import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, BinaryIO, Final, Protocol, TypeAlias, cast
+from typing import Any, Final
 
-import filelock
 import numpy as np
 import numpy.typing as npt
 
-from trainables.data import datasets
+from trainables.data import cache
+from trainables.data.arrays import ImageSet, Labels, Rows, Sets
+from trainables.data.sources import Say, log, source
+from trainables.data.splits import TEST_SEED, check_classes, round_half_up, select_classes, sizes, stratified_order
 from trainables.errors import DataError
 
 VALIDATION_SHARE: Final = Fraction(1, 6)
-_META: Final = "meta.json"
-"""What the arrays of a cached data set are, and its classes."""
-
-ENVIRONMENT: Final = "LAYERSWEEP_CACHE"
-_LAYOUT: Final = 2
-_TEST_SEED: Final = 0
-
-Images: TypeAlias = npt.NDArray[np.uint8]
-Labels: TypeAlias = npt.NDArray[np.int64]
-
-_log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Arrays:
-    """A whole data set: uint8 images (n, height, width, channels), int64 labels (n,) from 0, the classes' names."""
-
-    train_images: Images
-    train_labels: Labels
-    test_images: Images
-    test_labels: Labels
-    classes: tuple[str, ...]
-
-    @property
-    def named(self) -> Mapping[str, npt.NDArray[Any]]:
-        """The arrays by name."""
-        return {name: getattr(self, name) for name in ARRAYS}
-
-
-ARRAYS: Final = ("train_images", "train_labels", "test_images", "test_labels")
-"""What of a data set is an array, and a file in the cache."""
-
-
-@dataclass(frozen=True, eq=False)
-class Rows:
-    """Rows (n,) of an array in the cache, read when they are asked for: processes share what the system has read."""
-
-    array: Images
-    rows: npt.NDArray[np.int64]
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """That of the rows together."""
-        return (len(self.rows), *self.array.shape[1:])
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, key: slice | npt.NDArray[np.int64]) -> Images:
-        """Those at these places, as a copy."""
-        return self.array[self.rows[key]]
-
-    def __array__(self, dtype: npt.DTypeLike | None = None, *, copy: bool | None = None) -> npt.NDArray[Any]:
-        """All of them, as NumPy asks for them."""
-        return np.asarray(self.array[self.rows], dtype=dtype)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class ImageSet:
-    """One set in its order: uint8 images (n, height, width, channels), int64 labels (n,)."""
-
-    images: Images | Rows
-    labels: Labels
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Sets:
-    """The three sets of a trial; scheduling and choice see validation only."""
-
-    train: ImageSet
-    validation: ImageSet
-    test: ImageSet
-
-
-class Source(Protocol):
-    """What a module in trainables/data/datasets has."""
-
-    NAME: str
-
-    def find(self, folder: Path | None = None, *, say: Callable[[str], None]) -> Path:
-        """Return the folder or archive that holds the data set, or raise DataError."""
-
-    def files(self, found: Path) -> Iterable[Path]:
-        """Return the files that, unchanged, need not be read again."""
-
-    def load(self, found: Path, *, strict: bool, say: Callable[[str], None]) -> Arrays:
-        """Return the whole data set, checked, or raise DataError; if strict, a damaged image is an error, too."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,18 +68,14 @@ class Data:
         validating = self.validating if validating is None else validating
         if (chosen, train_share, validating, folds) == (self.chosen, Fraction(1), self.validating, 0):
             return self
-        labels, test = (_only(self._open(f"{name}_labels"), chosen)[1] for name in ("train", "test"))
-        names = [self.classes[self.chosen.index(index)] for index in chosen]
-        sizes = _sizes(labels, test, self.share, validating, folds)
-        train = max(len(chosen), _nearest(sizes.train * train_share))
-        _check_classes(self.name, labels, names, validating=validating, train=train, folds=folds)
+        labels, test = (select_classes(self.labels(file), chosen)[1] for file in ("train", "test"))
+        names = tuple(self.classes[self.chosen.index(index)] for index in chosen)
+        sized = sizes(labels, test, share=self.share, validating=validating, folds=folds, train_share=train_share)
+        check_classes(self.name, labels, names, validating=validating, train=sized.train_images, folds=folds)
         return replace(
             self,
-            classes=tuple(names),
-            train_images=train,
-            validation_images=sizes.validation,
-            test_images=sizes.test,
-            majority_share=float(np.bincount(labels).max() / len(labels)),
+            **vars(sized),
+            classes=names,
             chosen=chosen,
             validating=validating,
             fold=fold,
@@ -195,12 +93,12 @@ class Data:
         """
         if seed < 0:
             raise DataError(f"seed {seed} is not valid: 0 or more is")
-        places, labels = _only(self._open("train_labels"), self.chosen)
+        places, labels = select_classes(self.labels("train"), self.chosen)
         order = stratified_order(labels, seed)
         first, pool = self._validation(len(labels))
         order = np.roll(order, -first)
-        test_places, test_labels = _only(self._open("test_labels"), self.chosen)
-        test = stratified_order(test_labels, _TEST_SEED)[: self.test_images]
+        test_places, test_labels = select_classes(self.labels("test"), self.chosen)
+        test = stratified_order(test_labels, TEST_SEED)[: self.test_images]
         train, validation = order[pool : pool + self.train_images], order[: self.validation_images]
         return Sets(
             train=self._rows("train", places[train], labels[train]),
@@ -219,7 +117,7 @@ class Data:
     def _validation(self, images: int) -> tuple[int, int]:
         """Where the images that validate begin in the order, and how many they are."""
         if self.fold is None:
-            return 0, _nearest(images * self.validating)
+            return 0, round_half_up(images * self.validating)
         first, end = (images * part // self.folds for part in (self.fold, self.fold + 1))
         return first, end - first
 
@@ -228,69 +126,9 @@ class Data:
 
     def _open(self, array: str) -> npt.NDArray[Any]:
         try:
-            return _opened(self.folder, array)
+            return cache.open_array(self.folder, array)
         except (OSError, ValueError) as error:
             raise DataError(f"{self.name} is not in this node's cache ({error}): call prepare here first") from error
-
-
-def _only(labels: Labels, chosen: tuple[int, ...]) -> tuple[npt.NDArray[np.int64], Labels]:
-    """The places of the chosen classes' images, and their labels as indices into the chosen; both (n,)."""
-    index = np.full(max(int(labels.max(initial=0)), *chosen) + 1, -1, dtype=np.int64)
-    index[list(chosen)] = np.arange(len(chosen))
-    renamed = index[labels]
-    places = np.flatnonzero(renamed >= 0)
-    return places, renamed[places]
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Sizes:
-    """Numbers of images."""
-
-    train: int
-    validation: int
-    test: int
-
-
-def _sizes(labels: Labels, test: Labels, share: Fraction, validating: Fraction, folds: int = 0) -> _Sizes:
-    """The sizes of the three sets, of which `share` was asked for; at least as many as there are classes.
-
-    They are those of every fold: where folds differ by an image, the larger ones leave one out.
-    """
-    classes, n = len(np.unique(labels)), len(labels)
-    pool, most = (n // folds, -(-n // folds)) if folds else (_nearest(n * validating),) * 2
-    return _Sizes(
-        train=_nearest((n - most) * share),
-        validation=min(pool, max(classes, _nearest(pool * share))),
-        test=min(len(test), max(classes, _nearest(len(test) * share))),
-    )
-
-
-def _check_classes(
-    data_set: str, labels: Labels, names: Sequence[str], *, validating: Fraction, train: int, folds: int = 0
-) -> None:
-    """Refuses a split that leaves a class without an image to train or to validate."""
-    counts = np.bincount(labels, minlength=len(names))
-    smallest = int(counts.argmin())
-    least = folds or math.ceil(1 / min(validating, 1 - validating))
-    if counts[smallest] < least:
-        asked = f"{folds} folds" if folds else f"validation_share={float(validating):g}"
-        raise DataError(
-            f"class {names[smallest]!r} of {data_set} has {counts[smallest]} training images, too few for {asked}: "
-            f"{least} are needed"
-        )
-    if train * int(counts[smallest]) < len(labels):
-        raise DataError(
-            f"{train} training images of {data_set} leave class {names[smallest]!r} without one: "
-            f"{math.ceil(len(labels) / int(counts[smallest]))} are needed"
-        )
-
-
-def cache_root() -> Path:
-    """Return the node-local cache: LAYERSWEEP_CACHE, else XDG_CACHE_HOME/layersweep, else ~/.cache/layersweep."""
-    if named := os.environ.get(ENVIRONMENT):
-        return Path(named).absolute()
-    home = os.environ.get("XDG_CACHE_HOME")
-    return (Path(home) if home else Path.home() / ".cache") / "layersweep"
 
 
 def prepare(
@@ -299,7 +137,7 @@ def prepare(
     folder: Path | None = None,
     images: int | None = None,
     strict: bool = False,
-    say: Callable[[str], None] = _log.info,
+    say: Say = log,
 ) -> Data:
     """Find a data set, bring it into this node's cache once, and return its sizes.
 
@@ -314,13 +152,15 @@ def prepare(
     Raises:
         DataError: The name or number is not valid, the files are not found or damaged, or the cache cannot be written.
     """
-    source = _source(name)
+    its = source(name)
     try:
-        with _alone(name, say):
-            cached = _cached(source, source.find(folder, say=say), strict, say)
+        with cache.preparation_lock(name, say):
+            folder = cache.folder_of(its, its.find(folder, say=say), strict, say)
     except OSError as error:
-        raise DataError(f"the cache {cache_root()} cannot be used: {error}. Set {ENVIRONMENT} to a folder") from error
-    return _data(source, cached, images)
+        raise DataError(
+            f"the cache {cache.cache_root()} cannot be used: {error}. Set {cache.ENVIRONMENT} to a folder"
+        ) from error
+    return _data(its.NAME, folder, images)
 
 
 def brought(data: Data, piece: Callable[[Path, int], bytes]) -> Data:
@@ -334,177 +174,29 @@ def brought(data: Data, piece: Callable[[Path, int], bytes]) -> Data:
         OSError: if it cannot be read there, or not be written here.
         DataError: if it arrives damaged.
     """
-    if data.folder.is_dir() and _damage(data.folder) is None:
+    if cache.is_intact(data.folder):
         return data
-    cached = cache_root() / data.folder.name  # the content names the folder
-    with _alone(data.name, _log.info):
-        if not cached.is_dir() or _damage(cached) is not None:
-            _bring(data.folder, cached, piece)
-    return replace(data, folder=cached)
+    with cache.preparation_lock(data.name, log):
+        return replace(data, folder=cache.fetch(data.folder, piece))
 
 
-def _bring(there: Path, cached: Path, piece: Callable[[Path, int], bytes]) -> None:
-    making = cached.with_name(f".making-{cached.name}")
-    shutil.rmtree(making, ignore_errors=True)
-    making.mkdir(parents=True)
-    for name in (*(f"{array}.npy" for array in ARRAYS), _META):
-        with _synced(making / name) as file:
-            while part := piece(there / name, file.tell()):
-                file.write(part)
-    if damage := _damage(making):
-        raise DataError(f"{damage}, brought from {there} of another machine")
-    shutil.rmtree(cached, ignore_errors=True)
-    making.rename(cached)
-
-
-def stratified_order(labels: Labels, seed: int) -> Labels:
-    """Return an order (n,) of all indices in which every prefix has each class's share, to within about one image.
-
-    Each class is permuted by the seed and spread evenly over the order. Raw 64-bit draws are used, which NumPy keeps
-    the same for ever, as it does not its permutations (NEP 19).
-    """
-    draws = np.random.PCG64(seed).random_raw(2 * len(labels)).reshape(2, len(labels))
-    by_class = np.lexsort((draws[0], labels))
-    sizes = np.bincount(labels)
-    rank = np.arange(len(labels)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    position = (rank + 0.5) / np.repeat(sizes, sizes)
-    return by_class[np.lexsort((draws[1], position))].astype(np.int64)
-
-
-def _source(name: str) -> Source:
-    names = sorted(module.name for module in pkgutil.iter_modules(datasets.__path__))
-    if name not in names:
-        raise DataError(f"data set {name!r} is not known: valid are {', '.join(names)}")
-    return cast(Source, importlib.import_module(f"{datasets.__name__}.{name}"))
-
-
-def _data(source: Source, cached: Path, images: int | None) -> Data:
-    names = _classes(cached)
-    shape = _opened(cached, "train_images").shape
-    labels, test = _opened(cached, "train_labels"), _opened(cached, "test_labels")
-    whole = len(labels) - _nearest(len(labels) * VALIDATION_SHARE)
+def _data(name: str, cached: Path, images: int | None) -> Data:
+    names = cache.class_names(cached)
+    _, height, width, channels = cache.open_array(cached, "train_images").shape
+    labels, test = cache.open_array(cached, "train_labels"), cache.open_array(cached, "test_labels")
+    whole = len(labels) - round_half_up(len(labels) * VALIDATION_SHARE)
     train = whole if images is None else images
     if not len(names) <= train <= whole:
-        raise DataError(f"images={train} is not valid for {source.NAME}: {len(names)} to {whole:,} training images are")
+        raise DataError(f"images={train} is not valid for {name}: {len(names)} to {whole:,} training images are")
     share = Fraction(train, whole)
-    sizes = _sizes(labels, test, share, VALIDATION_SHARE)
-    _check_classes(source.NAME, labels, names, validating=VALIDATION_SHARE, train=train)
+    check_classes(name, labels, names, validating=VALIDATION_SHARE, train=train)
     return Data(
-        name=source.NAME,
+        **vars(sizes(labels, test, share=share, validating=VALIDATION_SHARE)),
+        name=name,
         folder=cached,
         fingerprint=cached.name.rpartition("-")[2],
         classes=names,
-        image_shape=(shape[1], shape[2], shape[3]),
-        train_images=sizes.train,
-        validation_images=sizes.validation,
-        test_images=sizes.test,
-        majority_share=float(np.bincount(labels).max() / len(labels)),
+        image_shape=(height, width, channels),
         chosen=tuple(range(len(names))),
         share=share,
     )
-
-
-def _classes(cached: Path) -> tuple[str, ...]:
-    return tuple(json.loads((cached / _META).read_text())["classes"])
-
-
-def _nearest(number: Fraction) -> int:
-    return int(number + Fraction(1, 2))
-
-
-def _opened(folder: Path, array: str) -> npt.NDArray[Any]:
-    return np.load(folder / f"{array}.npy", mmap_mode="r")  # type: ignore[no-any-return]
-
-
-@contextmanager
-def _alone(name: str, say: Callable[[str], None]) -> Iterator[None]:
-    cache_root().mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(cache_root() / f"{name}.lock")
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
-        say(f"waiting for another process that prepares {name} …")
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def _cached(source: Source, found: Path, strict: bool, say: Callable[[str], None]) -> Path:
-    """Return the data set's folder in the cache, made where it is missing or damaged; the caller holds the lock."""
-    stamp = _stamp(source, found, strict)
-    known = stamp.read_text(errors="replace") if stamp.is_file() else "unknown"
-    cached = cache_root() / f"{source.NAME}-{known}"
-    damage = _damage(cached) if cached.is_dir() else f"{source.NAME} is not in the cache yet"
-    if damage is None:
-        return cached
-    say(f"{damage}: making it from {found} …")
-    arrays = source.load(found, strict=strict, say=say)
-    fingerprint = _fingerprint(arrays, () if hasattr(source, "CLASSES") else arrays.classes)
-    cached = cache_root() / f"{source.NAME}-{fingerprint}"
-    if not cached.is_dir() or _damage(cached) is not None:
-        _make(cached, arrays)
-    stamp.parent.mkdir(exist_ok=True)
-    stamp.write_text(fingerprint)
-    return cached
-
-
-def _stamp(source: Source, found: Path, strict: bool) -> Path:
-    """Return the file that remembers which content the files, as they are now, were found to hold."""
-    stats = [(str(path), path.stat()) for path in source.files(found)]
-    states = sorted((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats)
-    key = json.dumps([_LAYOUT, source.NAME, strict, str(found.resolve()), states])
-    return cache_root() / "stamps" / hashlib.sha256(key.encode()).hexdigest()[:16]
-
-
-def _fingerprint(arrays: Arrays, names: Sequence[str]) -> str:
-    """That of the arrays, and of the classes' names where the data set's files give them."""
-    digest = hashlib.sha256(json.dumps(names).encode() if names else b"")
-    for name, values in arrays.named.items():
-        array = np.ascontiguousarray(values)
-        digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
-        digest.update(array.data)
-    return digest.hexdigest()[:16]
-
-
-def _state(folder: Path, array: str) -> list[object]:
-    opened = _opened(folder, array)
-    return [(folder / f"{array}.npy").stat().st_size, opened.dtype.str, list(opened.shape)]
-
-
-def _damage(cached: Path) -> str | None:
-    """Return what of a cached data set is not as it was written, by sizes and headers alone: bytes are not read."""
-    try:
-        states = json.loads((cached / _META).read_text())
-        damaged = [name for name in ARRAYS if _state(cached, name) != states[name]]
-        _classes(cached)
-    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
-        return f"{cached} is damaged ({error})"
-    return f"{cached} is damaged ({', '.join(damaged)})" if damaged else None
-
-
-def _make(cached: Path, arrays: Arrays) -> None:
-    """Write the arrays into a temporary folder and rename it; trials that read a damaged one keep their open files."""
-    making, damaged = (cached.with_name(f".{state}-{cached.name}") for state in ("making", "damaged"))
-    for leftover in (making, damaged):
-        shutil.rmtree(leftover, ignore_errors=True)
-    making.mkdir()
-    for name, array in arrays.named.items():
-        with _synced(making / f"{name}.npy") as file:
-            np.save(file, array)
-    meta = {name: _state(making, name) for name in ARRAYS} | {"classes": arrays.classes}
-    with _synced(making / _META) as file:
-        file.write(json.dumps(meta).encode())
-    if cached.exists():
-        cached.rename(damaged)
-    making.rename(cached)
-    shutil.rmtree(damaged, ignore_errors=True)
-
-
-@contextmanager
-def _synced(path: Path) -> Iterator[BinaryIO]:
-    with path.open("wb") as file:
-        yield file
-        file.flush()
-        os.fsync(file.fileno())

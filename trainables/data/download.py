@@ -9,10 +9,10 @@ import tempfile
 import urllib.request
 import zipfile
 import zlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from trainables.data.sources import Say
 from trainables.errors import DataError
 
 CONNECT_SECONDS: Final = 10.0
@@ -30,7 +30,7 @@ def keras_home() -> Path:
     return Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser()
 
 
-def download(address: str, path: Path, *, sha256: str | None, say: Callable[[str], None]) -> None:
+def download(address: str, path: Path, *, sha256: str | None, say: Say) -> None:
     """Downloads a file to `path`, whose folder is made.
 
     Raises:
@@ -48,7 +48,7 @@ def download(address: str, path: Path, *, sha256: str | None, say: Callable[[str
         part.replace(path)
 
 
-def _streamed(address: str, part: Path, say: Callable[[str], None]) -> str:
+def _streamed(address: str, part: Path, say: Say) -> str:
     """Writes what the address holds, says each tenth of it, and returns its SHA-256."""
     digest, done, said = hashlib.sha256(), 0, 0
     with urllib.request.urlopen(address, timeout=CONNECT_SECONDS) as answer, part.open("wb") as file:  # noqa: S310
@@ -66,7 +66,7 @@ def _streamed(address: str, part: Path, say: Callable[[str], None]) -> str:
     return digest.hexdigest()
 
 
-def unpacked(archive: Path, below: Path, *, say: Callable[[str], None]) -> Path:
+def unpacked(archive: Path, below: Path, *, say: Say) -> Path:
     """The folder below `below` that this .tar.gz or .zip is unpacked to, whole or not at all, unless it was before.
 
     Nothing in it may lead out of there.
@@ -90,7 +90,7 @@ def _only_plain(archive: Path, members: tarfile.TarFile, folder: Path) -> None:
             raise DataError(f"{archive} is no archive of data: {member.name} would lead out of its folder")
 
 
-def _unpack(archive: Path, folder: Path, say: Callable[[str], None]) -> None:
+def _unpack(archive: Path, folder: Path, say: Say) -> None:
     say(f"unpacking {archive} …")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".layersweep-", dir=folder.parent) as work:

@@ -8,7 +8,7 @@ import sys
 import tempfile
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,8 +17,10 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
-from trainables.data.dataset import cache_root
+from trainables.data.cache import cache_root
+from trainables.data.sources import Say
 from trainables.errors import DataError
 from trainables.hardware import cores
 
@@ -30,8 +32,8 @@ _CHUNK: Final = 500
 _GREY: Final = frozenset({"1", "L", "LA", "I;16"})
 _NAMED: Final = 5
 _FEW: Final = 4
-_BILINEAR: Final = 2
-"""Pillow's number for it, known without importing Pillow."""
+_UNREADABLE: Final = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
+"""What Pillow raises for a file that is no image, or a damaged one: SyntaxError for a broken PNG."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +55,7 @@ def files_below(folder: Path) -> list[Path]:
     return sorted(images_below(folder))
 
 
-def decoded(paths: Sequence[Path], *, strict: bool, say: Callable[[str], None]) -> Decoded:
+def decoded(paths: Sequence[Path], *, strict: bool, say: Say) -> Decoded:
     """All images as one array: grey ones have one channel if all are grey, else all have three.
 
     Images of several sizes are brought to the most frequent one, at most `LARGEST` pixels on its larger side
@@ -113,15 +115,12 @@ def _first_size(paths: Sequence[Path]) -> tuple[int, int]:
     Raises:
         DataError: if none does.
     """
-    from PIL import Image
-
     first = ""
     for path in paths:
         try:
             with Image.open(path) as image:
-                width, height = image.size
-                return width, height
-        except _unreadable() as error:
+                return image.size
+        except _UNREADABLE as error:
             first = first or _plain(error)
     raise DataError(f"none of {len(paths)} image files can be read; the first: {paths[0]}: {first}")
 
@@ -135,7 +134,7 @@ def _brought_to(sizes: Counter[tuple[int, int]]) -> tuple[int, int]:
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
-def _tell(paths: Sequence[Path], damages: Mapping[int, str], *, strict: bool, say: Callable[[str], None]) -> None:
+def _tell(paths: Sequence[Path], damages: Mapping[int, str], *, strict: bool, say: Say) -> None:
     if not damages:
         return
     named = "; ".join(f"{paths[index]}: {damages[index]}" for index in sorted(damages)[:_NAMED])
@@ -146,7 +145,7 @@ def _tell(paths: Sequence[Path], damages: Mapping[int, str], *, strict: bool, sa
     say(f"{said}: left out")
 
 
-def _decoded(paths: Sequence[Path], store: _Store, say: Callable[[str], None], *, resize: bool = False) -> "_Part":
+def _decoded(paths: Sequence[Path], store: _Store, say: Say, *, resize: bool = False) -> "_Part":
     """Decodes all files into the store, on every core; says each tenth of it.
 
     Raises:
@@ -161,7 +160,7 @@ def _decoded(paths: Sequence[Path], store: _Store, say: Callable[[str], None], *
             pool = ProcessPoolExecutor(min(cores(), len(chunks)), multiprocessing.get_context(_way()))
             parts = stack.enter_context(pool).map(fill, chunks)
         for part in parts:
-            whole = whole.with_more(part)
+            whole.add(part)
             if len(chunks) > _FEW and whole.files * 10 // len(paths) > said:
                 said = whole.files * 10 // len(paths)
                 say(f"  {said * 10} %")
@@ -179,7 +178,7 @@ def _way() -> str:
     return "fork" if sys.platform == "linux" and threading.active_count() == 1 else "spawn"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class _Part:
     """What became of some files.
 
@@ -193,46 +192,34 @@ class _Part:
     files: int = 0
     sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
     grey: bool = True
-    damages: Mapping[int, str] = field(default_factory=dict)
+    damages: dict[int, str] = field(default_factory=dict)
 
-    def with_more(self, other: "_Part") -> "_Part":
-        """Both together."""
-        return _Part(
-            files=self.files + other.files,
-            sizes=self.sizes + other.sizes,
-            grey=self.grey and other.grey,
-            damages={**self.damages, **other.damages},
-        )
+    def add(self, other: "_Part") -> None:
+        """Counts other files in."""
+        self.files += other.files
+        self.sizes += other.sizes
+        self.grey = self.grey and other.grey
+        self.damages |= other.damages
 
 
 def _fill(chunk: tuple[int, list[Path]], *, store: _Store, resize: bool) -> _Part:
     """Decodes some files into their places in the store; one of another size is brought to its own, or only counted."""
-    from PIL import Image
-
     (first, paths), images = chunk, store.open()
-    sizes: Counter[tuple[int, int]] = Counter()
-    damages: dict[int, str] = {}
-    grey = True
+    part = _Part(files=len(paths))
     for place, path in enumerate(paths, start=first):
         try:
             with Image.open(path) as image:
                 eight_bit = image.point(lambda value: value / 256).convert("L") if image.mode == "I;16" else image
                 plain = eight_bit if eight_bit.mode == "RGB" else eight_bit.convert("RGB")
-                fitting = plain.resize(store.size, _BILINEAR) if resize and plain.size != store.size else plain
+                fits = plain.size == store.size or not resize
+                fitting = plain if fits else plain.resize(store.size, Image.Resampling.BILINEAR)
                 if fitting.size == store.size:
                     images[place] = np.asarray(fitting)
-                sizes[plain.size] += 1
-                grey = grey and image.mode in _GREY
-        except _unreadable() as error:
-            damages[place] = _plain(error)
-    return _Part(files=len(paths), sizes=sizes, grey=grey, damages=damages)
-
-
-def _unreadable() -> tuple[type[Exception], ...]:
-    """What Pillow raises for a file that is no image, or a damaged one: SyntaxError for a broken PNG."""
-    from PIL import Image
-
-    return OSError, ValueError, SyntaxError, Image.DecompressionBombError
+                part.sizes[plain.size] += 1
+                part.grey = part.grey and image.mode in _GREY
+        except _UNREADABLE as error:
+            part.damages[place] = _plain(error)
+    return part
 
 
 def _plain(error: Exception) -> str:

@@ -5,9 +5,7 @@ The official folder: `wnids.txt` (a class a line), `words.txt` (their names), `t
 (Le & Yang 2015, Tiny ImageNet visual recognition challenge, a part of ImageNet.)
 """
 
-import logging
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,9 +13,12 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from trainables.data.dataset import Arrays, cache_root, stratified_order
+from trainables.data.arrays import Arrays
+from trainables.data.cache import cache_root
 from trainables.data.download import download, unpacked
 from trainables.data.image_files import Decoded, decoded, files_below
+from trainables.data.sources import Say, log
+from trainables.data.splits import stratified_mask
 from trainables.errors import DataError
 
 FOLDER: Final = "tiny-imagenet-200"
@@ -25,14 +26,11 @@ ARCHIVE: Final = f"{FOLDER}.zip"
 ADDRESS: Final = f"https://cs231n.stanford.edu/{ARCHIVE}"
 ENVIRONMENT: Final = "LAYERSWEEP_TINY_IMAGENET"
 
-_log = logging.getLogger(__name__)
-
 _ANNOTATIONS: Final = Path("val") / "val_annotations.txt"
 _NEEDED: Final = (Path("wnids.txt"), Path("words.txt"), _ANNOTATIONS)
-_TEST_SEED: Final = 0
 
 
-def find(folder: Path | None = None, *, say: Callable[[str], None] = _log.info) -> Path:
+def find(folder: Path | None = None, *, say: Say = log) -> Path:
     """The official folder: below `folder` or what LAYERSWEEP_TINY_IMAGENET names, where given; else ours, or fetched.
 
     A zip in its place is unpacked into the cache.
@@ -79,7 +77,7 @@ class _Listed:
         return cls(images=found.images, labels=np.array(labels, dtype=np.int64)[found.places])
 
 
-def official(found: Path, *, strict: bool = False, say: Callable[[str], None] = _log.info) -> Arrays:
+def official(found: Path, *, strict: bool = False, say: Say = log) -> Arrays:
     """Its images to train, and its labelled validation images as the test set.
 
     Raises:
@@ -93,7 +91,7 @@ def official(found: Path, *, strict: bool = False, say: Callable[[str], None] = 
     return _arrays(found, ids, train, test)
 
 
-def parted(found: Path, *, share: float, strict: bool = False, say: Callable[[str], None] = _log.info) -> Arrays:
+def parted(found: Path, *, share: float, strict: bool = False, say: Say = log) -> Arrays:
     """Its images to train, a share of which (stratified, always the same) becomes the test set.
 
     Raises:
@@ -101,18 +99,10 @@ def parted(found: Path, *, share: float, strict: bool = False, say: Callable[[st
     """
     ids = _classes(found)
     every = _train(found, ids, strict=strict, say=say)
-    order = stratified_order(every.labels, _TEST_SEED)
-    cut = round(share * len(order))
-    test, train = np.sort(order[:cut]), np.sort(order[cut:])
-    return _arrays(
-        found,
-        ids,
-        _Listed(images=every.images[train], labels=every.labels[train]),
-        _Listed(images=every.images[test], labels=every.labels[test]),
-    )
+    return Arrays.parted(every.images, every.labels, stratified_mask(every.labels, share), _names(found, ids))
 
 
-def _train(found: Path, ids: list[str], *, strict: bool, say: Callable[[str], None]) -> _Listed:
+def _train(found: Path, ids: list[str], *, strict: bool, say: Say) -> _Listed:
     by_class = [files_below(found / "train" / name) for name in ids]
     empty = [name for name, paths in zip(ids, by_class, strict=True) if not paths]
     if empty:
@@ -146,9 +136,7 @@ def _annotated(found: Path, ids: list[str]) -> tuple[list[Path], list[int]]:
 
 
 def _arrays(found: Path, ids: list[str], train: _Listed, test: _Listed) -> Arrays:
-    """The arrays, grey images given the channels of the others, classes under their first name."""
-    lines = (line.partition("\t") for line in (found / "words.txt").read_text(encoding="utf-8").splitlines())
-    words = {name: said.split(",")[0] for name, _, said in lines}
+    """The arrays, grey images given the channels of the others."""
     channels = max(train.images.shape[-1], test.images.shape[-1])
     if train.images.shape[1:3] != test.images.shape[1:3]:
         raise DataError(
@@ -159,8 +147,15 @@ def _arrays(found: Path, ids: list[str], train: _Listed, test: _Listed) -> Array
         train_labels=train.labels,
         test_images=_coloured(test.images, channels),
         test_labels=test.labels,
-        classes=tuple(words.get(name, name) for name in ids),
+        classes=_names(found, ids),
     )
+
+
+def _names(found: Path, ids: list[str]) -> tuple[str, ...]:
+    """The first name of each class."""
+    lines = (line.partition("\t") for line in (found / "words.txt").read_text(encoding="utf-8").splitlines())
+    words = {name: said.split(",")[0] for name, _, said in lines}
+    return tuple(words.get(name, name) for name in ids)
 
 
 def _coloured(images: npt.NDArray[np.uint8], channels: int) -> npt.NDArray[np.uint8]:

@@ -6,15 +6,12 @@ Krizhevsky, Sutskever & Hinton 2012 (Advances in Neural Information Processing S
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from trainables.config import between, one_of
-from trainables.families.family import trains
+from trainables.families.family import Tensor, classifier, trains
 from trainables.keras_names import ACTIVATIONS, LEARNING_RATES
 from trainables.keys import Keys
-
-if TYPE_CHECKING:
-    import keras
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,27 +27,24 @@ class Config(Keys):
     optimizer: str = one_of("sgd", tuple(LEARNING_RATES), "Keras optimizer")
 
 
-def build(config: Config, image_shape: tuple[int, int, int], classes: int) -> "keras.Model":
-    """The model, not compiled: uint8 images (batch, *image_shape) in, class probabilities (batch, classes) out."""
-    import keras
+@classifier
+def build(config: Config, x: Tensor) -> Tensor:
+    """The layers between images of 0 to 1, (batch, height, width, channels), and the classes."""
     from keras import layers
 
     from trainables.layers.batch_normalization import BatchNormalization
     from trainables.layers.dropout import Dropout
-    from trainables.layers.preprocessing import pictures
 
-    def convolution(x: "keras.KerasTensor", filters: int, kernel_size: int, strides: int = 1) -> "keras.KerasTensor":
+    def convolution(x: Tensor, filters: int, kernel_size: int, strides: int = 1) -> Tensor:
         return layers.Conv2D(filters, kernel_size, strides, padding="same", activation=config.activation)(x)
 
-    image, x = pictures(config, image_shape)
-    x = layers.Rescaling(1 / 255)(x)
     x = BatchNormalization()(layers.MaxPooling2D(2)(convolution(x, 96, 3, 2)))
     x = BatchNormalization()(layers.MaxPooling2D(3, 2)(convolution(x, 256, 5)))
     x = convolution(convolution(convolution(x, 384, 3), 384, 3), 256, 3)
     x = layers.Flatten()(BatchNormalization()(layers.MaxPooling2D(3, 2)(x)))
     for _ in range(2):
         x = Dropout(config.dropout)(layers.Dense(config.dense_units, config.dense_activation)(x))
-    return keras.Model(image, layers.Dense(classes, activation="softmax", dtype="float32")(x), name="alexnet_32")
+    return x
 
 
 train = trains(build)

@@ -1,28 +1,12 @@
-"""Every family, by name: a file in this folder each, imported when it is asked for."""
+"""Every family, by name: a file in this folder each, imported when it is asked for, or one of keras.applications."""
 
-import difflib
 import importlib
+import pkgutil
 from typing import Any, Final
 
-from trainables.errors import ConfigError
-
-FAMILIES: Final = (
-    "alexnet",
-    "alexnet_32",
-    "cifar100_cnn",
-    "cifar_cnn",
-    "eighteen_layer_cnn",
-    "fashion_cnn",
-    "inception_v3",
-    "mobilenet",
-    "mobilenet_v2",
-    "mobilenet_v3_small",
-    "resnet50",
-    "residual_cnn",
-    "seven_conv_cnn",
-    "vgg16",
-    "xception",
-)
+from trainables import families
+from trainables.errors import ConfigError, near_miss
+from trainables.families.applications import PUBLISHED
 
 FROM_OTHERS: Final = ("transfer",)
 """Families that are made from a network that was trained before, and cannot be built without one."""
@@ -30,16 +14,24 @@ FROM_OTHERS: Final = ("transfer",)
 SEARCHED: Final = ("autokeras",)
 """Families whose networks are what a search has found."""
 
+_SHARED: Final = ("applications", "by_name", "family")
+"""Files of this folder that are no family."""
+
+_TABLE: Final = {published.name: published for published in PUBLISHED}
+_FILES: Final = {file.name for file in pkgutil.iter_modules(families.__path__)}.difference(_SHARED, FROM_OTHERS)
+
+FAMILIES: Final = tuple(sorted(_FILES | _TABLE.keys()))
+
 
 def family(name: str) -> Any:
-    """The module of a family: its `Config`, `build` and `train`. Keras is not imported.
+    """A family: a module, or a row of a table, with its `Config`, `build` and `train`. Keras is not imported.
 
     Raises:
         ConfigError: if there is none of that name; the message lists those that there are.
     """
     known = (*FAMILIES, *FROM_OTHERS, *SEARCHED)
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise ConfigError(f"family={name!r} is not valid: {hint}valid: {', '.join(known)}")
+        raise ConfigError(f"family={name!r} is not valid: {near_miss(name, known)}valid: {', '.join(known)}")
+    if name in _TABLE:
+        return _TABLE[name]
     return importlib.import_module(f"trainables.{'nas' if name in SEARCHED else 'families'}.{name}")

@@ -5,16 +5,12 @@ one before. Then Flatten, Dense (BN,) activation, Dropout, Dense softmax.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from trainables.config import between, one_of
 from trainables.errors import ConfigError
-from trainables.families.family import trains
+from trainables.families.family import Tensor, classifier, trains
 from trainables.keras_names import ACTIVATIONS
 from trainables.keys import Keys
-
-if TYPE_CHECKING:
-    import keras
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,28 +40,24 @@ class Config(Keys):
             )
 
 
-def build(config: Config, image_shape: tuple[int, int, int], classes: int) -> "keras.Model":
-    """The model, not compiled: uint8 images (batch, *image_shape) in, class probabilities (batch, classes) out."""
-    import keras
+@classifier
+def build(config: Config, x: Tensor) -> Tensor:
+    """The layers between images of 0 to 1, (batch, height, width, channels), and the classes."""
     from keras import layers
 
     from trainables.layers.batch_normalization import BatchNormalization
     from trainables.layers.dropout import Dropout
-    from trainables.layers.preprocessing import pictures
 
-    def activated(x: "keras.KerasTensor") -> "keras.KerasTensor":
+    def activated(x: Tensor) -> Tensor:
         x = BatchNormalization()(x) if config.batch_normalization else x
         return layers.Activation(config.activation)(x)
 
-    image, x = pictures(config, image_shape)
-    x = layers.Rescaling(1 / 255)(x)
     for block in range(config.blocks):
         for _ in range(2):
             x = activated(layers.Conv2D(config.filters * 2**block, 3, padding="same")(x))
         x = Dropout(config.dropout)(layers.MaxPooling2D(2)(x))
     x = activated(layers.Dense(config.dense_units)(layers.Flatten()(x)))
-    x = Dropout(config.head_dropout)(x)
-    return keras.Model(image, layers.Dense(classes, activation="softmax", dtype="float32")(x), name="cifar100_cnn")
+    return Dropout(config.head_dropout)(x)
 
 
 train = trains(build)

@@ -6,15 +6,12 @@ the blocks leave features of 2x2x128.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import ClassVar, Final
 
 from trainables.config import between, one_of
-from trainables.families.family import trains
+from trainables.families.family import Tensor, classifier, trains
 from trainables.keras_names import ACTIVATIONS
 from trainables.keys import Keys
-
-if TYPE_CHECKING:
-    import keras
 
 FILTERS: Final = (32, 64, 128)
 
@@ -33,30 +30,23 @@ class Config(Keys):
     head_dropout: float = between(0.5, 0, 0.95, "share of its outputs dropped")
 
 
-def build(config: Config, image_shape: tuple[int, int, int], classes: int) -> "keras.Model":
-    """The model, not compiled: uint8 images (batch, *image_shape) in, class probabilities (batch, classes) out."""
-    import keras
+@classifier
+def build(config: Config, x: Tensor) -> Tensor:
+    """The layers between images of 0 to 1, (batch, height, width, channels), and the classes."""
     from keras import layers
 
     from trainables.layers.batch_normalization import BatchNormalization
     from trainables.layers.dropout import Dropout
-    from trainables.layers.preprocessing import pictures
 
-    drops = (
-        layers.SpatialDropout2D(config.dropout_1),
-        layers.SpatialDropout2D(config.dropout_2),
-        Dropout(config.dropout_3),
-    )
-    image, x = pictures(config, image_shape)
-    x = layers.Rescaling(1 / 255)(x)
+    first, second = layers.SpatialDropout2D(config.dropout_1), layers.SpatialDropout2D(config.dropout_2)
+    drops = first, second, Dropout(config.dropout_3)
     for filters, drop in zip(FILTERS, drops, strict=True):
         for padding in ("same", "valid"):
             x = layers.Activation(config.activation)(layers.Conv2D(filters, 3, padding=padding)(x))
             x = BatchNormalization()(x)
         x = drop(layers.MaxPooling2D(2)(x))
     x = layers.Activation(config.activation)(layers.Dense(config.dense_units)(layers.Flatten()(x)))
-    x = Dropout(config.head_dropout)(x)
-    return keras.Model(image, layers.Dense(classes, activation="softmax", dtype="float32")(x), name="cifar_cnn")
+    return Dropout(config.head_dropout)(x)
 
 
 train = trains(build)

@@ -7,15 +7,12 @@ Dropout, Dense softmax. The width is the share of those filters that is there.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import ClassVar, Final
 
 from trainables.config import between, one_of
-from trainables.families.family import trains
+from trainables.families.family import Tensor, classifier, trains
 from trainables.keras_names import ACTIVATIONS
 from trainables.keys import Keys
-
-if TYPE_CHECKING:
-    import keras
 
 STAGES: Final = ((2, 64), (2, 128), (4, 256), (4, 512), (4, 512))
 """Convolutions and filters of each."""
@@ -35,28 +32,21 @@ class Config(Keys):
     batch_size: int = between(64, 1, 1_000_000, "images a training step")
 
 
-def build(config: Config, image_shape: tuple[int, int, int], classes: int) -> "keras.Model":
-    """The model, not compiled: uint8 images (batch, *image_shape) in, class probabilities (batch, classes) out."""
-    import keras
+@classifier
+def build(config: Config, x: Tensor) -> Tensor:
+    """The layers between images of 0 to 1, (batch, height, width, channels), and the classes."""
     from keras import layers
 
     from trainables.layers.dropout import Dropout
-    from trainables.layers.preprocessing import pictures
 
-    image, x = pictures(config, image_shape)
-    x = layers.Rescaling(1 / 255)(x)
-    for convolutions, filters in STAGES:
+    for convolutions, whole in STAGES:
+        filters = max(1, round(config.width * whole))
         for _ in range(convolutions):
-            x = layers.Conv2D(
-                max(1, round(config.width * filters)), 3, padding="same", kernel_initializer="he_uniform"
-            )(x)
+            x = layers.Conv2D(filters, 3, padding="same", kernel_initializer="he_uniform")(x)
             x = layers.Activation(config.activation)(x)
         x = layers.MaxPooling2D(2)(x)
     x = layers.Activation(config.activation)(layers.Dense(config.dense_units)(layers.Flatten()(x)))
-    x = Dropout(config.head_dropout)(x)
-    return keras.Model(
-        image, layers.Dense(classes, activation="softmax", dtype="float32")(x), name="eighteen_layer_cnn"
-    )
+    return Dropout(config.head_dropout)(x)
 
 
 train = trains(build)

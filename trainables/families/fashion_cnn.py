@@ -7,15 +7,12 @@ https://arxiv.org/abs/1502.01852). 3,831,018 parameters for 28x28x1 images of te
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from trainables.config import between, one_of
-from trainables.families.family import trains
+from trainables.families.family import Tensor, classifier, trains
 from trainables.keras_names import ACTIVATIONS, INITIALIZERS
 from trainables.keys import Keys
-
-if TYPE_CHECKING:
-    import keras
 
 _KERNELS = (1, 3, 5, 7)
 
@@ -46,21 +43,18 @@ class Config(Keys):
     initializer: str = one_of("he_uniform", INITIALIZERS, "how the convolutions' kernels are drawn")
 
 
-def build(config: Config, image_shape: tuple[int, int, int], classes: int) -> "keras.Model":
-    """The model, not compiled: uint8 images (batch, *image_shape) in, class probabilities (batch, classes) out."""
-    import keras
+@classifier
+def build(config: Config, x: Tensor) -> Tensor:
+    """The layers between images of 0 to 1, (batch, height, width, channels), and the classes."""
     from keras import layers
 
     from trainables.layers.batch_normalization import BatchNormalization
     from trainables.layers.dropout import Dropout
-    from trainables.layers.preprocessing import pictures
 
-    def convolution(x: "keras.KerasTensor", filters: int, kernel_size: int, activation: str) -> "keras.KerasTensor":
+    def convolution(x: Tensor, filters: int, kernel_size: int, activation: str) -> Tensor:
         x = layers.Conv2D(filters, kernel_size, padding="same", kernel_initializer=config.initializer)(x)
         return layers.Activation(activation)(BatchNormalization()(x))
 
-    image, x = pictures(config, image_shape)
-    x = layers.Rescaling(1 / 255)(x)
     x = convolution(x, config.filters_1, config.kernel_size_1, config.activation_1)
     x = convolution(x, config.filters_2, config.kernel_size_2, config.activation_2)
     x = Dropout(config.dropout_1)(layers.MaxPooling2D(2)(x))
@@ -70,8 +64,7 @@ def build(config: Config, image_shape: tuple[int, int, int], classes: int) -> "k
     x = layers.Flatten()(x)
     x = BatchNormalization()(layers.Dense(config.dense_units_1, activation="relu")(x))
     x = BatchNormalization()(layers.Dense(config.dense_units_2, activation="relu")(x))
-    x = Dropout(config.dropout_3)(x)
-    return keras.Model(image, layers.Dense(classes, activation="softmax", dtype="float32")(x), name="fashion_cnn")
+    return Dropout(config.dropout_3)(x)
 
 
 train = trains(build)

@@ -5,16 +5,14 @@
 convolution that is learned; `weight_decay` is L2 on every kernel.
 """
 
-import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from trainables.config import between, one_of, text
-from trainables.errors import ConfigError
-from trainables.families.applications import Application, assembled, minus_one_to_one
-from trainables.families.family import trains
+from trainables.errors import ConfigError, unknown_layer
+from trainables.families.applications import Published, Scaled, minus_one_to_one
+from trainables.families.family import Tensor, trains
 
 if TYPE_CHECKING:
     import keras
@@ -27,27 +25,23 @@ _PADDED: Final = frozenset({1, 3, 6, 13})
 
 def layer_names() -> Iterator[str]:
     """The names of the base's layers, in their order, as keras.applications gives them."""
+    narrowing = ("depthwise", "depthwise_BN", "depthwise_relu", "project", "project_BN")
     yield from ("Conv1", "bn_Conv1", "Conv1_relu")
-    yield from (f"expanded_conv_{part}" for part in ("depthwise", "depthwise_BN", "depthwise_relu"))
-    yield from (f"expanded_conv_{part}" for part in ("project", "project_BN"))
+    yield from (f"expanded_conv_{part}" for part in narrowing)
     for block in range(1, _BLOCKS + 1):
         yield from (f"block_{block}_{part}" for part in ("expand", "expand_BN", "expand_relu"))
         if block in _PADDED:
             yield f"block_{block}_pad"
-        yield from (f"block_{block}_{part}" for part in ("depthwise", "depthwise_BN", "depthwise_relu"))
-        yield from (f"block_{block}_{part}" for part in ("project", "project_BN"))
+        yield from (f"block_{block}_{part}" for part in narrowing)
         if block in _ADDED:
             yield f"block_{block}_add"
     yield from ("Conv_1", "Conv_1_bn", "out_relu")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(Application):
+class Config(Scaled):
     """Width, cut, head, stride, upsampling, weight decay."""
 
-    minimum_size: ClassVar[int] = 32
-
-    alpha: float = between(1.0, 0.05, 2, "filters of each layer, as a share of the paper's")
     truncate_after: str = text(WHOLE, r"\w+", "whole, or a layer's name such as block_12_add", "where the base ends")
     head_filters: int = between(0, 0, 4096, "filters of a convolution 1x1 behind the base; 0: no such layer")
     first_stride: int = one_of(2, (1, 2), "stride of the first convolution")
@@ -68,35 +62,32 @@ class Config(Application):
         super().__post_init__()
         names = list(layer_names())
         if self.truncate_after not in (WHOLE, *names):
-            near = difflib.get_close_matches(self.truncate_after, names, n=5) or names[-5:]
-            raise ConfigError(
-                f"truncate_after={self.truncate_after!r} is no layer of MobileNetV2; near it: {', '.join(near)}; "
-                f"valid: whole, or one of {len(names)} from {names[0]} to {names[-1]}"
-            )
+            raise ConfigError(unknown_layer("truncate_after", self.truncate_after, "MobileNetV2", names, WHOLE))
+
+
+_WHOLE: Final = Published(
+    "mobilenet_v2", "Sandler et al. 2018, https://arxiv.org/abs/1801.04381", "MobileNetV2", minus_one_to_one, Config
+)
 
 
 def build(config: Config, image_shape: tuple[int, int, int], classes: int) -> "keras.Model":
     """The model, not compiled: uint8 images (batch, *image_shape) in, class probabilities (batch, classes) out."""
-    import keras
     from keras import layers
 
-    def enlarged(x: "keras.KerasTensor") -> "keras.KerasTensor":
+    def enlarged(x: Tensor) -> Tensor:
         factor = config.upsampling
         if factor == 1:
             return x
         return layers.Conv2DTranspose(3, 2 * factor, strides=factor, padding="same", name="upsampling")(x)
 
-    def end(base: "keras.Model") -> "keras.KerasTensor":
+    def end(base: "keras.Model") -> Tensor:
         x = base.output if config.truncate_after == WHOLE else base.get_layer(config.truncate_after).output
         if not config.head_filters:
             return x
         x = layers.Conv2D(config.head_filters, 1, name="head_convolution")(x)
         return layers.ReLU(name="head_relu")(layers.BatchNormalization(name="head_bn")(x))
 
-    base = partial(keras.applications.MobileNetV2, alpha=config.alpha)
-    model = assembled(
-        base, config, image_shape, classes, name="mobilenet_v2", preprocess=minus_one_to_one, enlarge=enlarged, cut=end
-    )
+    model = _WHOLE.build(config, image_shape, classes, enlarge=enlarged, cut=end)
     return model if config.first_stride == 2 and not config.weight_decay else _adapted(model, config)  # noqa: PLR2004
 
 

@@ -7,15 +7,11 @@ and a Conv 1x1.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from trainables.config import between, one_of
-from trainables.families.family import trains
+from trainables.families.family import Tensor, classifier, trains
 from trainables.keras_names import ACTIVATIONS
 from trainables.keys import Keys
-
-if TYPE_CHECKING:
-    import keras
 
 STAGES = 3
 
@@ -29,33 +25,30 @@ class Config(Keys):
     activation: str = one_of("relu", ACTIVATIONS, "activation before each convolution but the first")
 
 
-def build(config: Config, image_shape: tuple[int, int, int], classes: int) -> "keras.Model":
-    """The model, not compiled: uint8 images (batch, *image_shape) in, class probabilities (batch, classes) out."""
-    import keras
+@classifier
+def build(config: Config, x: Tensor) -> Tensor:
+    """The layers between images of 0 to 1, (batch, height, width, channels), and the classes."""
     from keras import layers
 
     from trainables.layers.batch_normalization import BatchNormalization
-    from trainables.layers.preprocessing import pictures
 
-    def activated(x: "keras.KerasTensor") -> "keras.KerasTensor":
+    def activated(x: Tensor) -> Tensor:
         return layers.Activation(config.activation)(BatchNormalization()(x))
 
-    def convolution(x: "keras.KerasTensor", filters: int, size: int = 3, strides: int = 1) -> "keras.KerasTensor":
+    def convolution(x: Tensor, filters: int, size: int = 3, strides: int = 1) -> Tensor:
         return layers.Conv2D(filters, size, strides, "same", use_bias=False, kernel_initializer="he_normal")(x)
 
-    def block(x: "keras.KerasTensor", filters: int, strides: int) -> "keras.KerasTensor":
+    def block(x: Tensor, filters: int, strides: int) -> Tensor:
         before = activated(x)
         same = strides == 1 and x.shape[-1] == filters
         shortcut = x if same else convolution(before, filters, 1, strides)
         return layers.Add()([shortcut, convolution(activated(convolution(before, filters, 3, strides)), filters)])
 
-    image, x = pictures(config, image_shape)
-    x = convolution(layers.Rescaling(1 / 255)(x), config.filters)
+    x = convolution(x, config.filters)
     for stage in range(STAGES):
         for number in range(config.blocks):
             x = block(x, config.filters * 2**stage, 2 if stage and not number else 1)
-    x = layers.GlobalAveragePooling2D()(activated(x))
-    return keras.Model(image, layers.Dense(classes, activation="softmax", dtype="float32")(x), name="residual_cnn")
+    return layers.GlobalAveragePooling2D()(activated(x))
 
 
 train = trains(build)

@@ -6,14 +6,13 @@ in the reports: Flatten (or global average pooling), Dense relu, Dropout, Dense 
 off, batch normalisation there goes by its averages.
 """
 
-import difflib
 import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from trainables.config import between, one_of, text
-from trainables.errors import WeightsError
+from trainables.errors import WeightsError, unknown_layer
 from trainables.families.family import trains
 from trainables.keras_names import LEARNING_RATES
 from trainables.keys import Keys
@@ -154,11 +153,7 @@ def _end(source: "keras.Model", name: str, path: str) -> Any:
         return heads[-1].input_tensors[0]
     names = [layer.name for layer in source.layers]
     if name not in names:
-        near = difflib.get_close_matches(name, names, n=5) or names[-5:]
-        raise WeightsError(
-            f"cut={name!r} is no layer of {path}; near it: {', '.join(near)}; valid: head, or one of {len(names)} from "
-            f"{names[0]} to {names[-1]}"
-        )
+        raise WeightsError(unknown_layer("cut", name, path, names, BEFORE_HEAD))
     return calls[name].outputs[0]
 
 
@@ -173,6 +168,7 @@ def _put_on(
     import keras
 
     from trainables.features.frozen_part import nodes
+    from trainables.layers.freezing import first_trained
 
     between: list[Any] = []
     known = {id(begin)}
@@ -183,7 +179,8 @@ def _put_on(
     if id(end) not in known:
         raise WeightsError(f"cut={config.cut!r} of weights {config.weights} does not come behind its images alone")
     layers = [node.operation for node in between if isinstance(node.operation, keras.Layer)]
-    frozen = _frozen([layer.name for layer in layers], config)
+    trained = 0 if config.begin == SCRATCH else first_trained([layer.name for layer in layers], config.trained)
+    frozen = {layer.name for layer in layers[:trained]}
     copies: list[keras.layers.Layer] = []
     seen = {id(begin): x}
     for node in between:
@@ -209,12 +206,6 @@ def _take_over(copy: Any, layer: Any, config: Config) -> None:
             "the source's image_size, or a cut before that layer"
         )
     copy.set_weights(layer.get_weights())
-
-
-def _frozen(names: list[str], config: Config) -> set[str]:
-    from trainables.layers.freezing import first_trained
-
-    return set() if config.begin == SCRATCH else set(names[: first_trained(names, config.trained)])
 
 
 def _copied(layer: Any, config: Config, *, off: bool) -> Any:

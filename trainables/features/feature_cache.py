@@ -19,7 +19,9 @@ import filelock
 import numpy as np
 import numpy.typing as npt
 
-from trainables.data.dataset import Data, Images, ImageSet, Rows, Sets, cache_root
+from trainables.data.arrays import Images, ImageSet, Rows, Sets
+from trainables.data.cache import cache_root, replacement
+from trainables.data.dataset import Data
 from trainables.errors import DataError
 
 ENVIRONMENT: Final = "LAYERSWEEP_FEATURES_GIB"
@@ -151,14 +153,10 @@ class Features:
 
 def _make(folder: Path, images: Mapping[str, int], shape: tuple[int, ...]) -> None:
     """Makes empty arrays."""
-    making = folder.with_name(f".making-{folder.name}")
-    for old in (making, folder):  # what a kill left of them
-        shutil.rmtree(old, ignore_errors=True)
-    making.mkdir()
-    for file, number in images.items():
-        np.lib.format.open_memmap(making / f"{file}.npy", "w+", np.float32, (number, *shape))
-        np.lib.format.open_memmap(making / f"{file}_there.npy", "w+", np.uint8, (number,))
-    making.rename(folder)
+    with replacement(folder) as making:
+        for file, number in images.items():
+            np.lib.format.open_memmap(making / f"{file}.npy", "w+", np.float32, (number, *shape))
+            np.lib.format.open_memmap(making / f"{file}_there.npy", "w+", np.uint8, (number,))
 
 
 def refused(images: int, shape: tuple[int, ...]) -> str | None:

@@ -1,12 +1,11 @@
 """Which layers of a base that was trained before are trained again, and how its frozen normalisation behaves."""
 
-import difflib
 from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 import keras
 
-from trainables.errors import WeightsError
+from trainables.errors import WeightsError, unknown_layer
 from trainables.layers.batch_normalization import BatchNormalization
 
 ALL: Final = "all"
@@ -60,8 +59,4 @@ def first_trained(names: Sequence[str], trained: str) -> int:
         return max(0, len(names) - int(trained))
     if trained in names:
         return names.index(trained)
-    near = difflib.get_close_matches(trained, names, n=5) or names[-5:]
-    raise WeightsError(
-        f"trained={trained!r} is no layer of the base; near it: {', '.join(near)}; valid: all, none, a number of last "
-        f"layers, or one of {len(names)} from {names[0]} to {names[-1]}"
-    )
+    raise WeightsError(unknown_layer("trained", trained, "the base", names, "all, none, a number of last layers"))

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from trainables.data.dataset import Images, Rows
+from trainables.data.arrays import Images, Rows
 
 _IMAGES_AT_ONCE: Final = 4096
 _LEAST_DEVIATION: Final = 1e-7

@@ -13,7 +13,7 @@ import tensorflow as tf
 from keras import layers as kl
 
 from layersweep.records.values import LayerStatistics
-from trainables.data.dataset import ImageSet
+from trainables.data.arrays import ImageSet
 from trainables.features.frozen_part import Frozen
 
 DEAD_RANGE: Final = 1e-3
@@ -48,7 +48,7 @@ class Probed:
         One eager forward and backward pass, so that nothing is traced: about as long as two training steps. Of a model
         whose outputs would take too much memory, fewer images are looked at, 8 at least.
         """
-        probe = _bounded(probe, self._numbers)
+        probe = probe.first(max(_FEWEST, _NUMBERS // max(1, self._numbers)))
         seen = None if self._frozen is None else _seen(self._frozen, probe)
         with tf.GradientTape() as tape:
             outputs = self._every(tf.constant(probe.images) if seen is None else seen.features, training=False)
@@ -89,14 +89,6 @@ def _seen(frozen: Frozen, probe: ImageSet) -> _Seen:
         statistics = [_statistics(n, *both, []) for n, both in enumerate(zip(layers, outputs, strict=True))]
         _last_seen[:] = [_Seen(key=key, statistics=statistics, features=features)]
     return _last_seen[0]
-
-
-def _bounded(probe: ImageSet, numbers: int) -> ImageSet:
-    """So many of the images that the outputs of all layers, so many numbers an image, fit the memory meant for them."""
-    images = max(_FEWEST, _NUMBERS // max(1, numbers))
-    return (
-        probe if images >= len(probe.labels) else ImageSet(images=probe.images[:images], labels=probe.labels[:images])
-    )
 
 
 def _statistics(index: int, layer: kl.Layer, output: tf.Tensor, gradients: list[tf.Tensor]) -> LayerStatistics:

@@ -16,7 +16,7 @@ import keras
 import tensorflow as tf
 
 from layersweep.records.values import Export
-from trainables.data.dataset import Images, ImageSet, Rows
+from trainables.data.arrays import Images, ImageSet, Rows
 from trainables.measures import model_measures
 from trainables.measures.reference_computations import of_numpy
 
@@ -89,7 +89,8 @@ def converted(model: keras.Model, form: Form, calibration: Images | Rows) -> byt
     converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], inference)
     if form == "int8":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.representative_dataset = lambda: _samples(calibration)
+        samples = range(min(CALIBRATION_IMAGES, len(calibration)))
+        converter.representative_dataset = lambda: ([calibration[k : k + 1]] for k in samples)
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8, tf.lite.OpsSet.TFLITE_BUILTINS]
     try:
         return bytes(converter.convert())
@@ -99,14 +100,11 @@ def converted(model: keras.Model, form: Form, calibration: Images | Rows) -> byt
         raise ValueError(f"LiteRT's converter refuses the network: {str(error).splitlines()[0]}") from error
 
 
-def _samples(images: Images | Rows) -> Iterator[list[Images]]:
-    for k in range(min(CALIBRATION_IMAGES, len(images))):
-        yield [images[k : k + 1]]
-
-
 def read(network: bytes, images: ImageSet, form: Form) -> Export:
     """Runs a LiteRT network over a set, an image at a time on one thread, and times single images."""
-    interpreter = _interpreter(network)
+    from ai_edge_litert.interpreter import Interpreter  # LiteRT's own: TensorFlow's is to go
+
+    interpreter = Interpreter(model_content=network, num_threads=1)
     interpreter.allocate_tensors()
     (into,), (out,) = interpreter.get_input_details(), interpreter.get_output_details()
 
@@ -115,26 +113,14 @@ def read(network: bytes, images: ImageSet, form: Form) -> Export:
         interpreter.invoke()
         return interpreter.get_tensor(out["index"])
 
-    hits = sum(int(predicted(images.images[k : k + 1]).argmax() == images.labels[k]) for k in range(len(images.labels)))
     number = len(images.labels)
+    hits = sum(int(predicted(images.images[k : k + 1]).argmax() == images.labels[k]) for k in range(number))
     single = [images.images[k % number : k % number + 1] for k in range(_CALLS)]
     timed = model_measures.timed(predicted, single, of_numpy())
     return Export(
         form=form,
         size_bytes=len(network),
-        accuracy=hits / len(images.labels),
-        images=len(images.labels),
-        min_ms=timed.min_ms,
-        median_ms=timed.median_ms,
-        p95_ms=timed.p95_ms,
-        n=timed.n,
-        ratio=timed.ratio,
-        reference_ms=timed.reference_ms,
+        accuracy=hits / number,
+        images=number,
+        **vars(timed),
     )
-
-
-def _interpreter(network: bytes) -> Any:
-    """LiteRT's own interpreter: TensorFlow's is to go."""
-    from ai_edge_litert.interpreter import Interpreter
-
-    return Interpreter(model_content=network, num_threads=1)

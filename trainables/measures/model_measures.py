@@ -13,7 +13,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from layersweep.records.values import Built, ClassReport, Latency
-from trainables.data.dataset import Images, ImageSet, Rows
+from trainables.data.arrays import Images, ImageSet, Rows
 from trainables.layers import layer_costs
 from trainables.measures.reference_computations import Reference, of_tensorflow
 
@@ -79,14 +79,14 @@ def class_reports(set_name: str, reading: Reading, classes: Sequence[str]) -> li
         ClassReport(
             set_name=set_name,
             class_index=k,
-            class_name=classes[k],
+            class_name=name,
             precision=float(scores[0][k]),
             recall=float(scores[1][k]),
             f1=float(scores[2][k]),
             support=int(scores[3][k]),
             predicted=tuple(map(int, counts[k])),
         )
-        for k in range(len(classes))
+        for k, name in enumerate(classes)
     ]
 
 

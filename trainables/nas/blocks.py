@@ -9,13 +9,14 @@ from typing import Any, Final
 
 import keras
 from autokeras.blocks import basic, preprocessing, reduction
-from autokeras.engine.block import Block
 from autokeras.tuners import task_specific
 from keras import layers
 from keras_tuner import HyperParameters
 
 from trainables.config import Value
 from trainables.errors import WeightsError
+from trainables.families.family import Tensor
+from trainables.keys import COLOUR
 from trainables.layers.preprocessing import pictures
 from trainables.layers.standardization import Standardization
 from trainables.nas.configuration import OPTIMIZERS, Config
@@ -23,10 +24,9 @@ from trainables.nas.configuration import OPTIMIZERS, Config
 LEARNING_RATES: Final = (1e-1, 1e-2, 1e-3, 1e-4, 2e-5, 1e-5)
 
 IMAGENET_SIZE: Final = 224
-_COLOUR: Final = 3
 
-Tensor = Any
-"""A `keras.KerasTensor`: Keras has no types."""
+Networks = Mapping[str, Callable[..., Any]]
+"""Functions of keras.applications, by version."""
 
 
 def built(
@@ -48,8 +48,12 @@ def built(
     """
     image, x = pictures(config, image_shape)
     x = layers.Rescaling(1.0, dtype="float32", name="float32")(x)
-    x = _Images(config, weighted)(hyperparameters, x)
-    outputs = _Head(classes)(hyperparameters, x)
+    with hyperparameters.name_scope(
+        "image_block_1"
+    ):  # AutoKeras counts such names up in a process: choices' names, too
+        x = _images(config, hyperparameters, x, weighted=weighted)
+    with hyperparameters.name_scope("classification_head_1"):
+        outputs = _head(hyperparameters, x, classes)
     hyperparameters.Choice("optimizer", list(OPTIMIZERS), default="adam")
     hyperparameters.Choice("learning_rate", list(LEARNING_RATES), default=1e-3)
     return keras.Model(image, outputs, name="autokeras")
@@ -79,45 +83,20 @@ def first_candidates(config: Config) -> list[dict[str, Value]]:
     ]
 
 
-class _Built(Block):
-    """A block under a name of ours: AutoKeras counts its blocks' names up in a process, which would rename choices."""
-
-    def __call__(self, hp: HyperParameters, x: Tensor) -> Tensor:
-        """Adds the block's layers, as they are chosen, behind a tensor."""
-        return self.build(hp, x)
-
-
-class _Images(_Built):
-    """Normalisation, augmentation and one of the kinds of networks, where each is fixed or chosen."""
-
-    def __init__(self, config: Config, weighted: bool) -> None:
-        super().__init__(name="image_block_1")
-        self._config, self._weighted = config, weighted
-
-    def build(self, hp: HyperParameters, inputs: Tensor = None) -> Tensor:
-        """Adds them."""
-        config, x = self._config, inputs
-        for name, fixed, add in (
-            ("normalize", config.normalize, _standardized),
-            ("augment", config.augment, _augmented),
-        ):
-            if fixed == "on":
+def _images(config: Config, hp: HyperParameters, x: Tensor, *, weighted: bool) -> Tensor:
+    """Adds normalisation, augmentation and one of the kinds of networks, where each is fixed or chosen."""
+    for name, fixed, add in (("normalize", config.normalize, _standardized), ("augment", config.augment, _augmented)):
+        if fixed == "on":
+            x = add(hp, x)
+        elif fixed == "any" and hp.Boolean(name):
+            with hp.conditional_scope(name, [True]):
                 x = add(hp, x)
-            elif fixed == "any" and hp.Boolean(name):
-                with hp.conditional_scope(name, [True]):
-                    x = add(hp, x)
-        kinds = config.kinds
-        if len(kinds) == 1:
-            return self._network(hp, x, kinds[0])
-        kind = hp.Choice("block_type", list(kinds))
-        with hp.conditional_scope("block_type", [kind]):
-            return self._network(hp, x, kind)
-
-    def _network(self, hp: HyperParameters, x: Tensor, kind: str) -> Tensor:
-        if kind == "vanilla":
-            return basic.ConvBlock(name="conv_block_1").build(hp, x)
-        name, models, least = _PUBLISHED[kind]
-        return _Published(name, models, least, self._config, self._weighted)(hp, x)
+    kinds = config.kinds
+    if len(kinds) == 1:
+        return _network(config, hp, x, kinds[0], weighted=weighted)
+    kind = hp.Choice("block_type", list(kinds))
+    with hp.conditional_scope("block_type", [kind]):
+        return _network(config, hp, x, kind, weighted=weighted)
 
 
 def _standardized(_hp: HyperParameters, x: Tensor) -> Tensor:
@@ -129,47 +108,47 @@ def _augmented(hp: HyperParameters, x: Tensor) -> Tensor:
     return preprocessing.ImageAugmentation(zoom_factor=0.0, name="image_augmentation_1").build(hp, x)
 
 
-class _Published(_Built):
-    """A network of keras.applications as a part of the model, its layers those of the model itself.
+def _network(config: Config, hp: HyperParameters, x: Tensor, kind: str, *, weighted: bool) -> Tensor:
+    if kind == "vanilla":
+        return basic.ConvBlock(name="conv_block_1").build(hp, x)
+    name, networks, least = _PUBLISHED[kind]
+    with hp.name_scope(name):
+        return _published(config, hp, x, networks, least, weighted=weighted)
+
+
+def _published(
+    config: Config, hp: HyperParameters, x: Tensor, networks: Networks, least: int, *, weighted: bool
+) -> Tensor:
+    """Adds a network of keras.applications, its layers those of the model itself.
 
     Its weights are random unless ImageNet's are asked for, and images keep their size, where that is not too small for
     the network, unless AutoKeras may enlarge them.
     """
-
-    def __init__(
-        self, name: str, models: Mapping[str, Callable[..., Any]], least: int, config: Config, weighted: bool
-    ) -> None:
-        super().__init__(name=name)
-        self._models, self._least, self._config, self._weighted = models, least, config, weighted
-
-    def build(self, hp: HyperParameters, inputs: Tensor = None) -> Tensor:
-        """Adds it."""
-        x, trained, trainable = inputs, False, True
-        if self._config.pretrained and hp.Boolean("pretrained", default=False):
-            with hp.conditional_scope("pretrained", [True]):
-                trained, trainable = True, hp.Boolean("trainable", default=False)
-        names = list(self._models)
-        network = self._models[hp.Choice("version", names) if len(names) > 1 else names[0]]
-        enlarged = self._config.enlarge and hp.Boolean("imagenet_size", default=False)
-        least = IMAGENET_SIZE if enlarged else self._least
-        height, width, channels = x.shape[1:]
-        if min(height, width) < least:
-            x = layers.Resizing(max(least, height), max(least, width), dtype="float32", name="resized")(x)
-        if channels == 1:
-            x = layers.Concatenate(name="coloured")([x, x, x])
-        elif channels != _COLOUR:
-            x = layers.Conv2D(_COLOUR, 1, padding="same", name="coloured")(x)
-        before = {id(layer) for layer in keras.Model(keras.utils.get_source_inputs(x)[0], x).layers}
-        model = network(include_top=False, weights=None, input_tensor=x)
-        mine = [layer for layer in model.layers if id(layer) not in before]
-        if trained and self._weighted:
-            theirs = _of_imagenet(network, tuple(x.shape[1:]))
-            variables = [variable for layer in mine for variable in layer.variables]
-            for variable, other in zip(variables, [v for layer in theirs.layers for v in layer.variables], strict=True):
-                variable.assign(other)
-        for layer in mine:
-            layer.trainable = trainable
-        return model.output
+    trained, trainable = False, True
+    if config.pretrained and hp.Boolean("pretrained", default=False):
+        with hp.conditional_scope("pretrained", [True]):
+            trained, trainable = True, hp.Boolean("trainable", default=False)
+    names = list(networks)
+    network = networks[hp.Choice("version", names) if len(names) > 1 else names[0]]
+    least = IMAGENET_SIZE if config.enlarge and hp.Boolean("imagenet_size", default=False) else least
+    height, width, channels = x.shape[1:]
+    if min(height, width) < least:
+        x = layers.Resizing(max(least, height), max(least, width), dtype="float32", name="resized")(x)
+    if channels == 1:
+        x = layers.Concatenate(name="coloured")([x, x, x])
+    elif channels != COLOUR:
+        x = layers.Conv2D(COLOUR, 1, padding="same", name="coloured")(x)
+    before = {id(layer) for layer in keras.Model(keras.utils.get_source_inputs(x)[0], x).layers}
+    model = network(include_top=False, weights=None, input_tensor=x)
+    mine = [layer for layer in model.layers if id(layer) not in before]
+    if trained and weighted:
+        theirs = _of_imagenet(network, tuple(x.shape[1:]))
+        variables = [variable for layer in mine for variable in layer.variables]
+        for variable, other in zip(variables, [v for layer in theirs.layers for v in layer.variables], strict=True):
+            variable.assign(other)
+    for layer in mine:
+        layer.trainable = trainable
+    return model.output
 
 
 def _of_imagenet(network: Callable[..., Any], shape: tuple[int, int, int]) -> keras.Model:
@@ -181,7 +160,7 @@ def _of_imagenet(network: Callable[..., Any], shape: tuple[int, int, int]) -> ke
         raise WeightsError(f"ImageNet's weights could not be fetched: {error}") from error
 
 
-_PUBLISHED: Final[Mapping[str, tuple[str, Mapping[str, Callable[..., Any]], int]]] = {
+_PUBLISHED: Final[Mapping[str, tuple[str, Networks, int]]] = {
     "resnet": ("res_net_block_1", {**basic.RESNET_V1, **basic.RESNET_V2}, 32),
     "xception": ("xception_block_1", {"xception": keras.applications.Xception}, 71),
     "efficient": ("efficient_net_block_1", dict(basic.EFFICIENT_VERSIONS), 32),
@@ -189,18 +168,10 @@ _PUBLISHED: Final[Mapping[str, tuple[str, Mapping[str, Callable[..., Any]], int]
 """AutoKeras' block of each kind: its name there, its networks by version, and their least height and width."""
 
 
-class _Head(_Built):
-    """From images' features to the probabilities of classes."""
-
-    def __init__(self, classes: int) -> None:
-        super().__init__(name="classification_head_1")
-        self._classes = classes
-
-    def build(self, hp: HyperParameters, inputs: Tensor = None) -> Tensor:
-        """Adds it."""
-        x = inputs
-        if len(x.shape) > 2:  # noqa: PLR2004 (batch and features)
-            x = reduction.SpatialReduction(name="spatial_reduction_1").build(hp, x)
-        if dropped := hp.Choice("dropout", [0.0, 0.25, 0.5], default=0.0):
-            x = layers.Dropout(dropped, name="classes_dropout")(x)
-        return layers.Dense(self._classes, activation="softmax", dtype="float32", name="classes")(x)
+def _head(hp: HyperParameters, x: Tensor, classes: int) -> Tensor:
+    """Adds the layers from images' features to the probabilities of classes."""
+    if len(x.shape) > 2:  # noqa: PLR2004 (batch and features)
+        x = reduction.SpatialReduction(name="spatial_reduction_1").build(hp, x)
+    if dropped := hp.Choice("dropout", [0.0, 0.25, 0.5], default=0.0):
+        x = layers.Dropout(dropped, name="classes_dropout")(x)
+    return layers.Dense(classes, activation="softmax", dtype="float32", name="classes")(x)

@@ -10,15 +10,12 @@ AutoKeras' hyperparameters. What they leave open is at AutoKeras' default. `trai
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from trainables import config as domains
 from trainables.config import Value, one_of, text
 from trainables.errors import ConfigError
 from trainables.keys import Keys
-
-if TYPE_CHECKING:
-    pass
 
 KINDS: Final = ("resnet", "xception", "vanilla", "efficient")
 """The kinds of networks, in AutoKeras' order, by which its first candidate is a residual one."""

@@ -8,22 +8,20 @@ search that was killed goes on from its records as if it had never stopped. Need
 import hashlib
 import json
 import math
-import time
-import traceback
+import timeit
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any, Final
 
 from trainables import config as domains
 from trainables.config import Value
-from trainables.nas.configuration import of_network
+from trainables.nas.configuration import Config, of_network
 from trainables.worker.training_server import Failure
 
 if TYPE_CHECKING:
     import keras_tuner
 
-    from trainables.nas.configuration import Config
 
 ORACLES: Final = ("greedy", "bayesian", "hyperband", "random")
 
@@ -100,12 +98,10 @@ class Proposal:
 
 @dataclass(frozen=True, kw_only=True)
 class _Grown:
-    """What building a candidate has told: its hyperparameters with their space."""
+    """What building a candidate has told: its hyperparameters with their space, and itself."""
 
     hyperparameters: "keras_tuner.HyperParameters"
-    parameters: int | None = None
-    flops: int | None = None
-    problem: str | None = None
+    proposal: Proposal
 
 
 @dataclass(kw_only=True)
@@ -117,14 +113,7 @@ class Proposer:
 
     def first(self) -> Proposal:
         """What AutoKeras' defaults mean, which every search begins from."""
-        grown = self._grow({})
-        return Proposal(
-            values={},
-            parameters=grown.parameters,
-            flops=grown.flops,
-            problem=grown.problem,
-            flops_per_second=peak(),
-        )
+        return replace(self._grow({}).proposal, values={}, flops_per_second=peak())
 
     def propose(self, drawn: Sequence[Drawn]) -> Proposal | None:
         """The next candidate, behind these; None if the oracle has no other."""
@@ -137,11 +126,11 @@ class Proposer:
             asked = oracle.get_space()
             asked.values = dict(response["values"])
             network = of_network(asked.values)
-            grown = self._grow(network)
+            proposal = self._grow(network).proposal
             notes = {name: value for name, value in asked.values.items() if name not in network}
-            values = {**taken(grown.hyperparameters), **plain(notes)}
+            values = {**proposal.values, **plain(notes)}
             if _key(values) not in before:
-                return Proposal(values=values, parameters=grown.parameters, flops=grown.flops, problem=grown.problem)
+                return replace(proposal, values=values)
         return None
 
     def _oracle(self, drawn: Sequence[Drawn], seed: int) -> Any:
@@ -149,7 +138,7 @@ class Proposer:
         import numpy as np
         from keras_tuner.engine.trial import Trial
 
-        oracle = _make(self.search, seed)
+        oracle = _make(self.search, self._config, seed)
         oracle.update_space(self._grow({}).hyperparameters)
         np.random.seed(seed)
         for number, candidate in enumerate(drawn):
@@ -174,7 +163,7 @@ class Proposer:
         key = _key(values)
         if key not in self._built:
             self._built[key] = grown = self._build(values)
-            self._built.setdefault(_key(taken(grown.hyperparameters)), grown)
+            self._built.setdefault(_key(grown.proposal.values), grown)
         return self._built[key]
 
     def _build(self, values: Mapping[str, Value]) -> _Grown:
@@ -188,15 +177,15 @@ class Proposer:
         try:
             model = built(self._config, hyperparameters, self.search.image_shape, self.search.classes, weighted=False)
             flops = sum(layer_costs.flops(layer) for layer in model.layers)
-            return _Grown(hyperparameters=hyperparameters, parameters=model.count_params(), flops=flops)
+            told: dict[str, Any] = {"parameters": model.count_params(), "flops": flops}
         except (ValueError, NotImplementedError) as error:  # Keras': layers that these images do not fit
-            return _Grown(hyperparameters=hyperparameters, problem=" ".join(str(error).split()))
+            told = {"problem": " ".join(str(error).split())}
         finally:
             keras.backend.clear_session()  # ends the scope as well, which would give all of them values at its exit
+        return _Grown(hyperparameters=hyperparameters, proposal=Proposal(values=taken(hyperparameters), **told))
 
     @property
-    def _config(self) -> "Config":
-        from trainables.nas.configuration import Config
+    def _config(self) -> Config:
 
         return domains.make(Config, self.search.config)
 
@@ -206,23 +195,17 @@ def peak() -> float:
     import tensorflow as tf
 
     matrix = tf.fill((_MATRIX, _MATRIX), 0.5)
-    seconds = []
-    for _ in range(_PRODUCTS):
-        began = time.perf_counter()
-        tf.linalg.matmul(matrix, matrix).numpy()
-        seconds.append(time.perf_counter() - began)
+    seconds = timeit.repeat(lambda: tf.linalg.matmul(matrix, matrix).numpy(), number=1, repeat=_PRODUCTS)
     return 2 * _MATRIX**3 / min(seconds)
 
 
-def _make(search: Search, seed: int) -> Any:
+def _make(search: Search, config: Config, seed: int) -> Any:
     import keras_tuner
     from autokeras.tuners.greedy import GreedyOracle
 
     from trainables.nas.blocks import first_candidates
-    from trainables.nas.configuration import Config
 
     objective = keras_tuner.Objective(_METRIC, search.mode)
-    config = domains.make(Config, search.config)
     shared = {"objective": objective, "seed": seed, "max_consecutive_failed_trials": _ENDLESS}
     oracles: dict[str, Callable[[], Any]] = {
         GREEDY: lambda: GreedyOracle(initial_hps=first_candidates(config), max_trials=_ENDLESS, **shared),
@@ -308,8 +291,7 @@ def main(descriptor: int) -> None:
         imports()
         _answer(pipe)
     except BaseException as error:
-        text = "".join(traceback.format_exception(error))
-        pipe.send(Failure(error_type=type(error).__name__, message=str(error), traceback=text))
+        pipe.send(Failure.of(error))
         raise
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from trainables.data.dataset import Images, ImageSet, Labels
+from trainables.data.arrays import Images, ImageSet, Labels
 
 
 def batches(images: ImageSet, batch_size: int, *, seed: int, epoch: int) -> Iterator[tuple[Images, Labels]]:

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from trainables.data.dataset import Data, Images, ImageSet, Sets
+from trainables.data.arrays import Images, ImageSet, Sets
+from trainables.data.dataset import Data
 from trainables.errors import DataError
 from trainables.features.feature_cache import Augmented, Base, Features, refused
 from trainables.measures import model_measures

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import keras
 import tensorflow as tf
 
-from trainables.data.dataset import Images, Labels
+from trainables.data.arrays import Images, Labels
 from trainables.hardware import on_gpu
 from trainables.measures.model_measures import fed
 from trainables.training.optimizer_updates import by_keras, on_cpu
@@ -36,15 +36,9 @@ class Step:
     def __init__(self, model: keras.Model, trained: keras.Model | None = None) -> None:
         self._model, self._trained = model, trained or model
         self._on_gpu = on_gpu()
-        signature = [
-            fed(self._trained),
-            tf.TensorSpec((None,), tf.int64),
-        ]
+        signature = [fed(self._trained), tf.TensorSpec((None,), tf.int64)]
         self._gradients = tf.function(
-            self._of_batch,
-            input_signature=signature,
-            autograph=False,
-            jit_compile=model.jit_compile,
+            self._of_batch, input_signature=signature, autograph=False, jit_compile=model.jit_compile
         )
         self.take(model.optimizer)
 

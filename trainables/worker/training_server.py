@@ -69,16 +69,9 @@ class Begin:
 
     def values(self) -> Values:
         """The training itself."""
-        options = {name: value for name, value in (("parent", self.parent), ("lite", self.lite)) if value}
-        return self.train(
-            self.config,
-            self.data,
-            seed=self.seed,
-            epochs=self.epochs,
-            precision=self.precision,
-            start=self.start,
-            **options,
-        )
+        options = {name: getattr(self, name) for name in ("seed", "epochs", "precision", "start")}
+        asked = {name: getattr(self, name) for name in ("parent", "lite") if getattr(self, name)}
+        return self.train(self.config, self.data, **options, **asked)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +107,12 @@ class Failure:
     error_type: str
     message: str
     traceback: str
+
+    @classmethod
+    def of(cls, error: BaseException) -> "Failure":
+        """That of an error."""
+        text = "".join(traceback.format_exception(error))
+        return cls(error_type=type(error).__name__, message=str(error), traceback=text)
 
 
 def main(descriptor: int) -> None:
@@ -174,9 +173,7 @@ def _closed(training: Values, log: Path | None) -> Values:
 
     What `trainables.training.traced_models` keeps for the next training stays.
     """
-    close = getattr(training, "close", None)
-    if close is not None:
-        close()
+    getattr(training, "close", lambda: None)()
     del training
     gc.collect()
     _drop_if_empty(log)
@@ -219,11 +216,11 @@ def _behave_as_a_child(pipe: Connection, over: threading.Event) -> None:
         Path("/proc/self/oom_score_adj").write_text("1000")
     threading.Thread(target=_exit_when_orphaned, args=(pipe.fileno(), over), daemon=True).start()
 
-    def last_word(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        text = "".join(traceback.format_exception(kind, error, trace))
-        sys.stderr.write(text)
+    def last_word(_kind: type[BaseException], error: BaseException, _trace: TracebackType | None) -> None:
+        failure = Failure.of(error)
+        sys.stderr.write(failure.traceback)
         with contextlib.suppress(OSError):
-            pipe.send(Failure(error_type=kind.__name__, message=str(error), traceback=text))
+            pipe.send(failure)
 
     sys.excepthook = last_word
 

@@ -112,7 +112,7 @@ def _token_mode() -> int | None:
 
 
 def _cache_root() -> Path:
-    """As trainables.data.dataset has it, which may be missing here."""
+    """As trainables.data.cache has it, which may be missing here."""
     if named := os.environ.get("LAYERSWEEP_CACHE"):
         return Path(named).absolute()
     home = os.environ.get("XDG_CACHE_HOME")

@@ -15,6 +15,7 @@ from trainables import config as domains
 from trainables import hardware
 from trainables.errors import ConfigError
 from trainables.families import by_name
+from trainables.families.family import name_of
 from trainables.worker import warm_up
 from trainables.worker.training_server import Values, WarmUp
 
@@ -86,8 +87,8 @@ class Sweep:
 
     @property
     def family(self) -> str:
-        """The name of the model family: the last part of its module's."""
-        return self.train.__module__.rpartition(".")[2]
+        """The name of the model family."""
+        return name_of(self.train)
 
     @property
     def config_types(self) -> dict[str, type[domains.Dataclass]]:

@@ -14,6 +14,7 @@ import pytest
 from places import ROOT as REPOSITORY
 
 from trainables.data import dataset, datasets
+from trainables.data.arrays import ImageSet
 from trainables.errors import DataError
 
 # A data set of 3 classes: 90 training-file images (15 for validation, 75 for training) and 30 test images. The first
@@ -22,7 +23,7 @@ TINY = """
 import time
 from pathlib import Path
 import numpy as np
-from trainables.data.dataset import Arrays
+from trainables.data.arrays import Arrays
 from trainables.errors import DataError
 
 NAME = "tiny"
@@ -82,7 +83,7 @@ def loads(tiny: Path) -> int:
     return len((tiny / "loads.txt").read_text().splitlines())
 
 
-def rows(images: dataset.ImageSet) -> list[int]:
+def rows(images: ImageSet) -> list[int]:
     """Return the indices of a tiny set's images."""
     return [int(index) for index in np.asarray(images.images)[:, 0, 0, 0]]
 
@@ -161,20 +162,6 @@ def test_the_seed_changes_the_split_but_not_the_test_set(tiny: Path) -> None:
     assert rows(first.test) == rows(second.test)
     with pytest.raises(DataError, match="seed -1 is not valid"):
         prepared.split(-1)
-
-
-def test_every_prefix_is_stratified_where_classes_differ_in_size() -> None:
-    labels = np.repeat([0, 1, 2], [60, 30, 10])
-    order = dataset.stratified_order(labels, 5)
-    assert sorted(order.tolist()) == list(range(100))
-    for length in range(1, 101):
-        counts = np.bincount(labels[order[:length]], minlength=3)
-        assert np.abs(counts - np.array([0.6, 0.3, 0.1]) * length).max() <= 1.0
-
-
-def test_the_order_of_a_seed_never_changes() -> None:
-    """Recorded trials stand for these very images: a change here makes every recorded trial another one."""
-    assert dataset.stratified_order(np.array([0, 0, 0, 1, 1, 1]), 0).tolist() == [2, 3, 1, 4, 5, 0]
 
 
 def test_another_process_draws_the_same_sets(tiny: Path) -> None:
@@ -261,17 +248,6 @@ def test_a_cache_that_cannot_be_written_is_said(tiny: Path, tmp_path: Path, monk
     monkeypatch.setenv("LAYERSWEEP_CACHE", str(tmp_path / "file/cache"))
     with pytest.raises(DataError, match=r"file/cache cannot be used: .*Set LAYERSWEEP_CACHE"):
         dataset.prepare("tiny", folder=tiny)
-
-
-def test_the_cache_root_follows_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", "/home/someone")
-    monkeypatch.delenv("LAYERSWEEP_CACHE", raising=False)
-    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    assert dataset.cache_root() == Path("/home/someone/.cache/layersweep")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert dataset.cache_root() == tmp_path / "layersweep"
-    monkeypatch.setenv("LAYERSWEEP_CACHE", "/scratch/cache")
-    assert dataset.cache_root() == Path("/scratch/cache")
 
 
 # parts of a data set

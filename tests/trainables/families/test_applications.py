@@ -1,11 +1,17 @@
 """Weights from elsewhere: taken over whole, or refused with what does not fit, before any trial starts."""
 
 import json
+import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pytest
+from places import ROOT
+from ray import cloudpickle
 
 from trainables.errors import ConfigError, WeightsError
+from trainables.families import applications
 from trainables.families.by_name import family
 from trainables.hardware import one_thread
 from trainables.worker.model_check import Wanted, problems
@@ -100,6 +106,18 @@ def test_a_file_that_would_run_code_is_refused(tmp_path):
 def test_a_weight_must_have_a_name():
     with pytest.raises(ConfigError, match="weights=' ' is not valid; valid: none, imagenet, or a file's path"):
         family("mobilenet_v2").Config(weights=" ")
+
+
+def test_another_process_finds_a_family_of_the_table_without_keras():
+    xception = family("xception")
+    assert xception is applications.xception
+    code = "import pickle, sys; from trainables.families.family import name_of\n"
+    code += "train, config = pickle.load(sys.stdin.buffer)\n"
+    code += "print(name_of(train), config.minimum_size, 'keras' in sys.modules)"
+    for pickled in (pickle.dumps, cloudpickle.dumps):
+        sent = pickled((xception.train, xception.Config(dropout=0.1)))
+        done = subprocess.run([sys.executable, "-c", code], input=sent, capture_output=True, check=True, cwd=ROOT)
+        assert done.stdout.decode().split() == ["xception", "71", "False"]
 
 
 def test_models_are_tried_in_a_process_of_their_own(saved, tmp_path, monkeypatch):

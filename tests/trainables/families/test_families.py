@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+import pickle
 from functools import partial
 from itertools import pairwise
 
@@ -10,6 +11,7 @@ import pytest
 
 from trainables.errors import ConfigError
 from trainables.families.by_name import FAMILIES, family
+from trainables.families.family import name_of
 from trainables.hardware import one_thread
 
 one_thread()
@@ -323,14 +325,11 @@ def test_one_training_step_lowers_the_loss(name):
 @pytest.mark.parametrize("name", FAMILIES)
 def test_a_family_is_a_config_a_build_and_a_train_with_a_source(name):
     module = family(name)
-    assert (
-        "http" in module.__doc__
-        or "reports" in module.__doc__
-        or "Krizhevsky" in module.__doc__
-        or name == "cifar100_cnn"
-    )
+    source = getattr(module, "paper", module.__doc__)
+    assert "http" in source or "reports" in source or "Krizhevsky" in source or name == "cifar100_cnn"
     assert dataclasses.is_dataclass(module.Config)
-    assert module.train.__module__ == module.__name__
+    assert name_of(module.train) == name
+    assert pickle.loads(pickle.dumps(module.train)) is module.train
     assert inspect.signature(module.train).parameters["config"]
     assert loop.run
 

@@ -14,7 +14,7 @@ import keras  # noqa: E402
 from keras import layers as kl  # noqa: E402
 
 from layersweep.records.values import Epoch  # noqa: E402
-from trainables.data.dataset import ImageSet  # noqa: E402
+from trainables.data.arrays import ImageSet  # noqa: E402
 from trainables.errors import DataError, WeightsError  # noqa: E402
 from trainables.families import cifar_cnn, transfer  # noqa: E402
 from trainables.features import feature_cache  # noqa: E402

@@ -12,7 +12,7 @@ import keras
 from keras import layers as kl
 
 from layersweep.records.values import Layer
-from trainables.data.dataset import ImageSet
+from trainables.data.arrays import ImageSet
 from trainables.layers.layer_costs import describe, flops
 from trainables.measures.layer_statistics import Probed
 

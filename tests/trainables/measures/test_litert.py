@@ -10,9 +10,10 @@ from trainables.hardware import one_thread
 one_thread()
 
 import keras  # noqa: E402
+from ai_edge_litert.interpreter import Interpreter  # noqa: E402
 
 from layersweep.records.values import Epoch  # noqa: E402
-from trainables.data.dataset import ImageSet  # noqa: E402
+from trainables.data.arrays import ImageSet  # noqa: E402
 from trainables.families import cifar_cnn  # noqa: E402
 from trainables.measures import litert  # noqa: E402
 
@@ -64,7 +65,7 @@ def test_both_forms_know_what_the_network_knows(policy: str) -> None:
 
 def test_a_float32_file_gives_the_networks_own_probabilities() -> None:
     model, some = network(), images(5, 2).images
-    interpreter = litert._interpreter(litert.converted(model, "float32", some))
+    interpreter = Interpreter(model_content=litert.converted(model, "float32", some), num_threads=1)
     interpreter.allocate_tensors()
     (into,), (out,) = interpreter.get_input_details(), interpreter.get_output_details()
     for k, expected in enumerate(model.predict(some, verbose=0)):

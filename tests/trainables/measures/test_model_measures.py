@@ -15,7 +15,7 @@ import keras
 from keras import layers as kl
 
 from layersweep.records.values import ClassReport
-from trainables.data.dataset import ImageSet
+from trainables.data.arrays import ImageSet
 from trainables.measures.model_measures import (
     EVALUATION_BATCH,
     Reading,

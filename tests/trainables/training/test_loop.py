@@ -24,8 +24,10 @@ import tensorflow as tf
 from keras import layers as kl
 
 from layersweep.records.values import Built, Epoch, cannot_save
+from trainables.config import between, one_of
 from trainables.families import fashion_cnn
 from trainables.keras_names import LEARNING_RATES
+from trainables.keys import Keys
 from trainables.meaning import MEANING
 from trainables.training import loop, optimizer_updates, traced_models
 from trainables.training.batches import batches
@@ -39,18 +41,12 @@ LARGE = SMALL | {"dense_units_1": 400, "dropout_1": 0.0, "dropout_2": 0.0, "drop
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
-    """What a training reads of a configuration. Nadam has the most state of all, and dropout is on below."""
+class Config(Keys):
+    """Nadam has the most state of all, and dropout is on below."""
 
-    optimizer: str = "nadam"
-    learning_rate: float | None = 0.01
-    batch_size: int = 32
-    brightness: float = 1 / 255
-
-
-@dataclass(frozen=True, kw_only=True)
-class WithMomentum(Config):
-    normalization_momentum: float = 0.5
+    optimizer: str = one_of("nadam", tuple(LEARNING_RATES), "as Keys has it")
+    learning_rate: float | None = between(0.01, 0, 1e38, "any rate, also one that blows up")
+    brightness: float = between(1 / 255, 0, 1, "what images are multiplied by")
 
 
 def build(config, image_shape, classes):
@@ -450,10 +446,10 @@ def test_a_trial_with_a_large_variable_means_what_it_meant(data):
 
 
 def test_the_averages_of_batch_normalisation_may_go_by_another_momentum(data, tmp_path):
-    own, other = ([*train(data, epochs=1, config=c)][-1] for c in (Config(), WithMomentum()))
+    own, other = ([*train(data, epochs=1, config=c)][-1] for c in (Config(), Config(normalization_momentum=0.5)))
     assert (own.loss, own.accuracy) == (other.loss, other.accuracy)  # it trains alike
     assert own.val_loss != other.val_loss
-    *_, epoch = train(data, epochs=1, config=WithMomentum())
+    *_, epoch = train(data, epochs=1, config=Config(normalization_momentum=0.5))
     epoch.save(tmp_path / "model.keras")
     (layer,) = (x for x in keras.saving.load_model(tmp_path / "model.keras").layers if "batch_norm" in x.name)
     assert layer.momentum == 0.5

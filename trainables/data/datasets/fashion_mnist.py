@@ -6,23 +6,24 @@ The files are looked for on the machine, then downloaded as Keras would, then ta
 import gzip
 import hashlib
 import http.client
-import logging
 import os
 import shutil
 import subprocess
 import tempfile
 import urllib.request
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from trainables.data.dataset import Arrays, cache_root
-from trainables.data.download import keras_home
+from trainables.data.arrays import Arrays
+from trainables.data.cache import cache_root
+from trainables.data.download import CONNECT_SECONDS, keras_home
+from trainables.data.sources import Say, log
 from trainables.errors import DataError
 
 NAME: Final = "fashion_mnist"
@@ -57,13 +58,10 @@ SYSTEM_FOLDERS: tuple[Path, ...] = (
     Path("/usr/local/share/datasets/fashion-mnist"),
 )
 ADDRESS = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
-CONNECT_SECONDS = 10.0
 COMMAND_SECONDS = 300.0
 
-_log = logging.getLogger(__name__)
 
-
-def find(folder: Path | None = None, *, say: Callable[[str], None] = _log.info) -> Path:
+def find(folder: Path | None = None, *, say: Say = log) -> Path:
     """Return a folder that holds the four files, fetched where the machine has none; load checks what they hold.
 
     Args:
@@ -97,7 +95,7 @@ def files(found: Path) -> list[Path]:
     return [found / name for name in FILES]
 
 
-def load(found: Path, *, strict: bool = False, say: Callable[[str], None] = _log.info) -> Arrays:  # noqa: ARG001
+def load(found: Path, *, strict: bool = False, say: Say = log) -> Arrays:  # noqa: ARG001
     """Return the whole data set from a folder's four files: images (60,000 and 10,000, 28, 28, 1), labels 0 to 9.
 
     Decompressing and checking takes about half a second and 110 MB.
@@ -180,22 +178,17 @@ def _labels(path: Path) -> npt.NDArray[np.int64]:
     return np.frombuffer(_checked(path), dtype=np.uint8, offset=8).astype(np.int64)
 
 
-def _download(say: Callable[[str], None]) -> Path:
+def _download(say: Say) -> Path:
     folder = keras_folder()
     folder.mkdir(parents=True, exist_ok=True)
     for name in _missing(folder):
         say(f"downloading Fashion-MNIST's {name} to {folder} …")
-        with tempfile.TemporaryDirectory(prefix=".layersweep-", dir=folder) as work:
-            part = Path(work) / name
-            # The limit holds for connecting and for each read, not for the whole file.
-            with urllib.request.urlopen(ADDRESS + name, timeout=CONNECT_SECONDS) as answer, part.open("wb") as file:  # noqa: S310
-                shutil.copyfileobj(answer, file)
-            _content(part)
-            part.replace(folder / name)
+        with urllib.request.urlopen(ADDRESS + name, timeout=CONNECT_SECONDS) as answer:  # noqa: S310
+            _put(answer, folder / name)
     return folder
 
 
-def _unpack_debian(say: Callable[[str], None]) -> Path:
+def _unpack_debian(say: Say) -> Path:
     for tool in ("apt-get", "dpkg-deb"):
         if shutil.which(tool) is None:
             raise DataError(f"{tool} is not installed")
@@ -207,7 +200,7 @@ def _unpack_debian(say: Callable[[str], None]) -> Path:
         return _keep(work / "unpacked/usr/share/datasets/fashion-mnist")
 
 
-def _fetch_debian(work: Path, say: Callable[[str], None]) -> Path:
+def _fetch_debian(work: Path, say: Say) -> Path:
     say(f"fetching Debian's package {PACKAGE} (30 MB) …")
     try:
         _run(work, "apt-get", "download", PACKAGE)
@@ -248,8 +241,16 @@ def _keep(source: Path) -> Path:
     folder = downloads_folder()
     folder.mkdir(parents=True, exist_ok=True)
     for name in FILES:
-        _content(source / name)
-        with tempfile.TemporaryDirectory(prefix=".layersweep-", dir=folder) as work:
-            shutil.copyfile(source / name, Path(work) / name)
-            (Path(work) / name).replace(folder / name)
+        with (source / name).open("rb") as unpacked:
+            _put(unpacked, folder / name)
     return folder
+
+
+def _put(content: IO[bytes], path: Path) -> None:
+    """Puts a file in its place whole, or not at all where it is not what it should be."""
+    with tempfile.TemporaryDirectory(prefix=".layersweep-", dir=path.parent) as work:
+        part = Path(work) / path.name
+        with part.open("wb") as file:
+            shutil.copyfileobj(content, file)
+        _content(part)
+        part.replace(path)

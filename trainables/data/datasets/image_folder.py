@@ -5,27 +5,24 @@ and `FOLDER/test/<class>/*.png`. Images of several sizes are brought to the most
 and left out, or refused with --strict.
 """
 
-import logging
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from trainables.data.dataset import Arrays, stratified_order
+from trainables.data.arrays import Arrays
 from trainables.data.image_files import decoded, files_below, images_below
+from trainables.data.sources import Say, log
+from trainables.data.splits import stratified_mask
 from trainables.errors import DataError
 
 NAME: Final = "image_folder"
 TEST_SHARE: Final = 1 / 6
-_TEST_SEED: Final = 0
 _FEWEST_CLASSES: Final = 2
 
-_log = logging.getLogger(__name__)
 
-
-def find(folder: Path | None = None, *, say: Callable[[str], None] = _log.info) -> Path:  # noqa: ARG001
+def find(folder: Path | None = None, *, say: Say = log) -> Path:  # noqa: ARG001
     """Return the folder.
 
     Raises:
@@ -48,7 +45,7 @@ def files(found: Path) -> list[Path]:
     return files_below(found)
 
 
-def load(found: Path, *, strict: bool = False, say: Callable[[str], None] = _log.info) -> Arrays:
+def load(found: Path, *, strict: bool = False, say: Say = log) -> Arrays:
     """Return the whole data set: images of one size, grey ones with one channel if all are.
 
     Raises:
@@ -61,17 +58,10 @@ def load(found: Path, *, strict: bool = False, say: Callable[[str], None] = _log
     labels = np.array([label for _, label, _ in places], dtype=np.int64)[read.places]
     in_test = np.array([part for _, _, part in places], dtype=bool)[read.places]
     if not _parted(found):
-        order = stratified_order(labels, _TEST_SEED)
-        in_test[order[: round(TEST_SHARE * len(order))]] = True
+        in_test = stratified_mask(labels, TEST_SHARE)
     for name, chosen in (("train", ~in_test), ("test", in_test)):
         _check(found, name, labels[chosen], classes)
-    return Arrays(
-        train_images=read.images[~in_test],
-        train_labels=labels[~in_test],
-        test_images=read.images[in_test],
-        test_labels=labels[in_test],
-        classes=classes,
-    )
+    return Arrays.parted(read.images, labels, in_test, classes)
 
 
 def _parted(folder: Path) -> bool:

@@ -13,7 +13,7 @@ from layersweep.tuning.common.errors import UsageError
 from layersweep.tuning.experiment.sweep import Sweep
 from layersweep.tuning.experiment.trials import arms, check_images, trial_id, trials
 from search_spaces.ranges import Range
-from trainables.families import fashion_cnn, residual_cnn
+from trainables.families import applications, fashion_cnn, residual_cnn
 
 
 @pytest.fixture
@@ -42,6 +42,14 @@ def test_an_arm_is_named_by_every_key_that_varies():
 
 def layered(*spaces):
     return Sweep(name="s", train=fashion_cnn.train, spaces=spaces)
+
+
+def test_a_family_of_keras_applications_is_named_by_its_row(data):
+    made = Sweep(name="s", train=applications.xception.train, spaces=({"dropout": [0.1]},))
+    assert (made.family, made.config_type) == ("xception", applications.xception.Config)
+    named = families({"family": ["xception"], "dropout": [0.1]})
+    assert named.train_of("xception") is applications.xception.train
+    assert [a.config for a in arms(named, {})] == [a.config for a in arms(made, {})]
 
 
 def test_keys_of_all_layers_name_an_arm_in_one_word():

@@ -18,8 +18,9 @@ from layersweep.tuning.worker.assignment import Ticket
 from layersweep.tuning.worker.file_transfer import Depot
 from layersweep.tuning.worker.local_files import Elsewhere, NotFetchedError
 from layersweep.tuning.worker.worker_actor import Slot
+from trainables.data import cache
 from trainables.data import dataset as data_sets
-from trainables.data.dataset import ARRAYS
+from trainables.data.arrays import ARRAYS, Arrays
 
 TRIAL_ID = "0123456789abcdef"
 
@@ -50,8 +51,8 @@ def prepared(tmp_path, monkeypatch):
     there = tmp_path / "driver" / f"none-{'f' * 16}"
     there.parent.mkdir()
     arrays = {name: np.arange(4, dtype=np.uint8).reshape(4, 1, 1, 1) for name in ARRAYS}
-    data_sets._make(there, data_sets.Arrays(**arrays, classes=("a", "b")))
-    monkeypatch.setenv(data_sets.ENVIRONMENT, str(tmp_path / "cache here"))
+    cache.write(there, Arrays(**arrays, classes=("a", "b")))
+    monkeypatch.setenv(cache.ENVIRONMENT, str(tmp_path / "cache here"))
     return dataclasses.replace(made_up.data(there), name="none")
 
 

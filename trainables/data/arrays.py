@@ -1,0 +1,90 @@
+"""What a data set is in memory: whole arrays, rows of them, and the three sets of a trial."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Images: TypeAlias = npt.NDArray[np.uint8]
+Labels: TypeAlias = npt.NDArray[np.int64]
+
+ARRAYS: Final = ("train_images", "train_labels", "test_images", "test_labels")
+"""What of a data set is an array, and a file in the cache."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Arrays:
+    """A whole data set: uint8 images (n, height, width, channels), int64 labels (n,) from 0, the classes' names."""
+
+    train_images: Images
+    train_labels: Labels
+    test_images: Images
+    test_labels: Labels
+    classes: tuple[str, ...]
+
+    @classmethod
+    def parted(
+        cls, images: Images, labels: Labels, in_test: npt.NDArray[np.bool_], classes: tuple[str, ...]
+    ) -> "Arrays":
+        """One set in two, by which images are the test set's (n,)."""
+        return cls(
+            train_images=images[~in_test],
+            train_labels=labels[~in_test],
+            test_images=images[in_test],
+            test_labels=labels[in_test],
+            classes=classes,
+        )
+
+    @property
+    def named(self) -> Mapping[str, npt.NDArray[Any]]:
+        """The arrays by name."""
+        return {name: getattr(self, name) for name in ARRAYS}
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Rows (n,) of an array in the cache, read when they are asked for: processes share what the system has read."""
+
+    array: Images
+    rows: npt.NDArray[np.int64]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """That of the rows together."""
+        return (len(self.rows), *self.array.shape[1:])
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, key: slice | npt.NDArray[np.int64]) -> Images:
+        """Those at these places, as a copy."""
+        return self.array[self.rows[key]]
+
+    def __array__(self, dtype: npt.DTypeLike | None = None, *, copy: bool | None = None) -> npt.NDArray[Any]:
+        """All of them, as NumPy asks for them."""
+        return np.asarray(self.array[self.rows], dtype=dtype)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ImageSet:
+    """One set in its order: uint8 images (n, height, width, channels), int64 labels (n,)."""
+
+    images: Images | Rows
+    labels: Labels
+
+    def first(self, number: int) -> "ImageSet":
+        """So many of its images, or all that there are."""
+        return (
+            self if number >= len(self.labels) else ImageSet(images=self.images[:number], labels=self.labels[:number])
+        )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Sets:
+    """The three sets of a trial; scheduling and choice see validation only."""
+
+    train: ImageSet
+    validation: ImageSet
+    test: ImageSet
