@@ -4,7 +4,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -15,20 +14,9 @@ from rich.text import Text
 from layersweep.records.questions import TUNING
 from layersweep.records.values import Epoch
 from layersweep.tuning.common.worker_report import Error
+from layersweep.tuning.experiment.halving import Decision
 from layersweep.tuning.experiment.trials import Ending, Trial, sign
-from layersweep.words import count, duration
-
-
-class Verdict(Protocol):
-    """The part of a scheduler's decision that is shown."""
-
-    @property
-    def rung(self) -> int | None:
-        """Epochs at which the trial was judged."""
-
-    @property
-    def cutoff(self) -> float | None:
-        """What it had to reach."""
+from layersweep.words import count, duration, first_line
 
 
 @dataclass(kw_only=True)
@@ -164,7 +152,7 @@ class Display:
         self._epochs_planned -= start
         self.refresh()
 
-    def epoch(self, trial: Trial, epoch: Epoch, decision: Verdict) -> None:
+    def epoch(self, trial: Trial, epoch: Epoch, decision: Decision) -> None:
         """An epoch has ended; `refresh` shows it."""
         row = self._rows[trial.trial_id]
         row.epoch, row.value = epoch.epoch, float(getattr(epoch, self._metric))
@@ -186,9 +174,8 @@ class Display:
             self._counts[ending.outcome] += 1
             self._epochs_planned -= trial.epochs - ending.epoch
         if error is not None:
-            first = error.message.splitlines()[0] if error.message else ""
             word = "tried again" if again else "failed"
-            self._say(f"{word} {trial.label}: {error.type}: {first}", style="red")
+            self._say(f"{word} {trial.label}: {error.type}: {first_line(error.message)}", style="red")
         elif reason is not None:
             self._say(f"{ending.outcome} {trial.label}: {reason}", style="yellow")
         elif not self._live:
