@@ -14,7 +14,7 @@ from layersweep.records.overview import last_ends
 from layersweep.records.read import read
 from layersweep.tuning.driver.progress import Running, SweepProgress, judged
 from layersweep.tuning.experiment.trials import sign
-from layersweep.words import count
+from layersweep.words import count, first_line
 
 Row: TypeAlias = Mapping[str, Any]
 
@@ -158,7 +158,6 @@ def _running(asked: Row, epoch: Row, own: pl.DataFrame, metric: str) -> Running:
 def _ended(row: Row, ends: Mapping[str, Row], over: set[str], metric: str) -> Ended:
     key = (row["trial_id"], row["attempt"], row["continuation"])
     end = ends[row["trial_id"]]
-    message = (row["error_message"] or "").partition("\n")[0]
     return Ended(
         key=key,
         label=_label(row),
@@ -166,7 +165,9 @@ def _ended(row: Row, ends: Mapping[str, Row], over: set[str], metric: str) -> En
         epochs=row["epochs"] or 0,
         value=row[f"last_{metric}"],
         host=row["host"],
-        why=f"{row['error_type']}: {message}" if row["error_type"] else row["reason"] or "",
+        why=f"{row['error_type']}: {first_line(row['error_message'] or '')}"
+        if row["error_type"]
+        else row["reason"] or "",
         final=row["trial_id"] in over and key[1:] == (end["attempt"], end["continuation"]),
     )
 
