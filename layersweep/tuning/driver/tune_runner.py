@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from layersweep.records.questions import COMPARISON, FIRST_PHASE, TUNING
 from layersweep.records.write import Writer
 from layersweep.tuning.common import kept_weights
+from layersweep.tuning.common.epoch_files import EpochFile
 from layersweep.tuning.common.errors import BrokenOffError
 from layersweep.tuning.driver.progress import Display
 from layersweep.tuning.driver.record_builder import Journal
@@ -26,7 +27,7 @@ from layersweep.tuning.runtime.ray_runtime import Where
 from layersweep.tuning.runtime.ray_watch import RayWatch
 from layersweep.tuning.search.trial_queue import Plan
 from layersweep.tuning.storage import checkpoints
-from layersweep.words import count
+from layersweep.words import count, first_line
 
 if TYPE_CHECKING:
     from layersweep.tuning.driver.tune_callback import Recorder
@@ -113,7 +114,7 @@ def run(
             metric=sweep.metric,
             mode=sweep.mode,
             named=named,
-            best=journal.past(trial.trial_id).at(next(kept_weights.kept(results, trial.trial_id), None), sweep.metric),
+            best=journal.past(trial.trial_id).at(kept_weights.kept(results, trial.trial_id), sweep.metric),
         )
 
     searcher = PlanSearcher(plan, ticket, slots=lambda: where.slots_now, metric=sweep.metric, mode=sweep.mode)
@@ -190,13 +191,13 @@ def _tune(name: str, searcher: "PlanSearcher", scheduler: "Scheduler", recorder:
                 raise BrokenOffError(RAY_IS_GONE) from None
             raise
         except RuntimeError as error:  # what Tune makes of an error of Ray that it does not know
-            said = str(error.__cause__ or error).splitlines()[0]
             raise BrokenOffError(
-                f"Ray Tune broke off ({said}); every finished epoch is kept; the same command goes on"
+                f"Ray Tune broke off ({first_line(str(error.__cause__ or error))}); every finished epoch is kept; "
+                "the same command goes on"
             ) from error
 
 
-def _start(folder: Path, trial: Trial, journal: Journal, display: Display) -> checkpoints.Checkpoint | None:
+def _start(folder: Path, trial: Trial, journal: Journal, display: Display) -> EpochFile | None:
     """The checkpoint that a trial goes on from; what cannot be used is said and deleted."""
     recorded = journal.past(trial.trial_id).start(trial.epochs)
     start, problems = checkpoints.find(folder, trial.trial_id, recorded=recorded)

@@ -70,10 +70,7 @@ class History:
     def _rows(self) -> dict[str, list[dict[str, Any]]]:
         """The ends of each trial in their order."""
         columns = ["trial_id", "attempt", "continuation", "outcome", "epochs", "error_type"]
-        rows: dict[str, list[dict[str, Any]]] = {}
-        for row in self._trials.select(columns).to_dicts():
-            rows.setdefault(row["trial_id"], []).append(row)
-        return rows
+        return self._trials.select(columns).rows_by_key("trial_id", named=True)
 
     @cached_property
     def _by_trial(self) -> dict[Any, pl.DataFrame]:

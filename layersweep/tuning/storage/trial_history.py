@@ -2,12 +2,12 @@
 
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from layersweep.records.values import Epoch
-from layersweep.tuning.common.kept_weights import Kept
+from layersweep.tuning.common.epoch_files import EpochFile
 
 METRICS: Final = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate")
 """What two runs of an epoch must share, in every digit, to be the same."""
@@ -52,9 +52,9 @@ class Past:
         """The metrics of the first so many epochs."""
         return {epoch: self.epochs[epoch] for epoch in range(1, epochs + 1)}
 
-    def at(self, kept: Kept | None, metric: str) -> float | None:
-        """A metric at the epoch whose weights are kept; None where none are."""
-        return self.epochs.get(kept.epoch, {}).get(metric) if kept else None
+    def at(self, kept: Sequence[EpochFile], metric: str) -> float | None:
+        """A metric at the first of the epochs whose weights are kept; None where none are."""
+        return self.epochs.get(kept[0].epoch, {}).get(metric) if kept else None
 
 
 def metrics(epoch: Epoch) -> dict[str, float]:
