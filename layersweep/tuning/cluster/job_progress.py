@@ -68,30 +68,13 @@ class Watched(SweepProgress):
 def watch(results: Path, sweep: str, *, metric: str, mode: str, since: float, now: float) -> Watched | None:
     """What is recorded by the last command that began after `since`; None if none did. Times are Unix times.
 
+    Other sweeps' rows of `trials` say which ones that command need not run.
+
     Raises:
         ResultsError: if the records cannot be read.
     """
-    tables = {name: read(results, name, sweep, set_aside=False) for name in ("plan", "runs", "epochs")}
+    plan, runs, epochs = (read(results, name, sweep, set_aside=False) for name in ("plan", "runs", "epochs"))
     trials = read(results, "trials", set_aside=False)  # of all sweeps: one that another has trained is not run
-    return watched(sweep, **tables, trials=trials, metric=metric, mode=mode, since=since, now=now)
-
-
-def watched(
-    sweep: str,
-    *,
-    plan: pl.DataFrame,
-    runs: pl.DataFrame,
-    trials: pl.DataFrame,
-    epochs: pl.DataFrame,
-    metric: str,
-    mode: str,
-    since: float,
-    now: float,
-) -> Watched | None:
-    """What a sweep's rows say of the last command that began after `since`; None if none did.
-
-    Other sweeps' rows of `trials` say which ones that command need not run.
-    """
     began = datetime.fromtimestamp(since, UTC)
     starts = runs.filter(pl.col("event") == "start", pl.col("at") >= began).sort("at").to_dicts()
     if not starts:
@@ -107,15 +90,13 @@ def watched(
     over = {t for t, end in ends.items() if t in wanted and end["run"] == run["run"] and not _later(newest.get(t), end)}
     mine = trials.filter(pl.col("run") == run["run"], pl.col("trial_id").is_in(list(wanted)))
     ended = [_ended(row, ends, over, metric) for row in mine.sort("ended_at", maintain_order=True).to_dicts()]
-    running = [(wanted[t], row) for t, row in newest.items() if t not in over]
-    to_come = sum(
-        wanted[t]["epochs"] - (newest[t]["epoch"] if t in newest else 0) for t in wanted if t not in over
-    )  # fmt: skip
+    reached = {trial: row["epoch"] for trial, row in newest.items()}
+    to_come = sum(row["epochs"] - reached.get(trial, 0) for trial, row in wanted.items() if trial not in over)
     at_work = Counter(end.host for end in ended if end.host is not None)
     return Watched(
         trials=len(wanted),
         recorded=len(asked) - len(wanted),
-        running=tuple(_running(asked_for, row, own, metric) for asked_for, row in running),
+        running=tuple(_running(wanted[t], row, own, metric) for t, row in newest.items() if t not in over),
         ended=tuple(ended),
         outcomes=Counter(end.outcome for end in ended if end.final),
         best=_best(own, wanted, metric, mode),
