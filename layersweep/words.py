@@ -22,6 +22,14 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
 
 
+def exact_duration(seconds: float) -> str:
+    """A time that was asked for, nothing rounded: `20 min`, `1 h 30 min`, `7.5 s`."""
+    hours, rest = divmod(seconds, 3600)
+    minutes, rest = divmod(rest, 60)
+    parts = [f"{number:g} {unit}" for number, unit in ((hours, "h"), (minutes, "min"), (rest, "s")) if number]
+    return " ".join(parts) or "0 s"
+
+
 def gib(number: int) -> str:
     """A number of bytes as `1.5 GiB`."""
     return f"{number / GIB:.1f} GiB"

@@ -14,12 +14,11 @@ from layersweep.tuning.common.errors import BrokenOffError, BudgetSpentError, Us
 from layersweep.tuning.common.exit_codes import BAD_INPUT, FAILED, INTERRUPTED, OK, UNFINISHED
 from layersweep.tuning.experiment import options as flags
 from layersweep.tuning.experiment.options import Options
-from layersweep.tuning.experiment.search_clock import said
 from layersweep.tuning.experiment.sweep import Sweep
 from layersweep.tuning.experiment.trials import check_weights
 from layersweep.tuning.experiment.tuned_arms import sampled
 from layersweep.tuning.runtime import environment, fork_server
-from layersweep.words import count, duration
+from layersweep.words import count, duration, exact_duration
 from trainables.errors import DataError
 from trainables.meaning import MEANING
 from trainables.precision import automatic
@@ -187,7 +186,7 @@ def _say_plan(console: "Console", agenda: "Agenda") -> None:
 def _say_searches(console: "Console", agenda: "Agenda") -> None:
     """How many searches there are, and what bounds each of them."""
     settings, times = agenda.settings, agenda.times
-    bounds = [] if settings.search_time is None else [said(settings.search_time)]
+    bounds = [] if settings.search_time is None else [exact_duration(settings.search_time)]
     if settings.candidates is not None:
         bounds.append(count(settings.candidates * settings.epochs, "epoch"))
     console.print(

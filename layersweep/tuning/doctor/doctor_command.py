@@ -22,6 +22,7 @@ import tyro
 from layersweep import project
 from layersweep.tuning.common.cluster_file import NOT_REACHED, ClusterFile
 from layersweep.tuning.common.errors import UsageError
+from layersweep.tuning.common.exit_codes import BAD_INPUT, FAILED, OK
 from layersweep.tuning.doctor import checks, missing_nodes, node_facts, probe
 from layersweep.tuning.doctor.findings import LEVELS, Finding, Node, failure, ok, worst_first
 from layersweep.tuning.runtime import environment
@@ -86,9 +87,9 @@ def main(arguments: Sequence[str]) -> int:
         findings = _here(options, console)
     except UsageError as error:
         console.print(str(error), style="red", markup=False, soft_wrap=True)
-        return 2
+        return BAD_INPUT
     _draw(findings, console)
-    return 1 if any(finding.level == "failure" for finding in findings) else 0
+    return FAILED if any(finding.level == "failure" for finding in findings) else OK
 
 
 def quick(*, configured: Sequence[str] | None = None, seconds: float = _ANSWER_SECONDS) -> list[Finding]:
@@ -152,9 +153,9 @@ def _from_laptop(options: Options, path: Path, console: "Console") -> int:
     if found:
         _draw(found, console)
     if any(finding.about == "head" for finding in found):
-        return 1
+        return FAILED
     there = subprocess.run(file.ssh(_command_there(options, file, console)), stdin=subprocess.DEVNULL, check=False)
-    return 1 if found and not there.returncode else there.returncode
+    return FAILED if found and not there.returncode else there.returncode
 
 
 def _command_there(options: Options, file: ClusterFile, console: "Console") -> str:

@@ -8,8 +8,7 @@ from layersweep.records.tables import TOO_LARGE, TOO_SLOW
 from layersweep.records.values import Built
 from layersweep.tuning.common.worker_report import Error
 from layersweep.tuning.experiment import memory_estimate
-from layersweep.tuning.experiment.search_clock import said
-from layersweep.words import GIB
+from layersweep.words import GIB, exact_duration
 
 _PASSES: Final = 3
 """A training step takes about three times the operations of a forward pass: backward takes two."""
@@ -73,7 +72,7 @@ def refusal(
 
 def estimated(seconds: float) -> str:
     """A time in words, to three digits."""
-    return said(float(f"{seconds:.3g}"))
+    return exact_duration(float(f"{seconds:.3g}"))
 
 
 def stands(error: Error, limits: SearchLimits, *, flops: int, train_images: int, share_bytes: int) -> bool:
