@@ -4,6 +4,7 @@
 until its input ends. Lines that do not begin with `ANSWER` are not its own: a shell's greeting, say.
 """
 
+import functools
 import json
 import os
 import shlex
@@ -18,6 +19,7 @@ import polars as pl
 from layersweep.records.errors import ResultsError
 from layersweep.records.read import read
 from layersweep.records.tables import TABLES
+from layersweep.words import first_line
 
 ANSWER: Final = "layersweep> "
 """Each answer begins so."""
@@ -44,13 +46,7 @@ def serve(asked: TextIO, answered: TextIO, client: Callable[[], Any]) -> None:
 
     An answer is a JSON object. Where something is wrong, `error` is all that it has.
     """
-    made: list[Any] = []
-
-    def jobs() -> Any:
-        if not made:
-            made.append(client())
-        return made[0]
-
+    jobs = functools.cache(lambda: client())
     for line in asked:
         question = json.loads(line)
         try:
@@ -123,7 +119,7 @@ def _told(job: Any) -> Reply:
         "id": job.submission_id,
         "status": str(job.status),
         "exit_code": job.driver_exit_code,
-        "message": (job.message or "").partition("\n")[0],
+        "message": first_line(job.message or ""),
         "started": None if started is None else started / 1000,
         "metadata": job.metadata or {},
     }

@@ -9,27 +9,14 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import polars as pl
-from rich.console import RenderableType
 
 from layersweep.records.overview import last_ends
 from layersweep.records.read import read
-from layersweep.tuning.driver.progress import drawn, judged
+from layersweep.tuning.driver.progress import Running, SweepProgress, judged
 from layersweep.tuning.experiment.trials import sign
-from layersweep.words import count, duration
+from layersweep.words import count, first_line
 
 Row: TypeAlias = Mapping[str, Any]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Running:
-    """A trial that has finished an epoch and not ended."""
-
-    name: str
-    seed: int
-    epoch: int
-    epochs: int
-    value: float
-    rung: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,104 +34,47 @@ class Ended:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Watched:
-    """One command's progress.
+class Watched(SweepProgress):
+    """One command's progress; its trials run after their first epoch, its times are Unix times of the head's clock.
 
     Attributes:
-        trials: how many it has to run, of those known by now.
-        recorded: how many of those that it asks for had ended before.
-        running: those that run, after their first epoch.
+        recorded: how many of the trials that it asks for had ended before.
         ended: the ends of trials, oldest first.
-        best: the best value of the metric by now, and where; None before the first epoch.
         hosts: how many trials ended on each machine.
         slots: how many run at once.
-        epochs_done: the epochs behind.
-        epochs_planned: those behind and those to come.
-        began: when it did, as a Unix time of the head's clock.
-        now: that clock's time.
-        outcome: how the command ended; None if it has not.
     """
 
-    trials: int
     recorded: int
-    running: tuple[Running, ...]
     ended: tuple[Ended, ...]
-    best: tuple[float, str] | None
     hosts: Mapping[str, int]
     slots: int
-    epochs_done: int
-    epochs_planned: int
-    began: float
-    now: float
-    outcome: str | None
-
-    @property
-    def seconds(self) -> float:
-        """The time since it began."""
-        return max(0.0, self.now - self.began)
-
-    @property
-    def seconds_left(self) -> float | None:
-        """The time left if the epochs to come take as long as those behind; None before the first."""
-        to_come = self.epochs_planned - self.epochs_done
-        return self.seconds / self.epochs_done * to_come if self.epochs_done else None
 
     def summary(self, metric: str) -> str:
-        """One line: how many trials ended how, on which machines, the best so far, and the time left."""
+        """One line: how many trials ended how, the best so far, and the time left."""
         if self.outcome is not None and self.recorded and not self.trials:
             return f"{count(self.recorded, 'trial')} recorded already: nothing was to run"
-        final = [end for end in self.ended if end.final]
-        parts = [f"{len(final)}/{self.trials} trials"]
-        parts += [f"{n} {outcome}" for outcome, n in sorted(Counter(end.outcome for end in final).items())]
-        if self.best is not None:
-            parts.append(f"best {metric} {self.best[0]:.4f} ({self.best[1]})")
-        if self.outcome is None and (left := self.seconds_left) is not None:
-            parts.append(f"about {duration(left)} left")
-        return " · ".join(parts)
+        return super().summary(metric)
 
     def machines(self) -> str:
         """One line: the machines, and how many trials ended on each."""
         each = ", ".join(f"{host} {ended}" for host, ended in sorted(self.hosts.items()))
         return f"{count(self.slots, 'slot')} on {count(len(self.hosts), 'machine')}, trials ended on each: {each}"
 
-    def table(self, metric: str) -> RenderableType:
-        """The live table."""
-        return drawn(
-            [(r.name, str(r.seed), f"{r.epoch}/{r.epochs}", f"{r.value:.4f}", r.rung) for r in self.running],
-            metric=metric,
-            done=self.epochs_done,
-            planned=self.epochs_planned,
-            below=f"{self.machines()}\n{self.summary(metric)}",
-        )
+    def below(self, metric: str) -> str:
+        """What stands below the live table: the machines, and the summary."""
+        return f"{self.machines()}\n{self.summary(metric)}"
 
 
 def watch(results: Path, sweep: str, *, metric: str, mode: str, since: float, now: float) -> Watched | None:
     """What is recorded by the last command that began after `since`; None if none did. Times are Unix times.
 
+    Other sweeps' rows of `trials` say which ones that command need not run.
+
     Raises:
         ResultsError: if the records cannot be read.
     """
-    tables = {name: read(results, name, sweep, set_aside=False) for name in ("plan", "runs", "epochs")}
+    plan, runs, epochs = (read(results, name, sweep, set_aside=False) for name in ("plan", "runs", "epochs"))
     trials = read(results, "trials", set_aside=False)  # of all sweeps: one that another has trained is not run
-    return watched(sweep, **tables, trials=trials, metric=metric, mode=mode, since=since, now=now)
-
-
-def watched(
-    sweep: str,
-    *,
-    plan: pl.DataFrame,
-    runs: pl.DataFrame,
-    trials: pl.DataFrame,
-    epochs: pl.DataFrame,
-    metric: str,
-    mode: str,
-    since: float,
-    now: float,
-) -> Watched | None:
-    """What a sweep's rows say of the last command that began after `since`; None if none did.
-
-    Other sweeps' rows of `trials` say which ones that command need not run.
-    """
     began = datetime.fromtimestamp(since, UTC)
     starts = runs.filter(pl.col("event") == "start", pl.col("at") >= began).sort("at").to_dicts()
     if not starts:
@@ -160,16 +90,15 @@ def watched(
     over = {t for t, end in ends.items() if t in wanted and end["run"] == run["run"] and not _later(newest.get(t), end)}
     mine = trials.filter(pl.col("run") == run["run"], pl.col("trial_id").is_in(list(wanted)))
     ended = [_ended(row, ends, over, metric) for row in mine.sort("ended_at", maintain_order=True).to_dicts()]
-    running = [(wanted[t], row) for t, row in newest.items() if t not in over]
-    to_come = sum(
-        wanted[t]["epochs"] - (newest[t]["epoch"] if t in newest else 0) for t in wanted if t not in over
-    )  # fmt: skip
+    reached = {trial: row["epoch"] for trial, row in newest.items()}
+    to_come = sum(row["epochs"] - reached.get(trial, 0) for trial, row in wanted.items() if trial not in over)
     at_work = Counter(end.host for end in ended if end.host is not None)
     return Watched(
         trials=len(wanted),
         recorded=len(asked) - len(wanted),
-        running=tuple(_running(asked_for, row, own, metric) for asked_for, row in running),
+        running=tuple(_running(wanted[t], row, own, metric) for t, row in newest.items() if t not in over),
         ended=tuple(ended),
+        outcomes=Counter(end.outcome for end in ended if end.final),
         best=_best(own, wanted, metric, mode),
         hosts=dict.fromkeys(json.loads(run["hosts_json"] or "[]"), 0) | dict(at_work),
         slots=run["slots"] or 0,
@@ -210,7 +139,6 @@ def _running(asked: Row, epoch: Row, own: pl.DataFrame, metric: str) -> Running:
 def _ended(row: Row, ends: Mapping[str, Row], over: set[str], metric: str) -> Ended:
     key = (row["trial_id"], row["attempt"], row["continuation"])
     end = ends[row["trial_id"]]
-    message = (row["error_message"] or "").partition("\n")[0]
     return Ended(
         key=key,
         label=_label(row),
@@ -218,7 +146,9 @@ def _ended(row: Row, ends: Mapping[str, Row], over: set[str], metric: str) -> En
         epochs=row["epochs"] or 0,
         value=row[f"last_{metric}"],
         host=row["host"],
-        why=f"{row['error_type']}: {message}" if row["error_type"] else row["reason"] or "",
+        why=f"{row['error_type']}: {first_line(row['error_message'] or '')}"
+        if row["error_type"]
+        else row["reason"] or "",
         final=row["trial_id"] in over and key[1:] == (end["attempt"], end["continuation"]),
     )
 

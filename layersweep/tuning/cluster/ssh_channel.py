@@ -15,6 +15,8 @@ from layersweep.records.errors import ResultsError
 from layersweep.tuning.cluster.head_server import ANSWER
 from layersweep.tuning.common.cluster_file import NOT_REACHED, ClusterFile
 from layersweep.tuning.common.errors import UsageError
+from layersweep.tuning.runtime.processes import end
+from layersweep.words import first_line, last_line
 
 PROGRAMS: Final = {"ssh": "openssh-client", "rsync": "rsync"}
 """What this machine needs, by the package that has it on Debian."""
@@ -80,11 +82,7 @@ class Channel:
             if pipe is not None:
                 pipe.close()
         process.terminate()
-        try:
-            process.wait(_FAREWELL_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end(process, within=_FAREWELL_SECONDS)
 
     def ask(self, do: str, **what: Any) -> dict[str, Any]:
         """The head's answer to a question of `layersweep.tuning.cluster.head_server`.
@@ -129,7 +127,7 @@ class Channel:
         )
         if ended.returncode in _COPIED:
             return
-        said = _first(ended.stderr) or f"rsync ended with code {ended.returncode}"
+        said = first_line(ended.stderr.strip()) or f"rsync ended with code {ended.returncode}"
         if ended.returncode in _CANNOT_WRITE:
             raise ResultsError(f"cannot bring {there} home to {here}: {said}")
         if ended.returncode > 0 and ended.returncode not in _CUT:
@@ -183,15 +181,7 @@ class Channel:
             code = process.wait(_FAREWELL_SECONDS)
         except subprocess.TimeoutExpired:
             return LostError("the connection has ended")
-        said = _last(self._complaints.read_text(errors="replace"))
+        said = last_line(self._complaints.read_text(errors="replace"))
         if code in (0, NOT_REACHED) or code < 0:
             return LostError(said or "the connection has ended")
         return HeadError(said or f"`{_SERVE}` ended with code {code} in {self._cluster.project}")
-
-
-def _first(text: str) -> str:
-    return next((line.strip() for line in text.splitlines() if line.strip()), "")
-
-
-def _last(text: str) -> str:
-    return _first("\n".join(reversed(text.splitlines())))

@@ -19,6 +19,7 @@ from layersweep.tuning.common.exit_codes import BAD_INPUT, FAILED, INTERRUPTED, 
 from layersweep.tuning.experiment import options as flags
 from layersweep.tuning.experiment.sweep import Sweep
 from layersweep.tuning.runtime import environment
+from layersweep.words import first_line
 from trainables.errors import DataError
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def _sweep(name: str) -> Sweep:
 def _foreseen(name: str, options: flags.Options) -> tuple[str, Foreseen | str]:
     """A sweep's question (the first line of its file), and what it would do; or why it cannot, with these options."""
     module = importlib.import_module(f"sweeps.{name}")
-    question = inspect.cleandoc(module.__doc__ or "").partition("\n")[0]
+    question = first_line(inspect.cleandoc(module.__doc__ or ""))
     try:
         return question, foreseen(_sweep(name), options)
     except UsageError as error:
@@ -117,10 +118,13 @@ def foreseen(sweep: Sweep, options: flags.Options) -> Foreseen:
     from layersweep.tuning.driver.planner import Agenda, Asked, prepared
     from layersweep.tuning.runtime.machine import default_slots
 
+    def unsaid(_line: str) -> None:
+        """A table has no room for what a sweep says of its input."""
+
     environment.settle()
     settings = flags.resolve(sweep, options)
-    asked = Asked.of(sweep, settings, _unsaid)
-    agenda = Agenda.make(sweep, settings, asked, prepared(sweep, settings, asked, _unsaid))
+    asked = Asked.of(sweep, settings, unsaid)
+    agenda = Agenda.make(sweep, settings, asked, prepared(sweep, settings, asked, unsaid))
     plan, starts = agenda.plan, agenda.outlook.starts
     return Foreseen(
         arms=len(asked.arms) + len(asked.tuned),
@@ -130,10 +134,6 @@ def foreseen(sweep: Sweep, options: flags.Options) -> Foreseen:
         epochs=sum(trial.epochs - start for trial, start in starts) + plan.foreseen,
         time=agenda.outlook.said(settings.slots or default_slots()),
     )
-
-
-def _unsaid(_line: str) -> None:
-    """A table has no room for what a sweep says of its input."""
 
 
 def _show(found: Sequence[tuple[str, str, Foreseen | str]], console: "Console") -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from layersweep.records.errors import ResultsError
 from layersweep.records.lock import alone
+from layersweep.records.questions import SCREENING, TUNING
 from layersweep.tuning.common.errors import BrokenOffError, BudgetSpentError, UsageError
 from layersweep.tuning.common.exit_codes import BAD_INPUT, FAILED, INTERRUPTED, OK, UNFINISHED
 from layersweep.tuning.experiment import options as flags
@@ -17,6 +18,7 @@ from layersweep.tuning.experiment.sweep import Sweep
 from layersweep.tuning.experiment.trials import check_weights
 from layersweep.tuning.experiment.tuned_arms import sampled
 from layersweep.tuning.runtime import environment, fork_server
+from layersweep.words import count, duration, exact_duration
 from trainables.errors import DataError
 from trainables.meaning import MEANING
 from trainables.precision import automatic
@@ -136,9 +138,7 @@ def _train(agenda: "Agenda", console: "Console", arguments: Sequence[str]) -> in
 
 def _say_plan(console: "Console", agenda: "Agenda") -> None:
     """What is to run, what is recorded already, and of a dry run about how long it would take on this machine."""
-    from layersweep.records.questions import SCREENING, TUNING
     from layersweep.tuning.runtime.machine import default_slots
-    from layersweep.words import count
 
     plan, settings = agenda.plan, agenda.settings
     known = sum(t.trial_id in plan.endings for t in plan.trials)
@@ -185,11 +185,8 @@ def _say_plan(console: "Console", agenda: "Agenda") -> None:
 
 def _say_searches(console: "Console", agenda: "Agenda") -> None:
     """How many searches there are, and what bounds each of them."""
-    from layersweep.tuning.experiment.search_clock import said
-    from layersweep.words import count, duration
-
     settings, times = agenda.settings, agenda.times
-    bounds = [] if settings.search_time is None else [said(settings.search_time)]
+    bounds = [] if settings.search_time is None else [exact_duration(settings.search_time)]
     if settings.candidates is not None:
         bounds.append(count(settings.candidates * settings.epochs, "epoch"))
     console.print(
@@ -202,8 +199,6 @@ def _say_searches(console: "Console", agenda: "Agenda") -> None:
 
 
 def _say_halving(console: "Console", agenda: "Agenda") -> None:
-    from layersweep.words import count
-
     grace, epochs = agenda.halving.grace, agenda.settings.epochs
     if not agenda.halving.questions:
         return

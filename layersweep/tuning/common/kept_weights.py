@@ -4,13 +4,13 @@ They are an arm's beginning in other sweeps, named by the trial's id or as `best
 phase of their own go on from.
 """
 
-import contextlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from layersweep.tuning.common import epoch_files
+from layersweep.tuning.common.epoch_files import EpochFile
 from layersweep.tuning.common.errors import UsageError
 
 KEY: Final = "weights"
@@ -19,19 +19,6 @@ KEY: Final = "weights"
 BEST_OF: Final = "best:"
 
 _TRIAL: Final = re.compile(r"(?P<trial_id>[0-9a-f]{16})(@(?P<epoch>\d+))?")
-_FILE: Final = re.compile(r"(?P<trial_id>[0-9a-f]{16})-(?P<epoch>\d+)\.keras")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Kept:
-    """A trial's weights: the file, and the epoch that they are from."""
-
-    trial_id: str
-    epoch: int
-    path: Path
-
-    def __str__(self) -> str:
-        return f"{self.trial_id}@{self.epoch}"
 
 
 def below(results: Path) -> Path:
@@ -41,24 +28,17 @@ def below(results: Path) -> Path:
 
 def file(results: Path, trial_id: str, epoch: int) -> Path:
     """Where a trial's weights after an epoch are, or would be."""
-    return below(results) / f"{trial_id}-{epoch}.keras"
+    return below(results) / epoch_files.name(trial_id, epoch)
 
 
-def kept(results: Path, trial_id: str) -> Iterator[Kept]:
+def kept(results: Path, trial_id: str) -> list[EpochFile]:
     """What there is of a trial's weights, of the last epoch first."""
-    matches = (_FILE.fullmatch(path.name) for path in below(results).glob(f"{trial_id}-*.keras"))
-    epochs = sorted((int(match["epoch"]) for match in matches if match), reverse=True)
-    for epoch in epochs:
-        yield Kept(trial_id=trial_id, epoch=epoch, path=file(results, trial_id, epoch))
+    return epoch_files.files(below(results), trial_id)
 
 
 def delete(results: Path, trial_id: str, *, but: Sequence[Path] = ()) -> None:
     """Deletes a trial's weights, but for those that are still wanted, and what a killed writer left of them."""
-    left = below(results).glob(f".{trial_id}-*.keras")
-    for path in [*(found.path for found in kept(results, trial_id)), *left]:
-        if path not in but:
-            with contextlib.suppress(OSError):  # it costs space alone
-                path.unlink(missing_ok=True)
+    epoch_files.delete(below(results), trial_id, but=but)
 
 
 def named(value: object) -> re.Match[str] | None:
@@ -95,7 +75,7 @@ def _with_weights(trial_id: str, epoch: str | None, results: Path, value: str) -
     sweep = _sweep_of(results, trial_id)
     if sweep is None:  # one that runs may still replace its weights
         raise UsageError(f"{KEY}={value}: no trial {trial_id} is recorded below {results}, or it has not ended yet")
-    there = list(kept(results, trial_id))
+    there = kept(results, trial_id)
     for found in there:
         if epoch in (None, str(found.epoch)):
             return str(found)

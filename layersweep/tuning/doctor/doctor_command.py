@@ -22,10 +22,13 @@ import tyro
 from layersweep import project
 from layersweep.tuning.common.cluster_file import NOT_REACHED, ClusterFile
 from layersweep.tuning.common.errors import UsageError
+from layersweep.tuning.common.exit_codes import BAD_INPUT, FAILED, OK
 from layersweep.tuning.doctor import checks, missing_nodes, node_facts, probe
-from layersweep.tuning.doctor.findings import LEVELS, Finding, Node, worst_first
+from layersweep.tuning.doctor.findings import LEVELS, Finding, Node, failure, ok, worst_first
 from layersweep.tuning.runtime import environment
+from layersweep.tuning.runtime.ray_runtime import address_file
 from layersweep.tuning.runtime.ray_watch import knock
+from layersweep.words import first_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -84,9 +87,9 @@ def main(arguments: Sequence[str]) -> int:
         findings = _here(options, console)
     except UsageError as error:
         console.print(str(error), style="red", markup=False, soft_wrap=True)
-        return 2
+        return BAD_INPUT
     _draw(findings, console)
-    return 1 if any(finding.level == "failure" for finding in findings) else 0
+    return FAILED if any(finding.level == "failure" for finding in findings) else OK
 
 
 def quick(*, configured: Sequence[str] | None = None, seconds: float = _ANSWER_SECONDS) -> list[Finding]:
@@ -150,22 +153,14 @@ def _from_laptop(options: Options, path: Path, console: "Console") -> int:
     if found:
         _draw(found, console)
     if any(finding.about == "head" for finding in found):
-        return 1
+        return FAILED
     there = subprocess.run(file.ssh(_command_there(options, file, console)), stdin=subprocess.DEVNULL, check=False)
-    return 1 if found and not there.returncode else there.returncode
+    return FAILED if found and not there.returncode else there.returncode
 
 
 def _command_there(options: Options, file: ClusterFile, console: "Console") -> str:
     """The shell's command that runs this on the head."""
-    words = [
-        "layersweep",
-        "doctor",
-        "--here",
-        "--results",
-        str(options.results),
-        "--wait",
-        f"{options.wait:g}",
-    ]
+    words = ["layersweep", "doctor", "--here", "--results", str(options.results), "--wait", f"{options.wait:g}"]
     if file.workers:
         words += ["--configured", ",".join((file.head_inside, *file.workers))]
     if options.dataset is not None:
@@ -181,7 +176,7 @@ def _here(options: Options, console: "Console") -> list[Finding]:
     """Looks at this machine, and at the cluster that runs on it."""
     mode = os.environ.get("RAY_AUTH_MODE", "")
     environment.settle()
-    address, setup = probe.current(), probe.setup()
+    address, setup = _started_here(), probe.setup()
     configured = tuple(filter(None, options.configured.split(","))) or setup.machines
     if not address and not options.here and not configured:
         return _alone(options, console)
@@ -203,6 +198,14 @@ def _here(options: Options, console: "Console") -> list[Finding]:
         return [_not_running(f"Ray at {address} cannot be joined: {error}"), *token([])]
     head = address.rpartition(":")[0]
     return [*findings, *token(nodes), *checks.ports(head, probe.open_ports(head))]
+
+
+def _started_here() -> str:
+    """The address of the cluster that `ray start` has started or joined on this machine; empty if there is none."""
+    try:
+        return address_file().read_text().strip()
+    except OSError:
+        return ""
 
 
 def _wait(configured: Sequence[str], seconds: float, console: "Console") -> None:
@@ -241,7 +244,7 @@ def _alone(options: Options, console: "Console") -> list[Finding]:
     folder = options.results.absolute()
     with probe.Marker(folder) as marker:
         node = probe.local(partial(node_facts.full, _asked(options, folder, marker)), default_slots())
-    alone = Finding(level="ok", about="nodes", where=node.name, said=f"{said}, {node.slots} at once")
+    alone = ok("nodes", node.name, f"{said}, {node.slots} at once")
     return [alone, *_of_nodes(options, [node], folder, marker)]
 
 
@@ -295,7 +298,7 @@ def _joined(address: str) -> Iterator[None]:
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (RayError, OSError, RuntimeError, ValueError) as error:
-        raise _NotJoined(next(iter(str(error).splitlines()), type(error).__name__)) from error
+        raise _NotJoined(first_line(str(error)) or type(error).__name__) from error
     try:
         yield
     finally:
@@ -304,4 +307,4 @@ def _joined(address: str) -> Iterator[None]:
 
 def _not_running(said: str) -> Finding:
     do = "from a laptop: `ray up -y cluster.yaml`; by hand: RAY_AUTH_MODE=token ray start --head, as in cluster.yaml"
-    return Finding(level="failure", about="Ray", where=socket.gethostname(), said=said, do=do)
+    return failure("Ray", socket.gethostname(), said, do)

@@ -9,9 +9,6 @@ Level = Literal["failure", "warning", "ok"]
 LEVELS: Final[tuple[Level, ...]] = ("failure", "warning", "ok")
 """The worst first."""
 
-_NAMED: Final = 3
-"""So many files or nodes are named; of more, their number is said."""
-
 AGAIN: Final = "run `ray up -y cluster.yaml` again: it copies the code and installs what uv.lock says"
 
 
@@ -32,6 +29,21 @@ class Finding:
     where: str
     said: str
     do: str = ""
+
+
+def failure(about: str, where: str, said: str, do: str) -> Finding:
+    """What keeps a sweep from running, or its results from being the same everywhere."""
+    return Finding(level="failure", about=about, where=where, said=said, do=do)
+
+
+def warning(about: str, where: str, said: str, do: str) -> Finding:
+    """What a sweep can live with."""
+    return Finding(level="warning", about=about, where=where, said=said, do=do)
+
+
+def ok(about: str, where: str, said: str) -> Finding:
+    """What is as it should be."""
+    return Finding(level="ok", about=about, where=where, said=said)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,20 +106,3 @@ def where_all(nodes: Sequence[Node]) -> str:
 def install_same(name: str) -> str:
     """What to do where a version differs."""
     return "install the same Python, to the patch, on all machines" if name == "python" else AGAIN
-
-
-def few(names: Sequence[str]) -> str:
-    """The first few, and how many more."""
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
-
-
-def gib(number: int) -> str:
-    """A number of bytes, for people."""
-    return f"{number / (1 << 30):.1f} GiB"
-
-
-def last_line(text: str) -> str:
-    """The last line that says something."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else "no reason given"

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from layersweep.tuning.common.cluster_file import NOT_REACHED
-from layersweep.tuning.doctor.findings import AGAIN, Finding, Level, Node, few, install_same, last_line
-from layersweep.words import count
+from layersweep.tuning.doctor.findings import AGAIN, Finding, Level, Node, failure, install_same, ok, warning
+from layersweep.words import count, few, last_line
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,26 +39,13 @@ def joined(
     if not found:
         head = f", the head {next((n.address for n in nodes if n.head), 'not among them')}" if nodes else ""
         said = f"{count(len(nodes), 'node')} with {count(sum(n.slots for n in nodes), 'slot')}{head}"
-        found.append(Finding(level="ok", about="nodes", where="cluster", said=said))
+        found.append(ok("nodes", "cluster", said))
     if configured and (others := [n.name for n in nodes if n.address not in configured]):
         said = f"joined, and not in the cluster's file: {few(others)}"
-        found.append(
-            Finding(
-                level="warning", about="nodes", where="cluster", said=said, do="`ray stop` there, if it is not yours"
-            )
-        )
-    silent = [
-        Finding(
-            level="failure",
-            about="nodes",
-            where=node.name,
-            said=f"joined, and ran no task: {node.silent}",
-            do="look at /tmp/ray/session_latest/logs/raylet.err there, or `ray stop` there: the head starts it again",
-        )
-        for node in nodes
-        if node.silent
-    ]
-    return [*found, *silent]
+        found.append(warning("nodes", "cluster", said, "`ray stop` there, if it is not yours"))
+    do = "look at /tmp/ray/session_latest/logs/raylet.err there, or `ray stop` there: the head starts it again"
+    silent = [n for n in nodes if n.silent]
+    return [*found, *(failure("nodes", n.name, f"joined, and ran no task: {n.silent}", do) for n in silent)]
 
 
 def _missing(address: str, attempt: Attempt | None, level: Level) -> Finding:
@@ -68,6 +55,8 @@ def _missing(address: str, attempt: Attempt | None, level: Level) -> Finding:
         said, do = why_missing(attempt)
     return Finding(level=level, about="nodes", where=address, said=said, do=do)
 
+
+_NO_REASON: Final = "no reason given"
 
 _SSH_SAYS: Final = (
     (
@@ -105,7 +94,7 @@ def _unreached(error: str) -> tuple[str, str]:
     for pattern, said, do in _SSH_SAYS:
         if re.search(pattern, error):
             return f"{said} ({last_line(error)})", do
-    return f"ssh failed: {last_line(error)}", "try it: ssh {target}"
+    return f"ssh failed: {last_line(error) or _NO_REASON}", "try it: ssh {target}"
 
 
 def _there(attempt: Attempt) -> list[tuple[bool, str, str]]:
@@ -136,26 +125,24 @@ def cluster_file(content: Mapping[str, Any], *, missing: Sequence[str], key_mode
         missing: the sources of its file_mounts that are not in this folder.
         key_mode: the permissions of its private key's file; None without one.
     """
-    found = []
-
-    def failure(said: str, do: str) -> None:
-        found.append(Finding(level="failure", about="file", where="laptop", said=said, do=do))
-
+    found: list[tuple[str, str]] = []
     provider = content.get("provider", {})
     machines = [str(provider.get("head_ip")), *map(str, provider.get("worker_ips") or ())]
     if twice := [machine for machine, n in Counter(machines).items() if n > 1]:
-        failure(f"{few(twice)} is in it twice", "give provider.head_ip and worker_ips each machine once")
+        found.append((f"{few(twice)} is in it twice", "give provider.head_ip and worker_ips each machine once"))
     if missing:
-        failure(f"file_mounts: {few(missing)} is not in this folder", "run this and `ray up` in the project's folder")
+        found.append(
+            (f"file_mounts: {few(missing)} is not in this folder", "run this and `ray up` in the project's folder")
+        )
     project = str(content.get("metadata", {}).get("project", "~/layersweep"))
     targets = content.get("file_mounts") or {}
     if outside := [target for target in targets if not str(target).startswith(f"{project}/")]:
         said = f"metadata.project is {project}, and file_mounts has {few(outside)}"
-        failure(said, "if the project's folder is changed, change it in file_mounts and setup_commands as well")
+        found.append((said, "if the project's folder is changed, change it in file_mounts and setup_commands as well"))
     if key_mode is not None and key_mode & 0o077:
         key = content.get("auth", {}).get("ssh_private_key")
-        failure(f"others can read the key {key} (mode {key_mode:o}): ssh does not take it", f"chmod 600 {key}")
-    return found
+        found.append((f"others can read the key {key} (mode {key_mode:o}): ssh does not take it", f"chmod 600 {key}"))
+    return [failure("file", "laptop", said, do) for said, do in found]
 
 
 def head_not_reached(target: str, error: str, exit_code: int) -> Finding:
@@ -163,5 +150,5 @@ def head_not_reached(target: str, error: str, exit_code: int) -> Finding:
     if exit_code == NOT_REACHED:
         said, do = _unreached(error)
     else:
-        said, do = f"the project is not set up there: {last_line(error)}", "`ray up -y cluster.yaml`"
-    return Finding(level="failure", about="head", where=target, said=said, do=do.format(target=target))
+        said, do = f"the project is not set up there: {last_line(error) or _NO_REASON}", "`ray up -y cluster.yaml`"
+    return failure("head", target, said, do.format(target=target))

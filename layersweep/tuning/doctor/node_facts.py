@@ -1,6 +1,7 @@
 """What a machine says of itself. Ray sends this module's functions to each node as they are: they need Python alone.
 
-A node may lack the project, or have another version of it: that is what is asked.
+A node may lack the project, or have another version of it: that is what is asked. So nothing of the project is imported
+at the top, and what other files have as well (the cache's folder, say) is said here again.
 """
 
 import hashlib

@@ -22,8 +22,8 @@ from layersweep.tuning.common.cluster_file import NOT_REACHED
 from layersweep.tuning.doctor import node_facts
 from layersweep.tuning.doctor.findings import Clock, Node
 from layersweep.tuning.doctor.missing_nodes import Attempt
+from layersweep.words import first_line
 
-CURRENT: Final = Path("/tmp/ray/ray_current_cluster")  # noqa: S108 (where `ray start` leaves its address)
 _CONFIG: Final = Path("~/ray_bootstrap_config.yaml")
 _KEY: Final = Path("~/ray_bootstrap_key.pem")
 _LOGS: Final = Path("/tmp/ray/session_latest/logs")  # noqa: S108
@@ -78,14 +78,6 @@ def setup() -> Setup:
     )
 
 
-def current() -> str:
-    """The address of the cluster that `ray start` has started or joined on this machine; empty if there is none."""
-    try:
-        return CURRENT.read_text().strip()
-    except OSError:
-        return ""
-
-
 def token_exists() -> bool:
     """Whether a process of this user finds a token."""
     path = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or "~/.ray/auth_token").expanduser()
@@ -126,45 +118,13 @@ def nodes(ask: Callable[[], dict[str, Any]], *, seconds: float, clock: bool = Fa
         clock: whether clocks are looked at.
     """
     import ray
-    from ray.exceptions import GetTimeoutError, RayError
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy as Affinity
 
     ray.cloudpickle.register_pickle_by_value(node_facts)
-    alive = [node for node in ray.nodes() if node["Alive"]]
-    ends = time.monotonic() + seconds
-
-    def call(function: Callable[[], Any]) -> Any:
-        return function()
-
-    task = ray.remote(num_cpus=0, max_retries=0)(call)
-
-    def on(node_id: str, function: Callable[[], Any]) -> Any:
-        return task.options(scheduling_strategy=Affinity(node_id=node_id, soft=False)).remote(function)
-
-    def answer(reference: Any) -> tuple[Any, str]:
-        try:
-            return ray.get(reference, timeout=max(0.1, ends - time.monotonic())), ""
-        except GetTimeoutError:
-            return None, f"no answer within {seconds:g} s"
-        except RayError as error:
-            return None, next(iter(str(error).splitlines()), type(error).__name__)
-
-    def offset(node_id: str) -> Clock | None:
-        """From the fastest of a few questions: the first may have to start a process."""
-        found = []
-        for _ in range(_CLOCK_TRIES):
-            before = time.time()
-            there, _silent = answer(on(node_id, node_facts.clock))
-            after = time.time()
-            if there is None:
-                return None
-            found.append(Clock(offset=there - (before + after) / 2, error=(after - before) / 2))
-        return min(found, key=lambda clock: clock.error)
-
-    asked = [(node, on(node["NodeID"], ask)) for node in alive]
+    questions = _Questions(seconds)
+    asked = [(node, questions.put(node["NodeID"], ask)) for node in ray.nodes() if node["Alive"]]
     found = []
     for node, reference in asked:
-        facts, silent = answer(reference)
+        facts, silent = questions.answer(reference)
         found.append(
             Node(
                 address=node["NodeManagerAddress"],
@@ -172,12 +132,55 @@ def nodes(ask: Callable[[], dict[str, Any]], *, seconds: float, clock: bool = Fa
                 slots=int(node["Resources"].get("CPU", 0)),
                 facts=facts or {},
                 silent=silent,
-                clock=offset(node["NodeID"]) if clock and facts else None,
+                clock=questions.clock(node["NodeID"]) if clock and facts else None,
             )
         )
     still = addresses() if any(node.silent for node in found) else set()
     here = [node for node in found if not node.silent or node.address in still]  # others have left meanwhile
     return sorted(here, key=lambda node: (not node.head, node.address))
+
+
+class _Questions:
+    """Functions that run on nodes, each for itself, and answer within so many seconds from now."""
+
+    def __init__(self, seconds: float) -> None:
+        import ray
+
+        def call(function: Callable[[], Any]) -> Any:  # in here: Ray sends it as it is
+            return function()
+
+        self._seconds, self._ends = seconds, time.monotonic() + seconds
+        self._task = ray.remote(num_cpus=0, max_retries=0)(call)
+
+    def put(self, node_id: str, function: Callable[[], Any]) -> Any:
+        """Lets a node run a function; returns Ray's reference to what it returns."""
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy as Affinity
+
+        return self._task.options(scheduling_strategy=Affinity(node_id=node_id, soft=False)).remote(function)
+
+    def answer(self, reference: Any) -> tuple[Any, str]:
+        """What a function returned, or None and why it did not."""
+        import ray
+        from ray.exceptions import GetTimeoutError, RayError
+
+        try:
+            return ray.get(reference, timeout=max(0.1, self._ends - time.monotonic())), ""
+        except GetTimeoutError:
+            return None, f"no answer within {self._seconds:g} s"
+        except RayError as error:
+            return None, first_line(str(error)) or type(error).__name__
+
+    def clock(self, node_id: str) -> Clock | None:
+        """A node's clock, from the fastest of a few questions: the first may have to start a process."""
+        found = []
+        for _ in range(_CLOCK_TRIES):
+            before = time.time()
+            there, _silent = self.answer(self.put(node_id, node_facts.clock))
+            after = time.time()
+            if there is None:
+                return None
+            found.append(Clock(offset=there - (before + after) / 2, error=(after - before) / 2))
+        return min(found, key=lambda clock: clock.error)
 
 
 def addresses() -> set[str]:

@@ -17,7 +17,7 @@ from layersweep.tuning.experiment.admission import SearchLimits, epoch_flops, es
 from layersweep.tuning.experiment.arm import Arm
 from layersweep.tuning.experiment.halving import GO_ON, Decision, Halving
 from layersweep.tuning.experiment.options import Settings
-from layersweep.tuning.experiment.search_clock import SearchTime, said, wall
+from layersweep.tuning.experiment.search_clock import SearchTime, wall
 from layersweep.tuning.experiment.sweep import Sweep
 from layersweep.tuning.experiment.trials import Ending, Trial, arms, check_images, seen, sign, trials
 from layersweep.tuning.experiment.tuned_arms import TunedArm, sampled, tuned_arms
@@ -28,7 +28,7 @@ from layersweep.tuning.search.samplers import Drawer, drawer
 from layersweep.tuning.search.trial_queue import Plan, survivors
 from layersweep.tuning.storage import checkpoints
 from layersweep.tuning.storage.history import History
-from layersweep.words import count, duration
+from layersweep.words import count, duration, exact_duration
 from trainables import config as domains
 from trainables.data.dataset import Data, prepare
 from trainables.meaning import MEANING
@@ -75,8 +75,8 @@ class Asked:
             raise UsageError(f"the sweep {sweep.name!r} has nothing to train with these --set and --search")
         if settings.search_time is not None and not tuned:
             raise UsageError(
-                f"--time-budget {said(settings.search_time)} is the time of each search of the sweep {sweep.name!r}, "
-                "and these --set leave none; valid: without it"
+                f"--time-budget {exact_duration(settings.search_time)} is the time of each search of the sweep "
+                f"{sweep.name!r}, and these --set leave none; valid: without it"
             )
         return asked
 
@@ -406,8 +406,8 @@ class Agenda:
             seconds = None if rate is None else epoch_flops(first.flops, self.data.train_images) / rate
             if clock is not None and seconds is not None and seconds > clock.budget:
                 raise UsageError(
-                    f"--time-budget {said(clock.budget)}: one epoch of the network that search {arm.name} begins with "
-                    f"takes at least {estimated(seconds)} by estimate; valid: more, or fewer --images"
+                    f"--time-budget {exact_duration(clock.budget)}: one epoch of the network that search {arm.name} "
+                    f"begins with takes at least {estimated(seconds)} by estimate; valid: more, or fewer --images"
                 )
         self.oracles.ready = True
 

@@ -2,9 +2,8 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -15,28 +14,92 @@ from rich.text import Text
 from layersweep.records.questions import TUNING
 from layersweep.records.values import Epoch
 from layersweep.tuning.common.worker_report import Error
+from layersweep.tuning.experiment.halving import Decision
 from layersweep.tuning.experiment.trials import Ending, Trial, sign
-from layersweep.words import count, duration
+from layersweep.words import count, duration, first_line
 
 
-class Verdict(Protocol):
-    """The part of a scheduler's decision that is shown."""
+@dataclass(kw_only=True)
+class Running:
+    """A trial that runs: a row of the live table. `value` is the metric after its last epoch; None before the first."""
 
-    @property
-    def rung(self) -> int | None:
-        """Epochs at which the trial was judged."""
-
-    @property
-    def cutoff(self) -> float | None:
-        """What it had to reach."""
-
-
-@dataclass
-class _Row:
-    trial: Trial
-    epoch: int = 0
+    name: str
+    seed: int
+    epochs: int
+    epoch: int
     value: float | None = None
     rung: str = ""
+    timed: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepProgress:
+    """How far a command is, whether its own events say so or its records do.
+
+    Attributes:
+        trials: how many it has to run, of those known by now.
+        running: those that run.
+        outcomes: how many have ended, and how.
+        best: the best value of the metric by now, and where; None before the first epoch.
+        epochs_done: the epochs behind.
+        epochs_planned: those behind and those to come.
+        epochs_besides: further ones, for the time left: of trials that are not planned yet.
+        seconds_besides: the time that searches take which time bounds.
+        began: when it did.
+        now: the time of the same clock.
+        outcome: how the command ended; None if it has not.
+    """
+
+    trials: int
+    running: Sequence[Running]
+    outcomes: Mapping[str, int]
+    best: tuple[float, str] | None
+    epochs_done: int
+    epochs_planned: int
+    epochs_besides: int = 0
+    seconds_besides: float = 0.0
+    began: float
+    now: float
+    outcome: str | None = None
+
+    @property
+    def seconds(self) -> float:
+        """The time since it began."""
+        return max(0.0, self.now - self.began)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """The time left if the epochs to come take as long as those behind; None before the first, and at the end."""
+        if not self.epochs_done or self.outcome is not None:
+            return None
+        to_come = self.epochs_planned - self.epochs_done + self.epochs_besides
+        return self.seconds / self.epochs_done * to_come + self.seconds_besides
+
+    def summary(self, metric: str) -> str:
+        """One line: how many trials ended how, the best so far, and the time left."""
+        parts = [f"{sum(self.outcomes.values())}/{self.trials} trials"]
+        parts += [f"{n} {outcome}" for outcome, n in sorted(self.outcomes.items())]
+        if self.best is not None:
+            parts.append(f"best {metric} {self.best[0]:.4f} ({self.best[1]})")
+        if (left := self.seconds_left) is not None:
+            parts.append(f"about {duration(left)} left")
+        return " · ".join(parts)
+
+    def below(self, metric: str) -> str:
+        """What stands below the live table."""
+        return self.summary(metric)
+
+    def table(self, metric: str) -> RenderableType:
+        """The live table: a row for each trial that runs, a bar, and a summary."""
+        table = Table(box=None, pad_edge=False, header_style="dim")
+        for name in ("running", "seed", "epoch", metric, "rung"):
+            table.add_column(name, justify="left" if name in ("running", "rung") else "right", min_width=6)
+        for row in self.running:
+            value = "" if row.value is None else f"{row.value:.4f}"
+            table.add_row(row.name, str(row.seed), f"{row.epoch}/{row.epochs}", value, row.rung)
+        bar = Table.grid()  # a bar by itself does not end its line
+        bar.add_row(ProgressBar(total=max(1, self.epochs_planned), completed=self.epochs_done, width=40))
+        return Group(table, bar, Text(self.below(metric)))
 
 
 class Display:
@@ -55,7 +118,7 @@ class Display:
     def __init__(self, console: Console, *, metric: str, mode: str) -> None:
         self._console, self._metric, self._mode = console, metric, mode
         self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
-        self._rows: dict[str, _Row] = {}
+        self._rows: dict[str, Running] = {}
         self._counts: Counter[str] = Counter()
         self._trials = self._epochs_planned = self._epochs_done = 0
         self._best: tuple[float, str] | None = None
@@ -82,11 +145,14 @@ class Display:
     def started(self, trial: Trial, *, start: int = 0) -> None:
         """A slot took a trial, which goes on after epoch `start`."""
         self._began = self._began or time.monotonic()
-        self._rows[trial.trial_id] = _Row(trial, epoch=start)
+        name = " ".join(filter(None, (trial.arm.name, trial.arm.note)))
+        self._rows[trial.trial_id] = Running(
+            name=name, seed=trial.seed, epochs=trial.epochs, epoch=start, timed=trial.question == TUNING
+        )
         self._epochs_planned -= start
         self.refresh()
 
-    def epoch(self, trial: Trial, epoch: Epoch, decision: Verdict) -> None:
+    def epoch(self, trial: Trial, epoch: Epoch, decision: Decision) -> None:
         """An epoch has ended; `refresh` shows it."""
         row = self._rows[trial.trial_id]
         row.epoch, row.value = epoch.epoch, float(getattr(epoch, self._metric))
@@ -108,9 +174,8 @@ class Display:
             self._counts[ending.outcome] += 1
             self._epochs_planned -= trial.epochs - ending.epoch
         if error is not None:
-            first = error.message.splitlines()[0] if error.message else ""
             word = "tried again" if again else "failed"
-            self._say(f"{word} {trial.label}: {error.type}: {first}", style="red")
+            self._say(f"{word} {trial.label}: {error.type}: {first_line(error.message)}", style="red")
         elif reason is not None:
             self._say(f"{ending.outcome} {trial.label}: {reason}", style="yellow")
         elif not self._live:
@@ -144,25 +209,11 @@ class Display:
 
     def table(self) -> RenderableType:
         """The live table: a row for each trial that runs, and a summary."""
-        rows = []
-        for row in self._rows.values():
-            value = "" if row.value is None else f"{row.value:.4f}"
-            name = " ".join(filter(None, (row.trial.arm.name, row.trial.arm.note)))
-            rows.append((name, str(row.trial.seed), f"{row.epoch}/{row.trial.epochs}", value, row.rung))
-        return drawn(
-            rows, metric=self._metric, done=self._epochs_done, planned=self._epochs_planned, below=self.summary()
-        )
+        return self.progress().table(self._metric)
 
     def summary(self) -> str:
         """One line: how many trials ended how, the best so far, and the time left."""
-        ended = sum(self._counts.values())
-        parts = [f"{ended}/{self._trials} trials"]
-        parts += [f"{n} {outcome}" for outcome, n in sorted(self._counts.items())]
-        if self._best is not None:
-            parts.append(f"best {self._metric} {self._best[0]:.4f} ({self._best[1]})")
-        if (left := self.seconds_left()) is not None:
-            parts.append(f"about {duration(left)} left")
-        return " · ".join(parts)
+        return self.progress().summary(self._metric)
 
     @property
     def epochs_done(self) -> int:
@@ -175,43 +226,32 @@ class Display:
         return None if self._best is None else self._best[0]
 
     def seconds_left(self) -> float | None:
-        """The time left if the epochs to come take as long as those behind; None before the first.
+        """The time left if the epochs to come take as long as those behind; None before the first."""
+        return self.progress().seconds_left
 
-        Where time bounds searches, it is theirs, and that of all epochs but their candidates'.
+    def progress(self) -> SweepProgress:
+        """How far the sweep is.
+
+        Where time bounds searches, the time left is theirs, and that of all epochs but their candidates'.
         """
-        if self._began is None or not self._epochs_done:
-            return None
-        to_come = self._epochs_planned - self._epochs_done + self.foreseen()
-        searching = self.searching()
-        if searching is not None:
-            rows = self._rows.values()
-            to_come -= sum(row.trial.epochs - row.epoch for row in rows if row.trial.question == TUNING)
-        return (time.monotonic() - self._began) / self._epochs_done * to_come + (searching or 0.0)
+        searching, running = self.searching(), [*self._rows.values()]
+        timed = 0 if searching is None else sum(row.epochs - row.epoch for row in running if row.timed)
+        now = time.monotonic()
+        return SweepProgress(
+            trials=self._trials,
+            running=running,
+            outcomes=self._counts,
+            best=self._best,
+            epochs_done=self._epochs_done,
+            epochs_planned=self._epochs_planned,
+            epochs_besides=self.foreseen() - timed,
+            seconds_besides=searching or 0.0,
+            began=now if self._began is None else self._began,
+            now=now,
+        )
 
     def _say(self, line: str, style: str | None = None) -> None:
         self._console.print(Text(line), style=style, soft_wrap=True)
-
-
-def drawn(
-    rows: Iterable[tuple[str, str, str, str, str]], *, metric: str, done: int, planned: int, below: str
-) -> RenderableType:
-    """The live table.
-
-    Args:
-        rows: of each trial that runs its name, seed, epoch, value of the metric, and last rung.
-        metric: the column shown.
-        done: the epochs behind.
-        planned: the epochs in all.
-        below: what stands below the bar.
-    """
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("running", "seed", "epoch", metric, "rung"):
-        table.add_column(name, justify="left" if name in ("running", "rung") else "right", min_width=6)
-    for row in rows:
-        table.add_row(*row)
-    bar = Table.grid()  # a bar by itself does not end its line
-    bar.add_row(ProgressBar(total=max(1, planned), completed=done, width=40))
-    return Group(table, bar, Text(below))
 
 
 def judged(rung: int, cutoff: float | None) -> str:

@@ -8,14 +8,24 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from layersweep.records.tables import REFUSED, TIME_CLASSES
-from layersweep.records.values import Built, Epoch, Export, Layer, LayerStatistics
+from layersweep.records.values import Built, Epoch, Export
 from layersweep.records.write import Row, Writer
 from layersweep.tuning.common.worker_report import Error, Report
 from layersweep.tuning.driver.futility import Verdict, judge
 from layersweep.tuning.experiment.admission import epoch_flops
 from layersweep.tuning.experiment.halving import GO_ON, Decision
 from layersweep.tuning.experiment.trials import Ending, Trial
-from layersweep.tuning.storage.trial_history import ALONGSIDE, Metrics, Past, broken_off, metrics, results, same
+from layersweep.tuning.storage.trial_history import (
+    ALONGSIDE,
+    EPOCH_SECONDS,
+    Metrics,
+    Past,
+    broken_off,
+    metrics,
+    results,
+    same,
+)
+from layersweep.words import first_line
 
 
 @dataclass
@@ -56,14 +66,6 @@ RowsUntil = Callable[[str, str, int, int], Iterable[Row]]
 """The recorded rows of a table, of a trial's attempt, to an epoch."""
 
 
-def _nothing(_trial_id: str) -> Past:
-    return Past()
-
-
-def _no_rows(_table: str, _trial_id: str, _attempt: int, _epoch: int) -> Iterable[Row]:
-    return ()
-
-
 class Journal:
     """Writes the rows of a running sweep.
 
@@ -90,8 +92,8 @@ class Journal:
         family: str,
         metric: str,
         sequence: int = 0,
-        past: Callable[[str], Past] = _nothing,
-        rows_until: RowsUntil = _no_rows,
+        past: Callable[[str], Past] = lambda _trial_id: Past(),
+        rows_until: RowsUntil = lambda *_: (),
         keep_hopeless: bool = False,
         flops_per_second: float | None = None,
     ) -> None:
@@ -127,7 +129,7 @@ class Journal:
     def started(self, trial: Trial, *, start: int = 0) -> None:
         """A slot has taken the trial; it goes on after epoch `start`."""
         past = self.past(trial.trial_id)
-        curve = {epoch: past.epochs[epoch] for epoch in range(1, start + 1)}
+        curve = past.curve(start)
         self.running[trial.trial_id] = Progress(
             trial=trial, past=past, started_at=_now(), start=start, curve=curve, first=curve.get(1)
         )
@@ -205,6 +207,10 @@ class Journal:
             self.seconds[name] += seconds
 
     def _plan_row(self, trial: Trial) -> Row:
+        return self._asked(trial) | {"epochs": trial.epochs, "candidate": trial.candidate}
+
+    def _asked(self, trial: Trial) -> dict[str, Any]:
+        """The columns that `plan` and `trials` share."""
         return {
             "run": self._run,
             "trial_id": trial.trial_id,
@@ -212,15 +218,13 @@ class Journal:
             "question": trial.question,
             "seed": trial.seed,
             "fold": trial.data.fold,
-            "epochs": trial.epochs,
-            "candidate": trial.candidate,
             "parent": trial.parent.trial_id if trial.parent else None,
-            "config_json": _config_json(trial),
+            "config_json": json.dumps(trial.arm.stated, sort_keys=True),
         }
 
     def _epoch(self, progress: Progress, epoch: Epoch, decision: Decision) -> None:
         """Writes an epoch's rows, unless they are recorded and equal."""
-        self._spend(progress, {name: getattr(epoch, f"seconds_{name}") for name in _SPENT})
+        self._spend(progress, {name: getattr(epoch, f"seconds_{name}") for name in EPOCH_SECONDS})
         self._note_rate(progress, epoch)
         judged = epoch.epoch in progress.verdicts
         verdict = progress.verdicts.pop(epoch.epoch) if judged else self._verdict(progress, epoch)
@@ -272,13 +276,17 @@ class Journal:
         now = _now()
         last = epoch.epoch >= trial.epochs
         action = "diverged" if epoch.diverged else "last" if last and decision.action != "stop" else decision.action
-        row = ids | metrics(epoch) | {f"seconds_{name}": rounded(getattr(epoch, f"seconds_{name}")) for name in _SPENT}
+        row = (
+            ids
+            | metrics(epoch)
+            | {f"seconds_{name}": rounded(getattr(epoch, f"seconds_{name}")) for name in EPOCH_SECONDS}
+        )
         yield "epochs", row | {"at": now, "decision": action, "rung": decision.rung, "cutoff": decision.cutoff}
         layers = progress.built.layers if progress.built else ()
         for statistics in epoch.statistics:
-            yield "layers", ids | _layer_row(layers[statistics.index], statistics)
+            yield "layers", ids | asdict(layers[statistics.index]) | asdict(statistics)
         for report in epoch.classes:
-            yield "classes", ids | _class_row(asdict(report))
+            yield "classes", ids | asdict(report)
         for export in epoch.exports:
             yield "exports", ids | _export_row(export)
         if epoch.test is not None:
@@ -288,7 +296,7 @@ class Journal:
         trial, past = progress.trial, progress.past
         self.running.pop(trial.trial_id, None)
         if outcome == "stopped" and decision.rung is None:  # what it was about to train again counts
-            progress.curve |= {epoch: past.epochs[epoch] for epoch in range(1, min(past.last, trial.epochs) + 1)}
+            progress.curve |= past.curve(min(past.last, trial.epochs))
         if outcome == "failed":
             self._failed[trial.trial_id] = _gone_on(progress)
         row = self._trial_row(trial) | trial.arm.values | _model_row(progress, busy) | results(progress.curve)
@@ -303,35 +311,23 @@ class Journal:
             row |= {"rung": decision.rung, "cutoff": decision.cutoff, "reason": decision.behind(self._metric)}
         if error is not None:
             row |= {"error_type": error.type, "error_message": error.message, "traceback": error.traceback}
-            row |= {"reason": f"{error.type}: {error.message.splitlines()[0] if error.message else ''}"}
+            row |= {"reason": f"{error.type}: {first_line(error.message)}"}
         self._writer.append("trials", [row])
         value = progress.curve[progress.last_epoch][self._metric] if progress.curve else None
         refused = error is not None and error.type in REFUSED
         return Ending(outcome=outcome, epoch=progress.last_epoch, value=value, refused=refused)
 
     def _trial_row(self, trial: Trial) -> dict[str, Any]:
-        return {
-            "trial_id": trial.trial_id,
-            "run": self._run,
-            "arm": trial.arm.name,
-            "question": trial.question,
+        return self._asked(trial) | {
             "family": trial.arm.family or self._family,
             "dataset": trial.data.name,
             "data_fingerprint": trial.data.fingerprint,
             "train_images": trial.data.train_images,
             "validation_images": trial.data.validation_images,
             "test_images": trial.data.test_images,
-            "seed": trial.seed,
-            "fold": trial.data.fold,
-            "parent": trial.parent.trial_id if trial.parent else None,
             "precision": trial.precision,
             "epochs_asked": trial.epochs,
-            "config_json": _config_json(trial),
         }
-
-
-_SPENT: Final = ("build", "features", "train", "validate", "test", "measure")
-"""The classes of time of an epoch."""
 
 
 def rounded(seconds: float) -> float:
@@ -340,14 +336,6 @@ def rounded(seconds: float) -> float:
     Metrics are never rounded.
     """
     return round(float(seconds), 6)
-
-
-def _layer_row(layer: Layer, statistics: LayerStatistics) -> dict[str, Any]:
-    return asdict(layer) | asdict(statistics)
-
-
-def _class_row(report: dict[str, Any]) -> dict[str, Any]:
-    return report | {"predicted": list(report["predicted"])}
 
 
 def _export_row(export: Export) -> dict[str, Any]:
@@ -392,10 +380,6 @@ def _gone_on(progress: Progress) -> Past:
         epochs={**past.epochs, **progress.curve},
         alongside={table: past.alongside.get(table, frozenset()) | written for table in ALONGSIDE},
     )
-
-
-def _config_json(trial: Trial) -> str:
-    return json.dumps(trial.arm.stated, sort_keys=True)
 
 
 def _now() -> datetime:

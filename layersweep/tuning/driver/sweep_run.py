@@ -139,7 +139,6 @@ class Session:
     def _run(
         self, plan: Plan, scheduler: "Scheduler", console: Console, where: ray_runtime.Where, fork_server: Path | None
     ) -> None:
-        settings = self.settings
         display = Display(console, metric=self.sweep.metric, mode=self.sweep.mode)
         display.planned(plan.waiting)
         display.foreseen = lambda: plan.foreseen
@@ -152,18 +151,9 @@ class Session:
                 journal=self.journal,
                 writer=self.writer,
                 display=display,
-                results=settings.results,
+                settings=self.settings,
                 where=where,
-                conditions=tune_runner.Conditions(
-                    checkpoint_every=settings.checkpoint_every,
-                    keep_weights=settings.keep_weights,
-                    lite=settings.lite,
-                    timeout=settings.trial_timeout,
-                    keep_hopeless=settings.keep_hopeless,
-                    fail_fast=settings.fail_fast,
-                    time_budget=settings.time_budget,
-                    fork_server=fork_server,
-                ),
+                fork_server=fork_server,
             )
         console.print(display.summary(), soft_wrap=True)
 

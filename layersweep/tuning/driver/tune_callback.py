@@ -23,6 +23,7 @@ from layersweep.tuning.runtime.metrics import Metrics, Standing, by_state
 from layersweep.tuning.search.trial_queue import Plan
 from layersweep.tuning.storage import checkpoints
 from layersweep.tuning.worker.assignment import Ticket
+from layersweep.words import first_line
 
 _LOST: Final = ("ProcessKilled", "SlotDied", "NotFetched")
 """Errors that come from outside a training: it is tried again. One that it raised itself would come again."""
@@ -208,8 +209,9 @@ class Recorder(Callback):
         if error is None:
             self._ended_well = True
         elif error.type not in REFUSED:
-            self._errors[_NUMBERS.sub("#", f"{error.type}: {error.message}")] += 1
-            self._last_error = f"{error.type}: {error.message}".splitlines()[0]
+            said = f"{error.type}: {error.message}"
+            self._errors[_NUMBERS.sub("#", said)] += 1
+            self._last_error = first_line(said)
 
     def _fail_fast(self) -> None:
         """Ends a sweep whose first trials all failed of one error, before the others do as well."""

@@ -7,7 +7,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
@@ -15,10 +14,12 @@ from typing import TYPE_CHECKING, Any, Final
 from layersweep.records.questions import COMPARISON, FIRST_PHASE, TUNING
 from layersweep.records.write import Writer
 from layersweep.tuning.common import kept_weights
+from layersweep.tuning.common.epoch_files import EpochFile
 from layersweep.tuning.common.errors import BrokenOffError
 from layersweep.tuning.driver.progress import Display
 from layersweep.tuning.driver.record_builder import Journal
 from layersweep.tuning.experiment.admission import SearchLimits
+from layersweep.tuning.experiment.options import Settings
 from layersweep.tuning.experiment.sweep import Sweep
 from layersweep.tuning.experiment.trials import Trial
 from layersweep.tuning.runtime import metrics
@@ -26,13 +27,12 @@ from layersweep.tuning.runtime.ray_runtime import Where
 from layersweep.tuning.runtime.ray_watch import RayWatch
 from layersweep.tuning.search.trial_queue import Plan
 from layersweep.tuning.storage import checkpoints
-from layersweep.words import count
+from layersweep.words import count, first_line
 
 if TYPE_CHECKING:
     from layersweep.tuning.driver.tune_callback import Recorder
     from layersweep.tuning.driver.tune_scheduler import Scheduler
     from layersweep.tuning.driver.tune_searcher import PlanSearcher
-    from layersweep.tuning.worker.file_transfer import Depot
 
 SLOTS_LOST: Final = 3
 """How often a trial on a cluster is tried again when it loses its slot, with its node perhaps: that is normal there."""
@@ -41,42 +41,17 @@ SLOTS_LOST: Final = 3
 RAY_IS_GONE: Final = "Ray has died (killed, or out of memory); every finished epoch is kept; the same command goes on"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Conditions:
-    """How trials are run.
-
-    Attributes:
-        checkpoint_every: seconds of training between two checkpoints of a trial.
-        timeout: seconds after which a trial is killed; None for never.
-        keep_hopeless: whether trials that diverged or are at chance run on.
-        fail_fast: so many trials that end first, all of one error, end the sweep; 0 for never.
-        time_budget: seconds after which the sweep ends; None for never.
-        fork_server: the socket of a fork server on this machine.
-        keep_weights: of which epoch each trial's weights are kept: none, best or last.
-        lite: whether compared networks are converted by LiteRT at the end.
-    """
-
-    checkpoint_every: float = 60.0
-    timeout: float | None = None
-    keep_hopeless: bool = False
-    fail_fast: int = 0
-    time_budget: float | None = None
-    fork_server: Path | None = None
-    keep_weights: str = "none"
-    lite: bool = False
-
-
 def run(
     sweep: Sweep,
     plan: Plan,
     *,
+    settings: Settings,
     scheduler: "Scheduler",
     journal: Journal,
     writer: Writer,
     display: Display,
-    results: Path,
     where: Where,
-    conditions: Conditions,
+    fork_server: Path | None,
 ) -> None:
     """Runs every trial of the plan, and those that it adds, to the end. Needs `ray_started`.
 
@@ -89,9 +64,10 @@ def run(
     from layersweep.tuning.driver.tune_callback import Limits, Recorder
     from layersweep.tuning.driver.tune_searcher import PlanSearcher
     from layersweep.tuning.worker.assignment import Ticket
+    from layersweep.tuning.worker.file_transfer import Depot
 
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are rows and lines of ours
-    budget = conditions.time_budget
+    budget, results = settings.time_budget, settings.results
     recorder = Recorder(
         journal=journal,
         writer=writer,
@@ -99,7 +75,7 @@ def run(
         scheduler=scheduler,
         display=display,
         limits=Limits(
-            fail_fast=conditions.fail_fast,
+            fail_fast=settings.fail_fast,
             deadline=None if budget is None else time.monotonic() + budget,
             slots_lost=SLOTS_LOST if where.nodes else 0,
         ),
@@ -118,47 +94,54 @@ def run(
             trial=trial,
             train=sweep.train_of(sweep.family_of(trial.arm)),
             warm_up=sweep.warm_up,
-            fork_server=conditions.fork_server,
+            fork_server=fork_server,
             log=results / "logs" / f"{trial.trial_id}.log",
             slots=where.slots_on_a_machine,
             checkpoints=folder,
-            checkpoint_every=conditions.checkpoint_every,
+            checkpoint_every=settings.checkpoint_every,
             start=start.path if start else None,
             start_epoch=start.epoch if start else 0,
-            timeout=conditions.timeout,
-            keep_hopeless=conditions.keep_hopeless,
+            timeout=settings.trial_timeout,
+            keep_hopeless=settings.keep_hopeless,
             rungs=scheduler.rungs(trial),
             parent=kept_weights.file(results, trial.parent.trial_id, trial.parent.epochs) if trial.parent else None,
             located=kept_weights.located(trial.arm.stated, results),
-            keep=_keep(trial, conditions),
-            lite=conditions.lite and trial.question == COMPARISON,
+            keep=_keep(trial, settings),
+            lite=settings.lite and trial.question == COMPARISON,
             limits=_limits(trial, plan, journal),
             depot=depot,
             results=results,
             metric=sweep.metric,
             mode=sweep.mode,
             named=named,
-            best=journal.past(trial.trial_id).at(next(kept_weights.kept(results, trial.trial_id), None), sweep.metric),
+            best=journal.past(trial.trial_id).at(kept_weights.kept(results, trial.trial_id), sweep.metric),
         )
 
     searcher = PlanSearcher(plan, ticket, slots=lambda: where.slots_now, metric=sweep.metric, mode=sweep.mode)
     with _stopping(recorder), contextlib.ExitStack() as stack:
         if where.nodes is not None:
-            from layersweep.tuning.worker.file_transfer import opened
-
-            depot = stack.enter_context(opened(results, sweep.name))
+            depot = stack.enter_context(contextlib.closing(Depot(results, sweep.name)))
         try:
             _tune(sweep.name, searcher, scheduler, recorder, where)
         finally:
             recorder.flush()
             recorder.measure(over=True)
-    if conditions.keep_weights == "none" and plan.finished:
-        for trial in plan.trials:
-            if trial.question == FIRST_PHASE and trial.trial_id not in parents:
-                kept_weights.delete(results, trial.trial_id, but=[*kept_weights.wanted(results, sweep.name)[0]])
+    _check_finished(plan)
+    if settings.keep_weights == "none":
+        _delete_first_phases(plan, results, sweep.name, parents)
+
+
+def _check_finished(plan: Plan) -> None:
     if not plan.finished:
         left = len({t.trial_id for t in plan.trials} - set(plan.endings))
         raise BrokenOffError(f"Ray Tune ended with {count(left, 'trial')} unfinished; the same command goes on")
+
+
+def _delete_first_phases(plan: Plan, results: Path, sweep: str, parents: frozenset[str]) -> None:
+    """Deletes the weights that trials went on from, but for those of trials that other sweeps name."""
+    for trial in plan.trials:
+        if trial.question == FIRST_PHASE and trial.trial_id not in parents:
+            kept_weights.delete(results, trial.trial_id, but=[*kept_weights.wanted(results, sweep)[0]])
 
 
 def _limits(trial: Trial, plan: Plan, journal: Journal) -> SearchLimits | None:
@@ -168,11 +151,11 @@ def _limits(trial: Trial, plan: Plan, journal: Journal) -> SearchLimits | None:
     return SearchLimits(seconds_left=plan.seconds_left(trial), flops_per_second=journal.flops_per_second)
 
 
-def _keep(trial: Trial, conditions: Conditions) -> str:
+def _keep(trial: Trial, settings: Settings) -> str:
     """Of which epoch a trial's weights are kept."""
     if trial.question == FIRST_PHASE:
         return "last"
-    return conditions.keep_weights if trial.question == COMPARISON else "none"
+    return settings.keep_weights if trial.question == COMPARISON else "none"
 
 
 def _tune(name: str, searcher: "PlanSearcher", scheduler: "Scheduler", recorder: "Recorder", where: Where) -> None:
@@ -208,13 +191,13 @@ def _tune(name: str, searcher: "PlanSearcher", scheduler: "Scheduler", recorder:
                 raise BrokenOffError(RAY_IS_GONE) from None
             raise
         except RuntimeError as error:  # what Tune makes of an error of Ray that it does not know
-            said = str(error.__cause__ or error).splitlines()[0]
             raise BrokenOffError(
-                f"Ray Tune broke off ({said}); every finished epoch is kept; the same command goes on"
+                f"Ray Tune broke off ({first_line(str(error.__cause__ or error))}); every finished epoch is kept; "
+                "the same command goes on"
             ) from error
 
 
-def _start(folder: Path, trial: Trial, journal: Journal, display: Display) -> checkpoints.Checkpoint | None:
+def _start(folder: Path, trial: Trial, journal: Journal, display: Display) -> EpochFile | None:
     """The checkpoint that a trial goes on from; what cannot be used is said and deleted."""
     recorded = journal.past(trial.trial_id).start(trial.epochs)
     start, problems = checkpoints.find(folder, trial.trial_id, recorded=recorded)

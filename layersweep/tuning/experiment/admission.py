@@ -8,12 +8,11 @@ from layersweep.records.tables import TOO_LARGE, TOO_SLOW
 from layersweep.records.values import Built
 from layersweep.tuning.common.worker_report import Error
 from layersweep.tuning.experiment import memory_estimate
-from layersweep.tuning.experiment.search_clock import said
+from layersweep.words import GIB, exact_duration
 
 _PASSES: Final = 3
 """A training step takes about three times the operations of a forward pass: backward takes two."""
 
-_GIB: Final = 1 << 30
 _SHARE: Final = re.compile(r"a slot's share is (\d+\.\d\d) GiB")
 
 
@@ -59,7 +58,7 @@ def refusal(
     """
     if memory_estimate.step_bytes(built, batch_size=batch_size, precision=precision) > share_bytes:
         needed = memory_estimate.said(built, batch_size=batch_size, precision=precision)
-        share = f"a slot's share is {share_bytes / _GIB:.2f} GiB"
+        share = f"a slot's share is {share_bytes / GIB:.2f} GiB"
         return Error(type=TOO_LARGE, message=f"{needed}; {share}: use a smaller batch_size or fewer --slots")
     if limits.too_slow(built.flops, train_images):
         least, left = limits.epoch_seconds(built.flops, train_images) or 0.0, limits.seconds_left or 0.0
@@ -73,7 +72,7 @@ def refusal(
 
 def estimated(seconds: float) -> str:
     """A time in words, to three digits."""
-    return said(float(f"{seconds:.3g}"))
+    return exact_duration(float(f"{seconds:.3g}"))
 
 
 def stands(error: Error, limits: SearchLimits, *, flops: int, train_images: int, share_bytes: int) -> bool:
@@ -84,4 +83,4 @@ def stands(error: Error, limits: SearchLimits, *, flops: int, train_images: int,
     if error.type == TOO_SLOW:
         return limits.too_slow(flops, train_images)
     named = _SHARE.search(error.message)
-    return error.type == TOO_LARGE and named is not None and round(share_bytes / _GIB, 2) <= float(named[1])
+    return error.type == TOO_LARGE and named is not None and round(share_bytes / GIB, 2) <= float(named[1])

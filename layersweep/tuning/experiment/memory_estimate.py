@@ -4,6 +4,7 @@ import math
 from typing import Final
 
 from layersweep.records.values import Built
+from layersweep.words import GIB, gib
 
 OUT_OF_MEMORY: Final = ("OutOfMemory", "ResourceExhaustedError", "MemoryError")
 """Errors by which a training says that it got no more."""
@@ -11,7 +12,6 @@ OUT_OF_MEMORY: Final = ("OutOfMemory", "ResourceExhaustedError", "MemoryError")
 KILLED: Final = "SIGKILL"
 """How the kernel ends a process when memory is short; others may, too."""
 
-_GIB: Final = 1 << 30
 _SINGLE, _HALF = 4, 2
 _COPIES: Final = 4
 """Of each parameter: itself, its gradient, and two of the optimizer's, as Adam has them."""
@@ -28,8 +28,8 @@ def said(built: Built | None, *, batch_size: int, precision: str) -> str:
         return f"it was being built, for batch_size={batch_size}"
     outputs, parameters = _parts(built, batch_size=batch_size, precision=precision)
     return (
-        f"by estimate a step with batch_size={batch_size} takes {(outputs + parameters) / _GIB:.1f} GiB: "
-        f"{outputs / _GIB:.1f} for the layers' outputs, {parameters / _GIB:.1f} for parameters, gradients and optimizer"
+        f"by estimate a step with batch_size={batch_size} takes {gib(outputs + parameters)}: "
+        f"{outputs / GIB:.1f} for the layers' outputs, {parameters / GIB:.1f} for parameters, gradients and optimizer"
     )
 
 

@@ -164,36 +164,22 @@ class Options:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
-    """Options that are filled in and checked."""
+class Settings(Options):
+    """Options that are filled in and checked.
+
+    Attributes:
+        search_time: what bounds each search, in seconds; None where time does not.
+        candidates: the budget of each search, in full trainings; None for no limit.
+    """
 
     epochs: int
     seeds: int
-    images: int | None
-    grace: int | None
-    reduction: float
-    scheduler: str
-    search: Search
-    candidates: int | None
-    slots: int | None
-    retries: int
-    trial_timeout: float | None
-    time_budget: float | None
-    fail_fast: int
-    keep_hopeless: bool
+    search: Search  # type: ignore[assignment]  # a sweep's own may be by AutoKeras' oracles, which no flag names
     checkpoint_every: float
-    keep_weights: str
-    lite: bool
-    precision: str
     dataset: str
-    data: Path | None
-    strict: bool
     folds: int
-    results: Path
-    dry_run: bool
-    set: tuple[str, ...] = ()
+    candidates: int | None
     search_time: float | None = None
-    search_seed: int = 0
 
 
 def parse(arguments: Sequence[str], *, program: str, description: str = "") -> Options:
@@ -240,63 +226,44 @@ def resolve(sweep: Sweep, options: Options) -> Settings:
     if options.fetch and options.cluster is None:
         raise UsageError("--fetch brings records home from a cluster; valid: with --cluster and its file")
     search: Search = sweep.search if options.search == "auto" else options.search
+    _check_search(sweep, options, search)
+    options = _quickened(options, (sweep.quick or {}) if options.quick else {}, searched=search != "grid")
+    search_time = options.time_budget if sweep.timed_searches else None
+    folds = sweep.folds if options.folds is None else options.folds
+    filled = {
+        "epochs": sweep.epochs if options.epochs is None else options.epochs,
+        "folds": folds,
+        "seeds": (1 if folds else sweep.seeds) if options.seeds is None else options.seeds,
+        "search": search,
+        "candidates": options.trials if options.trials or search_time is not None else CANDIDATES,
+        "time_budget": None if sweep.timed_searches else options.time_budget,
+        "search_time": search_time,
+        "checkpoint_every": CHECKPOINT_SECONDS if options.checkpoint_every is None else options.checkpoint_every,
+        "keep_weights": sweep.keep_weights if options.keep_weights == "auto" else options.keep_weights,
+        "lite": sweep.lite or options.lite,
+        "dataset": sweep.dataset if options.dataset is None else options.dataset,
+        "results": options.results.absolute(),
+    }
+    settings = Settings(**vars(options) | filled)
+    _check(sweep, settings)
+    if options.precision == "auto":
+        return Settings(**vars(settings) | {"precision": automatic(families_asked(sweep, options.set))[0]})
+    return settings
+
+
+def _check_search(sweep: Sweep, options: Options, search: Search) -> None:
+    """Refuses a search that the sweep does not have, and budgets of searches without one."""
     by_oracles = any(ORACLE in space for space in sweep.tuned)
     if by_oracles and search not in ("grid", "oracle"):
         raise UsageError(f"--search {search}: AutoKeras' oracles search the sweep {sweep.name!r}; valid: auto, grid")
+    searching = "auto" if by_oracles else "random or hyperopt"
     if options.trials and search == "grid":
-        raise UsageError(f"--trials {options.trials} is for searches; valid: with --search {_searching(by_oracles)}")
+        raise UsageError(f"--trials {options.trials} is for searches; valid: with --search {searching}")
     if options.time_budget is not None and sweep.timed_searches and search == "grid":
         raise UsageError(
             f"--time-budget {options.time_budget:g} is the time of each search of the sweep {sweep.name!r}; valid: "
-            f"with --search {_searching(by_oracles)}"
+            f"with --search {searching}"
         )
-    options = _quickened(options, (sweep.quick or {}) if options.quick else {}, searched=search != "grid")
-    search_time = options.time_budget if sweep.timed_searches else None
-    epochs = sweep.epochs if options.epochs is None else options.epochs
-    folds = sweep.folds if options.folds is None else options.folds
-    seeds = (1 if folds else sweep.seeds) if options.seeds is None else options.seeds
-    _check_numbers(options, epochs, seeds)
-    if search != "grid" and not sweep.tuned:
-        raise UsageError(f"--search {search}: the sweep {sweep.name!r} has no tuned spaces; valid: grid")
-    if options.grace is not None and options.grace > epochs:
-        raise UsageError(f"--grace {options.grace} is not valid; valid: 1 to {epochs}, the epochs of a trial")
-    if not 1 < options.reduction < math.inf:
-        raise UsageError(f"--reduction {options.reduction} is not valid; valid: a number above 1")
-    return Settings(
-        epochs=epochs,
-        seeds=seeds,
-        images=options.images,
-        grace=options.grace,
-        reduction=options.reduction,
-        scheduler=options.scheduler,
-        search=search,
-        candidates=options.trials if options.trials or search_time is not None else CANDIDATES,
-        slots=options.slots,
-        retries=options.retries,
-        trial_timeout=options.trial_timeout,
-        time_budget=None if sweep.timed_searches else options.time_budget,
-        search_time=search_time,
-        search_seed=options.search_seed,
-        fail_fast=options.fail_fast,
-        keep_hopeless=options.keep_hopeless,
-        checkpoint_every=CHECKPOINT_SECONDS if options.checkpoint_every is None else options.checkpoint_every,
-        keep_weights=sweep.keep_weights if options.keep_weights == "auto" else options.keep_weights,
-        lite=sweep.lite or options.lite,
-        precision=automatic(families_asked(sweep, options.set))[0]
-        if options.precision == "auto"
-        else options.precision,
-        dataset=sweep.dataset if options.dataset is None else options.dataset,
-        data=options.data,
-        strict=options.strict,
-        folds=folds,
-        results=options.results.absolute(),
-        set=options.set,
-        dry_run=options.dry_run,
-    )
-
-
-def _searching(by_oracles: bool) -> str:
-    return "auto" if by_oracles else "random or hyperopt"
 
 
 def _quickened(options: Options, quick: Mapping[str, Any], *, searched: bool) -> Options:
@@ -311,30 +278,31 @@ def _quickened(options: Options, quick: Mapping[str, Any], *, searched: bool) ->
     return replace(options, **filled | {"set": (*sets, *options.set)})
 
 
-def _check_numbers(options: Options, epochs: int, seeds: int) -> None:
-    """Refuses budgets that are negative, or nothing at all."""
-    counts = {
-        "epochs": epochs,
-        "seeds": seeds,
-        "slots": options.slots,
-        "grace": options.grace,
-        "trials": options.trials,
-    }
-    for flag, value in counts.items():
-        if value is not None and value < 1:
-            raise UsageError(f"--{flag} {value} is not valid; valid: 1 or more")
-    if options.folds and options.folds < _FEWEST_FOLDS:
-        raise UsageError(f"--folds {options.folds} is not valid; valid: {_FEWEST_FOLDS} or more, or 0 for none")
-    for flag, value in {"retries": options.retries, "fail-fast": options.fail_fast}.items():
+def _check(sweep: Sweep, settings: Settings) -> None:
+    """Refuses budgets that are negative, or nothing at all, and what does not fit the sweep."""
+    for flag in ("epochs", "seeds", "slots", "grace", "trials"):
+        count = getattr(settings, flag)
+        if count is not None and count < 1:
+            raise UsageError(f"--{flag} {count} is not valid; valid: 1 or more")
+    if settings.folds and settings.folds < _FEWEST_FOLDS:
+        raise UsageError(f"--folds {settings.folds} is not valid; valid: {_FEWEST_FOLDS} or more, or 0 for none")
+    for flag, value in {"retries": settings.retries, "fail-fast": settings.fail_fast}.items():
         if value < 0:
             raise UsageError(f"--{flag} {value} is not valid; valid: 0 or more")
-    if not 0 <= options.search_seed < _SEARCH_SEEDS:
-        raise UsageError(f"--search-seed {options.search_seed} is not valid; valid: 0 to {_SEARCH_SEEDS - 1:,}")
-    for flag, time in {"trial-timeout": options.trial_timeout, "time-budget": options.time_budget}.items():
+    if not 0 <= settings.search_seed < _SEARCH_SEEDS:
+        raise UsageError(f"--search-seed {settings.search_seed} is not valid; valid: 0 to {_SEARCH_SEEDS - 1:,}")
+    budget = settings.search_time if sweep.timed_searches else settings.time_budget
+    for flag, time in {"trial-timeout": settings.trial_timeout, "time-budget": budget}.items():
         if time is not None and not 0 < time < math.inf:
             raise UsageError(f"--{flag} {time:g} is not valid; valid: a time above 0, such as 90, 30m or 1.5h")
-    if options.checkpoint_every is not None and options.checkpoint_every < 0:
-        raise UsageError(f"--checkpoint-every {options.checkpoint_every:g} is not valid; valid: 0 or more seconds")
+    if settings.checkpoint_every < 0:
+        raise UsageError(f"--checkpoint-every {settings.checkpoint_every:g} is not valid; valid: 0 or more seconds")
+    if settings.search != "grid" and not sweep.tuned:
+        raise UsageError(f"--search {settings.search}: the sweep {sweep.name!r} has no tuned spaces; valid: grid")
+    if settings.grace is not None and settings.grace > settings.epochs:
+        raise UsageError(f"--grace {settings.grace} is not valid; valid: 1 to {settings.epochs}, the epochs of a trial")
+    if not 1 < settings.reduction < math.inf:
+        raise UsageError(f"--reduction {settings.reduction} is not valid; valid: a number above 1")
 
 
 def families_asked(sweep: Sweep, sets: Sequence[str]) -> list[str]:

@@ -3,6 +3,8 @@
 import time
 from collections.abc import Callable, Sequence
 
+from layersweep.words import exact_duration
+
 
 class SearchTime:
     """A clock that runs while at least one candidate of a search does.
@@ -54,17 +56,9 @@ class SearchTime:
     @property
     def reason(self) -> str:
         """Why a candidate is stopped once the budget is spent."""
-        return f"the search's time, {said(self.budget)}, was spent"
+        return f"the search's time, {exact_duration(self.budget)}, was spent"
 
 
 def wall(left: Sequence[float], slots: int) -> float:
     """The least seconds in which searches with so much time left can all end, on so many slots."""
     return max([*left, sum(left) / max(1, slots)], default=0.0)
-
-
-def said(seconds: float) -> str:
-    """A time that was asked for, in words: `20 min`, `1 h 30 min`, `7.5 s`."""
-    hours, rest = divmod(seconds, 3600)
-    minutes, rest = divmod(rest, 60)
-    parts = [f"{number:g} {unit}" for number, unit in ((hours, "h"), (minutes, "min"), (rest, "s")) if number]
-    return " ".join(parts) or "0 s"

@@ -130,8 +130,21 @@ def trials(
     Replicates of one seed are together, in an order shuffled by it. The order matters to ASHA: it never stops the first
     to reach a rung, so a fixed one would favour the same arms.
     """
-    made_of = functools.partial(_trial, sweep, precision=precision)
-    made: list[Trial] = []
+
+    def made(arm: Arm, data: Data, question: str, seed: int, epochs: int, *, parent: Trial | None = None) -> Trial:
+        phase = epochs if question == FIRST_PHASE else 0
+        return Trial(
+            trial_id=trial_id(sweep.family_of(arm), arm, seed, data, precision, parent=parent, phase=phase),
+            arm=arm,
+            question=question,
+            seed=seed,
+            epochs=epochs,
+            precision=precision,
+            data=data,
+            parent=parent,
+        )
+
+    found: list[Trial] = []
     for seed, fold in itertools.product(seeds, range(folds) if folds else [None]):
         shuffled = list(arms)
         random.Random(seed).shuffle(shuffled)  # noqa: S311 (an order, no secret)
@@ -140,41 +153,9 @@ def trials(
             parent = None
             if (phase := getattr(arm.config, "first_phase", None)) is not None:
                 config, first = phase
-                before = replace(arm, name=FIRST_PHASE, config=config)
-                parent = made_of(before, part, question=FIRST_PHASE, seed=seed, epochs=first)
-            made.append(made_of(arm, part, question=question, seed=seed, epochs=epochs, parent=parent))
-    return made
-
-
-def _trial(
-    sweep: Sweep,
-    arm: Arm,
-    data: Data,
-    *,
-    question: str,
-    seed: int,
-    epochs: int,
-    precision: str,
-    parent: Trial | None = None,
-) -> Trial:
-    return Trial(
-        trial_id=trial_id(
-            sweep.family_of(arm),
-            arm,
-            seed,
-            data,
-            precision,
-            parent=parent,
-            phase=epochs if question == FIRST_PHASE else 0,
-        ),
-        arm=arm,
-        question=question,
-        seed=seed,
-        epochs=epochs,
-        precision=precision,
-        data=data,
-        parent=parent,
-    )
+                parent = made(replace(arm, name=FIRST_PHASE, config=config), part, FIRST_PHASE, seed, first)
+            found.append(made(arm, part, question, seed, epochs, parent=parent))
+    return found
 
 
 def seen(arm: Arm, data: Data, *, fold: int | None = None, folds: int = 0) -> Data:

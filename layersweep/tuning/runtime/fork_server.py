@@ -4,8 +4,6 @@ import contextlib
 import os
 import signal
 import socket
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +12,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Final
 
-from trainables.hardware import ENVIRONMENT
+from layersweep.tuning.runtime.processes import Started, end, start
 from trainables.worker.training_server import WarmUp
 
 _BACKLOG: Final = 1024
@@ -39,30 +37,12 @@ def started(warm_up: WarmUp) -> Iterator[Path | None]:
             yield path
         finally:
             owner.close()
-            _end(process)
+            end(process, within=_FAREWELL_SECONDS)
 
 
-def _start(path: Path) -> tuple[Connection, subprocess.Popen[bytes]]:
+def _start(path: Path) -> tuple[Connection, Started]:
     owner, theirs = Pipe()
     with theirs, socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as door:
         door.bind(str(path))
         door.listen(_BACKLOG)
-        handles = [theirs.fileno(), door.fileno()]
-        process = subprocess.Popen(
-            [sys.executable, "-c", "from trainables.worker.fork_server import main; main({}, {})".format(*handles)],
-            pass_fds=handles,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-            env=os.environ | ENVIRONMENT,
-        )
-    return owner, process
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    try:
-        process.wait(_FAREWELL_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+        return owner, start(theirs, door, module="trainables.worker.fork_server")

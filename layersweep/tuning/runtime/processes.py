@@ -9,30 +9,12 @@ import sys
 import time
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, TypeAlias
 
 from trainables.hardware import ENVIRONMENT
 from trainables.worker.fork_server import WORD
 
 _ANSWER_SECONDS: Final = 5.0
-
-
-class Process(Protocol):
-    """A training process, as its slot sees it."""
-
-    @property
-    def pid(self) -> int | None:
-        """Its number; None before it has been forked."""
-
-    def wait(self, timeout: float | None = None) -> int | None:
-        """Waits for its end; returns its exit code as `subprocess` gives it, None where nobody knows.
-
-        Raises:
-            subprocess.TimeoutExpired: if it lives on.
-        """
-
-    def kill(self) -> None:
-        """Ends it at once."""
 
 
 class Started(subprocess.Popen[bytes]):
@@ -110,15 +92,29 @@ class Forked:
             raise subprocess.TimeoutExpired("a forked process", timeout or 0.0)
 
 
+Process: TypeAlias = Started | Forked
+"""A training process, as its slot sees it."""
+
+
+def end(process: Process | subprocess.Popen[bytes], *, within: float) -> None:
+    """Waits for a process that has been told to go, and kills it if it lives on for so many seconds."""
+    try:
+        process.wait(within)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
 def _left(deadline: float | None) -> float | None:
     return None if deadline is None else max(0.0, deadline - time.monotonic())
 
 
-def start(pipe: Connection, *, module: str = "trainables.worker.training_server") -> Started:
-    """Starts a process that serves this end of a pipe, by the `main` of a module."""
+def start(*serves: Connection | socket.socket, module: str = "trainables.worker.training_server") -> Started:
+    """Starts a process that serves this end of a pipe, and a socket, by the `main` of a module."""
+    handles = [one.fileno() for one in serves]
     return Started(
-        [sys.executable, "-c", f"from {module} import main; main({pipe.fileno()})"],
-        pass_fds=[pipe.fileno()],
+        [sys.executable, "-c", f"from {module} import main; main({', '.join(map(str, handles))})"],
+        pass_fds=handles,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -16,6 +16,7 @@ from layersweep.tuning.common.errors import BrokenOffError, UsageError
 from layersweep.tuning.runtime import environment
 from layersweep.tuning.runtime.machine import default_slots
 from layersweep.tuning.runtime.ray_watch import cluster_alive, knock, local_ray_alive
+from layersweep.words import count, first_line
 
 _OBJECT_STORE_BYTES: Final = 100 << 20
 """Trials speak through pipes and small results: a local Ray need not reserve a third of the memory."""
@@ -104,8 +105,7 @@ class Nodes:
     def described(self) -> str:
         """The nodes with the slots of each, and all slots."""
         each = ", ".join(f"{name} {slots}" for name, slots in sorted(self._there.items()))
-        nodes, slots = len(self._there), self._allowed()
-        return f"{nodes} node{'s' * (nodes != 1)} ({each}), {slots} slot{'s' * (slots != 1)}"
+        return f"{count(len(self._there), 'node')} ({each}), {count(self._allowed(), 'slot')}"
 
     def take_news(self) -> list[str]:
         """What has changed since this was last asked, in words."""
@@ -178,9 +178,7 @@ def cluster_address() -> str | None:
     if said and said != "auto":
         _reach(said)
         return said
-    from ray._common.utils import get_ray_address_file
-
-    file = Path(get_ray_address_file(None))
+    file = address_file()
     try:
         if file.stat().st_uid != os.getuid():
             return None
@@ -189,6 +187,13 @@ def cluster_address() -> str | None:
     except OSError:  # there is none, or a crash has left the file
         return None
     return found or None
+
+
+def address_file() -> Path:
+    """Where `ray start` leaves the address of the cluster that it has started or joined on this machine."""
+    from ray._common.utils import get_ray_address_file
+
+    return Path(get_ray_address_file(None))
 
 
 def _init(ray: Any, options: Mapping[str, Any]) -> None:
@@ -202,7 +207,7 @@ def _init(ray: Any, options: Mapping[str, Any]) -> None:
         try:
             ray.init(**options, log_to_driver=False, logging_level=logging.ERROR)
         except Exception as error:
-            said = (str(error).strip() or type(error).__name__).splitlines()[0]
+            said = first_line(str(error).strip()) or type(error).__name__
             raise BrokenOffError(
                 f"Ray did not start ({said}); is the machine too busy, or its memory or /tmp full? Nothing is lost: "
                 "the same command tries again"

@@ -12,7 +12,7 @@ _SPENT: Final = ("completed", "stopped", "diverged", "hopeless")
 
 
 class ArmSearch:
-    """A `layersweep.tuning.search.trial_queue.Search` that spends `budget` epochs on candidates of `epochs` at most.
+    """Draws trials one after another, spending `budget` epochs on candidates of `epochs` at most.
 
     A candidate is drawn only if the budget suffices for as many epochs: what is left at the end is less than that. It
     takes those that it may have itself, where that is fewer. Failed candidates count as if they had run to their end,

@@ -1,6 +1,5 @@
 """AutoKeras' oracles, seen from the driver, which does not import TensorFlow: a process answers, while trials run."""
 
-import subprocess
 from collections import deque
 from collections.abc import Mapping, Sequence
 from multiprocessing import Pipe
@@ -8,7 +7,7 @@ from multiprocessing.connection import Connection
 from typing import Final
 
 from layersweep.tuning.common.errors import BrokenOffError
-from layersweep.tuning.runtime.processes import Started, start
+from layersweep.tuning.runtime.processes import Started, end, start
 from layersweep.tuning.search.samplers import NOT_YET, NotYet
 from trainables.config import Dataclass, Value
 from trainables.nas import configuration
@@ -46,11 +45,7 @@ class Oracles:
         if self._process is None or self._pipe is None:
             return
         self._pipe.close()
-        try:
-            self._process.wait(0 if self._asked else _FAREWELL_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        end(self._process, within=0 if self._asked else _FAREWELL_SECONDS)
         self._process = self._pipe = None
 
     def first(self, search: Search) -> Proposal:

@@ -1,11 +1,12 @@
 """Which trials run, in which order: those asked for, candidates that searches draw, what follows from their ends."""
 
 from collections import Counter, deque
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-from typing import Final, Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final
 
 from layersweep.records.questions import TUNING
 from layersweep.tuning.experiment.trials import Ending, Trial, sign
+from layersweep.tuning.search.arm_search import ArmSearch
 from layersweep.tuning.search.waiting_trials import Waiting
 from layersweep.words import count
 
@@ -14,51 +15,6 @@ SURVIVORS: Final = 2
 
 
 Then = Callable[[Mapping[str, Ending]], Sequence[Trial]]
-
-
-class Search(Protocol):
-    """Draws trials one after another, and says what follows once it is over."""
-
-    @property
-    def recorded(self) -> Sequence[Trial]:
-        """The trials that earlier commands drew; each is to end once more."""
-
-    def next(self) -> Trial | None:
-        """The next trial to start; None while others must end first, or for good."""
-
-    def ended(self, trial: Trial, ending: Ending) -> list[Trial]:
-        """Takes note of an end; returns the trials that follow if it was the last one, else none."""
-
-    def late(self) -> list[Trial]:
-        """The trials that follow, if it turned out to be over when it was asked for another one."""
-
-    def owns(self, trial: Trial) -> bool:
-        """Whether it drew this trial, which has not ended."""
-
-    def started(self, trial: Trial) -> None:
-        """Takes note that one of its trials runs."""
-
-    def paused(self, trial: Trial) -> None:
-        """Takes note that one of its trials has lost its process, and waits to be tried again."""
-
-    def holds_back(self, trial: Trial, running: Container[str]) -> bool:
-        """Whether it drew this trial and has another one end before it starts, while those of these ids run."""
-
-    @property
-    def over(self) -> bool:
-        """Whether it draws no more and waits for none."""
-
-    @property
-    def out_of_time(self) -> str | None:
-        """Why its trials are to end now, if it has spent its time."""
-
-    @property
-    def seconds_left(self) -> float | None:
-        """The time that it may still take; None if nothing bounds it."""
-
-    @property
-    def foreseen(self) -> int:
-        """The epochs that trials to come may take: those not drawn yet, unless time bounds them, and what follows."""
 
 
 class Plan:
@@ -88,7 +44,7 @@ class Plan:
         *,
         then: Then | None = None,
         compared: int = 0,
-        searches: Iterable[Search] = (),
+        searches: Iterable[ArmSearch] = (),
         known: Callable[[Trial], Ending | None] | None = None,
         retries: int = 0,
         together: bool = False,
@@ -150,7 +106,7 @@ class Plan:
     def _ready(self, trial: Trial) -> bool:
         return not any(search.holds_back(trial, self._running) for search in self._searches)
 
-    def _holds(self, search: Search) -> bool:
+    def _holds(self, search: ArmSearch) -> bool:
         """Whether a trial that a search drew waits for its first phase: the search learns of it first."""
         return any(search.owns(child) for held in self._held.values() for child in held)
 

@@ -7,10 +7,6 @@ from collections.abc import Callable, Container, Iterator
 from layersweep.tuning.experiment.trials import Trial
 
 
-def _any(_trial: Trial) -> bool:
-    return True
-
-
 class Waiting:
     """A queue of trials.
 
@@ -42,7 +38,7 @@ class Waiting:
         self._queues.move_to_end(name, last=False)
 
     def take(
-        self, *, after: str | None, running: Container[str], ready: Callable[[Trial], bool] = _any
+        self, *, after: str | None, running: Container[str], ready: Callable[[Trial], bool] = lambda _trial: True
     ) -> Trial | None:
         """The next trial for a slot that has trained the arm `after`, while those of the arms `running` run.
 

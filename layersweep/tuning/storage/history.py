@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import polars as pl
 
@@ -20,12 +20,9 @@ from layersweep.tuning.experiment.admission import epoch_flops
 from layersweep.tuning.experiment.halving import Decision
 from layersweep.tuning.experiment.sweep import Sweep
 from layersweep.tuning.experiment.trials import Ending, Trial
-from layersweep.tuning.storage.trial_history import ALONGSIDE, METRICS, Past, broken_off, results
+from layersweep.tuning.storage.trial_history import ALONGSIDE, EPOCH_SECONDS, METRICS, Past, broken_off, results
 from trainables import config as domains
 from trainables.errors import ConfigError
-
-_OF_AN_EPOCH: Final = ("build", "features", "train", "validate", "test", "measure")
-"""The classes of time that `epochs` has."""
 
 _NO_DECISIONS: Mapping[int, Decision] = {}
 
@@ -73,10 +70,7 @@ class History:
     def _rows(self) -> dict[str, list[dict[str, Any]]]:
         """The ends of each trial in their order."""
         columns = ["trial_id", "attempt", "continuation", "outcome", "epochs", "error_type"]
-        rows: dict[str, list[dict[str, Any]]] = {}
-        for row in self._trials.select(columns).to_dicts():
-            rows.setdefault(row["trial_id"], []).append(row)
-        return rows
+        return self._trials.select(columns).rows_by_key("trial_id", named=True)
 
     @cached_property
     def _by_trial(self) -> dict[Any, pl.DataFrame]:
@@ -221,7 +215,7 @@ class History:
             whole.setdefault(trial_id, []).append((began.timestamp(), ended.timestamp()))
         runs = self._read("runs", self._sweep.name, columns=("event", "at")).filter(pl.col("event") == "start")
         commands = sorted(at.timestamp() for at in runs["at"])
-        seconds = [f"seconds_{name}" for name in _OF_AN_EPOCH]
+        seconds = [f"seconds_{name}" for name in EPOCH_SECONDS]
         epochs = self._read("epochs", self._sweep.name, columns=("sweep", "trial_id", "at", *seconds)).filter(*mine)
         seen: dict[str, list[tuple[float, float]]] = {}
         for row in epochs.drop_nulls("at").to_dicts():

@@ -2,15 +2,18 @@
 
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from layersweep.records.values import Epoch
-from layersweep.tuning.common.kept_weights import Kept
+from layersweep.tuning.common.epoch_files import EpochFile
 
 METRICS: Final = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate")
 """What two runs of an epoch must share, in every digit, to be the same."""
+
+EPOCH_SECONDS: Final = ("build", "features", "train", "validate", "test", "measure")
+"""The classes of time that an epoch has."""
 
 ALONGSIDE: Final = ("layers", "tests", "classes", "exports")
 """The tables whose rows belong to an epoch and are written before it: a kill may have come in between."""
@@ -45,9 +48,13 @@ class Past:
         """The last epoch behind which a training of so many epochs may go on: one is left, to read the test set."""
         return min(self.last, epochs - 1)
 
-    def at(self, kept: Kept | None, metric: str) -> float | None:
-        """A metric at the epoch whose weights are kept; None where none are."""
-        return self.epochs.get(kept.epoch, {}).get(metric) if kept else None
+    def curve(self, epochs: int) -> dict[int, Metrics]:
+        """The metrics of the first so many epochs."""
+        return {epoch: self.epochs[epoch] for epoch in range(1, epochs + 1)}
+
+    def at(self, kept: Sequence[EpochFile], metric: str) -> float | None:
+        """A metric at the first of the epochs whose weights are kept; None where none are."""
+        return self.epochs.get(kept[0].epoch, {}).get(metric) if kept else None
 
 
 def metrics(epoch: Epoch) -> dict[str, float]:
@@ -71,9 +78,8 @@ def results(curve: Mapping[int, Metrics]) -> dict[str, float]:
 
 def broken_off(past: Past, epochs: int, reason: str) -> dict[str, Any]:
     """The columns of `trials` for the end of a trial of so many epochs that goes no further than what is recorded."""
-    curve = {epoch: past.epochs[epoch] for epoch in range(1, min(past.last, epochs) + 1)}
     ids = {"attempt": past.attempt, "continuation": past.continuation, "epochs_asked": epochs}
-    return ids | {"outcome": "stopped", "reason": reason} | results(curve)
+    return ids | {"outcome": "stopped", "reason": reason} | results(past.curve(min(past.last, epochs)))
 
 
 def same(first: Metrics, second: Metrics) -> bool:

@@ -5,8 +5,7 @@ Where the results' folder is shared between the machines, nothing of this is use
 
 import os
 import secrets
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -97,16 +96,6 @@ class Depot:
             while piece := file.read(PIECE):
                 self.do(_append, aside, piece)
         self.do(_put, aside, target)
-
-
-@contextmanager
-def opened(results: Path, sweep: str) -> Iterator[Depot]:
-    """A depot while inside."""
-    depot = Depot(results, sweep)
-    try:
-        yield depot
-    finally:
-        depot.close()
 
 
 def _piece(path: Path, offset: int) -> bytes:

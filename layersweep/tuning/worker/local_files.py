@@ -4,7 +4,7 @@ import contextlib
 import secrets
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -91,13 +91,10 @@ class Elsewhere:
             text = file.read()
         self.tidy(_log, target, text)
 
-    def tidy(self, function: Callable[..., Any], *arguments: Any, but: Sequence[Path] | None = None) -> None:
+    def tidy(self, function: Callable[..., Any], *arguments: Any, **options: Any) -> None:
         """Calls a function on the driver's machine whose failure costs space alone."""
-        options = {} if but is None else {"but": but}
-        try:
+        with contextlib.suppress(OSError):
             self._depot.do(function, *arguments, **options)
-        except OSError:
-            return
 
 
 def _sweep_up() -> None:

@@ -5,7 +5,6 @@ Whatever happens to it (an error, a kill, memory running out) is a `Death` with 
 
 import contextlib
 import signal
-import subprocess
 import time
 from dataclasses import dataclass
 from multiprocessing import Pipe
@@ -16,17 +15,16 @@ from typing import Final
 import psutil
 
 from layersweep.records.values import Built, Epoch
-from layersweep.tuning.runtime.processes import Process, fork, start
+from layersweep.tuning.runtime.processes import Process, end, fork, start
+from layersweep.words import GIB, gib
 from trainables.worker.training_server import CLOSE, NEXT, Begin, Failure, Hello, Reply, Save, WarmUp, memory_bytes
 
 _WATCH_SECONDS: Final = 0.1
 _FAREWELL_SECONDS: Final = 10.0
-_GROWTH_BYTES: Final = 1 << 30
+_GROWTH_BYTES: Final = GIB
 _GROWTH_SHARE: Final = 0.6
 """A process that holds 1 GiB more after a trial than after its first one, or this share of what it may use, is
 replaced: Keras leaks, and the next trial must not pay for it."""
-
-_GIB: Final = 1 << 30
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,11 +148,7 @@ class Child:
         if self._process is None or self._pipe is None:
             return
         self._pipe.close()
-        try:
-            self._process.wait(timeout=0 if self._busy or self.hello is None else _FAREWELL_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        end(self._process, within=0 if self._busy or self.hello is None else _FAREWELL_SECONDS)
         self._process = self._pipe = self.hello = None
         self.asked = False
 
@@ -223,7 +217,7 @@ class Child:
             self.kill()
             raise Death(
                 error_type="OutOfMemory",
-                message=f"the training used {used / _GIB:.1f} GiB; a slot's share is {self._limit / _GIB:.1f} GiB: "
+                message=f"the training used {gib(used)}; a slot's share is {gib(self._limit)}: "
                 "use a smaller batch_size or fewer --slots",
             )
 
@@ -246,5 +240,5 @@ class Child:
             return Death(error_type="ProcessExited", message=f"the training process ended with code {code}")
         killed = "" if code is None else f"was killed by {signal.Signals(-code).name}"
         how = killed or "is gone, and so is the fork server, which would know why"
-        used = f"it used {self._memory / _GIB:.1f} GiB when last seen"
+        used = f"it used {gib(self._memory)} when last seen"
         return Death(error_type="ProcessKilled", message=f"the training process {how}; {used}")

@@ -5,6 +5,7 @@ The actor itself never imports TensorFlow, so Tune may reuse it for the whole sw
 
 import socket
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -136,9 +137,9 @@ class Slot(tune.Trainable):
 
     def _next(self) -> Report:
         if self._began:
-            idle = not (self._held or self._child.asked)
-            saving = self._save() if idle and self._save_due else {}
-            return self._with_kept(self._epochs(), saving)
+            if not (self._held or self._child.asked) and self._save_due:
+                self._save()
+            return self._with_kept(self._epochs())
         self._began = True
         self._settle()
         trial, self._last = self._ticket.trial, self._ticket.start
@@ -166,7 +167,7 @@ class Slot(tune.Trainable):
             "seconds_close": self._seconds_close,
         }
         self._check(built)
-        return self._with_kept(self._epochs(), {})
+        return self._with_kept(self._epochs())
 
     def _check(self, built: Built) -> None:
         """Refuses a candidate that would take too much.
@@ -188,45 +189,60 @@ class Slot(tune.Trainable):
         if error is not None:
             raise Death(error_type=error.type, message=error.message)
 
-    def _with_kept(self, epochs: tuple[Epoch, ...], saving: dict[str, Any]) -> Report:
+    def _with_kept(self, epochs: tuple[Epoch, ...]) -> Report:
         """A report of epochs, with what writing checkpoints and weights has cost."""
         kept, self._keeping = self._keeping, {}
-        seconds = saving.get("seconds_checkpoint", 0.0) + kept.get("seconds_checkpoint", 0.0)
-        problem = saving.get("problem") or kept.get("problem")
-        return self._report(epochs=epochs, seconds_checkpoint=seconds, problem=problem)
+        return self._report(epochs=epochs, **kept)
 
     def _keep(self, epoch: Epoch) -> None:
         """Keeps the weights as they are after this epoch, if they are asked for; those of earlier epochs go."""
-        if self._ticket.keep == "none" or epoch.diverged:
+        ticket, home, first_phase = self._ticket, self._home, self._ticket.trial.question == FIRST_PHASE
+        if ticket.keep == "none" or epoch.diverged:
             return
-        value = getattr(epoch, self._ticket.metric)
-        best = self._best is None or sign(self._ticket.mode) * (value - self._best) > 0
+        value = getattr(epoch, ticket.metric)
+        best = self._best is None or sign(ticket.mode) * (value - self._best) > 0
         self._best = value if best else self._best
-        if not (best if self._ticket.keep == "best" else epoch.epoch >= self._ticket.trial.epochs):
+        if not (best if ticket.keep == "best" else epoch.epoch >= ticket.trial.epochs):
             return
         began = time.perf_counter()
-        trial_id = self._ticket.trial.trial_id
-        path = kept_weights.file(self._ticket.results, trial_id, epoch.epoch)
+        path, at_home = (kept_weights.file(t.results, t.trial.trial_id, epoch.epoch) for t in (ticket, home))
         try:
-            problem = self._child.save(path)
+            problem = self._write(path, at_home)
         except Death as death:
-            if self._ticket.trial.question == FIRST_PHASE:
+            if first_phase:
                 raise
             self._held.append(death)  # the epoch itself is over, and is reported first
             return
+        if first_phase and problem is not None:
+            raise Death(error_type="NotSaved", message=problem)  # nothing could go on from it
+        if not first_phase and problem is None:
+            delete = kept_weights.delete
+            self._delete(delete, ticket.results, home.results, [path, *ticket.named], [at_home, *home.named])
+        self._book(time.perf_counter() - began, problem)
+
+    def _write(self, path: Path, at_home: Path) -> str | None:
+        """Writes the state after the last epoch, also to the driver's machine; returns why it could not, if so.
+
+        Raises:
+            Death: if the process died.
+        """
+        problem = self._child.save(path)
         if problem is None and self._elsewhere is not None:
-            home = kept_weights.file(self._home.results, trial_id, epoch.epoch)
-            problem = self._elsewhere.send(path, home)
-            if problem is None and self._ticket.trial.question != FIRST_PHASE:
-                but = [home, *self._home.named]
-                self._elsewhere.tidy(kept_weights.delete, self._home.results, trial_id, but=but)
-        if self._ticket.trial.question == FIRST_PHASE:
-            if problem is not None:
-                raise Death(error_type="NotSaved", message=problem)  # nothing could go on from it
-        elif problem is None:
-            kept_weights.delete(self._ticket.results, trial_id, but=[path, *self._ticket.named])
-        spent = self._keeping.get("seconds_checkpoint", 0.0) + time.perf_counter() - began
-        self._keeping = {"seconds_checkpoint": spent, "problem": problem or self._keeping.get("problem")}
+            problem = self._elsewhere.send(path, at_home)
+        return problem
+
+    def _delete(
+        self, delete: Callable[..., None], here: Path, home: Path, but: Sequence[Path], but_home: Sequence[Path]
+    ) -> None:
+        """Deletes a trial's older files here, and on the driver's machine if this is another."""
+        delete(here, self._ticket.trial.trial_id, but=but)
+        if self._elsewhere is not None:
+            self._elsewhere.tidy(delete, home, self._ticket.trial.trial_id, but=but_home)
+
+    def _book(self, seconds: float, problem: str | None) -> None:
+        """Notes what writing has cost, and why it could not be done, for the next report."""
+        spent = self._keeping.get("seconds_checkpoint", 0.0) + seconds
+        self._keeping = {"seconds_checkpoint": spent, "problem": self._keeping.get("problem") or problem}
 
     def _epochs(self) -> tuple[Epoch, ...]:
         """The next epoch, and those after it that the driver need not decide on before training goes on.
@@ -285,23 +301,18 @@ class Slot(tune.Trainable):
     def _save_due(self) -> bool:
         return time.perf_counter() - self._saved >= self._ticket.checkpoint_every
 
-    def _save(self) -> dict[str, Any]:
+    def _save(self) -> None:
         """Writes a checkpoint of the last epoch, which the driver has seen: it asked for the next one."""
         began = time.perf_counter()
-        trial_id = self._ticket.trial.trial_id
-        path = self._ticket.checkpoints / checkpoints.name(trial_id, self._epoch)
-        problem = self._child.save(path)
-        if problem is None and self._elsewhere is not None:
-            problem = self._elsewhere.send(path, self._home.checkpoints / path.name)
+        here, home = self._ticket.checkpoints, self._home.checkpoints
+        path = here / checkpoints.name(self._ticket.trial.trial_id, self._epoch)
+        problem = self._write(path, home / path.name)
         if problem is None:
             kept = [path] if self._last is None else [path, self._last]  # a kill may leave the new one unrecorded
-            checkpoints.delete(self._ticket.checkpoints, self._ticket.trial.trial_id, but=kept)
-            if self._elsewhere is not None:
-                but = [self._home.checkpoints / name.name for name in kept]
-                self._elsewhere.tidy(checkpoints.delete, self._home.checkpoints, trial_id, but=but)
+            self._delete(checkpoints.delete, here, home, kept, [home / file.name for file in kept])
             self._last = path
         self._saved = time.perf_counter()
-        return {"seconds_checkpoint": self._saved - began, "problem": problem}
+        self._book(self._saved - began, problem)
 
     def _result(self, report: Report) -> dict[str, Any]:
         """Three scalars of the last epoch and one bytes value: Tune looks into every number that it is given."""

@@ -368,7 +368,7 @@ def run(*arguments: str, **env: str) -> "subprocess.CompletedProcess[str]":
 
 @pytest.fixture
 def no_cluster(monkeypatch, tmp_path):
-    monkeypatch.setattr(probe, "CURRENT", tmp_path / "none")
+    monkeypatch.setattr("ray._common.utils.get_ray_address_file", lambda _folder: str(tmp_path / "none"))
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
     monkeypatch.setenv("LAYERSWEEP_CACHE", str(tmp_path / "cache"))

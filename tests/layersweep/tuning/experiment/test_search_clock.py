@@ -3,7 +3,8 @@
 import pytest
 
 from layersweep.records.spans import length, union
-from layersweep.tuning.experiment.search_clock import SearchTime, said, wall
+from layersweep.tuning.experiment.search_clock import SearchTime, wall
+from layersweep.words import exact_duration
 
 
 class Clock:
@@ -93,7 +94,7 @@ def test_searches_run_side_by_side_as_far_as_there_are_slots(left, slots, second
     [(1200, "20 min"), (5400, "1 h 30 min"), (7.5, "7.5 s"), (90, "1 min 30 s"), (36000, "10 h"), (0, "0 s")],
 )
 def test_a_time_is_said_without_what_is_zero(seconds, words):
-    assert said(seconds) == words
+    assert exact_duration(seconds) == words
 
 
 def test_the_reason_says_how_long_was_asked_for(clock):
