@@ -91,6 +91,8 @@ RUNS: Final = _table(
     ("git_commit", _TEXT),
     ("versions_json", _TEXT),
     ("options_json", _TEXT),
+    ("study_question", _TEXT),
+    ("study_json", _TEXT),
     ("hosts_json", _TEXT),
     ("slots", _SMALL),
     ("seconds_wall", _VARIED),

@@ -15,8 +15,8 @@ from layersweep.studies.sections.section import Extra
 from layersweep.studies.statistics.arm_comparison import Comparison
 from layersweep.studies.statistics.searches import NOTHING, Course, courses
 from layersweep.studies.wording.terminal_table import table
-from layersweep.studies.wording.words import NONE, duration, listed, share
-from layersweep.words import count
+from layersweep.studies.wording.words import NONE, listed, share
+from layersweep.words import count, duration
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -11,8 +11,7 @@ from layersweep.records.tables import TIME_CLASSES
 from layersweep.studies.pages import page
 from layersweep.studies.sections.section import Extra
 from layersweep.studies.statistics.arm_comparison import Comparison
-from layersweep.studies.wording.words import duration
-from layersweep.words import count
+from layersweep.words import count, duration
 
 _SECONDS: Final = tuple(f"seconds_{name}" for name in TIME_CLASSES)
 

@@ -1,14 +1,11 @@
 """What a question shows besides the comparison of its arms: in the terminal, on the page, in files."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-
-    from layersweep.studies.statistics.arm_comparison import Comparison
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +23,3 @@ class Extra:
     sections: tuple[str, ...] = ()
     files: Mapping[str, bytes] = field(default_factory=dict)
     answer: str = ""
-
-
-More = Callable[["Comparison", Path], Extra]
-"""Makes a part of the comparison and the results folder, which holds the other tables."""
