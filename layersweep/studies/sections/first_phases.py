@@ -4,12 +4,10 @@ from pathlib import Path
 from typing import Final
 
 import polars as pl
-from rich.text import Text
 
 from layersweep.records.read import read
 from layersweep.records.tables import TIME_CLASSES
-from layersweep.studies.pages import page
-from layersweep.studies.sections.section import Extra
+from layersweep.studies.sections.section import Extra, section
 from layersweep.studies.statistics.arm_comparison import Comparison
 from layersweep.words import count, duration
 
@@ -28,4 +26,4 @@ def shown(found: Comparison, results: Path) -> Extra:
         f"{count(ends['trial_id'].n_unique(), 'first phase')} took {duration(seconds)} of slots, shared by the arms "
         "that go on from them, and in none of their seconds."
     )
-    return Extra(printed=(Text(said),), sections=(page.paragraph(said),))
+    return section("", [said])

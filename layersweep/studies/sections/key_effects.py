@@ -7,14 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
-from rich import box
-from rich.table import Table
-from rich.text import Text
 
-from layersweep.studies.figures.comparison_figures import WIDTH, png, svg
+from layersweep.studies.figures.drawing import WIDTH, Drawing
 from layersweep.studies.figures.style import INK, label_inches
-from layersweep.studies.pages import page
-from layersweep.studies.sections.section import Extra
+from layersweep.studies.sections.section import Extra, Table, section
 from layersweep.studies.statistics.arm_comparison import Comparison
 from layersweep.studies.statistics.effects import Effects, Tested, effects
 from layersweep.studies.statistics.pooled_variance import ALPHA
@@ -83,27 +79,16 @@ def shown(found: Comparison, _results: Path, reported: Mapping[str, float] | Non
     """
     seen = grid(found)
     said = [*sentences(seen), *([standing(found, seen, reported)] if reported else [])]
-    title = "<h2>What each choice adds</h2>"
+    title, answer = "What each choice adds", " ".join(said)
     if seen.effects is None:
-        return Extra(
-            printed=tuple(map(Text, said)), sections=(title, *map(page.paragraph, said)), answer=" ".join(said)
-        )
-    drawing = svg(draw, seen.effects, height=_height(seen.effects), title="What each choice adds")
+        return section(title, said, answer=answer)
     caption = (
         f"What each choice adds to the mean of its key's, in validation accuracy, {seen.even.where}; ± is "
         "half a 95 % interval. Right: what the strongest pairs do together beyond what each choice does alone."
     )
-    return Extra(
-        printed=(_table(seen.effects), *map(Text, said)),
-        sections=(
-            title,
-            *map(page.paragraph, said),
-            page.figure(drawing, caption),
-            _html_table(seen.effects),
-        ),
-        files={"effects.png": png(draw, seen.effects, height=_height(seen.effects))},
-        answer=" ".join(said),
-    )
+    drawing = Drawing(draw=draw, found=seen.effects, height=_height(seen.effects), title=title)
+    figure = "effects", drawing, caption
+    return section(title, said, tables=[_table(seen.effects)], figure=figure, answer=answer)
 
 
 def sentences(seen: Grid) -> list[str]:
@@ -215,34 +200,16 @@ def _round(number: int) -> int:
     return round(number / scale) * scale
 
 
-def _cells(found: Effects, test: Tested) -> list[str]:
-    return [test.term[0], _choices(found, test.term[0]), f"{test.share:.1%}", f"{test.p:.1g}"]
-
-
-def _rows(found: Effects) -> list[list[str]]:
-    mains = [_cells(found, test) for test in found.main]
-    pairs = [[" x ".join(test.term), "", f"{test.share:.1%}", f"{test.p:.1g}"] for test in found.pairs[:_STRONGEST]]
-    return [*mains, *pairs]
-
-
-_HEAD: Final = ("key", "each choice less the mean of its key's", "share", "p (Holm)")
-
-
 def _table(found: Effects) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in _HEAD:
-        table.add_column(name, justify="right" if name in _HEAD[2:] else "left", overflow="fold")
-    for row in _rows(found):
-        table.add_row(*map(Text, row))
-    return table
-
-
-def _html_table(found: Effects) -> str:
-    caption = (
-        "Validation accuracy, ± half a 95 % interval. Share: of the trainings' sum of squares. p: F-test, "
-        "Holm-corrected over all keys and pairs."
+    mains = [(test.term[0], _choices(found, test.term[0]), test) for test in found.main]
+    pairs = [(" x ".join(test.term), "", test) for test in found.pairs[:_STRONGEST]]
+    return Table(
+        head=("key", "each choice less the mean of its key's", "share", "p (Holm)"),
+        rows=[[name, choices, f"{test.share:.1%}", f"{test.p:.1g}"] for name, choices, test in (*mains, *pairs)],
+        left=2,
+        caption="Validation accuracy, ± half a 95 % interval. Share: of the trainings' sum of squares. p: F-test, "
+        "Holm-corrected over all keys and pairs.",
     )
-    return page.table(list(_HEAD), _rows(found), caption)
 
 
 def _height(found: Effects) -> float:

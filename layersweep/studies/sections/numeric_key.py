@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from layersweep.studies.figures.comparison_figures import png, svg
+from layersweep.studies.figures.drawing import Drawing
 from layersweep.studies.figures.style import COLOURS, GRID, accuracy_ticks
-from layersweep.studies.pages import page
-from layersweep.studies.sections.section import Extra
+from layersweep.studies.sections.section import Extra, section
 from layersweep.studies.statistics.arm_comparison import Comparison
 
 if TYPE_CHECKING:
@@ -58,12 +57,9 @@ def shown(found: Comparison, _results: Path) -> Extra:
     seen = lines(found, _KEY, "begin", default=1.0, names=_NAMES)
     if len({point.x for points in seen.points.values() for point in points}) < 2:  # noqa: PLR2004 (a line)
         return Extra()
-    drawing = svg(draw, seen, height=_HEIGHT, title=_TITLE)
+    drawing = Drawing(draw=draw, found=seen, height=_HEIGHT, title=_TITLE)
     caption = f"Mean validation accuracy after {found.epoch} epochs, with 95 % intervals where there are any."
-    return Extra(
-        sections=(f"<h2>{_TITLE}</h2>", page.figure(drawing, caption)),
-        files={f"{_KEY}.png": png(draw, seen, height=_HEIGHT)},
-    )
+    return section(_TITLE, [], figure=(_KEY, drawing, caption))
 
 
 def draw(figure: "Figure | SubFigure", seen: Lines) -> None:
