@@ -11,19 +11,16 @@ Study: `layersweep study activations`: what each layer's choice adds, with its i
 """
 
 from layersweep import Sweep, main
-from layersweep.studies.questions.activations import study
 from search_spaces.activations import SPACES
 from trainables.families import fashion_cnn
 
 SWEEP = Sweep(
     name="activations",
+    question="Which activation does each convolution want?",
+    sections=("effects", "behaviour"),
+    reported={"selu-relu-relu-relu": 0.9337},
     train=fashion_cnn.train,
     spaces=SPACES,
-    study=study,
-    prepare_study=study.prepare,
-    metric="val_accuracy",
-    epochs=10,
-    seeds=3,
     control="relu-relu-relu-relu",
     quick={"epochs": 2, "seeds": 1, "images": 1_000, "set": ("activation_3=relu", "activation_4=relu")},
 )

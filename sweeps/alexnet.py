@@ -12,19 +12,17 @@ Study: `layersweep study alexnet`.
 """
 
 from layersweep import Sweep, main
-from layersweep.studies.questions.alexnet import study
 from search_spaces.alexnet import SPACES
 from trainables.families import alexnet_32
 
 SWEEP = Sweep(
     name="alexnet",
+    question="Does AlexNet learn from small images with Adam, or only with SGD?",
+    sections=(),
+    apart={"classes": "all"},
     train=alexnet_32.train,
     spaces=SPACES,
-    study=study,
-    prepare_study=study.prepare,
-    metric="val_accuracy",
     epochs=20,
-    seeds=3,
     quick={"epochs": 2, "seeds": 1, "images": 1_000},
 )
 

@@ -11,19 +11,15 @@ Study: `layersweep study architectures` reads the records again; it needs neithe
 """
 
 from layersweep import Sweep, main
-from layersweep.studies.questions.architectures import study
 from search_spaces.architectures import SPACES
 from trainables.families import fashion_cnn
 
 SWEEP = Sweep(
     name="architectures",
+    question="Which architecture does best at an equal budget, and at what cost?",
+    sections=("costs",),
     train=fashion_cnn.train,
     spaces=SPACES,
-    study=study,
-    prepare_study=study.prepare,
-    metric="val_accuracy",
-    epochs=10,
-    seeds=3,
     control="fashion_cnn",
     quick={"epochs": 2, "seeds": 1, "images": 1_000, "scheduler": "none"},
 )

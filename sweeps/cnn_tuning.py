@@ -13,20 +13,16 @@ Study: `layersweep study cnn_tuning`.
 """
 
 from layersweep import Sweep, main
-from layersweep.studies.questions.cnn_tuning import study
 from search_spaces.cnn_tuning import SPACES, TUNED
 from trainables.families import cifar100_cnn
 
 SWEEP = Sweep(
     name="cnn_tuning",
+    question="How much does tuning everything at once gain over the CNNs as they were published?",
+    sections=(),
     train=cifar100_cnn.train,
     spaces=SPACES,
     tuned=TUNED,
-    study=study,
-    prepare_study=study.prepare,
-    metric="val_accuracy",
-    epochs=10,
-    seeds=3,
     control="cifar100_cnn",
     search="hyperopt",
     quick={"epochs": 2, "seeds": 1, "images": 1_000, "trials": 3},

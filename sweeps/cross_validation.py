@@ -11,18 +11,15 @@ Study: `layersweep study cross_validation`.
 """
 
 from layersweep import Sweep, main
-from layersweep.studies.questions.cross_validation import study
 from search_spaces.cross_validation import SPACES
 from trainables.families import fashion_cnn
 
 SWEEP = Sweep(
     name="cross_validation",
+    question="Which arm is best when every image validates once?",
+    sections=(),
     train=fashion_cnn.train,
     spaces=SPACES,
-    study=study,
-    prepare_study=study.prepare,
-    metric="val_accuracy",
-    epochs=10,
     folds=5,
     quick={"epochs": 2, "folds": 3, "images": 1_000},
 )

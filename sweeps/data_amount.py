@@ -10,20 +10,16 @@ Study: `layersweep study data_amount`.
 """
 
 from layersweep import Sweep, main
-from layersweep.studies.questions.data_amount import study
 from search_spaces.data_amount import SPACES
 from trainables.families import transfer
 
 SWEEP = Sweep(
     name="data_amount",
+    question="How many images does a frozen network save?",
+    sections=("amounts", "costs"),
     train=transfer.train,
     spaces=SPACES,
-    study=study,
-    prepare_study=study.prepare,
-    metric="val_accuracy",
     after=["source"],
-    epochs=10,
-    seeds=3,
     quick={"epochs": 2, "seeds": 1, "images": 500},
 )
 

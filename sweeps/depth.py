@@ -12,19 +12,15 @@ Study: `layersweep study depth`.
 """
 
 from layersweep import Sweep, main
-from layersweep.studies.questions.depth import study
 from search_spaces.depth import SPACES
 from trainables.families import seven_conv_cnn
 
 SWEEP = Sweep(
     name="depth",
+    question="How deep should the seven-convolution CNN be, and how much dropout does it want?",
+    sections=("effects", "costs"),
     train=seven_conv_cnn.train,
     spaces=SPACES,
-    study=study,
-    prepare_study=study.prepare,
-    metric="val_accuracy",
-    epochs=10,
-    seeds=3,
     quick={"epochs": 16, "seeds": 1, "images": 1_000},
 )
 

@@ -12,20 +12,16 @@ Study: `layersweep study feature_extraction`.
 """
 
 from layersweep import Sweep, main
-from layersweep.studies.questions.feature_extraction import study
 from search_spaces.feature_extraction import SPACES
 from trainables.families import transfer
 
 SWEEP = Sweep(
     name="feature_extraction",
+    question="Which head on a frozen network learns classes that the network has never seen?",
+    sections=("costs",),
     train=transfer.train,
     spaces=SPACES,
-    study=study,
-    prepare_study=study.prepare,
-    metric="val_accuracy",
     after=["source"],
-    epochs=10,
-    seeds=3,
     quick={"epochs": 2, "seeds": 1, "images": 500},
 )
 

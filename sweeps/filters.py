@@ -14,23 +14,19 @@ Study: `layersweep study filters`: what each layer's choice adds, with its inter
 
 from layersweep import Sweep, main
 from layersweep.studies.leading_arm import leading
-from layersweep.studies.questions.activations import KEYS as ACTIVATIONS
-from layersweep.studies.questions.filters import study
 from search_spaces.filters import SPACES
 from trainables.families import fashion_cnn
 
 SWEEP = Sweep(
     name="filters",
+    question="How many filters does each convolution want?",
+    sections=("effects", "behaviour", "costs"),
+    reported={"32-64-64-64": 0.9338},
     train=fashion_cnn.train,
     spaces=SPACES,
-    study=study,
-    prepare_study=study.prepare,
-    metric="val_accuracy",
-    epochs=10,
-    seeds=3,
     control="32-32-64-64",
     after=["activations"],
-    given=leading("activations", ACTIVATIONS, into="filters"),
+    given=leading("activations", [f"activation_{k}" for k in (1, 2, 3, 4)], into="filters"),
     quick={"epochs": 2, "seeds": 1, "images": 1_000, "scheduler": "none"},
 )
 

@@ -11,20 +11,16 @@ Study: `layersweep study fine_tuning`.
 """
 
 from layersweep import Sweep, main
-from layersweep.studies.questions.fine_tuning import study
 from search_spaces.fine_tuning import SPACES
 from trainables.families import transfer
 
 SWEEP = Sweep(
     name="fine_tuning",
+    question="How many of the last layers are worth training again?",
+    sections=("costs", "first_phases"),
     train=transfer.train,
     spaces=SPACES,
-    study=study,
-    prepare_study=study.prepare,
-    metric="val_accuracy",
     after=["source"],
-    epochs=10,
-    seeds=3,
     quick={"epochs": 2, "seeds": 1, "images": 500, "set": ("head_epochs=2",)},
 )
 

@@ -10,19 +10,16 @@ Study: `layersweep study mobilenet_head`.
 """
 
 from layersweep import Sweep, main
-from layersweep.studies.questions.mobilenet_head import study
 from search_spaces.mobilenet_head import SPACES
 from trainables.families import mobilenet_v2
 
 SWEEP = Sweep(
     name="mobilenet_head",
+    question="Which batch size and dropout does a large head on MobileNetV2 want?",
+    sections=("costs",),
     train=mobilenet_v2.train,
     spaces=SPACES,
-    study=study,
-    prepare_study=study.prepare,
-    metric="val_accuracy",
     epochs=25,
-    seeds=3,
     quick={"epochs": 2, "seeds": 1, "images": 500},
 )
 

@@ -13,21 +13,17 @@ Study: `layersweep study mobilenet_scratch`.
 """
 
 from layersweep import Sweep, main
-from layersweep.studies.questions.mobilenet_scratch import study
 from search_spaces.mobilenet_scratch import SPACES, TUNED
 from trainables.families import mobilenet_v2
 
 SWEEP = Sweep(
     name="mobilenet_scratch",
+    question="How good does MobileNetV2 get without ImageNet?",
+    sections=("costs", "by_class"),
     train=mobilenet_v2.train,
     spaces=SPACES,
     tuned=TUNED,
-    study=study,
-    prepare_study=study.prepare,
     lite=True,
-    metric="val_accuracy",
-    epochs=10,
-    seeds=3,
     search="hyperopt",
     quick={"epochs": 2, "seeds": 1, "images": 500, "trials": 2, "set": ("normalization_momentum=0.9",)},
 )

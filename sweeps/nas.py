@@ -14,7 +14,6 @@ Study: `layersweep study nas`.
 """
 
 from layersweep import Sweep, main
-from layersweep.studies.questions.nas import study
 from search_spaces.nas import SPACES, TUNED
 from trainables import hardware
 from trainables.nas import autokeras
@@ -22,17 +21,14 @@ from trainables.worker.training_server import WarmUp
 
 SWEEP = Sweep(
     name="nas",
+    question="Which way of searching finds the better network in the same time?",
+    sections=("best_so_far", "sizes", "networks", "refusals", "by_class"),
     train=autokeras.train,
     spaces=SPACES,
     tuned=TUNED,
     search="oracle",
     in_turn=True,
     timed_searches=True,
-    study=study,
-    prepare_study=study.prepare,
-    metric="val_accuracy",
-    epochs=10,
-    seeds=3,
     control="fashion_cnn",
     keep_weights="best",
     warm_up=WarmUp(imports=autokeras.imports, device=hardware.device),

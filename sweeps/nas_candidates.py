@@ -12,7 +12,6 @@ Study: `layersweep study nas_candidates`.
 """
 
 from layersweep import Sweep, main
-from layersweep.studies.questions.nas_candidates import study
 from search_spaces.nas_candidates import SPACES, TUNED
 from trainables import hardware
 from trainables.nas import autokeras
@@ -20,16 +19,13 @@ from trainables.worker.training_server import WarmUp
 
 SWEEP = Sweep(
     name="nas_candidates",
+    question="Which way of searching finds the better network in the same time, on all slots?",
+    sections=("best_so_far", "sizes", "networks", "refusals", "by_class"),
     train=autokeras.train,
     spaces=SPACES,
     tuned=TUNED,
     search="oracle",
     timed_searches=True,
-    study=study,
-    prepare_study=study.prepare,
-    metric="val_accuracy",
-    epochs=10,
-    seeds=3,
     control="fashion_cnn",
     keep_weights="best",
     warm_up=WarmUp(imports=autokeras.imports, device=hardware.device),

@@ -14,20 +14,16 @@ Study: `layersweep study optimizers` reads the records again; it needs neither R
 """
 
 from layersweep import Sweep, main
-from layersweep.studies.questions.optimizers import study
 from search_spaces.optimizers import SPACES, TUNED
 from trainables.families import fashion_cnn
 
 SWEEP = Sweep(
     name="optimizers",
+    question="Which optimizer trains the Fashion-MNIST CNN best?",
+    sections=(),
     train=fashion_cnn.train,
     spaces=SPACES,
     tuned=TUNED,
-    study=study,
-    prepare_study=study.prepare,
-    metric="val_accuracy",
-    epochs=10,
-    seeds=3,
     control="adam",
     quick={"epochs": 3, "seeds": 2, "images": 2_000},
 )

@@ -10,19 +10,15 @@ Study: `layersweep study pretrained`.
 """
 
 from layersweep import Sweep, main
-from layersweep.studies.questions.pretrained import study
 from search_spaces.pretrained import SPACES
 from trainables.families import mobilenet_v2
 
 SWEEP = Sweep(
     name="pretrained",
+    question="Which network from ImageNet is the best frozen base?",
+    sections=("costs",),
     train=mobilenet_v2.train,
     spaces=SPACES,
-    study=study,
-    prepare_study=study.prepare,
-    metric="val_accuracy",
-    epochs=10,
-    seeds=3,
     quick={"epochs": 2, "seeds": 1, "images": 500, "set": ("family=mobilenet_v2,mobilenet,mobilenet_v3_small",)},
 )
 

@@ -14,19 +14,15 @@ Study: `layersweep study resolution`: cost beside accuracy.
 """
 
 from layersweep import Sweep, main
-from layersweep.studies.questions.resolution import study
 from search_spaces.resolution import SPACES
 from trainables.families import residual_cnn
 
 SWEEP = Sweep(
     name="resolution",
+    question="What does a higher resolution buy, and what does it cost?",
+    sections=("costs",),
     train=residual_cnn.train,
     spaces=SPACES,
-    study=study,
-    prepare_study=study.prepare,
-    metric="val_accuracy",
-    epochs=10,
-    seeds=3,
     quick={
         "epochs": 2,
         "seeds": 1,

@@ -12,17 +12,15 @@ Study: `layersweep study source`.
 """
 
 from layersweep import Sweep, main
-from layersweep.studies.questions.source import study
 from search_spaces.source import SPACES
 from trainables.families import cifar_cnn
 
 SWEEP = Sweep(
     name="source",
+    question="How well does the network that others are made from know its own classes?",
+    sections=("costs",),
     train=cifar_cnn.train,
     spaces=SPACES,
-    study=study,
-    prepare_study=study.prepare,
-    metric="val_accuracy",
     epochs=20,
     seeds=1,
     keep_weights="best",

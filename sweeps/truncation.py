@@ -12,20 +12,16 @@ Study: `layersweep study truncation`.
 """
 
 from layersweep import Sweep, main
-from layersweep.studies.questions.truncation import study
 from search_spaces.truncation import SPACES
 from trainables.families import mobilenet_v2
 
 SWEEP = Sweep(
     name="truncation",
+    question="How much of MobileNetV2 can go before accuracy does?",
+    sections=("costs", "by_class"),
     train=mobilenet_v2.train,
     spaces=SPACES,
-    study=study,
-    prepare_study=study.prepare,
     lite=True,
-    metric="val_accuracy",
-    epochs=10,
-    seeds=3,
     quick={
         "epochs": 2,
         "seeds": 1,

@@ -40,10 +40,13 @@ def test_every_dependency_has_its_reason_in_the_design():
 
 
 @pytest.mark.parametrize("name", SWEEPS)
-def test_a_sweep_its_space_and_its_study_share_one_name(name):
-    assert importlib.import_module(f"sweeps.{name}").SWEEP.name == name
+def test_a_sweep_and_its_space_share_one_name_and_the_sweep_asks(name):
+    sweep = importlib.import_module(f"sweeps.{name}").SWEEP
+    assert sweep.name == name
+    assert sweep.question.endswith("?")
+    assert sweep.sections is not None
+    sweep.check_sections()
     assert importlib.import_module(f"search_spaces.{name}").SPACES
-    assert importlib.import_module(f"layersweep.studies.questions.{name}").study
 
 
 @pytest.mark.parametrize("name", SWEEPS)
@@ -67,7 +70,7 @@ def test_help_answers_from_any_folder(name, tmp_path):
 def test_the_start_needs_neither_ray_nor_keras(name):
     """A study imports neither at all; a sweep not before it trains."""
     code = (
-        f"import sys, layersweep.studies.questions.{name}, sweeps.{name}\n"
+        f"import sys, layersweep.studies.study, sweeps.{name}\n"
         "heavy = {'ray', 'tensorflow', 'keras', 'sklearn', 'matplotlib', 'scipy'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )

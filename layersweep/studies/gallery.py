@@ -15,7 +15,7 @@ from typing import Final
 import tyro
 
 from layersweep.records.errors import ResultsError
-from layersweep.studies.study import Findings, study_of
+from layersweep.studies.study import Findings, findings_of
 
 _FACTS: Final = (
     "Data",
@@ -71,7 +71,7 @@ def write(results: Path, out: Path, sweeps: Sequence[str] = ()) -> Iterator[Path
         raise ResultsError(f"no sweep is recorded below {results.absolute()}")
     sections = []
     for sweep in wanted:
-        for findings in study_of(sweep).findings(results, sweep):
+        for findings in findings_of(results, sweep):
             figure = _figure(findings)
             if figure is not None:
                 path = out.with_suffix("") / figure[0]

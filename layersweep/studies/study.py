@@ -1,12 +1,11 @@
-"""What every comparison of arms does with its records: a table and an answer in words, a page, a picture.
+"""Answers what a recorded sweep asks: a table and an answer in words, a page, a picture.
 
-A question's own file in this folder makes a `Study`: its name, its question, and what it alone asks.
+Its question, and what is shown besides the comparison of its arms, are recorded with its runs.
 """
 
 import importlib
-import importlib.util
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -14,7 +13,8 @@ from typing import TYPE_CHECKING, Final
 import tyro
 
 from layersweep.records.errors import ResultsError
-from layersweep.studies.sections.section import Extra, More
+from layersweep.studies.sections import registry
+from layersweep.studies.sections.section import Extra
 
 if TYPE_CHECKING:
     import polars as pl
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _WIDTH: Final = 100
 _NEEDED: Final = (
     "matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg", "matplotlib.figure", "scipy.stats",
-    "layersweep.studies.pages.comparison_page", "layersweep.studies.sections.exports",
+    "layersweep.studies.pages.comparison_page", "layersweep.studies.earlier_records",
 )  # fmt: skip
 
 
@@ -83,101 +83,67 @@ class Findings:
         return own | {f"{self.name}_{suffix}": png for extra in self.extras for suffix, png in extra.files.items()}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Study:
-    """The study of a sweep: called with a results folder, and as a command.
+def answer(results: Path, sweep: str, *, out: Path | None = None, console: "Console | None" = None) -> None:
+    """Prints the table and the answer; writes the page and the pictures into `out` (`<results>/studies`).
 
-    Attributes:
-        name: the sweep's name.
-        question: what it asks.
-        more: gives the parts that are shown besides; called when they are, so that it may import what they need.
-        apart: one key whose values are not to be compared with each other (other classes, say), with its default:
-            each value has a table and files of its own, `<sweep>_<key>_<value>.html`.
+    Raises:
+        ResultsError: if there are no results of that sweep; names the path and the sweeps that there are.
     """
+    from rich.console import Console
 
-    name: str
-    question: str
-    more: Callable[[], Sequence[More]] = tuple
-    apart: Mapping[str, str] | None = None
+    from layersweep.studies.pages import comparison_page
 
-    def __call__(
-        self, results: Path, sweep: str = "", *, out: Path | None = None, console: "Console | None" = None
-    ) -> None:
-        """Prints the table and the answer; writes the page and the pictures into `out` (`<results>/studies`).
-
-        Raises:
-            ResultsError: if there are no results of that sweep; names the path and the sweeps that there are.
-        """
-        from rich.console import Console
-
-        from layersweep.studies.pages import comparison_page
-
-        folder = out or results / "studies"
-        console = console or Console(width=None if sys.stdout.isatty() else _WIDTH)
-        for findings in self.findings(results, sweep):
-            if findings.part is not None:
-                console.rule(f"{findings.part.key} {findings.part.value}", align="left", style="dim")
-            show(findings.found, console)
-            for renderable in (renderable for extra in findings.extras for renderable in extra.printed):
-                console.print(renderable)
-            files: dict[str, str | bytes] = {f"{findings.name}.html": findings.page(), **findings.pictures()}
-            for file, content in files.items():
-                comparison_page.write(folder / file, content)
-                console.print(f"study    {folder / file}", soft_wrap=True, highlight=False, markup=False)
-
-    def findings(self, results: Path, sweep: str = "") -> Iterator[Findings]:
-        """What it finds; more than once where arms are not to be compared with each other.
-
-        Raises:
-            ResultsError: as when it is called.
-        """
-        from layersweep.studies.sections import exports
-
-        name, more = sweep or self.name, (*self.more(), exports.shown)
-        keys = (self.apart or {}).items()
-        parts: list[Part | None] = [part for key, default in keys for part in _parts(results, name, key, default)]
-        for part in parts or [None]:
-            found, runs = load(results, name, part)
-            yield Findings(
-                name=f"{name}{part.suffix if part else ''}",
-                title=f"{self.question} ({part.key} {part.value})" if part else self.question,
-                part=part,
-                found=found,
-                runs=runs,
-                extras=[make(found, results) for make in more],
-            )
-
-    def prepare(self) -> None:
-        """Imports what it needs, a second or two: a sweep does it while its trials run."""
-        for name in _NEEDED:
-            importlib.import_module(name)
-        self.more()
-
-    def main(self, description: str | None) -> int:
-        """The command; returns the exit code: 2 if there is nothing to read. `description` is what `--help` says."""
-        options = tyro.cli(Options, default=Options(sweep=self.name), description=description)
-        try:
-            self(options.results, options.sweep, out=options.out)
-        except ResultsError as error:
-            sys.stderr.write(f"error: {error}\n")
-            return 2
-        return 0
+    folder = out or results / "studies"
+    console = console or Console(width=None if sys.stdout.isatty() else _WIDTH)
+    for findings in findings_of(results, sweep):
+        if findings.part is not None:
+            console.rule(f"{findings.part.key} {findings.part.value}", align="left", style="dim")
+        show(findings.found, console)
+        for renderable in (renderable for extra in findings.extras for renderable in extra.printed):
+            console.print(renderable)
+        files: dict[str, str | bytes] = {f"{findings.name}.html": findings.page(), **findings.pictures()}
+        for file, content in files.items():
+            comparison_page.write(folder / file, content)
+            console.print(f"study    {folder / file}", soft_wrap=True, highlight=False, markup=False)
 
 
-def study_of(sweep: str) -> Study:
-    """The study in the file of a sweep's name; one that compares its arms, and no more, where there is none."""
-    if importlib.util.find_spec(f"layersweep.studies.questions.{sweep}") is not None:
-        study = getattr(importlib.import_module(f"layersweep.studies.questions.{sweep}"), "study", None)
-        if isinstance(study, Study):
-            return study
-    return Study(name=sweep, question=sweep)
+def findings_of(results: Path, sweep: str) -> Iterator[Findings]:
+    """What is found of a sweep; more than once where arms are not to be compared with each other.
+
+    Raises:
+        ResultsError: as by `answer`.
+    """
+    from layersweep.studies.earlier_records import question_of, sections_of
+
+    asked = question_of(results, sweep)
+    parts: list[Part | None] = [
+        part for key, default in asked.apart.items() for part in _parts(results, sweep, key, default)
+    ]
+    for part in parts or [None]:
+        found, runs = load(results, sweep, part)
+        names = sections_of(found) if asked.sections is None else asked.sections
+        yield Findings(
+            name=f"{sweep}{part.suffix if part else ''}",
+            title=f"{asked.text} ({part.key} {part.value})" if part else asked.text,
+            part=part,
+            found=found,
+            runs=runs,
+            extras=[registry.shown(name, found, results, asked.reported) for name in (*names, *registry.ALWAYS)],
+        )
+
+
+def prepare(sections: Sequence[str]) -> None:
+    """Imports what a study with these sections needs, a second or two: a sweep does it while its trials run."""
+    for name in _NEEDED:
+        importlib.import_module(name)
+    registry.prepare(sections)
 
 
 def main(arguments: Sequence[str]) -> int:
     """`layersweep study NAME`; returns the exit code: 2 if there is nothing to read."""
     options = tyro.cli(Options, args=list(arguments), prog="layersweep study", description=__doc__)
     try:
-        study_of(options.sweep)(options.results, options.sweep, out=options.out)
+        answer(options.results, options.sweep, out=options.out)
     except ResultsError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2

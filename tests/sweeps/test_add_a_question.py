@@ -1,4 +1,4 @@
-"""docs/add_a_question.md, followed word for word: three files in a copy of the project, and the commands."""
+"""docs/add_a_question.md, followed word for word: two files in a copy of the project, and the commands."""
 
 import os
 import re
@@ -11,14 +11,14 @@ import pytest
 from places import ROOT
 
 PAGE = (ROOT / "docs" / "add_a_question.md").read_text()
-FILES = dict(re.findall(r"`((?:search_spaces|sweeps|studies)/\w+\.py)`:\n\n```python\n(.*?)```", PAGE, re.DOTALL))
+FILES = dict(re.findall(r"`((?:search_spaces|sweeps)/\w+\.py)`:\n\n```python\n(.*?)```", PAGE, re.DOTALL))
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
     """The rooms as they are, with the page's files in them."""
     folder = tmp_path_factory.mktemp("project")
-    for room in ("records", "search_spaces", "studies", "sweeps", "trainables", "tuning"):
+    for room in ("layersweep", "search_spaces", "sweeps", "trainables"):
         shutil.copytree(ROOT / room, folder / room, ignore=shutil.ignore_patterns("__pycache__"))
     for path, text in FILES.items():
         (folder / path).write_text(text)
@@ -38,8 +38,8 @@ def run(project, *command):
     )
 
 
-def test_the_page_has_three_files_of_one_name():
-    assert [Path(path).parent.name for path in FILES] == ["search_spaces", "sweeps", "studies"]
+def test_the_page_has_two_files_of_one_name():
+    assert [Path(path).parent.name for path in FILES] == ["search_spaces", "sweeps"]
     assert {Path(path).stem for path in FILES} == {"kernel_sizes"}
 
 
@@ -62,7 +62,7 @@ def test_the_question_is_answered(project, fashion_mnist):
     ended = run(project, "sweeps/kernel_sizes.py", *narrow, *size)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "3-3-5-5" in ended.stdout
-    again = run(project, "-m", "studies.kernel_sizes")
+    again = run(project, "-m", "layersweep", "study", "kernel_sizes")
     assert again.returncode == 0, again.stderr
     assert "4 trainings at epoch 1 on 1 seed" in again.stdout
     for name in ("kernel_sizes.html", "kernel_sizes.png", "kernel_sizes_effects.png", "kernel_sizes_costs.png"):

@@ -4,14 +4,13 @@ Where weak arms would squeeze the strong ones together, all arms are drawn on th
 on an enlarged part of it: no arm is cut off.
 """
 
-import io
-import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import polars as pl
 
 from layersweep.studies.figures import learning_rates
+from layersweep.studies.figures.drawing import WIDTH, Drawing
 from layersweep.studies.figures.learning_curves import Line, extent, lines, unseen
 from layersweep.studies.figures.style import (
     GRID,
@@ -24,7 +23,6 @@ from layersweep.studies.figures.style import (
     leaders,
     margin_labels,
     shortened,
-    style,
     window,
 )
 from layersweep.studies.statistics.arm_comparison import Comparison, Row
@@ -36,10 +34,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure, SubFigure
 
-T = TypeVar("T")
 Draw: TypeAlias = "Callable[[Figure | SubFigure, Comparison], None]"
-WIDTH: Final = 9.6
-"""Inches of every figure here."""
 _ACCURACY: Final = "validation accuracy"
 
 
@@ -230,47 +225,6 @@ def _dots(axes: "Axes", height: int, row: Row, values: Sequence[float], colour: 
     axes.plot([row["mean"]], [height], "|", color=colour, ms=13, mew=2)
 
 
-def svg(draw: "Callable[[Figure | SubFigure, T], None]", found: T, *, height: float, title: str) -> str:
-    """A figure as an `<svg>` element for a page: no external names, text as text; `found` is what it draws."""
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
-
-    with style(**{"svg.hashsalt": title}):
-        figure = Figure(figsize=(WIDTH, height), facecolor="none")
-        FigureCanvasSVG(figure)
-        draw(figure, found)
-        file = io.StringIO()
-        figure.savefig(file, format="svg", metadata={"Date": None})
-    return _inline(file.getvalue(), title)
-
-
-def _inline(text: str, title: str) -> str:
-    """Strips what only a file of its own needs: prolog, metadata, namespaces, fixed size, counted names."""
-    text = text[text.index("<svg") :]
-    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    text = re.sub(r'\sxmlns(:\w+)?="[^"]*"', "", text)
-    text = text.replace("xlink:href", "href")
-    text = re.sub(r'\sid="[\w.]+_\d+"', "", text)
-    view = re.search(r'viewBox="[^"]*"', text)
-    label = title.replace('"', "'").replace("<", "").replace("&", "and")
-    head = f'<svg role="img" aria-label="{label}" {view.group() if view else ""}>'
-    return re.sub(r"<svg[^>]*>", lambda _: head, text, count=1)
-
-
-def png(draw: "Callable[[Figure | SubFigure, T], None]", found: T, *, height: float) -> bytes:
-    """A figure as high as this, in inches, as a PNG of 1,600 pixels' width on white."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    with style():
-        figure = Figure(figsize=(WIDTH, height), facecolor=PAPER)
-        FigureCanvasAgg(figure)
-        draw(figure, found)
-        file = io.BytesIO()
-        figure.savefig(file, format="png", dpi=1600 / WIDTH, facecolor=PAPER)
-    return file.getvalue()
-
-
 def picture(found: Comparison) -> bytes:
     """Learning curves above final accuracies above what tuning tried, as a PNG of 1,600 pixels' width on white."""
     parts: list[tuple[float, Draw]] = []
@@ -287,4 +241,4 @@ def picture(found: Comparison) -> bytes:
         for place, (_, one) in zip(places.flat, parts, strict=True):
             one(place, found)
 
-    return png(draw, found, height=sum(heights))
+    return Drawing(draw=draw, found=found, height=sum(heights)).png()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
-from layersweep.studies.figures.comparison_figures import WIDTH
+from layersweep.studies.figures.drawing import WIDTH
 from layersweep.studies.figures.style import GRID, INK, MUTED, PAPER, shortened
 
 if TYPE_CHECKING:

@@ -8,7 +8,9 @@ from typing import Any, Final
 
 import polars as pl
 
-from layersweep.studies.figures import comparison_figures, learning_rates
+from layersweep.studies.figures import learning_rates
+from layersweep.studies.figures.comparison_figures import against_seconds, final_accuracy, height_of, learning_curves
+from layersweep.studies.figures.drawing import Drawing
 from layersweep.studies.figures.learning_curves import unseen
 from layersweep.studies.figures.style import inks
 from layersweep.studies.pages import page
@@ -116,22 +118,14 @@ def _figures(found: Comparison) -> list[str]:
     band = " The line is the mean over seeds, the band reaches from the lowest to the highest seed." if several else ""
     stopped = any(row["stopped"] for row in found.arms.to_dicts())
     cross = " A cross marks where the scheduler stopped a seed, a bar the cutoff that it missed." if stopped else ""
-    curves = comparison_figures.svg(
-        comparison_figures.learning_curves, found, height=4.2, title="Validation accuracy by epoch"
-    )
-    seconds = comparison_figures.svg(
-        comparison_figures.against_seconds, found, height=4.2, title="Validation accuracy by seconds spent"
-    )
+    curves = Drawing(draw=learning_curves, found=found, height=4.2, title="Validation accuracy by epoch")
+    seconds = Drawing(draw=against_seconds, found=found, height=4.2, title="Validation accuracy by seconds spent")
     hidden = f" Without an epoch to compare, so not drawn: {listed(none)}." if (none := unseen(found)) else ""
     caption = f"Validation accuracy after each epoch.{band}{cross}{hidden}"
     parts = ["<h2>Learning curves</h2>", page.figure(curves, caption)]
     if any(row["n"] > 1 for row in found.compared):
-        dots = comparison_figures.svg(
-            comparison_figures.final_accuracy,
-            found,
-            height=comparison_figures.height_of(found),
-            title="Final validation accuracy by arm",
-        )
+        title = "Final validation accuracy by arm"
+        dots = Drawing(draw=final_accuracy, found=found, height=height_of(found), title=title)
         interval = f" bars are 95 % intervals from {_variance(found.fit)};" if found.fit else ""
         caption = f"Dots are seeds, strokes their means;{interval} the numbers are mean ± standard deviation (seeds)."
         parts += ["<h2>Accuracy at the end</h2>", page.figure(dots, caption)]
@@ -165,12 +159,8 @@ def _tuning(found: Comparison) -> list[str]:
     )
     parts = ["<h2>Tuning</h2>", *said]
     if learning_rates.drawn(found):
-        drawing = comparison_figures.svg(
-            learning_rates.rate_curves,
-            found,
-            height=learning_rates.height_of(found),
-            title="Validation accuracy by the tuned value",
-        )
+        height, title = learning_rates.height_of(found), "Validation accuracy by the tuned value"
+        drawing = Drawing(draw=learning_rates.rate_curves, found=found, height=height, title=title)
         parts.append(page.figure(drawing, learning_rates.CAPTION))
     return [*parts, page.table(list(columns), list(zip(*columns.values(), strict=True)), caption)]
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from html import escape
-from typing import Final
+from typing import Any, Final
 
+from layersweep.studies.figures.drawing import Drawing
 from layersweep.studies.figures.style import COLOURS, DARK
 
 _NAMES: Final[Mapping[str, str]] = {
@@ -71,9 +72,9 @@ def paragraph(text: str, kind: str = "") -> str:
     return f"<p{_class(kind)}>{escape(text)}</p>" if text else ""
 
 
-def figure(svg: str, caption: str) -> str:
+def figure(drawing: Drawing[Any], caption: str) -> str:
     """A figure over its caption."""
-    return f"<figure>{themed(svg)}<figcaption>{escape(caption)}</figcaption></figure>"
+    return f"<figure>{themed(drawing.svg())}<figcaption>{escape(caption)}</figcaption></figure>"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], caption: str, marks: Sequence[str] = ()) -> str:

@@ -11,13 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
-from rich.text import Text
 
 from layersweep.records.read import read
-from layersweep.studies.figures.comparison_figures import png, svg
+from layersweep.studies.figures.drawing import Drawing
 from layersweep.studies.figures.style import COLOURS, GRID
-from layersweep.studies.pages import page
-from layersweep.studies.sections.section import Extra
+from layersweep.studies.sections.section import Extra, Table, section
 from layersweep.studies.statistics.arm_comparison import Comparison
 from layersweep.studies.statistics.pooled_variance import ALPHA, holm
 from layersweep.studies.wording.equal_trainings import even
@@ -157,23 +155,12 @@ def shown(found: Comparison, results: Path) -> Extra:
     seen = behaviour(found, results)
     if seen is None:
         return Extra()
-    said = sentences(seen)
-    drawing = svg(draw, seen, height=_HEIGHT, title="Gradients and dead units by layer")
     caption = (
         f"After epoch {seen.epoch}, layer by layer: medians of the best and the worst third of the arms, bands from "
         "the lower to the upper quartile."
     )
-    table = _table(seen)
-    return Extra(
-        printed=tuple(map(Text, said)),
-        sections=(
-            "<h2>Inside the layers</h2>",
-            *map(page.paragraph, said),
-            page.figure(drawing, caption),
-            page.table(list(table[0]), table[1:], "Medians of both groups; p: Mann-Whitney test, Holm-corrected."),
-        ),
-        files={"inside.png": png(draw, seen, height=_HEIGHT)},
-    )
+    drawing = Drawing(draw=draw, found=seen, height=_HEIGHT, title="Gradients and dead units by layer")
+    return section("Inside the layers", sentences(seen), tables=[_table(seen)], figure=("inside", drawing, caption))
 
 
 def sentences(seen: Behaviour) -> list[str]:
@@ -219,14 +206,15 @@ def _apart(seen: Behaviour) -> str:
     return "No layer tells the best third of the arms from the worst by any of these measures."
 
 
-def _table(seen: Behaviour) -> list[list[str]]:
+def _table(seen: Behaviour) -> Table:
     """A row a layer and measure in which both groups were seen, the surest first."""
     rows = seen.differences.sort("p", "index").to_dicts() if seen.differences.height else []
     cells = [
         [row["layer"], _MEASURES[row["measure"]], setting(row["winners"]), setting(row["losers"]), f"{row['p']:.1g}"]
         for row in rows
     ]
-    return [["layer", "measure", _WINNERS, _LOSERS, "p (Holm)"], *cells]
+    caption = "Medians of both groups; p: Mann-Whitney test, Holm-corrected."
+    return Table(head=["layer", "measure", _WINNERS, _LOSERS, "p (Holm)"], rows=cells, title=None, caption=caption)
 
 
 def draw(figure: "Figure | SubFigure", seen: Behaviour) -> None:

@@ -2,21 +2,17 @@
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from rich.text import Text
-
-from layersweep.studies.figures.comparison_figures import WIDTH, png, svg
+from layersweep.studies.figures.drawing import WIDTH, Drawing
 from layersweep.studies.figures.style import Ink, accuracy_ticks, inks, label_inches, margin_labels, shortened, window
-from layersweep.studies.pages import page
-from layersweep.studies.sections.section import Extra
+from layersweep.studies.sections.section import Extra, Table, section
 from layersweep.studies.statistics.arm_comparison import Comparison
 from layersweep.studies.statistics.searches import NOTHING, Course, courses
-from layersweep.studies.wording.terminal_table import table
-from layersweep.studies.wording.words import NONE, duration, listed, share
-from layersweep.words import count
+from layersweep.studies.wording.words import NONE, listed, share
+from layersweep.words import count, duration
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -47,47 +43,32 @@ def shown(found: Comparison, results: Path) -> Extra:
     """The best so far as a part of a study; a sentence where no search is recorded or none has an epoch."""
     seen = courses(found, results)
     searches = [course for course in seen if course.tried]
-    if not searches or not any(course.steps for course in searches):
-        said = "No candidate has finished an epoch yet." if searches else NOTHING
-        tables = [(_HEAD, _rows(seen), _SPENT)] if searches else []
-        return Extra(
-            printed=(*(table(*parts, left=2) for parts in tables), Text(said)),
-            sections=("<h2>The search</h2>", page.paragraph(said), *(page.table(*parts) for parts in tables)),
-        )
+    spent = Table(head=_HEAD, rows=[_row(course) for course in seen], left=2, title=_SPENT, caption=_SPENT)
+    if not searches:
+        return section("The search", [NOTHING])
+    if not any(course.steps for course in searches):
+        return section("The search", ["No candidate has finished an epoch yet."], tables=[spent])
     answer, notes = said_of(searches, [row["arm"] for row in found.compared]), _notes(searches)
-    by_time = by_time_of(seen)
+    head, rows = by_time_of(seen)
+    by_time = Table(head=head, rows=rows, title="best validation accuracy by time", caption=_BY_TIME)
     drawn = Drawn(courses=[course for course in seen if course.steps], inks=inks(found.arms["arm"].to_list()))
-    drawing = svg(draw, drawn, height=2 * _PANEL, title="The best so far of each search, by seconds and by epochs")
-    return Extra(
-        printed=(
-            table(_HEAD, _rows(seen), _SPENT, left=2),
-            table(*by_time, "best validation accuracy by time"),
-            *map(Text, (answer, *notes)),
-        ),
-        sections=(
-            "<h2>The best so far of each search</h2>",
-            *map(page.paragraph, (answer, *notes)),
-            page.figure(drawing, _CAPTION),
-            page.table(
-                _HEAD, _rows(seen), "What each search tried and spent; of a fixed network, means over its seeds."
-            ),
-            page.table(*by_time, _BY_TIME),
-        ),
-        files={"search.png": png(draw, drawn, height=2 * _PANEL)},
+    title = "The best so far of each search, by seconds and by epochs"
+    return section(
+        "The best so far of each search",
+        [answer, *notes],
+        tables=[replace(spent, caption=_MEANS), by_time],
+        figure=("search", Drawing(draw=draw, found=drawn, height=2 * _PANEL, title=title), _CAPTION),
         answer=answer,
     )
 
 
 _SPENT: Final = "what each search tried and spent"
+_MEANS: Final = "What each search tried and spent; of a fixed network, means over its seeds."
 _HEAD: Final = ("search", "candidates", "epochs", "seconds", "best", "after seconds", "after epochs")
 _BY_TIME: Final = (
     "The best validation accuracy after parts of the longest search's time. * It had ended by then, and was given no "
     "more."
 )
-
-
-def _rows(seen: Sequence[Course]) -> list[list[str]]:
-    return [_row(course) for course in seen]
 
 
 def _row(course: Course) -> list[str]:

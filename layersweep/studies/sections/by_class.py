@@ -7,14 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from rich import box
-from rich.table import Table
-from rich.text import Text
 
 from layersweep.records.read import read
-from layersweep.studies.figures.comparison_figures import png, svg
-from layersweep.studies.pages import page
-from layersweep.studies.sections.section import Extra
+from layersweep.studies.figures.drawing import Drawing
+from layersweep.studies.sections.section import Extra, Table, section
 from layersweep.studies.statistics.arm_comparison import Comparison
 from layersweep.studies.wording.words import share
 from layersweep.words import count
@@ -89,39 +85,18 @@ def shown(found: Comparison, results: Path) -> Extra:
     seen = by_class(found, results)
     if seen is None:
         return Extra()
-    said = _said(seen)
-    height = max(4.0, 0.36 * len(seen.classes) + 1.2)
-    drawing = svg(draw, seen, height=height, title="Confusion by class")
-    caption = f"Test images of {seen.arm}, {count(seen.trials, 'training')} together: rows are what they are."
-    return Extra(
-        printed=(_table(seen), Text(said)),
-        sections=(
-            f"<h2>By class: {seen.arm}</h2>",
-            page.paragraph(said),
-            page.figure(drawing, caption),
-            page.table(["class", *_HEAD], _cells(seen), "On the test set, opened for the chosen arm alone."),
-        ),
-        files={"classes.png": png(draw, seen, height=height)},
-    )
-
-
-_HEAD: Final = ("precision", "recall", "F1", "images")
-
-
-def _cells(seen: ByClass) -> list[list[str]]:
     images = seen.confusion.sum(axis=1)
     columns = zip(seen.classes, seen.precision, seen.recall, seen.f1, images, strict=True)
-    return [[name, share(p), share(r), share(f), f"{n:,}"] for name, p, r, f, n in columns]
-
-
-def _table(seen: ByClass) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=f"{seen.arm}, test set", title_justify="left")
-    table.add_column("class", overflow="fold")
-    for name in _HEAD:
-        table.add_column(name, justify="right")
-    for row in _cells(seen):
-        table.add_row(*map(Text, row))
-    return table
+    table = Table(
+        head=("class", "precision", "recall", "F1", "images"),
+        rows=[[name, share(p), share(r), share(f), f"{n:,}"] for name, p, r, f, n in columns],
+        title=f"{seen.arm}, test set",
+        caption="On the test set, opened for the chosen arm alone.",
+    )
+    height = max(4.0, 0.36 * len(seen.classes) + 1.2)
+    drawing = Drawing(draw=draw, found=seen, height=height, title="Confusion by class")
+    caption = f"Test images of {seen.arm}, {count(seen.trials, 'training')} together: rows are what they are."
+    return section(f"By class: {seen.arm}", [_said(seen)], tables=[table], figure=("classes", drawing, caption))
 
 
 def _said(seen: ByClass) -> str:

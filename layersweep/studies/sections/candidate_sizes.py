@@ -5,16 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from rich.text import Text
-
-from layersweep.studies.figures.comparison_figures import WIDTH, png, svg
+from layersweep.studies.figures.drawing import WIDTH, Drawing
 from layersweep.studies.figures.style import GRID, INK, MUTED, PAPER, Ink, accuracy_ticks, inks, label_inches, shortened
-from layersweep.studies.pages import page
-from layersweep.studies.sections.section import Extra
+from layersweep.studies.sections.section import Extra, Table, section
 from layersweep.studies.statistics.arm_comparison import Comparison
 from layersweep.studies.statistics.replicates import BAD_ENDS
 from layersweep.studies.statistics.searches import Tried, searches
-from layersweep.studies.wording.terminal_table import table
 from layersweep.studies.wording.words import share
 from layersweep.words import count
 
@@ -84,26 +80,17 @@ def shown(found: Comparison, results: Path) -> Extra:
     if not (tried := [c for course in searches(found, results) for c in course.tried]):
         return Extra()
     seen = sizes(found, results)
-    heading = "<h2>Accuracy against size</h2>"
+    heading = "Accuracy against size"
     if not seen.candidates:
-        said = "No candidate's size and accuracy are recorded yet."
-        return Extra(printed=(Text(said),), sections=(heading, page.paragraph(said)))
+        return section(heading, ["No candidate's size and accuracy are recorded yet."])
     left = len(tried) - len(seen.candidates)
     said = f"{count(len(seen.front), 'candidate')} of {len(seen.candidates)} on the Pareto front." + (
         f" Not shown: {left} that came to a bad end, or have no epoch or no recorded size." if left else ""
     )
     rows = [_row(candidate) for candidate in seen.front]
-    drawing = svg(draw, seen, height=_HEIGHT, title="Accuracy of each candidate by parameters")
-    return Extra(
-        printed=(table(_HEAD, rows, _TITLE), Text(said)),
-        sections=(
-            heading,
-            page.paragraph(said),
-            page.figure(drawing, _CAPTION),
-            page.table(_HEAD, rows, "The Pareto front, the smallest network first."),
-        ),
-        files={"sizes.png": png(draw, seen, height=_HEIGHT)},
-    )
+    table = Table(head=_HEAD, rows=rows, title=_TITLE, caption="The Pareto front, the smallest network first.")
+    drawing = Drawing(draw=draw, found=seen, height=_HEIGHT, title="Accuracy of each candidate by parameters")
+    return section(heading, [said], tables=[table], figure=("sizes", drawing, _CAPTION))
 
 
 def _row(candidate: Tried) -> list[str]:

@@ -5,14 +5,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from rich import box
-from rich.table import Table
-from rich.text import Text
-
-from layersweep.studies.figures.comparison_figures import png, svg
+from layersweep.studies.figures.drawing import Drawing
 from layersweep.studies.figures.style import GRID, INK, MUTED, apart, shortened
-from layersweep.studies.pages import page
-from layersweep.studies.sections.section import Extra
+from layersweep.studies.sections.section import Extra, Table, section
 from layersweep.studies.statistics.arm_comparison import Comparison, Row
 from layersweep.studies.statistics.replicates import TIMES
 from layersweep.studies.wording.words import with_spread
@@ -73,51 +68,35 @@ def shown(found: Comparison, _results: Path) -> Extra:
         rows = [{**row, "front": False} for row in rows]  # there is no front against what all cost alike
     front = [row["arm"] for row in rows if row["front"]]
     said = f"On the Pareto front of accuracy against FLOPs: {', '.join(reversed(front))}." if front else ""
-    drawing = svg(draw, rows, height=_height(rows), title="Accuracy against cost")
-    return Extra(
-        printed=(_table(rows), *([Text(said)] if said else [])),
-        sections=(
-            "<h2>Accuracy against cost</h2>",
-            page.paragraph(said),
-            page.figure(drawing, f"Mean validation accuracy against what it costs{_DARK if front else '.'}"),
-        ),
-        files={"costs.png": picture(rows)},
-        answer=said,
-    )
+    drawing = Drawing(draw=draw, found=rows, height=_height(rows), title="Accuracy against cost")
+    caption = f"Mean validation accuracy against what it costs{_DARK if front else '.'}"
+    figure = "costs", drawing, caption
+    return section("Accuracy against cost", [said] if said else [], tables=[_table(rows)], figure=figure, answer=said)
 
 
 def _table(rows: Sequence[Row]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("arm", overflow="fold")
     unit = rows[0]["latency_unit"]
-    for name in ("accuracy", "parameters", "MB", "MFLOPs", f"latency, {unit}", "s an epoch"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for row in rows:
-        cells = [
+    cells = [
+        [
             f"{row['arm']}{' *' if row['front'] else ''}",
             with_spread(row["mean"], row["sd"], row["n"]),
             _number(row["parameters"]),
-            _number(None if row["size_bytes"] is None else row["size_bytes"] / 1e6, 1),
-            _number(None if row["flops"] is None else row["flops"] / 1e6, 1),
+            _number(row["size_bytes"], 1, 1e6),
+            _number(row["flops"], 1, 1e6),
             _number(row["latency"], 1),
             _number(row["seconds_an_epoch"], 2),
         ]
-        table.add_row(*map(Text, cells))
-    if any(row["front"] for row in rows):
-        table.caption = "* on the Pareto front of accuracy against FLOPs"
+        for row in rows
+    ]
+    notes = ["* on the Pareto front of accuracy against FLOPs"] if any(row["front"] for row in rows) else []
     if unit == TIMES and any(row["latency"] for row in rows):
-        said = f"latency, {TIMES}: one image, in times of a fixed computation beside it"
-        table.caption = f"{table.caption}; {said}" if table.caption else said
-    return table
+        notes.append(f"latency, {TIMES}: one image, in times of a fixed computation beside it")
+    head = ("arm", "accuracy", "parameters", "MB", "MFLOPs", f"latency, {unit}", "s an epoch")
+    return Table(head=head, rows=cells, note="; ".join(notes))
 
 
-def _number(value: float | None, digits: int = 0) -> str:
-    return "" if value is None else f"{value:,.{digits}f}"
-
-
-def picture(rows: Sequence[Row]) -> bytes:
-    """Mean validation accuracy of each arm against each cost, as a PNG."""
-    return png(draw, rows, height=_height(rows))
+def _number(value: float | None, digits: int = 0, unit: float = 1) -> str:
+    return "" if value is None else f"{value / unit:,.{digits}f}"
 
 
 def _height(rows: Sequence[Row]) -> float:

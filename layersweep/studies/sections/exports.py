@@ -7,15 +7,11 @@ from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
-from rich import box
-from rich.table import Table
-from rich.text import Text
 
 from layersweep.records.read import read
-from layersweep.studies.figures.comparison_figures import png, svg
+from layersweep.studies.figures.drawing import Drawing
 from layersweep.studies.figures.style import COLOURS, GRID, accuracy_ticks
-from layersweep.studies.pages import page
-from layersweep.studies.sections.section import Extra
+from layersweep.studies.sections.section import Extra, Table, section
 from layersweep.studies.statistics.arm_comparison import Comparison
 from layersweep.studies.statistics.replicates import of_medians
 from layersweep.studies.wording.words import NONE, share, signed
@@ -100,20 +96,18 @@ def shown(found: Comparison, results: Path) -> Extra:
     seen, problems = converted(found, results)
     said = [f"{arm} could not be converted: {problem}." for arm, problem in problems.items()]
     if not seen:
-        return Extra(printed=tuple(map(Text, said)), sections=tuple(map(page.paragraph, said)))
-    said = [*_said(seen), *said]
+        return section("", said)
     caption = "Validation accuracy as LiteRT runs the networks, by the size of their files: means over trainings."
-    drawing = svg(draw, seen, height=_HEIGHT, title="Accuracy of converted networks")
-    return Extra(
-        printed=(_table(seen), *map(Text, said)),
-        sections=(
-            "<h2>Converted by LiteRT</h2>",
-            *map(page.paragraph, said),
-            page.figure(drawing, caption),
-            page.table(list(_HEAD), [_cells(row) for row in seen], "± is the standard deviation over trainings."),
-        ),
-        files={"exports.png": png(draw, seen, height=_HEIGHT)},
+    drawing = Drawing(draw=draw, found=seen, height=_HEIGHT, title="Accuracy of converted networks")
+    table = Table(
+        head=("arm", "form", "file", "validation accuracy", "less Keras' own", "latency, ms", "n"),
+        rows=[_cells(row) for row in seen],
+        left=2,
+        title="converted by LiteRT",
+        caption="± is the standard deviation over trainings.",
     )
+    figure = "exports", drawing, caption
+    return section("Converted by LiteRT", [*_said(seen), *said], tables=[table], figure=figure)
 
 
 def _said(seen: Sequence[Converted]) -> list[str]:
@@ -139,23 +133,11 @@ def _range(values: Sequence[float]) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-_HEAD: Final = ("arm", "form", "file", "validation accuracy", "less Keras' own", "latency, ms", "n")
-
-
 def _cells(row: Converted) -> list[str]:
     spread = f" ± {share(row.deviation)}" if row.deviation is not None else ""
     size = f"{row.size_bytes / 1e6:,.2f} MB" if row.size_bytes else NONE
     difference = f"{signed(row.difference)}{spread}"
     return [row.arm, row.form, size, share(row.accuracy), difference, f"{row.latency_ms:.2f}", str(row.n)]
-
-
-def _table(seen: Sequence[Converted]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title="converted by LiteRT", title_justify="left")
-    for name in _HEAD:
-        table.add_column(name, justify="left" if name in _HEAD[:2] else "right", overflow="fold")
-    for row in seen:
-        table.add_row(*map(Text, _cells(row)))
-    return table
 
 
 def draw(figure: "Figure | SubFigure", seen: Sequence[Converted]) -> None:

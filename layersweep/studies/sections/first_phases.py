@@ -4,15 +4,12 @@ from pathlib import Path
 from typing import Final
 
 import polars as pl
-from rich.text import Text
 
 from layersweep.records.read import read
 from layersweep.records.tables import TIME_CLASSES
-from layersweep.studies.pages import page
-from layersweep.studies.sections.section import Extra
+from layersweep.studies.sections.section import Extra, section
 from layersweep.studies.statistics.arm_comparison import Comparison
-from layersweep.studies.wording.words import duration
-from layersweep.words import count
+from layersweep.words import count, duration
 
 _SECONDS: Final = tuple(f"seconds_{name}" for name in TIME_CLASSES)
 
@@ -29,4 +26,4 @@ def shown(found: Comparison, results: Path) -> Extra:
         f"{count(ends['trial_id'].n_unique(), 'first phase')} took {duration(seconds)} of slots, shared by the arms "
         "that go on from them, and in none of their seconds."
     )
-    return Extra(printed=(Text(said),), sections=(page.paragraph(said),))
+    return section("", [said])

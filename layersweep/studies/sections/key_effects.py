@@ -6,18 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from rich import box
-from rich.table import Table
-from rich.text import Text
+import polars as pl
 
-from layersweep.studies.figures.comparison_figures import WIDTH, png, svg
+from layersweep.studies.figures.drawing import WIDTH, Drawing
 from layersweep.studies.figures.style import INK, label_inches
-from layersweep.studies.pages import page
-from layersweep.studies.sections.section import Extra, More
+from layersweep.studies.sections.section import Extra, Table, section
 from layersweep.studies.statistics.arm_comparison import Comparison
 from layersweep.studies.statistics.effects import Effects, Tested, effects
 from layersweep.studies.statistics.pooled_variance import ALPHA
-from layersweep.studies.wording.equal_trainings import Even, counted, even, values_of
+from layersweep.studies.wording.equal_trainings import Even, counted, even, grid_keys, values_of
 from layersweep.studies.wording.words import listed, share, signed
 from layersweep.words import count
 
@@ -60,9 +57,10 @@ class Grid:
         return self.even.rows["at"].to_list()
 
 
-def grid(found: Comparison, keys: Sequence[str]) -> Grid:
-    """The trainings of a sweep by these keys."""
+def grid(found: Comparison) -> Grid:
+    """The trainings of a sweep by the keys in which they differ."""
     seen = even(found)
+    keys = grid_keys(pl.concat([seen.rows.drop("at"), seen.lost]))
     values = {key: values_of(seen.rows, key) for key in keys}
     return Grid(
         even=seen,
@@ -72,40 +70,25 @@ def grid(found: Comparison, keys: Sequence[str]) -> Grid:
     )
 
 
-def shown(keys: Sequence[str], reported: Mapping[str, float] | None = None) -> More:
-    """The part of a study that says what each of these keys does.
+def shown(found: Comparison, _results: Path, reported: Mapping[str, float] | None = None) -> Extra:
+    """What each key of the arms does, as a section of a study.
 
     Args:
-        keys: keys of the configuration, one a layer.
+        found: the comparison of the arms.
         reported: arms that were called best elsewhere, with their accuracies there; the study says where they stand.
     """
-
-    def more(found: Comparison, _results: Path) -> Extra:
-        seen = grid(found, keys)
-        said = [*sentences(seen), *([standing(found, seen, reported)] if reported else [])]
-        title = "<h2>What each choice adds</h2>"
-        if seen.effects is None:
-            return Extra(
-                printed=tuple(map(Text, said)), sections=(title, *map(page.paragraph, said)), answer=" ".join(said)
-            )
-        drawing = svg(draw, seen.effects, height=_height(seen.effects), title="What each choice adds")
-        caption = (
-            f"What each choice adds to the mean of its key's, in validation accuracy, {seen.even.where}; ± is "
-            "half a 95 % interval. Right: what the strongest pairs do together beyond what each choice does alone."
-        )
-        return Extra(
-            printed=(_table(seen.effects), *map(Text, said)),
-            sections=(
-                title,
-                *map(page.paragraph, said),
-                page.figure(drawing, caption),
-                _html_table(seen.effects),
-            ),
-            files={"effects.png": png(draw, seen.effects, height=_height(seen.effects))},
-            answer=" ".join(said),
-        )
-
-    return more
+    seen = grid(found)
+    said = [*sentences(seen), *([standing(found, seen, reported)] if reported else [])]
+    title, answer = "What each choice adds", " ".join(said)
+    if seen.effects is None:
+        return section(title, said, answer=answer)
+    caption = (
+        f"What each choice adds to the mean of its key's, in validation accuracy, {seen.even.where}; ± is "
+        "half a 95 % interval. Right: what the strongest pairs do together beyond what each choice does alone."
+    )
+    drawing = Drawing(draw=draw, found=seen.effects, height=_height(seen.effects), title=title)
+    figure = "effects", drawing, caption
+    return section(title, said, tables=[_table(seen.effects)], figure=figure, answer=answer)
 
 
 def sentences(seen: Grid) -> list[str]:
@@ -217,34 +200,16 @@ def _round(number: int) -> int:
     return round(number / scale) * scale
 
 
-def _cells(found: Effects, test: Tested) -> list[str]:
-    return [test.term[0], _choices(found, test.term[0]), f"{test.share:.1%}", f"{test.p:.1g}"]
-
-
-def _rows(found: Effects) -> list[list[str]]:
-    mains = [_cells(found, test) for test in found.main]
-    pairs = [[" x ".join(test.term), "", f"{test.share:.1%}", f"{test.p:.1g}"] for test in found.pairs[:_STRONGEST]]
-    return [*mains, *pairs]
-
-
-_HEAD: Final = ("key", "each choice less the mean of its key's", "share", "p (Holm)")
-
-
 def _table(found: Effects) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in _HEAD:
-        table.add_column(name, justify="right" if name in _HEAD[2:] else "left", overflow="fold")
-    for row in _rows(found):
-        table.add_row(*map(Text, row))
-    return table
-
-
-def _html_table(found: Effects) -> str:
-    caption = (
-        "Validation accuracy, ± half a 95 % interval. Share: of the trainings' sum of squares. p: F-test, "
-        "Holm-corrected over all keys and pairs."
+    mains = [(test.term[0], _choices(found, test.term[0]), test) for test in found.main]
+    pairs = [(" x ".join(test.term), "", test) for test in found.pairs[:_STRONGEST]]
+    return Table(
+        head=("key", "each choice less the mean of its key's", "share", "p (Holm)"),
+        rows=[[name, choices, f"{test.share:.1%}", f"{test.p:.1g}"] for name, choices, test in (*mains, *pairs)],
+        left=2,
+        caption="Validation accuracy, ± half a 95 % interval. Share: of the trainings' sum of squares. p: F-test, "
+        "Holm-corrected over all keys and pairs.",
     )
-    return page.table(list(_HEAD), _rows(found), caption)
 
 
 def _height(found: Effects) -> float:

@@ -2,24 +2,21 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
-from rich.text import Text
 
 from layersweep.records.read import read
 from layersweep.studies.figures import network_drawing
-from layersweep.studies.figures.comparison_figures import png, svg
+from layersweep.studies.figures.drawing import Drawing
 from layersweep.studies.figures.network_drawing import Layer
 from layersweep.studies.figures.style import inks
-from layersweep.studies.pages import page
-from layersweep.studies.sections.section import Extra
+from layersweep.studies.sections.section import Extra, Table, section
 from layersweep.studies.statistics.arm_comparison import Comparison
 from layersweep.studies.statistics.replicates import BAD_ENDS
 from layersweep.studies.statistics.searches import Course, Tried, searches
-from layersweep.studies.wording.terminal_table import table
 from layersweep.studies.wording.words import NONE, setting, share
 from layersweep.words import count
 
@@ -108,29 +105,16 @@ def shown(found: Comparison, results: Path) -> Extra:
     if not searches(found, results):
         return Extra()
     seen = networks(found, results)
-    heading = "<h2>The best network of each search</h2>"
+    heading = "The best network of each search"
     if not seen:
-        said = "No search has a network yet: no candidate has ended well."
-        return Extra(printed=(Text(said),), sections=(heading, page.paragraph(said)))
-    lines = _said(seen)
-    tables = [(*_of_layers(seen), "layers by kind", _DEPTH)] if any(network.layers for network in seen) else []
+        return section(heading, ["No search has a network yet: no candidate has ended well."])
+    tables = [_of_layers(seen)] if any(network.layers for network in seen) else []
     if any(network.candidate.choices for network in seen):
-        tables.append((*_of_choices(seen), "what was chosen", "What each search chose for it, as AutoKeras names it."))
+        tables.append(_of_choices(seen))
     drawn = _drawn(seen, found)
-    height = network_drawing.height(drawn)
-    drawing = (
-        [svg(network_drawing.draw, drawn, height=height, title="The best network of each search")] if drawn else []
-    )
-    return Extra(
-        printed=(*map(Text, lines), *(table(head, rows, title) for head, rows, title, _ in tables)),
-        sections=(
-            heading,
-            *map(page.paragraph, lines),
-            *(page.figure(one, _CAPTION) for one in drawing),
-            *(page.table(head, rows, caption) for head, rows, _, caption in tables),
-        ),
-        files={"networks.png": png(network_drawing.draw, drawn, height=height)} if drawn else {},
-    )
+    drawing = Drawing(draw=network_drawing.draw, found=drawn, height=network_drawing.height(drawn), title=heading)
+    made = section(heading, _said(seen), tables=tables, figure=("networks", drawing, _CAPTION) if drawn else None)
+    return replace(made, printed=(*made.printed[len(tables) :], *made.printed[: len(tables)]))  # words first
 
 
 def _drawn(seen: Sequence[Network], found: Comparison) -> list[network_drawing.Column]:
@@ -159,7 +143,7 @@ def _said(seen: Sequence[Network]) -> list[str]:
     return said
 
 
-def _of_layers(seen: Sequence[Network]) -> tuple[list[str], list[list[str]]]:
+def _of_layers(seen: Sequence[Network]) -> Table:
     """A row a kind of layer, those with most parameters first; a column a network."""
     known = [network for network in seen if network.layers]
     weight: Counter[str] = Counter()
@@ -168,7 +152,8 @@ def _of_layers(seen: Sequence[Network]) -> tuple[list[str], list[list[str]]]:
     kinds = sorted(weight, key=lambda kind: -weight[kind])
     rows = [[kind, *(_cell(network.kinds.get(kind)) for network in known)] for kind in kinds]
     deep = ["with parameters", *(_cell((network.depth, network.parameters)) for network in known)]
-    return ["kind", *(network.search for network in known)], [deep, *rows]
+    head = ["kind", *(network.search for network in known)]
+    return Table(head=head, rows=[deep, *rows], title="layers by kind", caption=_DEPTH)
 
 
 def _cell(counted: tuple[int, int] | None) -> str:
@@ -178,11 +163,13 @@ def _cell(counted: tuple[int, int] | None) -> str:
     return f"{n:,} ({parameters:,})" if parameters else f"{n:,}"
 
 
-def _of_choices(seen: Sequence[Network]) -> tuple[list[str], list[list[str]]]:
+def _of_choices(seen: Sequence[Network]) -> Table:
     """A row a choice, a column a network; a dash where a network has no such choice."""
     names = readable([*dict.fromkeys(key for network in seen for key in network.candidate.choices)])
     rows = [[name, *(_value(network.candidate.choices, key) for network in seen)] for key, name in names.items()]
-    return ["choice", *(network.search for network in seen)], rows
+    head = ["choice", *(network.search for network in seen)]
+    caption = "What each search chose for it, as AutoKeras names it."
+    return Table(head=head, rows=rows, title="what was chosen", caption=caption)
 
 
 def _value(choices: Mapping[str, Any], key: str) -> str:

@@ -1,19 +1,22 @@
-"""Accuracy against a number that arms differ in, a line for each value of another key: how much data, say."""
+"""Accuracy against the share of the images that arms are trained on, a line for each way to begin."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from layersweep.studies.figures.comparison_figures import png, svg
+from layersweep.studies.figures.drawing import Drawing
 from layersweep.studies.figures.style import COLOURS, GRID, accuracy_ticks
-from layersweep.studies.pages import page
-from layersweep.studies.sections.section import Extra, More
+from layersweep.studies.sections.section import Extra, section
 from layersweep.studies.statistics.arm_comparison import Comparison
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure, SubFigure
 
+_KEY: Final = "train_share"
+_NAMES: Final = {"source": "frozen network, new head", "scratch": "the network from new weights"}
+"""The lines' names by the value of `begin`, whose default is the first."""
+_TITLE: Final = "Accuracy against images"
 _HEIGHT: Final = 4.2
 
 
@@ -49,29 +52,14 @@ def lines(found: Comparison, key: str, by: str, *, default: float, names: Mappin
     return Lines(key=key, points={name: sorted(points, key=lambda p: p.x) for name, points in made.items()})
 
 
-def shown(key: str, by: str, *, default: float, names: Mapping[str, str], title: str) -> More:
-    """The lines as a part of a study; empty where fewer than two numbers were compared.
-
-    Args:
-        key: the number, a key of the configuration.
-        by: the key that tells the lines apart.
-        default: the number of a configuration that does not say it.
-        names: the lines' names by the value of `by`; that of the first is also for configurations that do not say it.
-        title: the part's heading.
-    """
-
-    def more(found: Comparison, _results: Path) -> Extra:
-        seen = lines(found, key, by, default=default, names=names)
-        if len({point.x for points in seen.points.values() for point in points}) < 2:  # noqa: PLR2004 (a line)
-            return Extra()
-        drawing = svg(draw, seen, height=_HEIGHT, title=title)
-        caption = f"Mean validation accuracy after {found.epoch} epochs, with 95 % intervals where there are any."
-        return Extra(
-            sections=(f"<h2>{title}</h2>", page.figure(drawing, caption)),
-            files={f"{key}.png": png(draw, seen, height=_HEIGHT)},
-        )
-
-    return more
+def shown(found: Comparison, _results: Path) -> Extra:
+    """The lines as a section of a study; empty where fewer than two shares were compared."""
+    seen = lines(found, _KEY, "begin", default=1.0, names=_NAMES)
+    if len({point.x for points in seen.points.values() for point in points}) < 2:  # noqa: PLR2004 (a line)
+        return Extra()
+    drawing = Drawing(draw=draw, found=seen, height=_HEIGHT, title=_TITLE)
+    caption = f"Mean validation accuracy after {found.epoch} epochs, with 95 % intervals where there are any."
+    return section(_TITLE, [], figure=(_KEY, drawing, caption))
 
 
 def draw(figure: "Figure | SubFigure", seen: Lines) -> None:

@@ -5,15 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from rich.text import Text
-
-from layersweep.studies.pages import page
-from layersweep.studies.sections.section import Extra
+from layersweep.studies.sections.section import Extra, Table, section
 from layersweep.studies.statistics.arm_comparison import Comparison
 from layersweep.studies.statistics.bad_ends import alike
 from layersweep.studies.statistics.replicates import BAD_ENDS
 from layersweep.studies.statistics.searches import Tried, searches
-from layersweep.studies.wording.terminal_table import table
 from layersweep.studies.wording.words import listed
 
 _BAD: Final = ("refused", *BAD_ENDS)
@@ -61,15 +57,12 @@ def shown(found: Comparison, results: Path) -> Extra:
     if not (seen := searches(found, results)):
         return Extra()
     made = refusals([candidate for course in seen for candidate in course.tried])
-    heading = "<h2>Refused or failed</h2>"
+    heading = "Refused or failed"
     if not made:
-        said = "No candidate was refused, failed or diverged."
-        return Extra(printed=(Text(said),), sections=(heading, page.paragraph(said)))
+        return section(heading, ["No candidate was refused, failed or diverged."])
     rows = [[one.end, one.problem, str(len(one.candidates)), one.who, one.reason] for one in made]
-    return Extra(
-        printed=(table(_HEAD, rows, "refused or failed", left=len(_HEAD)),),
-        sections=(heading, page.table(_HEAD, rows, _CAPTION)),
-    )
+    table = Table(head=_HEAD, rows=rows, left=len(_HEAD), title="refused or failed", caption=_CAPTION)
+    return section(heading, [], tables=[table])
 
 
 def _line(text: str) -> str:

@@ -66,6 +66,12 @@ def even(found: Comparison) -> Even:
     )
 
 
+def grid_keys(rows: pl.DataFrame) -> list[str]:
+    """The keys of the configurations in which these trainings differ, by name."""
+    stated = {key for text in rows["config_json"] for key in configuration(text)}
+    return sorted(key for key in stated if len({*values_of(rows, key)}) > 1)
+
+
 def values_of(rows: pl.DataFrame, key: str) -> list[str]:
     """The value of a configuration's key in each row, as text; its default where the configuration leaves it out."""
     column = rows[key].to_list() if key in rows.columns else [None] * rows.height

@@ -7,8 +7,7 @@ import polars as pl
 
 from layersweep.records.questions import SCREENING
 from layersweep.studies.statistics.arm_comparison import Comparison
-from layersweep.studies.wording.words import duration
-from layersweep.words import count
+from layersweep.words import count, duration
 
 
 def facts(found: Comparison, runs: pl.DataFrame) -> dict[str, str]:

@@ -7,9 +7,11 @@ from rich.table import Table
 from rich.text import Text
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]], title: str, *, left: int = 1) -> Table:
-    """A titled table whose first columns (`left`) hold words and may fold; the others are set to the right."""
-    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left", title_style="")
+def table(
+    head: Sequence[str], rows: Sequence[Sequence[str]], title: str | None = None, *, left: int = 1, note: str = ""
+) -> Table:
+    """A table whose first columns (`left`) hold words and may fold; the others are set to the right. A note is below it."""
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left", title_style="", caption=note)
     for place, name in enumerate(head):
         words = place < left
         made.add_column(name, justify="left" if words else "right", overflow="fold", no_wrap=not words)

@@ -7,8 +7,8 @@ from layersweep.studies.statistics.arm_comparison import Comparison
 from layersweep.studies.statistics.replicates import untuned
 from layersweep.studies.statistics.tuned_pairs import Gain, Order, gains, order
 from layersweep.studies.statistics.tuning_candidates import Tuning, shown_keys
-from layersweep.studies.wording.words import duration, listed, setting, share, signed
-from layersweep.words import count
+from layersweep.studies.wording.words import listed, setting, share, signed
+from layersweep.words import count, duration
 
 
 def sentences(found: Comparison) -> list[str]:

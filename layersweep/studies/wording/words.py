@@ -10,7 +10,6 @@ from layersweep.words import count
 
 NONE: Final = "\N{EN DASH}"
 """Stands for a number that there is not."""
-_MINUTE: Final = 60
 
 
 def share(value: float | None) -> str:
@@ -30,15 +29,6 @@ def with_spread(mean: float | None, sd: float | None, n: int) -> str:
     if mean is None:
         return NONE
     return f"{share(mean)} ± {share(sd)} ({n})" if sd is not None else f"{share(mean)} ({n})"
-
-
-def duration(seconds: float) -> str:
-    """Seconds as a person would say them: `48 s`, `12 min`, `3.4 h`."""
-    if seconds < 2 * _MINUTE:
-        return f"{seconds:.0f} s"
-    if seconds < 2 * 60 * _MINUTE:
-        return f"{seconds / _MINUTE:.0f} min"
-    return f"{seconds / (60 * _MINUTE):,.1f} h"
 
 
 def listed(words: Sequence[str]) -> str:

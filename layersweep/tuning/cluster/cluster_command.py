@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from layersweep.records.lock import alone
 from layersweep.records.write import check_writable
+from layersweep.studies import study
 from layersweep.tuning.cluster.cluster_request import Order
 from layersweep.tuning.cluster.job_follower import Follower
 from layersweep.tuning.cluster.ssh_channel import Channel, LostError, check_programs
@@ -43,8 +44,8 @@ def run(sweep: Sweep, options: Options, arguments: Sequence[str], console: "Cons
             follower.fetch()
             return OK
         code = follower.follow(follower.job())
-    if follower.ended_well and sweep.study is not None:
-        sweep.study(order.here, sweep.name)
+    if follower.ended_well and sweep.question:
+        study.answer(order.here, sweep.name)
     follower.say_records()
     return code
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from layersweep.records.errors import ResultsError
 from layersweep.records.lock import alone
 from layersweep.records.questions import SCREENING, TUNING
+from layersweep.studies import study
 from layersweep.tuning.common.errors import BrokenOffError, BudgetSpentError, UsageError
 from layersweep.tuning.common.exit_codes import BAD_INPUT, FAILED, INTERRUPTED, OK, UNFINISHED
 from layersweep.tuning.experiment import options as flags
@@ -84,8 +85,8 @@ def run(sweep: Sweep, options: Options, console: "Console", arguments: Sequence[
     with alone(settings.results, sweep.name):  # what is recorded is read inside: no other command adds to it now
         local_records.disown(settings.results, sweep.name)
         code = _train(Agenda.make(sweep, settings, asked, data), console, arguments)
-    if sweep.study is not None:
-        sweep.study(settings.results, sweep.name)
+    if sweep.question:
+        study.answer(settings.results, sweep.name)
     console.print(f"records  {settings.results}/*/{sweep.name}/*.parquet")
     return code
 

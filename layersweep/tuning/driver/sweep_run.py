@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final, Self
 from rich.console import Console
 
 from layersweep.records.write import Writer
+from layersweep.studies import study
 from layersweep.tuning.common.errors import BudgetSpentError, UsageError
 from layersweep.tuning.driver import futility, tune_runner
 from layersweep.tuning.driver.progress import Display
@@ -118,10 +119,10 @@ class Session:
     @contextmanager
     def _study_prepared(self) -> Iterator[None]:
         """Lets the study import what it needs while trials run, once they have started: the driver has time then."""
-        if self.sweep.prepare_study is None:
+        if not self.sweep.question:
             yield
             return
-        timer = threading.Timer(_TRIALS_RUN_SECONDS, self.sweep.prepare_study)
+        timer = threading.Timer(_TRIALS_RUN_SECONDS, study.prepare, [self.sweep.sections or ()])
         timer.daemon = True
         timer.start()
         try:
@@ -161,7 +162,9 @@ class Session:
     def _recorded(self, where: ray_runtime.Where) -> Iterator[None]:
         """Writes the run's start and its end, with the outcome and where the slots' seconds went."""
         began, outcome = time.monotonic(), "failed"
-        self._write_run("start", where, options_json=json.dumps(asdict(self.settings), default=str))
+        asked = self.sweep.study_question.columns if self.sweep.question else {}
+        options = json.dumps(asdict(self.settings), default=str)
+        self._write_run("start", where, options_json=options, **asked)
         try:
             yield
             outcome = "ended"

@@ -223,6 +223,7 @@ def resolve(sweep: Sweep, options: Options) -> Settings:
     """
     if options.quick and sweep.quick is None:
         raise UsageError(f"--quick is not defined for the sweep {sweep.name!r}; give --epochs, --seeds and --images")
+    sweep.check_sections()
     if options.fetch and options.cluster is None:
         raise UsageError("--fetch brings records home from a cluster; valid: with --cluster and its file")
     search: Search = sweep.search if options.search == "auto" else options.search

@@ -3,10 +3,12 @@
 import inspect
 import typing
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from layersweep.records.study_question import StudyQuestion
+from layersweep.studies.sections import registry
 from layersweep.tuning.common.errors import UsageError
 from layersweep.tuning.experiment.arm import Arm
 from layersweep.tuning.experiment.arm_names import FAMILY, choices
@@ -37,8 +39,11 @@ class Sweep:
         metric: the column of the epochs table that decides: `val_accuracy` or `val_loss`.
         epochs: epochs of a trial that is not stopped.
         seeds: replicates of each arm.
-        study: reads the records when the sweep has ended; called with the results folder and the sweep's name.
-        prepare_study: imports what the study needs; called in a thread while trials run.
+        question: what is asked, in words; a sweep that has one ends with its study.
+        sections: what the study shows besides the comparison of the arms (`layersweep.studies.sections.registry`);
+            unless given, whatever the records have.
+        reported: arms that were called best elsewhere, with their accuracies there.
+        apart: keys whose values are not to be compared with each other, each with its default.
         control: the arm that is compared even if a screening stopped it.
         dataset: a data set that `trainables.data.dataset.prepare` knows.
         tuned: spaces that are searched, one arm each: keys with one value are fixed, keys with several values or a
@@ -60,8 +65,10 @@ class Sweep:
     name: str
     train: Train
     spaces: Sequence[Space]
-    study: Callable[[Path, str], None] | None = None
-    prepare_study: Callable[[], None] | None = None
+    question: str = ""
+    sections: Sequence[str] | None = None
+    reported: Mapping[str, float] = field(default_factory=dict)
+    apart: Mapping[str, str] = field(default_factory=dict)
     metric: str = "val_accuracy"
     epochs: int = 10
     seeds: int = 3
@@ -78,6 +85,23 @@ class Sweep:
     keep_weights: str = "none"
     lite: bool = False
     quick: Mapping[str, Any] | None = None
+
+    def check_sections(self) -> None:
+        """Refuses sections that no study has.
+
+        Raises:
+            UsageError: naming them, and the valid ones.
+        """
+        if unknown := [name for name in self.sections or () if name not in registry.SECTIONS]:
+            raise UsageError(
+                f"sections {', '.join(map(repr, unknown))} of the sweep {self.name!r} are not valid; "
+                f"valid: {', '.join(registry.SECTIONS)}"
+            )
+
+    @property
+    def study_question(self) -> StudyQuestion:
+        """What its study needs to know, as the runs record it."""
+        return StudyQuestion(text=self.question, sections=self.sections, reported=self.reported, apart=self.apart)
 
     @property
     def config_type(self) -> type[domains.Dataclass]:

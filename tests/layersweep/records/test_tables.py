@@ -13,8 +13,8 @@ SECONDS = (
 PROMISED = {
     "plan": "sweep run arm question seed fold trial_id epochs candidate config_json",
     "runs": (
-        f"sweep run event at outcome command git_commit versions_json hosts_json slots seconds_wall {SECONDS} "
-        "seconds_waiting"
+        f"sweep run event at outcome command git_commit versions_json hosts_json study_question study_json slots "
+        f"seconds_wall {SECONDS} seconds_waiting"
     ),
     "trials": (
         f"{ATTEMPT} continuation run outcome reason warning error_type error_message traceback log epochs "
@@ -55,8 +55,8 @@ PURE = {
 }  # fmt: skip
 # Texts that hardly ever repeat: a dictionary would only cost.
 LONG_TEXTS = {
-    "command", "git_commit", "versions_json", "options_json", "hosts_json", "reason", "warning", "error_message",
-    "traceback", "log", "config_json", "problem",
+    "command", "git_commit", "versions_json", "options_json", "study_question", "study_json", "hosts_json", "reason",
+    "warning", "error_message", "traceback", "log", "config_json", "problem",
 }  # fmt: skip
 
 EACH = pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)

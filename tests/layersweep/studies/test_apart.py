@@ -5,7 +5,8 @@ from pathlib import Path
 from recorded_sweep import Sweep
 from rich.console import Console
 
-from layersweep.studies.questions.alexnet import study
+from layersweep.studies.earlier_records import EARLIER
+from layersweep.studies.study import answer
 
 
 def test_arms_on_other_classes_are_kept_apart(sweep: Sweep, tmp_path: Path) -> None:
@@ -16,7 +17,8 @@ def test_arms_on_other_classes_are_kept_apart(sweep: Sweep, tmp_path: Path) -> N
             name = f"optimizer={optimizer} classes=0-1"
             sweep.trial(name, seed, [0.5, 0.9, 0.99 - level / 100 + seed / 1000], config=config)
     console = Console(record=True, width=120)
-    study(sweep.write(), "optimizers", out=tmp_path / "out", console=console)
+    sweep.run(**EARLIER["alexnet"].columns)
+    answer(sweep.write(), "optimizers", out=tmp_path / "out", console=console)
     said = console.export_text()
     first, second = said.index("classes all"), said.index("classes 0-1")
     assert first < second

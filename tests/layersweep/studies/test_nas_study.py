@@ -13,12 +13,11 @@ from layersweep.records.spans import spent, union, worked
 from layersweep.studies import gallery
 from layersweep.studies.figures import network_drawing
 from layersweep.studies.figures.network_drawing import Layer, fold
-from layersweep.studies.questions import nas_candidates
-from layersweep.studies.questions.nas import study
 from layersweep.studies.sections import best_so_far, candidate_sizes, networks, refusals
 from layersweep.studies.sections.networks import readable
 from layersweep.studies.sections.section import Extra
 from layersweep.studies.statistics.searches import Course, Step, courses
+from layersweep.studies.study import answer, findings_of
 
 
 @pytest.fixture
@@ -138,7 +137,7 @@ def test_searches_are_seen_after_parts_of_the_longest_ones_time(sweep):
         candidate(sweep, "random", number, [0.1 * number], start=11 * number)  # 88 s
     candidate(sweep, "greedy", 0, [0.3, 0.65], start=500)  # 21 s
     head, rows = best_so_far.by_time_of(courses(compared(sweep), sweep.results))
-    assert head == ["search", "11 s (1/8)", "22 s (1/4)", "44 s (1/2)", "88 s (all)"]
+    assert head == ["search", "11 s (1/8)", "22 s (1/4)", "44 s (1/2)", "1 min 28 s (all)"]
     assert rows == [
         ["greedy", ".3000", ".6500*", ".6500*", ".6500*"],
         ["random", ".0000", ".1000", ".3000", ".7000"],
@@ -320,7 +319,7 @@ def whole(sweep: Sweep) -> None:
 def test_searches_alone_are_a_study_of_their_own(sweep):
     whole(sweep)
     console = Console(file=io.StringIO(), width=100)
-    study(sweep.write(), console=console)
+    answer(sweep.write(), sweep.name, console=console)
     assert "settings" not in console.file.getvalue()  # the candidates differ in nothing that fits a cell
     folder = sweep.results / "studies"
     assert {path.name for path in folder.iterdir()} == {
@@ -346,7 +345,7 @@ def test_the_whole_study_with_its_figure_in_the_gallery(sweep, tmp_path):
     for index, counts in enumerate(([8, 2], [4, 6])):
         row = {"trial_id": "greedy-1", "attempt": 0, "epoch": 3, "set_name": "test", "class_index": index}
         sweep._add("classes", row | {"class_name": ("cat", "dog")[index], "support": 10, "predicted": counts})
-    (findings,) = study.findings(sweep.write())
+    (findings,) = findings_of(sweep.write(), sweep.name)
     text = findings.page()
     assert "By class: greedy" in text
     assert '"image_block_1' not in text
@@ -356,12 +355,6 @@ def test_the_whole_study_with_its_figure_in_the_gallery(sweep, tmp_path):
         in page.read_text()
     )
     assert "Best validation accuracy of any candidate after 2 min" in page.read_text()
-
-
-def test_either_sweep_has_its_study():
-    assert gallery.study_of("nas") is study
-    assert gallery.study_of("nas_candidates") is nas_candidates.study
-    assert nas_candidates.study.more() == study.more()
 
 
 def test_the_drawing_is_one_page_and_its_texts_stay_inside(sweep):

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from layersweep.records.errors import ResultsError
 from layersweep.studies.figures.style import apart, leaders
-from layersweep.studies.questions.optimizers import study
+from layersweep.studies.study import answer, main
 
 EVIL = "<script>alert(1)</script> & $x_1"
 
@@ -32,7 +32,7 @@ def fill(sweep: Sweep) -> Path:
 
 def printed(results: Path, out: Path | None = None) -> str:
     file = io.StringIO()
-    study(results, console=Console(file=file, width=100), out=out)
+    answer(results, "optimizers", console=Console(file=file, width=100), out=out)
     return file.getvalue()
 
 
@@ -73,16 +73,13 @@ def test_nothing_but_a_failure_still_makes_a_page(sweep: Sweep) -> None:
 def test_no_results_names_the_path_and_the_sweeps(sweep: Sweep, tmp_path: Path) -> None:
     results = fill(sweep)
     with pytest.raises(ResultsError, match=r"no results of sweep 'nope' below .*; sweeps there: optimizers"):
-        study(results, "nope")
+        answer(results, "nope")
     with pytest.raises(ResultsError, match="no sweep is recorded there"):
-        study(tmp_path / "empty")
+        answer(tmp_path / "empty", "optimizers")
 
 
-def test_the_command_exits_2_without_results(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(sys, "argv", ["optimizers", "--results", str(tmp_path)])
-    assert study.main("") == 2
+def test_the_command_exits_2_without_results(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["optimizers", "--results", str(tmp_path)]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert str(tmp_path) in error
@@ -102,9 +99,9 @@ def test_it_is_a_part_of_the_command(tmp_path: Path) -> None:
 
 def test_reading_and_drawing_need_neither_ray_nor_keras(sweep: Sweep) -> None:
     code = (
-        "import sys; from pathlib import Path; from layersweep.studies.questions.optimizers import study;"
+        "import sys; from pathlib import Path; from layersweep.studies.study import answer;"
         "early = set(sys.modules);"
-        f"study(Path({str(fill(sweep))!r}));"
+        f"answer(Path({str(fill(sweep))!r}), 'optimizers');"
         "heavy = {'ray', 'tensorflow', 'keras', 'sklearn', 'matplotlib.pyplot', 'layersweep.tuning', 'trainables'};"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules);"
         "assert not {'matplotlib', 'scipy', 'polars', 'numpy', 'rich'} & early"
@@ -126,8 +123,9 @@ def test_labels_are_moved_apart_and_stay_inside() -> None:
 
 
 def test_prepare_imports_all_that_the_study_needs(sweep: Sweep, tmp_path: Path) -> None:
-    code = "import sys; from pathlib import Path; from layersweep.studies.questions.optimizers import study; "
-    code += "study.prepare(); before = set(sys.modules); study(Path(sys.argv[1]), out=Path(sys.argv[2])); "
+    code = "import sys; from pathlib import Path; from layersweep.studies import study; "
+    code += "study.prepare([]); before = set(sys.modules); "
+    code += "study.answer(Path(sys.argv[1]), 'optimizers', out=Path(sys.argv[2])); "
     code += "print('late:', *(set(sys.modules) - before))"
     ended = subprocess.run(
         [sys.executable, "-c", code, str(fill(sweep)), str(tmp_path)],
@@ -137,4 +135,4 @@ def test_prepare_imports_all_that_the_study_needs(sweep: Sweep, tmp_path: Path) 
         text=True,
     )
     late = ended.stdout.splitlines()[-1].split()[1:]
-    assert not [name for name in late if name.partition(".")[0] in ("matplotlib", "scipy", "polars", "studies")]
+    assert not [name for name in late if name.partition(".")[0] in ("matplotlib", "scipy", "polars", "layersweep")]

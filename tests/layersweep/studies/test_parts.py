@@ -75,7 +75,7 @@ def test_first_phases_are_counted_once_and_apart(sweep: Sweep) -> None:
     found = compared(sweep)
     assert "first phase" not in found.arms["arm"].to_list()
     # each 9 s of importing and 2 epochs of 12 s
-    assert "2 first phases took 66 s of slots" in printed(first_phases.shown(found, sweep.write()))
+    assert "2 first phases took 1 min 06 s of slots" in printed(first_phases.shown(found, sweep.write()))
 
 
 def test_without_first_phases_nothing_is_said(sweep: Sweep) -> None:
@@ -121,9 +121,13 @@ def test_lines_follow_a_number_and_are_parted_by_a_key(sweep: Sweep) -> None:
     assert set(drawn.points) == {"Adam", "SGD"}
     assert [point.x for point in drawn.points["SGD"]] == [0.001, 0.1]
     assert [point.mean for point in drawn.points["Adam"]] == pytest.approx([0.5025, 0.6015])
-    shown = numeric_key.shown(
-        "learning_rate", "optimizer", default=1.0, names={"adam": "Adam", "sgd": "SGD"}, title="Rates"
-    )
-    assert shown(found, Path()).files["learning_rate.png"].startswith(b"\x89PNG")
-    one = numeric_key.shown("momentum", "optimizer", default=0.0, names={"adam": "Adam"}, title="None")
-    assert one(found, Path()) == Extra()
+    assert numeric_key.shown(found, Path()) == Extra()
+
+
+def test_accuracy_is_drawn_against_the_share_of_images(sweep: Sweep) -> None:
+    for share, config in ((0.5, {"train_share": 0.5}), (1.0, {"begin": "scratch"})):
+        for seed in (1, 2):
+            sweep.trial(f"{share}", seed, [0.1, 0.2, 0.5 + share / 10 + seed / 1000], config=config)
+    extra = numeric_key.shown(compared(sweep), Path())
+    assert extra.files["train_share.png"].startswith(b"\x89PNG")
+    assert "the network from new weights" in "".join(extra.sections)

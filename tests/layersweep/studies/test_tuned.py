@@ -13,10 +13,10 @@ from tuned_sweep import RATES, default_arm, eight, tune
 
 from layersweep.studies.figures.learning_rates import drawn
 from layersweep.studies.figures.style import inks
-from layersweep.studies.questions.optimizers import study
 from layersweep.studies.statistics.pooled_variance import holm
 from layersweep.studies.statistics.tuned_pairs import Gain, gains, order
 from layersweep.studies.statistics.tuning_candidates import Candidate, Tuning
+from layersweep.studies.study import answer
 from layersweep.studies.wording.tuning_sentences import budget, helped, sentences
 from layersweep.studies.wording.words import setting, verdict
 
@@ -25,7 +25,7 @@ NADAM, ADAM, SGD = (0.930, 0.932, 0.934), (0.918, 0.921, 0.9205), (0.900, 0.903,
 
 def printed(sweep: Sweep) -> str:
     file = io.StringIO()
-    study(sweep.write(), console=Console(file=file, width=100))
+    answer(sweep.write(), sweep.name, console=Console(file=file, width=100))
     return file.getvalue()
 
 
@@ -254,7 +254,7 @@ def test_a_single_tuned_arm_has_no_order(sweep: Sweep) -> None:
     assert order(found) is None
     assert len(sentences(found)) == 2
     assert budget(found.tunings) == (
-        "Tuning tried 6 candidates for adam tuned, in 18 epochs and 4 min of slots, counted apart."
+        "Tuning tried 6 candidates for adam tuned, in 18 epochs and 4 min 30 s of slots, counted apart."
     )
 
 

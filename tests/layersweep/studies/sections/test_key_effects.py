@@ -10,10 +10,10 @@ from compared_sweep import arm, compared
 from recorded_sweep import Sweep
 from rich.console import Console
 
-from layersweep.studies.questions.activations import REPORTED, study
+from layersweep.studies.earlier_records import EARLIER
 from layersweep.studies.sections.key_effects import chance, grid, sentences, shown
+from layersweep.studies.study import answer
 
-KEYS = ("activation_1", "activation_2")
 CHOICES = ("relu", "selu", "elu")
 GAIN = {"selu": 0.04, "relu": 0.0, "elu": -0.04}
 
@@ -37,7 +37,7 @@ def text(renderables: tuple[Any, ...]) -> str:
 
 def test_a_grid_is_seen_at_its_end_where_all_arms_came(sweep: Sweep) -> None:
     nine_arms(sweep)
-    seen = grid(compared(sweep), KEYS)
+    seen = grid(compared(sweep))
     assert (seen.even.epoch, seen.even.screening, len(seen.arms)) == (3, False, 18)
     assert seen.even.where == "at epoch 3 on 2 seeds"
     assert seen.effects is not None
@@ -62,7 +62,7 @@ def test_a_screened_grid_is_seen_at_the_epoch_that_all_reached_on_the_screening_
         for first in ("relu", "selu"):
             config = {"optimizer": "nadam", "activation_1": first, "activation_2": "elu"}
             sweep.trial(f"{first}-elu", seed, [0.5, 0.6, 0.9 if first == "relu" else 0.6], config=config)
-    seen = grid(compared(sweep), KEYS)
+    seen = grid(compared(sweep))
     assert (seen.even.epoch, seen.even.screening, seen.even.whole) == (1, True, False)
     assert seen.even.where == "at epoch 1, which is not the end, on the screening of 1 seed"
     assert dict(zip(seen.arms, seen.accuracies, strict=True))["selu-relu"] == pytest.approx(0.503)
@@ -72,13 +72,13 @@ def test_a_screened_grid_is_seen_at_the_epoch_that_all_reached_on_the_screening_
 def test_once_every_arm_was_compared_its_screening_counts_no_more(sweep: Sweep) -> None:
     screened_arms(sweep)
     nine_arms(sweep)
-    seen = grid(compared(sweep), KEYS)
+    seen = grid(compared(sweep))
     assert (seen.even.epoch, seen.even.screening, len(seen.arms)) == (3, False, 18)
 
 
 def test_it_says_what_matters_and_what_does_not(sweep: Sweep) -> None:
     nine_arms(sweep)
-    said = sentences(grid(compared(sweep), KEYS))
+    said = sentences(grid(compared(sweep)))
     assert said[0].startswith("18 trainings at epoch 3 on 2 seeds: what the model leaves is ±.00")
     assert said[1].startswith("activation_1 matters (p = ")
     assert "selu +.0" in said[1]
@@ -96,7 +96,7 @@ def test_keys_that_act_together_are_said_with_their_strongest_cell(sweep: Sweep)
         for seed in (1, 2):
             final = 0.8 + 0.09 * (first == second == "elu") + next(noise)
             sweep.trial(f"{first}-{second}", seed, [0.5, 0.6, final], config=config)
-    said = " ".join(sentences(grid(compared(sweep), KEYS)))
+    said = " ".join(sentences(grid(compared(sweep))))
     assert "activation_1 and activation_2 act together (p = " in said
     assert "most with elu and elu: +.0" in said
     assert "The best choices by themselves, at epoch 3 on 2 seeds: activation_1 elu" in said
@@ -109,7 +109,7 @@ def test_trainings_that_came_to_a_bad_end_are_said_first_and_no_choice_is_called
         if row["trial_id"] in lost:
             row.update(outcome="diverged", epochs=1)
     sweep.rows["epochs"] = [row for row in sweep.rows["epochs"] if row["trial_id"] not in lost or row["epoch"] == 1]
-    said = sentences(grid(compared(sweep), KEYS))
+    said = sentences(grid(compared(sweep)))
     assert said[0] == (
         "3 trainings came to a bad end and are left out: activation_1 selu 2, relu 1; activation_2 elu 3."
     )
@@ -121,7 +121,7 @@ def test_one_key_alone_is_not_said_to_act_with_others(sweep: Sweep) -> None:
         for activation, gain in GAIN.items():
             final = 0.8 + gain + seed**2 / 999 + len(activation) * seed / 9999
             sweep.trial(activation, seed, [0.5, 0.6, final], config={"activation_1": activation})
-    said = " ".join(sentences(grid(compared(sweep), KEYS)))
+    said = " ".join(sentences(grid(compared(sweep))))
     assert "activation_1 matters" in said
     assert "together" not in said
 
@@ -130,7 +130,7 @@ def test_a_key_at_its_default_has_its_default(sweep: Sweep) -> None:
     for seed in (1, 2):
         sweep.trial("none", seed, [0.5, 0.6, 0.7 + seed / 100], config={"optimizer": "adam"}, momentum=0.0)
         sweep.trial("some", seed, [0.5, 0.6, 0.8 + seed / 99], config={"optimizer": "adam", "momentum": 0.9})
-    seen = grid(compared(sweep), ("momentum",))
+    seen = grid(compared(sweep))
     assert sorted(set(seen.values["momentum"])) == ["0.0", "0.9"]
 
 
@@ -142,20 +142,20 @@ def test_folds_are_called_folds(sweep: Sweep) -> None:
             sweep.plan(activation, 1, name, config=config, fold=fold)
             curve = [0.5, 0.6, 0.8 + gain + fold**2 / 999]
             sweep.trial(activation, 1, curve, config=config, planned=False, trial_id=name, fold=fold)
-    assert grid(compared(sweep), KEYS).even.where == "at epoch 3 on 3 folds"
+    assert grid(compared(sweep)).even.where == "at epoch 3 on 3 folds"
 
 
 def test_too_few_trainings_are_said_to_be_too_few(sweep: Sweep) -> None:
     sweep.trial("relu-relu", 1, [0.5, 0.6, 0.7], config={"activation_1": "relu"})
     sweep.trial("selu-relu", 1, [0.5, 0.6, 0.8], config={"activation_1": "selu"})
-    extra = shown(KEYS)(compared(sweep), sweep.results)
+    extra = shown(compared(sweep), sweep.results)
     assert "The 2 trainings at epoch 3 on 1 seed do not tell the choices apart." in text(extra.printed)
     assert not extra.files
 
 
 def test_an_arm_that_was_called_best_elsewhere_is_judged(sweep: Sweep) -> None:
     nine_arms(sweep, seeds=(1, 2, 3))
-    extra = shown(KEYS, {"selu-relu": 0.9337, "tanh-relu": 0.9})(compared(sweep), sweep.results)
+    extra = shown(compared(sweep), sweep.results, {"selu-relu": 0.9337, "tanh-relu": 0.9})
     said = text(extra.printed)
     row = arm(compared(sweep), "selu-relu")
     assert f"selu-relu (reported .9337): {row['verdict']}, mean {row['mean']:.4f} (n = 3).".replace("0.", ".") in said
@@ -169,7 +169,7 @@ def test_on_one_seed_an_arm_has_a_rank_and_chance_is_not_known(sweep: Sweep) -> 
     nine_arms(sweep, seeds=(1,))
     found = compared(sweep)
     better = sum(row["mean"] > arm(found, "relu-relu")["mean"] for row in found.arms.to_dicts())
-    said = text(shown(KEYS, {"relu-relu": 0.9})(found, sweep.results).printed)
+    said = text(shown(found, sweep.results, {"relu-relu": 0.9}).printed)
     assert (
         f"relu-relu (reported .9000): number {better + 1} of 9 at epoch 3 on 1 seed; one seed: no test, mean ." in said
     )
@@ -187,8 +187,8 @@ def test_the_seeds_that_a_difference_takes_are_those_of_the_textbook() -> None:
 def test_the_study_of_the_activations_is_printed_drawn_and_on_its_page(sweep: Sweep, tmp_path: Path) -> None:
     nine_arms(sweep)
     console = Console(record=True, width=160)
-    study(sweep.write(), "optimizers", out=tmp_path / "out", console=console)
-    assert set(REPORTED) == {"selu-relu-relu-relu"}
+    sweep.run(**EARLIER["activations"].columns)
+    answer(sweep.write(), "optimizers", out=tmp_path / "out", console=console)
     assert "selu-relu-relu-relu (reported .9337) is not among the arms." in console.export_text()
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         f"optimizers{end}" for end in (".html", ".png", "_effects.png")

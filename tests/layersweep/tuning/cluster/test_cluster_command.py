@@ -29,6 +29,7 @@ from layersweep.tuning.experiment import options as flags
 from layersweep.tuning.experiment.sweep import Sweep
 
 SWEEP = Sweep(name="made_up", train=made_up.train, spaces=[{"quality": [0.5]}], warm_up=made_up.WARM_UP)
+ASKED = replace(SWEEP, question="Which quality is best?")
 CLUSTER = """
 cluster_name: five
 provider: {type: local, head_ip: 10.0.0.1, worker_ips: [10.0.0.2]}
@@ -157,14 +158,21 @@ def head(tmp_path, monkeypatch):
         made._kill(int((folder / "driver").read_text()))
 
 
+@pytest.fixture
+def studied(monkeypatch):
+    """What the study is called with, instead of it."""
+    calls = []
+    monkeypatch.setattr("layersweep.studies.study.answer", lambda *given: calls.append(given))
+    return calls
+
+
 def parts(results, *tables):
     return {path.relative_to(results) for table in tables for path in (results / table).rglob("*.parquet")}
 
 
 @needs_rsync
-def test_a_sweep_is_submitted_followed_and_brought_home(head):
-    studied = []
-    code = head.run("--seeds", "3", sweep=replace(SWEEP, study=lambda *given: studied.append(given)))
+def test_a_sweep_is_submitted_followed_and_brought_home(head, studied):
+    code = head.run("--seeds", "3", sweep=ASKED)
     here = head.laptop / "results"
     assert code == 0, head.said
     lines = head.said.splitlines()
@@ -299,12 +307,10 @@ def test_a_lost_connection_is_said_once_and_made_again(head):
 
 
 @needs_rsync
-def test_a_dead_driver_is_reported_with_its_last_lines_and_the_same_command_goes_on(head):
+def test_a_dead_driver_is_reported_with_its_last_lines_and_the_same_command_goes_on(head, studied):
     head.hold()
     meanwhile(lambda: when((head.laptop / "results" / "plan").exists), head.kill_driver)
-    studied = []
-    sweep = replace(SWEEP, study=lambda *given: studied.append(given))
-    assert head.run("--seeds", "2", sweep=sweep) == 1
+    assert head.run("--seeds", "2", sweep=ASKED) == 1
     (job,) = head.jobs()
     assert f"the driver of {job.stem} ended with code 137 without a last word" in head.said
     assert "the last lines of its log on the head:\n  starting Ray …\n" in head.said
@@ -338,9 +344,8 @@ def test_a_job_that_was_stopped_ends_with_130(head):
 
 @needs_rsync
 @pytest.mark.parametrize("code", [1, 3])
-def test_the_jobs_exit_code_is_the_commands(head, code):
-    studied = []
-    assert head.run("--retries", str(code), sweep=replace(SWEEP, study=lambda *given: studied.append(given))) == code
+def test_the_jobs_exit_code_is_the_commands(head, studied, code):
+    assert head.run("--retries", str(code), sweep=ASKED) == code
     assert len(studied) == 1
     assert "log on the head" not in head.said
 

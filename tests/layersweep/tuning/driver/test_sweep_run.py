@@ -4,6 +4,7 @@ import threading
 
 import made_up
 
+from layersweep.studies import study
 from layersweep.tuning.driver import sweep_run
 from layersweep.tuning.driver.sweep_run import Session
 from layersweep.tuning.experiment.sweep import Sweep
@@ -17,13 +18,15 @@ def opened(**options):
 def test_the_study_is_prepared_while_trials_run(monkeypatch):
     monkeypatch.setattr(sweep_run, "_TRIALS_RUN_SECONDS", 0.0)
     prepared = threading.Event()
-    with opened(prepare_study=prepared.set)._study_prepared():
+    monkeypatch.setattr(study, "prepare", lambda sections: sections == ("costs",) and prepared.set())
+    with opened(question="Why?", sections=("costs",))._study_prepared():
         assert prepared.wait(10)
 
 
-def test_a_short_sweep_and_one_without_a_study_prepare_nothing():
+def test_a_short_sweep_and_one_without_a_question_prepare_nothing(monkeypatch):
     prepared = threading.Event()
-    for options in ({"prepare_study": prepared.set}, {}):
+    monkeypatch.setattr(study, "prepare", lambda _sections: prepared.set())
+    for options in ({"question": "Why?"}, {}):
         with opened(**options)._study_prepared():
             pass
     assert not prepared.is_set()

@@ -42,6 +42,13 @@ def test_what_is_not_said_is_the_sweeps():
     assert made.results.is_absolute()
 
 
+def test_a_section_that_there_is_not_is_refused_with_those_that_there_are():
+    with pytest.raises(
+        UsageError, match=r"sections 'cost' of the sweep 'made_up' are not valid; valid: effects, .*costs"
+    ):
+        resolve(replace(SWEEP, sections=("effects", "cost")), parse([], program="s.py"))
+
+
 def test_quick_fills_in_what_is_not_said():
     assert (settings("--quick").epochs, settings("--quick").seeds, settings("--quick").images) == (2, 1, 30)
     made = settings("--quick", "--epochs", "4")
