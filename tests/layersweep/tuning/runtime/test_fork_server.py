@@ -198,7 +198,7 @@ def test_nothing_outlives_a_driver_that_is_killed(tmp_path, warm_up):
     """Its slots die with it here; the busy child, the server and the folder of its socket are gone seconds later."""
     code = (
         "import made_up, warm_ups, pathlib, psutil, sys, time\n"
-        "from tuning import fork_server\n"
+        "from layersweep.tuning.runtime import fork_server\n"
         "from layersweep.tuning.worker.training_process import Child\n"
         "from trainables.worker.training_server import Begin\n"
         "root = pathlib.Path(sys.argv[1])\n"
