@@ -1,9 +1,11 @@
 """What tests share."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from several_nodes import Nodes
 
 HELPERS = Path(__file__).parent / "helpers"
 
@@ -12,6 +14,22 @@ os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(HELPERS), os.enviro
 
 
 os.environ["RAY_ADDRESS"] = "local"  # whatever cluster runs on this machine
+
+
+LONGEST = ()
+"""The files that take longest: they begin first, so that at the end no worker waits for another's."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    order = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path.name, len(order)))
+
+
+@pytest.fixture(scope="session")
+def joining(tmp_path_factory) -> Iterator[dict[str, str]]:
+    """The environment that joins one Ray of four slots, begun once: half the work of a Ray of its own."""
+    with Nodes(tmp_path_factory.mktemp("ray"), 1, slots=4) as nodes:
+        yield nodes.joining
 
 
 @pytest.fixture(scope="session")

@@ -23,8 +23,11 @@ def command(results, *arguments, slots=SLOTS, script=SCRIPT):
     return [sys.executable, str(script), "--results", str(results), *ALWAYS, "--slots", str(slots), *arguments]
 
 
-def run(results, *arguments):
-    return subprocess.run(command(results, *arguments), check=False, capture_output=True, text=True, timeout=280)
+def run(results, *arguments, environment=None):
+    return subprocess.run(
+        command(results, *arguments), check=False, capture_output=True, text=True, timeout=280,
+        env=os.environ | (environment or {}),
+    )  # fmt: skip
 
 
 def epochs(results):

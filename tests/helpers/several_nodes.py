@@ -10,9 +10,9 @@ from pathlib import Path
 
 
 class Nodes:
-    """Starts a head and others, each of one slot; a command joins them with the environment `joining`."""
+    """Starts a head and others, each of so many slots; a command joins them with the environment `joining`."""
 
-    def __init__(self, folder: Path, number: int) -> None:
+    def __init__(self, folder: Path, number: int, *, slots: int = 1) -> None:
         token = folder / "token"
         token.write_text("0123456789abcdef" * 4)
         token.chmod(0o600)
@@ -20,7 +20,7 @@ class Nodes:
         environment = os.environ | self._environment
         environment.pop("RAY_ADDRESS", None)
         self._process = subprocess.Popen(
-            [sys.executable, __file__, str(number)],
+            [sys.executable, __file__, str(number), str(slots)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment,
         )  # fmt: skip
         self.address = self._answer()
@@ -48,10 +48,10 @@ class Nodes:
         self._process.communicate(timeout=60)
 
 
-def serve(number: int) -> None:
+def serve(number: int, slots: int) -> None:
     from ray.cluster_utils import Cluster
 
-    more = {"num_cpus": 1, "object_store_memory": 80 << 20}
+    more = {"num_cpus": slots, "object_store_memory": 80 << 20}
     cluster = Cluster(initialize_head=True, head_node_args=more | {"include_dashboard": False})
     others = [cluster.add_node(**more) for _ in range(number - 1)]
     cluster.wait_for_nodes()
@@ -67,4 +67,4 @@ def serve(number: int) -> None:
 
 
 if __name__ == "__main__":
-    serve(int(sys.argv[1]))
+    serve(int(sys.argv[1]), int(sys.argv[2]))

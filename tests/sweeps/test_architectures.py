@@ -1,5 +1,6 @@
 """Every family through one sweep, small: two of them on real images through Ray, recorded and studied."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,16 +15,17 @@ from trainables.families.by_name import FAMILIES
 SCRIPT = Path(__file__).parent.parent.parent / "sweeps" / "architectures.py"
 
 
-def run(results, *arguments):
+def run(results, *arguments, environment=None):
     command = [sys.executable, str(SCRIPT), "--results", str(results), *arguments]
-    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=280)
+    env = os.environ | (environment or {})
+    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=280, env=env)
 
 
 @pytest.fixture(scope="module")
-def swept(tmp_path_factory, fashion_mnist):
+def swept(tmp_path_factory, fashion_mnist, joining):
     results = tmp_path_factory.mktemp("architectures") / "results"
     size = ("--epochs", "1", "--seeds", "1", "--images", "100")
-    return results, run(results, "--set", "family=residual_cnn,mobilenet_v3_small", *size)
+    return results, run(results, "--set", "family=residual_cnn,mobilenet_v3_small", *size, environment=joining)
 
 
 def test_every_family_is_an_arm_on_images_that_it_can_take(fashion_mnist):
@@ -65,9 +67,10 @@ def test_a_family_that_is_not_compared_is_refused_with_those_that_are(tmp_path):
     assert "family='lenet' is not valid; valid: fashion_cnn, " in ended.stderr
 
 
-def test_folds_are_replicates(tmp_path, fashion_mnist):
+def test_folds_are_replicates(tmp_path, fashion_mnist, joining):
     results = tmp_path / "results"
-    ended = run(results, "--set", "family=residual_cnn", "--images", "60", "--epochs", "1", "--folds", "3")
+    arguments = ("--set", "family=residual_cnn", "--images", "60", "--epochs", "1", "--folds", "3")
+    ended = run(results, *arguments, environment=joining)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     trials = read(results, "trials")
     assert sorted(trials["fold"]) == [0, 1, 2]

@@ -1,5 +1,6 @@
 """The main job, small: real Keras on real images through Ray, recorded and studied."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,9 +15,10 @@ SCRIPT = Path(__file__).parent.parent.parent / "sweeps" / "optimizers.py"
 MEASURED = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate")
 
 
-def run(results, *arguments):
+def run(results, *arguments, environment=None):
     command = [sys.executable, str(SCRIPT), "--results", str(results), *arguments]
-    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=280)
+    env = os.environ | (environment or {})
+    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=280, env=env)
 
 
 @pytest.fixture(scope="module")
@@ -66,10 +68,11 @@ def test_every_second_of_every_slot_is_in_one_class(swept):
         assert end[f"seconds_{name}"] > 0 or name == "import"  # it may have been done before a slot had to wait
 
 
-def test_the_same_trials_in_other_processes_are_equal_in_every_digit(swept, tmp_path):
+def test_the_same_trials_in_other_processes_are_equal_in_every_digit(swept, tmp_path, joining):
     results, _ = swept
     again = tmp_path / "again"
-    assert run(again, "--set", "optimizer=sgd", "--epochs", "2", "--seeds", "1", "--images", "100").returncode == 0
+    arguments = ("--set", "optimizer=sgd", "--epochs", "2", "--seeds", "1", "--images", "100")
+    assert run(again, *arguments, environment=joining).returncode == 0
     keys = ["trial_id", "epoch"]
     (second,) = [read(again, "epochs").sort(keys)]
     first = read(results, "epochs").filter(trial_id=second["trial_id"][0]).sort(keys)

@@ -16,16 +16,18 @@ from places import HELPERS
 from layersweep.records.read import read
 
 SCRIPT = HELPERS / "made_up_sweep.py"
+ASHA = ("--scheduler", "asha", "--grace", "1", "--reduction", "2", "--slots", "1")
 
 
 def command(results, *arguments):
     return [sys.executable, str(SCRIPT), "--results", str(results), "--images", "10", "--slots", "2", *arguments]
 
 
-def run(results, *arguments, cwd=None):
+def run(results, *arguments, cwd=None, environment=None):
     return subprocess.run(
-        command(results, *arguments), check=False, capture_output=True, text=True, cwd=cwd, timeout=200
-    )
+        command(results, *arguments), check=False, capture_output=True, text=True, cwd=cwd, timeout=200,
+        env=os.environ | (environment or {}),
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -36,18 +38,19 @@ def compared(tmp_path_factory, fashion_mnist):
 
 
 @pytest.fixture(scope="module")
-def screened(tmp_path_factory, fashion_mnist):
+def screened(tmp_path_factory, fashion_mnist, joining):
     """The same under ASHA, one slot, so that the trials' order is that of the plan."""
     results = tmp_path_factory.mktemp("screened") / "results"
-    return results, run(results, "--scheduler", "asha", "--grace", "1", "--reduction", "2", "--slots", "1")
+    return results, run(results, *ASHA, environment=joining)
 
 
 @pytest.fixture(scope="module")
-def misbehaved(tmp_path_factory, fashion_mnist):
+def misbehaved(tmp_path_factory, fashion_mnist, joining):
     """Trials that raise, are killed, grow, exit, diverge and end early, beside a good one."""
     results = tmp_path_factory.mktemp("misbehaved") / "results"
     misdeeds = "misdeed=none,raise,kill,exit,nan,early"
-    return results, run(results, "--set", "quality=0.5", "--set", misdeeds, "--seeds", "1", "--retries", "0")
+    arguments = ("--set", "quality=0.5", "--set", misdeeds, "--seeds", "1", "--retries", "0")
+    return results, run(results, *arguments, environment=joining)
 
 
 def test_every_trial_is_recorded_once_and_the_command_ends_well(compared):

@@ -30,7 +30,7 @@ from layersweep.tuning.experiment.sweep import Sweep
 from layersweep.tuning.storage.history import History
 from trainables.meaning import MEANING
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 EPOCHS = 60
 QUALITIES = (0.3, 0.6)
@@ -274,25 +274,6 @@ def test_with_room_again_the_same_command_completes_the_sweep(full):
     assert_as_if_undisturbed(kept, (0.3, 0.6), (1, 2), 12)
 
 
-def test_trials_that_hang_or_lose_their_process_fail_and_the_others_complete(tmp_path, fashion_mnist):
-    results = tmp_path / "results"
-    misdeeds = ("--set", "quality=0.5", "--set", "misdeed=none,hang,kill,talk", "--seeds", "1", "--epochs", "3")
-    ended = killable.run(results, *misdeeds, "--trial-timeout", "4s", "--retries", "0")
-    assert ended.returncode == 1, ended.stdout + ended.stderr
-    trials = {row["misdeed"]: row for row in read(results, "trials").iter_rows(named=True)}
-    assert read(results, "trials").height == 4
-    assert {m: (r["outcome"], r["error_type"], r["epochs"]) for m, r in trials.items()} == {
-        "none": ("completed", None, 3),
-        "talk": ("completed", None, 3),
-        "hang": ("failed", "TimedOut", 1),
-        "kill": ("failed", "ProcessKilled", 1),
-    }
-    assert trials["hang"]["reason"] == "TimedOut: the training took longer than --trial-timeout, 4 s"
-    assert Path(trials["hang"]["log"]).parent == results / "logs"
-    assert "failed quality=0.5 misdeed=hang, seed 1: TimedOut" in ended.stdout
-    assert "tried again" not in ended.stdout
-
-
 TIMED = ("--scheduler", "none", "--checkpoint-every", "0", "--time-budget", "8s")
 
 
@@ -335,18 +316,6 @@ def within_its_time(results, arm, ends):
     (chosen,) = ends.filter(pl.col("question") == "comparison")["quality"]
     furthest = candidates.filter(pl.col("epochs") == candidates["epochs"].max())
     assert chosen == furthest.sort("last_val_accuracy")["quality"][-1]
-
-
-def test_trials_that_all_fail_alike_end_the_sweep(tmp_path, fashion_mnist):
-    results = tmp_path / "results"
-    ended = killable.run(results, "--set", "misdeed=at once", "--seeds", "8", "--fail-fast", "2")
-    assert ended.returncode == 1, ended.stdout + ended.stderr
-    (line,) = ended.stderr.splitlines()
-    assert "trials all failed: RuntimeError: made to fail in epoch 1 (see the logs below the results" in line
-    trials = read(results, "trials")
-    assert set(trials["outcome"]) == {"failed"}
-    assert 2 <= trials.height <= 6  # of 32
-    assert read(results, "runs").filter(pl.col("event") == "end")["outcome"].to_list() == ["failed"]
 
 
 OTHER_MEANING = """

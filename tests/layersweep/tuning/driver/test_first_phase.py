@@ -1,5 +1,6 @@
 """A first phase that arms share is trained once; they wait for it, begin with its weights, and end if it does not."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -96,12 +97,14 @@ def test_a_first_phase_is_not_asked_for_where_all_its_children_are_recorded(tmp_
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory, fashion_mnist):
+def results(tmp_path_factory, fashion_mnist, joining):
     folder = tmp_path_factory.mktemp("phases")
     (folder / "phases.py").write_text(SWEEP)
     command = [sys.executable, folder / "phases.py", "--results", folder / "results", "--images", "100"]
     for more in ([], ["--seeds", "3"]):
-        ended = subprocess.run([*command, *more], check=False, capture_output=True, text=True, timeout=200)
+        ended = subprocess.run(
+            [*command, *more], check=False, capture_output=True, text=True, timeout=200, env=os.environ | joining
+        )
         assert ended.returncode == 0, ended.stdout + ended.stderr
     return folder / "results"
 
@@ -133,37 +136,37 @@ def test_its_weights_go_with_the_last_child(results):
 # weights that are kept
 
 
-def kept(folder, *options):
+def kept(folder, joining, *options):
     command = [sys.executable, Path(made_up.__file__).with_name("made_up_sweep.py"), "--results", folder, *options]
     ended = subprocess.run(
         [*command, "--images", "100", "--seeds", "1", "--set", "quality=0.4"],
-        check=False, capture_output=True, text=True, timeout=200,
+        check=False, capture_output=True, text=True, timeout=200, env=os.environ | joining,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stdout + ended.stderr
     return [path.name for path in kept_weights.below(folder).glob("*")]
 
 
-def test_weights_are_kept_if_asked_for_also_of_what_is_recorded(tmp_path, fashion_mnist):
-    assert kept(tmp_path) == []
+def test_weights_are_kept_if_asked_for_also_of_what_is_recorded(tmp_path, fashion_mnist, joining):
+    assert kept(tmp_path, joining) == []
     (trial_id,) = read(tmp_path, "trials")["trial_id"]
-    assert kept(tmp_path, "--keep-weights", "last") == [f"{trial_id}-4.keras"]
+    assert kept(tmp_path, joining, "--keep-weights", "last") == [f"{trial_id}-4.keras"]
     assert read(tmp_path, "epochs").height == 4  # trained again, compared and dropped
     assert kept_weights.resolved(trial_id, tmp_path) == f"{trial_id}@4"
     assert kept_weights.resolved("best:made_up", tmp_path) == f"{trial_id}@4"
 
 
-def test_the_last_epochs_weights_are_the_best_ones_where_it_is_the_best(tmp_path, fashion_mnist):
-    kept(tmp_path, "--keep-weights", "last")
+def test_the_last_epochs_weights_are_the_best_ones_where_it_is_the_best(tmp_path, fashion_mnist, joining):
+    kept(tmp_path, joining, "--keep-weights", "last")
     (trial_id,) = read(tmp_path, "trials")["trial_id"]
-    assert kept(tmp_path, "--keep-weights", "best") == [f"{trial_id}-4.keras"]
+    assert kept(tmp_path, joining, "--keep-weights", "best") == [f"{trial_id}-4.keras"]
     assert read(tmp_path, "trials").height == 1
 
 
-def test_networks_are_converted_if_asked_for_also_of_what_is_recorded(tmp_path, fashion_mnist):
-    kept(tmp_path)
+def test_networks_are_converted_if_asked_for_also_of_what_is_recorded(tmp_path, fashion_mnist, joining):
+    kept(tmp_path, joining)
     assert read(tmp_path, "exports").height == 0
-    kept(tmp_path, "--lite")
-    kept(tmp_path, "--lite")
+    kept(tmp_path, joining, "--lite")
+    kept(tmp_path, joining, "--lite")
     rows = read(tmp_path, "exports").sort("form").to_dicts()
     assert [(row["form"], row["epoch"], row["size_bytes"], row["problem"]) for row in rows] == [
         ("float32", 4, 4000, None),
@@ -174,8 +177,8 @@ def test_networks_are_converted_if_asked_for_also_of_what_is_recorded(tmp_path, 
     assert read(tmp_path, "trials").height == 2  # the third command had nothing to run
 
 
-def test_a_source_without_weights_says_how_to_make_them(tmp_path, fashion_mnist):
-    kept(tmp_path)
+def test_a_source_without_weights_says_how_to_make_them(tmp_path, fashion_mnist, joining):
+    kept(tmp_path, joining)
     with pytest.raises(
         kept_weights.UsageError, match="has no weights; its command makes them with --keep-weights best"
     ):

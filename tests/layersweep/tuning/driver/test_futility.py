@@ -117,7 +117,10 @@ def test_the_epochs_of_a_training_are_judged(tmp_path):
 def test_what_the_test_needs_can_be_imported_beforehand():
     said = (
         "import sys; from layersweep.tuning.driver import futility; futility.prepare(); before = set(sys.modules)\n"
-        "assert futility._chance(0.5, 10, 0.5) > 0.5; print(set(sys.modules) - before, 'scipy.stats' in before)"
+        "flat = {'loss': 2.3, 'accuracy': 0.5, 'val_accuracy': 0.5}\n"
+        "sizes = {'steps_an_epoch': 500, 'train_images': 10, 'validation_images': 10, 'majority_share': 0.5}\n"
+        "assert futility.judge(flat, flat, epoch=2, **sizes).ended\n"
+        "print(set(sys.modules) - before, 'scipy.stats' in before)"
     )
     done = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True)
     assert done.stdout == "set() False\n"

@@ -10,7 +10,7 @@ from undisturbed import assert_as_if_undisturbed
 
 from layersweep.records.read import read
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 EPOCHS = 40
 QUALITIES, SEEDS = (0.3, 0.6), (1, 2, 3)

@@ -313,7 +313,10 @@ halved = flags.flatmap(
 
 
 def examples(number):
-    """So many; `MORE_EXAMPLES=50` tries 50 times as many others, and leaves what fails as it is found."""
+    """So many; `MORE_EXAMPLES=50` tries 50 times as many others, and leaves what fails as it is found.
+
+    All of them: `MORE_EXAMPLES=50 uv run pytest -n 0 --timeout 0 -m "slow or not slow" <this file>`.
+    """
     more = int(os.environ.get("MORE_EXAMPLES", "0"))
     return settings(
         max_examples=number * more or number,
@@ -328,6 +331,7 @@ def extended(step, by=extensions):
     return by.map(lambda more: replace(step, more=more))
 
 
+@pytest.mark.slow
 @examples(25)
 @given(flags, st.lists(steps.flatmap(extended), max_size=3), orders.flatmap(extended))
 def test_without_a_scheduler_the_records_are_those_of_an_undisturbed_run(flags, commands, last):
@@ -337,6 +341,7 @@ def test_without_a_scheduler_the_records_are_those_of_an_undisturbed_run(flags, 
         assert_done(Path(folder), flags, found)
 
 
+@pytest.mark.slow
 @examples(15)
 @given(halved, st.lists(steps, max_size=3), orders)
 def test_under_asha_what_is_decided_can_be_replayed(flags, commands, last):
@@ -376,6 +381,7 @@ changes = st.lists(
 ).map(tuple)
 
 
+@pytest.mark.slow
 @examples(15)
 @given(
     halved,

@@ -62,6 +62,7 @@ def test_only_a_trial_that_has_just_come_is_given_to_a_free_actor(scheduler):
     assert scheduler.choose_trial_to_run(None) is second
 
 
+@pytest.mark.slow
 def test_trials_that_are_shorter_than_starts_keep_no_slot_from_starting(tmp_path):
     """Under Tune's own choice the first actor trains all 60 trials, and ends one start after another."""
     done = subprocess.run(

@@ -19,7 +19,7 @@ from sweeps.nas import SWEEP as NAS
 from trainables.nas.oracles import Proposal
 
 SCRIPT = killable.SCRIPT.with_name("networks_sweep.py")
-ASKED = ("--set", "oracle=random", "--trials", "10", "--checkpoint-every", "0", "--fail-fast", "0")
+ASKED = ("--set", "oracle=random", "--trials", "7", "--checkpoint-every", "0", "--fail-fast", "0")
 CANDIDATES = ("candidate", "config_json", "epoch", *METRICS)
 
 
@@ -31,10 +31,10 @@ def searched(results):
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory, fashion_mnist):
+def undisturbed(tmp_path_factory, fashion_mnist, joining):
     results = tmp_path_factory.mktemp("undisturbed") / "results"
-    said = killable.Running(results, *ASKED, script=SCRIPT).wait(expected=1)  # some candidates fail
-    return results, said
+    running = killable.Running(results, *ASKED, script=SCRIPT, environment=joining)
+    return results, running.wait(expected=1)  # some candidates fail
 
 
 def test_candidates_that_end_badly_are_rows_with_reasons_and_the_search_goes_on(undisturbed):
@@ -54,6 +54,7 @@ def test_candidates_that_end_badly_are_rows_with_reasons_and_the_search_goes_on(
     assert compared["config_json"] == best["config_json"]
 
 
+@pytest.mark.slow
 def test_a_search_that_was_killed_goes_on_with_the_same_candidates(undisturbed, tmp_path):
     results = tmp_path / "results"
     first = killable.Running(results, *ASKED, script=SCRIPT)
@@ -68,12 +69,13 @@ def test_a_search_that_was_killed_goes_on_with_the_same_candidates(undisturbed, 
     assert first.left() == []
 
 
-def test_a_search_whose_candidates_have_all_ended_goes_on(undisturbed):
+@pytest.mark.slow
+def test_a_search_whose_candidates_have_all_ended_goes_on(undisturbed, joining):
     """With a larger budget: nothing runs when the plan is made, and the next candidate is asked for."""
     results, _ = undisturbed
-    more = [word if word != "10" else "12" for word in ASKED]
+    more = [word if word != "7" else "9" for word in ASKED]
     before = read(results, "trials").height
-    said = killable.Running(results, *more, script=SCRIPT).wait(expected=1)
+    said = killable.Running(results, *more, script=SCRIPT, environment=joining).wait(expected=1)
     assert "Traceback" not in said
     assert read(results, "trials").height > before
 
