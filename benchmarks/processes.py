@@ -56,11 +56,12 @@ def run(
         ProgramFailed: if its exit code is not 0; the message holds the end of the log.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
+    words = list(map(str, command))
     path = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]  # Ray and its children change folder
     with log.open("wb") as file:
         wall, began = time.time(), time.perf_counter()
         process = subprocess.Popen(
-            list(map(str, command)),
+            words,
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=subprocess.STDOUT,
@@ -69,7 +70,7 @@ def run(
         seen, told = _watched(process, watch_seconds, limit)
         seconds = time.perf_counter() - began
     if process.returncode and not told:
-        raise ProgramFailed(f"{command} ended with code {process.returncode}:\n{log.read_text()[-_TAIL:]}")
+        raise ProgramFailed(f"{words} ended with code {process.returncode}:\n{log.read_text()[-_TAIL:]}")
     return Finished(
         began=wall,
         seconds=seconds,

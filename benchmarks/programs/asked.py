@@ -111,7 +111,7 @@ def first_step_noted(times: list[float]) -> Any:
     """A Keras callback that appends the time at which the first training step has ended."""
     import keras
 
-    def note(*_: object) -> None:
+    def note(*_: object, **__: object) -> None:
         if not times:
             times.append(time.time())
 
