@@ -46,7 +46,11 @@ def serve(asked: TextIO, answered: TextIO, client: Callable[[], Any]) -> None:
 
     An answer is a JSON object. Where something is wrong, `error` is all that it has.
     """
-    jobs = functools.cache(lambda: client())  # noqa: PLW0108 (whoever asks for records alone gives no client)
+
+    @functools.cache
+    def jobs() -> Any:
+        return client()
+
     for line in asked:
         question = json.loads(line)
         try:

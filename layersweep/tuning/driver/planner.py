@@ -239,7 +239,7 @@ class Agenda:
             screened or self._trials(self.asked.arms, COMPARISON, seeds),
             then=then if screened else None,
             compared=len(screened) * self._replicates * self.settings.epochs,
-            searches=self._searches,
+            searches=[self._search(arm) for arm in self.asked.tuned],
             known=self._known,
             retries=self.settings.retries,
             together=self.settings.epochs * self.data.train_images <= TOGETHER_UP_TO,
@@ -330,10 +330,6 @@ class Agenda:
         (trial,) = self._trials([drawn], TUNING, [self._search_seed])
         own = config.epochs if isinstance(config, configuration.Config) else None
         return replace(trial, candidate=number, epochs=trial.epochs if own is None else own)
-
-    @cached_property
-    def _searches(self) -> list[ArmSearch]:
-        return [self._search(arm) for arm in self.asked.tuned]
 
     def _search(self, arm: TunedArm) -> ArmSearch:
         settings, recorded = self.settings, self._candidates[arm.name]

@@ -111,7 +111,8 @@ class Journal:
 
     def planned(self, trials: Iterable[Trial]) -> None:
         """Writes what the sweep asks for, before it starts."""
-        self._writer.append("plan", (self._plan_row(t) for t in trials))
+        rows = (self._asked(t) | {"epochs": t.epochs, "candidate": t.candidate} for t in trials)
+        self._writer.append("plan", rows)
 
     def closed(self, trial: Trial, row: Row) -> None:
         """Writes the end of a trial that the present flags end where earlier ones did not, without training it."""
@@ -205,9 +206,6 @@ class Journal:
         for name, seconds in spent.items():
             progress.seconds[name] += seconds
             self.seconds[name] += seconds
-
-    def _plan_row(self, trial: Trial) -> Row:
-        return self._asked(trial) | {"epochs": trial.epochs, "candidate": trial.candidate}
 
     def _asked(self, trial: Trial) -> dict[str, Any]:
         """The columns that `plan` and `trials` share."""

@@ -76,10 +76,6 @@ Duration = Annotated[float | None, _optional(float, "TIME", _duration)]
 Folder = Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="(default: found, or fetched once)")]
 
 
-def _file(hint: str) -> object:
-    return tyro.conf.arg(metavar="FILE", help_behavior_hint=hint)
-
-
 def _default(hint: str) -> object:
     return tyro.conf.arg(help_behavior_hint=hint)
 
@@ -156,7 +152,9 @@ class Options:
     """A small but real sweep, minutes on a laptop; other flags override its sizes."""
     dry_run: bool = False
     """Say what would run and how long it may take, and stop."""
-    cluster: Annotated[Path | None, _file("(default: where this command runs)")] = None
+    cluster: Annotated[
+        Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="(default: where this command runs)")
+    ] = None
     """Run on the cluster of this file, from a machine that reaches its head by ssh. --data and absolute --results are
     folders of the head; records come home to the same relative folder here, or to results."""
     fetch: bool = False
@@ -331,7 +329,7 @@ def narrowed(sweep: Sweep, sets: Sequence[str]) -> dict[str, list[domains.Value]
     for text in sets:
         key, equals, values = text.partition("=")
         if not equals or not values:
-            raise UsageError(f"--set {text!r} is not valid; valid: key=value,value,... of {_keys(sweep)}")
+            raise UsageError(f"--set {text!r} is not valid; valid: key=value,value,... of {', '.join(sweep.key_types)}")
         try:
             made[key] = _chosen(sweep, key, values)
         except ConfigError as error:
@@ -400,10 +398,6 @@ def _parsed(has: Sequence[type[domains.Dataclass]], key: str, text: str) -> doma
         with contextlib.suppress(ConfigError):
             return domains.parse(config, key, text)
     return domains.parse(last, key, text)
-
-
-def _keys(sweep: Sweep) -> str:
-    return ", ".join(sweep.key_types)
 
 
 def grace_epochs(settings: Settings, batch_sizes: Sequence[int], train_images: int) -> int:

@@ -1,0 +1,22 @@
+"""Words that every room says alike."""
+
+import pytest
+
+from layersweep.words import exact_duration, few, first_line, gib, last_line
+
+
+@pytest.mark.parametrize(
+    ("text", "first", "last"), [("", "", ""), ("a", "a", "a"), ("a\nb \n\n", "a", "b"), (" \n", " ", "")]
+)
+def test_the_first_line_is_as_it_stands_and_the_last_is_one_that_says_something(text, first, last):
+    assert (first_line(text), last_line(text)) == (first, last)
+
+
+def test_of_many_names_the_first_are_shown():
+    assert few(["a", "b", "c"]) == "a, b, c"
+    assert few([*"abcde"]) == "a, b, c and 2 more"
+
+
+def test_sizes_and_times_that_were_asked_for():
+    assert gib(3 << 29) == "1.5 GiB"
+    assert exact_duration(5407.5) == "1 h 30 min 7.5 s"
