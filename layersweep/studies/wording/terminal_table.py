@@ -10,7 +10,7 @@ from rich.text import Text
 def table(
     head: Sequence[str], rows: Sequence[Sequence[str]], title: str | None = None, *, left: int = 1, note: str = ""
 ) -> Table:
-    """A table whose first columns (`left`) hold words and may fold; the others are set right. A note is below."""
+    """A table whose first columns (`left`) hold words and may fold, the others set to the right; `note` is below it."""
     made = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left", title_style="", caption=note)
     for place, name in enumerate(head):
         words = place < left
