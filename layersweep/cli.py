@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, cast
 
+from layersweep.records.errors import ResultsError
+
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
@@ -37,7 +39,7 @@ BAD_INPUT: Final = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a part of the command; returns its exit code, 2 if there is no such part."""
+    """Runs a part of the command; returns its exit code, 2 if there is no such part, or nothing to read."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     if not given or given[0] in ("-h", "--help"):
         sys.stdout.write(_usage())
@@ -47,7 +49,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"layersweep: error: there is no part {name!r}; valid: {', '.join(PARTS)}\n")
         return BAD_INPUT
     run = cast("Callable[[Sequence[str]], int]", importlib.import_module(PARTS[name].module).main)
-    return run(rest)
+    try:
+        return run(rest)
+    except ResultsError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return BAD_INPUT
 
 
 def _usage() -> str:

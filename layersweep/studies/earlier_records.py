@@ -16,54 +16,50 @@ from layersweep.studies.wording.equal_trainings import grid_keys, values_of
 SEARCH: Final = ("best_so_far", "sizes", "networks", "refusals", "by_class")
 """The sections of a sweep of searches among networks."""
 
+
+def _asked(text: str, *sections: str, reported: Mapping[str, float] | None = None) -> StudyQuestion:
+    return StudyQuestion(text=text, sections=sections, reported=reported or {})
+
+
 EARLIER: Final[Mapping[str, StudyQuestion]] = {
-    name: StudyQuestion(text=text, sections=sections.split())
-    for name, text, sections in (
-        ("architectures", "Which architecture does best at an equal budget, and at what cost?", "costs"),
-        ("cnn_tuning", "How much does tuning everything at once gain over the CNNs as they were published?", ""),
-        ("cross_validation", "Which arm is best when every image validates once?", ""),
-        ("data_amount", "How many images does a frozen network save?", "amounts costs"),
-        (
-            "depth",
-            "How deep should the seven-convolution CNN be, and how much dropout does it want?",
-            "effects costs",
-        ),
-        (
-            "feature_extraction",
-            "Which head on a frozen network learns classes that the network has never seen?",
-            "costs",
-        ),
-        ("fine_tuning", "How many of the last layers are worth training again?", "costs first_phases"),
-        ("mobilenet_head", "Which batch size and dropout does a large head on MobileNetV2 want?", "costs"),
-        ("mobilenet_scratch", "How good does MobileNetV2 get without ImageNet?", "costs by_class"),
-        ("optimizers", "Which optimizer trains the Fashion-MNIST CNN best?", ""),
-        ("pretrained", "Which network from ImageNet is the best frozen base?", "costs"),
-        ("resolution", "What does a higher resolution buy, and what does it cost?", "costs"),
-        ("source", "How well does the network that others are made from know its own classes?", "costs"),
-        ("truncation", "How much of MobileNetV2 can go before accuracy does?", "costs by_class"),
-        ("nas", "Which way of searching finds the better network in the same time?", " ".join(SEARCH)),
-        (
-            "nas_candidates",
-            "Which way of searching finds the better network in the same time, on all slots?",
-            " ".join(SEARCH),
-        ),
-    )
-} | {
-    "activations": StudyQuestion(
-        text="Which activation does each convolution want?",
-        sections=("effects", "behaviour"),
+    "activations": _asked(
+        "Which activation does each convolution want?",
+        "effects",
+        "behaviour",
         reported={"selu-relu-relu-relu": 0.9337},
     ),
     "alexnet": StudyQuestion(
-        text="Does AlexNet learn from small images with Adam, or only with SGD?",
-        sections=(),
-        apart={"classes": "all"},
+        text="Does AlexNet learn from small images with Adam, or only with SGD?", sections=(), apart={"classes": "all"}
     ),
-    "filters": StudyQuestion(
-        text="How many filters does each convolution want?",
-        sections=("effects", "behaviour", "costs"),
+    "architectures": _asked("Which architecture does best at an equal budget, and at what cost?", "costs"),
+    "cnn_tuning": _asked("How much does tuning everything at once gain over the CNNs as they were published?"),
+    "cross_validation": _asked("Which arm is best when every image validates once?"),
+    "data_amount": _asked("How many images does a frozen network save?", "amounts", "costs"),
+    "depth": _asked(
+        "How deep should the seven-convolution CNN be, and how much dropout does it want?", "effects", "costs"
+    ),
+    "feature_extraction": _asked(
+        "Which head on a frozen network learns classes that the network has never seen?", "costs"
+    ),
+    "filters": _asked(
+        "How many filters does each convolution want?",
+        "effects",
+        "behaviour",
+        "costs",
         reported={"32-64-64-64": 0.9338},
     ),
+    "fine_tuning": _asked("How many of the last layers are worth training again?", "costs", "first_phases"),
+    "mobilenet_head": _asked("Which batch size and dropout does a large head on MobileNetV2 want?", "costs"),
+    "mobilenet_scratch": _asked("How good does MobileNetV2 get without ImageNet?", "costs", "by_class"),
+    "nas": _asked("Which way of searching finds the better network in the same time?", *SEARCH),
+    "nas_candidates": _asked(
+        "Which way of searching finds the better network in the same time, on all slots?", *SEARCH
+    ),
+    "optimizers": _asked("Which optimizer trains the Fashion-MNIST CNN best?"),
+    "pretrained": _asked("Which network from ImageNet is the best frozen base?", "costs"),
+    "resolution": _asked("What does a higher resolution buy, and what does it cost?", "costs"),
+    "source": _asked("How well does the network that others are made from know its own classes?", "costs"),
+    "truncation": _asked("How much of MobileNetV2 can go before accuracy does?", "costs", "by_class"),
 }
 """What this project's sweeps asked when runs did not record it yet, so that their pages stay as they were: no record of
 theirs has the words, nor what was reported elsewhere, nor that `mobilenet_head` and `cnn_tuning` show less than they

@@ -17,7 +17,7 @@ import tyro
 from layersweep.records.errors import ResultsError
 from layersweep.studies.study import Findings, findings_of
 
-_FACTS: Final = (
+FACTS: Final = (
     "Data",
     "Images",
     "Epochs",
@@ -38,15 +38,15 @@ _SPECIAL: Final = re.compile(r"([\\`*\[\]<>|])")
 
 
 def main(arguments: Sequence[str]) -> int:
-    """The command; returns the exit code: 2 if there is nothing to read."""
+    """The command; returns the exit code.
+
+    Raises:
+        ResultsError: if there is nothing to read.
+    """
     options = tyro.cli(Options, args=list(arguments), prog="layersweep gallery", description=__doc__)
     out = options.out or options.results / "studies" / "gallery.md"
-    try:
-        for path in write(options.results, out, options.sweeps):
-            sys.stdout.write(f"gallery  {path}\n")
-    except ResultsError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 2
+    for path in write(options.results, out, options.sweeps):
+        sys.stdout.write(f"gallery  {path}\n")
     return 0
 
 
@@ -104,7 +104,7 @@ def _section(findings: Findings, figure: str | None) -> str:
     for text in (f"**{_plain(first)}**", *map(_plain, others)):
         lines += [text, ""]
     lines += [f"    {' '.join(command.split())}" for command in commands]
-    lines += ["", *(f"- {name}: {_plain(known[name])}" for name in _FACTS if known.get(name)), ""]
+    lines += ["", *(f"- {name}: {_plain(known[name])}" for name in FACTS if known.get(name)), ""]
     return "\n".join(lines)
 
 

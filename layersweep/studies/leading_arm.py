@@ -21,10 +21,7 @@ def leading(sweep: str, keys: Sequence[str], *, into: str) -> Given:
         wanted = [key for key in keys if key not in said]
         if not wanted:
             return {}, ""
-        try:
-            led, source = _led(results, sweep, wanted)
-        except ResultsError:
-            led, source = {}, f"sweep {sweep!r} is not recorded below {results}"
+        led, source = _led(results, sweep, wanted)
         kept = _kept(results, into, wanted)
         if kept and kept != led:
             now = f"; now {_listed(led)}: {source}" if led else ""
@@ -45,28 +42,26 @@ def _led(results: Path, sweep: str, keys: Sequence[str]) -> tuple[dict[str, Any]
     from layersweep.studies.wording.words import with_spread
     from layersweep.words import count
 
-    found, _ = load(results, sweep)
+    try:
+        found, _ = load(results, sweep)
+    except ResultsError:
+        return {}, f"sweep {sweep!r} is not recorded below {results}"
     if not found.compared:
         return {}, f"no arm of sweep {sweep!r} ran to its end"
     leader = found.compared[0]
     tied = len(found.chosen) - 1
-    unfinished = sum(row["unfinished"] for row in found.arms.to_dicts())
+    unfinished = sum(found.arms["unfinished"])
+    trained = found.replicates.rows.filter(arm=leader["arm"]).row(-1, named=True)
+    known = trained["dataset"] is not None and trained["train_images"] is not None
     facts = [
         f"tied with {count(tied, 'other')}" if tied else leader["verdict"],
         f"{with_spread(leader['mean'], leader['sd'], leader['n'])} after {count(found.epoch, 'epoch')}",
-        *_data(found.replicates.rows.filter(arm=leader["arm"]).to_dicts()[-1]),
+        *([f"{trained['train_images']:,} images of {trained['dataset']}"] if known else []),
         *([f"{count(unfinished, 'trial')} unfinished"] if unfinished else []),
     ]
     config = found.settings[leader["arm"]]
     values = {key: config[key] for key in keys if key in config}
     return values, f"those of {leader['arm']}, which leads in sweep {sweep!r} ({'; '.join(facts)})"
-
-
-def _data(row: Mapping[str, Any]) -> list[str]:
-    """On what a trial was trained."""
-    if row["dataset"] is None or row["train_images"] is None:
-        return []
-    return [f"{row['train_images']:,} images of {row['dataset']}"]
 
 
 def _kept(results: Path, sweep: str, keys: Sequence[str]) -> dict[str, Any]:
@@ -77,11 +72,7 @@ def _kept(results: Path, sweep: str, keys: Sequence[str]) -> dict[str, Any]:
     from layersweep.studies.statistics.replicates import configuration
 
     plan = read(results, "plan", sweep, columns=("run", "config_json"))
-    if not plan.height:
-        return {}
-    last = plan.filter(pl.col("run") == plan["run"][-1])["config_json"].drop_nulls()
-    configs = [configuration(text) for text in last.unique()]
-    shared = {key: {config.get(key) for config in configs} for key in keys}
-    if not configs or any(len(values) > 1 or None in values for values in shared.values()):
-        return {}
-    return {key: values.pop() for key, values in shared.items()}
+    last = plan.filter(pl.col("run") == pl.col("run").last())["config_json"].drop_nulls()
+    configs = [{key: configuration(text).get(key) for key in keys} for text in last.unique(maintain_order=True)]
+    shared = bool(configs) and None not in configs[0].values() and all(config == configs[0] for config in configs)
+    return configs[0] if shared else {}

@@ -8,18 +8,18 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import tyro
 
 from layersweep.records.errors import ResultsError
 from layersweep.studies.sections import registry
-from layersweep.studies.sections.section import Extra
 
 if TYPE_CHECKING:
     import polars as pl
     from rich.console import Console
 
+    from layersweep.studies.sections.section import Extra
     from layersweep.studies.statistics.arm_comparison import Comparison
 
 _WIDTH: Final = 100
@@ -29,8 +29,7 @@ _NEEDED: Final = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, kw_only=True)
-class Part:
+class Part(NamedTuple):
     """The arms whose configuration has this value of a key; `default` where it does not say."""
 
     key: str
@@ -40,11 +39,6 @@ class Part:
     def holds(self, config_json: str | None) -> bool:
         """Whether a configuration belongs to it."""
         return _value(config_json, self.key, self.default) == self.value
-
-    @property
-    def suffix(self) -> str:
-        """What it adds to the names of files."""
-        return f"_{self.key}_{self.value}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +59,7 @@ class Findings:
     part: Part | None
     found: "Comparison"
     runs: "pl.DataFrame"
-    extras: Sequence[Extra]
+    extras: "Sequence[Extra]"
 
     def page(self) -> str:
         """All of it, as HTML."""
@@ -113,17 +107,21 @@ def findings_of(results: Path, sweep: str) -> Iterator[Findings]:
     Raises:
         ResultsError: as by `answer`.
     """
+    from layersweep.records.read import read
     from layersweep.studies.earlier_records import question_of, sections_of
 
     asked = question_of(results, sweep)
+    texts = read(results, "plan", sweep, columns=("config_json",))["config_json"] if asked.apart else ()
     parts: list[Part | None] = [
-        part for key, default in asked.apart.items() for part in _parts(results, sweep, key, default)
+        Part(key, value, default)
+        for key, default in asked.apart.items()
+        for value in dict.fromkeys(_value(text, key, default) for text in texts)
     ]
     for part in parts or [None]:
         found, runs = load(results, sweep, part)
         names = sections_of(found) if asked.sections is None else asked.sections
         yield Findings(
-            name=f"{sweep}{part.suffix if part else ''}",
+            name=f"{sweep}_{part.key}_{part.value}" if part else sweep,
             title=f"{asked.text} ({part.key} {part.value})" if part else asked.text,
             part=part,
             found=found,
@@ -140,23 +138,14 @@ def prepare(sections: Sequence[str]) -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """`layersweep study NAME`; returns the exit code: 2 if there is nothing to read."""
+    """`layersweep study NAME`; returns the exit code.
+
+    Raises:
+        ResultsError: if there is nothing to read.
+    """
     options = tyro.cli(Options, args=list(arguments), prog="layersweep study", description=__doc__)
-    try:
-        answer(options.results, options.sweep, out=options.out)
-    except ResultsError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 2
+    answer(options.results, options.sweep, out=options.out)
     return 0
-
-
-def _parts(results: Path, sweep: str, key: str, default: str) -> list[Part]:
-    """The values of a key in what a sweep asks for, in the order in which they were planned."""
-    from layersweep.records.read import read
-
-    plan = read(results, "plan", sweep, columns=("config_json",))
-    values = dict.fromkeys(_value(text, key, default) for text in plan["config_json"])
-    return [Part(key=key, value=value, default=default) for value in values]
 
 
 def _value(config_json: str | None, key: str, default: str) -> str:
@@ -209,29 +198,27 @@ def show(found: "Comparison", console: "Console") -> None:
     from layersweep.studies.wording.words import answer, on_the_test_set, verdict, with_spread
     from layersweep.words import count
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left", title_style="")
-    table.add_column("arm", overflow="fold")
-    table.add_column(f"at {count(found.epoch, 'epoch')}", justify="right", no_wrap=True)
+    rows = found.arms.to_dicts()
+    columns = {
+        "arm": [row["arm"] for row in rows],
+        f"at {count(found.epoch, 'epoch')}": [with_spread(row["mean"], row["sd"], row["n"]) for row in rows],
+    }
     if found.common_epoch is not None:
         on = f"\n({found.common_on})" if found.common_on else ""
-        table.add_column(f"all at epoch {found.common_epoch}{on}", justify="right", no_wrap=True)
-    tuned = [f"tuning\n{name}" for name in ("epochs", "seconds")] if found.tunings else []
-    for name in ("epochs", "seconds", *tuned):
-        table.add_column(name, justify="right", no_wrap=True)
-    heading, chosen = settings_column(found)
-    varied = bool(shown_keys(found.tunings))
-    if varied:
-        table.add_column(heading.replace(" ", "\n"), justify="right" if heading != "settings" else "left")
-    table.add_column("verdict")
-    for row, values in zip(found.arms.to_dicts(), chosen, strict=True):
-        cells = [row["arm"], with_spread(row["mean"], row["sd"], row["n"])]
-        if found.common_epoch is not None:
-            cells.append(with_spread(row["common_mean"], row["common_sd"], row["common_n"]))
-        cells += [f"{row['epochs']:,}", f"{row['seconds']:,.0f}"]
-        if tuned:
-            spent = (row["tuning_epochs"], row["tuning_seconds"])
-            cells += [*("" if value is None else f"{value:,.0f}" for value in spent), *([values] if varied else [])]
-        cells.append(verdict(row))
+        columns[f"all at epoch {found.common_epoch}{on}"] = [
+            with_spread(row["common_mean"], row["common_sd"], row["common_n"]) for row in rows
+        ]
+    for name in ("epochs", "seconds", *(("tuning_epochs", "tuning_seconds") if found.tunings else ())):
+        columns[name.replace("_", "\n")] = ["" if row[name] is None else f"{row[name]:,.0f}" for row in rows]
+    if shown_keys(found.tunings):
+        heading, chosen = settings_column(found)
+        columns[heading.replace(" ", "\n")] = chosen
+    columns["verdict"] = [verdict(row) for row in rows]
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in columns:
+        words = name in ("arm", "settings", "verdict")
+        table.add_column(name, justify="left" if words else "right", overflow="fold", no_wrap=not words)
+    for row, cells in zip(rows, zip(*columns.values(), strict=True), strict=True):
         table.add_row(*map(Text, cells), style="bold" if row["verdict"] in ("best", "tied") else "")
     over = "folds" if found.replicates.rows["fold"].drop_nulls().len() else "seeds"
     console.print(Text(f"validation accuracy: mean ± standard deviation ({over})", style="dim"))

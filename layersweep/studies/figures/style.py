@@ -168,6 +168,23 @@ def accuracy_ticks(axis: "Axis") -> None:
     axis.set_major_formatter(FuncFormatter(_tick))
 
 
+def accuracy_against(axes: "Axes", label: str, *, accuracy: str = "validation accuracy") -> None:
+    """Labels, ticks and grid of axes that show an accuracy against something."""
+    accuracy_ticks(axes.yaxis)
+    axes.grid(visible=True, color=GRID, lw=0.6)
+    axes.set_xlabel(label)
+    axes.set_ylabel(accuracy)
+
+
+def heat_map(axes: "Axes", rows: Sequence[str], columns: Sequence[str], *, rotation: float) -> None:
+    """Names of rows and columns around cells, without ticks, grid or frame."""
+    axes.set_xticks(range(len(columns)), columns, rotation=rotation, ha="right" if rotation else "center")
+    axes.set_yticks(range(len(rows)), rows)
+    axes.tick_params(length=0)
+    axes.grid(visible=False)
+    axes.spines[:].set_visible(False)
+
+
 def _tick(value: float, _: float | None) -> str:
     text = f"{value:.3f}".removeprefix("0")
     return text.removesuffix("0")

@@ -102,7 +102,7 @@ def _by_arm(layers: pl.DataFrame) -> pl.DataFrame:
     active = pl.col("activation").is_not_null() & ~pl.col("activation").is_in(["linear", "softmax"])
     # an Activation's filters are those of the layer before
     wide = pl.col("filters").forward_fill().over("trial_id", "arm", order_by="index")
-    named = layers.with_columns(_names(layers), wide.alias("filters"), active.alias("active"))
+    named = layers.with_columns(_names(), wide.alias("filters"), active.alias("active"))
     named = named.filter(pl.col("active") | (pl.col("parameters") > 0))
     several = {name: pl.col(name).n_unique().over("index") > 1 for name in ("activation", "filters")}
     choice = (
@@ -121,15 +121,10 @@ def _by_arm(layers: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _names(layers: pl.DataFrame) -> pl.Expr:
+def _names() -> pl.Expr:
     """`Conv2D 2`: the kind of a layer and its number among those of its kind."""
-    one = layers.unique("index").sort("index")
-    seen: dict[str, int] = {}
-    names = {}
-    for index, kind in one.select("index", "kind").rows():
-        seen[kind] = seen.get(kind, 0) + 1
-        names[index] = f"{kind} {seen[kind]}"
-    return pl.col("index").replace_strict(names, return_dtype=pl.String).alias("layer")
+    number = pl.col("index").rank("dense").over("kind")
+    return pl.format("{} {}", "kind", number).alias("layer")
 
 
 def _differences(rows: pl.DataFrame) -> pl.DataFrame:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from layersweep.records.read import read
 from layersweep.studies.figures.drawing import Drawing
+from layersweep.studies.figures.style import heat_map
 from layersweep.studies.sections.section import Extra, Table, section
 from layersweep.studies.statistics.arm_comparison import Comparison
 from layersweep.studies.wording.words import share
@@ -117,13 +118,8 @@ def draw(figure: "Figure | SubFigure", seen: ByClass) -> None:
     shares = seen.confusion / np.maximum(seen.confusion.sum(axis=1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     places = range(len(seen.classes))
-    axes.set_xticks(places, seen.classes, rotation=45, ha="right")
-    axes.set_yticks(places, seen.classes)
+    heat_map(axes, seen.classes, seen.classes, rotation=45)
     axes.set_xlabel("taken for")
-    axes.tick_params(length=0)
-    axes.grid(visible=False)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
     if len(seen.classes) <= _NAMED:
         for i in places:
             for j in places:

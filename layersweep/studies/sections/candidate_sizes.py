@@ -9,6 +9,7 @@ from layersweep.studies.figures.drawing import WIDTH, Drawing
 from layersweep.studies.figures.style import GRID, INK, MUTED, PAPER, Ink, accuracy_ticks, inks, label_inches, shortened
 from layersweep.studies.sections.section import Extra, Table, section
 from layersweep.studies.statistics.arm_comparison import Comparison
+from layersweep.studies.statistics.pareto import front
 from layersweep.studies.statistics.replicates import BAD_ENDS
 from layersweep.studies.statistics.searches import Tried, searches
 from layersweep.studies.wording.words import share
@@ -47,16 +48,6 @@ class Sizes:
     inks: Mapping[str, Ink]
 
 
-def front(candidates: Sequence[Tried]) -> list[Tried]:
-    """Those that no other beats, the smallest first: of fewer parameters and no less accurate, or more for as many."""
-    kept: list[Tried] = []
-    for candidate in sorted(candidates, key=lambda c: (_place(c)[0], -_place(c)[1])):
-        size, accuracy = _place(candidate)
-        if not kept or accuracy > _place(kept[-1])[1] or (size, accuracy) == _place(kept[-1]):
-            kept.append(candidate)
-    return kept
-
-
 def _place(candidate: Tried) -> tuple[int, float]:
     return candidate.parameters or 0, candidate.accuracy or 0.0
 
@@ -72,7 +63,7 @@ def sizes(found: Comparison, results: Path) -> Sizes:
         for row in found.compared
         if row["arm"] not in searched and row["parameters"]
     ]
-    return Sizes(candidates=known, front=front(known), fixed=fixed, inks=inks(found.arms["arm"].to_list()))
+    return Sizes(candidates=known, front=front(known, _place), fixed=fixed, inks=inks(found.arms["arm"].to_list()))
 
 
 def shown(found: Comparison, results: Path) -> Extra:

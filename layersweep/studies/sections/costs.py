@@ -9,6 +9,7 @@ from layersweep.studies.figures.drawing import Drawing
 from layersweep.studies.figures.style import GRID, INK, MUTED, apart, shortened
 from layersweep.studies.sections.section import Extra, Table, section
 from layersweep.studies.statistics.arm_comparison import Comparison, Row
+from layersweep.studies.statistics.pareto import front
 from layersweep.studies.statistics.replicates import TIMES
 from layersweep.studies.wording.words import with_spread
 
@@ -51,12 +52,8 @@ def costs(found: Comparison) -> list[Row]:
     ]
     rows.sort(key=lambda row: -row["mean"])
     known = [row for row in rows if row["flops"] is not None]
-    return [{**row, "front": row in known and not any(_beats(other, row) for other in known)} for row in rows]
-
-
-def _beats(other: Row, row: Row) -> bool:
-    no_worse = other["mean"] >= row["mean"] and other["flops"] <= row["flops"]
-    return bool(no_worse and (other["mean"] > row["mean"] or other["flops"] < row["flops"]))
+    best = front(known, lambda row: (row["flops"], row["mean"]))
+    return [{**row, "front": row in best} for row in rows]
 
 
 def shown(found: Comparison, _results: Path) -> Extra:
@@ -66,10 +63,10 @@ def shown(found: Comparison, _results: Path) -> Extra:
         return Extra()
     if not _differs(rows, "flops"):
         rows = [{**row, "front": False} for row in rows]  # there is no front against what all cost alike
-    front = [row["arm"] for row in rows if row["front"]]
-    said = f"On the Pareto front of accuracy against FLOPs: {', '.join(reversed(front))}." if front else ""
+    best = [row["arm"] for row in rows if row["front"]]
+    said = f"On the Pareto front of accuracy against FLOPs: {', '.join(reversed(best))}." if best else ""
     drawing = Drawing(draw=draw, found=rows, height=_height(rows), title="Accuracy against cost")
-    caption = f"Mean validation accuracy against what it costs{_DARK if front else '.'}"
+    caption = f"Mean validation accuracy against what it costs{_DARK if best else '.'}"
     figure = "costs", drawing, caption
     return section("Accuracy against cost", [said] if said else [], tables=[_table(rows)], figure=figure, answer=said)
 
@@ -133,9 +130,9 @@ def draw(figure: "Figure | SubFigure", rows: Sequence[Row]) -> None:
         axes.grid(color=GRID, lw=0.6)
         for row in dots:
             axes.plot([row[column]], [row["mean"]], "o", color=INK if row["front"] else MUTED, ms=5)
-        front = sorted((row[column], row["mean"]) for row in dots if row["front"])
-        if column == "flops" and front:
-            axes.plot(*zip(*front, strict=True), color=INK, lw=1, alpha=0.5)
+        steps = sorted((row[column], row["mean"]) for row in dots if row["front"])
+        if column == "flops" and steps:
+            axes.plot(*zip(*steps, strict=True), color=INK, lw=1, alpha=0.5)
     for axes in places[:, 0]:
         axes.set_ylabel("validation accuracy")
     for axes in places.flat[len(columns) :]:

@@ -10,7 +10,7 @@ import polars as pl
 
 from layersweep.records.read import read
 from layersweep.studies.figures.drawing import Drawing
-from layersweep.studies.figures.style import COLOURS, GRID, accuracy_ticks
+from layersweep.studies.figures.style import COLOURS, GRID, accuracy_against
 from layersweep.studies.sections.section import Extra, Table, section
 from layersweep.studies.statistics.arm_comparison import Comparison
 from layersweep.studies.statistics.replicates import of_medians
@@ -157,8 +157,5 @@ def draw(figure: "Figure | SubFigure", seen: Sequence[Converted]) -> None:
         axes.plot(
             [row.size_bytes / 1e6 for row in mine], [row.accuracy for row in mine], "o", color=colour, ms=5, label=form
         )
-    accuracy_ticks(axes.yaxis)
-    axes.grid(color=GRID, lw=0.6)
-    axes.set_xlabel("file, MB")
-    axes.set_ylabel("validation accuracy")
+    accuracy_against(axes, "file, MB")
     axes.legend(frameon=False, fontsize=9)

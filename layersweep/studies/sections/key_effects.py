@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from layersweep.studies.figures.drawing import WIDTH, Drawing
-from layersweep.studies.figures.style import INK, label_inches
+from layersweep.studies.figures.style import INK, heat_map, label_inches
 from layersweep.studies.sections.section import Extra, Table, section
 from layersweep.studies.statistics.arm_comparison import Comparison
 from layersweep.studies.statistics.effects import Effects, Tested, effects
@@ -268,13 +268,7 @@ def _heat(
     """Cells by row and column, green where they add and purple where they take away."""
     numbers = [[values.get((i, j), math.nan) for j in range(len(columns))] for i in range(len(rows))]
     axes.imshow(numbers, cmap="PRGn", vmin=-_PALE * most, vmax=_PALE * most, aspect="auto")
-    long = max(map(len, columns)) > _LONG
-    axes.set_xticks(range(len(columns)), columns, rotation=30 if long else 0, ha="right" if long else "center")
-    axes.set_yticks(range(len(rows)), rows)
-    axes.tick_params(length=0)
-    axes.grid(visible=False)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
+    heat_map(axes, rows, columns, rotation=30 if max(map(len, columns)) > _LONG else 0)
     for (i, j), text in texts.items():
         axes.text(j, i, text, ha="center", va="center", fontsize=8 if len(columns) < _MANY else 6.5, color="#000000")
     axes.xaxis.label.set_color(INK)

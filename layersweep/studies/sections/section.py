@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
@@ -74,7 +75,7 @@ def section(
     return Extra(
         printed=(*printed, *map(Text, said)),
         sections=(
-            *([f"<h2>{heading}</h2>"] if heading else []),
+            *([f"<h2>{escape(heading)}</h2>"] if heading else []),
             *map(page.paragraph, said),
             *([page.figure(drawing, caption)] if drawing else []),
             *(page.table(t.head, t.rows, t.caption) for t in tables if t.caption is not None),

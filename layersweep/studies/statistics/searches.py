@@ -161,12 +161,12 @@ class _Records:
         last, latest = latest_attempts(trials, epochs)
         seen = epochs.select("trial_id", _clock("at"), pl.sum_horizontal(_SPENT).alias("seconds")).drop_nulls()
         ended = trials.select("trial_id", _clock("started_at"), _clock("ended_at")).drop_nulls()
+        ends, begun = _by_trial(ended), _by_trial(seen)
+        times = sorted(starts.select(_clock("at")).to_series().drop_nulls())
         return cls(
             rows={row["trial_id"]: row for row in last.to_dicts()},
             epochs=latest.with_columns(_clock("at")).sort("at", "sequence", "epoch", nulls_last=True),
-            spans=_spans(
-                _by_trial(ended), _by_trial(seen), sorted(starts.select(_clock("at")).to_series().drop_nulls())
-            ),
+            spans={name: worked(ends.get(name, ()), begun.get(name, ()), times) for name in {*ends, *begun}},
         )
 
     def steps(self, trial_ids: Sequence[str]) -> tuple[tuple[Step, ...], float, int]:
@@ -197,12 +197,6 @@ def _by_trial(rows: pl.DataFrame) -> dict[str, list[Span]]:
     for trial_id, first, second in rows.iter_rows():
         pairs.setdefault(trial_id, []).append((first, second))
     return pairs
-
-
-def _spans(
-    ends: Mapping[str, Sequence[Span]], epochs: Mapping[str, Sequence[tuple[float, float]]], starts: Sequence[float]
-) -> dict[str, tuple[Span, ...]]:
-    return {name: worked(ends.get(name, ()), epochs.get(name, ()), starts) for name in {*ends, *epochs}}
 
 
 def _search(name: str, part: pl.DataFrame, records: _Records) -> Course:

@@ -6,8 +6,6 @@ from itertools import combinations
 from statistics import stdev
 from typing import Final
 
-import polars as pl
-
 from layersweep.studies.statistics.arm_comparison import Comparison
 from layersweep.studies.statistics.pooled_variance import ALPHA, Fit, holm
 from layersweep.studies.statistics.replicates import untuned
@@ -127,15 +125,11 @@ def _means(found: Comparison) -> dict[str, float]:
 
 
 def _paired(found: Comparison, tuned: str, default: str) -> list[float]:
-    rows = found.replicates.rows.filter(pl.col("accuracy").is_not_null())
-    values = [
-        {
-            (seed, fold): value
-            for seed, fold, value in rows.filter(pl.col("arm") == arm).select(*_SEED, "accuracy").rows()
-        }
-        for arm in (tuned, default)
-    ]
-    return [value - values[1][seed] for seed, value in values[0].items() if seed in values[1]]
+    rows = found.replicates.rows.select("arm", "accuracy", *_SEED).drop_nulls("accuracy")
+    both = rows.filter(arm=tuned).join(
+        rows.filter(arm=default), on=_SEED, nulls_equal=True, maintain_order="left", suffix="_default"
+    )
+    return (both["accuracy"] - both["accuracy_default"]).to_list()
 
 
 _SEED: Final = ("seed", "fold")

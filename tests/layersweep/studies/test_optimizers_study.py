@@ -11,9 +11,10 @@ from places import ROOT
 from recorded_sweep import Sweep
 from rich.console import Console
 
+from layersweep.cli import main
 from layersweep.records.errors import ResultsError
 from layersweep.studies.figures.style import apart, leaders
-from layersweep.studies.study import answer, main
+from layersweep.studies.study import answer
 
 EVIL = "<script>alert(1)</script> & $x_1"
 
@@ -79,7 +80,7 @@ def test_no_results_names_the_path_and_the_sweeps(sweep: Sweep, tmp_path: Path) 
 
 
 def test_the_command_exits_2_without_results(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["optimizers", "--results", str(tmp_path)]) == 2
+    assert main(["study", "optimizers", "--results", str(tmp_path)]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert str(tmp_path) in error

@@ -118,9 +118,9 @@ def test_lines_follow_a_number_and_are_parted_by_a_key(sweep: Sweep) -> None:
                 sweep.trial(f"{optimizer} {rate}", seed, [0.1, 0.2, accuracy], config=config)
     found = compared(sweep)
     drawn = numeric_key.lines(found, "learning_rate", "optimizer", default=1.0, names={"adam": "Adam", "sgd": "SGD"})
-    assert set(drawn.points) == {"Adam", "SGD"}
-    assert [point.x for point in drawn.points["SGD"]] == [0.001, 0.1]
-    assert [point.mean for point in drawn.points["Adam"]] == pytest.approx([0.5025, 0.6015])
+    assert set(drawn) == {"Adam", "SGD"}
+    assert [point.x for point in drawn["SGD"]] == [0.001, 0.1]
+    assert [point.mean for point in drawn["Adam"]] == pytest.approx([0.5025, 0.6015])
     assert numeric_key.shown(found, Path()) == Extra()
 
 

@@ -6,7 +6,8 @@ from types import SimpleNamespace
 import polars as pl
 from rich.console import Console
 
-from layersweep.studies.sections.costs import costs, draw, picture, shown
+from layersweep.studies.figures.drawing import Drawing
+from layersweep.studies.sections.costs import costs, draw, shown
 from layersweep.studies.sections.section import Extra
 
 
@@ -98,4 +99,4 @@ def test_without_a_compared_arm_nothing_is_shown(tmp_path):
 
 def test_a_cost_that_is_not_known_is_left_out_of_the_picture():
     rows = costs(comparison(arm("a", 0.5, 10), arm("b", 0.6, 20, latency=None)))
-    assert picture(rows).startswith(b"\x89PNG")
+    assert Drawing(draw=draw, found=rows, height=7.2).png().startswith(b"\x89PNG")
