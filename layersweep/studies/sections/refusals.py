@@ -11,6 +11,7 @@ from layersweep.studies.statistics.bad_ends import alike
 from layersweep.studies.statistics.replicates import BAD_ENDS
 from layersweep.studies.statistics.searches import Tried, searches
 from layersweep.studies.wording.words import listed
+from layersweep.words import first_line
 
 _BAD: Final = ("refused", *BAD_ENDS)
 _HEAD: Final = ("end", "error", "n", "candidates", "reason of the first")
@@ -66,4 +67,4 @@ def shown(found: Comparison, results: Path) -> Extra:
 
 
 def _line(text: str) -> str:
-    return text.strip().splitlines()[0][:_LONGEST] if text.strip() else "no reason recorded"
+    return first_line(text.strip())[:_LONGEST] or "no reason recorded"

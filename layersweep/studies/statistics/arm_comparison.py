@@ -13,6 +13,7 @@ from layersweep.studies.statistics.bad_ends import bad_ends, noted
 from layersweep.studies.statistics.pooled_variance import Fit, fitted, verdicts
 from layersweep.studies.statistics.replicates import BAD_ENDS, REPLICATE, Replicates, replicates, settings
 from layersweep.studies.statistics.tuning_candidates import Tuning, tunings
+from layersweep.words import count
 
 ONE_SEED: Final = "one seed: no test"
 NO_TEST: Final = "no test"
@@ -242,7 +243,7 @@ def _warnings(found: Replicates, rows: Sequence[Row], tuned: Sequence[Tuning], f
         said += [f"{row['arm']}: {text}" for text in (row["reasons"], row["notes"]) if text]
     said += [f"{tuning.arm}, tuning: {tuning.notes}" for tuning in tuned if tuning.notes]
     if unfinished := sum(row["unfinished"] for row in rows) + sum(tuning.unfinished for tuning in tuned):
-        said.append(f"{unfinished} trial{'s' * (unfinished > 1)} unfinished: run the sweep again to complete it.")
+        said.append(f"{count(unfinished, 'trial')} unfinished: run the sweep again to complete it.")
     if fit is not None and fit.apart and len(compared) > 1:
         said.append(left_out(fit, compared[0]["arm"]))
     for name, word in (("host", "hosts"), ("device", "devices")):

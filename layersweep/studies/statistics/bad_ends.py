@@ -8,6 +8,7 @@ from typing import Any, Final
 import polars as pl
 
 from layersweep.studies.statistics.replicates import BAD_ENDS
+from layersweep.words import first_line
 
 _LONGEST: Final = 200
 
@@ -32,7 +33,7 @@ def _one_of(said: Sequence[str]) -> str:
 
 def noted(part: pl.DataFrame, noun: str = "") -> str:
     """The warnings of trials that may have gone well otherwise: `2 of 3: validation at chance …`."""
-    said = Counter(_line(text) for text in part["warning"].drop_nulls() if text.strip())
+    said = Counter(first_line(text.strip())[:_LONGEST] for text in part["warning"].drop_nulls() if text.strip())
     whole = f"{part.height} {noun}".strip()
     return "; ".join(f"{n} of {whole}: {text}" for text, n in said.most_common())
 
@@ -40,8 +41,4 @@ def noted(part: pl.DataFrame, noun: str = "") -> str:
 def _reason(row: dict[str, Any]) -> str:
     error = ": ".join(text for text in (row["error_type"], row["error_message"]) if text)
     words = (error or row["reason"] or "").strip()
-    return f"{row['outcome']}: {_line(words)}" if words else f"{row['outcome']}, no reason recorded"
-
-
-def _line(text: str) -> str:
-    return text.strip().splitlines()[0][:_LONGEST]
+    return f"{row['outcome']}: {first_line(words)[:_LONGEST]}" if words else f"{row['outcome']}, no reason recorded"

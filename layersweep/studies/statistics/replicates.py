@@ -10,6 +10,7 @@ import polars as pl
 from layersweep.records.questions import COMPARISON, FIRST_PHASE, SCREENING, TUNING
 from layersweep.records.tables import EPOCHS, TIME_CLASSES
 from layersweep.studies.statistics.short_names import brief
+from layersweep.words import count
 
 _T = TypeVar("_T")
 
@@ -199,7 +200,7 @@ def _one_setting(joined: pl.DataFrame) -> tuple[pl.DataFrame, tuple[str, ...]]:
     ]
     keep = [not (a or b) for a, b in zip(other_data, other_config, strict=True)]
     kept = joined.filter(pl.Series(keep, dtype=pl.Boolean))
-    return kept, tuple(f"{n} trial{'s' * (n > 1)} left out: {why}" for n, why in said if n)
+    return kept, tuple(f"{count(n, 'trial')} left out: {why}" for n, why in said if n)
 
 
 def _most(values: Sequence[_T | None]) -> _T | None:
