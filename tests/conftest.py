@@ -16,7 +16,12 @@ os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(HELPERS), os.enviro
 os.environ["RAY_ADDRESS"] = "local"  # whatever cluster runs on this machine
 
 
-LONGEST = ()
+LONGEST = (
+    "test_faults.py", "test_loop.py", "test_first_phase.py", "test_autokeras_sampler.py", "test_autokeras.py",
+    "test_nothing_lost.py", "test_sweep_command.py", "test_transfer.py", "test_families.py", "test_nodes.py",
+    "test_architectures.py", "test_optimizers.py", "test_applications.py", "test_add_a_question.py",
+    "test_timed_searches.py", "test_failed_trials.py", "test_fork_server.py", "test_training_process.py",
+)  # fmt: skip
 """The files that take longest: they begin first, so that at the end no worker waits for another's."""
 
 

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 
 import pytest
 from recorded_rows import record, run, trial, two_sweeps
@@ -164,13 +163,11 @@ def test_help_answers_without_the_packages_that_read(arguments):
         "except SystemExit:\n    heavy = {'polars', 'pyarrow', 'numpy', 'filelock'} & set(sys.modules)\n"
         "    sys.exit(f'imports {heavy}' if heavy else 0)\n"
     )
-    began = time.monotonic()
     ended = subprocess.run(
         [sys.executable, "-c", code, *arguments, "--help"], check=False, capture_output=True, text=True
     )
     assert ended.returncode == 0, ended.stderr
     assert "usage: layersweep records" in ended.stdout
-    assert time.monotonic() - began < 10  # under a second on an idle machine
 
 
 def test_the_module_is_a_command(results):

@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from dataclasses import replace
 
 import pytest
@@ -418,13 +417,13 @@ def test_a_head_that_is_not_reached(no_cluster, tmp_path, capsys, monkeypatch):
     assert "key refused" in capsys.readouterr().out
 
 
-def test_help_is_fast():
-    began = time.monotonic()
-    done = run("--help")
-    assert time.monotonic() - began < 5.0
-    assert done.returncode == 0
-    assert "--results FOLDER" in done.stdout
-    heavy = "{'ray', 'keras', 'tensorflow', 'pyarrow'} & set(sys.modules)"
-    code = f"import sys, layersweep.tuning.doctor.doctor_command; print(sorted({heavy}))"
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys; from layersweep.tuning.doctor.doctor_command import main\n"
+        "try:\n    main(['--help'])\n"
+        "except SystemExit as end:\n    assert not end.code\n"
+        "print(sorted({'ray', 'keras', 'tensorflow', 'pyarrow'} & set(sys.modules)))\n"
+    )
     asked = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=PROJECT, check=True)
-    assert asked.stdout == "[]\n"
+    assert "--results FOLDER" in asked.stdout
+    assert asked.stdout.splitlines()[-1] == "[]"

@@ -184,11 +184,10 @@ def test_the_runs_say_how_each_command_ended(chain):
     assert outcomes == [None, None, None, "failed", "time budget spent", "ended"]
 
 
-def test_rays_death_is_one_line_and_soon(chain):
+def test_rays_death_is_one_line(chain):
     errors = [line for line in chain.said["ray"].splitlines() if "error:" in line]
     assert errors == [f"made_up.py: error: {RAY_IS_GONE}"]
     assert "Traceback" not in chain.said["ray"]
-    assert chain.seconds["until Ray's death was said"] < 30
 
 
 def test_a_spent_budget_says_how_to_go_on(chain):
