@@ -6,6 +6,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Final, cast
 
+from layersweep.records.errors import ResultsError
+
 if TYPE_CHECKING:
     from layersweep.studies.sections.section import Extra
     from layersweep.studies.statistics.arm_comparison import Comparison
@@ -39,7 +41,13 @@ def prepare(names: Iterable[str]) -> None:
 
 
 def shown(name: str, found: "Comparison", results: Path, reported: Mapping[str, float]) -> "Extra":
-    """A section of a study; `reported` are arms that were called best elsewhere, with their accuracies there."""
+    """A section of a study; `reported` are arms that were called best elsewhere, with their accuracies there.
+
+    Raises:
+        ResultsError: for a name that is none: another version of this project may have recorded it.
+    """
+    if name not in SECTIONS:
+        raise ResultsError(f"the section {name!r} is recorded, and not known here; valid: {', '.join(SECTIONS)}")
     more = {"reported": reported} if name == EFFECTS else {}
     return cast("Extra", _module(name).shown(found, results, **more))
 

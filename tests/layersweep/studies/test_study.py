@@ -9,6 +9,7 @@ import pytest
 from recorded_sweep import START, Sweep
 from rich.console import Console
 
+from layersweep.records.errors import ResultsError
 from layersweep.records.read import part_name
 from layersweep.records.study_question import StudyQuestion
 from layersweep.studies.earlier_records import EARLIER, SEARCH, question_of
@@ -128,6 +129,12 @@ def test_each_section_makes_nothing_or_a_part_of_the_page_of_any_comparison(tmp_
     results = grid(tmp_path, "mine").write()
     extra = registry.shown(name, found(results, "mine").found, results, {"3-0.2": 0.9})
     assert all(file.endswith(".png") for file in extra.files)
+
+
+def test_a_recorded_section_that_is_none_here_is_named_with_the_valid_ones(tmp_path: Path) -> None:
+    results = grid(tmp_path, "mine").write()
+    with pytest.raises(ResultsError, match="the section 'odds' is recorded, and not known here; valid: effects, beha"):
+        registry.shown("odds", found(results, "mine").found, results, {})
 
 
 @pytest.mark.parametrize("module", [activations, alexnet, filters, nas, optimizers])
