@@ -110,7 +110,7 @@ def test_images_are_standardized_by_their_own_training_set(fashion_mnist):
 def test_a_search_that_is_made_anew_goes_on_as_it_would_have(oracle):
     """The bayesian one is asked behind its random points, where it fits a Gaussian process."""
     proposer = Proposer(search=search(oracle))
-    before = drawn(proposer, 11 if oracle == "bayesian" else 9, running=1)
+    before = drawn(proposer, 10 if oracle == "bayesian" else 9, running=1)
     proposed = proposer.propose(before)
     assert Proposer(search=search(oracle)).propose(before) == proposed
     assert proposed.values not in [d.values for d in before]
