@@ -80,7 +80,7 @@ def train(
         time.sleep(config.seconds)
         last = epoch == epochs
         exports = EXPORTS if last and lite else ()
-        yield replace(_epoch(config, seed, epoch, last=last), save=partial(save, epoch), exports=exports)
+        yield replace(measured(config, seed, epoch, last=last), save=partial(save, epoch), exports=exports)
 
 
 EXPORTS = (
@@ -101,7 +101,7 @@ def _load(path: Path) -> int:
         return int(file.read("epoch"))
 
 
-def _epoch(config: Config, seed: int, epoch: int, *, last: bool) -> Epoch:
+def measured(config: Config, seed: int, epoch: int, *, last: bool) -> Epoch:
     accuracy = config.quality * epoch / (epoch + 1) + seed / 1000 + hardware / 1_000_000
     chance = config.misdeed == "chance"
     statistics = LayerStatistics(

@@ -25,7 +25,7 @@ class Sweep:
 
     def plan(self, arm: str, seed: int, trial_id: str, *, config: Mapping[str, Any] | None = None, **more: Any) -> None:
         row = {"run": "r1", "trial_id": trial_id, "arm": arm, "question": "comparison", "seed": seed}
-        self._add("plan", row | {"epochs": self.epochs, "config_json": json.dumps(config or _config(arm))} | more)
+        self.add("plan", row | {"epochs": self.epochs, "config_json": json.dumps(config or _config(arm))} | more)
 
     def trial(
         self,
@@ -51,9 +51,9 @@ class Sweep:
         ids: dict[str, Any] = {"trial_id": trial_id, "attempt": attempt}
         for epoch, accuracy in enumerate(curve, after + 1):
             row = {"epoch": epoch, "val_accuracy": accuracy, "seconds_train": 10.0, "seconds_validate": 2.0}
-            self._add("epochs", {**ids, **row})
+            self.add("epochs", {**ids, **row})
         if test is not None:
-            self._add("tests", ids | {"epoch": after + len(curve), "accuracy": test, "images": 10_000})
+            self.add("tests", ids | {"epoch": after + len(curve), "accuracy": test, "images": 10_000})
         if outcome is None:
             return trial_id
         config = config or _config(arm)
@@ -66,13 +66,13 @@ class Sweep:
             "started_at": START, "ended_at": START + timedelta(minutes=5), "host": "alder", "device": "cpu",
             "parameters": 1000, "flops": 2000, "size_bytes": 4_000_000, "config_json": json.dumps(config), **config,
         }  # fmt: skip
-        self._add("trials", ended | more)
+        self.add("trials", ended | more)
         return trial_id
 
     def run(self, run: str = "r1", **more: Any) -> None:
         row = {"run": run, "event": "start", "at": START, "command": "python sweeps/optimizers.py --seeds 3"}
         facts = {"git_commit": "0123abc", "versions_json": '{"keras": "3.15"}', "hosts_json": '["alder"]', "slots": 2}
-        self._add("runs", row | facts | more)
+        self.add("runs", row | facts | more)
 
     def write(self) -> Path:
         """Writes every table; returns the results folder."""
@@ -85,7 +85,7 @@ class Sweep:
                 pq.write_table(pa.Table.from_pylist(rows, schema=schema), folder / part_name(0, 0))
         return self.results
 
-    def _add(self, table: str, row: dict[str, Any]) -> None:
+    def add(self, table: str, row: dict[str, Any]) -> None:
         self.rows[table].append({"sweep": self.name, **row})
 
 

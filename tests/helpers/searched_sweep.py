@@ -38,7 +38,7 @@ def candidate(
     for index, (kind, shape, parameters) in enumerate(layers):
         where = {"trial_id": trial_id, "attempt": 0, "epoch": len(curve), "index": index}
         what = {"name": f"{kind.lower()}_{index}", "kind": kind, "output_shape": shape, "parameters": parameters}
-        sweep._add("layers", where | what)
+        sweep.add("layers", where | what)
     return trial_id
 
 

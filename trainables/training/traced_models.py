@@ -102,6 +102,11 @@ def kept() -> Traced | None:
     return _kept[0] if _kept else None
 
 
+def forget() -> None:
+    """The next training makes a model of its own."""
+    _kept.clear()
+
+
 def _seed_keras(seed: int) -> None:
     """Seeds what Keras' initializers and layers draw from.
 

@@ -80,6 +80,19 @@ class Child:
         with contextlib.suppress(OSError):  # it is gone already: the next answer says so
             self._pipe.send(self._warm_up)
 
+    @property
+    def pid(self) -> int | None:
+        """Of the process; None where there is none, or it waits to be forked."""
+        return None if self._process is None else self._process.pid
+
+    def wait_for_hello(self) -> float:
+        """Waits until the process has done its imports; returns the seconds."""
+        began = time.perf_counter()
+        hello = self._receive()
+        assert isinstance(hello, Hello)
+        self.hello = hello
+        return time.perf_counter() - began
+
     def begin(self, request: Begin, *, timeout: float | None = None) -> Built:
         """Starts a training, which is killed if it is not closed so many seconds later; imports do not count.
 
@@ -89,7 +102,7 @@ class Child:
         self._deadline, self._timeout = None, timeout
         self.start()
         self.memory_peak_bytes = 0
-        self.seconds_import = self._wait_for_hello() if self.hello is None else 0.0
+        self.seconds_import = self.wait_for_hello() if self.hello is None else 0.0
         self._deadline = None if timeout is None else time.monotonic() + timeout  # a machine's sleep does not count
         value = self._ask(request).value
         assert isinstance(value, Built), f"a training must yield Built first, not {type(value).__name__}"
@@ -151,14 +164,6 @@ class Child:
         end(self._process, within=0 if self._busy or self.hello is None else _FAREWELL_SECONDS)
         self._process = self._pipe = self.hello = None
         self.asked = False
-
-    def _wait_for_hello(self) -> float:
-        """Waits until the process has done its imports; returns the seconds."""
-        began = time.perf_counter()
-        hello = self._receive()
-        assert isinstance(hello, Hello)
-        self.hello = hello
-        return time.perf_counter() - began
 
     def _ask(self, message: Begin | Save | str) -> Reply:
         self._send(message)

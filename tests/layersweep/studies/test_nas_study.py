@@ -241,7 +241,7 @@ def test_layers_of_the_compared_trials_stand_for_those_that_a_candidate_has_not(
     chosen(sweep, "greedy", 0, (0.7,))
     for index, (kind, shape, parameters) in enumerate(VANILLA):
         row = {"trial_id": "greedy-1", "attempt": 0, "epoch": 3, "index": index, "name": kind, "kind": kind}
-        sweep._add("layers", row | {"output_shape": shape, "parameters": parameters})
+        sweep.add("layers", row | {"output_shape": shape, "parameters": parameters})
     (network,) = networks.networks(compared(sweep), sweep.results)
     assert [one.kind for one in network.layers] == ["Conv2D", "Conv2D", "Flatten", "Dense"]
 
@@ -344,7 +344,7 @@ def test_the_whole_study_with_its_figure_in_the_gallery(sweep, tmp_path):
     fixed(sweep, "fashion_cnn", [[0.3, 0.5, 0.6], [0.3, 0.5, 0.62], [0.3, 0.5, 0.63]])
     for index, counts in enumerate(([8, 2], [4, 6])):
         row = {"trial_id": "greedy-1", "attempt": 0, "epoch": 3, "set_name": "test", "class_index": index}
-        sweep._add("classes", row | {"class_name": ("cat", "dog")[index], "support": 10, "predicted": counts})
+        sweep.add("classes", row | {"class_name": ("cat", "dog")[index], "support": 10, "predicted": counts})
     (findings,) = findings_of(sweep.write(), sweep.name)
     text = findings.page()
     assert "By class: greedy" in text

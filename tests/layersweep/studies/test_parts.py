@@ -33,10 +33,10 @@ def converted(sweep: Sweep) -> None:
             trial_id = sweep.trial(arm, seed, [0.1, 0.2, own])
             for form, lost, size in (("float32", 0.0, 4_000_000), ("int8", 0.02 * seed, 1_000_000)):
                 row = {"trial_id": trial_id, "attempt": 0, "epoch": 3, "form": form, "size_bytes": size, **NUMBERS}
-                sweep._add("exports", row | {"accuracy": own - lost, **_latency(size / 1e6, older=seed == 1)})
+                sweep.add("exports", row | {"accuracy": own - lost, **_latency(size / 1e6, older=seed == 1)})
         trial_id = sweep.trial("nadam", seed, [0.1, 0.2, 0.5 + seed / 100])
         row = {"trial_id": trial_id, "attempt": 0, "epoch": 3, "form": "int8", "problem": "no such operation"}
-        sweep._add("exports", row)
+        sweep.add("exports", row)
 
 
 def test_forms_are_compared_with_what_keras_gives_training_by_training(sweep: Sweep) -> None:
@@ -89,7 +89,7 @@ def test_the_leading_arm_is_seen_class_by_class_over_its_seeds(sweep: Sweep) -> 
         trial_id = sweep.trial("sgd", seed, [0.1, 0.2, 0.8], test=0.7)
         for index, counts in enumerate(([8, 2], [4, 6])):
             row = {"trial_id": trial_id, "attempt": 0, "epoch": 3, "set_name": "test", "class_index": index}
-            sweep._add("classes", row | {"class_name": ("cat", "dog")[index], "support": 10, "predicted": counts})
+            sweep.add("classes", row | {"class_name": ("cat", "dog")[index], "support": 10, "predicted": counts})
     found = compared(sweep)
     results = sweep.write()
     seen = by_class.by_class(found, results)

@@ -148,7 +148,7 @@ def test_two_ways_that_lead_from_the_frozen_part_on_leave_no_cut():
 
 def test_a_training_by_features_equals_one_through_the_base(data, source, monkeypatch):
     by_features = epochs(data, source, dropout=0.3)
-    traced_models._kept.clear()
+    traced_models.forget()
     monkeypatch.setattr(traced_models, "frozen", lambda *_, **__: None)
     through = epochs(data, source, dropout=0.3)
     np.testing.assert_allclose(numbers(by_features)[0][:4], numbers(through)[0][:4], atol=1e-4)
@@ -232,7 +232,7 @@ def test_without_room_for_features_a_base_is_run_in_each_epoch(data, source, tmp
     kept = numbers(epochs(data, source))
     monkeypatch.setenv(feature_cache.ENVIRONMENT, "0")
     monkeypatch.setattr(feature_cache, "root", lambda: tmp_path / "none")
-    traced_models._kept.clear()
+    traced_models.forget()
     np.testing.assert_allclose(numbers(epochs(data, source))[0][:4], kept[0][:4], atol=1e-4)
     assert not (tmp_path / "none").exists()
 

@@ -36,7 +36,7 @@ def layers(
             "dead_share": dead if index == 4 else 0.0 if active else None, "parameters": 10 if weights else 0,
             "gradient_norm": 10.0 ** -(5 - index) if weights else None,
         }  # fmt: skip
-        sweep._add("layers", row)
+        sweep.add("layers", row)
 
 
 def test_winners_and_losers_differ_where_they_were_made_to(sweep: Sweep) -> None:

@@ -32,7 +32,7 @@ def trial(tmp_path):
 @pytest.fixture
 def epoch():
     def make(number, value):
-        made = made_up._epoch(made_up.Config(), 0, number, last=False)
+        made = made_up.measured(made_up.Config(), 0, number, last=False)
         return dataclasses.replace(made, val_accuracy=value)
 
     return make
@@ -104,7 +104,7 @@ def test_no_time_is_told_before_the_first_epoch(trial):
 def test_a_nan_is_never_best(trial, epoch):
     _, display = plain()
     display.started(trial(epochs=2))
-    nan = made_up._epoch(made_up.Config(misdeed="nan"), 0, 2, last=True)
+    nan = made_up.measured(made_up.Config(misdeed="nan"), 0, 2, last=True)
     display.epoch(trial(epochs=2), nan, GO_ON)
     assert "best" not in display.summary()
 

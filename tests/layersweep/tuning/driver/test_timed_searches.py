@@ -46,9 +46,9 @@ NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 @pytest.fixture(autouse=True)
 def epochs_come_one_by_one_and_say_how_long_they_took(monkeypatch):
     monkeypatch.setattr("layersweep.tuning.worker.worker_actor.TOGETHER_SECONDS", -1.0)
-    made, took = made_up._epoch, {"train": 0.2, "validate": 0.03125, "measure": 0.01875, "build": 0.0, "test": 0.0}
+    made, took = made_up.measured, {"train": 0.2, "validate": 0.03125, "measure": 0.01875, "build": 0.0, "test": 0.0}
     seconds = {f"seconds_{name}": spent for name, spent in took.items()}
-    monkeypatch.setattr(made_up, "_epoch", lambda *args, **more: replace(made(*args, **more), **seconds))
+    monkeypatch.setattr(made_up, "measured", lambda *args, **more: replace(made(*args, **more), **seconds))
 
 
 @pytest.fixture

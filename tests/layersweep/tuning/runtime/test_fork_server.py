@@ -59,7 +59,7 @@ def servers():
 
 
 def forked(child):
-    return "trainables.worker.fork_server" in " ".join(psutil.Process(child._process.pid).cmdline())
+    return "trainables.worker.fork_server" in " ".join(psutil.Process(child.pid).cmdline())
 
 
 def gone(pid):
@@ -77,10 +77,10 @@ def test_several_children_are_forked_at_once_and_serve_on_their_own(children, be
         for number, child in enumerate(made):
             child.begin(begin(quality=number / 10))
         (server,) = servers()
-        pids = {child._process.pid for child in made}
+        pids = {child.pid for child in made}
         assert len(pids) == 6
         assert {psutil.Process(pid).ppid() for pid in pids} == {server.pid}
-        os.kill(made[0]._process.pid, signal.SIGKILL)
+        os.kill(made[0].pid, signal.SIGKILL)
         with pytest.raises(Death) as caught:
             made[0].next()
         assert "SIGKILL" in caught.value.message
@@ -108,15 +108,15 @@ def test_a_child_finds_what_a_process_started_afresh_would(children, begin):
     with fork_server.started(warm_ups.STREAMS) as socket:
         one = children(socket, warm_ups.STREAMS)
         one.start()
-        one._wait_for_hello()
+        one.wait_for_hello()
         assert one.hello.device == repr(["/dev/null"] * 3 + [True])
-        assert Path(f"/proc/{one._process.pid}/oom_score_adj").read_text() == "1000\n"
+        assert Path(f"/proc/{one.pid}/oom_score_adj").read_text() == "1000\n"
     with fork_server.started(warm_ups.STATE) as socket:
         states = set()
         for _ in range(2):
             child = children(socket, warm_ups.STATE)
             child.start()
-            child._wait_for_hello()
+            child.wait_for_hello()
             states.add(child.hello.device)
         assert len(states) == 2
 
@@ -127,7 +127,7 @@ def test_without_the_server_a_child_is_started_afresh(children, begin, when):
         child = children(socket)
         if when == "while it imports":
             child.start()
-            assert child._process.pid is None
+            assert child.pid is None
         (server,) = servers()
         server.kill()
         server.wait()
@@ -144,8 +144,8 @@ def test_a_child_is_as_nice_as_its_slot(tmp_path):
         "os.nice(int(sys.argv[2]))\n"
         "child = Child(memory_limit_bytes=1 << 33, warm_up=made_up.WARM_UP, fork_server=pathlib.Path(sys.argv[1]))\n"
         "child.start()\n"
-        "child._wait_for_hello()\n"
-        "process = psutil.Process(child._process.pid)\n"
+        "child.wait_for_hello()\n"
+        "process = psutil.Process(child.pid)\n"
         "print(process.nice(), process.ppid() != os.getpid())\n"
         "child.kill()\n"
     )
@@ -186,12 +186,12 @@ def test_a_child_that_is_given_up_before_it_was_forked_leaves_nothing(children):
         child.kill()
         after = children(socket)
         after.start()
-        after._wait_for_hello()
+        after.wait_for_hello()
         (server,) = servers()
         deadline = time.monotonic() + LEFT_SECONDS
         while len(server.children()) > 1 and time.monotonic() < deadline:
             time.sleep(0.05)
-        assert [p.pid for p in server.children()] == [after._process.pid]
+        assert [p.pid for p in server.children()] == [after.pid]
 
 
 @pytest.mark.parametrize("warm_up", ["made_up.WARM_UP", "warm_ups.SLOW"], ids=["at work", "while it imports"])
@@ -205,11 +205,11 @@ def test_nothing_outlives_a_driver_that_is_killed(tmp_path, warm_up):
         "root = pathlib.Path(sys.argv[1])\n"
         f"with fork_server.started({warm_up}) as socket:\n"
         f"    child = Child(memory_limit_bytes=1 << 33, warm_up={warm_up}, fork_server=socket)\n"
-        "    if child._warm_up is made_up.WARM_UP:\n"
+        f"    if {warm_up} is made_up.WARM_UP:\n"
         "        child.begin(Begin(train=made_up.train, config=made_up.Config(misdeed='hang'),\n"
         "            data=made_up.data(root), seed=0, epochs=3, precision='float32', log=root / 'log'))\n"
         "        child.next()\n"
-        "        child._pipe.send('next')\n"
+        "        child.soon(0)\n"
         "    else:\n"
         "        time.sleep(2)\n"
         "    print(socket, *[p.pid for p in psutil.Process().children(recursive=True)], flush=True)\n"

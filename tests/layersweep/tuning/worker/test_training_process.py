@@ -66,7 +66,7 @@ def test_a_training_is_served_value_by_value(child, data, tmp_path):
 def test_a_training_leaves_signals_to_the_driver(child, data, tmp_path, number):
     """A Ray job that is stopped sends SIGTERM to all that its driver has started."""
     child.begin(begin(data, tmp_path))
-    os.kill(child._process.pid, number)
+    os.kill(child.pid, number)
     assert [child.next().epoch, child.next().epoch] == [1, 2]
 
 
@@ -98,40 +98,40 @@ def test_a_death_comes_soon_and_is_told_by_next(child, data, tmp_path):
 
 def test_a_training_is_closed_while_an_epoch_is_asked_for(child, data, tmp_path, monkeypatch):
     child.begin(begin(data, tmp_path))
-    first = child._process.pid
+    first = child.pid
     child.soon(0)
     child.close()
-    assert child._process.pid == first
+    assert child.pid == first
     child.begin(begin(data, tmp_path, misdeed="hang"))
     child.next()
     child.soon(0)
     monkeypatch.setattr("layersweep.tuning.worker.training_process._FAREWELL_SECONDS", 0.1)
     child.close()
-    assert child._process is None
+    assert child.pid is None
     assert isinstance(child.begin(begin(data, tmp_path)), Built)
 
 
 def test_one_process_serves_many_trainings(child, data, tmp_path):
     child.begin(begin(data, tmp_path))
-    first = child._process.pid
+    first = child.pid
     child.next()
     child.close()  # in the middle, as ASHA does
     assert isinstance(child.begin(begin(data, tmp_path)), Built)
-    assert child._process.pid == first
+    assert child.pid == first
     assert child.next().epoch == 1
 
 
 def test_a_process_that_has_grown_is_replaced_between_trainings(child, data, tmp_path):
     child.begin(begin(data, tmp_path))
-    first = child._process.pid
+    first = child.pid
     child.close()
     child._first_memory = -(1 << 40)  # as if it had held nothing after its first training
     child.begin(begin(data, tmp_path))
     child.close()
-    assert child._process is None
+    assert child.pid is None
     assert child.hello is None
     child.begin(begin(data, tmp_path))
-    assert child._process.pid != first
+    assert child.pid != first
 
 
 def test_an_epoch_that_crossed_the_pipe_cannot_save(child, data, tmp_path):
@@ -176,7 +176,7 @@ def test_memory_beyond_the_share_ends_the_process_with_both_numbers(data, tmp_pa
     child = Child(memory_limit_bytes=600 << 20, warm_up=made_up.WARM_UP, fork_server=way)
     child.begin(begin(data, tmp_path, misdeed="memory"))
     child.next()
-    pid = child._process.pid
+    pid = child.pid
     with pytest.raises(Death) as caught:
         child.next()
     assert caught.value.error_type == "OutOfMemory"
@@ -199,9 +199,8 @@ def test_what_a_training_prints_is_in_its_log_and_a_silent_one_leaves_none(child
 def test_a_training_that_hangs_can_be_killed(child, data, tmp_path):
     child.begin(begin(data, tmp_path, misdeed="hang"))
     child.next()
-    child._pipe.send("next")
-    time.sleep(0.2)
-    pid = child._process.pid
+    assert not child.soon(0.2)
+    pid = child.pid
     child.kill()
     assert not psutil.pid_exists(pid)
 
@@ -224,8 +223,8 @@ def test_a_child_dies_with_its_slot(tmp_path, way):
         "child.begin(Begin(train=made_up.train, config=made_up.Config(misdeed='hang'), data=data, seed=0, epochs=3,"
         " precision='float32', log=root / 'log'))\n"
         "child.next()\n"
-        "child._pipe.send('next')\n"
-        "print(child._process.pid, flush=True)\n"
+        "child.soon(0)\n"
+        "print(child.pid, flush=True)\n"
         "time.sleep(60)\n"
     )
     arguments = [str(tmp_path), *([str(way)] if way else [])]

@@ -105,7 +105,7 @@ def test_a_training_that_is_killed_for_its_memory_says_what_it_needs(ticket):
 
 def test_a_candidate_that_is_too_large_is_refused_before_its_first_epoch(slot, ticket):
     slot.step()
-    process = slot._child._process.pid
+    process = slot._child.pid
     slot._share = 100
     slot.reset_config(ticket(more={"limits": SearchLimits()}))
     result = slot.step()
@@ -115,7 +115,7 @@ def test_a_candidate_that_is_too_large_is_refused_before_its_first_epoch(slot, t
     assert report.seconds_start + CLAIMED > 0
     slot.reset_config(ticket())
     assert slot.step()["epoch"] == 1
-    assert slot._child._process.pid == process
+    assert slot._child.pid == process
 
 
 def test_a_candidate_that_is_too_slow_is_refused(slot, ticket):
@@ -140,10 +140,10 @@ def test_a_result_is_three_scalars_and_one_bytes_value(slot):
 
 def test_the_next_trial_reuses_the_child(slot, ticket):
     slot.step()
-    process = slot._child._process.pid
+    process = slot._child.pid
     assert slot.reset_config(ticket()) is True
     report = unpack(slot.step()["record"])
-    assert slot._child._process.pid == process
+    assert slot._child.pid == process
     assert report.epochs[0].epoch == 1
     assert report.seconds_import == 0
     assert report.seconds_close > 0
