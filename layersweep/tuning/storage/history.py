@@ -109,7 +109,7 @@ class History:
 
     def _metrics(self, trial_id: str, attempt: int) -> dict[int, dict[str, float]]:
         epochs = self._by_trial.get((trial_id,))
-        rows = [] if epochs is None else epochs.filter(pl.col("attempt") == attempt).to_dicts()
+        rows = [] if epochs is None else epochs.filter(attempt=attempt).to_dicts()
         return {row["epoch"]: {name: row[name] for name in METRICS} for row in rows}
 
     def ending(
@@ -152,11 +152,8 @@ class History:
         last = self._rows[trial.trial_id][-1]
         if ending.outcome != "stopped" or (last["outcome"] == "stopped" and last["epochs"] == ending.epoch):
             return None
-        whole = self._trials.filter(
-            pl.col("trial_id") == trial.trial_id,
-            pl.col("attempt") == last["attempt"],
-            pl.col("continuation") == last["continuation"],
-        ).row(-1, named=True)
+        key = {name: last[name] for name in ("attempt", "continuation")}
+        whole = self._trials.filter(trial_id=trial.trial_id, **key).row(-1, named=True)
         gone = ("seconds_", "latency_", "last_", "best_", "warning", "sweep")
         kept = {name: value for name, value in whole.items() if value is not None and not name.startswith(gone)}
         metrics = self._metrics(trial.trial_id, last["attempt"])
@@ -189,19 +186,23 @@ class History:
         rows = self._rows.get(trial_id, [])
         if not rows or rows[-1]["error_type"] not in REFUSED or self.past(trial_id).last:
             return None
-        row = self._trials.filter(pl.col("trial_id") == trial_id).row(-1, named=True)
+        row = self._trials.filter(trial_id=trial_id).row(-1, named=True)
         error = Error(type=row["error_type"], message=row["error_message"] or "")
         return Refused(error=error, flops=row["flops"] or 0, train_images=row["train_images"] or 0)
 
     @cached_property
     def flops_per_second(self) -> float | None:
         """The most that a training of this sweep has done in an epoch, as the journal counts; None without one."""
-        mine = pl.col("sweep") == self._sweep.name
         columns = ("sweep", "trial_id", "loss", "val_loss", "seconds_build", "seconds_train")
         epochs = self._read("epochs", self._sweep.name, columns=columns)
         whole = (pl.col("seconds_build") == 0) & (pl.col("seconds_train") > 0)
         sound = epochs.filter(whole, *(pl.col(name).is_finite() for name in ("loss", "val_loss")))
-        sizes = self._trials.filter(mine).select("trial_id", "flops", "train_images").drop_nulls().unique("trial_id")
+        sizes = (
+            self._trials.filter(sweep=self._sweep.name)
+            .select("trial_id", "flops", "train_images")
+            .drop_nulls()
+            .unique("trial_id")
+        )
         images = (pl.col("flops") * pl.col("train_images") / pl.col("seconds_train")).max()
         fastest = sound.join(sizes, on="trial_id").select(images).item()
         return None if fastest is None else epoch_flops(1, 1) * float(fastest)
@@ -209,18 +210,14 @@ class History:
     def spans(self, trial_ids: Iterable[str]) -> list[Span]:
         """When any of these trials ran in this sweep, in Unix time (see `layersweep.records.spans.worked`)."""
         mine = pl.col("sweep") == self._sweep.name, pl.col("trial_id").is_in(list(trial_ids))
-        whole: dict[str, list[Span]] = {}
-        ends = self._trials.filter(*mine).select("trial_id", "started_at", "ended_at").drop_nulls()
-        for trial_id, began, ended in ends.iter_rows():
-            whole.setdefault(trial_id, []).append((began.timestamp(), ended.timestamp()))
-        runs = self._read("runs", self._sweep.name, columns=("event", "at")).filter(pl.col("event") == "start")
-        commands = sorted(at.timestamp() for at in runs["at"])
+        ends = self._trials.filter(*mine).select("trial_id", _unix("started_at"), _unix("ended_at")).drop_nulls()
+        whole: dict[str, list[Span]] = ends.rows_by_key("trial_id")
+        runs = self._read("runs", self._sweep.name, columns=("event", "at")).filter(event="start")
+        commands = runs.select(_unix("at").sort())["at"].to_list()
         seconds = [f"seconds_{name}" for name in EPOCH_SECONDS]
         epochs = self._read("epochs", self._sweep.name, columns=("sweep", "trial_id", "at", *seconds)).filter(*mine)
-        seen: dict[str, list[tuple[float, float]]] = {}
-        for row in epochs.drop_nulls("at").to_dicts():
-            took = sum(row[name] or 0.0 for name in seconds)
-            seen.setdefault(row["trial_id"], []).append((row["at"].timestamp(), took))
+        took = epochs.drop_nulls("at").select("trial_id", _unix("at"), pl.sum_horizontal(seconds).alias("seconds"))
+        seen: dict[str, list[tuple[float, float]]] = took.rows_by_key("trial_id")
         known = whole.keys() | seen.keys()
         return list(union(itertools.chain(*(worked(whole.get(i, ()), seen.get(i, ()), commands) for i in known))))
 
@@ -231,18 +228,15 @@ class History:
         clock says.
         """
         asked = self._epochs.filter(pl.col("trial_id").is_in(list(trial_ids)))
-        mine = asked["sweep"] == self._sweep.name
-        merged = [
-            part.sort("sweep", "sequence").with_columns(pl.col("at").cum_max().over("sweep"))
-            for part in (asked.filter(mine), asked.filter(~mine))
-        ]
-        in_order = pl.concat(merged).sort("at", maintain_order=True)
+        mine = pl.col("sweep") == self._sweep.name
+        by_sweep = asked.sort(~mine, "sweep", "sequence", maintain_order=True)
+        in_order = by_sweep.with_columns(pl.col("at").cum_max().over("sweep")).sort("at", maintain_order=True)
         once = in_order.unique(["trial_id", "epoch"], keep="first", maintain_order=True)
         return [_seen(row, self._sweep.metric) for row in once.to_dicts()]
 
     def sequence(self) -> int:
         """The number of the next epoch that a driver of this sweep sees."""
-        last = self._epochs.filter(pl.col("sweep") == self._sweep.name)["sequence"].max()
+        last = self._epochs.filter(sweep=self._sweep.name)["sequence"].max()
         return 0 if last is None else int(str(last)) + 1
 
     def candidates(self, arm: str) -> list[tuple[str, int, domains.Dataclass]]:
@@ -251,9 +245,8 @@ class History:
         What the present Config cannot hold any more is left out.
         """
         columns = ("trial_id", "arm", "question", "candidate", "config_json")
-        plan = self._read("plan", self._sweep.name, columns=columns).filter(
-            pl.col("question") == TUNING, pl.col("arm") == arm, pl.col("config_json").is_not_null()
-        )
+        plan = self._read("plan", self._sweep.name, columns=columns)
+        plan = plan.filter(question=TUNING, arm=arm).drop_nulls("config_json")
         once = plan.unique("trial_id", keep="first", maintain_order=True).sort("candidate", maintain_order=True)
         found = []
         for trial_id, number, text in once.select("trial_id", "candidate", "config_json").iter_rows():
@@ -266,14 +259,11 @@ class History:
     def candidate_seeds(self, arm: str) -> set[int]:
         """The seeds of the recorded candidates of a tuned arm."""
         plan = self._read("plan", self._sweep.name, columns=("question", "arm", "seed"))
-        asked = plan.filter(pl.col("question") == TUNING, pl.col("arm") == arm)
-        return set(asked["seed"].drop_nulls().to_list())
+        return set(plan.filter(question=TUNING, arm=arm)["seed"].drop_nulls())
 
     def rows_until(self, table: str, trial_id: str, attempt: int, epoch: int) -> list[dict[str, Any]]:
         """An attempt's rows of a table, to its epoch, without the sweep's name; read anew."""
-        rows = self._read(table).filter(
-            pl.col("trial_id") == trial_id, pl.col("attempt") == attempt, pl.col("epoch") <= epoch
-        )
+        rows = self._read(table).filter(pl.col("epoch") <= epoch, trial_id=trial_id, attempt=attempt)
         return rows.drop("sweep").unique(maintain_order=True).to_dicts()
 
     def other_meaning(self, meaning: int) -> int | None:
@@ -301,6 +291,11 @@ class History:
         rates = first_ends.select(pl.col("family", "dataset").cast(pl.String), size, rate.alias("rate"))
         medians = rates.drop_nulls().group_by("family", "dataset", "image_size").agg(pl.col("rate").median())
         return {(family, dataset, size): rate for family, dataset, size, rate in medians.rows()}
+
+
+def _unix(column: str) -> pl.Expr:
+    """A column of times as Unix time, in seconds."""
+    return pl.col(column).dt.epoch("us") / 1_000_000
 
 
 def _seen(row: Mapping[str, Any], metric: str) -> Seen:
