@@ -8,7 +8,8 @@ import hashlib
 import itertools
 import math
 import random
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, Literal, Protocol
 
 from layersweep.tuning.experiment.tuned_arms import TunedArm
@@ -75,48 +76,54 @@ def drawer(
     return _HyperOpt(arm, seed, metric, mode, recorded)
 
 
-class _Random:
-    """Candidate k depends on seed, arm's name and k alone; those that were drawn are left out."""
+class _Sampler(ABC):
+    """Draws the first of its suggestions that was not drawn, else the first configuration of the arm that was not.
+
+    What was drawn has the metric that was told of it: None before its end, NaN if it failed or diverged.
+    """
 
     def __init__(self, arm: TunedArm, seed: int, recorded: Sequence[Dataclass]) -> None:
         self._arm, self._seed = arm, seed
-        self._drawn = set(recorded)
-
-    def draw(self) -> Dataclass | None:
-        candidates = (_candidate(self._arm, self._seed, k) for k in range(len(self._drawn) + _TRIES))
-        config = _new(self._arm, candidates, self._drawn)
-        if config is not None:
-            self._drawn.add(config)
-        return config
-
-    def tell(self, config: Dataclass, value: float | None) -> None:
-        if config not in self._drawn:
-            raise KeyError(config)
-
-
-class _HyperOpt:
-    """Ray's HyperOptSearch, made anew for each draw from what was drawn and told until then."""
-
-    def __init__(self, arm: TunedArm, seed: int, metric: str, mode: str, recorded: Sequence[Dataclass]) -> None:
-        self._arm, self._seed, self._metric, self._mode = arm, seed, metric, mode
         self._drawn: dict[Dataclass, float | None] = dict.fromkeys(recorded)
 
+    @abstractmethod
+    def _suggestions(self) -> Iterator[Dataclass]:
+        """Configurations to take, one of which may have been drawn."""
+
     def draw(self) -> Dataclass | None:
-        config = _new(self._arm, itertools.islice(self._suggestions(), _TRIES), self._drawn)
+        """See `Drawer`."""
+        candidates = itertools.chain(self._suggestions(), _all(self._arm))
+        config = next((c for c in candidates if c not in self._drawn), None)
         if config is not None:
             self._drawn[config] = None
         return config
 
     def tell(self, config: Dataclass, value: float | None) -> None:
+        """See `Drawer`."""
         if config not in self._drawn:
             raise KeyError(config)
-        worst = -math.inf if self._mode == "max" else math.inf
-        self._drawn[config] = value if value is not None and math.isfinite(value) else worst
+        self._drawn[config] = math.nan if value is None else value
+
+
+class _Random(_Sampler):
+    """Candidate k depends on seed, arm's name and k alone; those that were drawn are left out."""
+
+    def _suggestions(self) -> Iterator[Dataclass]:
+        for k in range(len(self._drawn) + _TRIES):
+            yield _candidate(self._arm, self._seed, k)
+
+
+class _HyperOpt(_Sampler):
+    """Ray's HyperOptSearch, made anew for each draw from what was drawn and told until then."""
+
+    def __init__(self, arm: TunedArm, seed: int, metric: str, mode: str, recorded: Sequence[Dataclass]) -> None:
+        super().__init__(arm, seed, recorded)
+        self._metric, self._mode = metric, mode
 
     def _suggestions(self) -> Iterator[Dataclass]:
         """One after the other; one that is not taken stays pending, so that HyperOpt turns away from it."""
         search = self._searcher()
-        for k in itertools.count():
+        for k in range(_TRIES):
             yield _config(self._arm, search.suggest(f"new {k}"))
 
     def _searcher(self) -> Any:
@@ -134,16 +141,13 @@ class _HyperOpt:
         )
         # Given to HyperOptSearch() itself, Tune's domains make it warn.
         search.set_search_properties(self._metric, self._mode, _tune_domains(self._arm))
+        worst = -math.inf if self._mode == "max" else math.inf
         for k, (_, value) in enumerate(points):
             search.suggest(f"drawn {k}")
             if value is not None:
-                search.on_trial_complete(f"drawn {k}", {self._metric: value})
+                told = value if math.isfinite(value) else worst
+                search.on_trial_complete(f"drawn {k}", {self._metric: told})
         return search
-
-
-def _new(arm: TunedArm, candidates: Iterable[Dataclass], drawn: Container[Dataclass]) -> Dataclass | None:
-    """The first candidate that was not drawn, else the first of the arm's configurations that was not."""
-    return next((c for c in itertools.chain(candidates, _all(arm)) if c not in drawn), None)
 
 
 def _all(arm: TunedArm) -> Iterator[Dataclass]:

@@ -110,11 +110,14 @@ class Plan:
         """Whether a trial that a search drew waits for its first phase: the search learns of it first."""
         return any(search.owns(child) for held in self._held.values() for child in held)
 
+    def _searches_of(self, trial: Trial) -> list[ArmSearch]:
+        """The searches of which the trial is an open candidate."""
+        return [search for search in self._searches if search.owns(trial)]
+
     def started(self, trial: Trial) -> None:
         """Notes that a slot has taken a trial."""
-        for search in self._searches:
-            if search.owns(trial):
-                search.started(trial)
+        for search in self._searches_of(trial):
+            search.started(trial)
 
     def again(self, trial: Trial, *, at_least: int = 0) -> bool:
         """Whether a trial that lost its process is tried once more; it then waits at the front."""
@@ -125,9 +128,8 @@ class Plan:
         if self._tries[of_its_kind] > max(self._retries, at_least):
             return False
         self._running.pop(trial.trial_id, None)
-        for search in self._searches:
-            if search.owns(trial):
-                search.paused(trial)
+        for search in self._searches_of(trial):
+            search.paused(trial)
         self._waiting.append_first(trial)
         return True
 
@@ -135,19 +137,16 @@ class Plan:
         """Why a candidate is to end after its present epoch, if its search has spent its time."""
         if trial.question != TUNING:
             return None
-        return next(filter(None, (search.out_of_time for search in self._searches if search.owns(trial))), None)
+        return next(filter(None, (search.out_of_time for search in self._searches_of(trial))), None)
 
     def seconds_left(self, trial: Trial) -> float | None:
         """The time that is left to a candidate's search; None if nothing bounds it."""
-        left = [search.seconds_left for search in self._searches if search.owns(trial)]
-        return min((seconds for seconds in left if seconds is not None), default=None)
+        return min(_known(search.seconds_left for search in self._searches_of(trial)), default=None)
 
     @property
     def searching(self) -> list[float] | None:
         """The seconds left of each search that time bounds, if one is left; None where there are none."""
-        left = [search.seconds_left for search in self._searches]
-        timed = [seconds for seconds in left if seconds is not None]
-        return timed or None
+        return _known(search.seconds_left for search in self._searches) or None
 
     def ended(self, trial: Trial, ending: Ending) -> list[Trial]:
         """Notes how a trial ended. Returns the trials that this adds to the plan."""
@@ -159,7 +158,7 @@ class Plan:
                 self._waiting.append(child)
             else:
                 self.orphaned(child, ending)
-        followed = [self._add(s.ended(trial, ending)) for s in self._searches if s.owns(trial)]
+        followed = [self._add(search.ended(trial, ending)) for search in self._searches_of(trial)]
         return [*self._go_on(), *(t for trials in followed for t in trials), *self._break_off()]
 
     def _break_off(self) -> list[Trial]:
@@ -197,13 +196,10 @@ class Plan:
 
     def describe(self) -> str:
         """The trials counted by arm, seed and question."""
-        by_question: dict[str, list[Trial]] = {}
-        for trial in self.trials:
-            by_question.setdefault(trial.question, []).append(trial)
-        parts = [
-            f"{question}: {count(len({t.arm.name for t in trials}), 'arm')} on {_replicates(trials)}"
-            for question, trials in by_question.items()
-        ]
+        parts = []
+        for question in dict.fromkeys(trial.question for trial in self.trials):
+            trials = [trial for trial in self.trials if trial.question == question]
+            parts.append(f"{question}: {count(len({t.arm.name for t in trials}), 'arm')} on {_replicates(trials)}")
         return ", ".join([*parts, *(["then the survivors compared"] if self._then else [])])
 
     @property
@@ -246,6 +242,10 @@ class Plan:
             self._note(trial, Ending(outcome="failed", epoch=0, value=None))
             self.orphaned(trial, ending)
         return [*before, trial]
+
+
+def _known(seconds: Iterable[float | None]) -> list[float]:
+    return [known for known in seconds if known is not None]
 
 
 def _unheard(_trials: Sequence[Trial]) -> None:
