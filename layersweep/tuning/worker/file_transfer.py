@@ -92,7 +92,7 @@ class Depot:
         """
         aside = target.with_name(f".{target.name}")
         with path.open("rb") as file:
-            self.do(_begin, aside)
+            self.do(write, aside, b"")
             while piece := file.read(PIECE):
                 self.do(_append, aside, piece)
         self.do(_put, aside, target)
@@ -104,9 +104,10 @@ def _piece(path: Path, offset: int) -> bytes:
         return file.read(PIECE)
 
 
-def _begin(path: Path) -> None:
+def write(path: Path, content: bytes) -> None:
+    """Writes a file, its folders too if need be."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(b"")
+    path.write_bytes(content)
 
 
 def _append(path: Path, piece: bytes) -> None:

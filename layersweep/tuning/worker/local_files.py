@@ -13,7 +13,7 @@ import filelock
 
 from layersweep.tuning.experiment.trials import Trial
 from layersweep.tuning.worker.assignment import Ticket
-from layersweep.tuning.worker.file_transfer import Depot
+from layersweep.tuning.worker.file_transfer import Depot, write
 from trainables.data.dataset import brought
 from trainables.errors import DataError
 
@@ -57,13 +57,12 @@ class Elsewhere:
         try:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder.mkdir(mode=0o700)
-            results = self._folder / "results"
             return replace(
                 ticket,
                 trial=with_data_here(ticket.trial, self._depot),
                 log=self._folder / ticket.log.name,
                 checkpoints=self._folder / "checkpoints",
-                results=results,
+                results=self._folder / "results",
                 start=self._fetched(ticket.start),
                 parent=self._fetched(ticket.parent),
                 located={key: str(self._fetched(Path(path))) for key, path in ticket.located.items()},
@@ -89,7 +88,7 @@ class Elsewhere:
         with path.open("rb") as file:
             file.seek(max(0, path.stat().st_size - _LOG_BYTES))
             text = file.read()
-        self.tidy(_log, target, text)
+        self.tidy(write, target, text)
 
     def tidy(self, function: Callable[..., Any], *arguments: Any, **options: Any) -> None:
         """Calls a function on the driver's machine whose failure costs space alone."""
@@ -119,8 +118,3 @@ def with_data_here(trial: Trial, depot: Depot) -> Trial:
         return replace(trial, data=brought(trial.data, depot.piece))
     except (OSError, DataError) as error:
         raise NotFetchedError(f"the data set could not be brought here: {error}") from error
-
-
-def _log(path: Path, text: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(text)

@@ -118,14 +118,13 @@ class Slot(tune.Trainable):
 
     def _explained(self, death: Death) -> str:
         """What a process died of; where that was memory, with what its training needs."""
-        if death.error_type not in memory_estimate.OUT_OF_MEMORY and memory_estimate.KILLED not in death.message:
+        out_of_memory = death.error_type in memory_estimate.OUT_OF_MEMORY
+        if not out_of_memory and memory_estimate.KILLED not in death.message:
             return death.message
         trial = self._ticket.trial
         size = int(trial.arm.values["batch_size"])
         needed = memory_estimate.said(self._built, batch_size=size, precision=trial.precision)
-        known = (
-            [needed, death.message] if death.error_type in memory_estimate.OUT_OF_MEMORY else [death.message, needed]
-        )
+        known = [needed, death.message] if out_of_memory else [death.message, needed]
         return "; ".join(filter(None, known))  # of several lines, the first is the reason
 
     def cleanup(self) -> None:
@@ -136,10 +135,22 @@ class Slot(tune.Trainable):
             self._elsewhere.close()
 
     def _next(self) -> Report:
-        if self._began:
-            if not (self._held or self._child.asked) and self._save_due:
-                self._save()
-            return self._with_kept(self._epochs())
+        """A report of the next epochs, with what writing checkpoints and weights has cost."""
+        if not self._began:
+            self._begin()
+        elif not (self._held or self._child.asked) and self._save_due:
+            self._save()
+        epochs = self._epochs()
+        kept, self._keeping = self._keeping, {}
+        return self._report(epochs=epochs, **kept)
+
+    def _begin(self) -> None:
+        """Has the trial's training begun.
+
+        Raises:
+            NotFetchedError: if something that it needs could not be brought to this machine.
+            Death: if the process died, or its network would take too much.
+        """
         self._began = True
         self._settle()
         trial, self._last = self._ticket.trial, self._ticket.start
@@ -167,7 +178,6 @@ class Slot(tune.Trainable):
             "seconds_close": self._seconds_close,
         }
         self._check(built)
-        return self._with_kept(self._epochs())
 
     def _check(self, built: Built) -> None:
         """Refuses a candidate that would take too much.
@@ -188,11 +198,6 @@ class Slot(tune.Trainable):
         )
         if error is not None:
             raise Death(error_type=error.type, message=error.message)
-
-    def _with_kept(self, epochs: tuple[Epoch, ...]) -> Report:
-        """A report of epochs, with what writing checkpoints and weights has cost."""
-        kept, self._keeping = self._keeping, {}
-        return self._report(epochs=epochs, **kept)
 
     def _keep(self, epoch: Epoch) -> None:
         """Keeps the weights as they are after this epoch, if they are asked for; those of earlier epochs go."""
@@ -265,13 +270,12 @@ class Slot(tune.Trainable):
             if word is None:
                 return ()
             epochs.append(word)
-            self._note(word)
+            self._epoch = word.epoch
+            self._first_loss = word.loss if self._first_loss is None else self._first_loss
             self._keep(word)
             spent = time.perf_counter() - began
-            if self._held:
-                return tuple(epochs)
             long = spent * (len(epochs) + 1) / len(epochs) > TOGETHER_SECONDS
-            if long or self._ends(word) or self._may_be_stopped(word) or self._save_due:
+            if self._held or long or self._ends(word) or self._may_be_stopped(word) or self._save_due:
                 return tuple(epochs)
             if not self._child.soon(TOGETHER_SECONDS - spent):
                 return tuple(epochs)
@@ -282,10 +286,6 @@ class Slot(tune.Trainable):
             return self._child.next()
         except Death as death:
             return death
-
-    def _note(self, epoch: Epoch) -> None:
-        self._epoch = epoch.epoch
-        self._first_loss = epoch.loss if self._first_loss is None else self._first_loss
 
     def _may_be_stopped(self, epoch: Epoch) -> bool:
         """Whether the driver may stop the trial after this epoch: at a rung, or because it does not learn."""
