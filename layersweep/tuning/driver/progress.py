@@ -175,20 +175,20 @@ class Display:
             self._epochs_planned -= trial.epochs - ending.epoch
         if error is not None:
             word = "tried again" if again else "failed"
-            self._say(f"{word} {trial.label}: {error.type}: {first_line(error.message)}", style="red")
+            self.say(f"{word} {trial.label}: {error.type}: {first_line(error.message)}", style="red")
         elif reason is not None:
-            self._say(f"{ending.outcome} {trial.label}: {reason}", style="yellow")
+            self.say(f"{ending.outcome} {trial.label}: {reason}", style="yellow")
         elif not self._live:
             value = "" if ending.value is None else f", {self._metric} {ending.value:.4f}"
             ended = f"{ending.outcome} after {count(ending.epoch, 'epoch')}{value}"
-            self._say(f"[{sum(self._counts.values())}/{self._trials}] {trial.label}: {ended}")
+            self.say(f"[{sum(self._counts.values())}/{self._trials}] {trial.label}: {ended}")
         self.refresh()
 
     def dropped(self, trial: Trial, reason: str) -> None:
         """A trial that waited is not run."""
         self._counts["stopped"] += 1
         self._epochs_planned -= trial.epochs
-        self._say(f"stopped {trial.label}: {reason}", style="yellow")
+        self.say(f"stopped {trial.label}: {reason}", style="yellow")
         self.refresh()
 
     def warn(self, text: str, *, once: str | None = None) -> None:
@@ -196,11 +196,11 @@ class Display:
         key = once or text
         if key not in self._warned:
             self._warned.add(key)
-            self._say(f"warning: {text}", style="yellow")
+            self.say(f"warning: {text}", style="yellow")
 
-    def say(self, line: str) -> None:
+    def say(self, line: str, style: str | None = None) -> None:
         """Says something of interest."""
-        self._say(line)
+        self._console.print(Text(line), style=style, soft_wrap=True)
 
     def refresh(self) -> None:
         """Draws the table anew."""
@@ -214,20 +214,6 @@ class Display:
     def summary(self) -> str:
         """One line: how many trials ended how, the best so far, and the time left."""
         return self.progress().summary(self._metric)
-
-    @property
-    def epochs_done(self) -> int:
-        """The epochs that this command has trained."""
-        return self._epochs_done
-
-    @property
-    def best(self) -> float | None:
-        """The best value of the metric in them; None before the first."""
-        return None if self._best is None else self._best[0]
-
-    def seconds_left(self) -> float | None:
-        """The time left if the epochs to come take as long as those behind; None before the first."""
-        return self.progress().seconds_left
 
     def progress(self) -> SweepProgress:
         """How far the sweep is.
@@ -249,9 +235,6 @@ class Display:
             began=now if self._began is None else self._began,
             now=now,
         )
-
-    def _say(self, line: str, style: str | None = None) -> None:
-        self._console.print(Text(line), style=style, soft_wrap=True)
 
 
 def judged(rung: int, cutoff: float | None) -> str:

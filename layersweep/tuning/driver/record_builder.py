@@ -56,11 +56,6 @@ class Progress:
         """The number of the last epoch that ended; 0 before the first."""
         return max(self.curve, default=0)
 
-    @property
-    def trained(self) -> bool:
-        """Whether an epoch has ended since the trial was taken."""
-        return self.last is not None
-
 
 RowsUntil = Callable[[str, str, int, int], Iterable[Row]]
 """The recorded rows of a table, of a trial's attempt, to an epoch."""

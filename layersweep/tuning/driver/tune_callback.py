@@ -166,7 +166,9 @@ class Recorder(Callback):
             return
         running = 0 if over else len(self._journal.running)
         trials = by_state(self._plan.outcomes, planned=self._plan.size, running=running)
-        self._metrics.show(Standing(trials=trials, epochs=self._display.epochs_done, best=self._display.best))
+        progress = self._display.progress()
+        best = progress.best[0] if progress.best else None
+        self._metrics.show(Standing(trials=trials, epochs=progress.epochs_done, best=best))
 
     def _planned(self, trials: Sequence[Trial]) -> None:
         self._journal.planned(trials)

@@ -6,8 +6,8 @@ tuned arm's candidates. Those of a comparison all run to their end.
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from types import SimpleNamespace
+from typing import Any
 
 from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
@@ -24,15 +24,6 @@ Hopeless = Callable[[Trial, Epoch], str | None]
 """Why a trial is to be ended as hopeless after an epoch; None if it is not. It is told all epochs, in their order."""
 
 OutOfTime = Callable[[Trial], str | None]
-
-_NO_RUNGS: Final[frozenset[int]] = frozenset()
-
-
-@dataclass(frozen=True)
-class _Named:
-    """What ASHA needs of a trial; ours keeps its name over commands and retries, Tune's does not."""
-
-    trial_id: str
 
 
 class Scheduler(FIFOScheduler):
@@ -78,7 +69,7 @@ class Scheduler(FIFOScheduler):
 
     def rungs(self, trial: Trial) -> frozenset[int]:
         """The epochs after which the trial may be stopped for its metric."""
-        return self._rungs if self._halves(trial) else _NO_RUNGS
+        return self._rungs if self._halves(trial) else frozenset()
 
     def _halves(self, trial: Trial) -> bool:
         """Whether the trial is judged: not one that Hyperband trains for so many epochs, and goes on with or not."""
@@ -147,7 +138,7 @@ class Scheduler(FIFOScheduler):
         if not self._halves(trial) or epoch >= self._halving.epochs:  # nothing is left to stop
             return GO_ON
         asha = self._group(f"{TUNING} {trial.arm.name}" if trial.question == TUNING else trial.question)
-        named = _Named(trial.trial_id)
+        named = SimpleNamespace(trial_id=trial.trial_id)  # ours keeps its id over commands and retries, Tune's does not
         if trial.trial_id not in asha._trial_info:
             asha.on_trial_add(None, named)
         rung, cutoff = self._rung(asha, trial.trial_id, epoch)

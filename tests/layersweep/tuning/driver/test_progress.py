@@ -91,13 +91,13 @@ def test_time_left_counts_the_epochs_that_stopped_trials_spare(trial, epoch, mon
     display.started(trial())
     display.epoch(trial(), epoch(1, 0.5), GO_ON)
     display.ended(trial(), Ending(outcome="stopped", epoch=1, value=0.5), None)  # 3 spared: 4 of 5 are left
-    assert display.seconds_left() == 30.0 * 4
+    assert display.progress().seconds_left == 30.0 * 4
 
 
 def test_no_time_is_told_before_the_first_epoch(trial):
     _, display = plain()
     display.planned([trial()])
-    assert display.seconds_left() is None
+    assert display.progress().seconds_left is None
     assert display.summary() == "0/1 trials"
 
 
@@ -152,7 +152,7 @@ def test_a_trial_that_goes_on_counts_what_is_left(trial, epoch):
     display.started(trial(), start=3)
     assert "3/4" in shown(display)
     display.epoch(trial(), epoch(4, 0.5), GO_ON)
-    assert display.seconds_left() == 0
+    assert display.progress().seconds_left == 0
 
 
 def test_a_trial_that_is_tried_again_is_said_and_not_counted(trial, epoch):
@@ -169,7 +169,7 @@ def test_a_trial_that_is_tried_again_is_said_and_not_counted(trial, epoch):
         display.epoch(trial(), epoch(number, 0.5), GO_ON)
     display.ended(trial(), Ending(outcome="completed", epoch=4, value=0.5), None)
     assert display.summary().startswith("1/1 trials · 1 completed")
-    assert display.seconds_left() == 0
+    assert display.progress().seconds_left == 0
 
 
 def test_a_hopeless_trial_is_named_with_its_reason(trial):
@@ -195,7 +195,7 @@ def test_the_time_left_counts_what_searches_may_still_draw(trial, epoch, monkeyp
     display.foreseen = lambda: 8
     display.started(trial())
     display.epoch(trial(), epoch(1, 0.5), GO_ON)
-    assert display.seconds_left() == 10.0 * (3 + 8)
+    assert display.progress().seconds_left == 10.0 * (3 + 8)
 
 
 def test_searches_that_time_bounds_take_what_is_left_of_it_and_other_epochs_take_theirs(trial, epoch, monkeypatch):
@@ -210,9 +210,9 @@ def test_searches_that_time_bounds_take_what_is_left_of_it_and_other_epochs_take
         display.epoch(one, epoch(1, 0.5), GO_ON)
     now[0] = 120.0
     # 10 s an epoch: 3 of what is compared, 4 that follow, and none of the candidate's
-    assert display.seconds_left() == 60.0 + 10.0 * 7
+    assert display.progress().seconds_left == 60.0 + 10.0 * 7
     display.searching = lambda: None
-    assert display.seconds_left() == 10.0 * 10
+    assert display.progress().seconds_left == 10.0 * 10
 
 
 def test_what_waited_and_is_not_run_is_said_and_takes_no_time(trial, epoch):
@@ -221,6 +221,6 @@ def test_what_waited_and_is_not_run_is_said_and_takes_no_time(trial, epoch):
     display.started(trial("y", epochs=1))
     display.epoch(trial("y", epochs=1), epoch(1, 0.5), GO_ON)
     display.dropped(trial("x"), "the search's time, 20 min, was spent")
-    assert display.seconds_left() == 0
+    assert display.progress().seconds_left == 0
     assert "stopped x, seed 1: the search's time, 20 min, was spent" in said.getvalue()
     assert "1/2 trials · 1 stopped" in display.summary()
