@@ -6,6 +6,7 @@ from typing import Final
 
 from layersweep.tuning.experiment.options import TRUSTED_STEPS
 from layersweep.tuning.storage.trial_history import Metrics
+from trainables.data.dataset import Data
 
 SIGNIFICANCE: Final = 1e-3
 """Of the test that an accuracy is above the largest class's share."""
@@ -26,16 +27,7 @@ def prepare() -> None:
     import scipy.special  # noqa: F401
 
 
-def judge(
-    first: Metrics,
-    last: Metrics,
-    *,
-    epoch: int,
-    steps_an_epoch: int,
-    train_images: int,
-    validation_images: int,
-    majority_share: float,
-) -> Verdict | None:
+def judge(first: Metrics, last: Metrics, data: Data, *, epoch: int, steps_an_epoch: int) -> Verdict | None:
     """Judges a training by its first epoch and its last so far; None if there is nothing to say.
 
     Nothing is said before 2 epochs and 500 steps, nor of one whose first or last epoch has a number that is not
@@ -48,25 +40,23 @@ def judge(
     Args:
         first: the metrics of epoch 1.
         last: those of the last epoch so far.
-        epoch: its number.
+        data: what is trained on, and validated.
+        epoch: the last one's number.
         steps_an_epoch: batches of an epoch.
-        train_images: images that the training accuracy is a share of.
-        validation_images: the same of the validation accuracy.
-        majority_share: the share of the largest class.
     """
     if epoch < _EPOCHS or epoch * steps_an_epoch < TRUSTED_STEPS:
         return None
     if not all(map(math.isfinite, (first["loss"], last["loss"], last["accuracy"], last["val_accuracy"]))):
         return None
     after = f"after {epoch} epochs: training accuracy {_share(last['accuracy'])}"
-    largest = f"above the largest class's share {_share(majority_share)}"
-    trained = _chance(last["accuracy"], train_images, majority_share)
+    largest = f"above the largest class's share {_share(data.majority_share)}"
+    trained = _chance(last["accuracy"], data.train_images, data.majority_share)
     if trained > SIGNIFICANCE:
         lost = f"its loss {last['loss']:.4f} is not below the first epoch's {first['loss']:.4f}"
         reason = f"at chance {after} is not {largest} (binomial test, p = {trained:.2g}), and {lost}"
         return None if last["loss"] < first["loss"] else Verdict(ended=True, reason=reason)
-    validated = _chance(last["val_accuracy"], validation_images, majority_share)
-    test = f"(binomial test over {validation_images:,} images, p = {validated:.2g})"
+    validated = _chance(last["val_accuracy"], data.validation_images, data.majority_share)
+    test = f"(binomial test over {data.validation_images:,} images, p = {validated:.2g})"
     reason = f"but validation accuracy {_share(last['val_accuracy'])} is not {test}"
     reason = f"learns what does not validate {after} is {largest}, {reason}; {_LAG}"
     return Verdict(ended=False, reason=reason) if validated > SIGNIFICANCE else None

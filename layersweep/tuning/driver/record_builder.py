@@ -175,19 +175,11 @@ class Journal:
         return {"stop": "stopped", "hopeless": "hopeless"}.get(decision.action)
 
     def _verdict(self, progress: Progress, epoch: Epoch) -> Verdict | None:
-        data, batch_size = progress.trial.data, int(progress.trial.arm.values["batch_size"])
-        last = metrics(epoch)
+        trial, last = progress.trial, metrics(epoch)
         if epoch.epoch == 1 or progress.first is None:
             progress.first = last
-        return judge(
-            progress.first,
-            last,
-            epoch=epoch.epoch,
-            steps_an_epoch=math.ceil(data.train_images / batch_size),
-            train_images=data.train_images,
-            validation_images=data.validation_images,
-            majority_share=data.majority_share,
-        )
+        steps = math.ceil(trial.data.train_images / int(trial.arm.values["batch_size"]))
+        return judge(progress.first, last, trial.data, epoch=epoch.epoch, steps_an_epoch=steps)
 
     def _account(self, progress: Progress, report: Report) -> None:
         progress.report = report

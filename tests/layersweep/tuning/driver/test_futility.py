@@ -6,6 +6,7 @@ Of 10,000 images with a tenth in the largest class, 1,095 right have p = .00093 
 import math
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import made_up
 import pytest
@@ -23,8 +24,8 @@ def curve(*losses, accuracy=CHANCE, val_accuracy=CHANCE):
 
 
 def judged(epochs, *, steps=250, train=10_000, validation=10_000, share=0.1):
-    sizes = {"steps_an_epoch": steps, "train_images": train, "validation_images": validation}
-    return judge(epochs[1], epochs[max(epochs)], epoch=max(epochs), majority_share=share, **sizes)
+    data = SimpleNamespace(train_images=train, validation_images=validation, majority_share=share)
+    return judge(epochs[1], epochs[max(epochs)], data, epoch=max(epochs), steps_an_epoch=steps)
 
 
 def test_at_chance_with_a_loss_that_does_not_fall_is_hopeless():
@@ -116,10 +117,11 @@ def test_the_epochs_of_a_training_are_judged(tmp_path):
 
 def test_what_the_test_needs_can_be_imported_beforehand():
     said = (
-        "import sys; from layersweep.tuning.driver import futility; futility.prepare(); before = set(sys.modules)\n"
+        "import sys, types\n"
+        "from layersweep.tuning.driver import futility; futility.prepare(); before = set(sys.modules)\n"
         "flat = {'loss': 2.3, 'accuracy': 0.5, 'val_accuracy': 0.5}\n"
-        "sizes = {'steps_an_epoch': 500, 'train_images': 10, 'validation_images': 10, 'majority_share': 0.5}\n"
-        "assert futility.judge(flat, flat, epoch=2, **sizes).ended\n"
+        "data = types.SimpleNamespace(train_images=10, validation_images=10, majority_share=0.5)\n"
+        "assert futility.judge(flat, flat, data, epoch=2, steps_an_epoch=500).ended\n"
         "print(set(sys.modules) - before, 'scipy.stats' in before)"
     )
     done = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True)

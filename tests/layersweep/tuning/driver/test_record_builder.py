@@ -478,7 +478,8 @@ def test_epochs_behind_the_one_that_ends_the_trial_are_dropped(journal, writer, 
 def test_an_epoch_is_judged_once(journal, data, tmp_path, monkeypatch):
     judged = []
     monkeypatch.setattr(
-        "layersweep.tuning.driver.record_builder.judge", lambda first, last, *, epoch, **sizes: judged.append(epoch)
+        "layersweep.tuning.driver.record_builder.judge",
+        lambda first, last, data, *, epoch, **steps: judged.append(epoch),
     )
     trial = make(data, epochs=3)
     journal.started(trial)
