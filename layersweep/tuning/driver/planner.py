@@ -92,15 +92,13 @@ def _sourced(
 
     def of(space: Mapping[str, Any]) -> dict[str, Any]:
         values = space.get(kept_weights.KEY)
-        if kept_weights.KEY in narrowed or not isinstance(values, list | tuple):
+        if not isinstance(values, list | tuple):
             return dict(space)
         return {**space, kept_weights.KEY: [kept_weights.resolved(value, results) for value in values]}
 
-    said = {
-        k: [kept_weights.resolved(v, results) for v in vs] if k == kept_weights.KEY else vs
-        for k, vs in narrowed.items()
-    }
-    return replace(sweep, spaces=[of(s) for s in sweep.spaces], tuned=[of(s) for s in sweep.tuned]), said
+    if kept_weights.KEY in narrowed:
+        return sweep, of(narrowed)
+    return replace(sweep, spaces=[of(s) for s in sweep.spaces], tuned=[of(s) for s in sweep.tuned]), dict(narrowed)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,8 +210,7 @@ class Agenda:
             UsageError: naming the seed that is recorded.
         """
         for arm in self.asked.tuned:
-            others = self.history.candidate_seeds(arm.name) - {self._search_seed}
-            if others:
+            if others := self.history.candidate_seeds(arm.name) - {self._search_seed}:
                 recorded = max(0, min(others) - OTHER_SEARCHES)
                 raise UsageError(
                     f"--search-seed {self.settings.search_seed}: {self.settings.results} holds candidates of "
@@ -333,10 +330,9 @@ class Agenda:
 
     def _search(self, arm: TunedArm) -> ArmSearch:
         settings, recorded = self.settings, self._candidates[arm.name]
-        seeds = range(1, settings.seeds + 1)
 
         def compare(chosen: Trial) -> list[Trial]:
-            compared = self._trials([chosen.arm], COMPARISON, seeds)
+            compared = self._trials([chosen.arm], COMPARISON, range(1, settings.seeds + 1))
             return [replace(t, candidate=chosen.candidate) for t in compared]
 
         return ArmSearch(

@@ -176,22 +176,19 @@ class Recorder(Callback):
 
     def _ended(self, ticket: Ticket, ending: Ending, error: Error | None, reason: str | None = None) -> None:
         trial = ticket.trial
-        again = error is not None and error.type in _LOST and self._plan.again(trial, at_least=self._tries(error))
+        again = False
+        if error is not None and error.type in _LOST:  # a lost node is no fault of the trial, a killed process may be
+            at_least = 0 if error.type == "ProcessKilled" else self._limits.slots_lost
+            again = self._plan.again(trial, at_least=at_least)
         self._display.ended(trial, ending, error, again=again, reason=reason)
         if error is None:
             if ending.outcome != "stopped" or reason is None:  # with more time it goes on from its checkpoint
                 self._over.append(ticket)
         elif error.traceback or not (again or _goes_on(ticket, ending)):
             checkpoints.delete(ticket.checkpoints, trial.trial_id)
-        if again:
-            return
-        self._note(error)
-        more = self._plan.ended(trial, ending)
-        self._planned(more)
-
-    def _tries(self, error: Error) -> int:
-        """How often a trial with this error is tried again, whatever the plan says."""
-        return 0 if error.type == "ProcessKilled" else self._limits.slots_lost
+        if not again:
+            self._note(error)
+            self._planned(self._plan.ended(trial, ending))
 
     def _orphaned(self, child: Trial, parent: Ending) -> None:
         """Writes that a trial cannot go on from its first phase, which has not completed."""

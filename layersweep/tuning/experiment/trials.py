@@ -100,8 +100,7 @@ def _narrowed(sweep: Sweep, narrowed: Mapping[str, Sequence[domains.Value]]) -> 
 
 
 def _grid(space: Space) -> Iterator[dict[str, domains.Value]]:
-    lists = [choices(key, values) for key, values in space.items()]
-    for combination in itertools.product(*lists):
+    for combination in itertools.product(*itertools.starmap(choices, space.items())):
         yield dict(zip(space, combination, strict=True))
 
 
@@ -255,20 +254,17 @@ def trial_id(
         content["phase"] = phase
     if parent is not None:
         content["parent"] = [parent.trial_id, parent.epochs]
-    if Path(str(arm.stated.get(kept_weights.KEY, ""))).is_file():  # what it holds counts, wherever it lies
-        content["weights"] = _digest(Path(arm.stated[kept_weights.KEY]))
+    weights = Path(str(arm.stated.get(kept_weights.KEY, "")))
+    if weights.is_file():  # what it holds counts, wherever it lies
+        state = weights.stat()
+        content["weights"] = _content_digest(weights, state.st_mtime_ns, state.st_size)
         content["config"] = {key: value for key, value in arm.stated.items() if key != kept_weights.KEY}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _digest(path: Path) -> str:
-    """The SHA-256 of a file's content."""
-    state = path.stat()
-    return _content_digest(path, state.st_mtime_ns, state.st_size)
-
-
 @functools.cache
 def _content_digest(path: Path, _modified: int, _size: int) -> str:
+    """The SHA-256 of a file's content, read once as long as it does not change."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

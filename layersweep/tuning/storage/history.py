@@ -1,5 +1,6 @@
 """What earlier commands recorded, of this sweep and of others, as far as a new one needs to know."""
 
+import contextlib
 import functools
 import itertools
 import json
@@ -88,10 +89,7 @@ class History:
     @cached_property
     def _highest(self) -> dict[str, int]:
         """The highest attempt of each trial that has rows alongside its epochs, which a kill may have left alone."""
-        highest: dict[str, int] = {}
-        for trial_id, attempt in itertools.chain(*self._alongside.values()):
-            highest[trial_id] = max(attempt, highest.get(trial_id, 0))
-        return highest
+        return dict(sorted(itertools.chain(*self._alongside.values())))  # of each trial its last pair stays
 
     def past(self, trial_id: str) -> Past:
         """What a run of the trial goes on from: its latest attempt."""
@@ -250,10 +248,8 @@ class History:
         once = plan.unique("trial_id", keep="first", maintain_order=True).sort("candidate", maintain_order=True)
         found = []
         for trial_id, number, text in once.select("trial_id", "candidate", "config_json").iter_rows():
-            try:
+            with contextlib.suppress(ConfigError):
                 found.append((str(trial_id), int(number), domains.make(self._sweep.config_type, json.loads(text))))
-            except ConfigError:
-                continue
         return found
 
     def candidate_seeds(self, arm: str) -> set[int]:
