@@ -141,12 +141,12 @@ class Plan:
 
     def seconds_left(self, trial: Trial) -> float | None:
         """The time that is left to a candidate's search; None if nothing bounds it."""
-        return min(_known(search.seconds_left for search in self._searches_of(trial)), default=None)
+        return min(_timed(search.seconds_left for search in self._searches_of(trial)), default=None)
 
     @property
     def searching(self) -> list[float] | None:
         """The seconds left of each search that time bounds, if one is left; None where there are none."""
-        return _known(search.seconds_left for search in self._searches) or None
+        return _timed(search.seconds_left for search in self._searches) or None
 
     def ended(self, trial: Trial, ending: Ending) -> list[Trial]:
         """Notes how a trial ended. Returns the trials that this adds to the plan."""
@@ -244,8 +244,8 @@ class Plan:
         return [*before, trial]
 
 
-def _known(seconds: Iterable[float | None]) -> list[float]:
-    return [known for known in seconds if known is not None]
+def _timed(seconds: Iterable[float | None]) -> list[float]:
+    return [each for each in seconds if each is not None]
 
 
 def _unheard(_trials: Sequence[Trial]) -> None:
