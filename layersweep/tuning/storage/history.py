@@ -208,14 +208,18 @@ class History:
     def spans(self, trial_ids: Iterable[str]) -> list[Span]:
         """When any of these trials ran in this sweep, in Unix time (see `layersweep.records.spans.worked`)."""
         mine = pl.col("sweep") == self._sweep.name, pl.col("trial_id").is_in(list(trial_ids))
-        ends = self._trials.filter(*mine).select("trial_id", _unix("started_at"), _unix("ended_at")).drop_nulls()
-        whole: dict[str, list[Span]] = ends.rows_by_key("trial_id")
+        whole: dict[str, list[Span]] = {}
+        ends = self._trials.filter(*mine).select("trial_id", "started_at", "ended_at").drop_nulls()
+        for trial_id, began, ended in ends.iter_rows():
+            whole.setdefault(trial_id, []).append((began.timestamp(), ended.timestamp()))
         runs = self._read("runs", self._sweep.name, columns=("event", "at")).filter(event="start")
-        commands = runs.select(_unix("at").sort())["at"].to_list()
+        commands = sorted(at.timestamp() for at in runs["at"])
         seconds = [f"seconds_{name}" for name in EPOCH_SECONDS]
         epochs = self._read("epochs", self._sweep.name, columns=("sweep", "trial_id", "at", *seconds)).filter(*mine)
-        took = epochs.drop_nulls("at").select("trial_id", _unix("at"), pl.sum_horizontal(seconds).alias("seconds"))
-        seen: dict[str, list[tuple[float, float]]] = took.rows_by_key("trial_id")
+        seen: dict[str, list[tuple[float, float]]] = {}
+        for row in epochs.drop_nulls("at").to_dicts():
+            took = sum(row[name] or 0.0 for name in seconds)
+            seen.setdefault(row["trial_id"], []).append((row["at"].timestamp(), took))
         known = whole.keys() | seen.keys()
         return list(union(itertools.chain(*(worked(whole.get(i, ()), seen.get(i, ()), commands) for i in known))))
 
@@ -287,11 +291,6 @@ class History:
         rates = first_ends.select(pl.col("family", "dataset").cast(pl.String), size, rate.alias("rate"))
         medians = rates.drop_nulls().group_by("family", "dataset", "image_size").agg(pl.col("rate").median())
         return {(family, dataset, size): rate for family, dataset, size, rate in medians.rows()}
-
-
-def _unix(column: str) -> pl.Expr:
-    """A column of times as Unix time, in seconds."""
-    return pl.col(column).dt.epoch("us") / 1_000_000
 
 
 def _seen(row: Mapping[str, Any], metric: str) -> Seen:
