@@ -177,7 +177,7 @@ class Agenda:
         )
         tuning = settings.scheduler != "none" and not sweep.in_turn
         questions = ({SCREENING} if screening else set()) | ({TUNING} if tuning else set())
-        sizes = [int(a.values["batch_size"]) for a in asked.arms]
+        sizes = [arm.batch_size for arm in asked.arms]
         sizes += [size for arm in asked.tuned for size in arm.batch_sizes]
         halving = Halving(
             metric=sweep.metric,

@@ -178,7 +178,7 @@ class Journal:
         trial, last = progress.trial, metrics(epoch)
         if epoch.epoch == 1 or progress.first is None:
             progress.first = last
-        steps = math.ceil(trial.data.train_images / int(trial.arm.values["batch_size"]))
+        steps = math.ceil(trial.data.train_images / trial.arm.batch_size)
         return judge(progress.first, last, trial.data, epoch=epoch.epoch, steps_an_epoch=steps)
 
     def _account(self, progress: Progress, report: Report) -> None:

@@ -8,6 +8,7 @@ from layersweep.records.tables import TOO_LARGE, TOO_SLOW
 from layersweep.records.values import Built
 from layersweep.tuning.common.worker_report import Error
 from layersweep.tuning.experiment import memory_estimate
+from layersweep.tuning.experiment.trials import Trial
 from layersweep.words import GIB, exact_duration
 
 _PASSES: Final = 3
@@ -43,19 +44,16 @@ def epoch_flops(flops: int, images: int) -> int:
     return _PASSES * flops * images
 
 
-def refusal(
-    built: Built, limits: SearchLimits, *, batch_size: int, precision: str, train_images: int, share_bytes: int
-) -> Error | None:
+def refusal(built: Built, limits: SearchLimits, trial: Trial, *, share_bytes: int) -> Error | None:
     """Why a candidate is not trained, if so.
 
     Args:
         built: the candidate's network.
         limits: what it may take.
-        batch_size: images a step.
-        precision: Keras' dtype policy.
-        train_images: images an epoch.
+        trial: the candidate.
         share_bytes: the memory that its slot may use.
     """
+    batch_size, precision, train_images = trial.arm.batch_size, trial.precision, trial.data.train_images
     if memory_estimate.step_bytes(built, batch_size=batch_size, precision=precision) > share_bytes:
         needed = memory_estimate.said(built, batch_size=batch_size, precision=precision)
         share = f"a slot's share is {share_bytes / GIB:.2f} GiB"

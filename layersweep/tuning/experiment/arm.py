@@ -24,6 +24,11 @@ class Arm:
         return asdict(self.config)
 
     @property
+    def batch_size(self) -> int:
+        """Images a step; every family's configuration has it."""
+        return int(self.values["batch_size"])
+
+    @property
     def stated(self) -> dict[str, Any]:
         """The configuration as a flat dict, without optional keys at their defaults: what its trials' ids hold."""
         return domains.stated(self.config)

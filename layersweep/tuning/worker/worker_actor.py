@@ -122,8 +122,7 @@ class Slot(tune.Trainable):
         if not out_of_memory and memory_estimate.KILLED not in death.message:
             return death.message
         trial = self._ticket.trial
-        size = int(trial.arm.values["batch_size"])
-        needed = memory_estimate.said(self._built, batch_size=size, precision=trial.precision)
+        needed = memory_estimate.said(self._built, batch_size=trial.arm.batch_size, precision=trial.precision)
         known = [needed, death.message] if out_of_memory else [death.message, needed]
         return "; ".join(filter(None, known))  # of several lines, the first is the reason
 
@@ -185,17 +184,8 @@ class Slot(tune.Trainable):
         Raises:
             Death: if so; its process lives on.
         """
-        trial, limits = self._ticket.trial, self._ticket.limits
-        if limits is None:
-            return
-        error = refusal(
-            built,
-            limits,
-            batch_size=int(trial.arm.values["batch_size"]),
-            precision=trial.precision,
-            train_images=trial.data.train_images,
-            share_bytes=self._share,
-        )
+        limits = self._ticket.limits
+        error = refusal(built, limits, self._ticket.trial, share_bytes=self._share) if limits is not None else None
         if error is not None:
             raise Death(error_type=error.type, message=error.message)
 

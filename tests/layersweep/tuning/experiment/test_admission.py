@@ -1,5 +1,7 @@
 """Which candidates are refused before they are trained, worked out by hand."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from layersweep.records.values import Built, Layer
@@ -21,7 +23,9 @@ def built(flops=2_000_000, shape="512x512x4", parameters=1 << 27):
 
 
 def refused(network, limits=SearchLimits(), *, share=6 * GIB, images=1000, batch_size=1024):  # noqa: B008 (frozen)
-    return refusal(network, limits, batch_size=batch_size, precision="float32", train_images=images, share_bytes=share)
+    arm, data = SimpleNamespace(batch_size=batch_size), SimpleNamespace(train_images=images)
+    trial = SimpleNamespace(arm=arm, data=data, precision="float32")
+    return refusal(network, limits, trial, share_bytes=share)
 
 
 def test_a_step_that_needs_more_than_the_share_is_too_large():
