@@ -162,15 +162,15 @@ def _console() -> Console:
 
 
 def _story(story: "TrialStory", sweep: str) -> None:
-    facts = f"trial {story.trial_id}: {story.arm}, seed {story.seed}, {story.question}"
+    named = f"trial {story.trial_id}: {story.arm}, seed {story.seed}, {story.question}"
     elsewhere = "" if story.trained_by in (sweep, None) else f"; trained by sweep {story.trained_by}"
-    _line(facts + elsewhere)
+    _line(named + elsewhere)
     if not story.ends:
         _line("it has no end: waiting, running, or killed")
     for end in story.ends:
-        known = {name: value for name, value in end.items() if value is not None and name not in _TOLD}
+        facts = [[name, _cell(value)] for name, value in end.items() if value is not None and name not in _TOLD]
         _line(f"\nattempt {end['attempt']}, end {end['continuation']}: {end['outcome']}")
-        _table(["", ""], [[name, _cell(value)] for name, value in known.items()], head=False)
+        _table(["", ""], facts, head=False)
         if end["traceback"] or end["error_message"]:
             _line(end["traceback"] or f"{end['error_type']}: {end['error_message']}")
     if story.epochs.height:
@@ -204,17 +204,16 @@ def _frame(frame: "pl.DataFrame") -> None:
     _table([name.replace("_", " ") for name in filled], frame.select(filled).rows())
 
 
-def _table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, head: bool = True) -> None:
+def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, head: bool = True) -> None:
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD if head else None, pad_edge=False, show_header=head)
-    contents = [list(row) for row in rows]
     for number, name in enumerate(columns):
-        numeric = any(isinstance(row[number], int | float) for row in contents)
+        numeric = any(isinstance(row[number], int | float) for row in rows)
         table.add_column(name, justify="right" if numeric else "left", overflow="fold")
-    for row in contents:
+    for row in rows:
         table.add_row(*(Text(_cell(value)) for value in row))
     _console().print(table)
 

@@ -19,12 +19,10 @@ def alone(results: Path, sweep: str) -> Iterator[None]:
 
     lock = filelock.FileLock(results / ".state" / f"{sweep}.lock")
     try:
-        lock.acquire(timeout=0)
+        held = lock.acquire(timeout=0)
     except filelock.Timeout:
         raise BusyError(f"another command is running the sweep {sweep!r} in {results}: wait for it") from None
     except OSError as error:
         raise ResultsError(f"cannot lock the sweep {sweep!r} in {results}: {error.strerror or error}") from error
-    try:
+    with held:
         yield
-    finally:
-        lock.release()

@@ -2,6 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 from typing import TypeAlias
 
 Span: TypeAlias = tuple[float, float]
@@ -44,8 +45,6 @@ def worked(ends: Sequence[Span], epochs: Sequence[tuple[float, float]], starts: 
     """
     left = sorted((at, seconds) for at, seconds in epochs if not any(a <= at <= b for a, b in ends))
     cuts = sorted([*starts, *(start for start, _ in ends)])
-    stretches: dict[int, list[tuple[float, float]]] = {}
-    for at, seconds in left:
-        stretches.setdefault(bisect_right(cuts, at), []).append((at, seconds))
-    killed = [(part[0][0] - part[0][1], part[-1][0]) for part in stretches.values()]
+    stretches = [list(part) for _, part in groupby(left, lambda epoch: bisect_right(cuts, epoch[0]))]
+    killed = [(part[0][0] - part[0][1], part[-1][0]) for part in stretches]
     return union([*ends, *killed])

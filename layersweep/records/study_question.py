@@ -6,10 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-import polars as pl
-
-from layersweep.records.read import read
-
 
 @dataclass(frozen=True, kw_only=True)
 class StudyQuestion:
@@ -41,6 +37,10 @@ class StudyQuestion:
         Raises:
             ResultsError: if the records cannot be read.
         """
+        import polars as pl  # not at the top: a sweep's --help has no use for it
+
+        from layersweep.records.read import read
+
         runs = read(results, "runs", sweep, columns=("event", "at", "study_question", "study_json"))
         asked = runs.filter(pl.col("event") == "start").drop_nulls("study_json").sort("at", maintain_order=True)
         if asked.is_empty():

@@ -3,7 +3,6 @@
 Whatever is deleted is moved below `results/.state/deleted/` or is a single file, so that a kill leaves no half of it.
 """
 
-import re
 import shutil
 import uuid
 from contextlib import ExitStack
@@ -19,6 +18,7 @@ from layersweep.records.overview import check_known, last_ends, named_weights, n
 from layersweep.records.questions import FIRST_PHASE
 from layersweep.records.read import read, superseded, sweeps
 from layersweep.records.tables import TABLES
+from layersweep.records.write import owner
 
 _LEFTOVERS: Final = (".state/parts/*.tmp", ".state/deleted/*")
 _LOGS: Final = "logs/*.log"
@@ -122,7 +122,7 @@ def prune(results: Path, *, damaged: bool = False, dry_run: bool = False) -> Pru
 def _everyone(results: Path) -> set[str]:
     """Every sweep that has rows, a lock, or anything below `.state`."""
     state = results / ".state"
-    owners = {owner for path in _files(results, *_LEFTOVERS) if (owner := _owner(path))}
+    owners = {name for path in _files(results, *_LEFTOVERS) if (name := owner(path))}
     locked = {path.stem for path in state.glob("*.lock")}
     broken = {name for table in TABLES for name in sweeps(state / "damaged", table)}
     return {*names(results), *owners, *locked, *broken}
@@ -147,7 +147,7 @@ def _prunable(results: Path, free: set[str], busy: set[str], *, damaged: bool) -
     ended_well = {*ends["trial_id"]} - _ids(ends, pl.col("outcome") == "failed")
 
     def nobodys(path: Path) -> bool:
-        return calm if (owner := _owner(path)) is None else owner in free
+        return calm if (name := owner(path)) is None else name in free
 
     def spent(path: Path) -> bool:  # one that no plan names may be what a running sweep is about to plan
         return _trial(path) not in running and (_trial(path) not in wanted if _trial(path) in planned else calm)
@@ -188,12 +188,6 @@ def _wanted(plan: pl.DataFrame, ends: pl.DataFrame, epochs: pl.DataFrame) -> set
     short = (pl.col("outcome") == "completed") & (pl.col("reached") < pl.col("epochs"))
     open_ended = pl.col("outcome").is_null() | (pl.col("outcome") == "failed")
     return _ids(asked, open_ended | short) | _ids(begun, later)
-
-
-def _owner(path: Path) -> str | None:
-    """The sweep that a temporary file or folder is of; None if its name does not tell."""
-    match = re.fullmatch(r"(.+)\.[0-9a-f]{32}(\.tmp)?", path.name)
-    return match[1] if match else None
 
 
 def _files(results: Path, *patterns: str) -> list[Path]:

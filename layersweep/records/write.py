@@ -11,7 +11,6 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Final, Self
 
 import pyarrow as pa
@@ -59,8 +58,9 @@ class Writer:
         check_writable(self._results)
         for name in TABLES:  # a newer schema is refused before anything is touched
             self._schemas(name)
-        for path in leftovers(self._results, sweep):
-            path.unlink(missing_ok=True)
+        for path in (self._results / ".state" / "parts").glob("*.tmp"):
+            if owner(path) == sweep:  # a killed writer's: one writes at a time
+                path.unlink(missing_ok=True)
         for name in TABLES:
             for path in superseded(self._folder(name), self._results):  # a plain reader sees the merger as well
                 path.unlink(missing_ok=True)
@@ -69,9 +69,7 @@ class Writer:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.flush()
 
     def append(self, table: str, rows: Iterable[Row]) -> None:
@@ -186,10 +184,10 @@ class Writer:
             path.unlink(missing_ok=True)
 
 
-def leftovers(results: Path, sweep: str) -> list[Path]:
-    """The temporary files of a sweep's writers; without a writer at work they are those of writers that were killed."""
-    mine = re.compile(rf"{re.escape(sweep)}\.[0-9a-f]{{32}}\.tmp")
-    return sorted(p for p in (results / ".state" / "parts").glob("*.tmp") if mine.fullmatch(p.name))
+def owner(path: Path) -> str | None:
+    """The sweep that a temporary file or folder is of; None if its name does not tell."""
+    match = re.fullmatch(r"(.+)\.[0-9a-f]{32}(\.tmp)?", path.name)
+    return match[1] if match else None
 
 
 def check_writable(results: Path) -> None:

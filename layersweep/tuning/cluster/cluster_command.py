@@ -8,7 +8,8 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+
+from rich.console import Console
 
 from layersweep.records.lock import alone
 from layersweep.records.write import check_writable
@@ -21,11 +22,8 @@ from layersweep.tuning.common.exit_codes import OK
 from layersweep.tuning.experiment.options import Options
 from layersweep.tuning.experiment.sweep import Sweep
 
-if TYPE_CHECKING:
-    from rich.console import Console
 
-
-def run(sweep: Sweep, options: Options, arguments: Sequence[str], console: "Console") -> int:
+def run(sweep: Sweep, options: Options, arguments: Sequence[str], console: Console) -> int:
     """Runs a sweep on a cluster, or follows it there; returns the exit code that it had there.
 
     Raises:

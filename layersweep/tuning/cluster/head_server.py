@@ -131,14 +131,13 @@ def _told(job: Any) -> Reply:
 
 def _submit(jobs: Callable[[], Any], *, sweep: str, results: str, job: str, script: str, flags: list[str]) -> Reply:
     """Submits the sweep's script under this id, unless that was done already."""
-    if any(one.submission_id == job for one in jobs().list_jobs()):
-        return {}
-    command = f"cd {shlex.quote(str(Path.cwd()))} && exec {shlex.join([_PYTHON, script, *flags])}"
-    jobs().submit_job(
-        entrypoint=f"bash -c {shlex.quote(command)}",
-        submission_id=job,
-        metadata={"sweep": sweep, "results": str(Path(results).absolute()), "flags": shlex.join(flags)},
-    )
+    if all(one.submission_id != job for one in jobs().list_jobs()):
+        command = f"cd {shlex.quote(str(Path.cwd()))} && exec {shlex.join([_PYTHON, script, *flags])}"
+        jobs().submit_job(
+            entrypoint=f"bash -c {shlex.quote(command)}",
+            submission_id=job,
+            metadata={"sweep": sweep, "results": str(Path(results).absolute()), "flags": shlex.join(flags)},
+        )
     return {}
 
 

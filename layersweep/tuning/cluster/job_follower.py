@@ -7,7 +7,10 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import Any, Final, TypeVar
+
+from rich.console import Console
+from rich.live import Live
 
 from layersweep.records.errors import ResultsError
 from layersweep.records.lock import alone
@@ -19,10 +22,6 @@ from layersweep.tuning.cluster.ssh_channel import Channel, HeadError, LostError
 from layersweep.tuning.common.errors import BrokenOffError, UsageError
 from layersweep.tuning.common.exit_codes import BAD_INPUT, FAILED, INTERRUPTED, OK, UNFINISHED
 from layersweep.words import count
-
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.live import Live
 
 POLL_SECONDS: Final = 2.0
 LONGEST_WAIT_SECONDS: Final = 60.0
@@ -52,9 +51,8 @@ class Follower:
 
     order: Order
     channel: Channel
-    console: "Console"
+    console: Console
     ended_well: bool = False
-    _home: Home | None = None
     _parts: Parts | None = None
     _seen: Watched | None = None
     _said: set[tuple[str, int, int]] | None = field(default_factory=set)
@@ -146,13 +144,11 @@ class Follower:
                     return now, home
                 time.sleep(POLL_SECONDS)
 
-    def _live(self) -> "AbstractContextManager[Live | None]":
-        from rich.live import Live
-
+    def _live(self) -> AbstractContextManager[Live | None]:
         drawn = self.console.is_terminal
         return Live(console=self.console, auto_refresh=False, transient=True) if drawn else nullcontext()
 
-    def _show(self, home: Home, reply: dict[str, Any], job: dict[str, Any], live: "Live | None") -> None:
+    def _show(self, home: Home, reply: dict[str, Any], job: dict[str, Any], live: Live | None) -> None:
         """Brings what is new, says which trials have ended, and draws the table."""
         if reply["parts"] != self._parts:
             self._bring(home, reply["parts"])

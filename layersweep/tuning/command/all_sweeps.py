@@ -2,7 +2,6 @@
 
 import graphlib
 import importlib
-import importlib.util
 import inspect
 import os
 import signal
@@ -11,7 +10,9 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final, cast
+
+from rich.console import Console
 
 from layersweep.records.errors import ResultsError
 from layersweep.tuning.common.errors import UsageError
@@ -21,9 +22,6 @@ from layersweep.tuning.experiment.sweep import Sweep
 from layersweep.tuning.runtime import environment
 from layersweep.words import first_line
 from trainables.errors import DataError
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 NOT_SWEEPS: Final = ("__init__", "all")
 """Files of a folder of sweeps that are none."""
@@ -59,8 +57,6 @@ def main(folder: Path, description: str | None, arguments: Sequence[str]) -> Non
     Exit codes: 1 if some sweep failed, else that of the first that did not end well (see `sweep_command.main`), else 0;
     2 for flags that none can take; 130 if interrupted.
     """
-    from rich.console import Console
-
     names = sorted(path.stem for path in folder.glob("*.py") if path.stem not in NOT_SWEEPS)
     console = Console(highlight=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else _WIDTH)
     try:
@@ -87,8 +83,6 @@ def _in_order(names: Sequence[str]) -> list[str]:
 
 def _after(name: str) -> Sequence[str]:
     """The sweeps that one is to come behind; none of one that cannot be imported, which says so when it is run."""
-    if importlib.util.find_spec(f"sweeps.{name}") is None:
-        return ()
     try:
         return _sweep(name).after
     except (ImportError, SyntaxError, AttributeError):
@@ -136,7 +130,7 @@ def foreseen(sweep: Sweep, options: flags.Options) -> Foreseen:
     )
 
 
-def _show(found: Sequence[tuple[str, str, Foreseen | str]], console: "Console") -> None:
+def _show(found: Sequence[tuple[str, str, Foreseen | str]], console: Console) -> None:
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -152,18 +146,13 @@ def _show(found: Sequence[tuple[str, str, Foreseen | str]], console: "Console") 
             continue
         if seen.time:
             title.append(f"\ntime: {seen.time}", "dim")
-        numbers = (
-            f"{seen.arms}",
-            f"{seen.trials}{'+' if seen.follows else ''}",
-            f"{seen.recorded}",
-            f"{seen.epochs:,}",
-        )
-        table.add_row(title, *numbers)
+        trials = f"{seen.trials}{'+' if seen.follows else ''}"
+        table.add_row(title, str(seen.arms), trials, str(seen.recorded), f"{seen.epochs:,}")
     console.print(table)
     console.print("+: and what follows from how these end", style="dim")
 
 
-def _run(script: Path, arguments: Sequence[str], console: "Console") -> int:
+def _run(script: Path, arguments: Sequence[str], console: Console) -> int:
     """Runs a sweep's script to its end, which it comes to in order also after Ctrl-C; returns its exit code.
 
     Raises:

@@ -103,12 +103,8 @@ def _train(agenda: "Agenda", console: "Console", arguments: Sequence[str]) -> in
         console.print(f"all {len(plan.trials)} trials are recorded already: nothing to run")
         session.nothing_to_run(plan)
         return OK
-    check_weights(
-        agenda.sweep,
-        [*(t.arm for t in plan.waiting), *sampled(agenda.asked.tuned)],
-        agenda.data,
-        agenda.settings.results,
-    )
+    arms = [*(trial.arm for trial in plan.waiting), *sampled(agenda.asked.tuned)]
+    check_weights(agenda.sweep, arms, agenda.data, agenda.settings.results)
     session.journal.planned(plan.trials)
     session.writer.flush()
     _say_plan(console, agenda)
@@ -167,7 +163,8 @@ def _say_plan(console: "Console", agenda: "Agenda") -> None:
             "--set augmented_views=4 keeps four views of each image",
             markup=False,
         )
-    if (agenda.halving.questions and {t.question for t in plan.trials} & {SCREENING, TUNING}) or agenda.asked.tuned:
+    halved = agenda.asked.tuned or {t.question for t in plan.trials} & {SCREENING, TUNING}
+    if agenda.halving.questions and halved:
         _say_halving(console, agenda)
     if settings.dry_run:
         slots = settings.slots or default_slots()
@@ -201,8 +198,6 @@ def _say_searches(console: "Console", agenda: "Agenda") -> None:
 
 def _say_halving(console: "Console", agenda: "Agenda") -> None:
     grace, epochs = agenda.halving.grace, agenda.settings.epochs
-    if not agenda.halving.questions:
-        return
     console.print(f"ASHA: grace period {count(grace, 'epoch')}, reduction {agenda.halving.reduction:g}")
     if grace >= epochs:
         console.print(

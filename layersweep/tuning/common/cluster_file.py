@@ -10,12 +10,10 @@ from layersweep.tuning.common.errors import UsageError
 
 _SSH: Final = (
     "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "-o", "ServerAliveInterval=5", "-o", "ServerAliveCountMax=3",
-    "-o", "LogLevel=ERROR",
+    "-o", "LogLevel=ERROR", "-o", "StrictHostKeyChecking=accept-new",
 )  # fmt: skip
-"""No password is asked for, and a host that does not answer is given up."""
-
-_KNOWN_HOSTS: Final = ("-o", "StrictHostKeyChecking=accept-new")
-"""A host is known by the key that it shows first; another key later is refused."""
+"""No password is asked for, and a host that does not answer is given up. A host is known by the key that it shows
+first; another key later is refused."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +94,7 @@ class ClusterFile:
     def options(self) -> list[str]:
         """What ssh is told, besides the host and the command."""
         key = [] if self.key is None else ["-i", str(self.key), "-o", "IdentitiesOnly=yes"]
-        return [*_SSH, *_KNOWN_HOSTS, *key, *self.more]
+        return [*_SSH, *key, *self.more]
 
     def ssh(self, command: str) -> list[str]:
         """The command line that runs a shell command on the head, in the project's folder and its environment."""

@@ -72,8 +72,12 @@ def resolved(value: Any, results: Path) -> Any:
 
 
 def _with_weights(trial_id: str, epoch: str | None, results: Path, value: str) -> str:
-    sweep = _sweep_of(results, trial_id)
-    if sweep is None:  # one that runs may still replace its weights
+    import polars as pl
+
+    from layersweep.records.read import read
+
+    ended = read(results, "trials", columns=("sweep", "trial_id")).filter(pl.col("trial_id") == trial_id)
+    if ended.is_empty():  # one that runs may still replace its weights
         raise UsageError(f"{KEY}={value}: no trial {trial_id} is recorded below {results}, or it has not ended yet")
     there = kept(results, trial_id)
     for found in there:
@@ -82,19 +86,9 @@ def _with_weights(trial_id: str, epoch: str | None, results: Path, value: str) -
     if there:
         raise UsageError(f"{KEY}={value}: valid: {', '.join(map(str, there))}")
     raise UsageError(
-        f"{KEY}={value}: trial {trial_id} of sweep {sweep!r} has no weights; its command makes them with "
+        f"{KEY}={value}: trial {trial_id} of sweep {ended['sweep'][0]!r} has no weights; its command makes them with "
         "--keep-weights best (or last)"
     )
-
-
-def _sweep_of(results: Path, trial_id: str) -> str | None:
-    """The sweep that a trial is recorded in."""
-    import polars as pl
-
-    from layersweep.records.read import read
-
-    found = read(results, "trials", columns=("sweep", "trial_id")).filter(pl.col("trial_id") == trial_id)
-    return str(found["sweep"][0]) if found.height else None
 
 
 def _best(results: Path, sweep: str) -> str:

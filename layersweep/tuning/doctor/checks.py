@@ -20,8 +20,6 @@ from layersweep.tuning.doctor.findings import (
 from layersweep.tuning.runtime.machine import LEAST_BYTES
 from layersweep.words import GIB, count, few, gib
 
-_TOKEN_MODE: Final = 0o600
-
 _FEWEST_FREE_BYTES: Final = GIB
 
 _FEW_FREE_BYTES: Final = 5 * GIB
@@ -242,8 +240,7 @@ def token(nodes: Sequence[Node], *, mode: str, exists: bool, answers_strangers: 
         if node.facts["auth_mode"] != "token":
             said = f"started with RAY_AUTH_MODE={node.facts['auth_mode'] or '(not set)'}"
             found.append(failure("token", node.name, said, "`ray stop` there; RAY_AUTH_MODE=token before `ray start`"))
-        permissions = node.facts.get("token_mode", _TOKEN_MODE)
-        if permissions is not None and permissions & 0o077:
+        if (permissions := node.facts.get("token_mode") or 0) & 0o077:
             said = f"others can read ~/.ray/auth_token (mode {permissions:o})"
             found.append(failure("token", node.name, said, "chmod 600 it"))
     return found or [ok("token", where_all(nodes), "a stranger's request was refused")]

@@ -4,20 +4,21 @@ From a laptop, with the cluster's file: it looks at the file, reaches the head b
 head, or on a machine alone, it looks at that one and all that have joined. The exit code is 1 if there is a failure.
 """
 
+import logging
 import os
 import shlex
 import socket
 import stat
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import Annotated, Any, Final
 
 import tyro
+from rich.console import Console
 
 from layersweep import project
 from layersweep.tuning.common.cluster_file import NOT_REACHED, ClusterFile
@@ -26,12 +27,10 @@ from layersweep.tuning.common.exit_codes import BAD_INPUT, FAILED, OK
 from layersweep.tuning.doctor import checks, missing_nodes, node_facts, probe
 from layersweep.tuning.doctor.findings import LEVELS, Finding, Node, failure, ok, worst_first
 from layersweep.tuning.runtime import environment
+from layersweep.tuning.runtime.machine import default_slots
 from layersweep.tuning.runtime.ray_runtime import address_file
 from layersweep.tuning.runtime.ray_watch import knock
 from layersweep.words import first_line
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 _ANSWER_SECONDS: Final = 60.0
 _DATA_SECONDS: Final = 900.0
@@ -77,8 +76,6 @@ def main(arguments: Sequence[str]) -> int:
         description=__doc__,
         config=(tyro.conf.FlagCreatePairsOff,),
     )
-    from rich.console import Console
-
     console = Console()
     try:
         _check(options)
@@ -92,22 +89,11 @@ def main(arguments: Sequence[str]) -> int:
     return FAILED if any(finding.level == "failure" for finding in findings) else OK
 
 
-def quick(*, configured: Sequence[str] | None = None, seconds: float = _ANSWER_SECONDS) -> list[Finding]:
-    """What a sweep looks at first on a cluster that this process has joined: nodes, versions and code.
-
-    Args:
-        configured: the addresses of all machines; None for those of the file that `ray up` has left here.
-        seconds: after so long a node is silent.
-    """
-    configured = probe.setup().machines if configured is None else configured
-    nodes = probe.nodes(node_facts.brief, seconds=seconds)
-    return worst_first(
-        [
-            *missing_nodes.joined(configured, nodes, {}, missing="warning"),
-            *checks.versions(nodes),
-            *checks.code(nodes),
-        ]
-    )
+def quick() -> list[Finding]:
+    """What a sweep looks at first on a cluster that this process has joined: nodes, versions and code."""
+    nodes = probe.nodes(node_facts.brief, seconds=_ANSWER_SECONDS)
+    joined = missing_nodes.joined(probe.setup().machines, nodes, {}, missing="warning")
+    return worst_first([*joined, *checks.versions(nodes), *checks.code(nodes)])
 
 
 def _check(options: Options) -> None:
@@ -129,7 +115,7 @@ def _check(options: Options) -> None:
         raise UsageError(f"--wait {options.wait:g} is not valid; valid: 0 or more seconds")
 
 
-def _from_laptop(options: Options, path: Path, console: "Console") -> int:
+def _from_laptop(options: Options, path: Path, console: Console) -> int:
     """Looks at the file, and runs this on the head."""
     import yaml
 
@@ -158,7 +144,7 @@ def _from_laptop(options: Options, path: Path, console: "Console") -> int:
     return FAILED if found and not there.returncode else there.returncode
 
 
-def _command_there(options: Options, file: ClusterFile, console: "Console") -> str:
+def _command_there(options: Options, file: ClusterFile, console: Console) -> str:
     """The shell's command that runs this on the head."""
     words = ["layersweep", "doctor", "--here", "--results", str(options.results), "--wait", f"{options.wait:g}"]
     if file.workers:
@@ -172,7 +158,7 @@ def _command_there(options: Options, file: ClusterFile, console: "Console") -> s
     return f"{drawn} {shlex.join(words)}"
 
 
-def _here(options: Options, console: "Console") -> list[Finding]:
+def _here(options: Options, console: Console) -> list[Finding]:
     """Looks at this machine, and at the cluster that runs on it."""
     mode = os.environ.get("RAY_AUTH_MODE", "")
     environment.settle()
@@ -189,13 +175,20 @@ def _here(options: Options, console: "Console") -> list[Finding]:
     exists = probe.token_exists()
     if not exists:
         os.environ["RAY_AUTH_MODE"] = "disabled"
+    import ray
+    from ray.exceptions import RayError
+
     token = partial(checks.token, mode=mode, exists=exists, answers_strangers=probe.answers_strangers(address))
     try:
-        with _joined(address):
-            _wait(configured, options.wait, console)
-            nodes, findings = _cluster(options, configured, setup.user, console)
-    except _NotJoined as error:
-        return [_not_running(f"Ray at {address} cannot be joined: {error}"), *token([])]
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+    except (RayError, OSError, RuntimeError, ValueError) as error:
+        why = first_line(str(error)) or type(error).__name__
+        return [_not_running(f"Ray at {address} cannot be joined: {why}"), *token([])]
+    try:
+        _wait(configured, options.wait, console)
+        nodes, findings = _cluster(options, configured, setup.user, console)
+    finally:
+        ray.shutdown()
     head = address.rpartition(":")[0]
     return [*findings, *token(nodes), *checks.ports(head, probe.open_ports(head))]
 
@@ -208,7 +201,7 @@ def _started_here() -> str:
         return ""
 
 
-def _wait(configured: Sequence[str], seconds: float, console: "Console") -> None:
+def _wait(configured: Sequence[str], seconds: float, console: Console) -> None:
     """Waits for machines that have not joined."""
     ends = time.monotonic() + seconds
     said = False
@@ -220,7 +213,7 @@ def _wait(configured: Sequence[str], seconds: float, console: "Console") -> None
 
 
 def _cluster(
-    options: Options, configured: Sequence[str], user: str, console: "Console"
+    options: Options, configured: Sequence[str], user: str, console: Console
 ) -> tuple[list[Node], list[Finding]]:
     """Looks at every machine of the cluster that this process has joined."""
     folder = options.results.absolute()
@@ -235,15 +228,14 @@ def _cluster(
     return nodes, [*found, *_of_nodes(options, nodes, folder, marker)]
 
 
-def _alone(options: Options, console: "Console") -> list[Finding]:
+def _alone(options: Options, console: Console) -> list[Finding]:
     """Looks at this machine, on which no cluster runs."""
-    from layersweep.tuning.runtime.machine import default_slots
-
     said = "no cluster runs here: a sweep uses this machine"
     console.print(said, markup=False, highlight=False)
     folder = options.results.absolute()
     with probe.Marker(folder) as marker:
-        node = probe.local(partial(node_facts.full, _asked(options, folder, marker)), default_slots())
+        facts = node_facts.full(_asked(options, folder, marker))
+    node = Node(address=socket.gethostname(), head=True, slots=default_slots(), facts=facts)
     alone = ok("nodes", node.name, f"{said}, {node.slots} at once")
     return [alone, *_of_nodes(options, [node], folder, marker)]
 
@@ -268,7 +260,7 @@ def _of_nodes(options: Options, nodes: Sequence[Node], folder: Path, marker: pro
     ]
 
 
-def _draw(findings: Sequence[Finding], console: "Console") -> None:
+def _draw(findings: Sequence[Finding], console: Console) -> None:
     """One table, failures first, and how many of each."""
     from rich.table import Table
     from rich.text import Text
@@ -282,27 +274,6 @@ def _draw(findings: Sequence[Finding], console: "Console") -> None:
     console.print(table)
     counts = {level: sum(finding.level == level for finding in findings) for level in LEVELS}
     console.print(", ".join(f"{level}: {number}" for level, number in counts.items()), highlight=False)
-
-
-class _NotJoined(Exception):
-    """Ray did not let this process join its cluster."""
-
-
-@contextmanager
-def _joined(address: str) -> Iterator[None]:
-    import logging
-
-    import ray
-    from ray.exceptions import RayError
-
-    try:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    except (RayError, OSError, RuntimeError, ValueError) as error:
-        raise _NotJoined(first_line(str(error)) or type(error).__name__) from error
-    try:
-        yield
-    finally:
-        ray.shutdown()
 
 
 def _not_running(said: str) -> Finding:

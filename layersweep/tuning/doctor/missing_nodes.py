@@ -49,10 +49,7 @@ def joined(
 
 
 def _missing(address: str, attempt: Attempt | None, level: Level) -> Finding:
-    if attempt is None:
-        said, do = "not joined", "layersweep doctor says why"
-    else:
-        said, do = why_missing(attempt)
+    said, do = why_missing(attempt) if attempt else ("not joined", "layersweep doctor says why")
     return Finding(level=level, about="nodes", where=address, said=said, do=do)
 
 

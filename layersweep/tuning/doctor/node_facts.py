@@ -78,11 +78,6 @@ def full(asked: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def clock() -> float:
-    """Seconds since 1970, as this machine has them."""
-    return time.time()
-
-
 def _processor() -> str:
     """Its model."""
     try:

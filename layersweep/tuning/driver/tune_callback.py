@@ -19,7 +19,7 @@ from layersweep.tuning.driver.progress import Display
 from layersweep.tuning.driver.record_builder import Journal
 from layersweep.tuning.driver.tune_scheduler import Scheduler
 from layersweep.tuning.experiment.trials import Ending, Trial
-from layersweep.tuning.runtime.metrics import Metrics, Standing, by_state
+from layersweep.tuning.runtime.metrics import Metrics, by_state
 from layersweep.tuning.search.trial_queue import Plan
 from layersweep.tuning.storage import checkpoints
 from layersweep.tuning.worker.assignment import Ticket
@@ -168,7 +168,7 @@ class Recorder(Callback):
         trials = by_state(self._plan.outcomes, planned=self._plan.size, running=running)
         progress = self._display.progress()
         best = progress.best[0] if progress.best else None
-        self._metrics.show(Standing(trials=trials, epochs=progress.epochs_done, best=best))
+        self._metrics.show(trials=trials, epochs=progress.epochs_done, best=best)
 
     def _planned(self, trials: Sequence[Trial]) -> None:
         self._journal.planned(trials)

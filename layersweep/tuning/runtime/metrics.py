@@ -6,7 +6,6 @@ Ray puts `ray_` before each name and `_total` behind a counter's: Prometheus see
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any, Final
 
@@ -17,21 +16,6 @@ STATES: Final = ("waiting", "running", *OUTCOMES)
 
 _AGENT: Final = ("opencensus", "prometheus_client")
 """What Ray's agent needs to serve metrics."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Standing:
-    """Where a sweep stands.
-
-    Attributes:
-        trials: how many are in each of `STATES`.
-        epochs: how many this command has trained.
-        best: the best value of the metric in them; None before the first.
-    """
-
-    trials: Mapping[str, int]
-    epochs: int
-    best: float | None
 
 
 def by_state(ended: Counter[str], *, planned: int, running: int) -> dict[str, int]:
@@ -67,18 +51,24 @@ class Metrics:
         self._best = gauge("layersweep_best", "The best value of the metric so far", tag_keys=("sweep", "metric"))
         self._epochs = counter("layersweep_epochs", "Epochs trained", tag_keys=("sweep",))
 
-    def show(self, standing: Standing) -> None:
-        """Hands on where the sweep stands now; Ray reports it within its interval, 10 s by default."""
-        for state, trials in standing.trials.items():
-            self._trials.set(trials, tags={**self._sweep, "state": state})
-        busy = standing.trials["running"]
+    def show(self, *, trials: Mapping[str, int], epochs: int, best: float | None) -> None:
+        """Hands on where the sweep stands now; Ray reports it within its interval, 10 s by default.
+
+        Args:
+            trials: how many are in each of `STATES`.
+            epochs: how many this command has trained.
+            best: the best value of the metric in them; None before the first.
+        """
+        for state, number in trials.items():
+            self._trials.set(number, tags={**self._sweep, "state": state})
+        busy = trials["running"]
         for state, slots in (("busy", busy), ("idle", max(0, self._all_slots() - busy))):
             self._slots.set(slots, tags={**self._sweep, "state": state})
-        if standing.best is not None:
-            self._best.set(standing.best, tags=self._sweep | self._metric)
-        if (epochs := standing.epochs - self._epochs_shown) > 0:
-            self._epochs.inc(epochs, tags=self._sweep)
-            self._epochs_shown = standing.epochs
+        if best is not None:
+            self._best.set(best, tags=self._sweep | self._metric)
+        if epochs > self._epochs_shown:
+            self._epochs.inc(epochs - self._epochs_shown, tags=self._sweep)
+            self._epochs_shown = epochs
 
 
 def served(*, sweep: str, metric: str, slots: Callable[[], int]) -> Metrics | None:

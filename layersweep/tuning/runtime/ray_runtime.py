@@ -225,16 +225,10 @@ def _reach(address: str) -> None:
 
 
 def _here(ray: Any, asked: int | None) -> Where:
-    (slots,) = _slots_by_node(ray).values()
-    slots = min(asked or slots, slots)
-    hosts = tuple(n["NodeManagerHostname"] for n in ray.nodes() if n["Alive"])
-    return Where(
-        description="this machine",
-        slots=slots,
-        slots_on_a_machine=slots,
-        hosts=hosts,
-        alive=local_ray_alive(),
-    )
+    ((host, there),) = _slots_by_node(ray).items()
+    slots = min(asked or there, there)
+    alive = local_ray_alive()
+    return Where(description="this machine", slots=slots, slots_on_a_machine=slots, hosts=(host,), alive=alive)
 
 
 def _cluster(ray: Any, asked: int | None) -> Where:

@@ -95,8 +95,8 @@ class Line:
 class Shown(list):
     """What was handed on to Prometheus."""
 
-    def show(self, standing):
-        self.append(standing)
+    def show(self, **standing):
+        self.append(SimpleNamespace(**standing))
 
     @property
     def trials(self):

@@ -7,7 +7,7 @@ import pytest
 
 from layersweep.records.tables import OUTCOMES
 from layersweep.tuning.runtime import metrics
-from layersweep.tuning.runtime.metrics import STATES, Metrics, Standing, by_state
+from layersweep.tuning.runtime.metrics import STATES, Metrics, by_state
 
 
 class Kept:
@@ -57,7 +57,7 @@ def kept():
 
 
 def standing(*, epochs=0, best=None, running=0):
-    return Standing(trials=by_state(Counter(), planned=5, running=running), epochs=epochs, best=best)
+    return {"trials": by_state(Counter(), planned=5, running=running), "epochs": epochs, "best": best}
 
 
 def test_a_trial_waits_until_it_runs_and_runs_until_it_ends():
@@ -69,9 +69,9 @@ def test_a_trial_waits_until_it_runs_and_runs_until_it_ends():
 
 def test_each_state_is_shown_each_time_or_ray_would_forget_it(kept):
     shown = kept.metrics()
-    shown.show(standing())
+    shown.show(**standing())
     before = kept.calls
-    shown.show(standing())
+    shown.show(**standing())
     assert kept.calls == 2 * before
     assert {dict(tags)["state"] for name, tags in kept.values if name == "layersweep_trials"} == set(STATES)
     assert set(OUTCOMES) < set(STATES)
@@ -80,21 +80,21 @@ def test_each_state_is_shown_each_time_or_ray_would_forget_it(kept):
 def test_epochs_are_added_once(kept):
     shown = kept.metrics()
     for epochs in (0, 3, 3, 10):
-        shown.show(standing(epochs=epochs))
+        shown.show(**standing(epochs=epochs))
     assert kept["layersweep_epochs", {}] == 10
 
 
 def test_busy_and_idle_slots_are_all_slots(kept):
-    kept.metrics(slots=5).show(standing(running=3))
+    kept.metrics(slots=5).show(**standing(running=3))
     assert kept["layersweep_slots", {"state": "busy"}] == 3
     assert kept["layersweep_slots", {"state": "idle"}] == 2
 
 
 def test_there_is_no_best_before_the_first_epoch(kept):
     shown = kept.metrics()
-    shown.show(standing())
+    shown.show(**standing())
     assert "layersweep_best" not in {name for name, _ in kept.values}
-    shown.show(standing(best=0.75))
+    shown.show(**standing(best=0.75))
     assert kept["layersweep_best", {"metric": "val_accuracy"}] == 0.75
 
 
@@ -107,4 +107,4 @@ def test_without_what_serves_metrics_there_are_none(monkeypatch, missing):
 def test_with_it_they_are_rays(monkeypatch):
     monkeypatch.setattr(metrics, "find_spec", lambda _name: importlib.util.find_spec("ray"))
     served = metrics.served(sweep="s", metric="val_accuracy", slots=lambda: 2)
-    served.show(standing(epochs=3, best=0.5, running=1))  # without Ray's agent they go nowhere
+    served.show(**standing(epochs=3, best=0.5, running=1))  # without Ray's agent they go nowhere
