@@ -129,7 +129,7 @@ class _Fit:
     observed: NDArray[np.float64]
     blocks: Mapping[Term, NDArray[np.float64]]
     estimate: Mapping[Term, NDArray[np.float64]]
-    covariance: Mapping[Term, NDArray[np.float64]]
+    covariance: Mapping[Term, NDArray[np.floating]]
     df: int
     variance: float
     residual: NDArray[np.float64]
