@@ -77,11 +77,8 @@ def _draw(figure: "Figure | SubFigure", drawn: Sequence[Line], label: str, found
 
 
 def _title(found: Comparison, drawn: Sequence[Line]) -> str:
-    stopped = (
-        "; \N{MULTIPLICATION SIGN} stopped, \N{EN DASH} the cutoff that it missed"
-        if any(line.stops for line in drawn)
-        else ""
-    )
+    stops = "; \N{MULTIPLICATION SIGN} stopped, \N{EN DASH} the cutoff that it missed"
+    stopped = stops if any(line.stops for line in drawn) else ""
     every = f"{len(drawn)} of {count(found.arms.height, 'arm')}" if unseen(found) else count(len(drawn), "arm")
     arms = found.arms["arm"].to_list()
     tuned = {untuned(arm) for arm in arms if untuned(arm) != arm}

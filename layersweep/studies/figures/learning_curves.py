@@ -65,9 +65,9 @@ def _line(row: Row, ink: Ink, replicates: pl.DataFrame, curves: pl.DataFrame, ax
         return None
     shared = min(int(seed["epoch"][-1]) for seed in seeds)
     inner = [seed.filter(pl.col("epoch") <= shared).select(axis, "val_accuracy").rows() for seed in seeds]
-    columns = list(zip(*inner, strict=False))
-    mean = tuple((fmean(px for px, _ in points), fmean(py for _, py in points)) for points in columns)
-    band = [(x, min(ys), max(ys)) for (x, _), ys in zip(mean, ([y for _, y in p] for p in columns), strict=True)]
+    columns = [tuple(zip(*points, strict=True)) for points in zip(*inner, strict=False)]
+    mean = tuple((fmean(xs), fmean(ys)) for xs, ys in columns)
+    band = [(x, min(ys), max(ys)) for (x, _), (_, ys) in zip(mean, columns, strict=True)]
     outer = [seed.filter(pl.col("epoch") >= shared).select(axis, "val_accuracy").rows() for seed in seeds]
     return Line(
         arm=row["arm"],
@@ -76,7 +76,7 @@ def _line(row: Row, ink: Ink, replicates: pl.DataFrame, curves: pl.DataFrame, ax
         band=tuple(band) if len(seeds) > 1 else (),
         beyond=tuple(tuple(points) for points in outer if len(points) > 1),
         stops=_stops(mine, curves, axis),
-        note=_note(row),
+        note=row["status"] if row["status"] in (*BAD_ENDS, "unfinished") else "",
     )
 
 
@@ -89,10 +89,6 @@ def _stops(mine: pl.DataFrame, curves: pl.DataFrame, x: str) -> tuple[tuple[floa
     )
     place = "rung" if x == "epoch" else "at_seconds"
     return tuple((float(a), b, c) for a, b, c in points.select(place, "val_accuracy", "cutoff").rows())
-
-
-def _note(row: Row) -> str:
-    return row["status"] if row["status"] in (*BAD_ENDS, "unfinished") else ""
 
 
 def extent(drawn: Sequence[Line]) -> tuple[float, float]:

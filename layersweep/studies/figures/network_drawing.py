@@ -3,9 +3,10 @@
 import math
 import textwrap
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import accumulate, chain, groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from layersweep.studies.figures.drawing import WIDTH
@@ -68,31 +69,14 @@ def fold(layers: Sequence[Layer], most: int = MOST) -> list[Box]:
     Should even these be too many, those in the middle are one box.
     """
     one_each = [[layer] for layer in layers]
-    folded: Iterable[list[list[Layer]]] = (one_each, _runs(layers, lambda layer: layer.kind), list(_sizes(layers)))
-    runs = next((runs for runs in folded if len(runs) <= most), None)
+    by_kind = [list(run) for _, run in groupby(layers, lambda layer: layer.kind)]
+    least = accumulate((_area(layer.output_shape) for layer in layers), min)
+    by_size = [[layer for _, layer in run] for _, run in groupby(zip(least, layers, strict=True), itemgetter(0))]
+    runs = next((runs for runs in (one_each, by_kind, by_size) if len(runs) <= most), None)
     if runs is None:
-        every = list(_sizes(layers))
-        end = most // 2
-        middle = [layer for run in every[end : len(every) - end + 1] for layer in run]
-        runs = [*every[:end], middle, *every[len(every) - end + 1 :]]
+        first, last = most // 2, len(by_size) - most // 2 + 1
+        runs = [*by_size[:first], list(chain(*by_size[first:last])), *by_size[last:]]
     return [_box(run) for run in runs]
-
-
-def _runs(layers: Sequence[Layer], key: Callable[[Layer], str]) -> list[list[Layer]]:
-    return [list(run) for _, run in groupby(layers, key)]
-
-
-def _sizes(layers: Sequence[Layer]) -> Iterator[list[Layer]]:
-    least, run = math.inf, list[Layer]()
-    for layer in layers:
-        area = _area(layer.output_shape)
-        if area < least and run:
-            yield run
-            run = []
-        least = min(least, area)
-        run.append(layer)
-    if run:
-        yield run
 
 
 def _area(shape: str) -> int:

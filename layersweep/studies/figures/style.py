@@ -168,12 +168,12 @@ def accuracy_ticks(axis: "Axis") -> None:
     axis.set_major_formatter(FuncFormatter(_tick))
 
 
-def accuracy_against(axes: "Axes", label: str, *, accuracy: str = "validation accuracy") -> None:
-    """Labels, ticks and grid of axes that show an accuracy against something."""
+def accuracy_against(axes: "Axes", label: str) -> None:
+    """Labels, ticks and grid of axes that show a validation accuracy against something."""
     accuracy_ticks(axes.yaxis)
     axes.grid(visible=True, color=GRID, lw=0.6)
     axes.set_xlabel(label)
-    axes.set_ylabel(accuracy)
+    axes.set_ylabel("validation accuracy")
 
 
 def heat_map(axes: "Axes", rows: Sequence[str], columns: Sequence[str], *, rotation: float) -> None:

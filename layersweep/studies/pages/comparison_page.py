@@ -22,6 +22,7 @@ from layersweep.studies.statistics.tuning_candidates import nested, shown_keys
 from layersweep.studies.wording import provenance
 from layersweep.studies.wording.tuning_sentences import chosen, in_words, sentences
 from layersweep.studies.wording.words import (
+    NONE,
     answer,
     listed,
     method,
@@ -66,12 +67,11 @@ def html(found: Comparison, *, question: str, runs: pl.DataFrame, more: Sequence
 
 def _results(found: Comparison) -> str:
     rows = found.arms.to_dicts()
-    keys = _varied(found)
     columns: dict[str, list[str]] = {"arm": [row["arm"] for row in rows]}
-    columns |= {key.replace("_", " "): [chosen(found, row["arm"], key) for row in rows] for key in keys}
+    columns |= {key.replace("_", " "): [chosen(found, row["arm"], key) for row in rows] for key in _varied(found)}
     columns |= {
         f"at {count(found.epoch, 'epoch')}": [with_spread(row["mean"], row["sd"], row["n"]) for row in rows],
-        "95 % interval": [_interval(row) for row in rows],
+        "95 % interval": ["" if r["low"] is None else f"{share(r['low'])} to {share(r['high'])}" for r in rows],
     }
     if found.common_epoch is not None:
         columns[f"all at epoch {found.common_epoch}{on_seed(found)}"] = [
@@ -79,21 +79,15 @@ def _results(found: Comparison) -> str:
         ]
     columns |= {
         "test accuracy": [with_spread(row["test_mean"], row["test_sd"], row["test_n"]) for row in rows],
-        "p (Holm)": ["" if row["p"] is None else f"{row['p']:.1g}" for row in rows],
+        "p (Holm)": [_p_value(row["p"]) for row in rows],
         "verdict": [verdict(row) for row in rows],
     }
-    shown = {name: cells for name, cells in columns.items() if any(cell.strip("\N{EN DASH}") for cell in cells)}
+    shown = {name: cells for name, cells in columns.items() if any(cell.strip(NONE) for cell in cells)}
     caption = (
         "Validation accuracy: mean ± standard deviation (number of seeds). The test set was read for the chosen arms."
     )
-    ink = inks(columns["arm"])
-    return page.table(
-        list(shown), list(zip(*shown.values(), strict=True)), caption, [ink[arm].colour for arm in columns["arm"]]
-    )
-
-
-def _interval(row: Row) -> str:
-    return "" if row["low"] is None else f"{share(row['low'])} to {share(row['high'])}"
+    marks = [ink.colour for ink in inks(columns["arm"]).values()]
+    return page.table(list(shown), list(zip(*shown.values(), strict=True)), caption, marks)
 
 
 def _varied(found: Comparison) -> list[str]:
@@ -139,20 +133,14 @@ def _tuning(found: Comparison) -> list[str]:
     said = [page.paragraph(text) for text in sentences(found)]
     if not found.tunings:
         return ["<h2>Tuning</h2>", *said] if said else []
-    gained = {gain.arm: gain for gain in gains(found)}
-    columns = {
-        "arm": [t.arm for t in found.tunings],
-        "candidates": [t.outcomes for t in found.tunings],
-        "epochs": [f"{t.epochs:,}" for t in found.tunings],
-        "seconds": [f"{t.seconds:,.0f}" for t in found.tunings],
-        "chosen": [_values(t.chosen) for t in found.tunings],
-        "default": [_values(t.default) for t in found.tunings],
-        "tuned less default": [in_words(gained[t.arm]) if t.arm in gained else "" for t in found.tunings],
-        "p (Holm)": [
-            f"{gained[t.arm].p:.1g}" if t.arm in gained and gained[t.arm].p is not None else "" for t in found.tunings
-        ],
-        "verdict": [gained[t.arm].verdict if t.arm in gained else "" for t in found.tunings],
-    }
+    head = ("arm", "candidates", "epochs", "seconds", "chosen", "default", "tuned less default", "p (Holm)", "verdict")
+    gained = {gain.arm: [in_words(gain), _p_value(gain.p), gain.verdict] for gain in gains(found)}
+    rows = []
+    for t in found.tunings:
+        gain = gained.get(t.arm, [""] * 3)
+        rows.append(
+            [t.arm, t.outcomes, f"{t.epochs:,}", f"{t.seconds:,.0f}", _values(t.chosen), _values(t.default), *gain]
+        )
     caption = (
         "Candidates were trained on a seed of their own, which enters no mean and no test. The difference is that of "
         "the means at the end: ± standard deviation over the seeds that both arms have (their number)."
@@ -162,7 +150,11 @@ def _tuning(found: Comparison) -> list[str]:
         height, title = learning_rates.height_of(found), "Validation accuracy by the tuned value"
         drawing = Drawing(draw=learning_rates.rate_curves, found=found, height=height, title=title)
         parts.append(page.figure(drawing, learning_rates.CAPTION))
-    return [*parts, page.table(list(columns), list(zip(*columns.values(), strict=True)), caption)]
+    return [*parts, page.table(head, rows, caption)]
+
+
+def _p_value(p: float | None) -> str:
+    return "" if p is None else f"{p:.1g}"
 
 
 def _values(values: Mapping[str, Any]) -> str:

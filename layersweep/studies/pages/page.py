@@ -55,32 +55,24 @@ def page(title: str, body: Sequence[str]) -> str:
     return f'<!DOCTYPE html>\n<html lang="en">\n<head>\n{head}\n</head>\n<body>\n{inner}\n</body>\n</html>\n'
 
 
-def themed(svg: str) -> str:
-    """A figure whose colours follow the page's, light or dark."""
-    for colour, name in _NAMES.items():
-        svg = svg.replace(colour, f"var({name})")
-    return svg
-
-
-def colour(value: str) -> str:
-    """A colour of the figures as the page names it."""
-    return f"var({_NAMES[value]})"
-
-
 def paragraph(text: str, kind: str = "") -> str:
     """A paragraph of plain text; nothing for an empty one."""
-    return f"<p{_class(kind)}>{escape(text)}</p>" if text else ""
+    attribute = f' class="{kind}"' if kind else ""
+    return f"<p{attribute}>{escape(text)}</p>" if text else ""
 
 
 def figure(drawing: Drawing[Any], caption: str) -> str:
-    """A figure over its caption."""
-    return f"<figure>{themed(drawing.svg())}<figcaption>{escape(caption)}</figcaption></figure>"
+    """A figure over its caption; its colours follow the page's, light or dark."""
+    svg = drawing.svg()
+    for colour, name in _NAMES.items():
+        svg = svg.replace(colour, f"var({name})")
+    return f"<figure>{svg}<figcaption>{escape(caption)}</figcaption></figure>"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], caption: str, marks: Sequence[str] = ()) -> str:
     """A table of plain texts; `marks` are the colours of dots before each row's first cell."""
     titles = "".join(f"<th scope='col'>{escape(text)}</th>" for text in head)
-    dots = [f'<span class="mark" style="background: {colour(mark)}"></span>' for mark in marks] or [""] * len(rows)
+    dots = [f'<span class="mark" style="background: var({_NAMES[mark]})"></span>' for mark in marks] or [""] * len(rows)
     lines = [
         "<tr>" + "".join(f"<td>{dot if i == 0 else ''}{escape(text)}</td>" for i, text in enumerate(row)) + "</tr>"
         for dot, row in zip(dots, rows, strict=True)
@@ -100,7 +92,3 @@ def warnings(said: Sequence[str]) -> str:
     if not said:
         return ""
     return f'<div class="warnings"><ul>{"".join(f"<li>{escape(text)}</li>" for text in said)}</ul></div>'
-
-
-def _class(kind: str) -> str:
-    return f' class="{kind}"' if kind else ""

@@ -102,13 +102,12 @@ def _by_arm(layers: pl.DataFrame) -> pl.DataFrame:
     active = pl.col("activation").is_not_null() & ~pl.col("activation").is_in(["linear", "softmax"])
     # an Activation's filters are those of the layer before
     wide = pl.col("filters").forward_fill().over("trial_id", "arm", order_by="index")
-    named = layers.with_columns(_names(), wide.alias("filters"), active.alias("active"))
+    name = pl.format("{} {}", "kind", pl.col("index").rank("dense").over("kind"))  # Conv2D 2: the second of its kind
+    named = layers.with_columns(name.alias("layer"), wide.alias("filters"), active.alias("active"))
     named = named.filter(pl.col("active") | (pl.col("parameters") > 0))
     several = {name: pl.col(name).n_unique().over("index") > 1 for name in ("activation", "filters")}
     choice = (
-        pl.when(pl.col("active") & several["activation"])
-        .then("activation")
-        .when(pl.col("active") & several["filters"])
+        pl.when(pl.col("active") & ~several["activation"] & several["filters"])
         .then(pl.format("{} filters", "filters"))
         .when(pl.col("active"))
         .then("activation")
@@ -121,14 +120,8 @@ def _by_arm(layers: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _names() -> pl.Expr:
-    """`Conv2D 2`: the kind of a layer and its number among those of its kind."""
-    number = pl.col("index").rank("dense").over("kind")
-    return pl.format("{} {}", "kind", number).alias("layer")
-
-
 def _differences(rows: pl.DataFrame) -> pl.DataFrame:
-    """Where the winners' layers differ from the losers'."""
+    """Where the winners' layers differ from the losers', the surest first."""
     from scipy.stats import mannwhitneyu
 
     made: list[dict[str, Any]] = []
@@ -142,7 +135,8 @@ def _differences(rows: pl.DataFrame) -> pl.DataFrame:
                 medians = {"winners": statistics.median(winners), "losers": statistics.median(losers)}
                 made.append({"index": index, "layer": layer, "measure": measure, **medians, "p": p})
     corrected = holm({f"{row['index']} {row['measure']}": row["p"] for row in made})
-    return pl.DataFrame([{**row, "p": p} for row, p in zip(made, corrected.values(), strict=True)])
+    found = pl.DataFrame([{**row, "p": p} for row, p in zip(made, corrected.values(), strict=True)])
+    return found.sort("p", "index") if made else found
 
 
 def shown(found: Comparison, results: Path) -> Extra:
@@ -189,7 +183,7 @@ def _gradients(seen: Behaviour) -> str:
 def _apart(seen: Behaviour) -> str:
     if not seen.differences.height:
         return ""
-    told = seen.differences.filter(pl.col("p") < ALPHA).sort("p", "index").to_dicts()
+    told = seen.differences.filter(pl.col("p") < ALPHA).to_dicts()
     said = [
         f"{row['layer']}'s {_MEASURES[row['measure']]} ({setting(row['winners'])} against {setting(row['losers'])})"
         for row in told[:_MOST]
@@ -203,10 +197,9 @@ def _apart(seen: Behaviour) -> str:
 
 def _table(seen: Behaviour) -> Table:
     """A row a layer and measure in which both groups were seen, the surest first."""
-    rows = seen.differences.sort("p", "index").to_dicts() if seen.differences.height else []
     cells = [
         [row["layer"], _MEASURES[row["measure"]], setting(row["winners"]), setting(row["losers"]), f"{row['p']:.1g}"]
-        for row in rows
+        for row in seen.differences.to_dicts()
     ]
     caption = "Medians of both groups; p: Mann-Whitney test, Holm-corrected."
     return Table(head=["layer", "measure", _WINNERS, _LOSERS, "p (Holm)"], rows=cells, title=None, caption=caption)
@@ -233,14 +226,10 @@ def _by_depth(axes: "Axes", rows: pl.DataFrame, measure: str, *, log: bool) -> N
     layers = rows.unique("index").sort("index")["layer"].to_list()
     for name, colour in zip((_WINNERS, _LOSERS), COLOURS, strict=False):
         part = rows.filter(pl.col("group") == name).group_by("index", "layer")
-        quartiles = part.agg(
-            *(pl.col(measure).quantile(q).alias(str(q)) for q in (0.25, 0.5, 0.75)),
-        ).sort("index")
+        quartiles = part.agg(pl.col(measure).quantile(q).alias(str(q)) for q in (0.25, 0.5, 0.75)).sort("index")
         places = [layers.index(layer) for layer in quartiles["layer"]]
-        axes.plot(places, quartiles["0.5"].to_list(), color=colour, marker="o", ms=4, label=name)
-        axes.fill_between(
-            places, quartiles["0.25"].to_list(), quartiles["0.75"].to_list(), color=colour, alpha=0.16, lw=0
-        )
+        axes.plot(places, quartiles["0.5"], color=colour, marker="o", ms=4, label=name)
+        axes.fill_between(places, quartiles["0.25"], quartiles["0.75"], color=colour, alpha=0.16, lw=0)
     positive = rows.filter(pl.col(measure) > 0)[measure].to_list()
     if log and positive:
         axes.set_yscale("symlog", linthresh=min(positive))  # a gradient that vanished altogether is drawn at 0

@@ -4,7 +4,7 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from layersweep.studies.figures.drawing import WIDTH, Drawing
 from layersweep.studies.figures.style import Ink, accuracy_ticks, inks, label_inches, margin_labels, shortened, window
@@ -22,7 +22,7 @@ MARKS: Final[Mapping[str, float]] = {"1/8": 1 / 8, "1/4": 1 / 4, "1/2": 1 / 2, "
 """The parts of the longest search's time at which the searches are seen."""
 
 _PANEL: Final = 3.5
-_SECOND, _MINUTE, _HOUR = 1, 60, 3600
+_MINUTE, _HOUR = 60, 3600
 _CAPTION: Final = (
     "The best validation accuracy so far: of a search (solid) over all of its candidates' epochs, of a fixed network "
     "(dashed) as mean over its seeds. A search's seconds are those in which at least one of its candidates ran, on as "
@@ -115,26 +115,19 @@ def said_of(searches: Sequence[Course], compared: Collection[str]) -> str:
 
 
 def _notes(searches: Sequence[Course]) -> list[str]:
-    running = [f"{course.name} ({course.running})" for course in searches if course.running]
-    silent = [course.name for course in searches if not course.steps]
-    return [
-        *([f"Candidates that have not ended, so that figures may rise: {listed(running)}."] if running else []),
-        *([f"No candidate has finished an epoch yet: {listed(silent)}."] if silent else []),
-    ]
+    said = []
+    if running := [f"{course.name} ({course.running})" for course in searches if course.running]:
+        said.append(f"Candidates that have not ended, so that figures may rise: {listed(running)}.")
+    if silent := [course.name for course in searches if not course.steps]:
+        said.append(f"No candidate has finished an epoch yet: {listed(silent)}.")
+    return said
 
 
 def draw(figure: "Figure | SubFigure", drawn: Drawn) -> None:
     """Two panels below each other: against seconds, and against epochs."""
     longest = max(course.seconds for course in drawn.courses)
-    unit, name = next(
-        (unit, name)
-        for unit, name, most in (
-            (_SECOND, "seconds", 10 * _MINUTE),
-            (_MINUTE, "minutes", 4 * _HOUR),
-            (_HOUR, "hours", math.inf),
-        )
-        if longest <= most
-    )
+    units = (10 * _MINUTE, 1, "seconds"), (4 * _HOUR, _MINUTE, "minutes"), (math.inf, _HOUR, "hours")
+    unit, name = next((unit, name) for most, unit, name in units if longest <= most)
     limits, note = _limits(drawn.courses)
     names = [_label(course) for course in drawn.courses]
     right = 1 - label_inches(names) / WIDTH
@@ -172,12 +165,8 @@ def _panel(axes: "Axes", drawn: Drawn, xs: Sequence[Sequence[float]], limits: tu
     ends = []
     for course, places in zip(drawn.courses, xs, strict=True):
         ink, values = drawn.inks[course.name], [step.best for step in course.steps]
-        style: dict[str, Any] = {
-            "color": ink.colour,
-            "ls": "-" if course.tried else "--",
-            "lw": 1.7 if ink.named else 0.7,
-        }
-        axes.plot(places, [*values, values[-1]], drawstyle="steps-post", **style)
+        dashes, width = "-" if course.tried else "--", 1.7 if ink.named else 0.7
+        axes.plot(places, [*values, values[-1]], drawstyle="steps-post", color=ink.colour, ls=dashes, lw=width)
         first = values.index(values[-1])
         axes.plot([places[first]], [values[-1]], "o", color=ink.colour, ms=5)
         if ink.named:

@@ -117,13 +117,10 @@ def draw(figure: "Figure | SubFigure", seen: ByClass) -> None:
     axes: Any = figure.subplots(1, 1)
     shares = seen.confusion / np.maximum(seen.confusion.sum(axis=1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    places = range(len(seen.classes))
     heat_map(axes, seen.classes, seen.classes, rotation=45)
     axes.set_xlabel("taken for")
     if len(seen.classes) <= _NAMED:
-        for i in places:
-            for j in places:
-                if seen.confusion[i, j]:
-                    ink = "#ffffff" if shares[i, j] > 0.5 else "#000000"  # noqa: PLR2004 (half-way up the colours)
-                    axes.text(j, i, f"{shares[i, j]:.0%}", ha="center", va="center", fontsize=7, color=ink)
+        for i, j in np.argwhere(seen.confusion):
+            ink = "#ffffff" if shares[i, j] > 0.5 else "#000000"  # noqa: PLR2004 (half-way up the colours)
+            axes.text(j, i, f"{shares[i, j]:.0%}", ha="center", va="center", fontsize=7, color=ink)
     figure.subplots_adjust(left=0.18, right=0.98, top=0.97, bottom=0.24)

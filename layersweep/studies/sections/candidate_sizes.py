@@ -97,7 +97,7 @@ def _row(candidate: Tried) -> list[str]:
 
 def draw(figure: "Figure | SubFigure", seen: Sizes) -> None:
     """Every candidate, the front as a staircase, and the fixed networks by name."""
-    from matplotlib.ticker import FuncFormatter, LogLocator
+    from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
     names = list(dict.fromkeys(candidate.search for candidate in seen.candidates))
     fixed = [name for name, _, _ in seen.fixed]
@@ -116,8 +116,8 @@ def draw(figure: "Figure | SubFigure", seen: Sizes) -> None:
         )
     accuracy_ticks(axes.yaxis)
     axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0), numticks=8))
-    axes.xaxis.set_minor_formatter(FuncFormatter(lambda *_: ""))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _amount(value)))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.xaxis.set_major_formatter(EngFormatter())  # 300, 30 k, 3 M
     axes.grid(visible=True, axis="x", color=GRID, lw=0.6)
     axes.set_xlabel("parameters")
     axes.set_ylabel("last validation accuracy")
@@ -129,11 +129,3 @@ def _dots(axes: "Axes", mine: Sequence[Tried], colour: str, shape: str) -> None:
     for candidate in mine:
         face = colour if candidate.end == "completed" else "none"
         axes.plot(*_place(candidate), shape, color=colour, mfc=face, ms=6, mew=1, alpha=0.9)
-
-
-def _amount(value: float) -> str:
-    """`300`, `30 k`, `3 M`."""
-    for unit, name in ((1e6, " M"), (1e3, " k")):
-        if value >= unit:
-            return f"{value / unit:g}{name}"
-    return f"{value:g}"

@@ -3,8 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean, stdev
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
@@ -25,7 +24,6 @@ _COLUMNS: Final = (
     "latency_ratio", "latency_ms_reference",
 )  # fmt: skip
 _HEIGHT: Final = 4.6
-_FEWEST: Final = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,32 +61,20 @@ def converted(found: Comparison, results: Path) -> tuple[list[Converted], Mappin
     rows = rows.join(trials, on=["trial_id", "attempt"]).join(own, on="trial_id")
     beside = pl.col("latency_ratio") * pl.col("latency_ms_reference").min()
     rows = rows.with_columns(latency_ms=pl.col("latency_ms_median") if of_medians(rows) else beside)
-    made, problems = [], {}
-    for arm in (row["arm"] for row in found.compared):
-        mine = rows.filter(pl.col("arm") == arm)
-        for problem in mine["problem"].drop_nulls().unique():
-            problems[arm] = problem
-        for form in sorted(mine["form"].unique()):
-            good = mine.filter((pl.col("form") == form) & pl.col("accuracy").is_not_null())
-            if good.height:
-                made.append(_converted(arm, form, good))
-    return made, problems
-
-
-def _converted(arm: str, form: str, rows: pl.DataFrame) -> Converted:
-    differences = (rows["accuracy"] - rows["val_accuracy"]).to_list()
-    milliseconds: Any = rows["latency_ms"].median()
-    largest: Any = rows["size_bytes"].max()
-    return Converted(
-        arm=arm,
-        form=form,
-        n=rows.height,
-        size_bytes=largest,
-        accuracy=fmean(rows["accuracy"]),
-        difference=fmean(differences),
-        deviation=stdev(differences) if len(differences) >= _FEWEST else None,
-        latency_ms=milliseconds,
+    rows = rows.join(found.arms.filter(status="compared").select("arm").with_row_index("place"), on="arm")
+    difference = pl.col("accuracy") - pl.col("val_accuracy")
+    by_form = rows.filter(pl.col("accuracy").is_not_null()).group_by("place", "arm", "form")
+    made = by_form.agg(
+        pl.len().alias("n"),
+        pl.col("size_bytes").max(),
+        pl.col("accuracy").mean(),
+        difference.mean().alias("difference"),
+        difference.std().alias("deviation"),
+        pl.col("latency_ms").median(),
     )
+    ordered = made.sort("place", "form").drop("place").to_dicts()
+    problems = rows.drop_nulls("problem").sort("place").select("arm", "problem").rows()
+    return [Converted(**row) for row in ordered], dict(problems)
 
 
 def shown(found: Comparison, results: Path) -> Extra:

@@ -105,7 +105,7 @@ def sentences(seen: Grid) -> list[str]:
         _lost(seen),
         f"Left out, since no other training comes near: {listed(far)}." if far else "",
         f"{count(found.n, 'training')} {where}: {noise}.",
-        " ".join(_of_key(found, test) for test in matter),
+        " ".join(f"{t.term[0]} matters (p = {t.p:.1g}): {_choices(found, t.term[0])}." for t in matter),
         f"No effect was found of {listed(silent)}." if silent else "",
         _together(found),
         "" if seen.lost else _best(found, where),
@@ -138,10 +138,6 @@ def _best(found: Effects, where: str) -> str:
     best = ", ".join(f"{key} {' or '.join(values)}" for key, values in found.best.items())
     alone = " by themselves" if any(test.p < ALPHA for test in found.pairs) else ""
     return f"The best choices{alone}, {where}: {best}."
-
-
-def _of_key(found: Effects, test: Tested) -> str:
-    return f"{test.term[0]} matters (p = {test.p:.1g}): {_choices(found, test.term[0])}."
 
 
 def _choices(found: Effects, key: str) -> str:
@@ -201,11 +197,11 @@ def _round(number: int) -> int:
 
 
 def _table(found: Effects) -> Table:
-    mains = [(test.term[0], _choices(found, test.term[0]), test) for test in found.main]
-    pairs = [(" x ".join(test.term), "", test) for test in found.pairs[:_STRONGEST]]
+    mains = [(_choices(found, test.term[0]), test) for test in found.main]
+    pairs = [("", test) for test in found.pairs[:_STRONGEST]]
     return Table(
         head=("key", "each choice less the mean of its key's", "share", "p (Holm)"),
-        rows=[[name, choices, f"{test.share:.1%}", f"{test.p:.1g}"] for name, choices, test in (*mains, *pairs)],
+        rows=[[" x ".join(t.term), choices, f"{t.share:.1%}", f"{t.p:.1g}"] for choices, t in (*mains, *pairs)],
         left=2,
         caption="Validation accuracy, ± half a 95 % interval. Share: of the trainings' sum of squares. p: F-test, "
         "Holm-corrected over all keys and pairs.",

@@ -1,10 +1,10 @@
 """The network that each search chose: its layers by kind, its depth, what was chosen for it, and a drawing."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import polars as pl
 
@@ -64,9 +64,10 @@ class Network:
     @property
     def kinds(self) -> dict[str, tuple[int, int]]:
         """How many layers there are of each kind, and how many parameters these have together."""
-        counts = Counter(layer.kind for layer in self.layers)
-        weights = {kind: sum(one.parameters for one in self.layers if one.kind == kind) for kind in counts}
-        return {kind: (n, weights[kind]) for kind, n in counts.items()}
+        by_kind: dict[str, list[int]] = {}
+        for layer in self.layers:
+            by_kind.setdefault(layer.kind, []).append(layer.parameters)
+        return {kind: (len(weights), sum(weights)) for kind, weights in by_kind.items()}
 
 
 def networks(found: Comparison, results: Path) -> list[Network]:
@@ -146,10 +147,10 @@ def _said(seen: Sequence[Network]) -> list[str]:
 def _of_layers(seen: Sequence[Network]) -> Table:
     """A row a kind of layer, those with most parameters first; a column a network."""
     known = [network for network in seen if network.layers]
-    weight: Counter[str] = Counter()
+    weight = Counter[str]()
     for network in known:
         weight.update({kind: parameters for kind, (_, parameters) in network.kinds.items()})
-    kinds = sorted(weight, key=lambda kind: -weight[kind])
+    kinds = [kind for kind, _ in weight.most_common()]
     rows = [[kind, *(_cell(network.kinds.get(kind)) for network in known)] for kind in kinds]
     deep = ["with parameters", *(_cell((network.depth, network.parameters)) for network in known)]
     head = ["kind", *(network.search for network in known)]
@@ -166,14 +167,10 @@ def _cell(counted: tuple[int, int] | None) -> str:
 def _of_choices(seen: Sequence[Network]) -> Table:
     """A row a choice, a column a network; a dash where a network has no such choice."""
     names = readable([*dict.fromkeys(key for network in seen for key in network.candidate.choices)])
-    rows = [[name, *(_value(network.candidate.choices, key) for network in seen)] for key, name in names.items()]
+    rows = [[name, *(setting(one.candidate.choices.get(key, NONE)) for one in seen)] for key, name in names.items()]
     head = ["choice", *(network.search for network in seen)]
     caption = "What each search chose for it, as AutoKeras names it."
     return Table(head=head, rows=rows, title="what was chosen", caption=caption)
-
-
-def _value(choices: Mapping[str, Any], key: str) -> str:
-    return setting(choices[key]) if key in choices else NONE
 
 
 def readable(keys: Sequence[str]) -> dict[str, str]:

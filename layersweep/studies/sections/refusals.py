@@ -34,8 +34,9 @@ class Refusal:
     @property
     def who(self) -> str:
         """`greedy 3 and 5, random 0`."""
-        names = dict.fromkeys(candidate.search for candidate in self.candidates)
-        mine = {name: [str(c.number) for c in self.candidates if c.search == name] for name in names}
+        mine: dict[str, list[str]] = {}
+        for candidate in self.candidates:
+            mine.setdefault(candidate.search, []).append(str(candidate.number))
         return ", ".join(f"{name} {listed(numbers)}" for name, numbers in mine.items())
 
 

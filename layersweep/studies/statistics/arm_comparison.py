@@ -61,7 +61,7 @@ class Comparison:
     @property
     def chosen(self) -> list[Row]:
         """The arm that leads, and those that are tied with it."""
-        return [row for i, row in enumerate(self.compared) if i == 0 or row["verdict"] == "tied"]
+        return _chosen(self.compared)
 
 
 def compare(plan: pl.DataFrame, trials: pl.DataFrame, epochs: pl.DataFrame, tests: pl.DataFrame) -> Comparison:
@@ -72,12 +72,12 @@ def compare(plan: pl.DataFrame, trials: pl.DataFrame, epochs: pl.DataFrame, test
     counted.
     """
     found = replicates(plan, trials, epochs)
-    by_arm = {str(arm): part for (arm,), part in found.rows.group_by("arm", maintain_order=True)}
-    rows = {arm: _arm(arm, part) for arm, part in by_arm.items()}
+    by_arm = found.rows.group_by("arm", maintain_order=True)
+    rows = {str(arm): _arm(str(arm), part) for (arm,), part in by_arm}
     tuned = tunings(found)
-    rows |= {t.arm: _arm(t.arm, found.rows.clear()) | _being_tuned(t) for t in tuned if t.arm not in rows}
     for tuning in tuned:
-        rows[tuning.arm].update(tuning_epochs=tuning.epochs, tuning_seconds=tuning.seconds)
+        row = rows.setdefault(tuning.arm, _arm(tuning.arm, found.rows.clear()) | _being_tuned(tuning))
+        row.update(tuning_epochs=tuning.epochs, tuning_seconds=tuning.seconds)
     screening = found.rows.filter(pl.col("question") == SCREENING)
     like = screening if screening.height else found.rows
     common = _common_epoch(like, rows)
@@ -101,12 +101,15 @@ def compare(plan: pl.DataFrame, trials: pl.DataFrame, epochs: pl.DataFrame, test
 
 def _spread(values: Sequence[float], name: str) -> Row:
     """n, mean and, from two values on, standard deviation."""
-    start = {"n": f"{name}n", "mean": f"{name}mean", "sd": f"{name}sd"}
     return {
-        start["n"]: len(values),
-        start["mean"]: fmean(values) if values else None,
-        start["sd"]: stdev(values) if len(values) > 1 else None,
+        f"{name}n": len(values),
+        f"{name}mean": fmean(values) if values else None,
+        f"{name}sd": stdev(values) if len(values) > 1 else None,
     }
+
+
+def _chosen(compared: Sequence[Row]) -> list[Row]:
+    return [row for i, row in enumerate(compared) if i == 0 or row["verdict"] == "tied"]
 
 
 def _arm(arm: str, part: pl.DataFrame) -> Row:
@@ -123,9 +126,7 @@ def _arm(arm: str, part: pl.DataFrame) -> Row:
         "replicates": part.height - counts[SCREENING],
         **{name: counts[name] for name in outcomes},
         **_spread(values, ""),
-        "low": None,
-        "high": None,
-        "p": None,
+        **dict.fromkeys(("low", "high", "p", "tuning_epochs", "tuning_seconds")),
         "epochs": int(part["spent"].sum()),
         "seconds": float(part["seconds"].sum()),
         "seconds_training": float(part["seconds_training"].fill_null(0).sum()),
@@ -133,8 +134,6 @@ def _arm(arm: str, part: pl.DataFrame) -> Row:
         "rung_last": stops[-1]["rung"] if stops else None,
         "reasons": bad_ends(part),
         "notes": noted(part),
-        "tuning_epochs": None,
-        "tuning_seconds": None,
         **_sizes(part),
     }
 
@@ -157,18 +156,16 @@ def _status(counts: Mapping[str, int]) -> str:
 
 
 def _sizes(part: pl.DataFrame) -> Row:
-    latency, busy = part["latency"].drop_nulls(), part["latency_busy_slots"].drop_nulls()
-    fixed = {name: part[name].drop_nulls().max() for name in ("parameters", "flops", "size_bytes")}
-    return {
-        **fixed,
-        "latency": latency.median(),
-        "latency_unit": part["latency_unit"].first(),
-        "latency_low": latency.min(),
-        "latency_high": latency.max(),
-        "latency_n": latency.len(),
-        "latency_busy_low": busy.min(),
-        "latency_busy_high": busy.max(),
-    }
+    return part.select(
+        pl.col("parameters", "flops", "size_bytes").max(),
+        pl.col("latency").median(),
+        pl.col("latency_unit").first(),
+        latency_low=pl.col("latency").min(),
+        latency_high=pl.col("latency").max(),
+        latency_n=pl.col("latency").count(),
+        latency_busy_low=pl.col("latency_busy_slots").min(),
+        latency_busy_high=pl.col("latency_busy_slots").max(),
+    ).row(0, named=True)
 
 
 def _common_epoch(like: pl.DataFrame, rows: Mapping[str, Row]) -> int | None:
@@ -223,8 +220,8 @@ def _rank(row: Row) -> tuple[int, float, float, str]:
 def _open_tests(ordered: list[Row], found: Replicates, tests: pl.DataFrame) -> None:
     """Reads the test set for the arm that leads and those tied with it; completed trials at the equal epochs alone."""
     compared = [row for row in ordered if row["status"] == "compared"]
-    chosen = {row["arm"] for i, row in enumerate(compared) if i == 0 or row["verdict"] == "tied"}
-    completed = found.rows.filter(pl.col("arm").is_in(list(chosen)) & (pl.col("outcome") == "completed"))
+    chosen = [row["arm"] for row in _chosen(compared)]
+    completed = found.rows.filter(pl.col("arm").is_in(chosen) & (pl.col("outcome") == "completed"))
     opened = (
         tests.filter(pl.col("epoch") == found.epoch)
         .unique(["trial_id", "attempt"], keep="last")

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from layersweep.studies.statistics.pooled_variance import ALPHA, holm
 
 Term = tuple[str, ...]
-"""One key, or two that act together."""
+"""One key, or two that act together; none is what the seeds do."""
 
 _PAIR: Final = 2
 _ZERO: Final = 1e-20
@@ -123,15 +123,13 @@ def _fitted(
 
 @dataclass(frozen=True, kw_only=True)
 class _Fit:
-    """A least-squares fit; `blocks` are the columns of each term in the design."""
+    """A least-squares fit; `blocks` are the columns of each term in the design, those of the seeds first."""
 
     columns: Mapping[str, Sequence[str]]
-    seeds: Sequence[Hashable]
     observed: NDArray[np.float64]
-    terms: Sequence[Term]
     blocks: Mapping[Term, NDArray[np.float64]]
     estimate: Mapping[Term, NDArray[np.float64]]
-    covariance: Mapping[Term, NDArray[np.float64]]
+    covariance: Mapping[Term, NDArray[np.floating]]
     df: int
     variance: float
     residual: NDArray[np.float64]
@@ -147,9 +145,9 @@ class _Fit:
     ) -> "_Fit | None":
         """The fit; None where some term cannot be told from the others, or no noise is left."""
         coded = {name: _coded(column) for name, column in columns.items()}
-        blocks = {term: _product([coded[name] for name in term]) for term in terms}
-        base = _base(seeds)
-        design = np.hstack([base, *blocks.values()])
+        blocks: dict[Term, NDArray[np.float64]] = {(): _base(seeds)}
+        blocks |= {term: _product([coded[name] for name in term]) for term in terms}
+        design = np.hstack([*blocks.values()])
         df = len(observed) - design.shape[1]
         if df < 1 or np.linalg.matrix_rank(design) < design.shape[1]:
             return None
@@ -159,13 +157,11 @@ class _Fit:
         variance = float(residual @ residual / df)
         if variance < _ZERO:
             return None
-        ends = np.cumsum([base.shape[1], *(block.shape[1] for block in blocks.values())])
-        spans = {term: slice(a, b) for term, (a, b) in zip(terms, itertools.pairwise(ends), strict=True)}
+        ends = np.cumsum([0, *(block.shape[1] for block in blocks.values())])
+        spans = {term: slice(a, b) for term, (a, b) in zip(blocks, itertools.pairwise(ends), strict=True)}
         return cls(
             columns=columns,
-            seeds=seeds,
             observed=observed,
-            terms=terms,
             blocks=blocks,
             estimate={term: found[span] for term, span in spans.items()},
             covariance={term: inverse[span, span] for term, span in spans.items()},
@@ -221,15 +217,10 @@ class _Fit:
             if i != best
         }
         behind = holm(p)
+        half = [t * math.sqrt(self.variance * own) for own in np.diag(covariance)]
         made = [
-            Level(
-                value=value,
-                n=column.count(value),
-                effect=float(found[i]),
-                half_width=t * math.sqrt(self.variance * covariance[i, i]),
-                behind=behind.get(value, 1.0),
-            )
-            for i, value in enumerate(values)
+            Level(value=v, n=column.count(v), effect=float(found[i]), half_width=half[i], behind=behind.get(v, 1.0))
+            for i, v in enumerate(values)
         ]
         return sorted(made, key=lambda level: -level.effect)
 
@@ -244,7 +235,7 @@ class _Fit:
 
         total = float(((self.observed - self.observed.mean()) ** 2).sum())
         rows = []
-        for term in self.terms:
+        for term in filter(None, self.blocks):
             df = self.blocks[term].shape[1]
             squares = self._squares(term)
             f = squares / df / self.variance
@@ -254,12 +245,12 @@ class _Fit:
 
     def _squares(self, term: Term) -> float:
         """How much the term explains beyond all terms that do not contain it."""
-        others = [other for other in self.terms if not set(term) <= set(other)]
+        others = [other for other in self.blocks if not set(term) <= set(other)]
         return max(0.0, self._left([*others]) - self._left([*others, term]))
 
     def _left(self, terms: Sequence[Term]) -> float:
         """The sum of squares that these terms leave."""
-        design = np.hstack([_base(self.seeds), *(self.blocks[term] for term in terms)])
+        design = np.hstack([self.blocks[term] for term in terms])
         found, *_ = np.linalg.lstsq(design, self.observed, rcond=None)
         residual = self.observed - design @ found
         return float(residual @ residual)

@@ -26,14 +26,17 @@ _PART: Final = frozenset({"classes", "train_share", "validation_share"})
 """Keys of a configuration that change the sizes of an arm's own sets."""
 _ASKED: Final = "epochs_planned"
 _IS_TUNING: Final = (pl.col("question") == TUNING).fill_null(value=False)
-_SECONDS: Final = tuple(f"seconds_{name}" for name in TIME_CLASSES)
-_EPOCH_SECONDS: Final = tuple(name for name in EPOCHS.schema.names if name.startswith("seconds_"))
+SECONDS: Final = tuple(f"seconds_{name}" for name in TIME_CLASSES)
+"""The columns of `trials` that say what an end's seconds were spent on."""
+_OF_EPOCHS: Final = tuple(name for name in EPOCHS.schema.names if name.startswith("seconds_"))
+EPOCH_SECONDS: Final = pl.sum_horizontal(pl.col(_OF_EPOCHS).fill_null(0))
+"""The seconds of an epoch."""
 TIMES: Final = "\N{MULTIPLICATION SIGN}"
 """The unit of a latency that was timed beside a fixed computation, of which it is so many times the time."""
 
 TRAINING: Final = ("seconds_train", "seconds_validate")
 """The columns of `epochs` that say how long an epoch takes as it is: nothing that is read or made once."""
-EPOCH_COLUMNS: Final = ("trial_id", "attempt", "epoch", "val_accuracy", *_EPOCH_SECONDS)
+EPOCH_COLUMNS: Final = ("trial_id", "attempt", "epoch", "val_accuracy", *_OF_EPOCHS)
 """What is read of `epochs`."""
 
 
@@ -132,7 +135,7 @@ def latest_attempts(trials: pl.DataFrame, epochs: pl.DataFrame) -> tuple[pl.Data
     )
     ends = trials.unique(["trial_id", "continuation"], keep="last").sort("trial_id", "continuation")
     ends = _without_vain(ends)
-    summed = [pl.col(name).sum().over("trial_id") for name in _SECONDS]
+    summed = pl.col(SECONDS).sum().over("trial_id")
     return (
         ends.with_columns(summed).unique("trial_id", keep="last", maintain_order=True),
         epochs.unique(["trial_id", "epoch"], keep="last").sort("trial_id", "epoch"),
@@ -212,15 +215,14 @@ def _most(values: Sequence[_T | None]) -> _T | None:
 def _reached(epochs: pl.DataFrame, at: int) -> pl.DataFrame:
     """For each trial: its attempt, epochs done and recorded, the accuracy at `at`, seconds in epochs."""
     finite = pl.col("val_accuracy").is_finite().fill_null(value=False)
-    spent = pl.sum_horizontal([pl.col(name).fill_null(0) for name in _EPOCH_SECONDS])
     return epochs.group_by("trial_id").agg(
         pl.col("attempt").max(),
         pl.col("epoch").filter(finite & (pl.col("epoch") <= at)).max().fill_null(0).alias("done"),
         pl.col("val_accuracy").filter(finite & (pl.col("epoch") == at)).max().alias("at"),
         pl.col("epoch").max().alias("recorded"),
-        pl.sum_horizontal([pl.col(name).fill_null(0) for name in TRAINING]).sum().alias("seconds_training"),
+        pl.sum_horizontal(pl.col(TRAINING).fill_null(0)).sum().alias("seconds_training"),
         pl.col("val_accuracy").filter(finite & (pl.col("epoch") <= at)).last().alias("last"),
-        pl.struct("epoch", "val_accuracy", spent.alias("seconds")).alias("history"),
+        pl.struct("epoch", "val_accuracy", EPOCH_SECONDS.alias("seconds")).alias("history"),
     )
 
 
@@ -233,9 +235,8 @@ def _seen_at(at: int, joined: pl.DataFrame, epochs: pl.DataFrame) -> pl.DataFram
     rows = joined.drop("attempt", _ASKED).join(reached, on="trial_id", how="left", maintain_order="left")
     continued = (pl.col("recorded") > pl.col("epochs")).fill_null(value=False)
     went_on = pl.col("epochs_asked") > at
-    completed = (
-        pl.col("at").is_not_null() & ((pl.col("outcome") == "completed") | went_on) & pl.col("outcome").is_not_null()
-    )
+    ended_at = pl.col("outcome").is_not_null() & pl.col("at").is_not_null()
+    completed = ended_at & ((pl.col("outcome") == "completed") | went_on)
     no_value = (pl.col("outcome") == "completed") & pl.col("at").is_null()
     outcome = (
         pl.when(completed)
@@ -246,18 +247,12 @@ def _seen_at(at: int, joined: pl.DataFrame, epochs: pl.DataFrame) -> pl.DataFram
         .then(pl.lit("unfinished"))
         .otherwise(pl.col("outcome"))
     )
-    stopped_at = pl.coalesce("rung", "epochs")
-    seconds = [
-        _seconds(*row)
-        for row in rows.select(
-            pl.sum_horizontal([pl.col(n).fill_null(0) for n in _SECONDS]), "epochs", "history"
-        ).rows()
-    ]
+    ended = pl.sum_horizontal(pl.col(SECONDS).fill_null(0))
     rows = rows.with_columns(
-        pl.Series("seconds", seconds, pl.Float64),
+        pl.Series("seconds", [_seconds(*row) for row in rows.select(ended, "epochs", "history").rows()], pl.Float64),
         pl.max_horizontal("epochs", "recorded").fill_null(0).alias("spent"),
         pl.col("done").fill_null(0),
-        stopped_at.alias("rung"),
+        pl.coalesce("rung", "epochs").alias("rung"),
         outcome.alias("outcome"),
     )
     stops = pl.Series("stop_accuracy", [_value_at(h, r) for h, r in rows.select("history", "rung").rows()], pl.Float64)
@@ -302,8 +297,9 @@ def _value_at(history: list[dict[str, float]] | None, epoch: int | None) -> floa
 
 
 def _curves(joined: pl.DataFrame, epochs: pl.DataFrame, at: int) -> pl.DataFrame:
-    seconds = pl.sum_horizontal([pl.col(name).fill_null(0) for name in _EPOCH_SECONDS])
     within = epochs.filter(pl.col("epoch") <= at).sort("trial_id", "epoch")
-    summed = within.select("trial_id", "epoch", "val_accuracy", seconds.cum_sum().over("trial_id").alias("seconds"))
+    summed = within.select(
+        "trial_id", "epoch", "val_accuracy", EPOCH_SECONDS.cum_sum().over("trial_id").alias("seconds")
+    )
     finite = summed.filter(pl.col("val_accuracy").is_finite().fill_null(value=False))
     return joined.select(*REPLICATE, "trial_id").join(finite, on="trial_id").sort(*REPLICATE, "epoch")

@@ -3,21 +3,28 @@
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 from statistics import fmean
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import polars as pl
 
 from layersweep.records.questions import COMPARISON
 from layersweep.records.read import read
 from layersweep.records.spans import Span, spent, union, worked
-from layersweep.records.tables import REFUSED, TIME_CLASSES
+from layersweep.records.tables import REFUSED
 from layersweep.studies.statistics.arm_comparison import Comparison
-from layersweep.studies.statistics.replicates import BAD_ENDS, EPOCH_COLUMNS, configuration, latest_attempts
+from layersweep.studies.statistics.replicates import (
+    BAD_ENDS,
+    EPOCH_COLUMNS,
+    EPOCH_SECONDS,
+    SECONDS,
+    configuration,
+    latest_attempts,
+)
 
 ENDS: Final = ("completed", "stopped", "refused", *BAD_ENDS, "unfinished")
 """What may become of a candidate: the outcomes of trials, and "refused", which is recorded as failed."""
@@ -25,10 +32,9 @@ NOTHING: Final = "No search is recorded: this sweep has no candidates."
 
 _TRIALS: Final = (
     "trial_id", "attempt", "continuation", "outcome", "epochs", "epochs_asked", "rung", "started_at", "ended_at",
-    *(f"seconds_{name}" for name in TIME_CLASSES),
+    *SECONDS,
 )  # fmt: skip
 _EPOCHS: Final = (*EPOCH_COLUMNS, "sequence", "at")
-_SPENT: Final = [pl.col(name).fill_null(0) for name in EPOCH_COLUMNS if name.startswith("seconds_")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,8 +74,7 @@ class Tried:
         return json.loads(text) if text else {}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Step:
+class Step(NamedTuple):
     """After so many seconds and epochs, the best validation accuracy so far."""
 
     seconds: float
@@ -159,9 +164,9 @@ class _Records:
         )
         starts = read(results, "runs", columns=("event", "at")).filter(pl.col("event") == "start")
         last, latest = latest_attempts(trials, epochs)
-        seen = epochs.select("trial_id", _clock("at"), pl.sum_horizontal(_SPENT).alias("seconds")).drop_nulls()
+        seen = epochs.select("trial_id", _clock("at"), EPOCH_SECONDS.alias("seconds")).drop_nulls()
         ended = trials.select("trial_id", _clock("started_at"), _clock("ended_at")).drop_nulls()
-        ends, begun = _by_trial(ended), _by_trial(seen)
+        ends, begun = ended.rows_by_key("trial_id"), seen.rows_by_key("trial_id")
         times = sorted(starts.select(_clock("at")).to_series().drop_nulls())
         return cls(
             rows={row["trial_id"]: row for row in last.to_dicts()},
@@ -190,13 +195,6 @@ class _Records:
 def _clock(name: str) -> pl.Expr:
     """A time as seconds."""
     return (pl.col(name).dt.epoch("us") / 1e6).alias(name)
-
-
-def _by_trial(rows: pl.DataFrame) -> dict[str, list[Span]]:
-    pairs: dict[str, list[Span]] = {}
-    for trial_id, first, second in rows.iter_rows():
-        pairs.setdefault(trial_id, []).append((first, second))
-    return pairs
 
 
 def _search(name: str, part: pl.DataFrame, records: _Records) -> Course:
@@ -228,22 +226,6 @@ def _fixed(name: str, part: pl.DataFrame, records: _Records) -> Course:
     """The mean over seeds of the best so far, as far as all seeds came."""
     each = [records.steps([trial_id]) for trial_id in part["trial_id"].unique(maintain_order=True)]
     seeds = [steps for steps, _, _ in each if steps]
-    steps = tuple(map(_mean, zip(*seeds, strict=False)))
-    last = steps[-1] if steps else None
-    return Course(
-        name=name,
-        tried=(),
-        seeds=len(seeds),
-        steps=steps,
-        seconds=last.seconds if last else 0.0,
-        epochs=last.epochs if last else 0,
-    )
-
-
-def _mean(steps: Iterable[Step]) -> Step:
-    every = list(steps)
-    return Step(
-        seconds=fmean(step.seconds for step in every),
-        epochs=fmean(step.epochs for step in every),
-        best=fmean(step.best for step in every),
-    )
+    steps = tuple(Step(*map(fmean, zip(*epoch, strict=True))) for epoch in zip(*seeds, strict=False))
+    seconds, epochs = (steps[-1].seconds, steps[-1].epochs) if steps else (0.0, 0)
+    return Course(name=name, tried=(), seeds=len(seeds), steps=steps, seconds=seconds, epochs=epochs)

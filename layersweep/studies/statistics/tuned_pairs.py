@@ -70,19 +70,17 @@ def gains(found: Comparison) -> list[Gain]:
     means = _means(found)
     fit = found.fit
     adjusted = holm({tuned: fit.p_value(tuned, default) for default, tuned in pairs.items()}) if fit else {}
-    gained = []
-    for default, tuned in pairs.items():
-        differences = _paired(found, tuned, default)
-        gained.append(
-            Gain(
-                arm=tuned,
-                difference=means[tuned] - means[default],
-                sd=stdev(differences) if len(differences) > 1 else None,
-                n=len(differences),
-                p=adjusted.get(tuned),
-            )
+    paired = {tuned: _paired(found, tuned, default) for default, tuned in pairs.items()}
+    return [
+        Gain(
+            arm=tuned,
+            difference=means[tuned] - means[default],
+            sd=stdev(paired[tuned]) if len(paired[tuned]) > 1 else None,
+            n=len(paired[tuned]),
+            p=adjusted.get(tuned),
         )
-    return gained
+        for default, tuned in pairs.items()
+    ]
 
 
 def order(found: Comparison) -> Order | None:
@@ -96,7 +94,6 @@ def order(found: Comparison) -> Order | None:
     couples = list(combinations(pairs, 2))
     signs = {(a, b): (_sign(means[a], means[b]), _sign(means[pairs[a]], means[pairs[b]])) for a, b in couples}
     significant = _significant(found.fit, couples, pairs)
-    apart = [couple for couple in couples if couple in significant]
     turned = [(a, b) for a, b in couples if signs[a, b][0] * signs[a, b][1] < 0]
     return Order(
         names=tuple(pairs),
@@ -104,7 +101,7 @@ def order(found: Comparison) -> Order | None:
         pairs=len(couples),
         turned=len(turned),
         overtaken=tuple((b, a) if signs[a, b][0] > 0 else (a, b) for a, b in turned if (a, b) in significant),
-        told_apart=len(apart),
+        told_apart=len(significant),
         tested=found.fit is not None,
     )
 

@@ -35,8 +35,7 @@ def helped(seen: Sequence[Gain]) -> str:
         if mine:
             parts.append(f"Tuning {verdict} {listed(mine)}.")
     if tied := [untuned(gain.arm) for gain in seen if gain.verdict == "tied"]:
-        other = "no test tells the tuned arm from its default"
-        parts.append(f"For {listed(tied)}, {other}.")
+        parts.append(f"For {listed(tied)}, no test tells the tuned arm from its default.")
     return " ".join(parts)
 
 

@@ -12,11 +12,9 @@ NONE: Final = "\N{EN DASH}"
 """Stands for a number that there is not."""
 
 
-def share(value: float | None) -> str:
+def share(value: float | None, decimals: int = 4) -> str:
     """An accuracy in four decimals without the leading zero: `.9123`, `1.0000`; a dash for none."""
-    if value is None:
-        return NONE
-    return f"{value:.4f}".removeprefix("0")
+    return NONE if value is None else f"{value:.{decimals}f}".removeprefix("0")
 
 
 def signed(value: float) -> str:
@@ -26,9 +24,11 @@ def signed(value: float) -> str:
 
 def with_spread(mean: float | None, sd: float | None, n: int) -> str:
     """Mean, standard deviation over the replicates and their number: `.9123 ± .0021 (3)`; no spread for one."""
-    if mean is None:
-        return NONE
-    return f"{share(mean)} ± {share(sd)} ({n})" if sd is not None else f"{share(mean)} ({n})"
+    return NONE if mean is None else f"{_plus_minus(mean, sd)} ({n})"
+
+
+def _plus_minus(mean: float, sd: float | None) -> str:
+    return share(mean) if sd is None else f"{share(mean)} ± {share(sd)}"
 
 
 def listed(words: Sequence[str]) -> str:
@@ -48,15 +48,10 @@ def verdict(row: Row) -> str:
 def _screened_out(row: Row) -> str:
     first, last = row["rung"], row["rung_last"]
     where = f"at epoch {first}" if first == last else f"at epochs {first} to {last}"
-    facts = [f"{short(row['stop_accuracy'])} < {short(row['cutoff'])}"] if row["cutoff"] is not None else []
+    facts = [f"{share(row['stop_accuracy'], 3)} < {share(row['cutoff'], 3)}"] if row["cutoff"] is not None else []
     if row["replicates"] > 1:
         facts.append(f"{row['stopped']} of {row['replicates']} seeds")
     return f"screened out {where}" + (f" ({'; '.join(facts)})" if facts else "")
-
-
-def short(value: float | None) -> str:
-    """An accuracy in three decimals: `.812`."""
-    return NONE if value is None else f"{value:.3f}".removeprefix("0")
 
 
 def setting(value: object) -> str:
@@ -98,8 +93,7 @@ def _rest(others: Sequence[Row]) -> str:
 
 
 def _value(row: Row) -> str:
-    spread = f" ± {share(row['sd'])}" if row["sd"] is not None else ""
-    return f"{share(row['mean'])}{spread} (n = {row['n']})"
+    return f"{_plus_minus(row['mean'], row['sd'])} (n = {row['n']})"
 
 
 def _no_answer(found: Comparison) -> str:
