@@ -54,7 +54,7 @@ def test_all_join_once_the_key_is_right_and_the_doctor_is_content(joined):
 
 
 def test_the_doctor_knows_the_machines_on_the_head_without_the_file(joined):
-    done = joined.timed("doctor on the head", "h1", "layersweep", "doctor", RAY_AUTH_MODE="token")
+    done = joined.timed("doctor on the head", "h1", "python", "-m", "layersweep", "doctor", RAY_AUTH_MODE="token")
     assert done.returncode == 0
     assert "3 nodes with 3 slots" in done.stdout
 

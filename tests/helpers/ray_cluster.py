@@ -88,7 +88,7 @@ class Cluster:
 
     def doctor(self, step: str, *flags: str) -> "subprocess.CompletedProcess[str]":
         """Runs the doctor on the laptop."""
-        return self.timed(step, "laptop", "layersweep", "doctor", self.file, *flags)
+        return self.timed(step, "laptop", "python", "-m", "layersweep", "doctor", self.file, *flags)
 
     def raylets(self, i: int) -> int:
         """How many raylets run on host `i`."""

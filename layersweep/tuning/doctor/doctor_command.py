@@ -146,7 +146,8 @@ def _from_laptop(options: Options, path: Path, console: Console) -> int:
 
 def _command_there(options: Options, file: ClusterFile, console: Console) -> str:
     """The shell's command that runs this on the head."""
-    words = ["layersweep", "doctor", "--here", "--results", str(options.results), "--wait", f"{options.wait:g}"]
+    words = ["python", "-m", "layersweep", "doctor", "--here", "--results", str(options.results)]
+    words += ["--wait", f"{options.wait:g}"]
     if file.workers:
         words += ["--configured", ",".join((file.head_inside, *file.workers))]
     if options.dataset is not None:
