@@ -203,6 +203,7 @@ def test_failed_and_diverged_trials_are_rows_with_reasons_and_the_others_complet
     assert "failed quality=0.5 misdeed=raise, seed 1: ValueError: made to fail" in ended.stdout
 
 
+@pytest.mark.slow
 def test_a_slot_that_dies_is_a_row_and_the_others_complete(tmp_path, fashion_mnist):
     """Kills the Tune actor itself, as a lost node would."""
     results = tmp_path / "results"

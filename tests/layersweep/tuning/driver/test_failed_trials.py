@@ -4,10 +4,12 @@ from pathlib import Path
 
 import killable
 import polars as pl
+import pytest
 
 from layersweep.records.read import read
 
 
+@pytest.mark.slow
 def test_trials_that_hang_or_lose_their_process_fail_and_the_others_complete(tmp_path, fashion_mnist, joining):
     results = tmp_path / "results"
     misdeeds = ("--set", "quality=0.5", "--set", "misdeed=none,hang,kill,talk", "--seeds", "1", "--epochs", "3")
