@@ -99,6 +99,7 @@ def lose_a_child_and_a_slot(chain, draw):
     first = killable.Running(chain.results, *CHAIN)
     chain.seconds["nothing"] = first.more(3)
     first.until(lambda: len(first.children()) == 2)
+    first.until(lambda: read(chain.results, "epochs")["trial_id"].n_unique() == 2)  # each has an epoch to lose
     one, other = sorted(first.children(), key=lambda p: p.pid)
     slot = killable.slot_of(other)
     slot.kill()
