@@ -23,7 +23,7 @@ def joined_lines(said):
 
 
 def test_a_refused_key_and_other_code_are_named_though_ray_up_ended_well(cluster):
-    cluster.hosts.run("h2", ["sh", "-c", "echo >> layersweep/words.py; rm layersweep/project.py"])
+    cluster.hosts.run("h2", ["sh", "-c", "echo >> layersweep/layersweep/words.py; rm layersweep/layersweep/project.py"])
     try:
         done = cluster.doctor("doctor, a key refused", "--wait", "0")
     finally:
@@ -32,7 +32,7 @@ def test_a_refused_key_and_other_code_are_named_though_ray_up_ended_well(cluster
             [
                 "sh",
                 "-c",
-                f"{COPY} layersweep/words.py layersweep/project.py 10.77.0.12:layersweep/layersweep/",
+                f"cd layersweep; {COPY} layersweep/words.py layersweep/project.py 10.77.0.12:layersweep/layersweep/",
             ],
         )
     assert done.returncode == 1
