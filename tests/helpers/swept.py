@@ -10,7 +10,7 @@ from ray_cluster import PATIENCE_SECONDS, PROJECT, Cluster, wait_until
 from layersweep.records.read import read
 
 EPOCH = ("trial_id", "epoch")
-TRIALS, EPOCHS = 8, 12
+TRIALS, EPOCHS = 8, 24  # long enough that a trial still runs on each host when the third fault comes
 SWEEP = (
     "--set", "optimizer=adam,sgd", "--seeds", "4", "--images", "500", "--epochs", str(EPOCHS), "--scheduler", "none",
     "--checkpoint-every", "5s",
