@@ -32,7 +32,7 @@ def test_a_refused_key_and_other_code_are_named_though_ray_up_ended_well(cluster
             [
                 "sh",
                 "-c",
-                f"{COPY} layersweep/layersweep/words.py layersweep/layersweep/project.py 10.77.0.12:layersweep/layersweep/",
+                f"{COPY} layersweep/words.py layersweep/project.py 10.77.0.12:layersweep/layersweep/",
             ],
         )
     assert done.returncode == 1
