@@ -18,6 +18,8 @@ from typing import Any, Final
 
 import keras
 
+import trainables.layers.batch_normalization
+import trainables.layers.dropout  # noqa: F401  (a checkpoint may hold their layers)
 from layersweep.records.values import Built, Epoch, Test
 from trainables.data.arrays import Images, ImageSet, Labels, Sets
 from trainables.data.dataset import Data

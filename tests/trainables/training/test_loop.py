@@ -474,3 +474,23 @@ def test_the_averages_of_batch_normalisation_may_go_by_another_momentum(data, tm
     epoch.save(tmp_path / "model.keras")
     (layer,) = (x for x in keras.saving.load_model(tmp_path / "model.keras").layers if "batch_norm" in x.name)
     assert layer.momentum == 0.5
+
+
+def test_a_process_that_has_built_no_model_reads_a_checkpoint_with_our_layers(tmp_path):
+    """It goes on from another process' checkpoint: what registers the layers is the training's own import."""
+    from trainables.layers.batch_normalization import BatchNormalization
+    from trainables.layers.dropout import Dropout
+    from trainables.layers.standardization import Standardization
+
+    shapes = keras.layers.Input((4, 4, 1))
+    x = Dropout(0.5)(BatchNormalization()(Standardization()(shapes)))
+    keras.Model(shapes, x).save(tmp_path / "checkpoint.keras")
+    code = (
+        "import sys; from trainables.hardware import one_thread; one_thread()\n"
+        "import keras, trainables.training.loop\n"
+        "print(*(type(layer).__name__ for layer in keras.saving.load_model(sys.argv[1]).layers))"
+    )
+    child = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "checkpoint.keras")], capture_output=True, text=True, check=True
+    )
+    assert child.stdout.split() == ["InputLayer", "Standardization", "BatchNormalization", "Dropout"]
