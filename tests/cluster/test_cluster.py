@@ -25,7 +25,7 @@ def joined_lines(said):
 def test_a_refused_key_and_other_code_are_named_though_ray_up_ended_well(cluster):
     cluster.hosts.run("h2", ["sh", "-c", "echo >> layersweep/layersweep/words.py; rm layersweep/layersweep/project.py"])
     try:
-        done = cluster.doctor("doctor, a key refused", "--wait", "0")
+        done = cluster.doctor("doctor, a key refused", "--wait", "15")
     finally:
         cluster.hosts.run(
             "h1",
