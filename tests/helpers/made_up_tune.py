@@ -28,7 +28,7 @@ from layersweep.tuning.driver import record_builder, sweep_run, tune_runner
 from layersweep.tuning.driver.planner import Agenda
 from layersweep.tuning.runtime import fork_server, ray_runtime
 from layersweep.tuning.worker import worker_actor
-from layersweep.tuning.worker.training_process import Death
+from layersweep.tuning.worker.training_process import TrainingFailedError
 from layersweep.tuning.worker.worker_actor import Slot
 from trainables.worker import training_server
 
@@ -90,8 +90,8 @@ class Machine:
         return self.now
 
 
-class Child:
-    """A `layersweep.tuning.worker.training_process.Child` that trains in this process."""
+class TrainingProcess:
+    """A `layersweep.tuning.worker.training_process.TrainingProcess` that trains in this process."""
 
     def __init__(self, *, memory_limit_bytes, warm_up, fork_server, chance=None):
         self.seconds_import = 0.0
@@ -134,13 +134,15 @@ class Child:
             if self.doomed is not None:
                 self.doomed -= 1
             if self.doomed == -1:
-                raise Death(error_type="ProcessKilled", message="the training process was killed by SIGKILL")
+                raise TrainingFailedError(
+                    error_type="ProcessKilled", message="the training process was killed by SIGKILL"
+                )
             return next(self._values, None)
         except Exception as error:
             self.kill()
-            if isinstance(error, Death):
+            if isinstance(error, TrainingFailedError):
                 raise
-            raise Death(
+            raise TrainingFailedError(
                 error_type=type(error).__name__, message=str(error), traceback=traceback.format_exc()
             ) from error
 
@@ -292,7 +294,7 @@ def _on(machine, slots) -> Iterator[None]:
             patch.setattr(record_builder, "_now", machine.date)
             patch.setattr(sweep_run, "datetime", SimpleNamespace(now=machine.date))
         patch.setattr(worker_actor, "time", SimpleNamespace(perf_counter=machine.slot_clock))
-        patch.setattr(worker_actor, "Child", functools.partial(Child, chance=machine.chance))
+        patch.setattr(worker_actor, "TrainingProcess", functools.partial(TrainingProcess, chance=machine.chance))
         patch.setattr(sweep_run, "git_commit", lambda: None)
         patch.setattr(sweep_run, "versions", dict)
         yield

@@ -17,7 +17,7 @@ import ray  # noqa: E402
 from ray import tune  # noqa: E402
 from ray.tune.search import Searcher  # noqa: E402
 
-from layersweep.tuning.driver.tune_scheduler import Scheduler  # noqa: E402
+from layersweep.tuning.driver.tune_scheduler import TuneScheduler  # noqa: E402
 from layersweep.tuning.experiment.halving import Halving  # noqa: E402
 
 TRIALS, TRIAL_SECONDS, START_SECONDS = 60, 0.2, 4.0
@@ -61,11 +61,11 @@ class Two(Searcher):
         self._live.discard(trial_id)
 
 
-class Undecided(Scheduler):
+class Undecided(TuneScheduler):
     """Starts trials as ours does; decides nothing."""
 
     def on_trial_result(self, tune_controller, trial, result):
-        return Scheduler.CONTINUE
+        return TuneScheduler.CONTINUE
 
 
 def main(folder):

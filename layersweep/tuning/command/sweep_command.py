@@ -93,10 +93,10 @@ def run(sweep: Sweep, options: Options, console: "Console", arguments: Sequence[
 
 def _train(agenda: "Agenda", console: "Console", arguments: Sequence[str]) -> int:
     """Runs what is not recorded yet; returns the exit code."""
-    from layersweep.tuning.driver.sweep_run import Session
+    from layersweep.tuning.driver.sweep_run import SweepRun
 
     plan = agenda.plan
-    session = Session.open(agenda.sweep, agenda.settings, agenda.history, arguments)
+    session = SweepRun.open(agenda.sweep, agenda.settings, agenda.history, arguments)
     for trial, row in agenda.closed:
         session.journal.closed(trial, row)
     if plan.finished:

@@ -17,14 +17,14 @@ from layersweep.tuning.experiment.admission import SearchLimits, epoch_flops, es
 from layersweep.tuning.experiment.arm import Arm
 from layersweep.tuning.experiment.halving import GO_ON, Decision, Halving
 from layersweep.tuning.experiment.options import Settings
-from layersweep.tuning.experiment.search_clock import SearchTime, wall
+from layersweep.tuning.experiment.search_clock import SearchClock, wall
 from layersweep.tuning.experiment.sweep import Sweep
 from layersweep.tuning.experiment.trials import Ending, Trial, arms, check_images, seen, sign, trials
 from layersweep.tuning.experiment.tuned_arms import TunedArm, sampled, tuned_arms
 from layersweep.tuning.runtime.machine import default_slots, memory_share
 from layersweep.tuning.search.arm_search import ArmSearch
-from layersweep.tuning.search.autokeras_sampler import OracleDrawer, Oracles
-from layersweep.tuning.search.samplers import Drawer, drawer
+from layersweep.tuning.search.autokeras_sampler import OracleSampler, OracleProcess
+from layersweep.tuning.search.samplers import Sampler, drawer
 from layersweep.tuning.search.trial_queue import Plan, survivors
 from layersweep.tuning.storage import checkpoints
 from layersweep.tuning.storage.history import History
@@ -36,7 +36,7 @@ from trainables.nas import configuration
 from trainables.nas.oracles import Search as OracleSearch
 
 if TYPE_CHECKING:
-    from layersweep.tuning.driver.tune_scheduler import Scheduler
+    from layersweep.tuning.driver.tune_scheduler import TuneScheduler
 
 TOGETHER_UP_TO: Final = 30_000
 """With trials of at most so many images, epoch by epoch, a slot trains one arm's seeds after another: tracing a model,
@@ -102,7 +102,7 @@ def _sourced(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outlook:
+class TimeEstimate:
     """What is left of a sweep.
 
     Attributes:
@@ -162,7 +162,7 @@ class Agenda:
     history: History
     halving: Halving
     closed: list[tuple[Trial, Mapping[str, Any]]]
-    oracles: Oracles
+    oracles: OracleProcess
 
     @classmethod
     def make(cls, sweep: Sweep, settings: Settings, asked: Asked, data: Data) -> Self:
@@ -197,7 +197,7 @@ class Agenda:
             history=History(settings.results, sweep, set_aside=not settings.dry_run),
             halving=halving,
             closed=[],
-            oracles=Oracles(),
+            oracles=OracleProcess(),
         )
         made.check_seeds()
         made.plan  # noqa: B018 (bad input ends here, before anything starts)
@@ -243,11 +243,11 @@ class Agenda:
         )
 
     @cached_property
-    def scheduler(self) -> "Scheduler":
+    def scheduler(self) -> "TuneScheduler":
         """The scheduler, as it stands after what is recorded."""
-        from layersweep.tuning.driver.tune_scheduler import Scheduler
+        from layersweep.tuning.driver.tune_scheduler import TuneScheduler
 
-        return Scheduler(self.halving)
+        return TuneScheduler(self.halving)
 
     @property
     def other_meaning(self) -> int | None:
@@ -255,7 +255,7 @@ class Agenda:
         return self.history.other_meaning(MEANING)
 
     @cached_property
-    def outlook(self) -> Outlook:
+    def outlook(self) -> TimeEstimate:
         """What is left to do, and about how long it takes at most."""
         starts = [(trial, self.start_epoch(trial)) for trial in self.plan.waiting]
         rates = [self._rate(trial) for trial in self.plan.trials]
@@ -265,7 +265,7 @@ class Agenda:
         most = max((trial.data.train_images for trial in self.plan.trials), default=self.data.train_images)
         left.append((fmean(known) if known else None, self.plan.foreseen * most))
         counted = [(rate, images) for rate, images in left if images]
-        return Outlook(
+        return TimeEstimate(
             starts=starts,
             slot_seconds=sum(rate * images for rate, images in counted if rate is not None),
             unknown=sum(rate is None for rate, _ in counted),
@@ -348,11 +348,11 @@ class Agenda:
             time=self.times.get(arm.name),
         )
 
-    def _drawer(self, arm: TunedArm, recorded: Sequence[domains.Dataclass]) -> Drawer:
+    def _drawer(self, arm: TunedArm, recorded: Sequence[domains.Dataclass]) -> Sampler:
         """What draws an arm's candidates."""
         settings = self.settings
         if arm.oracle:
-            return OracleDrawer(self.oracles, self._oracle_search(arm), recorded)
+            return OracleSampler(self.oracles, self._oracle_search(arm), recorded)
         assert settings.search in ("random", "hyperopt")
         return drawer(
             arm,
@@ -404,7 +404,7 @@ class Agenda:
         self.oracles.ready = True
 
     @cached_property
-    def times(self) -> Mapping[str, SearchTime]:
+    def times(self) -> Mapping[str, SearchClock]:
         """The clock of each search that time bounds, by its arm's name, as earlier commands left it."""
         budget = self.settings.search_time
         if budget is None:
@@ -413,9 +413,9 @@ class Agenda:
             name: length(self.history.spans(trial.trial_id for trial in candidates))
             for name, candidates in self._candidates.items()
         }
-        return {name: SearchTime(budget, before=spent, clock=time.monotonic) for name, spent in before.items()}
+        return {name: SearchClock(budget, before=spent, clock=time.monotonic) for name, spent in before.items()}
 
-    def _time_of(self, trial: Trial) -> SearchTime | None:
+    def _time_of(self, trial: Trial) -> SearchClock | None:
         """The clock of the search that a candidate is of, if time bounds it."""
         return self.times.get(trial.arm.name) if trial.question == TUNING else None
 

@@ -19,7 +19,7 @@ from layersweep.tuning.storage.trial_history import (
     ALONGSIDE,
     EPOCH_SECONDS,
     Metrics,
-    Past,
+    RecordedAttempt,
     broken_off,
     metrics,
     results,
@@ -38,7 +38,7 @@ class Progress:
     """
 
     trial: Trial
-    past: Past
+    past: RecordedAttempt
     started_at: datetime
     start: int = 0
     built: Built | None = None
@@ -61,7 +61,7 @@ RowsUntil = Callable[[str, str, int, int], Iterable[Row]]
 """The recorded rows of a table, of a trial's attempt, to an epoch."""
 
 
-class Journal:
+class RecordBuilder:
     """Writes the rows of a running sweep.
 
     Args:
@@ -87,7 +87,7 @@ class Journal:
         family: str,
         metric: str,
         sequence: int = 0,
-        past: Callable[[str], Past] = lambda _trial_id: Past(),
+        past: Callable[[str], RecordedAttempt] = lambda _trial_id: RecordedAttempt(),
         rows_until: RowsUntil = lambda *_: (),
         keep_hopeless: bool = False,
         flops_per_second: float | None = None,
@@ -95,12 +95,12 @@ class Journal:
         self._writer, self._run, self._family, self._metric = writer, run, family, metric
         self._sequence, self._recorded, self._rows_until = sequence, past, rows_until
         self._keep_hopeless = keep_hopeless
-        self._failed: dict[str, Past] = {}
+        self._failed: dict[str, RecordedAttempt] = {}
         self.flops_per_second = flops_per_second
         self.running: dict[str, Progress] = {}
         self.seconds = dict.fromkeys(TIME_CLASSES, 0.0)
 
-    def past(self, trial_id: str) -> Past:
+    def past(self, trial_id: str) -> RecordedAttempt:
         """What is recorded of a trial, by earlier commands or by this one if it failed in it."""
         return self._failed.get(trial_id) or self._recorded(trial_id)
 
@@ -241,7 +241,7 @@ class Journal:
         past, trial_id = progress.past, progress.trial.trial_id
         self._writer.flush()
         before = {t: list(self._rows_until(t, trial_id, past.attempt, progress.start)) for t in ("epochs", *ALONGSIDE)}
-        progress.past = Past(attempt=past.fresh, fresh=past.fresh + 1)
+        progress.past = RecordedAttempt(attempt=past.fresh, fresh=past.fresh + 1)
         self._write(progress, ((table, row) for table, rows in before.items() for row in rows))
         self._write(progress, progress.rerun)
         progress.rerun.clear()
@@ -354,11 +354,11 @@ def _model_row(progress: Progress, busy: int) -> dict[str, Any]:
     return row
 
 
-def _gone_on(progress: Progress) -> Past:
+def _gone_on(progress: Progress) -> RecordedAttempt:
     """What a retry of a trial goes on from."""
     past = progress.past
     written = frozenset(progress.curve)  # an epoch's rows are written together
-    return Past(
+    return RecordedAttempt(
         attempt=past.attempt,
         continuation=past.continuation + 1,
         fresh=past.fresh,

@@ -22,7 +22,7 @@ from layersweep.studies import study
 from layersweep.tuning.common.errors import BudgetSpentError, UsageError
 from layersweep.tuning.driver import futility, tune_runner
 from layersweep.tuning.driver.progress import Display
-from layersweep.tuning.driver.record_builder import Journal, rounded
+from layersweep.tuning.driver.record_builder import RecordBuilder, rounded
 from layersweep.tuning.experiment.options import Settings
 from layersweep.tuning.experiment.search_clock import wall
 from layersweep.tuning.experiment.sweep import Sweep
@@ -33,7 +33,7 @@ from layersweep.words import count
 from trainables.meaning import MEANING
 
 if TYPE_CHECKING:
-    from layersweep.tuning.driver.tune_scheduler import Scheduler
+    from layersweep.tuning.driver.tune_scheduler import TuneScheduler
 
 _TRIALS_RUN_SECONDS: Final = 20.0
 """By then trials have started, and both slots and driver have done their imports."""
@@ -42,7 +42,7 @@ _PACKAGES: Final = ("layersweep", "ray", "tensorflow", "keras", "numpy", "pyarro
 
 
 @dataclass(frozen=True, kw_only=True)
-class Session:
+class SweepRun:
     """A sweep's writer and journal for one command."""
 
     sweep: Sweep
@@ -50,7 +50,7 @@ class Session:
     run_id: str
     command: str
     writer: Writer
-    journal: Journal
+    journal: RecordBuilder
 
     @classmethod
     def open(cls, sweep: Sweep, settings: Settings, history: History, arguments: Sequence[str]) -> Self:
@@ -61,7 +61,7 @@ class Session:
         """
         run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
         writer = Writer(settings.results, sweep.name, config_types=sweep.key_types, versions=versions())
-        journal = Journal(
+        journal = RecordBuilder(
             writer,
             run=run_id,
             family=sweep.family,
@@ -78,7 +78,7 @@ class Session:
     def run(
         self,
         plan: Plan,
-        scheduler: "Scheduler",
+        scheduler: "TuneScheduler",
         console: Console,
         *,
         outlook: Callable[[int], str],
@@ -138,7 +138,12 @@ class Session:
             self.journal.planned(plan.trials)
 
     def _run(
-        self, plan: Plan, scheduler: "Scheduler", console: Console, where: ray_runtime.Where, fork_server: Path | None
+        self,
+        plan: Plan,
+        scheduler: "TuneScheduler",
+        console: Console,
+        where: ray_runtime.Where,
+        fork_server: Path | None,
     ) -> None:
         display = Display(console, metric=self.sweep.metric, mode=self.sweep.mode)
         display.planned(plan.waiting)

@@ -16,13 +16,13 @@ from layersweep.records.write import Writer
 from layersweep.tuning.common.errors import BrokenOffError, BudgetSpentError
 from layersweep.tuning.common.worker_report import Error, Report, unpack
 from layersweep.tuning.driver.progress import Display
-from layersweep.tuning.driver.record_builder import Journal
-from layersweep.tuning.driver.tune_scheduler import Scheduler
+from layersweep.tuning.driver.record_builder import RecordBuilder
+from layersweep.tuning.driver.tune_scheduler import TuneScheduler
 from layersweep.tuning.experiment.trials import Ending, Trial
 from layersweep.tuning.runtime.metrics import Metrics, by_state
 from layersweep.tuning.search.trial_queue import Plan
 from layersweep.tuning.storage import checkpoints
-from layersweep.tuning.worker.assignment import Ticket
+from layersweep.tuning.worker.assignment import Assignment
 from layersweep.words import first_line
 
 _LOST: Final = ("ProcessKilled", "SlotDied", "NotFetched")
@@ -51,7 +51,7 @@ class Limits:
     slots_lost: int = 0
 
 
-class Recorder(Callback):
+class TuneCallback(Callback):
     """Records every step; flushes at most once a second.
 
     Between two steps it raises KeyboardInterrupt once it was asked to stop, BudgetSpentError when the time is over, and
@@ -61,10 +61,10 @@ class Recorder(Callback):
     def __init__(
         self,
         *,
-        journal: Journal,
+        journal: RecordBuilder,
         writer: Writer,
         plan: Plan,
-        scheduler: Scheduler,
+        scheduler: TuneScheduler,
         display: Display,
         limits: Limits,
         clock: Callable[[], float],
@@ -77,7 +77,7 @@ class Recorder(Callback):
         self._ended_well = False
         self._errors: Counter[str] = Counter()
         self._last_error = ""
-        self._over: list[Ticket] = []
+        self._over: list[Assignment] = []
         self._broken: ResultsError | BrokenOffError | None = None
         self.stop_asked = False
         plan.added, plan.orphaned, plan.broken_off = self._planned, self._orphaned, self._broken_off
@@ -174,7 +174,7 @@ class Recorder(Callback):
         self._journal.planned(trials)
         self._display.planned([t for t in trials if t.trial_id not in self._plan.endings])
 
-    def _ended(self, ticket: Ticket, ending: Ending, error: Error | None, reason: str | None = None) -> None:
+    def _ended(self, ticket: Assignment, ending: Ending, error: Error | None, reason: str | None = None) -> None:
         trial = ticket.trial
         again = False
         if error is not None and error.type in _LOST:  # a lost node is no fault of the trial, a killed process may be
@@ -222,13 +222,13 @@ class Recorder(Callback):
             )
 
 
-def _goes_on(ticket: Ticket, ending: Ending) -> bool:
+def _goes_on(ticket: Assignment, ending: Ending) -> bool:
     """Whether a failed trial's checkpoint may help the next try: not if nothing could be trained from it."""
     return ticket.start is None or ending.epoch > ticket.start_epoch
 
 
-def _ticket(trial: TuneTrial) -> Ticket:
-    ticket: Ticket = trial.config["ticket"]
+def _ticket(trial: TuneTrial) -> Assignment:
+    ticket: Assignment = trial.config["ticket"]
     return ticket
 
 

@@ -17,7 +17,7 @@ from layersweep.tuning.common import kept_weights
 from layersweep.tuning.common.epoch_files import EpochFile
 from layersweep.tuning.common.errors import BrokenOffError
 from layersweep.tuning.driver.progress import Display
-from layersweep.tuning.driver.record_builder import Journal
+from layersweep.tuning.driver.record_builder import RecordBuilder
 from layersweep.tuning.experiment.admission import SearchLimits
 from layersweep.tuning.experiment.options import Settings
 from layersweep.tuning.experiment.sweep import Sweep
@@ -30,9 +30,9 @@ from layersweep.tuning.storage import checkpoints
 from layersweep.words import count, first_line
 
 if TYPE_CHECKING:
-    from layersweep.tuning.driver.tune_callback import Recorder
-    from layersweep.tuning.driver.tune_scheduler import Scheduler
-    from layersweep.tuning.driver.tune_searcher import PlanSearcher
+    from layersweep.tuning.driver.tune_callback import TuneCallback
+    from layersweep.tuning.driver.tune_scheduler import TuneScheduler
+    from layersweep.tuning.driver.tune_searcher import TuneSearcher
 
 SLOTS_LOST: Final = 3
 """How often a trial on a cluster is tried again when it loses its slot, with its node perhaps: that is normal there."""
@@ -46,8 +46,8 @@ def run(
     plan: Plan,
     *,
     settings: Settings,
-    scheduler: "Scheduler",
-    journal: Journal,
+    scheduler: "TuneScheduler",
+    journal: RecordBuilder,
     writer: Writer,
     display: Display,
     where: Where,
@@ -61,14 +61,14 @@ def run(
         BrokenOffError: when the first trials all failed of one error, or Ray has died or ended early.
         ResultsError: when the rows cannot be written.
     """
-    from layersweep.tuning.driver.tune_callback import Limits, Recorder
-    from layersweep.tuning.driver.tune_searcher import PlanSearcher
-    from layersweep.tuning.worker.assignment import Ticket
-    from layersweep.tuning.worker.file_transfer import Depot
+    from layersweep.tuning.driver.tune_callback import Limits, TuneCallback
+    from layersweep.tuning.driver.tune_searcher import TuneSearcher
+    from layersweep.tuning.worker.assignment import Assignment
+    from layersweep.tuning.worker.file_transfer import DriverFiles
 
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are rows and lines of ours
     budget, results = settings.time_budget, settings.results
-    recorder = Recorder(
+    recorder = TuneCallback(
         journal=journal,
         writer=writer,
         plan=plan,
@@ -86,11 +86,11 @@ def run(
     folder = checkpoints.below(results)
     named, parents = kept_weights.wanted(results, sweep.name)
 
-    depot: Depot | None = None
+    depot: DriverFiles | None = None
 
-    def ticket(trial: Trial) -> Ticket:
+    def ticket(trial: Trial) -> Assignment:
         start = _start(folder, trial, journal, display)
-        return Ticket(
+        return Assignment(
             trial=trial,
             train=sweep.train_of(sweep.family_of(trial.arm)),
             warm_up=sweep.warm_up,
@@ -117,10 +117,10 @@ def run(
             best=journal.past(trial.trial_id).at(kept_weights.kept(results, trial.trial_id), sweep.metric),
         )
 
-    searcher = PlanSearcher(plan, ticket, slots=lambda: where.slots_now, metric=sweep.metric, mode=sweep.mode)
+    searcher = TuneSearcher(plan, ticket, slots=lambda: where.slots_now, metric=sweep.metric, mode=sweep.mode)
     with _stopping(recorder), contextlib.ExitStack() as stack:
         if where.nodes is not None:
-            depot = stack.enter_context(contextlib.closing(Depot(results, sweep.name)))
+            depot = stack.enter_context(contextlib.closing(DriverFiles(results, sweep.name)))
         try:
             _tune(sweep.name, searcher, scheduler, recorder, where)
         finally:
@@ -144,7 +144,7 @@ def _delete_first_phases(plan: Plan, results: Path, sweep: str, parents: frozens
             kept_weights.delete(results, trial.trial_id, but=[*kept_weights.wanted(results, sweep)[0]])
 
 
-def _limits(trial: Trial, plan: Plan, journal: Journal) -> SearchLimits | None:
+def _limits(trial: Trial, plan: Plan, journal: RecordBuilder) -> SearchLimits | None:
     """What a candidate of a search may take that begins; one that has trained an epoch is not refused any more."""
     if trial.question != TUNING or journal.past(trial.trial_id).last:
         return None
@@ -158,7 +158,9 @@ def _keep(trial: Trial, settings: Settings) -> str:
     return settings.keep_weights if trial.question == COMPARISON else "none"
 
 
-def _tune(name: str, searcher: "PlanSearcher", scheduler: "Scheduler", recorder: "Recorder", where: Where) -> None:
+def _tune(
+    name: str, searcher: "TuneSearcher", scheduler: "TuneScheduler", recorder: "TuneCallback", where: Where
+) -> None:
     """Lets Tune run all that the searcher suggests."""
     from ray import tune
 
@@ -197,7 +199,7 @@ def _tune(name: str, searcher: "PlanSearcher", scheduler: "Scheduler", recorder:
             ) from error
 
 
-def _start(folder: Path, trial: Trial, journal: Journal, display: Display) -> EpochFile | None:
+def _start(folder: Path, trial: Trial, journal: RecordBuilder, display: Display) -> EpochFile | None:
     """The checkpoint that a trial goes on from; what cannot be used is said and deleted."""
     recorded = journal.past(trial.trial_id).start(trial.epochs)
     start, problems = checkpoints.find(folder, trial.trial_id, recorded=recorded)

@@ -17,7 +17,7 @@ from layersweep.records.values import Epoch
 from layersweep.tuning.common.worker_report import unpack
 from layersweep.tuning.experiment.halving import GO_ON, Decision, Halving
 from layersweep.tuning.experiment.trials import Trial
-from layersweep.tuning.storage.history import Seen
+from layersweep.tuning.storage.history import RecordedEpoch
 from trainables.nas import configuration
 
 Hopeless = Callable[[Trial, Epoch], str | None]
@@ -26,7 +26,7 @@ Hopeless = Callable[[Trial, Epoch], str | None]
 OutOfTime = Callable[[Trial], str | None]
 
 
-class Scheduler(FIFOScheduler):
+class TuneScheduler(FIFOScheduler):
     """The one Tune scheduler.
 
     Args:
@@ -50,7 +50,7 @@ class Scheduler(FIFOScheduler):
         """Nothing: Tune pickles its scheduler to resume from, but the records are the only state."""
         return {}
 
-    def replay(self, trials: Iterable[Trial], seen: Iterable[Seen]) -> dict[str, dict[int, Decision]]:
+    def replay(self, trials: Iterable[Trial], seen: Iterable[RecordedEpoch]) -> dict[str, dict[int, Decision]]:
         """Feeds recorded epochs in their order; returns what is decided of them now, by trial and epoch.
 
         These epochs are not judged again when a trial that goes on repeats them.

@@ -7,10 +7,10 @@ from ray.tune.search import Searcher
 
 from layersweep.tuning.experiment.trials import Trial
 from layersweep.tuning.search.trial_queue import Plan
-from layersweep.tuning.worker.assignment import Ticket
+from layersweep.tuning.worker.assignment import Assignment
 
 
-class PlanSearcher(Searcher):
+class TuneSearcher(Searcher):
     """A Tune searcher that suggests what a plan says.
 
     Args:
@@ -24,7 +24,7 @@ class PlanSearcher(Searcher):
     def __init__(
         self,
         plan: Plan,
-        ticket: Callable[[Trial], Ticket],
+        ticket: Callable[[Trial], Assignment],
         *,
         slots: Callable[[], int],
         metric: str,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from layersweep.words import exact_duration
 
 
-class SearchTime:
+class SearchClock:
     """A clock that runs while at least one candidate of a search does.
 
     Args:

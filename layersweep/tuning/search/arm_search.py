@@ -3,9 +3,9 @@
 from collections.abc import Callable, Container, Sequence
 from typing import Final
 
-from layersweep.tuning.experiment.search_clock import SearchTime
+from layersweep.tuning.experiment.search_clock import SearchClock
 from layersweep.tuning.experiment.trials import Ending, Trial, sign
-from layersweep.tuning.search.samplers import Drawer, NotYet
+from layersweep.tuning.search.samplers import Sampler, NotYet
 from trainables import config as domains
 
 _SPENT: Final = ("completed", "stopped", "diverged", "hopeless")
@@ -34,7 +34,7 @@ class ArmSearch:
     def __init__(
         self,
         *,
-        drawer: Drawer,
+        drawer: Sampler,
         make: Callable[[domains.Dataclass, int], Trial],
         recorded: Sequence[Trial],
         compare: Callable[[Trial], Sequence[Trial]],
@@ -43,7 +43,7 @@ class ArmSearch:
         epochs: int,
         mode: str,
         at_once: int | None = None,
-        time: SearchTime | None = None,
+        time: SearchClock | None = None,
     ) -> None:
         self._drawer, self._make, self._compare = drawer, make, compare
         self._budget, self._epochs, self._following, self._mode = budget, epochs, following, mode

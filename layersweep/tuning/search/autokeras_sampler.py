@@ -17,7 +17,7 @@ from trainables.worker.training_server import Failure
 _FAREWELL_SECONDS: Final = 10.0
 
 
-class Oracles:
+class OracleProcess:
     """The process that answers for all searches of a command, one after another.
 
     Attributes:
@@ -110,7 +110,7 @@ class Oracles:
         return BrokenOffError(f"the process of AutoKeras' oracles ended with code {code}; the same command goes on")
 
 
-class OracleDrawer:
+class OracleSampler:
     """A `layersweep.tuning.search.samplers.Drawer` of networks: what an oracle proposes, as configurations.
 
     Args:
@@ -119,7 +119,7 @@ class OracleDrawer:
         recorded: the configurations drawn by earlier commands, in their order.
     """
 
-    def __init__(self, oracles: Oracles, search: Search, recorded: Sequence[Dataclass] = ()) -> None:
+    def __init__(self, oracles: OracleProcess, search: Search, recorded: Sequence[Dataclass] = ()) -> None:
         self._oracles, self._search = oracles, search
         self._drawn: dict[Dataclass, float | None] = dict.fromkeys(recorded)
 

@@ -36,7 +36,7 @@ _TRIES: Final = 20
 """Suggestions that may repeat themselves before the first configuration in the order of the space is taken."""
 
 
-class Drawer(Protocol):
+class Sampler(Protocol):
     """What decides which configuration of an arm is tried next."""
 
     def draw(self) -> Dataclass | NotYet | None:
@@ -58,7 +58,7 @@ def drawer(
     metric: str,
     mode: str,
     recorded: Sequence[Dataclass] = (),
-) -> Drawer:
+) -> Sampler:
     """What draws an arm's configurations, as it stands after it drew those recorded; tell it how these ended.
 
     Args:
@@ -72,11 +72,11 @@ def drawer(
             since the command was narrowed, teach nothing.
     """
     if search == "random":
-        return _Random(arm, seed, recorded)
-    return _HyperOpt(arm, seed, metric, mode, recorded)
+        return _RandomSampler(arm, seed, recorded)
+    return _HyperOptSampler(arm, seed, metric, mode, recorded)
 
 
-class _Sampler(ABC):
+class _UniqueSampler(ABC):
     """Draws the first of its suggestions that was not drawn, else the first configuration of the arm that was not.
 
     What was drawn has the metric that was told of it: None before its end, NaN if it failed or diverged.
@@ -91,7 +91,7 @@ class _Sampler(ABC):
         """Configurations to take, one of which may have been drawn."""
 
     def draw(self) -> Dataclass | None:
-        """See `Drawer`."""
+        """See `Sampler`."""
         candidates = itertools.chain(self._suggestions(), _all(self._arm))
         config = next((c for c in candidates if c not in self._drawn), None)
         if config is not None:
@@ -99,13 +99,13 @@ class _Sampler(ABC):
         return config
 
     def tell(self, config: Dataclass, value: float | None) -> None:
-        """See `Drawer`."""
+        """See `Sampler`."""
         if config not in self._drawn:
             raise KeyError(config)
         self._drawn[config] = math.nan if value is None else value
 
 
-class _Random(_Sampler):
+class _RandomSampler(_UniqueSampler):
     """Candidate k depends on seed, arm's name and k alone; those that were drawn are left out."""
 
     def _suggestions(self) -> Iterator[Dataclass]:
@@ -113,7 +113,7 @@ class _Random(_Sampler):
             yield _candidate(self._arm, self._seed, k)
 
 
-class _HyperOpt(_Sampler):
+class _HyperOptSampler(_UniqueSampler):
     """Ray's HyperOptSearch, made anew for each draw from what was drawn and told until then."""
 
     def __init__(self, arm: TunedArm, seed: int, metric: str, mode: str, recorded: Sequence[Dataclass]) -> None:

@@ -7,7 +7,7 @@ from typing import Final
 from layersweep.records.questions import TUNING
 from layersweep.tuning.experiment.trials import Ending, Trial, sign
 from layersweep.tuning.search.arm_search import ArmSearch
-from layersweep.tuning.search.waiting_trials import Waiting
+from layersweep.tuning.search.waiting_trials import WaitingTrials
 from layersweep.words import count
 
 SURVIVORS: Final = 2
@@ -55,7 +55,7 @@ class Plan:
         self.added: Callable[[Sequence[Trial]], None] = _unheard
         self.orphaned: Callable[[Trial, Ending], None] = _unmourned
         self.broken_off: Callable[[Trial, str], Ending] = _not_begun
-        self._waiting = Waiting(together=together)
+        self._waiting = WaitingTrials(together=together)
         self._held: dict[str, list[Trial]] = {}
         self._freed: deque[str] = deque()
         self._asked: set[str] = set()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Container, Iterator
 from layersweep.tuning.experiment.trials import Trial
 
 
-class Waiting:
+class WaitingTrials:
     """A queue of trials.
 
     Args:

@@ -21,7 +21,14 @@ from layersweep.tuning.experiment.admission import epoch_flops
 from layersweep.tuning.experiment.halving import Decision
 from layersweep.tuning.experiment.sweep import Sweep
 from layersweep.tuning.experiment.trials import Ending, Trial
-from layersweep.tuning.storage.trial_history import ALONGSIDE, EPOCH_SECONDS, METRICS, Past, broken_off, results
+from layersweep.tuning.storage.trial_history import (
+    ALONGSIDE,
+    EPOCH_SECONDS,
+    METRICS,
+    RecordedAttempt,
+    broken_off,
+    results,
+)
 from trainables import config as domains
 from trainables.errors import ConfigError
 
@@ -29,7 +36,7 @@ _NO_DECISIONS: Mapping[int, Decision] = {}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seen:
+class RecordedEpoch:
     """One recorded epoch, as a scheduler saw it: `sequence` is its place, `value` None where it was NaN or infinite."""
 
     trial_id: str
@@ -39,7 +46,7 @@ class Seen:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Refused:
+class Refusal:
     """A candidate that was not trained: why, the operations of its forward pass for one image, and its images."""
 
     error: Error
@@ -91,13 +98,13 @@ class History:
         """The highest attempt of each trial that has rows alongside its epochs, which a kill may have left alone."""
         return dict(sorted(itertools.chain(*self._alongside.values())))  # of each trial its last pair stays
 
-    def past(self, trial_id: str) -> Past:
+    def past(self, trial_id: str) -> RecordedAttempt:
         """What a run of the trial goes on from: its latest attempt."""
         rows = self._rows.get(trial_id, [])
         epochs = self._by_trial.get((trial_id,))
         begun = [row["attempt"] for row in rows] + ([] if epochs is None else epochs["attempt"].to_list())
         attempt = max(begun, default=0)
-        return Past(
+        return RecordedAttempt(
             attempt=attempt,
             continuation=1 + max((row["continuation"] for row in rows if row["attempt"] == attempt), default=-1),
             fresh=1 + max(attempt, self._highest.get(trial_id, 0)),
@@ -179,14 +186,14 @@ class History:
             return Ending(outcome=last["outcome"], epoch=reached, value=value, refused=refused), None
         return Ending(outcome="stopped", epoch=reached, value=value), row if reached else None
 
-    def refused(self, trial_id: str) -> Refused | None:
+    def refused(self, trial_id: str) -> Refusal | None:
         """The end of a trial that was refused by an estimate, if that is what became of it."""
         rows = self._rows.get(trial_id, [])
         if not rows or rows[-1]["error_type"] not in REFUSED or self.past(trial_id).last:
             return None
         row = self._trials.filter(trial_id=trial_id).row(-1, named=True)
         error = Error(type=row["error_type"], message=row["error_message"] or "")
-        return Refused(error=error, flops=row["flops"] or 0, train_images=row["train_images"] or 0)
+        return Refusal(error=error, flops=row["flops"] or 0, train_images=row["train_images"] or 0)
 
     @cached_property
     def flops_per_second(self) -> float | None:
@@ -223,7 +230,7 @@ class History:
         known = whole.keys() | seen.keys()
         return list(union(itertools.chain(*(worked(whole.get(i, ()), seen.get(i, ()), commands) for i in known))))
 
-    def seen(self, trial_ids: Iterable[str]) -> list[Seen]:
+    def seen(self, trial_ids: Iterable[str]) -> list[RecordedEpoch]:
         """The recorded epochs of these trials in the order in which drivers saw them, each once.
 
         A sweep's own order is its sequence, whatever the clock did; where epochs of another sweep come in between, the
@@ -293,7 +300,9 @@ class History:
         return {(family, dataset, size): rate for family, dataset, size, rate in medians.rows()}
 
 
-def _seen(row: Mapping[str, Any], metric: str) -> Seen:
+def _seen(row: Mapping[str, Any], metric: str) -> RecordedEpoch:
     finite = all(abs(row[name]) < float("inf") for name in ("loss", "val_loss"))  # a NaN compares false
     decision = Decision(action=row["decision"], rung=row["rung"], cutoff=row["cutoff"])
-    return Seen(trial_id=row["trial_id"], epoch=row["epoch"], value=row[metric] if finite else None, decision=decision)
+    return RecordedEpoch(
+        trial_id=row["trial_id"], epoch=row["epoch"], value=row[metric] if finite else None, decision=decision
+    )

@@ -22,7 +22,7 @@ Metrics = Mapping[str, float]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Past:
+class RecordedAttempt:
     """An attempt so far.
 
     Attributes:
@@ -76,7 +76,7 @@ def results(curve: Mapping[int, Metrics]) -> dict[str, float]:
     return row
 
 
-def broken_off(past: Past, epochs: int, reason: str) -> dict[str, Any]:
+def broken_off(past: RecordedAttempt, epochs: int, reason: str) -> dict[str, Any]:
     """The columns of `trials` for the end of a trial of so many epochs that goes no further than what is recorded."""
     ids = {"attempt": past.attempt, "continuation": past.continuation, "epochs_asked": epochs}
     return ids | {"outcome": "stopped", "reason": reason} | results(past.curve(min(past.last, epochs)))

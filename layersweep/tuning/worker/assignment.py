@@ -8,12 +8,12 @@ from typing import Self
 from layersweep.tuning.experiment.admission import SearchLimits
 from layersweep.tuning.experiment.sweep import Train
 from layersweep.tuning.experiment.trials import Trial
-from layersweep.tuning.worker.file_transfer import Depot
+from layersweep.tuning.worker.file_transfer import DriverFiles
 from trainables.worker.training_server import WarmUp
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ticket:
+class Assignment:
     """What a slot needs to know of a trial.
 
     Attributes:
@@ -66,7 +66,7 @@ class Ticket:
     best: float | None = None
     lite: bool = False
     limits: SearchLimits | None = None
-    depot: Depot | None = None
+    depot: DriverFiles | None = None
 
     def __deepcopy__(self, _memo: dict[int, object]) -> Self:
         """Itself: nothing in it changes, and Tune copies each configuration several times."""

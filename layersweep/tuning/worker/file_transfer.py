@@ -19,14 +19,14 @@ _AT_ONCE: Final = 4
 """Slots that are served at once."""
 
 
-class _Depot:
+class _DriverFilesActor:
     """The actor on the driver's machine."""
 
     def do(self, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         return function(*arguments, **options)
 
 
-class Depot:
+class DriverFiles:
     """A handle on the driver's disk, for slots anywhere.
 
     Args:
@@ -41,7 +41,7 @@ class Depot:
             left.unlink(missing_ok=True)
         self.mark.touch()
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-        actor = ray.remote(num_cpus=0, max_concurrency=_AT_ONCE, max_restarts=-1)(_Depot)
+        actor = ray.remote(num_cpus=0, max_concurrency=_AT_ONCE, max_restarts=-1)(_DriverFilesActor)
         self._actor = actor.options(scheduling_strategy=here).remote()
 
     def close(self) -> None:

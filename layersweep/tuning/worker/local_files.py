@@ -12,8 +12,8 @@ from typing import Any, Final
 import filelock
 
 from layersweep.tuning.experiment.trials import Trial
-from layersweep.tuning.worker.assignment import Ticket
-from layersweep.tuning.worker.file_transfer import Depot, write
+from layersweep.tuning.worker.assignment import Assignment
+from layersweep.tuning.worker.file_transfer import DriverFiles, write
 from trainables.data.dataset import brought
 from trainables.errors import DataError
 
@@ -31,10 +31,10 @@ class NotFetchedError(Exception):
     """A file of the driver's machine could not be brought here."""
 
 
-class Elsewhere:
+class LocalFiles:
     """A slot's own place for the files of one trial after another, on a machine that does not see the results."""
 
-    def __init__(self, depot: Depot) -> None:
+    def __init__(self, depot: DriverFiles) -> None:
         self._depot = depot
         _sweep_up()
         self._folder = Path(tempfile.gettempdir()) / f"{_PREFIX}{secrets.token_hex(8)}"
@@ -48,7 +48,7 @@ class Elsewhere:
         _lock(self._folder).unlink(missing_ok=True)
         self._lock.release()
 
-    def ticket(self, ticket: Ticket) -> Ticket:
+    def ticket(self, ticket: Assignment) -> Assignment:
         """A trial's ticket with files of this machine: data and weights are brought here, what is written stays here.
 
         Raises:
@@ -108,7 +108,7 @@ def _lock(folder: Path) -> Path:
     return folder.with_name(f"{folder.name}{_LOCKED}")
 
 
-def with_data_here(trial: Trial, depot: Depot) -> Trial:
+def with_data_here(trial: Trial, depot: DriverFiles) -> Trial:
     """A trial whose data set is in this machine's cache, brought there if need be.
 
     Raises:

@@ -1,6 +1,6 @@
 """The process that trains, seen from the slot that owns it: started, asked, watched and replaced here.
 
-Whatever happens to it (an error, a kill, memory running out) is a `Death` with a reason, never a lost sweep.
+Whatever happens to it (an error, a kill, memory running out) is a `TrainingFailedError` with a reason, never a lost sweep.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ replaced: Keras leaks, and the next trial must not pay for it."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Death(Exception):
+class TrainingFailedError(Exception):
     """The process is gone: an error in the training, a signal, or memory beyond its share."""
 
     error_type: str
@@ -36,7 +36,7 @@ class Death(Exception):
     traceback: str = ""
 
 
-class Child:
+class TrainingProcess:
     """Owns one training process at a time.
 
     Args:
@@ -97,7 +97,7 @@ class Child:
         """Starts a training, which is killed if it is not closed so many seconds later; imports do not count.
 
         Raises:
-            Death: if the process died.
+            TrainingFailedError: if the process died.
         """
         self._deadline, self._timeout = None, timeout
         self.start()
@@ -112,7 +112,7 @@ class Child:
         """The training's next epoch; None after its last.
 
         Raises:
-            Death: if the process died.
+            TrainingFailedError: if the process died.
         """
         if not self.asked:
             self._send(NEXT)
@@ -133,7 +133,7 @@ class Child:
         """Writes a checkpoint of the last epoch; returns why it could not, if so.
 
         Raises:
-            Death: if the process died.
+            TrainingFailedError: if the process died.
         """
         return self._ask(Save(path=path)).problem
 
@@ -149,7 +149,7 @@ class Child:
                 self.next()
             self._deadline = None
             reply = self._ask(CLOSE)
-        except Death:
+        except TrainingFailedError:
             return
         if self._first_memory is None:
             self._first_memory = reply.memory_bytes
@@ -198,7 +198,7 @@ class Child:
         if isinstance(word, Failure):
             self._busy = False  # it has said its last word and goes by itself
             self.kill()
-            raise Death(error_type=word.error_type, message=word.message, traceback=word.traceback)
+            raise TrainingFailedError(error_type=word.error_type, message=word.message, traceback=word.traceback)
         assert isinstance(word, Reply | Hello)
         return word
 
@@ -220,7 +220,7 @@ class Child:
         self._note_memory(used)
         if used > self._limit:
             self.kill()
-            raise Death(
+            raise TrainingFailedError(
                 error_type="OutOfMemory",
                 message=f"the training used {gib(used)}; a slot's share is {gib(self._limit)}: "
                 "use a smaller batch_size or fewer --slots",
@@ -229,7 +229,7 @@ class Child:
     def _check_time(self) -> None:
         if self._deadline is not None and time.monotonic() > self._deadline:
             self.kill()
-            raise Death(
+            raise TrainingFailedError(
                 error_type="TimedOut", message=f"the training took longer than --trial-timeout, {self._timeout:g} s"
             )
 
@@ -237,13 +237,15 @@ class Child:
         self._memory = used or self._memory  # a process that has just died holds nothing
         self.memory_peak_bytes = max(self.memory_peak_bytes, used)
 
-    def _death(self) -> Death:
+    def _death(self) -> TrainingFailedError:
         assert self._process is not None
         code = self._process.wait()
         self.kill()
         if code is not None and code >= 0:
-            return Death(error_type="ProcessExited", message=f"the training process ended with code {code}")
+            return TrainingFailedError(
+                error_type="ProcessExited", message=f"the training process ended with code {code}"
+            )
         killed = "" if code is None else f"was killed by {signal.Signals(-code).name}"
         how = killed or "is gone, and so is the fork server, which would know why"
         used = f"it used {gib(self._memory)} when last seen"
-        return Death(error_type="ProcessKilled", message=f"the training process {how}; {used}")
+        return TrainingFailedError(error_type="ProcessKilled", message=f"the training process {how}; {used}")

@@ -22,9 +22,9 @@ from layersweep.tuning.experiment.admission import refusal
 from layersweep.tuning.experiment.trials import sign
 from layersweep.tuning.runtime.machine import memory_share
 from layersweep.tuning.storage import checkpoints
-from layersweep.tuning.worker.assignment import Ticket
-from layersweep.tuning.worker.local_files import Elsewhere, NotFetchedError, with_data_here
-from layersweep.tuning.worker.training_process import Child, Death
+from layersweep.tuning.worker.assignment import Assignment
+from layersweep.tuning.worker.local_files import LocalFiles, NotFetchedError, with_data_here
+from layersweep.tuning.worker.training_process import TrainingProcess, TrainingFailedError
 from trainables.worker.training_server import Begin
 
 PATIENCE_SECONDS: Final = 30.0
@@ -43,10 +43,10 @@ class Slot(tune.Trainable):
 
     def setup(self, config: dict[str, Any]) -> None:
         """Asks for the child at once: what it has to import is imported while Tune goes on."""
-        self._elsewhere: Elsewhere | None = None
+        self._elsewhere: LocalFiles | None = None
         self._take(config)
         self._share = memory_share(_slots_here(self._ticket))
-        self._child = Child(
+        self._child = TrainingProcess(
             memory_limit_bytes=self._share,
             warm_up=self._ticket.warm_up,
             fork_server=self._ticket.fork_server,
@@ -57,13 +57,13 @@ class Slot(tune.Trainable):
 
     def _take(self, config: dict[str, Any]) -> None:
         """Takes a trial, of which nothing has been trained yet."""
-        self._ticket: Ticket = config["ticket"]
+        self._ticket: Assignment = config["ticket"]
         self._home = self._ticket
         self._began = False
         self._built: Built | None = None
         self._epoch = 0
         self._first_loss: float | None = None
-        self._held: list[Epoch | Death | None] = []
+        self._held: list[Epoch | TrainingFailedError | None] = []
         self._last: Path | None = None
         self._best = self._ticket.best
         self._keeping: dict[str, Any] = {}
@@ -84,8 +84,12 @@ class Slot(tune.Trainable):
         """Trains one epoch, or several short ones."""
         try:
             result = self._result(self._next())
-        except (Death, NotFetchedError) as problem:
-            death = problem if isinstance(problem, Death) else Death(error_type="NotFetched", message=str(problem))
+        except (TrainingFailedError, NotFetchedError) as problem:
+            death = (
+                problem
+                if isinstance(problem, TrainingFailedError)
+                else TrainingFailedError(error_type="NotFetched", message=str(problem))
+            )
             error = Error(type=death.error_type, message=self._explained(death), traceback=death.traceback)
             result = {"done": True, "record": self._report(error=error).pack()}
         if result["done"]:
@@ -110,13 +114,13 @@ class Slot(tune.Trainable):
             if depot.seen():
                 self._ticket = replace(self._home, trial=with_data_here(self._home.trial, depot))
             else:
-                self._elsewhere = self._elsewhere or Elsewhere(depot)
+                self._elsewhere = self._elsewhere or LocalFiles(depot)
                 self._ticket = self._elsewhere.ticket(self._home)
         except NotFetchedError:
             time.sleep(PATIENCE_SECONDS)  # meanwhile other machines take the trials that this one cannot
             raise
 
-    def _explained(self, death: Death) -> str:
+    def _explained(self, death: TrainingFailedError) -> str:
         """What a process died of; where that was memory, with what its training needs."""
         out_of_memory = death.error_type in memory_estimate.OUT_OF_MEMORY
         if not out_of_memory and memory_estimate.KILLED not in death.message:
@@ -148,7 +152,7 @@ class Slot(tune.Trainable):
 
         Raises:
             NotFetchedError: if something that it needs could not be brought to this machine.
-            Death: if the process died, or its network would take too much.
+            TrainingFailedError: if the process died, or its network would take too much.
         """
         self._began = True
         self._settle()
@@ -182,12 +186,12 @@ class Slot(tune.Trainable):
         """Refuses a candidate that would take too much.
 
         Raises:
-            Death: if so; its process lives on.
+            TrainingFailedError: if so; its process lives on.
         """
         limits = self._ticket.limits
         error = refusal(built, limits, self._ticket.trial, share_bytes=self._share) if limits is not None else None
         if error is not None:
-            raise Death(error_type=error.type, message=error.message)
+            raise TrainingFailedError(error_type=error.type, message=error.message)
 
     def _keep(self, epoch: Epoch) -> None:
         """Keeps the weights as they are after this epoch, if they are asked for; those of earlier epochs go."""
@@ -203,13 +207,13 @@ class Slot(tune.Trainable):
         path, at_home = (kept_weights.file(t.results, t.trial.trial_id, epoch.epoch) for t in (ticket, home))
         try:
             problem = self._write(path, at_home)
-        except Death as death:
+        except TrainingFailedError as death:
             if first_phase:
                 raise
             self._held.append(death)  # the epoch itself is over, and is reported first
             return
         if first_phase and problem is not None:
-            raise Death(error_type="NotSaved", message=problem)  # nothing could go on from it
+            raise TrainingFailedError(error_type="NotSaved", message=problem)  # nothing could go on from it
         if not first_phase and problem is None:
             delete = kept_weights.delete
             self._delete(delete, ticket.results, home.results, [path, *ticket.named], [at_home, *home.named])
@@ -219,7 +223,7 @@ class Slot(tune.Trainable):
         """Writes the state after the last epoch, also to the driver's machine; returns why it could not, if so.
 
         Raises:
-            Death: if the process died.
+            TrainingFailedError: if the process died.
         """
         problem = self._child.save(path)
         if problem is None and self._elsewhere is not None:
@@ -246,7 +250,7 @@ class Slot(tune.Trainable):
         that takes longer than those before it is left to the next step. Nothing where the training has ended early.
 
         Raises:
-            Death: if the process died.
+            TrainingFailedError: if the process died.
         """
         began = time.perf_counter()
         epochs: list[Epoch] = []
@@ -255,7 +259,7 @@ class Slot(tune.Trainable):
             if epochs and (not isinstance(word, Epoch) or self._ends(word)):
                 self._held.append(word)
                 return tuple(epochs)
-            if isinstance(word, Death):
+            if isinstance(word, TrainingFailedError):
                 raise word
             if word is None:
                 return ()
@@ -270,11 +274,11 @@ class Slot(tune.Trainable):
             if not self._child.soon(TOGETHER_SECONDS - spent):
                 return tuple(epochs)
 
-    def _word(self) -> Epoch | Death | None:
+    def _word(self) -> Epoch | TrainingFailedError | None:
         """The next epoch, None after the last, or why there is none."""
         try:
             return self._child.next()
-        except Death as death:
+        except TrainingFailedError as death:
             return death
 
     def _may_be_stopped(self, epoch: Epoch) -> bool:
@@ -329,7 +333,7 @@ class Slot(tune.Trainable):
         )
 
 
-def _slots_here(ticket: Ticket) -> int:
+def _slots_here(ticket: Assignment) -> int:
     """How many slots share this machine's memory."""
     if ticket.depot is None:
         return ticket.slots

@@ -69,7 +69,7 @@ class Chain:
 
 @pytest.fixture(scope="module")
 def chain(tmp_path_factory, fashion_mnist):
-    """Child, slot, driver, Ray killed, a checkpoint cut in half, a budget spent, the machine asleep; then the end."""
+    """TrainingProcess, slot, driver, Ray killed, a checkpoint cut in half, a budget spent, the machine asleep; then the end."""
     chain = Chain(tmp_path_factory.mktemp("chain") / "results")
     draw = random.Random(20261121)
     lose_a_child_and_a_slot(chain, draw)

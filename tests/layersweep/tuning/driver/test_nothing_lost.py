@@ -24,7 +24,7 @@ from layersweep.records.questions import COMPARISON, FIRST_PHASE
 from layersweep.records.read import read
 from layersweep.records.tables import TABLES
 from layersweep.tuning.driver.planner import Agenda, Asked
-from layersweep.tuning.driver.tune_scheduler import Scheduler
+from layersweep.tuning.driver.tune_scheduler import TuneScheduler
 from layersweep.tuning.experiment.arm import Arm
 from layersweep.tuning.experiment.halving import Decision
 from layersweep.tuning.experiment.options import Settings
@@ -232,7 +232,7 @@ def assert_replayable(results, flags):
     asked = agenda(results, flags)
     trials = [t for t in asked.plan.trials if t.question != COMPARISON]
     seen = asked.history.seen(t.trial_id for t in trials)
-    replayed = Scheduler(asked.halving).replay(trials, seen)
+    replayed = TuneScheduler(asked.halving).replay(trials, seen)
     for epoch in seen:
         recorded = epoch.decision
         action = recorded.action if recorded.action in ("continue", "stop") else "continue"

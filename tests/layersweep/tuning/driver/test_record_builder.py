@@ -11,7 +11,7 @@ from layersweep.records.read import read
 from layersweep.records.tables import TABLES
 from layersweep.records.write import Writer
 from layersweep.tuning.common.worker_report import Error, Report, unpack
-from layersweep.tuning.driver.record_builder import Journal
+from layersweep.tuning.driver.record_builder import RecordBuilder
 from layersweep.tuning.experiment.arm import Arm
 from layersweep.tuning.experiment.halving import GO_ON, Decision
 from layersweep.tuning.experiment.sweep import Sweep
@@ -33,7 +33,7 @@ def writer(tmp_path):
 
 @pytest.fixture
 def journal(writer):
-    return Journal(writer, run="r1", family="made_up", metric="val_accuracy", sequence=7)
+    return RecordBuilder(writer, run="r1", family="made_up", metric="val_accuracy", sequence=7)
 
 
 def make(data, epochs=2, **config):
@@ -68,7 +68,7 @@ def from_records(writer, tmp_path, **more):
     """A journal that goes on behind what is recorded."""
     history = History(tmp_path / "results", Sweep(name="s", train=made_up.train, spaces=[]))
     made = {"family": "made_up", "metric": "val_accuracy", "sequence": history.sequence()}
-    return Journal(writer, past=history.past, rows_until=history.rows_until, **made | more)
+    return RecordBuilder(writer, past=history.past, rows_until=history.rows_until, **made | more)
 
 
 def changed(report, **columns):
@@ -79,7 +79,7 @@ def changed(report, **columns):
 def again(writer, trial, results):
     """The journal of a later command, which knows what is recorded."""
     history = History(results, Sweep(name="s", train=made_up.train, spaces=[], warm_up=made_up.WARM_UP))
-    return Journal(
+    return RecordBuilder(
         writer, run="r2", family="made_up", metric="val_accuracy", sequence=history.sequence(), past=history.past,
         rows_until=history.rows_until,
     )  # fmt: skip
@@ -212,7 +212,7 @@ def test_a_trial_that_is_stopped_for_time_has_its_reason_and_no_rung(journal, wr
 
 def test_one_that_is_stopped_for_time_while_it_trains_epochs_again_keeps_all_that_is_recorded(data, writer, tmp_path):
     trial = make(data, epochs=4)
-    recorded = Journal(writer, run="r0", family="made_up", metric="val_accuracy")
+    recorded = RecordBuilder(writer, run="r0", family="made_up", metric="val_accuracy")
     recorded.started(trial)
     for report in list(reports(trial, tmp_path))[:3]:
         tell(recorded, trial, report)
@@ -228,7 +228,7 @@ def test_one_that_is_stopped_for_time_while_it_trains_epochs_again_keeps_all_tha
 
 def test_one_that_waited_to_go_on_and_is_not_run_is_a_row_with_what_is_recorded(data, writer, tmp_path):
     trial = make(data, epochs=4)
-    recorded = Journal(writer, run="r0", family="made_up", metric="val_accuracy")
+    recorded = RecordBuilder(writer, run="r0", family="made_up", metric="val_accuracy")
     assert recorded.broken_off(trial, "time") == Ending(outcome="stopped", epoch=0, value=None)
     recorded.started(trial)
     for report in list(reports(trial, tmp_path))[:2]:
@@ -396,7 +396,7 @@ def chance(report, loss):
 
 @pytest.fixture
 def patient(writer):
-    return Journal(writer, run="r1", family="made_up", metric="val_accuracy", keep_hopeless=True)
+    return RecordBuilder(writer, run="r1", family="made_up", metric="val_accuracy", keep_hopeless=True)
 
 
 def test_a_hopeless_trial_is_named_and_ends(journal, writer, tmp_path):
@@ -445,7 +445,7 @@ def test_epochs_that_come_together_leave_the_records_of_epochs_that_come_alone(d
     trial, found = make(data, epochs=4), []
     for name in ("alone", "together"):
         writer = Writer(tmp_path / name, "s", config_types=domains.types(made_up.Config))
-        journal = Journal(writer, run="r1", family="made_up", metric="val_accuracy")
+        journal = RecordBuilder(writer, run="r1", family="made_up", metric="val_accuracy")
         journal.started(trial)
         told = list(reports(trial, tmp_path))
         if name == "together":

@@ -6,13 +6,13 @@ import made_up
 
 from layersweep.studies import study
 from layersweep.tuning.driver import sweep_run
-from layersweep.tuning.driver.sweep_run import Session
+from layersweep.tuning.driver.sweep_run import SweepRun
 from layersweep.tuning.experiment.sweep import Sweep
 
 
 def opened(**options):
     sweep = Sweep(name="s", train=made_up.train, spaces=[{"quality": [0.5]}], warm_up=made_up.WARM_UP, **options)
-    return Session(sweep=sweep, settings=None, run_id="r", command="c", writer=None, journal=None)
+    return SweepRun(sweep=sweep, settings=None, run_id="r", command="c", writer=None, journal=None)
 
 
 def test_the_study_is_prepared_while_trials_run(monkeypatch):

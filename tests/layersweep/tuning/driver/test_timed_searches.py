@@ -203,7 +203,7 @@ def test_ashas_stops_and_those_for_time_are_told_apart_when_they_are_replayed(re
     assert [t.trial_id for t in longer if t.question == "tuning"] == late["trial_id"].to_list()
 
 
-# Refused by an estimate
+# Refusal by an estimate
 
 
 @pytest.fixture

@@ -14,16 +14,16 @@ from layersweep.records.write import Writer
 from layersweep.tuning.common.errors import BrokenOffError, BudgetSpentError
 from layersweep.tuning.common.worker_report import Error, Report
 from layersweep.tuning.driver.progress import Display
-from layersweep.tuning.driver.record_builder import Journal
-from layersweep.tuning.driver.tune_callback import Limits, Recorder
-from layersweep.tuning.driver.tune_scheduler import Scheduler
+from layersweep.tuning.driver.record_builder import RecordBuilder
+from layersweep.tuning.driver.tune_callback import Limits, TuneCallback
+from layersweep.tuning.driver.tune_scheduler import TuneScheduler
 from layersweep.tuning.experiment.arm import Arm
 from layersweep.tuning.experiment.halving import Halving
 from layersweep.tuning.experiment.trials import Ending, Trial
 from layersweep.tuning.search.trial_queue import Plan
 from layersweep.tuning.storage import checkpoints
-from layersweep.tuning.storage.trial_history import Past, metrics
-from layersweep.tuning.worker.assignment import Ticket
+from layersweep.tuning.storage.trial_history import RecordedAttempt, metrics
+from layersweep.tuning.worker.assignment import Assignment
 from trainables import config as domains
 
 COMMON = {"host": "here", "device": None, "log": "/logs/t.log", "memory_peak_bytes": 1000}
@@ -35,14 +35,14 @@ class Line:
     def __init__(self, folder, trials=4, retries=1, phase=False, metrics=None, **limits):
         self.folder, self.now, self.first = folder, 0.0, None
         self.writer = Writer(folder / "results", "s", config_types=domains.types(made_up.Config))
-        self.journal = Journal(self.writer, run="r", family="made_up", metric="val_accuracy")
+        self.journal = RecordBuilder(self.writer, run="r", family="made_up", metric="val_accuracy")
         if phase:
             self.first = self.trial(9, question=FIRST_PHASE)
         self.trials = [self.trial(n, parent=self.first) for n in range(trials)]
         self.plan = Plan(self.trials, retries=retries)
-        self.recorder = Recorder(
+        self.recorder = TuneCallback(
             journal=self.journal, writer=self.writer, plan=self.plan,
-            scheduler=Scheduler(Halving(metric="val_accuracy", mode="max", epochs=3, grace=1, reduction=2)),
+            scheduler=TuneScheduler(Halving(metric="val_accuracy", mode="max", epochs=3, grace=1, reduction=2)),
             display=Display(Console(file=io.StringIO()), metric="val_accuracy", mode="max"),
             limits=Limits(**limits), clock=lambda: self.now, metrics=metrics,
         )  # fmt: skip
@@ -65,7 +65,7 @@ class Line:
 
     def start(self, trial, start=None):
         assert self.plan.next() is trial
-        ticket = Ticket(
+        ticket = Assignment(
             trial=trial, train=made_up.train, warm_up=made_up.WARM_UP, log=self.folder / "log", slots=1,
             checkpoints=self.checkpoints, checkpoint_every=60.0, start=start,
             start_epoch=0 if start is None else int(start.stem.partition("-")[2]),
@@ -208,7 +208,7 @@ def test_a_trial_that_loses_its_process_at_once_tries_its_checkpoint_once_more(l
 def past(trial):
     """Two recorded epochs of a trial."""
     yielded = list(made_up.train(trial.arm.config, trial.data, seed=trial.seed, epochs=2))[1:]
-    return Past(epochs={epoch.epoch: metrics(epoch) for epoch in yielded})
+    return RecordedAttempt(epochs={epoch.epoch: metrics(epoch) for epoch in yielded})
 
 
 def test_an_error_of_the_training_takes_its_checkpoint_with_it(line):

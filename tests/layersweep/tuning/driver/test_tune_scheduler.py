@@ -12,9 +12,9 @@ import pytest
 from layersweep.records.questions import COMPARISON, SCREENING, TUNING
 from layersweep.records.values import Epoch
 from layersweep.tuning.common.worker_report import Report
-from layersweep.tuning.driver.tune_scheduler import Scheduler
+from layersweep.tuning.driver.tune_scheduler import TuneScheduler
 from layersweep.tuning.experiment.halving import GO_ON, Decision, Halving
-from layersweep.tuning.storage.history import Seen
+from layersweep.tuning.storage.history import RecordedEpoch
 from trainables.nas import configuration
 
 HALVING = Halving(metric="val_accuracy", mode="max", epochs=8, grace=1, reduction=2)
@@ -22,7 +22,7 @@ HALVING = Halving(metric="val_accuracy", mode="max", epochs=8, grace=1, reductio
 
 @pytest.fixture
 def scheduler():
-    return Scheduler(HALVING)
+    return TuneScheduler(HALVING)
 
 
 def ours(name, question=SCREENING, arm="x"):
@@ -98,7 +98,7 @@ def test_between_rungs_nothing_is_decided(scheduler):
 
 
 def test_a_loss_is_judged_the_other_way_round():
-    scheduler = Scheduler(Halving(metric="val_loss", mode="min", epochs=8, grace=1, reduction=2))
+    scheduler = TuneScheduler(Halving(metric="val_loss", mode="min", epochs=8, grace=1, reduction=2))
     told = {n: tell(scheduler, ours(n), 1, loss, metric="val_loss") for n, loss in zip("abc", (0.5, 0.7, 0.4))}  # noqa: B905
     assert [action for action, _ in told.values()] == ["CONTINUE", "STOP", "CONTINUE"]
     assert told["b"][1] == ("stop", 1, 0.5)
@@ -106,7 +106,7 @@ def test_a_loss_is_judged_the_other_way_round():
 
 
 def test_a_fractional_rung_is_recorded_as_the_epoch_that_reaches_it():
-    scheduler = Scheduler(Halving(metric="val_accuracy", mode="max", epochs=8, grace=1, reduction=2.5))
+    scheduler = TuneScheduler(Halving(metric="val_accuracy", mode="max", epochs=8, grace=1, reduction=2.5))
     a = ours("a")
     for epoch in (1, 2):
         tell(scheduler, a, epoch, 0.5)
@@ -115,7 +115,7 @@ def test_a_fractional_rung_is_recorded_as_the_epoch_that_reaches_it():
 
 @pytest.mark.parametrize("question", [COMPARISON, TUNING])
 def test_trials_of_questions_that_are_not_halved_are_never_stopped_and_never_seen(question):
-    scheduler = Scheduler(Halving(**{**vars(HALVING), "questions": frozenset({SCREENING})}))
+    scheduler = TuneScheduler(Halving(**{**vars(HALVING), "questions": frozenset({SCREENING})}))
     tell(scheduler, ours("a"), 1, 0.9)
     other = ours("b", question)
     assert tell(scheduler, other, 1, 0.1) == ("CONTINUE", ("continue", None, None))
@@ -145,14 +145,14 @@ def test_a_step_without_an_epoch_decides_nothing(scheduler):
 
 
 def test_a_last_epoch_measures_those_that_come_later():
-    scheduler = Scheduler(Halving(metric="val_accuracy", mode="max", epochs=2, grace=1, reduction=2))
+    scheduler = TuneScheduler(Halving(metric="val_accuracy", mode="max", epochs=2, grace=1, reduction=2))
     a, b = ours("a"), ours("b")
     tell(scheduler, a, 1, 0.5)
     finish(scheduler, a, 2, 0.9)
     tell(scheduler, b, 1, 0.6)
-    longer = Scheduler(Halving(metric="val_accuracy", mode="max", epochs=4, grace=1, reduction=2))
+    longer = TuneScheduler(Halving(metric="val_accuracy", mode="max", epochs=4, grace=1, reduction=2))
     events = [("a", 1, 0.5), ("a", 2, 0.9), ("b", 1, 0.6), ("b", 2, 0.7)]
-    decided = longer.replay([a, b], [Seen(trial_id=i, epoch=e, value=v, decision=GO_ON) for i, e, v in events])
+    decided = longer.replay([a, b], [RecordedEpoch(trial_id=i, epoch=e, value=v, decision=GO_ON) for i, e, v in events])
     assert decided["b"][2] == Decision(action="stop", rung=2, cutoff=0.9)
 
 
@@ -202,8 +202,8 @@ def test_a_slot_is_told_the_rungs_of_what_is_halved(scheduler):
 def test_the_rungs_are_those_at_which_asha_judges(epochs, grace, reduction, rungs):
     halving = Halving(metric="val_accuracy", mode="max", epochs=epochs, grace=grace, reduction=reduction)
     assert halving.rungs == rungs
-    judged = {e: tell(Scheduler(halving), ours("a"), e, 0.5)[1][1] for e in range(1, epochs)}
-    scheduler, a = Scheduler(halving), ours("a")
+    judged = {e: tell(TuneScheduler(halving), ours("a"), e, 0.5)[1][1] for e in range(1, epochs)}
+    scheduler, a = TuneScheduler(halving), ours("a")
     entered = {e: tell(scheduler, a, e, 0.5)[1][1] for e in range(1, epochs)}
     assert {e for e, rung in entered.items() if rung is not None} == rungs
     assert set(judged.values()) - {None} == rungs
@@ -220,16 +220,18 @@ def lived(scheduler, events):
 @pytest.mark.parametrize("cut", range(len(EVENTS) + 1))
 def test_what_is_recorded_rebuilds_the_scheduler(cut):
     """Replayed in its order it gives every recorded decision, and what comes later is decided as if nothing was."""
-    undisturbed = lived(Scheduler(HALVING), EVENTS)
-    rebuilt, trials = Scheduler(HALVING), [ours(name) for name in "abcdef"]
-    decided = rebuilt.replay(trials, [Seen(trial_id=n, epoch=e, value=v, decision=GO_ON) for n, e, v in EVENTS[:cut]])
+    undisturbed = lived(TuneScheduler(HALVING), EVENTS)
+    rebuilt, trials = TuneScheduler(HALVING), [ours(name) for name in "abcdef"]
+    decided = rebuilt.replay(
+        trials, [RecordedEpoch(trial_id=n, epoch=e, value=v, decision=GO_ON) for n, e, v in EVENTS[:cut]]
+    )
     said = {(n, e): (d.action, d.rung, d.cutoff) for n, epochs in decided.items() for e, d in epochs.items()}
     assert said | lived(rebuilt, EVENTS[cut:]) == undisturbed
 
 
 def test_epochs_that_are_trained_again_get_the_decision_that_is_recorded(scheduler):
     a, b = ours("a"), ours("b")
-    seen = [Seen(trial_id=n, epoch=1, value=v, decision=GO_ON) for n, v in (("a", 0.5), ("b", 0.4))]
+    seen = [RecordedEpoch(trial_id=n, epoch=1, value=v, decision=GO_ON) for n, v in (("a", 0.5), ("b", 0.4))]
     scheduler.replay([a, b], seen)
     assert tell(scheduler, a, 1, 0.5) == ("CONTINUE", ("continue", 1, None))
     assert tell(scheduler, b, 1, 0.4) == ("STOP", ("stop", 1, 0.5))
@@ -238,9 +240,9 @@ def test_epochs_that_are_trained_again_get_the_decision_that_is_recorded(schedul
 
 
 def test_a_training_that_two_questions_ask_for_is_replayed_as_it_ran():
-    scheduler = Scheduler(HALVING)
+    scheduler = TuneScheduler(HALVING)
     screened, candidate = ours("a"), ours("a", TUNING, "adam")
-    scheduler.replay([screened, candidate], [Seen(trial_id="a", epoch=1, value=0.9, decision=GO_ON)])
+    scheduler.replay([screened, candidate], [RecordedEpoch(trial_id="a", epoch=1, value=0.9, decision=GO_ON)])
     assert tell(scheduler, ours("b"), 1, 0.1) == ("STOP", ("stop", 1, 0.9))
     assert tell(scheduler, ours("c", TUNING, "adam"), 1, 0.1) == ("CONTINUE", ("continue", 1, None))
 
@@ -248,7 +250,7 @@ def test_a_training_that_two_questions_ask_for_is_replayed_as_it_ran():
 def test_a_trial_that_goes_on_behind_the_epoch_that_stops_it_now_is_stopped(scheduler):
     a, b = ours("a"), ours("b")
     events = [("a", 1, 0.5), ("b", 1, 0.4), ("b", 2, 0.8), ("b", 3, 0.8)]
-    scheduler.replay([a, b], [Seen(trial_id=n, epoch=e, value=v, decision=GO_ON) for n, e, v in events])
+    scheduler.replay([a, b], [RecordedEpoch(trial_id=n, epoch=e, value=v, decision=GO_ON) for n, e, v in events])
     assert tell(scheduler, b, 4, 0.9) == ("STOP", ("stop", 1, 0.5))
 
 
@@ -285,7 +287,7 @@ def test_asha_goes_before_the_time_and_a_last_epoch_completes(scheduler):
 def test_a_candidate_that_was_stopped_for_time_is_replayed_as_one_that_goes_on():
     """ASHA has seen its epoch, and decides of the others as if nothing had been stopped."""
     events = [("a", 1, 0.5), ("b", 1, 0.6), ("c", 1, 0.52)]
-    undisturbed, stopped, rebuilt = (Scheduler(HALVING) for _ in range(3))
+    undisturbed, stopped, rebuilt = (TuneScheduler(HALVING) for _ in range(3))
     trials = {name: candidate(name) for name in "abcd"}
     for name, epoch, value in events:
         tell(undisturbed, trials[name], epoch, value)
@@ -295,7 +297,7 @@ def test_a_candidate_that_was_stopped_for_time_is_replayed_as_one_that_goes_on()
         if name == "b":
             assert told == ("STOP", ("stop", None, None))
     seen = [
-        Seen(trial_id=n, epoch=e, value=v, decision=Decision(action="stop") if n == "b" else GO_ON)
+        RecordedEpoch(trial_id=n, epoch=e, value=v, decision=Decision(action="stop") if n == "b" else GO_ON)
         for n, e, v in events
     ]
     replayed = rebuilt.replay([*trials.values()], seen)

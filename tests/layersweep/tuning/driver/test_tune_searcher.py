@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 from ray.tune.search import Searcher
 
-from layersweep.tuning.driver.tune_searcher import PlanSearcher
+from layersweep.tuning.driver.tune_searcher import TuneSearcher
 
 
 class Plan:
@@ -18,7 +18,7 @@ class Plan:
 def test_no_more_trials_are_started_than_there_are_slots_as_nodes_come_and_go():
     there = SimpleNamespace(slots=2)
     plan = Plan("abcdef")
-    searcher = PlanSearcher(plan, str.upper, slots=lambda: there.slots, metric="m", mode="max")
+    searcher = TuneSearcher(plan, str.upper, slots=lambda: there.slots, metric="m", mode="max")
     assert [searcher.suggest(k) for k in "123"] == [{"ticket": "A"}, {"ticket": "B"}, None]
     there.slots = 3  # a node has joined
     assert [searcher.suggest(k) for k in "34"] == [{"ticket": "C"}, None]
@@ -32,7 +32,7 @@ def test_no_more_trials_are_started_than_there_are_slots_as_nodes_come_and_go():
 
 def test_it_has_finished_when_the_plan_has():
     plan = Plan("a")
-    searcher = PlanSearcher(plan, str.upper, slots=lambda: 2, metric="m", mode="max")
+    searcher = TuneSearcher(plan, str.upper, slots=lambda: 2, metric="m", mode="max")
     searcher.suggest("1")
     assert searcher.suggest("2") is None
     plan.finished = True

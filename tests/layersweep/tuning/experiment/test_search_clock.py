@@ -3,7 +3,7 @@
 import pytest
 
 from layersweep.records.spans import length, union
-from layersweep.tuning.experiment.search_clock import SearchTime, wall
+from layersweep.tuning.experiment.search_clock import SearchClock, wall
 from layersweep.words import exact_duration
 
 
@@ -20,7 +20,7 @@ def clock():
 
 
 def test_time_goes_by_while_any_candidate_runs(clock):
-    made = SearchTime(60, clock=clock)
+    made = SearchClock(60, clock=clock)
     clock.now += 5  # nothing runs yet
     made.started("a")
     clock.now += 10
@@ -35,7 +35,7 @@ def test_time_goes_by_while_any_candidate_runs(clock):
 
 
 def test_an_end_that_nobody_began_is_none(clock):
-    made = SearchTime(60, clock=clock)
+    made = SearchClock(60, clock=clock)
     made.ended("a")
     made.started("a")
     made.started("a")
@@ -46,7 +46,7 @@ def test_an_end_that_nobody_began_is_none(clock):
 
 
 def test_the_budget_is_spent_in_the_middle_of_a_candidate(clock):
-    made = SearchTime(60, clock=clock)
+    made = SearchClock(60, clock=clock)
     made.started("a")
     clock.now += 59.5
     assert not made.over
@@ -57,12 +57,12 @@ def test_the_budget_is_spent_in_the_middle_of_a_candidate(clock):
 
 
 def test_what_earlier_commands_took_counts(clock):
-    made = SearchTime(60, before=45, clock=clock)
+    made = SearchClock(60, before=45, clock=clock)
     assert (made.spent, made.left, made.over_before) == (45, 15, False)
     made.started("a")
     clock.now += 15
     assert (made.over, made.over_before) == (True, False)
-    assert SearchTime(60, before=60, clock=clock).over_before
+    assert SearchClock(60, before=60, clock=clock).over_before
 
 
 @pytest.mark.parametrize(
@@ -98,4 +98,4 @@ def test_a_time_is_said_without_what_is_zero(seconds, words):
 
 
 def test_the_reason_says_how_long_was_asked_for(clock):
-    assert SearchTime(1200, clock=clock).reason == "the search's time, 20 min, was spent"
+    assert SearchClock(1200, clock=clock).reason == "the search's time, 20 min, was spent"

@@ -7,14 +7,14 @@ import pytest
 
 from layersweep.records.questions import COMPARISON, SCREENING, TUNING
 from layersweep.tuning.experiment.arm import Arm
-from layersweep.tuning.experiment.search_clock import SearchTime
+from layersweep.tuning.experiment.search_clock import SearchClock
 from layersweep.tuning.experiment.trials import Ending, Trial
 from layersweep.tuning.search.arm_search import ArmSearch
 from layersweep.tuning.search.samplers import NOT_YET
 from layersweep.tuning.search.trial_queue import Plan
 
 
-class Drawer:
+class Sampler:
     """Draws 0.1, 0.2, …; remembers what it was told."""
 
     def __init__(self, configs=9):
@@ -46,7 +46,7 @@ def make(tmp_path):
 def search(make):
     def made(budget=12, drawer=None, recorded=(), mode="max", make_one=make, **more):
         return ArmSearch(
-            drawer=drawer or Drawer(), make=make_one, recorded=recorded,
+            drawer=drawer or Sampler(), make=make_one, recorded=recorded,
             compare=lambda chosen: [make(chosen.arm.config, chosen.candidate, COMPARISON, s) for s in (1, 2)],
             following=8, budget=budget, epochs=4, mode=mode, **more,
         )  # fmt: skip
@@ -98,7 +98,7 @@ def test_a_smaller_loss_is_better(search):
 
 @pytest.mark.parametrize("outcome", ["failed", "diverged", "hopeless"])
 def test_an_arm_without_a_sound_candidate_is_not_compared_and_comes_to_an_end(search, outcome):
-    drawer = Drawer()
+    drawer = Sampler()
     made, tried = search(budget=8, drawer=drawer), 0
     while (trial := made.next()) is not None:
         assert made.ended(trial, ending(0.1, outcome, epoch=2)) == []
@@ -109,7 +109,7 @@ def test_an_arm_without_a_sound_candidate_is_not_compared_and_comes_to_an_end(se
 
 
 def test_a_space_that_is_exhausted_ends_the_search(search):
-    made = search(budget=100, drawer=Drawer(configs=1))
+    made = search(budget=100, drawer=Sampler(configs=1))
     trial = made.next()
     assert made.next() is None
     assert [t.seed for t in made.ended(trial, ending(0.5))] == [1, 2]
@@ -119,7 +119,7 @@ def test_a_space_that_is_exhausted_ends_the_search(search):
 def test_a_space_that_turns_out_to_be_exhausted_late_is_compared(search):
     """The drawer thinks when the last candidate ends, and says only then that there is no other."""
 
-    class Slow(Drawer):
+    class Slow(Sampler):
         thinks = 1
 
         def draw(self):
@@ -137,18 +137,18 @@ def test_a_space_that_turns_out_to_be_exhausted_late_is_compared(search):
 
 def test_a_space_that_is_exhausted_is_compared_when_one_trial_runs_at_a_time(search, make):
     """It is drawn to the end only after the last of it has ended."""
-    plan = Plan([], searches=[search(budget=100, drawer=Drawer(configs=2))])
+    plan = Plan([], searches=[search(budget=100, drawer=Sampler(configs=2))])
     for value in (0.5, 0.4):
         followed = plan.ended(plan.next(), ending(value))
     assert [(t.question, t.seed) for t in followed] == [(COMPARISON, 1), (COMPARISON, 2)]
     recorded = [make(made_up.Config(quality=q), k) for k, q in enumerate((0.1, 0.2))]
-    again = search(budget=100, drawer=Drawer(configs=0), recorded=recorded)
+    again = search(budget=100, drawer=Sampler(configs=0), recorded=recorded)
     plan = Plan([], searches=[again], known=lambda t: ending(0.5) if t.seed == 0 else None)
     assert [t.question for t in plan.waiting] == [COMPARISON, COMPARISON]
 
 
 def test_what_was_drawn_ahead_is_the_next_candidate(search):
-    drawer = Drawer()
+    drawer = Sampler()
     made = search(budget=12, drawer=drawer)
     made.ended(made.next(), ending(0.5))
     assert not made.over
@@ -157,7 +157,7 @@ def test_what_was_drawn_ahead_is_the_next_candidate(search):
 
 
 def test_a_candidate_that_runs_as_another_questions_trial_is_still_chosen_as_a_candidate(search, make):
-    drawer = Drawer()
+    drawer = Sampler()
     made = search(budget=4, drawer=drawer)
     own = made.next()
     screened = replace(make(replace(own.arm.config), 0, SCREENING), arm=Arm(name="x", config=own.arm.config))
@@ -189,7 +189,7 @@ def test_what_is_foreseen_is_the_budget_left_and_the_comparison(search):
 
 def test_recorded_candidates_count_and_go_on(search, make):
     recorded = [make(made_up.Config(quality=q), k) for k, q in enumerate((0.7, 0.8))]
-    drawer = Drawer()
+    drawer = Sampler()
     made = search(budget=12, drawer=drawer, recorded=recorded)
     known = {"0.7-0": ending(0.6)}
     plan = Plan([], searches=[made], known=lambda t: known.get(t.trial_id))
@@ -231,7 +231,7 @@ def test_a_candidate_waits_for_the_one_before_where_one_runs_at_a_time(search):
 
 def test_searches_of_one_candidate_at_a_time_run_side_by_side(search, make):
     other = search(
-        at_once=1, drawer=Drawer(configs=9), make_one=lambda c, n: make(replace(c, quality=c.quality / 2), n)
+        at_once=1, drawer=Sampler(configs=9), make_one=lambda c, n: make(replace(c, quality=c.quality / 2), n)
     )
     plan = Plan([], searches=[search(at_once=1), other])
     running = [plan.next(), plan.next()]
@@ -254,7 +254,7 @@ def test_recorded_candidates_go_on_one_at_a_time_and_let_others_by(search, make)
 
 
 def test_a_drawer_that_waits_for_an_end_is_asked_again(search):
-    class Waits(Drawer):
+    class Waits(Sampler):
         def draw(self):
             return None if len(self.told) == 0 and len(self.left) == 8 else super().draw()
 
@@ -309,12 +309,12 @@ def clock():
 @pytest.fixture
 def timed(search, clock):
     return lambda before=0.0, **more: search(
-        **{"budget": None, "at_once": 1, "time": SearchTime(60, before=before, clock=clock)} | more
+        **{"budget": None, "at_once": 1, "time": SearchClock(60, before=before, clock=clock)} | more
     )
 
 
 def test_once_its_time_is_spent_no_candidate_is_drawn_and_the_best_is_compared(timed, clock):
-    drawer = Drawer()
+    drawer = Sampler()
     plan = Plan([], searches=[timed(drawer=drawer)])
     for seconds, value in ((40, 0.5), (25, 0.7)):
         trial = plan.next()
@@ -374,7 +374,7 @@ def test_one_that_lost_its_process_is_not_tried_again_once_the_time_is_spent(tim
 def test_a_search_whose_time_was_spent_before_leads_to_its_comparison(timed, make):
     recorded = [make(made_up.Config(quality=q), k) for k, q in enumerate((0.7, 0.8))]
     known = {"0.7-0": ending(0.6), "0.8-0": ending(0.9, "stopped", epoch=2)}
-    drawer = Drawer()
+    drawer = Sampler()
     plan = Plan(
         [], searches=[timed(before=61.0, recorded=recorded, drawer=drawer)], known=lambda t: known.get(t.trial_id)
     )

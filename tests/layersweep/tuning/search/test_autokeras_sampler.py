@@ -12,7 +12,7 @@ from layersweep.records.read import read
 from layersweep.tuning.common.errors import BrokenOffError, UsageError
 from layersweep.tuning.driver.planner import Asked
 from layersweep.tuning.experiment import options, tuned_arms
-from layersweep.tuning.search.autokeras_sampler import OracleDrawer, Oracles
+from layersweep.tuning.search.autokeras_sampler import OracleSampler, OracleProcess
 from layersweep.tuning.search.samplers import NOT_YET
 from layersweep.tuning.storage.trial_history import METRICS
 from sweeps.nas import SWEEP as NAS
@@ -80,8 +80,8 @@ def test_a_search_whose_candidates_have_all_ended_goes_on(undisturbed, joining):
     assert read(results, "trials").height > before
 
 
-class Answers(Oracles):
-    """Oracles without a process: what they answer is listed."""
+class Answers(OracleProcess):
+    """OracleProcess without a process: what they answer is listed."""
 
     def __init__(self, *answers):
         super().__init__()
@@ -99,7 +99,7 @@ def proposal(n):
 def test_a_drawer_tells_the_oracle_what_was_drawn_and_how_it_ended():
     oracles = Answers(proposal(1), NOT_YET, proposal(2), None)
     (arm,) = tuned_arms.tuned_arms(networks_sweep.SWEEP, {"oracle": ["greedy"]})
-    drawer = OracleDrawer(oracles, search_of(arm))
+    drawer = OracleSampler(oracles, search_of(arm))
     first = drawer.draw()
     assert (first.values, first.optimizer, first.block) == ({"n": 1}, "sgd", "vanilla")
     assert drawer.draw() is NOT_YET
@@ -126,7 +126,7 @@ def search_of(arm):
 
 def test_a_process_that_dies_is_said():
     (arm,) = tuned_arms.tuned_arms(networks_sweep.SWEEP, {"oracle": ["greedy"]})
-    oracles = Oracles()
+    oracles = OracleProcess()
     oracles.start()
     oracles._process.kill()
     with pytest.raises(BrokenOffError, match="ended with code -9; the same command goes on"):
@@ -152,7 +152,7 @@ class OneByOne:
 
 def test_a_question_waits_until_the_one_before_is_answered(monkeypatch):
     """A process that thinks reads nothing: enough questions would fill its pipe, and stop the driver."""
-    pipe, oracles = OneByOne(), Oracles()
+    pipe, oracles = OneByOne(), OracleProcess()
     oracles._pipe, oracles.ready = pipe, True
     monkeypatch.setattr(oracles, "start", lambda: None)
     first, second = (
@@ -173,8 +173,8 @@ def test_a_question_waits_until_the_one_before_is_answered(monkeypatch):
 def test_nothing_is_drawn_before_the_searches_were_checked():
     """A search whose recorded candidates have all ended asks for the next one while the plan is made."""
     (arm,) = tuned_arms.tuned_arms(networks_sweep.SWEEP, {"oracle": ["greedy"]})
-    oracles = Oracles()
-    assert OracleDrawer(oracles, search_of(arm)).draw() is NOT_YET
+    oracles = OracleProcess()
+    assert OracleSampler(oracles, search_of(arm)).draw() is NOT_YET
     assert oracles._process is None
     oracles.close()
 

@@ -5,7 +5,7 @@ import pytest
 
 from layersweep.tuning.experiment.arm import Arm
 from layersweep.tuning.experiment.trials import Trial
-from layersweep.tuning.search.waiting_trials import Waiting
+from layersweep.tuning.search.waiting_trials import WaitingTrials
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def trial(tmp_path):
 @pytest.fixture
 def waiting(trial):
     def make(*names, together=True):
-        made = Waiting(together=together)
+        made = WaitingTrials(together=together)
         for name in names:
             made.append(trial(name))
         return made

@@ -14,7 +14,7 @@ from layersweep.tuning.experiment.halving import Decision
 from layersweep.tuning.experiment.sweep import Sweep
 from layersweep.tuning.experiment.trials import Ending, Trial
 from layersweep.tuning.storage.history import History
-from layersweep.tuning.storage.trial_history import ALONGSIDE, Past
+from layersweep.tuning.storage.trial_history import ALONGSIDE, RecordedAttempt
 from trainables import config as domains
 
 SWEEP = Sweep(name="s", train=made_up.train, spaces=[{"quality": [0.5]}], warm_up=made_up.WARM_UP)
@@ -56,7 +56,7 @@ def end(results, outcome, reached, **columns):
 def test_nothing_recorded_means_everything_runs(results):
     history = History(results, SWEEP)
     assert history.ending(trial()) is None
-    assert history.past("t") == Past(alongside=dict.fromkeys(ALONGSIDE, frozenset()))
+    assert history.past("t") == RecordedAttempt(alongside=dict.fromkeys(ALONGSIDE, frozenset()))
     assert history.sequence() == 0
     assert history.seconds_per_image("made_up", "none", 0) is None
     assert history.other_meaning(1) is None

@@ -14,9 +14,9 @@ from layersweep.tuning.experiment.arm import Arm
 from layersweep.tuning.experiment.trials import Trial
 from layersweep.tuning.storage import checkpoints
 from layersweep.tuning.worker import file_transfer, local_files, worker_actor
-from layersweep.tuning.worker.assignment import Ticket
-from layersweep.tuning.worker.file_transfer import Depot
-from layersweep.tuning.worker.local_files import Elsewhere, NotFetchedError
+from layersweep.tuning.worker.assignment import Assignment
+from layersweep.tuning.worker.file_transfer import DriverFiles
+from layersweep.tuning.worker.local_files import LocalFiles, NotFetchedError
 from layersweep.tuning.worker.worker_actor import Slot
 from trainables.data import cache
 from trainables.data import dataset as data_sets
@@ -25,7 +25,7 @@ from trainables.data.arrays import ARRAYS, Arrays
 TRIAL_ID = "0123456789abcdef"
 
 
-class Direct(Depot):
+class Direct(DriverFiles):
     """A depot without Ray, which a slot on the same machine takes for another's."""
 
     def __init__(self):
@@ -69,7 +69,7 @@ def ticket(tmp_path, disk, prepared, monkeypatch):
         )  # fmt: skip
         fixed = {"train": made_up.train, "warm_up": made_up.WARM_UP, "log": home / "logs" / "t.log", "slots": 1}
         kept = {"checkpoints": home / ".state" / "checkpoints", "checkpoint_every": 60.0, "results": home}
-        return Ticket(trial=trial, **fixed, **kept | more, depot=disk)
+        return Assignment(trial=trial, **fixed, **kept | more, depot=disk)
 
     return make
 
@@ -131,10 +131,10 @@ def test_files_travel_in_pieces_and_arrive_whole(disk, tmp_path, monkeypatch):
 
 def test_what_a_killed_slot_has_left_is_swept_up(disk, tmp_path, monkeypatch):
     monkeypatch.setattr(local_files.tempfile, "gettempdir", lambda: str(tmp_path))
-    at_work = Elsewhere(disk)
+    at_work = LocalFiles(disk)
     (tmp_path / "layersweep-slot-killed" / "results").mkdir(parents=True)
     (tmp_path / "layersweep-slot-killed.lock").touch()  # a process that has died holds no lock
-    other = Elsewhere(disk)
+    other = LocalFiles(disk)
     assert {path.name for path in tmp_path.iterdir()} == {
         name for made in (at_work, other) for name in (made._folder.name, f"{made._folder.name}.lock")
     }
@@ -229,7 +229,7 @@ def test_it_gets_the_data_set_all_the_same_since_caches_are_each_machines_own(ti
 
 
 def test_a_file_that_is_not_there_is_named(disk, tmp_path, ticket):
-    place = Elsewhere(disk)
+    place = LocalFiles(disk)
     with pytest.raises(NotFetchedError, match=r"could not be brought here: .*none.keras"):
         place.ticket(ticket(parent=tmp_path / "none.keras"))
     place.close()

@@ -10,7 +10,7 @@ import pytest
 
 from layersweep.records.values import Built
 from layersweep.tuning.runtime import fork_server
-from layersweep.tuning.worker.training_process import Child, Death
+from layersweep.tuning.worker.training_process import TrainingProcess, TrainingFailedError
 from trainables.worker.training_server import Begin
 
 GENEROUS = 8 << 30
@@ -35,7 +35,7 @@ def way(request, server):
 
 @pytest.fixture
 def child(way):
-    made = Child(memory_limit_bytes=GENEROUS, warm_up=made_up.WARM_UP, fork_server=way)
+    made = TrainingProcess(memory_limit_bytes=GENEROUS, warm_up=made_up.WARM_UP, fork_server=way)
     yield made
     made.kill()
 
@@ -89,7 +89,7 @@ def test_a_death_comes_soon_and_is_told_by_next(child, data, tmp_path):
     child.begin(begin(data, tmp_path, misdeed="kill"))
     child.next()
     assert child.soon(60)
-    with pytest.raises(Death) as death:
+    with pytest.raises(TrainingFailedError) as death:
         child.next()
     assert death.value.error_type == "ProcessKilled"
     assert isinstance(child.begin(begin(data, tmp_path)), Built)
@@ -143,7 +143,7 @@ def test_an_epoch_that_crossed_the_pipe_cannot_save(child, data, tmp_path):
 def test_an_error_is_told_with_its_traceback_and_logged(child, data, tmp_path):
     child.begin(begin(data, tmp_path, misdeed="raise"))
     child.next()
-    with pytest.raises(Death) as caught:
+    with pytest.raises(TrainingFailedError) as caught:
         child.next()
     assert caught.value.error_type == "ValueError"
     assert caught.value.message == "made to fail\nwith a second line"
@@ -154,7 +154,7 @@ def test_an_error_is_told_with_its_traceback_and_logged(child, data, tmp_path):
 def test_after_an_error_the_next_training_gets_a_new_process(child, data, tmp_path):
     child.begin(begin(data, tmp_path, misdeed="raise"))
     child.next()
-    with pytest.raises(Death):
+    with pytest.raises(TrainingFailedError):
         child.next()
     assert isinstance(child.begin(begin(data, tmp_path)), Built)
 
@@ -166,18 +166,18 @@ def test_after_an_error_the_next_training_gets_a_new_process(child, data, tmp_pa
 def test_a_death_has_a_reason(child, data, tmp_path, misdeed, error_type, words):
     child.begin(begin(data, tmp_path, misdeed=misdeed))
     child.next()
-    with pytest.raises(Death) as caught:
+    with pytest.raises(TrainingFailedError) as caught:
         child.next()
     assert caught.value.error_type == error_type
     assert words in caught.value.message
 
 
 def test_memory_beyond_the_share_ends_the_process_with_both_numbers(data, tmp_path, way):
-    child = Child(memory_limit_bytes=600 << 20, warm_up=made_up.WARM_UP, fork_server=way)
+    child = TrainingProcess(memory_limit_bytes=600 << 20, warm_up=made_up.WARM_UP, fork_server=way)
     child.begin(begin(data, tmp_path, misdeed="memory"))
     child.next()
     pid = child.pid
-    with pytest.raises(Death) as caught:
+    with pytest.raises(TrainingFailedError) as caught:
         child.next()
     assert caught.value.error_type == "OutOfMemory"
     assert "share is 0.6 GiB" in caught.value.message
@@ -212,14 +212,14 @@ def test_a_child_dies_with_its_slot(tmp_path, way):
 
     code = (
         "import made_up, sys, time, pathlib\n"
-        "from layersweep.tuning.worker.training_process import Child\n"
+        "from layersweep.tuning.worker.training_process import TrainingProcess\n"
         "from trainables.data.dataset import Data\n"
         "from trainables.worker.training_server import Begin\n"
         "root = pathlib.Path(sys.argv[1])\n"
         "data = Data(name='none', folder=root, fingerprint='0', classes=('a',), image_shape=(1, 1, 1),"
         " train_images=1, validation_images=1, test_images=1, majority_share=1.0)\n"
         "way = pathlib.Path(sys.argv[2]) if sys.argv[2:] else None\n"
-        "child = Child(memory_limit_bytes=1 << 33, warm_up=made_up.WARM_UP, fork_server=way)\n"
+        "child = TrainingProcess(memory_limit_bytes=1 << 33, warm_up=made_up.WARM_UP, fork_server=way)\n"
         "child.begin(Begin(train=made_up.train, config=made_up.Config(misdeed='hang'), data=data, seed=0, epochs=3,"
         " precision='float32', log=root / 'log'))\n"
         "child.next()\n"

@@ -15,7 +15,7 @@ from layersweep.tuning.experiment.admission import SearchLimits
 from layersweep.tuning.experiment.arm import Arm
 from layersweep.tuning.experiment.trials import Trial
 from layersweep.tuning.runtime import fork_server
-from layersweep.tuning.worker.assignment import Ticket
+from layersweep.tuning.worker.assignment import Assignment
 from layersweep.tuning.worker.worker_actor import Slot
 
 CLAIMED = 0.25  # what a made-up training says that building cost, though it did not: the start is what is left
@@ -39,7 +39,7 @@ def ticket(tmp_path, server):
         fixed = {"train": made_up.train, "warm_up": made_up.WARM_UP, "log": tmp_path / "t.log", "slots": 1}
         fixed |= {"fork_server": server}
         kept = {"checkpoints": tmp_path / "checkpoints", "checkpoint_every": 60.0}
-        return {"ticket": Ticket(trial=trial, **fixed, **kept | (more or {}))}
+        return {"ticket": Assignment(trial=trial, **fixed, **kept | (more or {}))}
 
     return make
 
@@ -243,7 +243,7 @@ def test_a_nan_may_be_kept(slot, ticket):
 @pytest.fixture
 def quick(monkeypatch, ticket):
     """A slot whose child trains in this process, and for which no epoch is too long to be reported with others."""
-    monkeypatch.setattr("layersweep.tuning.worker.worker_actor.Child", made_up_tune.Child)
+    monkeypatch.setattr("layersweep.tuning.worker.worker_actor.TrainingProcess", made_up_tune.Child)
     monkeypatch.setattr("layersweep.tuning.worker.worker_actor.TOGETHER_SECONDS", float("inf"))
     return Slot(ticket(epochs=7))
 
