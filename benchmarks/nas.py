@@ -31,7 +31,7 @@ from benchmarks.report import RESULTS, Circumstances, Measurement, Out, Readings
 from benchmarks.rounds import in_turn
 from layersweep.records.questions import TUNING
 from layersweep.records.read import read
-from layersweep.tuning.driver.planner import OTHER_SEARCHES
+from layersweep.tuning.driver.planner import SEARCH_SEED_OFFSET
 from trainables.data.dataset import prepare
 
 AUTOKERAS: Final = "AutoKeras"
@@ -211,7 +211,7 @@ def _autokeras(seed: int, options: Options, folder: Path) -> list[Step]:
     lines = folder / f"autokeras-{seed}.jsonl"
     command = [sys.executable, "-m", "benchmarks.programs.autokeras_fit", "--out", lines, "--seconds", options.budget]
     command += ["--images", options.images, "--epochs", options.epochs, "--seed", seed]
-    command += ["--data-seed", seed + OTHER_SEARCHES, "--began", time.time()]
+    command += ["--data-seed", seed + SEARCH_SEED_OFFSET, "--began", time.time()]
     processes.run(command, log=folder / f"autokeras-{seed}.txt")
     return [
         Step(seconds=line.seconds, candidate=str(line.candidate), val_accuracy=line.val_accuracy)

@@ -24,7 +24,7 @@ from benchmarks.report import Measurement, ratio
 from benchmarks.rounds import Rounds, RoundsOptions, timed
 from layersweep.records.read import read
 from layersweep.records.write import Row, Writer
-from layersweep.tuning.driver.record_builder import rounded
+from layersweep.tuning.driver.record_rows import rounded
 
 ARMS: Final = ("adadelta", "adagrad", "adam", "adamax", "ftrl", "nadam", "rmsprop", "sgd")
 SWEEP: Final = "made_up"

@@ -9,7 +9,7 @@ from ray_cluster import PATIENCE_SECONDS, PROJECT, wait_until
 from swept import EPOCH, EPOCHS, TRIALS
 
 from layersweep.records.read import read
-from layersweep.tuning.storage.trial_history import METRICS
+from layersweep.tuning.storage.recorded_attempt import METRICS
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1200)]
 

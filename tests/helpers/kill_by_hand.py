@@ -15,7 +15,7 @@ import killable
 
 from layersweep.records.read import read
 from layersweep.records.tables import TABLES
-from layersweep.tuning.storage.trial_history import METRICS
+from layersweep.tuning.storage.recorded_attempt import METRICS
 
 SWEEP = Path(__file__).parents[2] / "sweeps" / "optimizers.py"
 ARGUMENTS = (

@@ -1,6 +1,6 @@
 """A stand-in for Ray Tune's controller and for the machine below it, in one process, with faults on demand.
 
-`run` is one command: the real agenda, session, recorder, scheduler, searcher and slots; only Tune's loop and the pipe
+`run` is one command: the real planner, run, callback, scheduler, searcher and slots; only Tune's loop and the pipe
 to a child process are replaced. The loop calls in the order of ray/tune/execution/tune_controller.py.
 """
 
@@ -23,9 +23,7 @@ from rich.console import Console
 
 import layersweep.records.write
 from layersweep.tuning.command import sweep_command
-from layersweep.tuning.driver import planner as agenda_module
-from layersweep.tuning.driver import record_builder, sweep_run, tune_runner
-from layersweep.tuning.driver.planner import Agenda
+from layersweep.tuning.driver import record_builder, record_rows, sweep_run, tune_runner
 from layersweep.tuning.runtime import fork_server, ray_runtime
 from layersweep.tuning.worker import worker_actor
 from layersweep.tuning.worker.training_process import TrainingFailedError
@@ -93,9 +91,9 @@ class Machine:
 class TrainingProcess:
     """A `layersweep.tuning.worker.training_process.TrainingProcess` that trains in this process."""
 
-    def __init__(self, *, memory_limit_bytes, warm_up, fork_server, chance=None):
+    def __init__(self, *, memory_limit_bytes, warm_up, fork_server=None, chance=None):
         self.seconds_import = 0.0
-        self.asked, self._chance = False, chance or Chance()
+        self.epoch_requested, self._chance = False, chance or Chance()
         self.hello, self.memory_peak_bytes, self.doomed = None, 1000, None
         self._values, self._value = iter(()), None
 
@@ -109,20 +107,20 @@ class TrainingProcess:
         return self._next()
 
     def next(self):
-        self.asked = False
+        self.epoch_requested = False
         self._value = self._next()
         return self._value
 
-    def soon(self, seconds):
-        self.asked = True
+    def request_epoch(self, seconds):
+        self.epoch_requested = True
         return self._chance.below(4) != 1
 
     def save(self, path):
-        assert not self.asked, "it is at work"
+        assert not self.epoch_requested, "it is at work"
         return training_server._save(self._value, path)
 
     def close(self):
-        self.asked = False
+        self.epoch_requested = False
         self._values, self._value, self.doomed = iter(()), None, None
 
     def kill(self):
@@ -162,8 +160,8 @@ class TuneTrial:
 class Tune:
     """Tune's loop: asks for trials, starts them, and handles one event a step, any of those that may be next."""
 
-    def __init__(self, machine, searcher, scheduler, recorder, slots):
-        self._machine, self._scheduler, self._recorder, self._slots = machine, scheduler, recorder, slots
+    def __init__(self, machine, searcher, scheduler, callback, slots):
+        self._machine, self._scheduler, self._callback, self._slots = machine, scheduler, callback, slots
         self._searcher = searcher
         self._searcher.set_search_properties("val_accuracy", "max", {})
         self._live = []
@@ -181,7 +179,7 @@ class Tune:
             if self._live:
                 self._step(self._live[self._machine.chance.below(len(self._live))])
             self._machine.now += (0.25, 0.0, 0.5, 1.5)[self._machine.chance.below(4)]
-            self._recorder.on_step_end(0, [])
+            self._callback.on_step_end(0, [])
 
     def _ask(self):
         """As TuneController._maybe_update_trial_queue: a searcher that has finished is not asked again."""
@@ -199,7 +197,7 @@ class Tune:
         """An actor has started, or has a result: it may have had it for a while, unseen by the driver."""
         if not trial.running:
             self._place(trial)
-            self._recorder.on_trial_start(0, [], trial)
+            self._callback.on_trial_start(0, [], trial)
             trial.running = True
             return
         if trial.result is None:
@@ -223,11 +221,11 @@ class Tune:
         flat = dict(result)
         done = result["done"] or self._scheduler.on_trial_result(None, trial, flat) == "STOP"
         result["done"] = done
-        self._recorder.on_trial_result(0, [], trial, result)
+        self._callback.on_trial_result(0, [], trial, result)
         if done:
             self._scheduler.on_trial_complete(None, trial, dict(result))
             self._searcher.on_trial_complete(trial.trial_id, result=dict(result))
-            self._recorder.on_trial_complete(0, [], trial)
+            self._callback.on_trial_complete(0, [], trial)
             self._idle.append(trial.slot)
             self._live.remove(trial)
 
@@ -242,23 +240,24 @@ class Tune:
         if kind == "crash":
             self._machine.touches_left = number
         elif kind == "interrupt":
-            self._recorder.stop_asked = True
+            self._callback.stop_requested = True
         elif kind == "kill child" and trial.running:
-            trial.slot._child.doomed = number % 4
+            trial.slot.process.doomed = number % 4
         elif kind == "lose slot":  # as TuneController._process_trial_failure
             self._scheduler.on_trial_error(None, trial)
             self._searcher.on_trial_complete(trial.trial_id, error=True)
             self._live.remove(trial)
-            self._recorder.on_trial_error(0, [], trial)
+            self._callback.on_trial_error(0, [], trial)
 
 
-def run(sweep, settings, asked, data, machine=None):
-    """One command; returns how many trials failed, or None if it was killed or interrupted."""
+def run(request, data, machine=None):
+    """One command; returns its exit code, or None if it was killed or interrupted."""
     machine = machine or Machine()
-    with _on(machine, settings.slots):
+    with _on(machine, request.settings.slots):
         try:
-            agenda = Agenda.make(sweep, settings, asked, data)
-            return sweep_command._train(agenda, Console(file=io.StringIO(), quiet=True), [])
+            return sweep_command.train(
+                sweep_command.plan_of(request, data), Console(file=io.StringIO(), quiet=True), []
+            )
         except (Killed, KeyboardInterrupt):
             return None
 
@@ -272,8 +271,8 @@ def _on(machine, slots) -> Iterator[None]:
 
         return wrapped
 
-    def tune(name, searcher, scheduler, recorder, where):
-        Tune(machine, searcher, scheduler, recorder, where.slots).fit()
+    def fit(parts, where):
+        Tune(machine, parts.searcher, parts.scheduler, parts.callback, where.slots).fit()
 
     @contextlib.contextmanager
     def no_ray(_slots):
@@ -285,13 +284,14 @@ def _on(machine, slots) -> Iterator[None]:
         patch.setattr(layersweep.records.write.pq, "write_table", touching(layersweep.records.write.pq.write_table))
         patch.setattr(layersweep.records.write, "_sync", touching(layersweep.records.write._sync))
         patch.setattr(os, "fsync", lambda _handle: None)
-        patch.setattr(tune_runner, "_tune", tune)
+        patch.setattr(tune_runner, "fit", fit)
         patch.setattr(ray_runtime, "ray_started", no_ray)
         patch.setattr(fork_server, "started", lambda _warm_up: contextlib.nullcontext())
         patch.setattr(tune_runner, "time", SimpleNamespace(monotonic=machine.clock))
-        patch.setattr(agenda_module, "time", SimpleNamespace(monotonic=machine.clock))
+        patch.setattr(sweep_run, "time", SimpleNamespace(monotonic=machine.clock))
         if machine.wall is not None:
-            patch.setattr(record_builder, "_now", machine.date)
+            for module in (record_builder, record_rows):
+                patch.setattr(module, "utc_now", machine.date)
             patch.setattr(sweep_run, "datetime", SimpleNamespace(now=machine.date))
         patch.setattr(worker_actor, "time", SimpleNamespace(perf_counter=machine.slot_clock))
         patch.setattr(worker_actor, "TrainingProcess", functools.partial(TrainingProcess, chance=machine.chance))

@@ -4,7 +4,7 @@ import made_up
 import polars as pl
 
 from layersweep.records.read import read
-from layersweep.tuning.storage.trial_history import METRICS
+from layersweep.tuning.storage.recorded_attempt import METRICS
 
 
 def undisturbed(qualities, seeds, epochs):

@@ -10,10 +10,11 @@ import pytest
 from places import ROOT
 
 from layersweep.records.write import Writer
-from layersweep.tuning.command.all_sweeps import NOT_SWEEPS, Foreseen, foreseen
+from layersweep.tuning.command.all_sweeps import NOT_SWEEPS, SweepOutline, outline
+from layersweep.tuning.command.sweep_command import plan_of
 from layersweep.tuning.common.errors import UsageError
-from layersweep.tuning.driver.planner import Agenda, Asked, prepared
 from layersweep.tuning.experiment import options as flags
+from layersweep.tuning.experiment.request import Request
 from layersweep.tuning.experiment.trials import arms, check_images
 from layersweep.tuning.experiment.tuned_arms import sampled, tuned_arms
 from sweeps import filters
@@ -44,16 +45,16 @@ def test_arms_fit_the_images(name, fashion_mnist):
 @pytest.mark.parametrize("name", sorted(AFTER_SOURCE))
 def test_a_sweep_without_its_source_says_what_is_missing(name, fashion_mnist, tmp_path):
     with pytest.raises(UsageError, match="weights=best:source: no trial of that sweep has completed"):
-        foreseen(sweep_of(name), flags.parse(["--quick", "--results", str(tmp_path)], program="all.py"))
+        outline(sweep_of(name), flags.parse(["--quick", "--results", str(tmp_path)], program="all.py"))
 
 
 @pytest.mark.parametrize("name", sorted({*NAMES} - AFTER_SOURCE))
 def test_quick_is_a_sweep_of_minutes(name, fashion_mnist, tmp_path):
     sweep = sweep_of(name)
-    seen = foreseen(sweep, flags.parse(["--quick", "--results", str(tmp_path)], program="all.py"))
+    seen = outline(sweep, flags.parse(["--quick", "--results", str(tmp_path)], program="all.py"))
     searching = {"nas": "about 2 min 00 s, and ", "nas_candidates": "about 2 min 00 s, and "}.get(name)
     assert seen.recorded == 0
-    assert seen.time.startswith(searching or "not known before a first trial is recorded")
+    assert seen.time.startswith(searching or "unknown until the first trial is recorded")
     assert seen.epochs * sweep.quick["images"] <= 200_000
 
 
@@ -129,11 +130,13 @@ def test_a_wrong_flag_is_refused_once():
 def test_what_is_foreseen_is_without_what_is_recorded(tmp_path, fashion_mnist):
     sweep = sweep_of("cross_validation")
     options = flags.parse(["--quick", "--results", str(tmp_path)], program="all.py")
-    unknown = "not known before a first trial is recorded"
-    assert foreseen(sweep, options) == Foreseen(arms=3, trials=9, follows=False, recorded=0, epochs=18, time=unknown)
+    unknown = "unknown until the first trial is recorded"
+    assert outline(sweep, options) == SweepOutline(
+        arms=3, trials=9, has_followers=False, recorded_trials=0, epochs=18, time=unknown
+    )
     settings = flags.resolve(sweep, options)
-    asked = Asked.of(sweep, settings, str)
-    done = Agenda.make(sweep, settings, asked, prepared(sweep, settings, asked, str)).plan.trials[0]
+    request = Request.of(sweep, settings, str)
+    done = plan_of(request, request.prepare_data(str)).trials[0]
     ids = {"trial_id": done.trial_id, "attempt": 0}
     row = {"continuation": 0, "arm": done.arm.name, "seed": 1, "outcome": "completed", "epochs": 2, "epochs_asked": 2}
     row |= {"family": "fashion_cnn", "dataset": "fashion_mnist", "train_images": done.data.train_images}
@@ -142,8 +145,8 @@ def test_what_is_foreseen_is_without_what_is_recorded(tmp_path, fashion_mnist):
         for epoch in (1, 2):
             writer.append("epochs", [ids | metrics | {"epoch": epoch, "sequence": epoch, "decision": "continue"}])
         writer.append("trials", [ids | row | {"seconds_train": 30.0}])
-    seen = foreseen(sweep, dataclasses.replace(options, slots=2))
-    assert (seen.recorded, seen.epochs) == (1, 16)
+    seen = outline(sweep, dataclasses.replace(options, slots=2))
+    assert (seen.recorded_trials, seen.epochs) == (1, 16)
     assert seen.time == "at most about 2 min 00 s"  # 8 trials of 30 s on 2 slots
     with pytest.raises(UsageError, match="folds 1 is not valid"):
-        foreseen(sweep, flags.parse(["--folds", "1"], program="all.py"))
+        outline(sweep, flags.parse(["--folds", "1"], program="all.py"))

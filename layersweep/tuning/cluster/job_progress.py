@@ -12,7 +12,7 @@ import polars as pl
 
 from layersweep.records.overview import last_ends
 from layersweep.records.read import read
-from layersweep.tuning.driver.progress import Running, SweepProgress, judged
+from layersweep.tuning.driver.progress import RunningRow, SweepProgress, rung_text
 from layersweep.tuning.experiment.trials import sign
 from layersweep.words import count, first_line
 
@@ -60,7 +60,7 @@ class Watched(SweepProgress):
         each = ", ".join(f"{host} {ended}" for host, ended in sorted(self.hosts.items()))
         return f"{count(self.slots, 'slot')} on {count(len(self.hosts), 'machine')}, trials ended on each: {each}"
 
-    def below(self, metric: str) -> str:
+    def footer(self, metric: str) -> str:
         """What stands below the live table: the machines, and the summary."""
         return f"{self.machines()}\n{self.summary(metric)}"
 
@@ -104,7 +104,7 @@ def watch(results: Path, sweep: str, *, metric: str, mode: str, since: float, no
         slots=run["slots"] or 0,
         epochs_done=own.height,
         epochs_planned=own.height + to_come,
-        began=run["at"].timestamp(),
+        start_time=run["at"].timestamp(),
         now=now,
         outcome=last[-1] if last else None,
     )
@@ -124,15 +124,15 @@ def _later(epoch: Row | None, end: Row) -> bool:
     return bool(epoch["attempt"] > end["attempt"] or (end["ended_at"] is not None and epoch["at"] > end["ended_at"]))
 
 
-def _running(asked: Row, epoch: Row, own: pl.DataFrame, metric: str) -> Running:
+def _running(asked: Row, epoch: Row, own: pl.DataFrame, metric: str) -> RunningRow:
     rungs = own.filter(pl.col("trial_id") == epoch["trial_id"], pl.col("rung").is_not_null()).sort("attempt", "epoch")
-    return Running(
+    return RunningRow(
         name=_name(asked),
         seed=asked["seed"],
         epoch=epoch["epoch"],
         epochs=asked["epochs"],
         value=epoch[metric],
-        rung=judged(rungs["rung"][-1], rungs["cutoff"][-1]) if rungs.height else "",
+        rung=rung_text(rungs["rung"][-1], rungs["cutoff"][-1]) if rungs.height else "",
     )
 
 

@@ -1,4 +1,4 @@
-"""All sweeps of a folder: what each would do, or one after another."""
+"""All sweeps of a folder: runs them one after another, or lists what each would do."""
 
 import graphlib
 import importlib
@@ -15,6 +15,7 @@ from typing import Final, cast
 from rich.console import Console
 
 from layersweep.records.errors import ResultsError
+from layersweep.tuning.command.sweep_command import plan_of
 from layersweep.tuning.common.errors import UsageError
 from layersweep.tuning.common.exit_codes import BAD_INPUT, FAILED, INTERRUPTED, OK
 from layersweep.tuning.experiment import options as flags
@@ -24,29 +25,29 @@ from layersweep.words import first_line
 from trainables.errors import DataError
 
 NOT_SWEEPS: Final = ("__init__", "all")
-"""Files of a folder of sweeps that are none."""
+"""Files in a folder of sweeps that are no sweeps."""
 
 _PROGRAM: Final = "all.py"
 _WIDTH: Final = 120
 
 
 @dataclass(frozen=True, kw_only=True)
-class Foreseen:
+class SweepOutline:
     """What a sweep would do.
 
     Attributes:
-        arms: how many are compared.
-        trials: how many are asked for by now; more may follow from how they end.
-        follows: whether more may.
-        recorded: how many of them need not run.
-        epochs: epochs that are left at most, those included that may follow.
+        arms: the number of arms that are compared.
+        trials: the number of trials that are known by now.
+        has_followers: whether more trials may follow from how those end.
+        recorded_trials: the number of trials that need not run.
+        epochs: the most epochs that are left, those of later trials included.
         time: about how long that takes, in words; empty if nothing is left.
     """
 
     arms: int
     trials: int
-    follows: bool
-    recorded: int
+    has_followers: bool
+    recorded_trials: int
     epochs: int
     time: str
 
@@ -62,7 +63,7 @@ def main(folder: Path, description: str | None, arguments: Sequence[str]) -> Non
     try:
         options = flags.parse(arguments, program=_PROGRAM, description=inspect.cleandoc(description or ""))
         if options.dry_run and options.cluster is None:
-            _show([(name, *_foreseen(name, options)) for name in _in_order(names)], console)
+            _print_table([(name, *_question_and_outline(name, options)) for name in _in_order(names)], console)
             code = OK
         else:
             codes = [_run(folder / f"{name}.py", arguments, console) for name in _in_order(names)]
@@ -76,13 +77,13 @@ def main(folder: Path, description: str | None, arguments: Sequence[str]) -> Non
 
 
 def _in_order(names: Sequence[str]) -> list[str]:
-    """The sweeps, each behind those whose records it reads; a file that is none of this project's needs no other."""
-    after = {name: [other for other in _after(name) if other in names] for name in names}
-    return list(graphlib.TopologicalSorter(after).static_order())
+    """The sweeps, each after those whose records it reads."""
+    predecessors = {name: [other for other in _predecessors(name) if other in names] for name in names}
+    return list(graphlib.TopologicalSorter(predecessors).static_order())
 
 
-def _after(name: str) -> Sequence[str]:
-    """The sweeps that one is to come behind; none of one that cannot be imported, which says so when it is run."""
+def _predecessors(name: str) -> Sequence[str]:
+    """The sweeps that a sweep must follow; none for a file that cannot be imported, which fails when it is run."""
     try:
         return _sweep(name).after
     except (ImportError, SyntaxError, AttributeError):
@@ -93,44 +94,43 @@ def _sweep(name: str) -> Sweep:
     return cast("Sweep", importlib.import_module(f"sweeps.{name}").SWEEP)
 
 
-def _foreseen(name: str, options: flags.Options) -> tuple[str, Foreseen | str]:
-    """A sweep's question (the first line of its file), and what it would do; or why it cannot, with these options."""
+def _question_and_outline(name: str, options: flags.Options) -> tuple[str, SweepOutline | str]:
+    """A sweep's question (the first line of its file), and what it would do, or why it cannot with these options."""
     module = importlib.import_module(f"sweeps.{name}")
     question = first_line(inspect.cleandoc(module.__doc__ or ""))
     try:
-        return question, foreseen(_sweep(name), options)
+        return question, outline(_sweep(name), options)
     except UsageError as error:
         return question, str(error)
 
 
-def foreseen(sweep: Sweep, options: flags.Options) -> Foreseen:
+def outline(sweep: Sweep, options: flags.Options) -> SweepOutline:
     """What a sweep would do with these options.
 
     Raises:
         UsageError, DataError, ResultsError: for bad input.
     """
-    from layersweep.tuning.driver.planner import Agenda, Asked, prepared
+    from layersweep.tuning.experiment.request import Request
     from layersweep.tuning.runtime.machine import default_slots
 
-    def unsaid(_line: str) -> None:
-        """A table has no room for what a sweep says of its input."""
+    def ignore(_line: str) -> None:
+        """A table has no room for notes about input."""
 
     environment.settle()
     settings = flags.resolve(sweep, options)
-    asked = Asked.of(sweep, settings, unsaid)
-    agenda = Agenda.make(sweep, settings, asked, prepared(sweep, settings, asked, unsaid))
-    plan, starts = agenda.plan, agenda.outlook.starts
-    return Foreseen(
-        arms=len(asked.arms) + len(asked.tuned),
+    request = Request.of(sweep, settings, ignore)
+    plan = plan_of(request, request.prepare_data(ignore))
+    return SweepOutline(
+        arms=len(request.arms) + len(request.tuned_arms),
         trials=len(plan.trials),
-        follows=plan.foreseen > 0,
-        recorded=len(plan.trials) - len(starts),
-        epochs=sum(trial.epochs - start for trial, start in starts) + plan.foreseen,
-        time=agenda.outlook.said(settings.slots or default_slots()),
+        has_followers=plan.epochs_to_come > 0,
+        recorded_trials=len(plan.trials) - len(plan.to_run),
+        epochs=sum(each.epochs for each in plan.to_run) + plan.epochs_to_come,
+        time=plan.estimate.text(settings.slots or default_slots()),
     )
 
 
-def _show(found: Sequence[tuple[str, str, Foreseen | str]], console: Console) -> None:
+def _print_table(sweeps: Sequence[tuple[str, str, SweepOutline | str]], console: Console) -> None:
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -139,21 +139,23 @@ def _show(found: Sequence[tuple[str, str, Foreseen | str]], console: Console) ->
     table.add_column("sweep", overflow="fold", min_width=30)
     for heading in ("arms", "trials", "recorded", "epochs\nleft"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for name, question, seen in found:
+    for name, question, outline_or_error in sweeps:
         title = Text.assemble((name, "bold"), f"\n{question}")
-        if isinstance(seen, str):
-            table.add_row(title.append(f"\n{seen}", "yellow"), *[""] * 4)
+        if isinstance(outline_or_error, str):
+            table.add_row(title.append(f"\n{outline_or_error}", "yellow"), *[""] * 4)
             continue
-        if seen.time:
-            title.append(f"\ntime: {seen.time}", "dim")
-        trials = f"{seen.trials}{'+' if seen.follows else ''}"
-        table.add_row(title, str(seen.arms), trials, str(seen.recorded), f"{seen.epochs:,}")
+        sweep_outline = outline_or_error
+        if sweep_outline.time:
+            title.append(f"\ntime: {sweep_outline.time}", "dim")
+        trials = f"{sweep_outline.trials}{'+' if sweep_outline.has_followers else ''}"
+        numbers = (str(sweep_outline.arms), trials, str(sweep_outline.recorded_trials), f"{sweep_outline.epochs:,}")
+        table.add_row(title, *numbers)
     console.print(table)
-    console.print("+: and what follows from how these end", style="dim")
+    console.print("+: and trials that follow when these end", style="dim")
 
 
 def _run(script: Path, arguments: Sequence[str], console: Console) -> int:
-    """Runs a sweep's script to its end, which it comes to in order also after Ctrl-C; returns its exit code.
+    """Runs a sweep's script to its end; returns its exit code. After Ctrl-C it waits until the script has ended.
 
     Raises:
         KeyboardInterrupt: if it was interrupted.
@@ -164,7 +166,7 @@ def _run(script: Path, arguments: Sequence[str], console: Console) -> int:
     while process.returncode is None:
         try:
             process.wait()
-        except KeyboardInterrupt:  # the sweep has heard it, too
+        except KeyboardInterrupt:  # the script gets it as well
             interrupted = True
     if interrupted or process.returncode in (INTERRUPTED, -signal.SIGINT):
         raise KeyboardInterrupt

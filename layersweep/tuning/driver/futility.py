@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from layersweep.tuning.experiment.options import TRUSTED_STEPS
-from layersweep.tuning.storage.trial_history import Metrics
+from layersweep.tuning.storage.recorded_attempt import Metrics
 from trainables.data.dataset import Data
 
 SIGNIFICANCE: Final = 1e-3

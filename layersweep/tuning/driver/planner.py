@@ -1,489 +1,330 @@
-"""From what is asked for and what is recorded to the plan: what is left to do, and how the scheduler stands."""
+"""The planner: from what is same_question for and what is recorded to a plan, without side effects."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import Final
 
-from layersweep.records.questions import COMPARISON, FIRST_PHASE, SCREENING, TUNING
+from layersweep.records.questions import COMPARISON, SCREENING, TUNING
 from layersweep.records.spans import length
-from layersweep.tuning.common import kept_weights
 from layersweep.tuning.common.errors import UsageError
+from layersweep.tuning.driver.asha import Asha
+from layersweep.tuning.driver.oracle_searches import arm_search
+from layersweep.tuning.driver.recorded_ends import RecordedEnd, RecordedEnds
+from layersweep.tuning.driver.time_estimate import TimeEstimate, TrialToRun
 from layersweep.tuning.experiment import options as flags
-from layersweep.tuning.experiment.admission import SearchLimits, epoch_flops, estimated, stands
 from layersweep.tuning.experiment.arm import Arm
-from layersweep.tuning.experiment.halving import GO_ON, Decision, Halving
-from layersweep.tuning.experiment.options import Settings
-from layersweep.tuning.experiment.search_clock import SearchClock, wall
-from layersweep.tuning.experiment.sweep import Sweep
-from layersweep.tuning.experiment.trials import Ending, Trial, arms, check_images, seen, sign, trials
-from layersweep.tuning.experiment.tuned_arms import TunedArm, sampled, tuned_arms
-from layersweep.tuning.runtime.machine import default_slots, memory_share
-from layersweep.tuning.search.arm_search import ArmSearch
-from layersweep.tuning.search.autokeras_sampler import OracleSampler, OracleProcess
-from layersweep.tuning.search.samplers import Sampler, drawer
-from layersweep.tuning.search.trial_queue import Plan, survivors
+from layersweep.tuning.experiment.halving import Halving
+from layersweep.tuning.experiment.request import Request
+from layersweep.tuning.experiment.trials import Ending, Trial, TrialFactory, visible_data
+from layersweep.tuning.experiment.tuned_arms import TunedArm, sampled
+from layersweep.tuning.search.arm_search import SearchPlan
+from layersweep.tuning.search.autokeras_sampler import OracleProcess
+from layersweep.tuning.search.trial_queue import QueuePlan, TrialQueue, survivors
 from layersweep.tuning.storage import checkpoints
 from layersweep.tuning.storage.history import History
-from layersweep.words import count, duration, exact_duration
+from layersweep.words import count
 from trainables import config as domains
-from trainables.data.dataset import Data, prepare
+from trainables.data.dataset import Data
 from trainables.meaning import MEANING
 from trainables.nas import configuration
-from trainables.nas.oracles import Search as OracleSearch
 
-if TYPE_CHECKING:
-    from layersweep.tuning.driver.tune_scheduler import TuneScheduler
-
-TOGETHER_UP_TO: Final = 30_000
-"""With trials of at most so many images, epoch by epoch, a slot trains one arm's seeds after another: tracing a model,
-which it then does once an arm, is a tenth of such a trial or more."""
+BY_ARM_UP_TO_IMAGES: Final = 30_000
+"""If a trial trains on at most so many images, epoch by epoch, a slot trains one arm's seeds one after another: tracing
+a model, which the slot then does once an arm, is a tenth of such a trial or more."""
 
 SCREENING_SEED: Final = 0
-"""The seed on which arms are screened and candidates tried, unless --search-seed says otherwise; comparisons have the
+"""The seed on which arms are screened and candidates tried, unless --search-seed says otherwise. Comparisons have the
 seeds from 1 on."""
 
-
-OTHER_SEARCHES: Final = 1_000_000
-"""What is added to another --search-seed than 0 for its candidates' trainings: no comparison has such a seed."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Asked:
-    """The arms of a command: those that stand, and those that are tuned besides."""
-
-    arms: Sequence[Arm]
-    tuned: Sequence[TunedArm] = ()
-
-    @classmethod
-    def of(cls, sweep: Sweep, settings: Settings, say: Callable[[str], None]) -> Self:
-        """What these settings ask for; `say` is told where values are from that nobody gave.
-
-        Raises:
-            UsageError: for bad input.
-        """
-        narrowed, source = flags.with_given(sweep, flags.narrowed(sweep, settings.set), settings.results)
-        if source:
-            say(source)
-        sweep, narrowed = _sourced(sweep, narrowed, settings.results)
-        tuned = [] if settings.search == "grid" else tuned_arms(sweep, narrowed)
-        asked = cls(arms=arms(sweep, narrowed), tuned=tuned)
-        if not asked.arms and not tuned:
-            raise UsageError(f"the sweep {sweep.name!r} has nothing to train with these --set and --search")
-        if settings.search_time is not None and not tuned:
-            raise UsageError(
-                f"--time-budget {exact_duration(settings.search_time)} is the time of each search of the sweep "
-                f"{sweep.name!r}, and these --set leave none; valid: without it"
-            )
-        return asked
-
-
-def _sourced(
-    sweep: Sweep, narrowed: Mapping[str, list[domains.Value]], results: Path
-) -> tuple[Sweep, dict[str, list[domains.Value]]]:
-    """The sweep and what narrows it, with each trial whose weights are asked for by its id and epoch.
-
-    Raises:
-        UsageError: if there is no such trial, or it has no weights.
-    """
-
-    def of(space: Mapping[str, Any]) -> dict[str, Any]:
-        values = space.get(kept_weights.KEY)
-        if not isinstance(values, list | tuple):
-            return dict(space)
-        return {**space, kept_weights.KEY: [kept_weights.resolved(value, results) for value in values]}
-
-    if kept_weights.KEY in narrowed:
-        return sweep, of(narrowed)
-    return replace(sweep, spaces=[of(s) for s in sweep.spaces], tuned=[of(s) for s in sweep.tuned]), dict(narrowed)
+SEARCH_SEED_OFFSET: Final = 1_000_000
+"""What is added to a --search-seed other than 0 for its candidates' trainings: no comparison has such a seed."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class TimeEstimate:
-    """What is left of a sweep.
+class SweepPlan:
+    """What a command has to do. Nothing in it changes, except ASHA, which the run takes over in its present state.
 
     Attributes:
-        starts: the trials that are to run, each with the epoch after which it goes on.
-        slot_seconds: about what those take at most, in seconds of a slot, of which the like is recorded.
-        unknown: how many are left of which it is not: no trial of their family on this data set and size of images.
-        searching: the seconds left of each search that time bounds, whose candidates are in neither.
-    """
-
-    starts: Sequence[tuple[Trial, int]]
-    slot_seconds: float
-    unknown: int
-    searching: Sequence[float] = ()
-
-    def said(self, slots: int) -> str:
-        """The time in words; empty if nothing is left."""
-        seconds = self.slot_seconds / slots + wall(self.searching, slots)
-        about = f"about {duration(seconds)}"
-        if self.unknown and not seconds:
-            return "not known before a first trial is recorded"
-        if self.unknown:
-            return f"{about}, and {count(self.unknown, 'trial')} whose like is not recorded yet"
-        return f"at most {about}" if seconds else ""
-
-
-def prepared(sweep: Sweep, settings: Settings, asked: Asked, say: Callable[[str], None]) -> Data:
-    """The data that is asked for, found to fit the arms; `say` is told what takes time, and what is done to images.
-
-    Raises:
-        UsageError, DataError: if there is no such data, or an arm cannot take it.
-    """
-    data = prepare(settings.dataset, folder=settings.data, images=settings.images, strict=settings.strict, say=say)
-    for line in check_images(sweep, [*asked.arms, *sampled(asked.tuned)], data, folds=settings.folds):
-        say(line)
-    return data
-
-
-@dataclass(kw_only=True)
-class Agenda:
-    """What a command has to do.
-
-    Attributes:
-        sweep: the sweep.
-        settings: the command's flags.
-        asked: its arms.
-        data: its data.
-        history: what is recorded.
+        request: what the command asks for.
+        data: the data.
+        history: the records.
         halving: ASHA's settings.
-        closed: trials that the present flags end where earlier ones did not, with the rows that say so.
-        oracles: the process of AutoKeras' oracles, which runs only where networks are searched.
+        asha: ASHA, in its state after the recorded epochs.
+        queue: what the run's queue begins with.
+        searches: the searches of tuned arms.
+        trials: the trials that are known by now.
+        endings: how those ended that need not run, by id.
+        to_run: the others, with the epoch after which each continues.
+        due_ends: recorded trials that end otherwise under the present flags: their rows are added to the records.
+        finished: whether nothing is left to do.
+        has_followers: whether a comparison follows the screening.
+        epochs_to_come: the most epochs of trials that are not known yet.
+        estimate: how long it takes.
     """
 
-    sweep: Sweep
-    settings: Settings
-    asked: Asked
+    request: Request
     data: Data
     history: History
     halving: Halving
-    closed: list[tuple[Trial, Mapping[str, Any]]]
-    oracles: OracleProcess
+    asha: Asha
+    queue: QueuePlan
+    searches: Sequence[SearchPlan]
+    trials: Sequence[Trial]
+    endings: Mapping[str, Ending]
+    to_run: Sequence[TrialToRun]
+    due_ends: Sequence[RecordedEnd]
+    finished: bool
+    has_followers: bool
+    epochs_to_come: int
+    estimate: TimeEstimate
 
-    @classmethod
-    def make(cls, sweep: Sweep, settings: Settings, asked: Asked, data: Data) -> Self:
-        """Reads the records and works out what is left.
+    @property
+    def arms_to_train(self) -> list[Arm]:
+        """The arms of trials that are to run, and samples of each tuned arm."""
+        return [*(each.trial.arm for each in self.to_run), *sampled(self.request.tuned_arms)]
+
+    @property
+    def earlier_meaning(self) -> int | None:
+        """The meaning of the training code when the sweep was last run, if it was another one."""
+        return self.history.other_meaning(MEANING)
+
+    @property
+    def uses_oracles(self) -> bool:
+        """Whether AutoKeras' oracles search."""
+        return any(arm.oracle for arm in self.request.tuned_arms)
+
+    def trial_queue(self, oracles: OracleProcess, now: Callable[[], float]) -> TrialQueue:
+        """A new queue, in its state after what is recorded; `now` is the clock of searches that time limits."""
+        searches = [arm_search(self.request, self.data, search, oracles, now) for search in self.searches]
+        return TrialQueue(self.queue, searches)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Planner:
+    """Computes a plan. It reads the records, and changes nothing but its own cache of what it has computed.
+
+    Attributes:
+        request: what a command asks for.
+        data: its data.
+        history: the records.
+    """
+
+    request: Request
+    data: Data
+    history: History
+
+    def plan(self) -> SweepPlan:
+        """The plan.
 
         Raises:
             ResultsError: if the results cannot be read.
             UsageError: if they hold searches of another seed.
         """
-        screening = settings.scheduler == "asha" or (
-            settings.scheduler == "auto" and len(asked.arms) > flags.ALL_SEEDS_UP_TO
+        self._check_search_seeds()
+        ends, searches = self._recorded_ends, [*self._searches.values()]
+        queue_plan = self._queue_plan(ends)
+        oracles = OracleProcess()  # never started: an oracle draws nothing before the run
+        queue = TrialQueue(queue_plan, [arm_search(self.request, self.data, each, oracles) for each in searches])
+        to_run = [TrialToRun(trial=trial, start_epoch=self._start_epoch(trial)) for trial in queue.waiting]
+        return SweepPlan(
+            request=self.request,
+            data=self.data,
+            history=self.history,
+            halving=self._halving,
+            asha=self._asha,
+            queue=queue_plan,
+            searches=searches,
+            trials=tuple(queue.trials),
+            endings=dict(queue.endings),
+            to_run=to_run,
+            due_ends=ends.due(),
+            finished=queue.finished,
+            has_followers=queue.has_followers,
+            epochs_to_come=queue.epochs_to_come,
+            estimate=self._estimate(queue, to_run),
         )
-        tuning = settings.scheduler != "none" and not sweep.in_turn
-        questions = ({SCREENING} if screening else set()) | ({TUNING} if tuning else set())
-        sizes = [arm.batch_size for arm in asked.arms]
-        sizes += [size for arm in asked.tuned for size in arm.batch_sizes]
-        halving = Halving(
-            metric=sweep.metric,
-            mode=sweep.mode,
-            epochs=settings.epochs,
-            grace=flags.grace_epochs(
-                settings, sizes, min((seen(a, data).train_images for a in asked.arms), default=data.train_images)
-            ),
-            reduction=settings.reduction,
-            questions=frozenset(questions),
-        )
-        made = cls(
-            sweep=sweep,
-            settings=settings,
-            asked=asked,
-            data=data,
-            history=History(settings.results, sweep, set_aside=not settings.dry_run),
-            halving=halving,
-            closed=[],
-            oracles=OracleProcess(),
-        )
-        made.check_seeds()
-        made.plan  # noqa: B018 (bad input ends here, before anything starts)
-        return made
 
-    def check_seeds(self) -> None:
-        """Refuses to search beside recorded searches of another seed: a study would take all candidates for one's.
+    def _check_search_seeds(self) -> None:
+        """Refuses to search beside recorded searches of another seed: a study counts all candidates of an arm as one's.
 
         Raises:
-            UsageError: naming the seed that is recorded.
+            UsageError: naming the recorded seed.
         """
-        for arm in self.asked.tuned:
-            if others := self.history.candidate_seeds(arm.name) - {self._search_seed}:
-                recorded = max(0, min(others) - OTHER_SEARCHES)
+        settings = self.request.settings
+        for arm in self.request.tuned_arms:
+            if other_seeds := self.history.candidate_seeds(arm.name) - {self._search_seed}:
+                recorded = max(0, min(other_seeds) - SEARCH_SEED_OFFSET)
                 raise UsageError(
-                    f"--search-seed {self.settings.search_seed}: {self.settings.results} holds candidates of "
-                    f"{arm.name!r} by --search-seed {recorded}; valid: that one, or another --results"
+                    f"--search-seed {settings.search_seed}: {settings.results} holds candidates of {arm.name!r} by "
+                    f"--search-seed {recorded}; valid: that seed, or another --results"
                 )
 
     @property
     def _search_seed(self) -> int:
         """The seed of the candidates' trainings."""
-        return self.settings.search_seed + OTHER_SEARCHES if self.settings.search_seed else SCREENING_SEED
-
-    @cached_property
-    def plan(self) -> Plan:
-        """The trials that are asked for, and those that follow from them."""
-        seeds = range(1, self.settings.seeds + 1)
-        screened = self._screened
-
-        def then(endings: Mapping[str, Ending]) -> list[Trial]:
-            kept = survivors(screened, endings, control=self.sweep.control, mode=self.sweep.mode)
-            return self._trials([a for a in self.asked.arms if a.name in kept], COMPARISON, seeds)
-
-        return Plan(
-            screened or self._trials(self.asked.arms, COMPARISON, seeds),
-            then=then if screened else None,
-            compared=len(screened) * self._replicates * self.settings.epochs,
-            searches=[self._search(arm) for arm in self.asked.tuned],
-            known=self._known,
-            retries=self.settings.retries,
-            together=self.settings.epochs * self.data.train_images <= TOGETHER_UP_TO,
-        )
-
-    @cached_property
-    def scheduler(self) -> "TuneScheduler":
-        """The scheduler, as it stands after what is recorded."""
-        from layersweep.tuning.driver.tune_scheduler import TuneScheduler
-
-        return TuneScheduler(self.halving)
+        seed = self.request.settings.search_seed
+        return seed + SEARCH_SEED_OFFSET if seed else SCREENING_SEED
 
     @property
-    def other_meaning(self) -> int | None:
-        """The meaning that the training code had when the sweep was last run, if it was another one."""
-        return self.history.other_meaning(MEANING)
-
-    @cached_property
-    def outlook(self) -> TimeEstimate:
-        """What is left to do, and about how long it takes at most."""
-        starts = [(trial, self.start_epoch(trial)) for trial in self.plan.waiting]
-        rates = [self._rate(trial) for trial in self.plan.trials]
-        known = [rate for rate in rates if rate is not None]
-        by_epochs = [(t, start) for t, start in starts if self._time_of(t) is None]
-        left = [(self._rate(t), (t.epochs - start) * t.data.train_images) for t, start in by_epochs]
-        most = max((trial.data.train_images for trial in self.plan.trials), default=self.data.train_images)
-        left.append((fmean(known) if known else None, self.plan.foreseen * most))
-        counted = [(rate, images) for rate, images in left if images]
-        return TimeEstimate(
-            starts=starts,
-            slot_seconds=sum(rate * images for rate, images in counted if rate is not None),
-            unknown=sum(rate is None for rate, _ in counted),
-            searching=self.plan.searching or (),
-        )
-
-    def _rate(self, trial: Trial) -> float | None:
-        size = int(trial.arm.values.get("image_size", 0))
-        return self.history.seconds_per_image(self.sweep.family_of(trial.arm), trial.data.name, size)
-
-    def start_epoch(self, trial: Trial) -> int:
-        """The epoch after which a trial goes on; 0 if it begins."""
-        recorded = self.history.past(trial.trial_id).start(trial.epochs)
-        found, _ = checkpoints.find(checkpoints.below(self.settings.results), trial.trial_id, recorded=recorded)
-        return found.epoch if found else 0
-
-    def describe(self, trial: Trial, start: int) -> str:
-        """One line about a trial that is to run, after epoch `start`: what it is, and from where it goes on."""
-        recorded = self.history.past(trial.trial_id).last
-        again = f" ({count(min(recorded, trial.epochs) - start, 'recorded epoch')} again)" if recorded > start else ""
-        how = f"from its checkpoint after epoch {start}" if start else "from epoch 1"
-        return f"{trial.trial_id}  {trial.question}  {trial.label}: {count(trial.epochs - start, 'epoch')} {how}{again}"
-
-    def _trials(self, arms: Sequence[Arm], question: str, seeds: Sequence[int]) -> list[Trial]:
-        return trials(
-            self.sweep,
-            arms,
-            self.data,
-            question=question,
-            seeds=seeds,
-            epochs=self.settings.epochs,
-            precision=self.settings.precision,
-            folds=self.settings.folds if question == COMPARISON else 0,
-        )
-
-    @property
-    def _replicates(self) -> int:
-        """How many an arm has in a comparison."""
-        return self.settings.seeds * max(1, self.settings.folds)
-
-    @cached_property
-    def _screened(self) -> list[Trial]:
-        """The trials of the screening; none without one."""
-        asked = SCREENING in self.halving.questions
-        return self._trials(self.asked.arms, SCREENING, [SCREENING_SEED]) if asked else []
-
-    @cached_property
-    def _candidates(self) -> dict[str, list[Trial]]:
-        """The recorded candidates of each tuned arm that are still within its space, with the present data."""
-        found: dict[str, list[Trial]] = {}
-        for arm in self.asked.tuned:
-            recorded = self.history.candidates(arm.name)
-            made = [(i, self._candidate(arm, config, k)) for i, k, config in recorded if arm.holds(config)]
-            found[arm.name] = [trial for trial_id, trial in made if trial.trial_id == trial_id]
-        return found
-
-    def _candidate(self, arm: TunedArm, config: domains.Dataclass, number: int) -> Trial:
-        drawn = Arm(name=arm.name, config=config, note=arm.describe(config))
-        (trial,) = self._trials([drawn], TUNING, [self._search_seed])
-        own = config.epochs if isinstance(config, configuration.Config) else None
-        return replace(trial, candidate=number, epochs=trial.epochs if own is None else own)
-
-    def _search(self, arm: TunedArm) -> ArmSearch:
-        settings, recorded = self.settings, self._candidates[arm.name]
-
-        def compare(chosen: Trial) -> list[Trial]:
-            compared = self._trials([chosen.arm], COMPARISON, range(1, settings.seeds + 1))
-            return [replace(t, candidate=chosen.candidate) for t in compared]
-
-        return ArmSearch(
-            drawer=self._drawer(arm, [t.arm.config for t in recorded]),
-            make=lambda config, number: self._candidate(arm, config, number),
-            recorded=recorded,
-            compare=compare,
-            following=self._replicates * settings.epochs,
-            budget=None if settings.candidates is None else settings.candidates * settings.epochs,
+    def _factory(self) -> TrialFactory:
+        settings = self.request.settings
+        return TrialFactory(
+            sweep=self.request.sweep,
+            data=self.data,
             epochs=settings.epochs,
-            mode=self.sweep.mode,
-            at_once=1 if self.sweep.in_turn else None,
-            time=self.times.get(arm.name),
+            precision=settings.precision,
+            folds=settings.folds,
         )
-
-    def _drawer(self, arm: TunedArm, recorded: Sequence[domains.Dataclass]) -> Sampler:
-        """What draws an arm's candidates."""
-        settings = self.settings
-        if arm.oracle:
-            return OracleSampler(self.oracles, self._oracle_search(arm), recorded)
-        assert settings.search in ("random", "hyperopt")
-        return drawer(
-            arm,
-            search=settings.search,
-            seed=settings.search_seed,
-            metric=self.sweep.metric,
-            mode=self.sweep.mode,
-            recorded=recorded,
-        )
-
-    def _oracle_search(self, arm: TunedArm) -> OracleSearch:
-        (sampled_arm,) = sampled([arm])
-        seen_data = seen(sampled_arm, self.data)
-        return OracleSearch(
-            name=arm.name,
-            oracle=arm.oracle,
-            config=arm.fixed,
-            image_shape=seen_data.image_shape,
-            classes=len(seen_data.classes),
-            seed=self.settings.search_seed,
-            epochs=self.settings.epochs,
-            mode=self.sweep.mode,
-        )
-
-    def check_searches(self) -> None:
-        """Builds the network that each oracle's space begins with; an epoch of it must fit the search's time.
-
-        From then on candidates are drawn.
-
-        Raises:
-            UsageError: naming the search, and what is wrong with its space or budget.
-            BrokenOffError: if the process of the oracles died.
-        """
-        for arm in self.asked.tuned:
-            if not arm.oracle:
-                continue
-            search, clock = self._oracle_search(arm), self.times.get(arm.name)
-            first = self.oracles.first(search)
-            if first.problem is not None or first.flops is None:
-                raise UsageError(f"search {arm.name}: its space builds no valid network: {first.problem}")
-            peak = first.flops_per_second if self.settings.precision == "float32" else None
-            rate = max(filter(None, (self.history.flops_per_second, peak)), default=None)
-            seconds = None if rate is None else epoch_flops(first.flops, self.data.train_images) / rate
-            if clock is not None and seconds is not None and seconds > clock.budget:
-                raise UsageError(
-                    f"--time-budget {exact_duration(clock.budget)}: one epoch of the network that search {arm.name} "
-                    f"begins with takes at least {estimated(seconds)} by estimate; valid: more, or fewer --images"
-                )
-        self.oracles.ready = True
 
     @cached_property
-    def times(self) -> Mapping[str, SearchClock]:
-        """The clock of each search that time bounds, by its arm's name, as earlier commands left it."""
-        budget = self.settings.search_time
-        if budget is None:
-            return {}
-        before = {
-            name: length(self.history.spans(trial.trial_id for trial in candidates))
-            for name, candidates in self._candidates.items()
-        }
-        return {name: SearchClock(budget, before=spent, clock=time.monotonic) for name, spent in before.items()}
-
-    def _time_of(self, trial: Trial) -> SearchClock | None:
-        """The clock of the search that a candidate is of, if time bounds it."""
-        return self.times.get(trial.arm.name) if trial.question == TUNING else None
+    def _halving(self) -> Halving:
+        request, settings = self.request, self.request.settings
+        many_arms = len(request.arms) > flags.ALL_SEEDS_UP_TO
+        screening = settings.scheduler == "asha" or (settings.scheduler == "auto" and many_arms)
+        tuning = settings.scheduler != "none" and not request.sweep.in_turn
+        batch_sizes = [arm.batch_size for arm in request.arms]
+        batch_sizes += [size for arm in request.tuned_arms for size in arm.batch_sizes]
+        train_images = [visible_data(arm, self.data).train_images for arm in request.arms]
+        return Halving(
+            metric=request.sweep.metric,
+            mode=request.sweep.mode,
+            epochs=settings.epochs,
+            grace=flags.grace_epochs(settings, batch_sizes, min(train_images, default=self.data.train_images)),
+            reduction=settings.reduction,
+            questions=frozenset(({SCREENING} if screening else set()) | ({TUNING} if tuning else set())),
+        )
 
     @cached_property
-    def _decided(self) -> Mapping[str, Mapping[int, Decision]]:
-        """What the scheduler decides of the recorded epochs, by trial and epoch; it is rebuilt by them."""
-        halved = [*self._screened, *(t for candidates in self._candidates.values() for t in candidates)]
-        seen = self.history.seen(t.trial_id for t in halved)
-        return self.scheduler.replay(halved, seen) if seen else {}
+    def _screening_trials(self) -> list[Trial]:
+        """The trials of the screening; none without one."""
+        if SCREENING not in self._halving.questions:
+            return []
+        return self._factory.trials(self.request.arms, SCREENING, [SCREENING_SEED])
 
-    def _known(self, trial: Trial) -> Ending | None:
-        """How a trial ended that need not run; where the present flags end it otherwise, a row is due."""
-        if (
-            trial.question == FIRST_PHASE
-            and not kept_weights.file(self.settings.results, trial.trial_id, trial.epochs).exists()
-        ):
-            return None  # it is asked for since trials are to go on from it
-        decided = self._decided.get(trial.trial_id, {}) if trial.question in self.halving.questions else {}
-        ending = self.history.ending(trial, decided=decided, keep_hopeless=self.settings.keep_hopeless)
-        if ending is not None and (row := self.history.unsaid(trial, ending, decided.get(ending.epoch, GO_ON))):
-            self.closed.append((trial, row))
-        if ending is None and trial.question == TUNING and self._is_refused(trial):
-            return Ending(outcome="failed", epoch=0, value=None, refused=True)
-        clock = self._time_of(trial)
-        if ending is None and clock is not None and clock.over_before:
-            return self._broken_off(trial, clock.reason)
-        return None if ending is not None and self._lacks(trial, ending) else ending
+    def _comparison_trials(self, arms: Sequence[Arm]) -> list[Trial]:
+        return self._factory.trials(arms, COMPARISON, range(1, self.request.settings.seeds + 1))
 
-    def _is_refused(self, trial: Trial) -> bool:
-        """Whether a candidate was refused by an estimate, as it would be again with this memory and time."""
-        refused, clock = self.history.refused(trial.trial_id), self._time_of(trial)
-        if refused is None:
-            return False
-        left = None if clock is None else clock.budget - clock.before
-        return stands(
-            refused.error,
-            SearchLimits(seconds_left=left, flops_per_second=self.history.flops_per_second),
-            flops=refused.flops,
-            train_images=refused.train_images,
-            share_bytes=memory_share(self.settings.slots or default_slots()),
+    @cached_property
+    def _asha(self) -> Asha:
+        return Asha(self._halving)
+
+    @cached_property
+    def _recorded_ends(self) -> RecordedEnds:
+        halved = [*self._screening_trials, *(t for trials in self._recorded_candidates.values() for t in trials)]
+        epochs = self.history.epochs_in_order(t.trial_id for t in halved)
+        return RecordedEnds(
+            history=self.history,
+            settings=self.request.settings,
+            metric=self.request.sweep.metric,
+            mode=self.request.sweep.mode,
+            decisions=self._asha.replay(halved, epochs) if epochs else {},
+            search_clocks={
+                name: clock
+                for name, search in self._searches.items()
+                if (clock := search.clock(time.monotonic)) is not None
+            },
         )
 
-    def _broken_off(self, trial: Trial, reason: str) -> Ending:
-        """How a candidate ended that does not go on, since its search has no time left; a row may be due."""
-        ending, row = self.history.broken_off(trial, reason)
-        if row is not None:
-            self.closed.append((trial, row))
-        return ending
+    def _queue_plan(self, ends: RecordedEnds) -> QueuePlan:
+        sweep, settings, screening = self.request.sweep, self.request.settings, self._screening_trials
 
-    def _lacks(self, trial: Trial, ending: Ending) -> bool:
-        """Whether a trial that has completed is to be trained again, for its weights or to be converted."""
-        if trial.question != COMPARISON or ending.outcome != "completed":
-            return False
-        exported = self.history.past(trial.trial_id).alongside.get("exports", frozenset())
-        return (self.settings.lite and trial.epochs not in exported) or self._lacks_weights(trial)
+        def followers(endings: Mapping[str, Ending]) -> list[Trial]:
+            names = survivors(screening, endings, control=sweep.control, mode=sweep.mode)
+            return self._comparison_trials([arm for arm in self.request.arms if arm.name in names])
 
-    def _lacks_weights(self, trial: Trial) -> bool:
-        keep, results = self.settings.keep_weights, self.settings.results
-        if keep == "none":
-            return False
-        epoch = trial.epochs if keep == "last" else self._best_epoch(trial)
-        return not kept_weights.file(results, trial.trial_id, epoch).exists()
-
-    def _best_epoch(self, trial: Trial) -> int:
-        """The first recorded epoch of a trial that none is better than."""
-        epochs = self.history.past(trial.trial_id).epochs
-        better = sign(self.sweep.mode)
-        return max(
-            (epoch for epoch in epochs if epoch <= trial.epochs),
-            key=lambda epoch: (better * epochs[epoch][self.sweep.metric], -epoch),
+        return QueuePlan(
+            first_trials=screening or self._comparison_trials(self.request.arms),
+            followers=followers if screening else None,
+            follower_epochs=len(screening) * self.request.replicates * settings.epochs,
+            recorded_end=ends.ending,
+            retries=settings.retries,
+            by_arm=settings.epochs * self.data.train_images <= BY_ARM_UP_TO_IMAGES,
         )
+
+    @cached_property
+    def _recorded_candidates(self) -> dict[str, list[Trial]]:
+        """The recorded candidates of each tuned arm that its space still contains, and that had the present data."""
+        candidates: dict[str, list[Trial]] = {}
+        for arm in self.request.tuned_arms:
+            recorded = self.history.candidates(arm.name)
+            made = [(i, self._candidate(arm, config, number)) for i, number, config in recorded if arm.holds(config)]
+            candidates[arm.name] = [trial for trial_id, trial in made if trial.trial_id == trial_id]
+        return candidates
+
+    def _candidate(self, tuned_arm: TunedArm, config: domains.Dataclass, number: int) -> Trial:
+        arm = Arm(name=tuned_arm.name, config=config, note=tuned_arm.describe(config))
+        (trial,) = self._factory.trials([arm], TUNING, [self._search_seed])
+        hyperband_epochs = config.epochs if isinstance(config, configuration.Config) else None
+        return replace(trial, candidate=number, epochs=trial.epochs if hyperband_epochs is None else hyperband_epochs)
+
+    @cached_property
+    def _searches(self) -> dict[str, SearchPlan]:
+        """The search of each tuned arm, by the arm's name."""
+        return {arm.name: self._search(arm) for arm in self.request.tuned_arms}
+
+    def _search(self, arm: TunedArm) -> SearchPlan:
+        sweep, settings, recorded = self.request.sweep, self.request.settings, self._recorded_candidates[arm.name]
+
+        def comparison(candidate: Trial) -> list[Trial]:
+            return [replace(t, candidate=candidate.candidate) for t in self._comparison_trials([candidate.arm])]
+
+        spans = [] if settings.search_time is None else self.history.spans(trial.trial_id for trial in recorded)
+        return SearchPlan(
+            tuned_arm=arm,
+            candidate=lambda config, number: self._candidate(arm, config, number),
+            comparison=comparison,
+            recorded_candidates=recorded,
+            epochs=settings.epochs,
+            mode=sweep.mode,
+            comparison_epochs=self.request.replicates * settings.epochs,
+            budget_epochs=None if settings.candidates is None else settings.candidates * settings.epochs,
+            budget_seconds=settings.search_time,
+            seconds_before=length(spans),
+            parallel=1 if sweep.in_turn else None,
+        )
+
+    def _start_epoch(self, trial: Trial) -> int:
+        """The epoch after which a trial continues; 0 if it begins."""
+        recorded = self.history.attempt(trial.trial_id).start(trial.epochs)
+        folder = checkpoints.below(self.request.settings.results)
+        checkpoint, _ = checkpoints.find(folder, trial.trial_id, recorded=recorded)
+        return checkpoint.epoch if checkpoint else 0
+
+    def _estimate(self, queue: TrialQueue, to_run: Sequence[TrialToRun]) -> TimeEstimate:
+        def rate(trial: Trial) -> float | None:
+            size = int(trial.arm.values.get("image_size", 0))
+            return self.history.seconds_per_image(self.request.sweep.family_of(trial.arm), trial.data.name, size)
+
+        timed_arms = self._recorded_ends.search_clocks
+        work = [
+            (rate(each.trial), each.epochs * each.trial.data.train_images)
+            for each in to_run
+            if each.trial.question != TUNING or each.trial.arm.name not in timed_arms
+        ]
+        rates = [seconds for trial in queue.trials if (seconds := rate(trial)) is not None]
+        most_images = max((trial.data.train_images for trial in queue.trials), default=self.data.train_images)
+        work.append((fmean(rates) if rates else None, queue.epochs_to_come * most_images))
+        return TimeEstimate.of(work, search_seconds=queue.search_seconds_left or ())
+
+
+def trial_counts(trials: Sequence[Trial], *, has_followers: bool) -> str:
+    """The number of arms and replicates of each question, such as `screening: 81 arms on 1 seed`."""
+    parts = []
+    for question in dict.fromkeys(trial.question for trial in trials):
+        same_question = [trial for trial in trials if trial.question == question]
+        parts.append(
+            f"{question}: {count(len({t.arm.name for t in same_question}), 'arm')} on {_replicates(same_question)}"
+        )
+    return ", ".join([*parts, *(["then the survivors compared"] if has_followers else [])])
+
+
+def _replicates(trials: Sequence[Trial]) -> str:
+    """`3 seeds`, `5 folds`, or `2 seeds x 5 folds`."""
+    seeds = count(len({t.seed for t in trials}), "seed")
+    folds = {t.data.fold for t in trials} - {None}
+    if not folds:
+        return seeds
+    return count(len(folds), "fold") if seeds == "1 seed" else f"{seeds} x {count(len(folds), 'fold')}"

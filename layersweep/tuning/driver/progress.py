@@ -1,4 +1,4 @@
-"""What a person sees while a sweep runs: one live table in a terminal, one line a trial elsewhere."""
+"""The display while a sweep runs: one live table in a terminal, one line for each trial elsewhere."""
 
 import time
 from collections import Counter
@@ -15,12 +15,13 @@ from layersweep.records.questions import TUNING
 from layersweep.records.values import Epoch
 from layersweep.tuning.common.worker_report import Error
 from layersweep.tuning.experiment.halving import Decision
+from layersweep.tuning.experiment.search_clock import wall
 from layersweep.tuning.experiment.trials import Ending, Trial, sign
 from layersweep.words import count, duration, first_line
 
 
 @dataclass(kw_only=True)
-class Running:
+class RunningRow:
     """A trial that runs: a row of the live table. `value` is the metric after its last epoch; None before the first."""
 
     name: str
@@ -29,51 +30,51 @@ class Running:
     epoch: int
     value: float | None = None
     rung: str = ""
-    timed: bool = False
+    is_candidate: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class SweepProgress:
-    """How far a command is, whether its own events say so or its records do.
+    """How far a command is, by its own events or by its records.
 
     Attributes:
-        trials: how many it has to run, of those known by now.
+        trials: the number of trials that it has to run, of those known by now.
         running: those that run.
-        outcomes: how many have ended, and how.
+        outcomes: the number of trials that ended with each outcome.
         best: the best value of the metric by now, and where; None before the first epoch.
-        epochs_done: the epochs behind.
-        epochs_planned: those behind and those to come.
-        epochs_besides: further ones, for the time left: of trials that are not planned yet.
-        seconds_besides: the time that searches take which time bounds.
-        began: when it did.
+        epochs_done: the epochs that have ended.
+        epochs_planned: those, and those to come.
+        unplanned_epochs: further epochs, for the time left: of trials that are not planned yet.
+        search_seconds: the time left of searches that time limits.
+        start_time: when the command started.
         now: the time of the same clock.
         outcome: how the command ended; None if it has not.
     """
 
     trials: int
-    running: Sequence[Running]
+    running: Sequence[RunningRow]
     outcomes: Mapping[str, int]
     best: tuple[float, str] | None
     epochs_done: int
     epochs_planned: int
-    epochs_besides: int = 0
-    seconds_besides: float = 0.0
-    began: float
+    unplanned_epochs: int = 0
+    search_seconds: float = 0.0
+    start_time: float
     now: float
     outcome: str | None = None
 
     @property
     def seconds(self) -> float:
-        """The time since it began."""
-        return max(0.0, self.now - self.began)
+        """The time since it started."""
+        return max(0.0, self.now - self.start_time)
 
     @property
     def seconds_left(self) -> float | None:
         """The time left if the epochs to come take as long as those behind; None before the first, and at the end."""
         if not self.epochs_done or self.outcome is not None:
             return None
-        to_come = self.epochs_planned - self.epochs_done + self.epochs_besides
-        return self.seconds / self.epochs_done * to_come + self.seconds_besides
+        to_come = self.epochs_planned - self.epochs_done + self.unplanned_epochs
+        return self.seconds / self.epochs_done * to_come + self.search_seconds
 
     def summary(self, metric: str) -> str:
         """One line: how many trials ended how, the best so far, and the time left."""
@@ -85,8 +86,8 @@ class SweepProgress:
             parts.append(f"about {duration(left)} left")
         return " · ".join(parts)
 
-    def below(self, metric: str) -> str:
-        """What stands below the live table."""
+    def footer(self, metric: str) -> str:
+        """The text below the live table."""
         return self.summary(metric)
 
     def table(self, metric: str) -> RenderableType:
@@ -99,7 +100,7 @@ class SweepProgress:
             table.add_row(row.name, str(row.seed), f"{row.epoch}/{row.epochs}", value, row.rung)
         bar = Table.grid()  # a bar by itself does not end its line
         bar.add_row(ProgressBar(total=max(1, self.epochs_planned), completed=self.epochs_done, width=40))
-        return Group(table, bar, Text(self.below(metric)))
+        return Group(table, bar, Text(self.footer(metric)))
 
 
 class Display:
@@ -109,23 +110,20 @@ class Display:
         console: where to draw; a live table if it is a terminal.
         metric: the column shown.
         mode: `max` or `min`, whether larger or smaller is better.
-
-    Attributes:
-        foreseen: the epochs of trials that are not planned yet, for the time left.
-        searching: the seconds until searches end that time bounds; None where there are none.
+        slots: the number of slots now, for the time left of searches.
     """
 
-    def __init__(self, console: Console, *, metric: str, mode: str) -> None:
-        self._console, self._metric, self._mode = console, metric, mode
+    def __init__(self, console: Console, *, metric: str, mode: str, slots: Callable[[], int] = lambda: 1) -> None:
+        self._console, self._metric, self._mode, self._slots = console, metric, mode, slots
         self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
-        self._rows: dict[str, Running] = {}
-        self._counts: Counter[str] = Counter()
+        self._rows: dict[str, RunningRow] = {}
+        self._outcomes: Counter[str] = Counter()
         self._trials = self._epochs_planned = self._epochs_done = 0
         self._best: tuple[float, str] | None = None
-        self._began: float | None = None
-        self._warned: set[str] = set()
-        self.foreseen: Callable[[], int] = lambda: 0
-        self.searching: Callable[[], float | None] = lambda: None
+        self._start_time: float | None = None
+        self._warnings: set[str] = set()
+        self._unplanned_epochs = 0
+        self._search_seconds: float | None = None
 
     def __enter__(self) -> "Display":
         if self._live:
@@ -136,74 +134,78 @@ class Display:
         if self._live:
             self._live.stop()
 
-    def planned(self, trials: Iterable[Trial]) -> None:
-        """More trials are to run."""
+    def plan(self, trials: Iterable[Trial]) -> None:
+        """Adds trials that are to run."""
         for trial in trials:
             self._trials += 1
             self._epochs_planned += trial.epochs
 
-    def started(self, trial: Trial, *, start: int = 0) -> None:
-        """A slot took a trial, which goes on after epoch `start`."""
-        self._began = self._began or time.monotonic()
+    def start(self, trial: Trial, *, start_epoch: int = 0) -> None:
+        """A slot has started a trial, which continues after epoch `start_epoch`."""
+        self._start_time = self._start_time or time.monotonic()
         name = " ".join(filter(None, (trial.arm.name, trial.arm.note)))
-        self._rows[trial.trial_id] = Running(
-            name=name, seed=trial.seed, epochs=trial.epochs, epoch=start, timed=trial.question == TUNING
+        self._rows[trial.trial_id] = RunningRow(
+            name=name, seed=trial.seed, epochs=trial.epochs, epoch=start_epoch, is_candidate=trial.question == TUNING
         )
-        self._epochs_planned -= start
-        self.refresh()
+        self._epochs_planned -= start_epoch
 
     def epoch(self, trial: Trial, epoch: Epoch, decision: Decision) -> None:
         """An epoch has ended; `refresh` shows it."""
         row = self._rows[trial.trial_id]
         row.epoch, row.value = epoch.epoch, float(getattr(epoch, self._metric))
         if decision.rung is not None:
-            row.rung = judged(decision.rung, decision.cutoff)
+            row.rung = rung_text(decision.rung, decision.cutoff)
         self._epochs_done += 1
         better = sign(self._mode)
         if not epoch.diverged and (self._best is None or better * row.value > better * self._best[0]):
             self._best = (row.value, f"{trial.label}, epoch {epoch.epoch}")
 
-    def ended(
-        self, trial: Trial, ending: Ending, error: Error | None, *, again: bool = False, reason: str | None = None
+    def end(
+        self, trial: Trial, ending: Ending, error: Error | None, *, retry: bool = False, reason: str | None = None
     ) -> None:
-        """A trial has ended; `again` if it is tried once more, `reason` why it was hopeless."""
+        """A trial has ended; `retry` if it runs once more, `reason` why it was hopeless or out of time."""
         self._rows.pop(trial.trial_id, None)
-        if again:
+        if retry:
             self._epochs_planned += ending.epoch
         else:
-            self._counts[ending.outcome] += 1
+            self._outcomes[ending.outcome] += 1
             self._epochs_planned -= trial.epochs - ending.epoch
         if error is not None:
-            word = "tried again" if again else "failed"
-            self.say(f"{word} {trial.label}: {error.type}: {first_line(error.message)}", style="red")
+            verb = "tried again" if retry else "failed"
+            self.say(f"{verb} {trial.label}: {error.type}: {first_line(error.message)}", style="red")
         elif reason is not None:
             self.say(f"{ending.outcome} {trial.label}: {reason}", style="yellow")
         elif not self._live:
             value = "" if ending.value is None else f", {self._metric} {ending.value:.4f}"
-            ended = f"{ending.outcome} after {count(ending.epoch, 'epoch')}{value}"
-            self.say(f"[{sum(self._counts.values())}/{self._trials}] {trial.label}: {ended}")
-        self.refresh()
+            text = f"{ending.outcome} after {count(ending.epoch, 'epoch')}{value}"
+            self.say(f"[{sum(self._outcomes.values())}/{self._trials}] {trial.label}: {text}")
 
-    def dropped(self, trial: Trial, reason: str) -> None:
+    def drop(self, trial: Trial, reason: str) -> None:
         """A trial that waited is not run."""
-        self._counts["stopped"] += 1
+        self._outcomes["stopped"] += 1
         self._epochs_planned -= trial.epochs
         self.say(f"stopped {trial.label}: {reason}", style="yellow")
-        self.refresh()
 
     def warn(self, text: str, *, once: str | None = None) -> None:
-        """Says what a person should know; once for each text, or for each key `once`."""
+        """Prints a warning; once for each text, or for each key `once`."""
         key = once or text
-        if key not in self._warned:
-            self._warned.add(key)
+        if key not in self._warnings:
+            self._warnings.add(key)
             self.say(f"warning: {text}", style="yellow")
 
     def say(self, line: str, style: str | None = None) -> None:
-        """Says something of interest."""
+        """Prints a line."""
         self._console.print(Text(line), style=style, soft_wrap=True)
 
-    def refresh(self) -> None:
-        """Draws the table anew."""
+    def refresh(self, *, epochs_to_come: int, search_seconds_left: Sequence[float] | None) -> None:
+        """Draws the table anew.
+
+        Args:
+            epochs_to_come: the epochs of trials that are not planned yet, for the time left.
+            search_seconds_left: the seconds left of each search that time limits; None if there is no such search.
+        """
+        self._unplanned_epochs = epochs_to_come
+        self._search_seconds = None if search_seconds_left is None else wall(search_seconds_left, self._slots())
         if self._live:
             self._live.update(self.table(), refresh=True)
 
@@ -218,25 +220,25 @@ class Display:
     def progress(self) -> SweepProgress:
         """How far the sweep is.
 
-        Where time bounds searches, the time left is theirs, and that of all epochs but their candidates'.
+        If time limits searches, the time left is theirs, and that of all epochs except their candidates'.
         """
-        searching, running = self.searching(), [*self._rows.values()]
-        timed = 0 if searching is None else sum(row.epochs - row.epoch for row in running if row.timed)
+        running = [*self._rows.values()]
+        candidate_epochs = sum(row.epochs - row.epoch for row in running if row.is_candidate)
         now = time.monotonic()
         return SweepProgress(
             trials=self._trials,
             running=running,
-            outcomes=self._counts,
+            outcomes=self._outcomes,
             best=self._best,
             epochs_done=self._epochs_done,
             epochs_planned=self._epochs_planned,
-            epochs_besides=self.foreseen() - timed,
-            seconds_besides=searching or 0.0,
-            began=now if self._began is None else self._began,
+            unplanned_epochs=self._unplanned_epochs - (0 if self._search_seconds is None else candidate_epochs),
+            search_seconds=self._search_seconds or 0.0,
+            start_time=now if self._start_time is None else self._start_time,
             now=now,
         )
 
 
-def judged(rung: int, cutoff: float | None) -> str:
+def rung_text(rung: int, cutoff: float | None) -> str:
     """What a trial had to reach at a rung: `2 ≥ 0.7000`, or `2 first`."""
     return f"{rung}" + (f" ≥ {cutoff:.4f}" if cutoff is not None else " first")

@@ -1,4 +1,4 @@
-"""Runs a plan through Tune, and stops cleanly when asked to."""
+"""Runs a plan through Ray Tune, and stops cleanly on Ctrl-C."""
 
 import contextlib
 import logging
@@ -7,52 +7,71 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 
-from layersweep.records.questions import COMPARISON, FIRST_PHASE, TUNING
+from layersweep.records.questions import FIRST_PHASE
 from layersweep.records.write import Writer
 from layersweep.tuning.common import kept_weights
-from layersweep.tuning.common.epoch_files import EpochFile
 from layersweep.tuning.common.errors import BrokenOffError
+from layersweep.tuning.driver.planner import SweepPlan
 from layersweep.tuning.driver.progress import Display
 from layersweep.tuning.driver.record_builder import RecordBuilder
-from layersweep.tuning.experiment.admission import SearchLimits
-from layersweep.tuning.experiment.options import Settings
-from layersweep.tuning.experiment.sweep import Sweep
-from layersweep.tuning.experiment.trials import Trial
 from layersweep.tuning.runtime import metrics
 from layersweep.tuning.runtime.ray_runtime import Where
 from layersweep.tuning.runtime.ray_watch import RayWatch
-from layersweep.tuning.search.trial_queue import Plan
-from layersweep.tuning.storage import checkpoints
+from layersweep.tuning.search.trial_queue import TrialQueue
 from layersweep.words import count, first_line
 
 if TYPE_CHECKING:
+    from layersweep.tuning.driver.trial_events import TrialEvents
     from layersweep.tuning.driver.tune_callback import TuneCallback
     from layersweep.tuning.driver.tune_scheduler import TuneScheduler
     from layersweep.tuning.driver.tune_searcher import TuneSearcher
+    from layersweep.tuning.worker.file_transfer import DriverFiles
 
-SLOTS_LOST: Final = 3
-"""How often a trial on a cluster is tried again when it loses its slot, with its node perhaps: that is normal there."""
+SLOT_RETRIES_ON_CLUSTERS: Final = 3
+"""How often a trial on a cluster runs again when it loses its slot, perhaps with its node: that is normal there."""
+
+RAY_HAS_DIED: Final = "Ray has died (killed, or out of memory); every finished epoch is kept; the same command goes on"
 
 
-RAY_IS_GONE: Final = "Ray has died (killed, or out of memory); every finished epoch is kept; the same command goes on"
+@dataclass(frozen=True, kw_only=True)
+class TuneRun:
+    """A plan that is about to run, with all that takes part.
+
+    Attributes:
+        plan: what is to run.
+        queue: the plan's queue.
+        records: builds the rows.
+        writer: writes them.
+        display: shows how far the run is.
+        where: where it runs.
+        fork_server: the socket of the fork server that slots on this machine get their training processes from.
+    """
+
+    plan: SweepPlan
+    queue: TrialQueue
+    records: RecordBuilder
+    writer: Writer
+    display: Display
+    where: Where
+    fork_server: Path | None
 
 
-def run(
-    sweep: Sweep,
-    plan: Plan,
-    *,
-    settings: Settings,
-    scheduler: "TuneScheduler",
-    journal: RecordBuilder,
-    writer: Writer,
-    display: Display,
-    where: Where,
-    fork_server: Path | None,
-) -> None:
+@dataclass(frozen=True, kw_only=True)
+class TuneParts:
+    """What Ray Tune calls while it runs."""
+
+    name: str
+    searcher: "TuneSearcher"
+    scheduler: "TuneScheduler"
+    callback: "TuneCallback"
+
+
+def run(tune_run: TuneRun) -> None:
     """Runs every trial of the plan, and those that it adds, to the end. Needs `ray_started`.
 
     Raises:
@@ -61,107 +80,89 @@ def run(
         BrokenOffError: when the first trials all failed of one error, or Ray has died or ended early.
         ResultsError: when the rows cannot be written.
     """
-    from layersweep.tuning.driver.tune_callback import Limits, TuneCallback
-    from layersweep.tuning.driver.tune_searcher import TuneSearcher
-    from layersweep.tuning.worker.assignment import Assignment
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are rows and lines of ours
+    sweep, settings = tune_run.plan.request.sweep, tune_run.plan.request.settings
+    named_weights, parents_elsewhere = kept_weights.wanted(settings.results, sweep.name)
+    with _driver_files(tune_run) as driver_files:
+        parts = _tune_parts(tune_run, _trial_events(tune_run, named_weights, driver_files))
+        with _stop_signals(parts.callback):
+            try:
+                fit(parts, tune_run.where)
+            finally:
+                parts.callback.flush()
+                parts.callback.measure(over=True)
+    _check_finished(tune_run.queue)
+    if settings.keep_weights == "none":
+        _delete_first_phases(tune_run, parents_elsewhere)
+
+
+@contextmanager
+def _driver_files(tune_run: TuneRun) -> Iterator["DriverFiles | None"]:
+    """Access to the driver's disk for slots on other machines; None if all slots are on this machine."""
+    if tune_run.where.nodes is None:
+        yield None
+        return
     from layersweep.tuning.worker.file_transfer import DriverFiles
 
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are rows and lines of ours
-    budget, results = settings.time_budget, settings.results
-    recorder = TuneCallback(
-        journal=journal,
-        writer=writer,
-        plan=plan,
-        scheduler=scheduler,
-        display=display,
-        limits=Limits(
-            fail_fast=settings.fail_fast,
-            deadline=None if budget is None else time.monotonic() + budget,
-            slots_lost=SLOTS_LOST if where.nodes else 0,
-        ),
+    request = tune_run.plan.request
+    with contextlib.closing(DriverFiles(request.settings.results, request.sweep.name)) as driver_files:
+        yield driver_files
+
+
+def _trial_events(
+    tune_run: TuneRun, named_weights: frozenset[Path], driver_files: "DriverFiles | None"
+) -> "TrialEvents":
+    from layersweep.tuning.driver.assignments import AssignmentFactory
+    from layersweep.tuning.driver.fail_fast import FailFast
+    from layersweep.tuning.driver.trial_events import TrialEvents
+
+    assignments = AssignmentFactory(
+        request=tune_run.plan.request,
+        asha=tune_run.plan.asha,
+        records=tune_run.records,
+        queue=tune_run.queue,
+        display=tune_run.display,
+        slots=tune_run.where.slots_on_a_machine,
+        fork_server=tune_run.fork_server,
+        named_weights=named_weights,
+        driver_files=driver_files,
+    )
+    return TrialEvents(
+        assignments,
+        tune_run.writer,
+        fail_fast=FailFast(tune_run.plan.request.settings.fail_fast),
+        slots_lost=SLOT_RETRIES_ON_CLUSTERS if tune_run.where.nodes else 0,
+    )
+
+
+def _tune_parts(tune_run: TuneRun, events: "TrialEvents") -> TuneParts:
+    from layersweep.tuning.driver.tune_callback import Surroundings, TuneCallback
+    from layersweep.tuning.driver.tune_scheduler import TuneScheduler
+    from layersweep.tuning.driver.tune_searcher import TuneSearcher
+
+    sweep, where = tune_run.plan.request.sweep, tune_run.where
+    budget = tune_run.plan.request.settings.time_budget
+    scheduler = TuneScheduler(tune_run.plan.asha, events)
+    surroundings = Surroundings(
         clock=time.monotonic,
-        news=where.nodes.take_news if where.nodes else tuple,
+        deadline=None if budget is None else time.monotonic() + budget,
+        node_news=where.nodes.take_news if where.nodes else tuple,
         metrics=metrics.served(sweep=sweep.name, metric=sweep.metric, slots=lambda: where.slots_now),
     )
-    folder = checkpoints.below(results)
-    named, parents = kept_weights.wanted(results, sweep.name)
-
-    depot: DriverFiles | None = None
-
-    def ticket(trial: Trial) -> Assignment:
-        start = _start(folder, trial, journal, display)
-        return Assignment(
-            trial=trial,
-            train=sweep.train_of(sweep.family_of(trial.arm)),
-            warm_up=sweep.warm_up,
-            fork_server=fork_server,
-            log=results / "logs" / f"{trial.trial_id}.log",
-            slots=where.slots_on_a_machine,
-            checkpoints=folder,
-            checkpoint_every=settings.checkpoint_every,
-            start=start.path if start else None,
-            start_epoch=start.epoch if start else 0,
-            timeout=settings.trial_timeout,
-            keep_hopeless=settings.keep_hopeless,
-            rungs=scheduler.rungs(trial),
-            parent=kept_weights.file(results, trial.parent.trial_id, trial.parent.epochs) if trial.parent else None,
-            located=kept_weights.located(trial.arm.stated, results),
-            keep=_keep(trial, settings),
-            lite=settings.lite and trial.question == COMPARISON,
-            limits=_limits(trial, plan, journal),
-            depot=depot,
-            results=results,
-            metric=sweep.metric,
-            mode=sweep.mode,
-            named=named,
-            best=journal.past(trial.trial_id).at(kept_weights.kept(results, trial.trial_id), sweep.metric),
-        )
-
-    searcher = TuneSearcher(plan, ticket, slots=lambda: where.slots_now, metric=sweep.metric, mode=sweep.mode)
-    with _stopping(recorder), contextlib.ExitStack() as stack:
-        if where.nodes is not None:
-            depot = stack.enter_context(contextlib.closing(DriverFiles(results, sweep.name)))
-        try:
-            _tune(sweep.name, searcher, scheduler, recorder, where)
-        finally:
-            recorder.flush()
-            recorder.measure(over=True)
-    _check_finished(plan)
-    if settings.keep_weights == "none":
-        _delete_first_phases(plan, results, sweep.name, parents)
+    return TuneParts(
+        name=sweep.name,
+        searcher=TuneSearcher(events, slots=lambda: where.slots_now, metric=sweep.metric, mode=sweep.mode),
+        scheduler=scheduler,
+        callback=TuneCallback(events, scheduler, surroundings),
+    )
 
 
-def _check_finished(plan: Plan) -> None:
-    if not plan.finished:
-        left = len({t.trial_id for t in plan.trials} - set(plan.endings))
-        raise BrokenOffError(f"Ray Tune ended with {count(left, 'trial')} unfinished; the same command goes on")
+def fit(parts: TuneParts, where: Where) -> None:
+    """Lets Ray Tune run all that the searcher suggests.
 
-
-def _delete_first_phases(plan: Plan, results: Path, sweep: str, parents: frozenset[str]) -> None:
-    """Deletes the weights that trials went on from, but for those of trials that other sweeps name."""
-    for trial in plan.trials:
-        if trial.question == FIRST_PHASE and trial.trial_id not in parents:
-            kept_weights.delete(results, trial.trial_id, but=[*kept_weights.wanted(results, sweep)[0]])
-
-
-def _limits(trial: Trial, plan: Plan, journal: RecordBuilder) -> SearchLimits | None:
-    """What a candidate of a search may take that begins; one that has trained an epoch is not refused any more."""
-    if trial.question != TUNING or journal.past(trial.trial_id).last:
-        return None
-    return SearchLimits(seconds_left=plan.seconds_left(trial), flops_per_second=journal.flops_per_second)
-
-
-def _keep(trial: Trial, settings: Settings) -> str:
-    """Of which epoch a trial's weights are kept."""
-    if trial.question == FIRST_PHASE:
-        return "last"
-    return settings.keep_weights if trial.question == COMPARISON else "none"
-
-
-def _tune(
-    name: str, searcher: "TuneSearcher", scheduler: "TuneScheduler", recorder: "TuneCallback", where: Where
-) -> None:
-    """Lets Tune run all that the searcher suggests."""
+    Raises:
+        BrokenOffError: if Ray has died, or Tune broke off.
+    """
     from ray import tune
 
     from layersweep.tuning.worker.worker_actor import Slot
@@ -171,15 +172,15 @@ def _tune(
             tune.with_resources(Slot, {"cpu": 1}),
             tune_config=tune.TuneConfig(
                 num_samples=-1,
-                search_alg=searcher,
-                scheduler=scheduler,
+                search_alg=parts.searcher,
+                scheduler=parts.scheduler,
                 reuse_actors=True,
                 trial_dirname_creator=lambda trial: str(trial.trial_id),
             ),
             run_config=tune.RunConfig(
-                name=name,
+                name=parts.name,
                 storage_path=storage,
-                callbacks=[recorder],
+                callbacks=[parts.callback],
                 checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
                 verbose=0,
             ),
@@ -190,40 +191,48 @@ def _tune(
                 tuner.fit()
         except KeyboardInterrupt:
             if watch.gone:
-                raise BrokenOffError(RAY_IS_GONE) from None
+                raise BrokenOffError(RAY_HAS_DIED) from None
             raise
-        except RuntimeError as error:  # what Tune makes of an error of Ray that it does not know
+        except RuntimeError as error:  # Tune's answer to an error of Ray that it does not know
             raise BrokenOffError(
                 f"Ray Tune broke off ({first_line(str(error.__cause__ or error))}); every finished epoch is kept; "
                 "the same command goes on"
             ) from error
 
 
-def _start(folder: Path, trial: Trial, journal: RecordBuilder, display: Display) -> EpochFile | None:
-    """The checkpoint that a trial goes on from; what cannot be used is said and deleted."""
-    recorded = journal.past(trial.trial_id).start(trial.epochs)
-    start, problems = checkpoints.find(folder, trial.trial_id, recorded=recorded)
-    for problem in problems:
-        goes_on = f"it goes on after epoch {start.epoch}" if start else "it is trained again from epoch 1"
-        display.warn(f"{trial.label}: the checkpoint {problem}; {goes_on}")
-    checkpoints.delete(folder, trial.trial_id, but=[start.path] if start else ())
-    return start
+def _check_finished(queue: TrialQueue) -> None:
+    if not queue.finished:
+        unfinished = len({t.trial_id for t in queue.trials} - set(queue.endings))
+        raise BrokenOffError(f"Ray Tune ended with {count(unfinished, 'trial')} unfinished; the same command goes on")
+
+
+def _delete_first_phases(tune_run: TuneRun, parents_elsewhere: frozenset[str]) -> None:
+    """Deletes the weights that trials continued from, except those of trials that other sweeps name."""
+    results, name = tune_run.plan.request.settings.results, tune_run.plan.request.sweep.name
+    first_phases = [trial for trial in tune_run.queue.trials if trial.question == FIRST_PHASE]
+    named_weights = kept_weights.wanted(results, name)[0] if first_phases else ()  # another sweep may name more by now
+    for trial in first_phases:
+        if trial.trial_id not in parents_elsewhere:
+            kept_weights.delete(results, trial.trial_id, but=[*named_weights])
 
 
 @contextmanager
-def _stopping(recorder: Any) -> Iterator[None]:
-    """While inside, the first SIGINT or SIGTERM asks the recorder to stop, the second interrupts at once."""
+def _stop_signals(callback: "TuneCallback") -> Iterator[None]:
+    """While inside, the first SIGINT or SIGTERM asks the callback to stop, the second one interrupts at once.
 
-    def ask(_number: int, _frame: FrameType | None) -> None:
-        if recorder.stop_asked:
+    Between two of Tune's events nothing is half written: rows are flushed, and the run is recorded as interrupted.
+    """
+
+    def request_stop(_number: int, _frame: FrameType | None) -> None:
+        if callback.stop_requested:
             raise KeyboardInterrupt
-        recorder.stop_asked = True
+        callback.stop_requested = True
 
-    before: dict[int, Callable[[int, FrameType | None], Any] | int | None] = {
-        number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)
+    earlier_handlers: dict[int, Callable[[int, FrameType | None], Any] | int | None] = {
+        number: signal.signal(number, request_stop) for number in (signal.SIGINT, signal.SIGTERM)
     }
     try:
         yield
     finally:
-        for number, handler in before.items():
+        for number, handler in earlier_handlers.items():
             signal.signal(number, handler)

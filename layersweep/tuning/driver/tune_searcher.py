@@ -1,38 +1,39 @@
-"""Hands a plan's trials to Ray Tune, one whenever a slot is free."""
+"""Hands trials to Ray Tune, one whenever a slot is free."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from ray.tune.search import Searcher
 
-from layersweep.tuning.experiment.trials import Trial
-from layersweep.tuning.search.trial_queue import Plan
 from layersweep.tuning.worker.assignment import Assignment
 
 
+class AssignmentSource(Protocol):
+    """Where the next assignment comes from."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether no assignment is left, now or later."""
+
+    def next(self) -> Assignment | None:
+        """The next assignment; None if other trials must end first, or none is left."""
+
+
 class TuneSearcher(Searcher):
-    """A Tune searcher that suggests what a plan says.
+    """A Tune searcher that suggests one assignment after another.
 
     Args:
-        plan: the plan.
-        ticket: makes a trial into what a slot is told.
-        slots: how many trials may run at once, now: a cluster's nodes come and go.
-        metric: a result's metric.
+        source: where they come from.
+        slots: the number of trials that may run at once now: a cluster's nodes come and go, and Tune's own limit is
+            fixed when it starts.
+        metric: the metric of a result.
         mode: max or min.
     """
 
-    def __init__(
-        self,
-        plan: Plan,
-        ticket: Callable[[Trial], Assignment],
-        *,
-        slots: Callable[[], int],
-        metric: str,
-        mode: str,
-    ) -> None:
+    def __init__(self, source: AssignmentSource, *, slots: Callable[[], int], metric: str, mode: str) -> None:
         super().__init__(metric=metric, mode=mode)
-        self._plan, self._ticket, self._slots = plan, ticket, slots
-        self._live: set[str] = set()
+        self._source, self._slots = source, slots
+        self._running_ids: set[str] = set()
 
     def __getstate__(self) -> dict[str, object]:
         """Nothing: Tune pickles its searcher to resume from, but the records are the only state."""
@@ -45,15 +46,15 @@ class TuneSearcher(Searcher):
         """Nothing, for the same reason."""
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        """The next trial, None while others must end first, FINISHED when there are no more."""
-        if len(self._live) >= self._slots():
+        """The next assignment, None while other trials must end first, FINISHED when none is left."""
+        if len(self._running_ids) >= self._slots():
             return None
-        trial: Trial | None = self._plan.next()
-        if trial is not None:
-            self._live.add(trial_id)
-            return {"ticket": self._ticket(trial)}
-        return str(Searcher.FINISHED) if self._plan.finished else None
+        assignment = self._source.next()
+        if assignment is not None:
+            self._running_ids.add(trial_id)
+            return {"assignment": assignment}
+        return str(Searcher.FINISHED) if self._source.finished else None
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """A slot is free; the recorder tells the plan, since it knows the outcome."""
-        self._live.discard(trial_id)
+        """A slot is free; the callback handles the outcome."""
+        self._running_ids.discard(trial_id)

@@ -1,4 +1,9 @@
-"""Candidates of a search that are refused by an estimate, once they are built and before they are trained."""
+"""Refuses candidates of a search by an estimate, after they are built and before they are trained.
+
+A candidate is too large if a step takes more memory than its slot's share, and too slow if one epoch takes longer than
+the search's time left, at the highest rate that any training of this sweep has shown: so what is refused is too slow
+for certain. A refusal is a failed trial, but it neither ends the sweep (`--fail-fast`) nor makes its exit code 1.
+"""
 
 import re
 from dataclasses import dataclass
@@ -12,25 +17,25 @@ from layersweep.tuning.experiment.trials import Trial
 from layersweep.words import GIB, exact_duration
 
 _PASSES: Final = 3
-"""A training step takes about three times the operations of a forward pass: backward takes two."""
+"""A training step takes about three times the operations of a forward pass: the backward pass takes two."""
 
-_SHARE: Final = re.compile(r"a slot's share is (\d+\.\d\d) GiB")
+_SHARE_TEXT: Final = re.compile(r"a slot's share is (\d+\.\d\d) GiB")
 
 
 @dataclass(frozen=True, kw_only=True)
 class SearchLimits:
-    """What a candidate may take besides its slot's share of memory.
+    """The limits of a candidate besides its slot's share of memory.
 
     Attributes:
-        seconds_left: the time that its search has left; None if nothing bounds it.
-        flops_per_second: the most that any training here has done, so that what it calls too slow is; None if unknown.
+        seconds_left: the time that its search has left; None if time does not limit it.
+        flops_per_second: the highest rate of any training of this sweep; None if unknown.
     """
 
     seconds_left: float | None = None
     flops_per_second: float | None = None
 
     def epoch_seconds(self, flops: int, images: int) -> float | None:
-        """The least time of an epoch of so many images, each of so many operations forward; None if it is not known."""
+        """The least time of an epoch of so many images, with so many FLOPs for each forward pass; None if unknown."""
         return None if self.flops_per_second is None else epoch_flops(flops, images) / self.flops_per_second
 
     def too_slow(self, flops: int, images: int) -> bool:
@@ -40,22 +45,22 @@ class SearchLimits:
 
 
 def epoch_flops(flops: int, images: int) -> int:
-    """The operations of an epoch: `flops` are those of one image's forward pass (`layersweep.records.values.Built`)."""
+    """The FLOPs of an epoch; `flops` are those of one image's forward pass (`layersweep.records.values.Built`)."""
     return _PASSES * flops * images
 
 
 def refusal(built: Built, limits: SearchLimits, trial: Trial, *, share_bytes: int) -> Error | None:
-    """Why a candidate is not trained, if so.
+    """Why a candidate is refused; None if it is not.
 
     Args:
         built: the candidate's network.
-        limits: what it may take.
+        limits: its limits.
         trial: the candidate.
         share_bytes: the memory that its slot may use.
     """
     batch_size, precision, train_images = trial.arm.batch_size, trial.precision, trial.data.train_images
     if memory_estimate.step_bytes(built, batch_size=batch_size, precision=precision) > share_bytes:
-        needed = memory_estimate.said(built, batch_size=batch_size, precision=precision)
+        needed = memory_estimate.text(built, batch_size=batch_size, precision=precision)
         share = f"a slot's share is {share_bytes / GIB:.2f} GiB"
         return Error(type=TOO_LARGE, message=f"{needed}; {share}: use a smaller batch_size or fewer --slots")
     if limits.too_slow(built.flops, train_images):
@@ -73,12 +78,13 @@ def estimated(seconds: float) -> str:
     return exact_duration(float(f"{seconds:.3g}"))
 
 
-def stands(error: Error, limits: SearchLimits, *, flops: int, train_images: int, share_bytes: int) -> bool:
+def still_refused(error: Error, limits: SearchLimits, *, flops: int, train_images: int, share_bytes: int) -> bool:
     """Whether a candidate that was refused with this error would be refused again.
 
-    Too large: where the share of a slot is no larger than the one that the error names. Too slow: by the estimate anew.
+    It is still too large if the slot's share is no larger than the one that the error names. It is still too slow by a
+    new estimate.
     """
     if error.type == TOO_SLOW:
         return limits.too_slow(flops, train_images)
-    named = _SHARE.search(error.message)
-    return error.type == TOO_LARGE and named is not None and round(share_bytes / GIB, 2) <= float(named[1])
+    share = _SHARE_TEXT.search(error.message)
+    return error.type == TOO_LARGE and share is not None and round(share_bytes / GIB, 2) <= float(share[1])

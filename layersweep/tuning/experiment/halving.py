@@ -1,4 +1,4 @@
-"""What a scheduler decides after an epoch, and by which settings. Knows nothing of Ray."""
+"""What a scheduler decides after an epoch, and ASHA's settings. Knows nothing of Ray."""
 
 import itertools
 import math
@@ -10,10 +10,10 @@ from layersweep.records.questions import SCREENING, TUNING
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """What became of a trial after an epoch; rung (epochs) and cutoff (metric) if it had reached one.
+    """A decision on a trial after an epoch; with rung (in epochs) and cutoff (of the metric) if it has reached a rung.
 
-    The cutoff is None for the first trial at a rung, which is never stopped. A hopeless trial has a reason, and one
-    that is stopped for another cause than its metric: it has no rung then.
+    The first trial at a rung has no cutoff, and is never stopped. A hopeless trial has a reason, and so has a trial
+    that is stopped for another cause than its metric; such a stop has no rung.
     """
 
     action: str
@@ -21,8 +21,8 @@ class Decision:
     cutoff: float | None = None
     reason: str | None = None
 
-    def behind(self, metric: str) -> str:
-        """Why it stopped a trial."""
+    def stop_reason(self, metric: str) -> str:
+        """Why the trial was stopped."""
         if self.reason is not None:
             return self.reason
         return f"its {metric} was behind the cutoff {self.cutoff:.4f} at epoch {self.rung}"

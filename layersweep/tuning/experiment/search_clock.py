@@ -1,4 +1,4 @@
-"""The time of a search: how long any of its candidates has run, in this command and before it."""
+"""The time that a search has taken: how long any of its candidates has run, in this command and in earlier ones."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -12,31 +12,31 @@ class SearchClock:
     Args:
         budget: the seconds that the search may take.
         before: those that it took in earlier commands.
-        clock: seconds, which never go back.
+        now: a clock in seconds that never goes back.
     """
 
-    def __init__(self, budget: float, *, before: float = 0.0, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, budget: float, *, before: float = 0.0, now: Callable[[], float] = time.monotonic) -> None:
         self.budget, self.before = budget, before
-        self._clock = clock
-        self._ran, self._began = 0.0, 0.0
-        self._running: set[str] = set()
+        self._now = now
+        self._seconds_here, self._start_time = 0.0, 0.0
+        self._running_ids: set[str] = set()
 
-    def started(self, trial_id: str) -> None:
+    def start(self, trial_id: str) -> None:
         """A candidate runs from now on."""
-        if not self._running:
-            self._began = self._clock()
-        self._running.add(trial_id)
+        if not self._running_ids:
+            self._start_time = self._now()
+        self._running_ids.add(trial_id)
 
-    def ended(self, trial_id: str) -> None:
+    def stop(self, trial_id: str) -> None:
         """A candidate runs no more, if it did."""
-        if self._running == {trial_id}:
-            self._ran += self._clock() - self._began
-        self._running.discard(trial_id)
+        if self._running_ids == {trial_id}:
+            self._seconds_here += self._now() - self._start_time
+        self._running_ids.discard(trial_id)
 
     @property
     def spent(self) -> float:
         """The seconds in which any candidate ran."""
-        return self.before + self._ran + (self._clock() - self._began if self._running else 0.0)
+        return self.before + self._seconds_here + (self._now() - self._start_time if self._running_ids else 0.0)
 
     @property
     def left(self) -> float:

@@ -1,169 +1,187 @@
 """The search of one tuned arm: candidates within a budget of epochs, then the best of them on fresh seeds."""
 
 from collections.abc import Callable, Container, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from layersweep.tuning.experiment.search_clock import SearchClock
 from layersweep.tuning.experiment.trials import Ending, Trial, sign
-from layersweep.tuning.search.samplers import Sampler, NotYet
+from layersweep.tuning.experiment.tuned_arms import TunedArm
+from layersweep.tuning.search.samplers import NotYet, Sampler
 from trainables import config as domains
 
-_SPENT: Final = ("completed", "stopped", "diverged", "hopeless")
+_COUNTED_BY_EPOCHS: Final = ("completed", "stopped", "diverged", "hopeless")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchPlan:
+    """What the search of one tuned arm may do, and what earlier commands did of it.
+
+    Attributes:
+        tuned_arm: what is searched.
+        candidate: makes the trial of a configuration that was drawn, with its number.
+        comparison: makes the trials that compare the selected candidate.
+        recorded_candidates: those that earlier commands drew, in their order.
+        epochs: of a candidate, at most.
+        mode: whether the metric is better when larger (max) or smaller (min).
+        comparison_epochs: the epochs that the comparison takes.
+        budget_epochs: the epochs that all candidates may take; None for no limit.
+        budget_seconds: the time in which candidates may run; None for no limit.
+        seconds_before: what earlier commands took of that time.
+        parallel: the number of candidates that may run at the same time; None for as many as there are slots.
+    """
+
+    tuned_arm: TunedArm
+    candidate: Callable[[domains.Dataclass, int], Trial]
+    comparison: Callable[[Trial], Sequence[Trial]]
+    recorded_candidates: Sequence[Trial] = ()
+    epochs: int
+    mode: str
+    comparison_epochs: int
+    budget_epochs: int | None
+    budget_seconds: float | None = None
+    seconds_before: float = 0.0
+    parallel: int | None = None
+
+    def clock(self, now: Callable[[], float]) -> SearchClock | None:
+        """A new clock of the search that begins at what earlier commands took; None if time does not limit it."""
+        if self.budget_seconds is None:
+            return None
+        return SearchClock(self.budget_seconds, before=self.seconds_before, now=now)
 
 
 class ArmSearch:
-    """Draws trials one after another, spending `budget` epochs on candidates of `epochs` at most.
+    """Draws candidates one after another.
 
-    A candidate is drawn only if the budget suffices for as many epochs: what is left at the end is less than that. It
-    takes those that it may have itself, where that is fewer. Failed candidates count as if they had run to their end,
-    so that an arm whose trainings all fail comes to an end.
+    A candidate is drawn only if the budget suffices for the most epochs that one may take, so at the end less than
+    that is left. Failed candidates count as if they had run to their end: an arm whose trainings all fail comes to an
+    end.
 
     Args:
-        drawer: draws configurations; it stands behind the recorded ones.
-        make: makes a configuration into the candidate of that number.
-        recorded: the candidates of earlier commands, in their order.
-        compare: the trials that compare the chosen candidate.
-        following: the epochs that these trials take.
-        budget: epochs; None for no limit.
-        epochs: those of a candidate, at most.
-        mode: whether the metric is better when greater (max) or smaller (min).
-        at_once: how many candidates may run at the same time; None for as many as there are slots.
-        time: what bounds the time in which its candidates run: once it is spent none is drawn; None for no limit.
+        plan: what the search may do.
+        sampler: draws configurations, in its state after the recorded candidates were drawn.
+        clock: the time that candidates have run; None if time does not limit the search.
     """
 
-    def __init__(
-        self,
-        *,
-        drawer: Sampler,
-        make: Callable[[domains.Dataclass, int], Trial],
-        recorded: Sequence[Trial],
-        compare: Callable[[Trial], Sequence[Trial]],
-        following: int,
-        budget: int | None,
-        epochs: int,
-        mode: str,
-        at_once: int | None = None,
-        time: SearchClock | None = None,
-    ) -> None:
-        self._drawer, self._make, self._compare = drawer, make, compare
-        self._budget, self._epochs, self._following, self._mode = budget, epochs, following, mode
-        self._at_once, self._time = at_once, time
-        self.recorded = list(recorded)
-        self._numbers = max((t.candidate or 0 for t in recorded), default=-1) + 1
-        self._open = {t.trial_id: t for t in recorded}
-        self._ended: dict[str, tuple[Trial, Ending]] = {}
-        self._exhausted = self._idle = self._compared = False
-        self._ahead: Trial | None = None
+    def __init__(self, plan: SearchPlan, sampler: Sampler, clock: SearchClock | None = None) -> None:
+        self.plan = plan
+        self._sampler, self._clock = sampler, clock
+        self._next_number = max((t.candidate or 0 for t in plan.recorded_candidates), default=-1) + 1
+        self._open_candidates = {t.trial_id: t for t in plan.recorded_candidates}
+        self._endings: dict[str, tuple[Trial, Ending]] = {}
+        self._space_is_exhausted = self._waits_for_endings = self._comparison_is_made = False
+        self._next_candidate: Trial | None = None
 
     def next(self) -> Trial | None:
-        """The next candidate; None while those that run take the budget or all places, or it is spent."""
-        if self._at_once is not None and len(self._open) >= self._at_once:
+        """The next candidate; None while running candidates take the budget or all places, and once it is spent."""
+        if self.plan.parallel is not None and len(self._open_candidates) >= self.plan.parallel:
             return None
-        trial, self._ahead = self._ahead or self._draw(), None
+        trial, self._next_candidate = self._next_candidate or self._draw(), None
         if trial is not None:
-            self._open[trial.trial_id] = trial
+            self._open_candidates[trial.trial_id] = trial
         return trial
 
     def _draw(self) -> Trial | None:
         if not self._may_draw:
             return None
-        config = self._drawer.draw()
+        config = self._sampler.draw()
         if isinstance(config, NotYet):
             return None
-        if config is None:
-            self._idle, self._exhausted = True, not self._open  # it may wait for how those that run end
+        if config is None:  # a sampler may draw again once it knows how the running candidates end
+            self._waits_for_endings, self._space_is_exhausted = True, not self._open_candidates
             return None
-        trial = self._make(config, self._numbers)
-        self._numbers += 1
+        trial = self.plan.candidate(config, self._next_number)
+        self._next_number += 1
         return trial
 
     def owns(self, trial: Trial) -> bool:
-        """Whether the trial is one of its candidates that have not ended."""
-        return trial.trial_id in self._open
+        """Whether the trial is one of the search's candidates that have not ended."""
+        return trial.trial_id in self._open_candidates
 
-    def started(self, trial: Trial) -> None:
-        """A slot has taken one of its candidates."""
-        if self._time is not None:
-            self._time.started(trial.trial_id)
+    def start_clock(self, trial: Trial) -> None:
+        """Counts time from now on: a slot has started one of the candidates."""
+        if self._clock is not None:
+            self._clock.start(trial.trial_id)
 
-    def paused(self, trial: Trial) -> None:
-        """One of its candidates has lost its process, and waits."""
-        if self._time is not None:
-            self._time.ended(trial.trial_id)
+    def stop_clock(self, trial: Trial) -> None:
+        """Counts no time for one of the candidates: it has ended, or has lost its process and waits."""
+        if self._clock is not None:
+            self._clock.stop(trial.trial_id)
 
     @property
     def out_of_time(self) -> str | None:
-        """Why its candidates are to end now, if its time is spent."""
-        return self._time.reason if self._time is not None and self._time.over else None
+        """Why the candidates end now, if the search's time is spent."""
+        return self._clock.reason if self._clock is not None and self._clock.over else None
 
     @property
     def seconds_left(self) -> float | None:
-        """The time that its candidates may still take; None if nothing bounds it."""
-        if self._time is None:
+        """The time that candidates may still take; None if time does not limit the search."""
+        if self._clock is None:
             return None
-        return 0.0 if self.over else self._time.left
+        return 0.0 if self.over else self._clock.left
 
-    def holds_back(self, trial: Trial, running: Container[str]) -> bool:
-        """Whether the trial is a candidate that waits for another to end, while those of these ids run."""
-        if self._at_once is None or not self.owns(trial):
+    def holds_back(self, trial: Trial, running_ids: Container[str]) -> bool:
+        """Whether the trial is a candidate that must wait until another one ends."""
+        if self.plan.parallel is None or not self.owns(trial):
             return False
-        return sum(trial_id in running for trial_id in self._open) >= self._at_once
+        return sum(trial_id in running_ids for trial_id in self._open_candidates) >= self.plan.parallel
 
-    def ended(self, trial: Trial, ending: Ending) -> list[Trial]:
-        """Tells the drawer; returns the trials that compare the chosen candidate once all have ended.
+    def end(self, trial: Trial, ending: Ending) -> list[Trial]:
+        """Tells the sampler how a candidate ended; returns the comparison's trials if the search is now over.
 
-        The trial may be one of another question that is the same training as a candidate.
+        The trial may belong to another question that asks for the same training.
         """
-        self.paused(trial)
-        own = self._open.pop(trial.trial_id)
-        self._ended[trial.trial_id] = own, ending
-        self._drawer.tell(own.arm.config, ending.value if ending.sound else None)
-        self._idle = False
-        if not self._open:
-            self._ahead = self._draw()  # else a space that has run out would be noticed after its last end
-        return self.late()
+        self.stop_clock(trial)
+        candidate = self._open_candidates.pop(trial.trial_id)
+        self._endings[trial.trial_id] = candidate, ending
+        self._sampler.tell(candidate.arm.config, ending.value if ending.sound else None)
+        self._waits_for_endings = False
+        if not self._open_candidates:
+            self._next_candidate = self._draw()  # now: nobody would notice later that the space is exhausted
+        return self.comparison()
 
-    def late(self) -> list[Trial]:
-        """The trials that compare the chosen candidate, once, when all have ended and no other will be drawn.
+    def comparison(self) -> list[Trial]:
+        """The trials that compare the selected candidate, returned once, when the search is over.
 
-        That may turn out only when a drawer is asked again that took its time.
+        With a sampler that thinks for a while, only a later draw may show that it is over.
         """
-        if self._compared or not self.over:
+        if self._comparison_is_made or not self.over:
             return []
-        self._compared = True
-        return [] if self.chosen is None else list(self._compare(self.chosen))
+        self._comparison_is_made = True
+        return [] if self.best is None else list(self.plan.comparison(self.best))
 
     @property
     def over(self) -> bool:
-        """Whether all candidates have ended and no other is drawn."""
-        return not self._open and self._ahead is None and (self._exhausted or not self._may_draw)
+        """Whether all candidates have ended and no other will be drawn."""
+        return not self._open_candidates and self._next_candidate is None and not self._may_draw
 
     @property
-    def chosen(self) -> Trial | None:
-        """The best at the end of those that came furthest, of equal ones the first drawn; None if none is sound."""
-        sound = [
-            (ending.epoch, sign(self._mode) * ending.value, -(trial.candidate or 0), trial)
-            for trial, ending in self._ended.values()
+    def best(self) -> Trial | None:
+        """Of the candidates that trained most epochs the best, of equal ones the first; None if none is sound."""
+        ranks = [
+            (ending.epoch, sign(self.plan.mode) * ending.value, -(trial.candidate or 0), trial)
+            for trial, ending in self._endings.values()
             if ending.sound and ending.value is not None
         ]
-        return max(sound, key=lambda entry: entry[:3], default=(0, 0.0, 0, None))[3]
+        return max(ranks, key=lambda rank: rank[:3], default=(0, 0.0, 0, None))[3]
 
     @property
-    def foreseen(self) -> int:
-        """The epochs of candidates that are not drawn yet, unless time bounds them, and of the comparison."""
+    def epochs_to_come(self) -> int:
+        """The epochs of the comparison, and of candidates that are not drawn yet, unless time limits them."""
         if self.over:
             return 0
-        if self._budget is None or self._time is not None:
-            return self._following
-        return self._following + max(0, self._budget - self._reserved)
+        if self.plan.budget_epochs is None or self._clock is not None:
+            return self.plan.comparison_epochs
+        return self.plan.comparison_epochs + max(0, self.plan.budget_epochs - self._reserved_epochs)
 
     @property
-    def _reserved(self) -> int:
-        spent = (e.epoch if e.outcome in _SPENT else t.epochs for t, e in self._ended.values())
-        return sum(spent) + sum(t.epochs for t in self._open.values())
+    def _reserved_epochs(self) -> int:
+        trained = (e.epoch if e.outcome in _COUNTED_BY_EPOCHS else t.epochs for t, e in self._endings.values())
+        return sum(trained) + sum(t.epochs for t in self._open_candidates.values())
 
     @property
     def _may_draw(self) -> bool:
-        if self._exhausted or self._idle or self.out_of_time is not None:
+        if self._space_is_exhausted or self._waits_for_endings or self.out_of_time is not None:
             return False
-        return self._budget is None or self._reserved + self._epochs <= self._budget
+        budget = self.plan.budget_epochs
+        return budget is None or self._reserved_epochs + self.plan.epochs <= budget

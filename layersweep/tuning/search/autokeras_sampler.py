@@ -1,4 +1,8 @@
-"""AutoKeras' oracles, seen from the driver, which does not import TensorFlow: a process answers, while trials run."""
+"""A sampler that asks AutoKeras' oracles.
+
+They run in a process of their own, since they need Keras and may think for seconds: the driver asks, goes on, and takes
+the answer when it is there.
+"""
 
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -11,25 +15,26 @@ from layersweep.tuning.runtime.processes import Started, end, start
 from layersweep.tuning.search.samplers import NOT_YET, NotYet
 from trainables.config import Dataclass, Value
 from trainables.nas import configuration
-from trainables.nas.oracles import Drawn, Proposal, Search
+from trainables.nas.oracles import Drawn, Proposal
+from trainables.nas.oracles import Search as OracleSearch
 from trainables.worker.training_server import Failure
 
-_FAREWELL_SECONDS: Final = 10.0
+_CLOSE_SECONDS: Final = 10.0
 
 
 class OracleProcess:
     """The process that answers for all searches of a command, one after another.
 
     Attributes:
-        ready: whether candidates may be asked for; until then the answer is NOT_YET.
+        ready: whether the searches' spaces are checked, so that candidates may be drawn; before, it returns NOT_YET.
     """
 
     def __init__(self) -> None:
         self.ready = False
         self._process: Started | None = None
         self._pipe: Connection | None = None
-        self._questions: deque[tuple[Search, Sequence[Drawn]]] = deque()
-        self._asked: Search | None = None
+        self._requests: deque[tuple[OracleSearch, Sequence[Drawn]]] = deque()
+        self._current_search: OracleSearch | None = None
         self._answers: dict[str, Proposal | None] = {}
 
     def start(self) -> None:
@@ -45,63 +50,62 @@ class OracleProcess:
         if self._process is None or self._pipe is None:
             return
         self._pipe.close()
-        end(self._process, within=0 if self._asked else _FAREWELL_SECONDS)
+        end(self._process, within=0 if self._current_search else _CLOSE_SECONDS)
         self._process = self._pipe = None
 
-    def first(self, search: Search) -> Proposal:
-        """What AutoKeras' defaults mean in a search's space; waits for the answer.
+    def first(self, search: OracleSearch) -> Proposal:
+        """The network that AutoKeras' defaults mean in a search's space; waits for the answer.
 
         Raises:
             BrokenOffError: if the process died.
         """
-        assert self._asked is None, "the first question of all"
+        assert self._current_search is None, "ask before any search has begun"
         self._send(search, None)
         answer = self._receive()
         assert isinstance(answer, Proposal)
         return answer
 
-    def proposal(self, search: Search, drawn: Sequence[Drawn]) -> Proposal | NotYet | None:
-        """The candidate behind these, NOT_YET while the oracle thinks about it, None if it has no other.
+    def proposal(self, search: OracleSearch, candidates: Sequence[Drawn]) -> Proposal | NotYet | None:
+        """The candidate that follows these, NOT_YET while the oracle computes it, None if it has no other.
 
-        What was drawn is what it was when the question was put: an end in between is heard the next time.
+        The oracle knows the candidates as they were when it was asked: it learns of later ends at the next request.
 
         Raises:
             BrokenOffError: if the process died.
         """
         if not self.ready:
             return NOT_YET
-        waiting = {asked.name for asked, _ in self._questions} | self._answers.keys()
-        if search.name not in waiting and search != self._asked:
-            self._questions.append((search, drawn))
+        waiting = {queued.name for queued, _ in self._requests} | self._answers.keys()
+        if search.name not in waiting and search != self._current_search:
+            self._requests.append((search, candidates))
         self._go_on()
         return self._answers.pop(search.name, NOT_YET)
 
     def _go_on(self) -> None:
-        """Takes the answer, if it is there, and puts the next question: to a process that thinks, it could block."""
-        if self._asked is not None and self._pipe is not None and self._pipe.poll():
-            self._answers[self._asked.name] = self._receive()
-            self._asked = None
-        if self._asked is None and self._questions:
-            self._asked, drawn = self._questions.popleft()
-            self._send(self._asked, drawn)
+        """Takes the answer if it is there, and only then sends a request: a busy process could block the pipe."""
+        if self._current_search is not None and self._pipe is not None and self._pipe.poll():
+            self._answers[self._current_search.name] = self._receive()
+            self._current_search = None
+        if self._current_search is None and self._requests:
+            self._current_search, candidates = self._requests.popleft()
+            self._send(self._current_search, candidates)
 
-    def _send(self, search: Search, drawn: Sequence[Drawn] | None) -> None:
+    def _send(self, search: OracleSearch, candidates: Sequence[Drawn] | None) -> None:
         self.start()
         assert self._pipe is not None
         try:
-            self._pipe.send((search, drawn))
+            self._pipe.send((search, candidates))
         except OSError:
             raise self._death() from None
 
     def _receive(self) -> Proposal | None:
         assert self._pipe is not None
         try:
-            word = self._pipe.recv()
+            answer: Proposal | Failure | None = self._pipe.recv()
         except (EOFError, ConnectionError):
             raise self._death() from None
-        if isinstance(word, Failure):
-            raise BrokenOffError(f"AutoKeras' oracle raised {word.error_type}: {word.message}")
-        answer: Proposal | None = word
+        if isinstance(answer, Failure):
+            raise BrokenOffError(f"AutoKeras' oracle raised {answer.error_type}: {answer.message}")
         return answer
 
     def _death(self) -> BrokenOffError:
@@ -111,37 +115,37 @@ class OracleProcess:
 
 
 class OracleSampler:
-    """A `layersweep.tuning.search.samplers.Drawer` of networks: what an oracle proposes, as configurations.
+    """A `layersweep.tuning.search.samplers.Sampler` of networks: it turns an oracle's proposals into configurations.
 
     Args:
-        oracles: the process that is asked.
+        process: the process that answers.
         search: what is searched, and how.
         recorded: the configurations drawn by earlier commands, in their order.
     """
 
-    def __init__(self, oracles: OracleProcess, search: Search, recorded: Sequence[Dataclass] = ()) -> None:
-        self._oracles, self._search = oracles, search
-        self._drawn: dict[Dataclass, float | None] = dict.fromkeys(recorded)
+    def __init__(self, process: OracleProcess, search: OracleSearch, recorded: Sequence[Dataclass] = ()) -> None:
+        self._process, self._search = process, search
+        self._metrics: dict[Dataclass, float | None] = dict.fromkeys(recorded)
 
     def draw(self) -> Dataclass | NotYet | None:
         """The next configuration, NOT_YET while the oracle thinks; None if it has no other."""
-        drawn = [Drawn(values=_values(config), metric=metric) for config, metric in self._drawn.items()]
-        answer = self._oracles.proposal(self._search, drawn)
+        candidates = [Drawn(values=_values(config), metric=metric) for config, metric in self._metrics.items()]
+        answer = self._process.proposal(self._search, candidates)
         if answer is None or isinstance(answer, NotYet):
             return answer
         config = configuration.configured(self._search.config, answer.values)
-        self._drawn[config] = None
+        self._metrics[config] = None
         return config
 
     def tell(self, config: Dataclass, value: float | None) -> None:
-        """Says how a drawn one ended.
+        """Notes how a configuration ended.
 
         Raises:
-            KeyError: if it was never drawn.
+            KeyError: if the configuration was never drawn.
         """
-        if config not in self._drawn:
+        if config not in self._metrics:
             raise KeyError(config)
-        self._drawn[config] = float("nan") if value is None else value
+        self._metrics[config] = float("nan") if value is None else value
 
 
 def _values(config: Dataclass) -> Mapping[str, Value]:

@@ -1,271 +1,298 @@
-"""Which trials run, in which order: those asked for, candidates that searches draw, what follows from their ends."""
+"""Which trial runs next: those that were asked for, candidates that searches draw, and what follows when trials end."""
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, Self
 
 from layersweep.records.questions import TUNING
 from layersweep.tuning.experiment.trials import Ending, Trial, sign
 from layersweep.tuning.search.arm_search import ArmSearch
 from layersweep.tuning.search.waiting_trials import WaitingTrials
-from layersweep.words import count
 
-SURVIVORS: Final = 2
-"""At least this many arms are compared after a screening, if so many did not fail."""
+FEWEST_SURVIVORS: Final = 2
+"""After a screening at least so many arms are compared, if so many are sound."""
+
+Followers = Callable[[Mapping[str, Ending]], Sequence[Trial]]
+"""The trials that follow from how others ended, by trial id."""
 
 
-Then = Callable[[Mapping[str, Ending]], Sequence[Trial]]
+def _not_recorded(_trial: Trial) -> None:
+    """For a queue without records: every trial runs."""
 
 
-class Plan:
-    """Trials that wait for a slot.
-
-    Args:
-        first: the trials to start with.
-        then: when all of them have ended, names more from their endings (by trial id).
-        searches: draw more whenever a slot is free and none of the others waits, each in its turn.
-        known: how a trial ended that is recorded already, so that it is not run; None if it has to run.
-        retries: how often a trial that lost its process is tried again.
-        compared: the epochs that the trials of `then` take at most.
-        together: whether a slot is given trials of one arm after another (see `waiting_trials`).
+@dataclass(frozen=True, kw_only=True)
+class QueuePlan:
+    """What a queue begins with.
 
     Attributes:
-        trials: those it has, in the order in which they came.
-        endings: how those that ended did, by their id.
-        outcomes: how many ended with each outcome.
-        added: told of trials that searches draw.
-        orphaned: told of a trial that cannot go on from its first phase, and how that ended.
-        broken_off: told of a trial that waits and is not run, and why; says how it has ended.
+        first_trials: the trials that run first.
+        followers: makes the trials that follow when all of the first have ended; None if none follow.
+        follower_epochs: the epochs that those may take.
+        recorded_end: how a trial ended that is recorded and need not run; None if it has to run.
+        retries: how often a trial that lost its process runs again.
+        by_arm: whether a slot gets the trials of one arm after another (`waiting_trials`).
     """
 
-    def __init__(
-        self,
-        first: Sequence[Trial],
-        *,
-        then: Then | None = None,
-        compared: int = 0,
-        searches: Iterable[ArmSearch] = (),
-        known: Callable[[Trial], Ending | None] | None = None,
-        retries: int = 0,
-        together: bool = False,
-    ) -> None:
+    first_trials: Sequence[Trial]
+    followers: Followers | None = None
+    follower_epochs: int = 0
+    recorded_end: Callable[[Trial], Ending | None] = _not_recorded
+    retries: int = 0
+    by_arm: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueueChanges:
+    """What a step of a queue has changed, for those who record and show it.
+
+    Attributes:
+        added: trials that are new in the queue.
+        orphans: trials that cannot run, since their first phase ended badly; each with the ending of that.
+        late_candidates: candidates that waited until their search's time was spent, each with the reason. They have
+            left the queue, which has to be told how they ended.
+    """
+
+    added: Sequence[Trial] = ()
+    orphans: Sequence[tuple[Trial, Ending]] = ()
+    late_candidates: Sequence[tuple[Trial, str]] = ()
+
+    @classmethod
+    def joined(cls, changes: Sequence["QueueChanges"]) -> Self:
+        """Several changes as one, in their order."""
+        return cls(
+            added=[trial for each in changes for trial in each.added],
+            orphans=[orphan for each in changes for orphan in each.orphans],
+            late_candidates=[candidate for each in changes for candidate in each.late_candidates],
+        )
+
+    def __add__(self, other: "QueueChanges") -> "QueueChanges":
+        return self.joined([self, other])
+
+
+class TrialQueue:
+    """Trials that wait for a slot. It knows nothing of rows or displays: each step returns what it has changed.
+
+    Args:
+        plan: what it begins with.
+        searches: they draw candidates whenever a slot is free and no other trial waits, each in its turn.
+
+    Attributes:
+        trials: all that it has had, in the order in which they came.
+        endings: how those that ended did, by id.
+        outcomes: how many ended with each outcome.
+    """
+
+    def __init__(self, plan: QueuePlan, searches: Iterable[ArmSearch] = ()) -> None:
         self.trials: list[Trial] = []
         self.endings: dict[str, Ending] = {}
         self.outcomes: Counter[str] = Counter()
-        self.added: Callable[[Sequence[Trial]], None] = _unheard
-        self.orphaned: Callable[[Trial, Ending], None] = _unmourned
-        self.broken_off: Callable[[Trial, str], Ending] = _not_begun
-        self._waiting = WaitingTrials(together=together)
-        self._held: dict[str, list[Trial]] = {}
-        self._freed: deque[str] = deque()
-        self._asked: set[str] = set()
-        self._running: dict[str, Trial] = {}
-        self._then, self._known, self._retries = then, known, retries
-        self._compared = compared
-        self._tries: Counter[tuple[str, bool]] = Counter()
-        self._first = [trial.trial_id for trial in first]
+        self._plan, self._followers = plan, plan.followers
         self._searches = deque(searches)
-        self._add(first)
-        self._go_on()
+        self._waiting = WaitingTrials(by_arm=plan.by_arm)
+        self._children: dict[str, list[Trial]] = {}
+        """Trials that wait for their first phase, by its id."""
+        self._arms_of_free_slots: deque[str] = deque()
+        self._ids: set[str] = set()
+        self._running: dict[str, Trial] = {}
+        self._tries: Counter[tuple[str, bool]] = Counter()
+        self._add(plan.first_trials)
+        self._follow_first_trials()
         for search in self._searches:
-            for trial in self._add(search.recorded):
+            for trial in self._add(search.plan.recorded_candidates).added:
                 if trial.trial_id in self.endings:
-                    self.ended(trial, self.endings[trial.trial_id])
+                    self.end(trial, self.endings[trial.trial_id])
 
-    def next(self) -> Trial | None:
-        """The next trial to start; None if none is waiting now."""
-        trial = self._next()
+    def next(self) -> tuple[Trial | None, QueueChanges]:
+        """The next trial to start, None if no trial is ready now."""
+        trial, changes = self._next()
         if trial is not None:
             self._running[trial.trial_id] = trial
-        return trial
+        return trial, changes
 
-    def _next(self) -> Trial | None:
-        after = self._freed.popleft() if self._freed else None
-        if (taken := self._take(after)) is not None:
-            return taken
+    def _next(self) -> tuple[Trial | None, QueueChanges]:
+        last_arm = self._arms_of_free_slots.popleft() if self._arms_of_free_slots else None
+        changes = QueueChanges()
+        if (trial := self._pop(last_arm)) is not None:
+            return trial, changes
         for _ in range(len(self._searches)):
             self._searches.rotate(-1)
             search = self._searches[-1]
-            while not self._holds(search) and (trial := search.next()) is not None:
-                added = self._add([trial])
-                ending = self.endings.get(trial.trial_id)  # another sweep may have trained it
-                self.added([*added, *([] if ending is None else self.ended(trial, ending))])
-                if (taken := self._take(after)) is not None:
-                    return taken
-            if followed := search.late():
-                self.added(self._add(followed))
-                if (taken := self._take(after)) is not None:
-                    return taken
-        return None
+            while not self._waits_for_first_phase(search) and (candidate := search.next()) is not None:
+                changes += self._add([candidate])
+                if (ending := self.endings.get(candidate.trial_id)) is not None:  # another sweep has trained it
+                    changes += self.end(candidate, ending)
+                if (trial := self._pop(last_arm)) is not None:
+                    return trial, changes
+            if comparison := search.comparison():
+                changes += self._add(comparison)
+                if (trial := self._pop(last_arm)) is not None:
+                    return trial, changes
+        return None, changes
 
-    def _take(self, after: str | None) -> Trial | None:
-        """The next of those that wait, for a slot that has trained the arm `after`."""
-        running = {trial.arm.name for trial in self._running.values()}
-        return self._waiting.take(after=after, running=running, ready=self._ready)
+    def _pop(self, last_arm: str | None) -> Trial | None:
+        running_arms = {trial.arm.name for trial in self._running.values()}
+        return self._waiting.pop(last_arm=last_arm, running_arms=running_arms, is_ready=self._is_ready)
 
-    def _ready(self, trial: Trial) -> bool:
+    def _is_ready(self, trial: Trial) -> bool:
         return not any(search.holds_back(trial, self._running) for search in self._searches)
 
-    def _holds(self, search: ArmSearch) -> bool:
-        """Whether a trial that a search drew waits for its first phase: the search learns of it first."""
-        return any(search.owns(child) for held in self._held.values() for child in held)
+    def _waits_for_first_phase(self, search: ArmSearch) -> bool:
+        """Whether a candidate of the search waits for its first phase: the search draws no other before."""
+        return any(search.owns(child) for children in self._children.values() for child in children)
 
     def _searches_of(self, trial: Trial) -> list[ArmSearch]:
         """The searches of which the trial is an open candidate."""
         return [search for search in self._searches if search.owns(trial)]
 
-    def started(self, trial: Trial) -> None:
-        """Notes that a slot has taken a trial."""
+    def start(self, trial: Trial) -> None:
+        """Notes that a slot has started a trial."""
         for search in self._searches_of(trial):
-            search.started(trial)
+            search.start_clock(trial)
 
-    def again(self, trial: Trial, *, at_least: int = 0) -> bool:
-        """Whether a trial that lost its process is tried once more; it then waits at the front."""
+    def retry(self, trial: Trial, *, at_least: int = 0) -> bool:
+        """Whether a trial that lost its process runs once more; it then waits at the front.
+
+        Args:
+            trial: the trial.
+            at_least: the number of tries for this kind of loss, if it is more than the plan's retries. Losses of a
+                node, which have such a number, do not use up the retries of others.
+        """
         if self.out_of_time(trial) is not None:
             return False
-        of_its_kind = trial.trial_id, at_least > 0  # lost nodes do not use up the retries
-        self._tries[of_its_kind] += 1
-        if self._tries[of_its_kind] > max(self._retries, at_least):
+        kind_of_loss = trial.trial_id, at_least > 0
+        self._tries[kind_of_loss] += 1
+        if self._tries[kind_of_loss] > max(self._plan.retries, at_least):
             return False
         self._running.pop(trial.trial_id, None)
         for search in self._searches_of(trial):
-            search.paused(trial)
+            search.stop_clock(trial)
         self._waiting.append_first(trial)
         return True
 
     def out_of_time(self, trial: Trial) -> str | None:
-        """Why a candidate is to end after its present epoch, if its search has spent its time."""
+        """Why a candidate ends after its present epoch, if its search's time is spent."""
         if trial.question != TUNING:
             return None
         return next(filter(None, (search.out_of_time for search in self._searches_of(trial))), None)
 
     def seconds_left(self, trial: Trial) -> float | None:
-        """The time that is left to a candidate's search; None if nothing bounds it."""
-        return min(_timed(search.seconds_left for search in self._searches_of(trial)), default=None)
+        """The time that is left to a candidate's search; None if time does not limit it."""
+        return min(_numbers(search.seconds_left for search in self._searches_of(trial)), default=None)
 
     @property
-    def searching(self) -> list[float] | None:
-        """The seconds left of each search that time bounds, if one is left; None where there are none."""
-        return _timed(search.seconds_left for search in self._searches) or None
+    def search_seconds_left(self) -> list[float] | None:
+        """The seconds left to each search that time limits; None if there is no such search."""
+        return _numbers(search.seconds_left for search in self._searches) or None
 
-    def ended(self, trial: Trial, ending: Ending) -> list[Trial]:
-        """Notes how a trial ended. Returns the trials that this adds to the plan."""
+    def end(self, trial: Trial, ending: Ending) -> QueueChanges:
+        """Notes how a trial ended; what follows from that enters the queue."""
         self._note(trial, ending)
         if self._running.pop(trial.trial_id, None) is not None:
-            self._freed.append(trial.arm.name)
-        for child in self._held.pop(trial.trial_id, []):
+            self._arms_of_free_slots.append(trial.arm.name)
+        changes = QueueChanges()
+        for child in self._children.pop(trial.trial_id, []):
             if ending.outcome == "completed":
                 self._waiting.append(child)
             else:
-                self.orphaned(child, ending)
-        followed = [self._add(search.ended(trial, ending)) for search in self._searches_of(trial)]
-        return [*self._go_on(), *(t for trials in followed for t in trials), *self._break_off()]
+                changes += QueueChanges(orphans=[(child, ending)]) + self.end(child, _FAILED)
+        comparisons = [trial_ for search in self._searches_of(trial) for trial_ in search.end(trial, ending)]
+        changes += self._follow_first_trials() + self._add(comparisons)
+        return changes + QueueChanges(late_candidates=self._remove_late_candidates())
 
-    def _break_off(self) -> list[Trial]:
-        """Ends candidates that wait though their search has spent its time; returns the trials that follow."""
-        followed: list[Trial] = []
-        while any(search.out_of_time for search in self._searches):
-            late = next((trial for trial in self._waiting if self.out_of_time(trial)), None)
-            if late is None:
-                break
-            self._waiting.remove(late)
-            followed += self.ended(late, self.broken_off(late, self.out_of_time(late) or ""))
-        return followed
+    def _remove_late_candidates(self) -> list[tuple[Trial, str]]:
+        """Takes out the candidates that wait although their search's time is spent; returns them with the reason."""
+        if not any(search.out_of_time for search in self._searches):
+            return []
+        late = [(trial, reason) for trial in self._waiting if (reason := self.out_of_time(trial)) is not None]
+        for trial, _ in late:
+            self._waiting.remove(trial)
+        return late
 
     def _note(self, trial: Trial, ending: Ending) -> None:
-        before = self.endings.get(trial.trial_id)
-        if before is not None:
-            self.outcomes[before.outcome] -= 1
+        earlier = self.endings.get(trial.trial_id)
+        if earlier is not None:
+            self.outcomes[earlier.outcome] -= 1
         self.endings[trial.trial_id] = ending
         self.outcomes[ending.outcome] += 1
 
     @property
     def waiting(self) -> list[Trial]:
-        """The trials that are known and not started, also those whose first phase is not over."""
-        return [*self._waiting, *(child for held in self._held.values() for child in held)]
+        """The trials that have not started, those included that wait for their first phase."""
+        return [*self._waiting, *(child for children in self._children.values() for child in children)]
 
     @property
     def size(self) -> int:
-        """How many trials it has: those that wait, run or ended."""
-        return len(self._asked)
+        """The number of trials that wait, run or have ended."""
+        return len(self._ids)
 
     @property
-    def foreseen(self) -> int:
-        """The epochs that trials which are not known yet may take at most."""
-        return sum(search.foreseen for search in self._searches) + (self._compared if self._then else 0)
+    def has_followers(self) -> bool:
+        """Whether trials are to follow from how the first ones end."""
+        return self._followers is not None
 
-    def describe(self) -> str:
-        """The trials counted by arm, seed and question."""
-        parts = []
-        for question in dict.fromkeys(trial.question for trial in self.trials):
-            trials = [trial for trial in self.trials if trial.question == question]
-            parts.append(f"{question}: {count(len({t.arm.name for t in trials}), 'arm')} on {_replicates(trials)}")
-        return ", ".join([*parts, *(["then the survivors compared"] if self._then else [])])
+    @property
+    def epochs_to_come(self) -> int:
+        """The most epochs that trials may take which are not in the queue yet."""
+        followers = self._plan.follower_epochs if self._followers else 0
+        return sum(search.epochs_to_come for search in self._searches) + followers
 
     @property
     def finished(self) -> bool:
-        """Whether no trial is left to start, now or later: one that runs may have to be tried again."""
-        idle = not self._waiting and not self._running and not self._held
-        return idle and self._then is None and all(search.over for search in self._searches)
+        """Whether no trial is left to start, now or later: a trial that runs may have to run again."""
+        idle = not self._waiting and not self._running and not self._children
+        return idle and self._followers is None and all(search.over for search in self._searches)
 
-    def _go_on(self) -> list[Trial]:
-        if self._then is None or any(trial_id not in self.endings for trial_id in self._first):
-            return []
-        more, self._then = list(self._then(self.endings)), None
-        return self._add(more)
+    def _follow_first_trials(self) -> QueueChanges:
+        if self._followers is None or any(t.trial_id not in self.endings for t in self._plan.first_trials):
+            return QueueChanges()
+        trials, self._followers = self._followers(self.endings), None
+        return self._add(trials)
 
-    def _add(self, trials: Sequence[Trial]) -> list[Trial]:
-        """Takes trials into the plan; returns them, with those that they go on from before them."""
-        added: list[Trial] = []
-        for trial in trials:  # two arms may be the same configuration: it is trained once
-            added += [trial] if trial.trial_id in self._asked else self._enter(trial)
-        self.trials.extend(added)
-        return added
+    def _add(self, trials: Sequence[Trial]) -> QueueChanges:
+        """Takes trials into the queue, those before them that they continue."""
+        changes = QueueChanges.joined([  # two arms may have the same configuration, which is trained once
+            QueueChanges(added=[trial]) if trial.trial_id in self._ids else self._enter(trial) for trial in trials
+        ])  # fmt: skip
+        self.trials.extend(changes.added)
+        return changes
 
-    def _enter(self, trial: Trial) -> list[Trial]:
-        """Lets a new trial wait, for the one that it goes on from if it does; returns both, or it alone."""
-        self._asked.add(trial.trial_id)
-        parent, ending = trial.parent, self._known(trial) if self._known else None
+    def _enter(self, trial: Trial) -> QueueChanges:
+        """Lets a new trial wait for a slot, or for its first phase, which enters before it."""
+        self._ids.add(trial.trial_id)
+        ending = self._plan.recorded_end(trial)
         if ending is not None:
             self._note(trial, ending)
-            return [trial]
-        if parent is None:
+            return QueueChanges(added=[trial])
+        if trial.parent is None:
             self._waiting.append(trial)
-            return [trial]
-        before = [] if parent.trial_id in self._asked else self._enter(parent)
-        ending = self.endings.get(parent.trial_id)
+            return QueueChanges(added=[trial])
+        parent_id = trial.parent.trial_id
+        before = QueueChanges() if parent_id in self._ids else self._enter(trial.parent)
+        changes = before + QueueChanges(added=[trial])
+        ending = self.endings.get(parent_id)
         if ending is None:
-            self._held.setdefault(parent.trial_id, []).append(trial)
+            self._children.setdefault(parent_id, []).append(trial)
         elif ending.outcome == "completed":
             self._waiting.append(trial)
         else:
-            self._note(trial, Ending(outcome="failed", epoch=0, value=None))
-            self.orphaned(trial, ending)
-        return [*before, trial]
+            self._note(trial, _FAILED)
+            changes += QueueChanges(orphans=[(trial, ending)])
+        return changes
 
 
-def _timed(seconds: Iterable[float | None]) -> list[float]:
-    return [each for each in seconds if each is not None]
+_FAILED: Final = Ending(outcome="failed", epoch=0, value=None)
 
 
-def _unheard(_trials: Sequence[Trial]) -> None:
-    """Until somebody wants to know what searches draw."""
-
-
-def _unmourned(_child: Trial, _ending: Ending) -> None:
-    """Until somebody wants to know what cannot go on from its first phase."""
-
-
-def _not_begun(_trial: Trial, _reason: str) -> Ending:
-    """Until somebody knows what is recorded of a trial that is not run."""
-    return Ending(outcome="stopped", epoch=0, value=None)
+def _numbers(values: Iterable[float | None]) -> list[float]:
+    return [value for value in values if value is not None]
 
 
 def survivors(screened: Sequence[Trial], endings: Mapping[str, Ending], *, control: str | None, mode: str) -> list[str]:
     """The names of the arms to compare: those that a screening did not stop, the control, and at least two.
 
-    Arms that diverged or failed are not among them. Where fewer than two are left, the arms that came furthest and
-    were best there fill up.
+    Arms that diverged or failed are left out. If fewer than two remain, the stopped arms that trained longest and had
+    the best metric fill up.
     """
     sound = [t for t in screened if endings[t.trial_id].sound]
 
@@ -274,17 +301,8 @@ def survivors(screened: Sequence[Trial], endings: Mapping[str, Ending], *, contr
         return ending.epoch, sign(mode) * (ending.value if ending.value is not None else float("-inf"))
 
     ranked = sorted(sound, key=merit, reverse=True)
-    kept = [t.arm.name for t in ranked if endings[t.trial_id].outcome == "completed"]
+    names = [t.arm.name for t in ranked if endings[t.trial_id].outcome == "completed"]
     for trial in ranked:
-        if trial.arm.name not in kept and (len(kept) < SURVIVORS or trial.arm.name == control):
-            kept.append(trial.arm.name)
-    return kept
-
-
-def _replicates(trials: Sequence[Trial]) -> str:
-    """`3 seeds`, `5 folds`, or `2 seeds x 5 folds`."""
-    seeds = count(len({t.seed for t in trials}), "seed")
-    folds = {t.data.fold for t in trials} - {None}
-    if not folds:
-        return seeds
-    return count(len(folds), "fold") if seeds == "1 seed" else f"{seeds} x {count(len(folds), 'fold')}"
+        if trial.arm.name not in names and (len(names) < FEWEST_SURVIVORS or trial.arm.name == control):
+            names.append(trial.arm.name)
+    return names

@@ -1,4 +1,10 @@
-"""What earlier commands recorded, of this sweep and of others, as far as a new one needs to know."""
+"""What earlier commands recorded, of this sweep and of others, as far as a new command needs it.
+
+The records are the only state: a command reads them and does what is missing. What has completed (with as many epochs),
+diverged, is hopeless or would be stopped now is read, also where another sweep trained it. The rest is trained: failed
+trials once more, unfinished ones from their checkpoint. A trial that completed fewer epochs than are asked for now has
+no checkpoint any more, so it begins at epoch 1, and its recorded epochs are compared and dropped.
+"""
 
 import contextlib
 import functools
@@ -21,13 +27,13 @@ from layersweep.tuning.experiment.admission import epoch_flops
 from layersweep.tuning.experiment.halving import Decision
 from layersweep.tuning.experiment.sweep import Sweep
 from layersweep.tuning.experiment.trials import Ending, Trial
-from layersweep.tuning.storage.trial_history import (
+from layersweep.tuning.storage.recorded_attempt import (
     ALONGSIDE,
     EPOCH_SECONDS,
     METRICS,
     RecordedAttempt,
-    broken_off,
-    results,
+    result_columns,
+    stop_columns,
 )
 from trainables import config as domains
 from trainables.errors import ConfigError
@@ -37,7 +43,7 @@ _NO_DECISIONS: Mapping[int, Decision] = {}
 
 @dataclass(frozen=True, kw_only=True)
 class RecordedEpoch:
-    """One recorded epoch, as a scheduler saw it: `sequence` is its place, `value` None where it was NaN or infinite."""
+    """One recorded epoch as a scheduler saw it; `value` is None where a loss was NaN or infinite."""
 
     trial_id: str
     epoch: int
@@ -47,7 +53,7 @@ class RecordedEpoch:
 
 @dataclass(frozen=True, kw_only=True)
 class Refusal:
-    """A candidate that was not trained: why, the operations of its forward pass for one image, and its images."""
+    """A candidate that was refused: the error, the FLOPs of its forward pass for one image, and its training images."""
 
     error: Error
     flops: int
@@ -60,7 +66,7 @@ class History:
     Args:
         results: the results folder.
         sweep: the sweep that is to run; the same trials of other sweeps count as well.
-        set_aside: whether damaged parts are set aside; without, they are only named.
+        set_aside: whether damaged parts are moved aside; if not, they are only named.
 
     Raises:
         ResultsError: if the results cannot be read.
@@ -86,30 +92,31 @@ class History:
 
     @cached_property
     def _alongside(self) -> dict[str, dict[tuple[str, int], frozenset[int]]]:
-        found: dict[str, dict[tuple[str, int], frozenset[int]]] = {}
+        """For each table of `ALONGSIDE` the epochs that have rows there, by trial and attempt."""
+        epochs_by_table: dict[str, dict[tuple[str, int], frozenset[int]]] = {}
         for table in ALONGSIDE:
             keys = self._read(table, columns=("trial_id", "attempt", "epoch")).unique()
-            grouped = keys.group_by("trial_id", "attempt").agg("epoch").iter_rows()
-            found[table] = {(trial_id, attempt): frozenset(epochs) for trial_id, attempt, epochs in grouped}
-        return found
+            groups = keys.group_by("trial_id", "attempt").agg("epoch").iter_rows()
+            epochs_by_table[table] = {(trial_id, attempt): frozenset(epochs) for trial_id, attempt, epochs in groups}
+        return epochs_by_table
 
     @cached_property
-    def _highest(self) -> dict[str, int]:
-        """The highest attempt of each trial that has rows alongside its epochs, which a kill may have left alone."""
+    def _highest_attempt(self) -> dict[str, int]:
+        """The highest attempt of each trial with rows in `ALONGSIDE`, which a kill may have left without an epoch."""
         return dict(sorted(itertools.chain(*self._alongside.values())))  # of each trial its last pair stays
 
-    def past(self, trial_id: str) -> RecordedAttempt:
-        """What a run of the trial goes on from: its latest attempt."""
+    def attempt(self, trial_id: str) -> RecordedAttempt:
+        """The latest attempt of a trial, which a new training continues."""
         rows = self._rows.get(trial_id, [])
         epochs = self._by_trial.get((trial_id,))
-        begun = [row["attempt"] for row in rows] + ([] if epochs is None else epochs["attempt"].to_list())
-        attempt = max(begun, default=0)
+        attempts = [row["attempt"] for row in rows] + ([] if epochs is None else epochs["attempt"].to_list())
+        attempt = max(attempts, default=0)
         return RecordedAttempt(
             attempt=attempt,
             continuation=1 + max((row["continuation"] for row in rows if row["attempt"] == attempt), default=-1),
-            fresh=1 + max(attempt, self._highest.get(trial_id, 0)),
+            fresh=1 + max(attempt, self._highest_attempt.get(trial_id, 0)),
             epochs=self._metrics(trial_id, attempt),
-            alongside={t: found.get((trial_id, attempt), frozenset()) for t, found in self._alongside.items()},
+            alongside={t: e.get((trial_id, attempt), frozenset()) for t, e in self._alongside.items()},
         )
 
     def _metrics(self, trial_id: str, attempt: int) -> dict[int, dict[str, float]]:
@@ -118,14 +125,14 @@ class History:
         return {row["epoch"]: {name: row[name] for name in METRICS} for row in rows}
 
     def ending(
-        self, trial: Trial, *, decided: Mapping[int, Decision] = _NO_DECISIONS, keep_hopeless: bool = False
+        self, trial: Trial, *, decisions: Mapping[int, Decision] = _NO_DECISIONS, keep_hopeless: bool = False
     ) -> Ending | None:
-        """How the trial ended, if it need not run; None if it is to be trained, or to go on.
+        """How the trial ended, if it need not run; None if it has to be trained, or to continue.
 
         Args:
             trial: what is asked for now.
-            decided: what the present scheduler decides of its recorded epochs.
-            keep_hopeless: whether a trial that was ended at chance goes on.
+            decisions: what ASHA decides of its recorded epochs now.
+            keep_hopeless: whether a trial that was ended at chance continues.
         """
         rows, epochs = self._rows.get(trial.trial_id, []), self._by_trial.get((trial.trial_id,))
         if not rows or epochs is None or rows[-1]["attempt"] < epochs["attempt"].max():
@@ -133,63 +140,64 @@ class History:
         attempt, outcome, reached = (rows[-1][name] for name in ("attempt", "outcome", "epochs"))
         metrics = self._metrics(trial.trial_id, attempt)
 
-        def known(as_what: str, epoch: int) -> Ending | None:
+        def at_epoch(epoch: int, outcome: str) -> Ending | None:
             if any(e not in metrics for e in range(1, epoch + 1)):
-                return None  # a damaged part took some: they are trained again
-            return Ending(outcome=as_what, epoch=epoch, value=metrics[epoch][self._sweep.metric] if epoch else None)
+                return None  # some were in a damaged part: they are trained again
+            return Ending(outcome=outcome, epoch=epoch, value=metrics[epoch][self._sweep.metric] if epoch else None)
 
-        whole = [r for r in rows if r["attempt"] == attempt and r["outcome"] == "completed"]
-        if any(row["epochs"] >= trial.epochs for row in whole):  # what became of it later, with more epochs, or not
-            return known("completed", trial.epochs)
+        completed = [r for r in rows if r["attempt"] == attempt and r["outcome"] == "completed"]
+        if any(row["epochs"] >= trial.epochs for row in completed):  # whatever happened later, with more epochs
+            return at_epoch(trial.epochs, "completed")
         if outcome == "failed":
             return None
         if outcome in ("diverged", "hopeless") and (not keep_hopeless or reached >= trial.epochs):
-            return known(outcome, reached)
-        stops = [epoch for epoch, decision in decided.items() if decision.action == "stop" and epoch <= reached]
-        return known("stopped", min(stops)) if stops else None
+            return at_epoch(reached, outcome)
+        stops = [epoch for epoch, decision in decisions.items() if decision.action == "stop" and epoch <= reached]
+        return at_epoch(min(stops), "stopped") if stops else None
 
-    def unsaid(self, trial: Trial, ending: Ending, decision: Decision) -> dict[str, Any] | None:
-        """The row to add where the present flags give a trial another end than the last recorded one, else None.
+    def missing_row(self, trial: Trial, ending: Ending, decision: Decision) -> dict[str, Any] | None:
+        """The row to add if the present flags end a trial otherwise than its last recorded row says, else None.
 
-        A trial that completed fewer epochs under earlier flags may now be one that a longer screening stops. The row
-        is as if it had been stopped there: no later numbers, no seconds.
+        For example, a trial that completed under earlier flags may be stopped by a longer screening now. The row is
+        as if it had been stopped there: no later numbers, no seconds.
         """
         last = self._rows[trial.trial_id][-1]
         if ending.outcome != "stopped" or (last["outcome"] == "stopped" and last["epochs"] == ending.epoch):
             return None
         key = {name: last[name] for name in ("attempt", "continuation")}
-        whole = self._trials.filter(trial_id=trial.trial_id, **key).row(-1, named=True)
-        gone = ("seconds_", "latency_", "last_", "best_", "warning", "sweep")
-        kept = {name: value for name, value in whole.items() if value is not None and not name.startswith(gone)}
+        last_row = self._trials.filter(trial_id=trial.trial_id, **key).row(-1, named=True)
+        later = ("seconds_", "latency_", "last_", "best_", "warning", "sweep")
+        row = {name: value for name, value in last_row.items() if value is not None and not name.startswith(later)}
         metrics = self._metrics(trial.trial_id, last["attempt"])
-        kept |= results({epoch: metrics[epoch] for epoch in range(1, ending.epoch + 1)})
-        return kept | {
+        row |= result_columns({epoch: metrics[epoch] for epoch in range(1, ending.epoch + 1)})
+        return row | {
             "continuation": last["continuation"] + 1,
             "outcome": "stopped",
-            "reason": decision.behind(self._sweep.metric),
+            "reason": decision.stop_reason(self._sweep.metric),
             "epochs_asked": trial.epochs,
             "rung": decision.rung,
             "cutoff": decision.cutoff,
         }
 
-    def broken_off(self, trial: Trial, reason: str) -> tuple[Ending, dict[str, Any] | None]:
-        """How a trial ended that goes no further than what is recorded, and the row to add if its last end is another.
+    def stop_at_recorded_end(self, trial: Trial, reason: str) -> tuple[Ending, dict[str, Any] | None]:
+        """The ending of a trial that is not continued, and the row to add unless its last row says the same.
 
-        One that has no epoch gets no row: it has not begun.
+        A trial without an epoch gets no row: it has not begun.
         """
-        past = self.past(trial.trial_id)
-        row = broken_off(past, trial.epochs, reason)
+        attempt = self.attempt(trial.trial_id)
+        row = stop_columns(attempt, trial.epochs, reason)
         reached, value = row["epochs"], row.get(f"last_{self._sweep.metric}")
-        last = next((r for r in reversed(self._rows.get(trial.trial_id, [])) if r["attempt"] == past.attempt), None)
-        if last is not None and last["outcome"] != "completed" and (last["epochs"] or 0) >= past.last:
+        rows = reversed(self._rows.get(trial.trial_id, []))
+        last = next((r for r in rows if r["attempt"] == attempt.attempt), None)
+        if last is not None and last["outcome"] != "completed" and (last["epochs"] or 0) >= attempt.last:
             refused = last["error_type"] in REFUSED
             return Ending(outcome=last["outcome"], epoch=reached, value=value, refused=refused), None
         return Ending(outcome="stopped", epoch=reached, value=value), row if reached else None
 
-    def refused(self, trial_id: str) -> Refusal | None:
-        """The end of a trial that was refused by an estimate, if that is what became of it."""
+    def refusal(self, trial_id: str) -> Refusal | None:
+        """The refusal of a candidate by an estimate, if that is its last recorded end."""
         rows = self._rows.get(trial_id, [])
-        if not rows or rows[-1]["error_type"] not in REFUSED or self.past(trial_id).last:
+        if not rows or rows[-1]["error_type"] not in REFUSED or self.attempt(trial_id).last:
             return None
         row = self._trials.filter(trial_id=trial_id).row(-1, named=True)
         error = Error(type=row["error_type"], message=row["error_message"] or "")
@@ -197,11 +205,11 @@ class History:
 
     @cached_property
     def flops_per_second(self) -> float | None:
-        """The most that a training of this sweep has done in an epoch, as the journal counts; None without one."""
+        """The highest rate of a training epoch of this sweep, counted as the record builder does; None without one."""
         columns = ("sweep", "trial_id", "loss", "val_loss", "seconds_build", "seconds_train")
         epochs = self._read("epochs", self._sweep.name, columns=columns)
-        whole = (pl.col("seconds_build") == 0) & (pl.col("seconds_train") > 0)
-        sound = epochs.filter(whole, *(pl.col(name).is_finite() for name in ("loss", "val_loss")))
+        without_tracing = (pl.col("seconds_build") == 0) & (pl.col("seconds_train") > 0)
+        sound = epochs.filter(without_tracing, *(pl.col(name).is_finite() for name in ("loss", "val_loss")))
         sizes = (
             self._trials.filter(sweep=self._sweep.name)
             .select("trial_id", "flops", "train_images")
@@ -213,35 +221,35 @@ class History:
         return None if fastest is None else epoch_flops(1, 1) * float(fastest)
 
     def spans(self, trial_ids: Iterable[str]) -> list[Span]:
-        """When any of these trials ran in this sweep, in Unix time (see `layersweep.records.spans.worked`)."""
-        mine = pl.col("sweep") == self._sweep.name, pl.col("trial_id").is_in(list(trial_ids))
-        whole: dict[str, list[Span]] = {}
-        ends = self._trials.filter(*mine).select("trial_id", "started_at", "ended_at").drop_nulls()
-        for trial_id, began, ended in ends.iter_rows():
-            whole.setdefault(trial_id, []).append((began.timestamp(), ended.timestamp()))
+        """When any of these trials ran in this sweep, in Unix time (`layersweep.records.spans.worked`)."""
+        selected = pl.col("sweep") == self._sweep.name, pl.col("trial_id").is_in(list(trial_ids))
+        ended_spans: dict[str, list[Span]] = {}
+        ends = self._trials.filter(*selected).select("trial_id", "started_at", "ended_at").drop_nulls()
+        for trial_id, start, end in ends.iter_rows():
+            ended_spans.setdefault(trial_id, []).append((start.timestamp(), end.timestamp()))
         runs = self._read("runs", self._sweep.name, columns=("event", "at")).filter(event="start")
         commands = sorted(at.timestamp() for at in runs["at"])
         seconds = [f"seconds_{name}" for name in EPOCH_SECONDS]
-        epochs = self._read("epochs", self._sweep.name, columns=("sweep", "trial_id", "at", *seconds)).filter(*mine)
-        seen: dict[str, list[tuple[float, float]]] = {}
+        epochs = self._read("epochs", self._sweep.name, columns=("sweep", "trial_id", "at", *seconds)).filter(*selected)
+        epoch_times: dict[str, list[tuple[float, float]]] = {}
         for row in epochs.drop_nulls("at").to_dicts():
-            took = sum(row[name] or 0.0 for name in seconds)
-            seen.setdefault(row["trial_id"], []).append((row["at"].timestamp(), took))
-        known = whole.keys() | seen.keys()
-        return list(union(itertools.chain(*(worked(whole.get(i, ()), seen.get(i, ()), commands) for i in known))))
+            duration = sum(row[name] or 0.0 for name in seconds)
+            epoch_times.setdefault(row["trial_id"], []).append((row["at"].timestamp(), duration))
+        ids = ended_spans.keys() | epoch_times.keys()
+        spans = (worked(ended_spans.get(i, ()), epoch_times.get(i, ()), commands) for i in ids)
+        return list(union(itertools.chain(*spans)))
 
-    def seen(self, trial_ids: Iterable[str]) -> list[RecordedEpoch]:
+    def epochs_in_order(self, trial_ids: Iterable[str]) -> list[RecordedEpoch]:
         """The recorded epochs of these trials in the order in which drivers saw them, each once.
 
-        A sweep's own order is its sequence, whatever the clock did; where epochs of another sweep come in between, the
-        clock says.
+        A sweep's own order is its sequence, whatever the clock did; the clock places epochs of other sweeps between.
         """
-        asked = self._epochs.filter(pl.col("trial_id").is_in(list(trial_ids)))
-        mine = pl.col("sweep") == self._sweep.name
-        by_sweep = asked.sort(~mine, "sweep", "sequence", maintain_order=True)
+        epochs = self._epochs.filter(pl.col("trial_id").is_in(list(trial_ids)))
+        of_this_sweep = pl.col("sweep") == self._sweep.name
+        by_sweep = epochs.sort(~of_this_sweep, "sweep", "sequence", maintain_order=True)
         in_order = by_sweep.with_columns(pl.col("at").cum_max().over("sweep")).sort("at", maintain_order=True)
-        once = in_order.unique(["trial_id", "epoch"], keep="first", maintain_order=True)
-        return [_seen(row, self._sweep.metric) for row in once.to_dicts()]
+        unique = in_order.unique(["trial_id", "epoch"], keep="first", maintain_order=True)
+        return [_recorded_epoch(row, self._sweep.metric) for row in unique.to_dicts()]
 
     def sequence(self) -> int:
         """The number of the next epoch that a driver of this sweep sees."""
@@ -251,17 +259,17 @@ class History:
     def candidates(self, arm: str) -> list[tuple[str, int, domains.Dataclass]]:
         """The configurations that a tuned arm's search drew, with their trials' ids and numbers, in their order.
 
-        What the present Config cannot hold any more is left out.
+        A configuration that the present Config does not allow is left out.
         """
         columns = ("trial_id", "arm", "question", "candidate", "config_json")
         plan = self._read("plan", self._sweep.name, columns=columns)
         plan = plan.filter(question=TUNING, arm=arm).drop_nulls("config_json")
-        once = plan.unique("trial_id", keep="first", maintain_order=True).sort("candidate", maintain_order=True)
-        found = []
-        for trial_id, number, text in once.select("trial_id", "candidate", "config_json").iter_rows():
+        unique = plan.unique("trial_id", keep="first", maintain_order=True).sort("candidate", maintain_order=True)
+        candidates = []
+        for trial_id, number, text in unique.select("trial_id", "candidate", "config_json").iter_rows():
             with contextlib.suppress(ConfigError):
-                found.append((str(trial_id), int(number), domains.make(self._sweep.config_type, json.loads(text))))
-        return found
+                candidates.append((str(trial_id), int(number), domains.make(self._sweep.config_type, json.loads(text))))
+        return candidates
 
     def candidate_seeds(self, arm: str) -> set[int]:
         """The seeds of the recorded candidates of a tuned arm."""
@@ -276,22 +284,22 @@ class History:
     def other_meaning(self, meaning: int) -> int | None:
         """The meaning of the training code that this sweep was last run with, if it is another one."""
         runs = self._read("runs", self._sweep.name, columns=("at", "versions_json")).sort("at")
-        said = [json.loads(text).get("meaning") for text in runs["versions_json"].drop_nulls()]
-        last = next((int(m) for m in reversed(said) if m is not None), None)
+        meanings = [json.loads(text).get("meaning") for text in runs["versions_json"].drop_nulls()]
+        last = next((int(m) for m in reversed(meanings) if m is not None), None)
         return last if last is not None and last != meaning else None
 
     def seconds_per_image(self, family: str, dataset: str, image_size: int) -> float | None:
         """The median seconds of a slot for one training image, overhead included; None if no such trial is recorded.
 
-        Of trials of that family on that data set, with images resized to `image_size` (0: as they are).
+        It is the median over trials of that family on that data set, with images resized to `image_size` (0: not).
         """
         return self._rates.get((family, dataset, image_size))
 
     @cached_property
     def _rates(self) -> dict[tuple[str, str, int], float]:
         """The seconds for one training image, by family, data set and size of images."""
-        sized = "image_size" in self._trials.columns
-        size = pl.col("image_size").fill_null(0) if sized else pl.lit(0).alias("image_size")
+        has_size = "image_size" in self._trials.columns
+        size = pl.col("image_size").fill_null(0) if has_size else pl.lit(0).alias("image_size")
         first_ends = self._trials.filter(pl.col("epochs") > 0, pl.col("continuation") == 0)
         seconds = pl.sum_horizontal(f"seconds_{name}" for name in TIME_CLASSES)
         rate = seconds / (pl.col("epochs") * pl.col("train_images"))
@@ -300,7 +308,7 @@ class History:
         return {(family, dataset, size): rate for family, dataset, size, rate in medians.rows()}
 
 
-def _seen(row: Mapping[str, Any], metric: str) -> RecordedEpoch:
+def _recorded_epoch(row: Mapping[str, Any], metric: str) -> RecordedEpoch:
     finite = all(abs(row[name]) < float("inf") for name in ("loss", "val_loss"))  # a NaN compares false
     decision = Decision(action=row["decision"], rung=row["rung"], cutoff=row["cutoff"])
     return RecordedEpoch(

@@ -22,25 +22,25 @@ class Assignment:
         warm_up: what a training process does first.
         fork_server: the socket of the driver's fork server.
         log: where what the training prints goes.
-        slots: those that share a machine's memory.
+        slots: the slots that share a machine's memory.
         checkpoints: the folder of checkpoints.
         checkpoint_every: seconds of training after which one is written, before the next epoch.
-        start: the checkpoint to go on from; None to begin.
+        start: the checkpoint to continue from; None to begin.
         start_epoch: the epoch after which it was written; 0 to begin.
         timeout: seconds after which the training is killed; None for never.
-        keep_hopeless: whether a training that met a NaN runs on.
-        rungs: the epochs after which the scheduler may stop it for its metric.
-        parent: the weights that it begins with, of the trial that it goes on from.
-        located: values of its configuration that mean a file here.
-        keep: which of its epochs' weights are kept: none, best or last.
-        results: where they go, below `weights`.
-        metric: what the best epoch is chosen by.
-        mode: whether that is better when larger (max) or smaller (min).
-        named: weights that recorded plans name, which stay.
-        best: the metric's best value before the first epoch that is trained; None for none.
+        keep_hopeless: whether a training with a NaN continues.
+        rungs: the epochs after which ASHA may stop it.
+        parent: the weights of its first phase, with which it begins.
+        weight_files: values of its configuration that stand for a file on this machine.
+        keep_weights: the epoch whose weights are kept: none, best or last.
+        results: the results folder.
+        metric: the metric that decides which epoch is the best.
+        mode: whether it is better when larger (max) or smaller (min).
+        named_weights: files of weights that recorded plans name: they stay.
+        best: the metric's best value before the first epoch that is trained; None without one.
         lite: whether its network is converted by LiteRT at the end.
-        limits: what a candidate of a search that begins may take; None for others, which are not refused.
-        depot: the driver's disk, for slots on other machines of a cluster; None on the driver's own.
+        limits: what a new candidate of a search may take; None for other trials, which are not refused.
+        driver_files: the driver's disk, for slots on other machines of a cluster; None without other machines.
     """
 
     trial: Trial
@@ -57,19 +57,19 @@ class Assignment:
     keep_hopeless: bool = False
     rungs: frozenset[int] = frozenset()
     parent: Path | None = None
-    located: Mapping[str, str] = field(default_factory=dict)
-    keep: str = "none"
+    weight_files: Mapping[str, str] = field(default_factory=dict)
+    keep_weights: str = "none"
     results: Path = Path()
     metric: str = "val_accuracy"
     mode: str = "max"
-    named: frozenset[Path] = frozenset()
+    named_weights: frozenset[Path] = frozenset()
     best: float | None = None
     lite: bool = False
     limits: SearchLimits | None = None
-    depot: DriverFiles | None = None
+    driver_files: DriverFiles | None = None
 
     def __deepcopy__(self, _memo: dict[int, object]) -> Self:
-        """Itself: nothing in it changes, and Tune copies each configuration several times."""
+        """Itself: it is frozen, and Tune copies each configuration several times."""
         return self
 
     def __repr__(self) -> str:

@@ -1,6 +1,7 @@
-"""The driver's disk for slots on machines that do not see it: data, checkpoints, weights and logs go through Ray.
+"""The driver's disk for slots on other machines: data, checkpoints, weights and logs go through Ray.
 
-Where the results' folder is shared between the machines, nothing of this is used.
+So a cluster needs no shared folder, and the trials of a lost node continue elsewhere from their checkpoints. If the
+machines do share the results folder, nothing of this is used.
 """
 
 import os
@@ -13,16 +14,16 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 PIECE: Final = 16 << 20
-"""Bytes of a file that travel at once: what they take of the object store is bounded."""
+"""Bytes of a file that are sent at once, so that they take a bounded part of the object store."""
 
-_AT_ONCE: Final = 4
-"""Slots that are served at once."""
+_PARALLEL_CALLS: Final = 4
+"""Slots that are served at the same time."""
 
 
 class _DriverFilesActor:
     """The actor on the driver's machine."""
 
-    def do(self, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    def call(self, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         return function(*arguments, **options)
 
 
@@ -30,18 +31,18 @@ class DriverFiles:
     """A handle on the driver's disk, for slots anywhere.
 
     Args:
-        results: the folder of the results, which a slot may see as well.
+        results: the results folder, which a slot may see as well.
         sweep: the sweep's name.
     """
 
     def __init__(self, results: Path, sweep: str) -> None:
         self.mark = results / ".state" / f"here-{sweep}-{secrets.token_hex(8)}"
         self.mark.parent.mkdir(parents=True, exist_ok=True)
-        for left in self.mark.parent.glob(f"here-{sweep}-*"):  # of a driver that was killed: this one is alone
-            left.unlink(missing_ok=True)
+        for old_mark in self.mark.parent.glob(f"here-{sweep}-*"):  # of killed drivers: only one runs at a time
+            old_mark.unlink(missing_ok=True)
         self.mark.touch()
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-        actor = ray.remote(num_cpus=0, max_concurrency=_AT_ONCE, max_restarts=-1)(_DriverFilesActor)
+        actor = ray.remote(num_cpus=0, max_concurrency=_PARALLEL_CALLS, max_restarts=-1)(_DriverFilesActor)
         self._actor = actor.options(scheduling_strategy=here).remote()
 
     def close(self) -> None:
@@ -49,18 +50,18 @@ class DriverFiles:
         self.mark.unlink(missing_ok=True)
         del self._actor  # with the last handle it ends, by itself where Ray has died
 
-    def seen(self) -> bool:
-        """Whether this machine sees the results."""
+    def is_shared(self) -> bool:
+        """Whether this machine sees the results folder."""
         return self.mark.exists()
 
-    def do(self, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    def call(self, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         """Calls a function on the driver's machine.
 
         Raises:
-            OSError: if it did, or the driver is gone.
+            OSError: if the function raised one, or the driver is gone.
         """
         try:
-            return ray.get(self._actor.do.remote(function, *arguments, **options))
+            return ray.get(self._actor.call.remote(function, *arguments, **options))
         except ray.exceptions.RayTaskError as error:
             if isinstance(error.cause, OSError):
                 raise error.cause from None
@@ -69,11 +70,11 @@ class DriverFiles:
             raise OSError(f"the driver does not answer: {error}") from error
 
     def piece(self, path: Path, offset: int) -> bytes:
-        """The bytes of a file of the driver's from an offset on, at most `PIECE`; none behind its end."""
-        return bytes(self.do(_piece, path, offset))
+        """The bytes of a file on the driver's disk from an offset on, at most `PIECE`; none behind its end."""
+        return bytes(self.call(_piece, path, offset))
 
     def fetch(self, path: Path, target: Path) -> Path:
-        """Copies a file of the driver's to a file here.
+        """Copies a file from the driver's machine to this one.
 
         Raises:
             OSError: if it is not there, or cannot be written here.
@@ -85,17 +86,17 @@ class DriverFiles:
         return target
 
     def send(self, path: Path, target: Path) -> None:
-        """Copies a file of this machine to the driver's, whole or not at all.
+        """Copies a file from this machine to the driver's, whole or not at all.
 
         Raises:
             OSError: if it cannot be read here, or not be written there.
         """
-        aside = target.with_name(f".{target.name}")
+        temporary = target.with_name(f".{target.name}")
         with path.open("rb") as file:
-            self.do(write, aside, b"")
+            self.call(write, temporary, b"")
             while piece := file.read(PIECE):
-                self.do(_append, aside, piece)
-        self.do(_put, aside, target)
+                self.call(_append, temporary, piece)
+        self.call(_finish, temporary, target)
 
 
 def _piece(path: Path, offset: int) -> bytes:
@@ -115,7 +116,7 @@ def _append(path: Path, piece: bytes) -> None:
         file.write(piece)
 
 
-def _put(aside: Path, path: Path) -> None:
-    with aside.open("rb") as file:
+def _finish(temporary: Path, path: Path) -> None:
+    with temporary.open("rb") as file:
         os.fsync(file.fileno())
-    aside.rename(path)
+    temporary.rename(path)

@@ -1,4 +1,4 @@
-"""A slot's own place for a trial's files, on a machine that does not see the results."""
+"""A slot's own folder for the files of its trials, on a machine that does not see the results folder."""
 
 import contextlib
 import secrets
@@ -24,80 +24,82 @@ _LOCKED: Final = ".lock"
 
 
 _LOG_BYTES: Final = 64 << 10
-"""Of the end of a log, which is all that comes home."""
+"""Only so much of the end of a log is sent to the driver's machine."""
 
 
 class NotFetchedError(Exception):
-    """A file of the driver's machine could not be brought here."""
+    """A file of the driver's machine could not be copied to this machine."""
 
 
 class LocalFiles:
-    """A slot's own place for the files of one trial after another, on a machine that does not see the results."""
+    """A slot's own folder for the files of one trial after another."""
 
-    def __init__(self, depot: DriverFiles) -> None:
-        self._depot = depot
-        _sweep_up()
+    def __init__(self, driver_files: DriverFiles) -> None:
+        self._driver_files = driver_files
+        _delete_leftovers()
         self._folder = Path(tempfile.gettempdir()) / f"{_PREFIX}{secrets.token_hex(8)}"
         self._lock = filelock.FileLock(_lock(self._folder))
         self._lock.acquire()
         self._folder.mkdir(mode=0o700)
 
     def close(self) -> None:
-        """Deletes what is here."""
+        """Deletes the folder."""
         shutil.rmtree(self._folder, ignore_errors=True)
         _lock(self._folder).unlink(missing_ok=True)
         self._lock.release()
 
-    def ticket(self, ticket: Assignment) -> Assignment:
-        """A trial's ticket with files of this machine: data and weights are brought here, what is written stays here.
+    def localized(self, assignment: Assignment) -> Assignment:
+        """An assignment with files of this machine: data and weights are copied here, and output is written here.
 
         Raises:
-            NotFetchedError: if a file could not be brought.
+            NotFetchedError: if a file could not be copied.
         """
         try:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder.mkdir(mode=0o700)
             return replace(
-                ticket,
-                trial=with_data_here(ticket.trial, self._depot),
-                log=self._folder / ticket.log.name,
+                assignment,
+                trial=with_local_data(assignment.trial, self._driver_files),
+                log=self._folder / assignment.log.name,
                 checkpoints=self._folder / "checkpoints",
                 results=self._folder / "results",
-                start=self._fetched(ticket.start),
-                parent=self._fetched(ticket.parent),
-                located={key: str(self._fetched(Path(path))) for key, path in ticket.located.items()},
+                start=self._fetch(assignment.start),
+                parent=self._fetch(assignment.parent),
+                weight_files={key: str(self._fetch(Path(path))) for key, path in assignment.weight_files.items()},
             )
         except OSError as error:
-            raise NotFetchedError(f"a file of the driver's machine could not be brought here: {error}") from error
+            raise NotFetchedError(
+                f"a file of the driver's machine could not be copied to this machine: {error}"
+            ) from error
 
-    def _fetched(self, path: Path | None) -> Path | None:
-        return None if path is None else self._depot.fetch(path, self._folder / "fetched" / path.name)
+    def _fetch(self, path: Path | None) -> Path | None:
+        return None if path is None else self._driver_files.fetch(path, self._folder / "fetched" / path.name)
 
     def send(self, path: Path, target: Path) -> str | None:
-        """Copies a file home; returns why that failed, if it did."""
+        """Copies a file to the driver's machine; returns why that failed, if it did."""
         try:
-            self._depot.send(path, target)
+            self._driver_files.send(path, target)
         except OSError as error:
-            return f"{path.name} could not be brought to {target.parent}: {error.strerror or error}"
+            return f"{path.name} could not be copied to {target.parent}: {error.strerror or error}"
         return None
 
     def send_log(self, path: Path, target: Path) -> None:
-        """Copies the end of a log home, if it says anything; a log that does not arrive costs nothing else."""
+        """Copies the end of a log to the driver's machine, if it is not empty; a failure is ignored."""
         if not path.is_file() or not path.stat().st_size:
             return
         with path.open("rb") as file:
             file.seek(max(0, path.stat().st_size - _LOG_BYTES))
             text = file.read()
-        self.tidy(write, target, text)
+        self.try_remotely(write, target, text)
 
-    def tidy(self, function: Callable[..., Any], *arguments: Any, **options: Any) -> None:
-        """Calls a function on the driver's machine whose failure costs space alone."""
+    def try_remotely(self, function: Callable[..., Any], *arguments: Any, **options: Any) -> None:
+        """Calls a function on the driver's machine, and ignores a failure of it: it would cost disk space only."""
         with contextlib.suppress(OSError):
-            self._depot.do(function, *arguments, **options)
+            self._driver_files.call(function, *arguments, **options)
 
 
-def _sweep_up() -> None:
-    """Deletes what slots of this machine have left that were killed: their locks are free."""
+def _delete_leftovers() -> None:
+    """Deletes the folders that killed slots of this machine have left: their locks are free."""
     for lock in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*{_LOCKED}"):
         with contextlib.suppress(filelock.Timeout, OSError), filelock.FileLock(lock, timeout=0):
             shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
@@ -108,13 +110,13 @@ def _lock(folder: Path) -> Path:
     return folder.with_name(f"{folder.name}{_LOCKED}")
 
 
-def with_data_here(trial: Trial, depot: DriverFiles) -> Trial:
-    """A trial whose data set is in this machine's cache, brought there if need be.
+def with_local_data(trial: Trial, driver_files: DriverFiles) -> Trial:
+    """A trial whose data set is in this machine's cache, copied there if need be.
 
     Raises:
-        NotFetchedError: if it could not be brought.
+        NotFetchedError: if it could not be copied.
     """
     try:
-        return replace(trial, data=brought(trial.data, depot.piece))
+        return replace(trial, data=brought(trial.data, driver_files.piece))
     except (OSError, DataError) as error:
-        raise NotFetchedError(f"the data set could not be brought here: {error}") from error
+        raise NotFetchedError(f"the data set could not be copied to this machine: {error}") from error

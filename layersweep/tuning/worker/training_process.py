@@ -1,6 +1,8 @@
-"""The process that trains, seen from the slot that owns it: started, asked, watched and replaced here.
+"""The process that trains, on the side of the slot that owns it: started, asked, watched and replaced here.
 
-Whatever happens to it (an error, a kill, memory running out) is a `TrainingFailedError` with a reason, never a lost sweep.
+Whatever happens to it (an error, a kill, a lack of memory) becomes a `TrainingFailedError` with a reason, and never
+ends the sweep. An error in a training ends its process: what an exception left behind in TensorFlow is not trusted, and
+a new process costs a tenth of a second.
 """
 
 import contextlib
@@ -20,16 +22,16 @@ from layersweep.words import GIB, gib
 from trainables.worker.training_server import CLOSE, NEXT, Begin, Failure, Hello, Reply, Save, WarmUp, memory_bytes
 
 _WATCH_SECONDS: Final = 0.1
-_FAREWELL_SECONDS: Final = 10.0
+_CLOSE_SECONDS: Final = 10.0
 _GROWTH_BYTES: Final = GIB
 _GROWTH_SHARE: Final = 0.6
-"""A process that holds 1 GiB more after a trial than after its first one, or this share of what it may use, is
-replaced: Keras leaks, and the next trial must not pay for it."""
+"""A process that holds 1 GiB more after a trial than after its first one, or this share of its limit, is replaced:
+Keras leaks memory, and the next trial must not pay for that."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingFailedError(Exception):
-    """The process is gone: an error in the training, a signal, or memory beyond its share."""
+    """The training failed: an error in it, a signal, or memory beyond the slot's share."""
 
     error_type: str
     message: str
@@ -46,9 +48,9 @@ class TrainingProcess:
 
     Attributes:
         hello: what the present process has said of itself; None before its imports are done.
-        memory_peak_bytes: the most that was seen of the present training.
-        seconds_import: how long the last `begin` waited for a process that was ready.
-        asked: whether it is at work on an epoch that `soon` asked for and that nobody has taken yet.
+        memory_peak_bytes: the most memory that was measured during the present training.
+        seconds_import: how long the last `begin` waited until the process was ready.
+        epoch_requested: whether it works on an epoch that `request_epoch` asked for and that `next` has not returned.
     """
 
     def __init__(self, *, memory_limit_bytes: int, warm_up: WarmUp, fork_server: Path | None = None) -> None:
@@ -62,13 +64,13 @@ class TrainingProcess:
         self._busy = False
         self._deadline: float | None = None
         self._timeout: float | None = None
-        self.asked = False
+        self.epoch_requested = False
         self.hello: Hello | None = None
         self.memory_peak_bytes = 0
         self.seconds_import = 0.0
 
     def start(self) -> None:
-        """Starts the process if none runs, by a fork where it can; it warms up while the caller goes on."""
+        """Starts the process if none runs, by a fork if possible; it does its imports while the caller goes on."""
         if self._process is None:
             self._start(self._fork_server)
 
@@ -76,25 +78,27 @@ class TrainingProcess:
         self._pipe, theirs = Pipe()
         with theirs:
             self._process = (fork(fork_server, theirs) if fork_server else None) or start(theirs)
-        self.hello, self._first_memory, self._busy, self.asked = None, None, False, False
-        with contextlib.suppress(OSError):  # it is gone already: the next answer says so
+        self.hello, self._first_memory, self._busy, self.epoch_requested = None, None, False, False
+        with contextlib.suppress(OSError):  # if it is gone already, the next answer says so
             self._pipe.send(self._warm_up)
 
     @property
     def pid(self) -> int | None:
-        """Of the process; None where there is none, or it waits to be forked."""
+        """The process id; None without a process, or if it is not forked yet."""
         return None if self._process is None else self._process.pid
 
     def wait_for_hello(self) -> float:
         """Waits until the process has done its imports; returns the seconds."""
-        began = time.perf_counter()
+        start = time.perf_counter()
         hello = self._receive()
         assert isinstance(hello, Hello)
         self.hello = hello
-        return time.perf_counter() - began
+        return time.perf_counter() - start
 
     def begin(self, request: Begin, *, timeout: float | None = None) -> Built:
-        """Starts a training, which is killed if it is not closed so many seconds later; imports do not count.
+        """Starts a training. It is killed if it is not closed `timeout` seconds later.
+
+        Neither imports nor a machine's sleep count.
 
         Raises:
             TrainingFailedError: if the process died.
@@ -103,7 +107,7 @@ class TrainingProcess:
         self.start()
         self.memory_peak_bytes = 0
         self.seconds_import = self.wait_for_hello() if self.hello is None else 0.0
-        self._deadline = None if timeout is None else time.monotonic() + timeout  # a machine's sleep does not count
+        self._deadline = None if timeout is None else time.monotonic() + timeout
         value = self._ask(request).value
         assert isinstance(value, Built), f"a training must yield Built first, not {type(value).__name__}"
         return value
@@ -114,19 +118,19 @@ class TrainingProcess:
         Raises:
             TrainingFailedError: if the process died.
         """
-        if not self.asked:
+        if not self.epoch_requested:
             self._send(NEXT)
-        self.asked = False
+        self.epoch_requested = False
         value = self._answer().value
         assert value is None or isinstance(value, Epoch), "a training must yield Built only once"
         return value
 
-    def soon(self, seconds: float) -> bool:
-        """Asks for the next epoch; whether `next` gives it, or why there is none, within so many seconds."""
+    def request_epoch(self, seconds: float) -> bool:
+        """Asks for the next epoch; returns whether `next` has an answer within so many seconds."""
         assert self._pipe is not None, "begin a training first"
-        if not self.asked:
+        if not self.epoch_requested:
             self._send(NEXT)
-            self.asked = True
+            self.epoch_requested = True
         return self._pipe.poll(max(0.0, seconds))
 
     def save(self, path: Path) -> str | None:
@@ -138,14 +142,14 @@ class TrainingProcess:
         return self._ask(Save(path=path)).problem
 
     def close(self) -> None:
-        """Ends the training, if one was begun, and the process as well if it has grown, or is long at work."""
+        """Ends the training, if one was begun. Ends the process as well if it has grown, or does not answer in time."""
         if self._process is None or self.hello is None:
             return
-        if self.asked and not self.soon(_FAREWELL_SECONDS):
+        if self.epoch_requested and not self.request_epoch(_CLOSE_SECONDS):
             self.kill()
             return
         try:
-            if self.asked:
+            if self.epoch_requested:
                 self.next()
             self._deadline = None
             reply = self._ask(CLOSE)
@@ -157,13 +161,13 @@ class TrainingProcess:
             self.kill()
 
     def kill(self) -> None:
-        """Ends the process: an idle one goes in order when its pipe closes, one that is at work is killed."""
+        """Ends the process: an idle one ends when its pipe closes, a busy one is killed."""
         if self._process is None or self._pipe is None:
             return
         self._pipe.close()
-        end(self._process, within=0 if self._busy or self.hello is None else _FAREWELL_SECONDS)
+        end(self._process, within=0 if self._busy or self.hello is None else _CLOSE_SECONDS)
         self._process = self._pipe = self.hello = None
-        self.asked = False
+        self.epoch_requested = False
 
     def _ask(self, message: Begin | Save | str) -> Reply:
         self._send(message)
@@ -171,7 +175,7 @@ class TrainingProcess:
 
     def _send(self, message: Begin | Save | str) -> None:
         assert self._pipe is not None, "begin a training first"
-        with contextlib.suppress(OSError):  # it died meanwhile: what it said last is still in the pipe
+        with contextlib.suppress(OSError):  # if it died meanwhile, its last message is still in the pipe
             self._pipe.send(message)
         self._busy = True
 
@@ -188,21 +192,23 @@ class TrainingProcess:
             self._check_memory()
             self._check_time()
         try:
-            word = self._pipe.recv()
+            message = self._pipe.recv()
         except (EOFError, ConnectionError):
-            if self._never_forked():
+            if self._was_never_forked():
                 self.kill()
                 self._start(None)
                 return self._receive()
-            raise self._death() from None
-        if isinstance(word, Failure):
-            self._busy = False  # it has said its last word and goes by itself
+            raise self._failure() from None
+        if isinstance(message, Failure):
+            self._busy = False  # this was its last message, and it ends by itself
             self.kill()
-            raise TrainingFailedError(error_type=word.error_type, message=word.message, traceback=word.traceback)
-        assert isinstance(word, Reply | Hello)
-        return word
+            raise TrainingFailedError(
+                error_type=message.error_type, message=message.message, traceback=message.traceback
+            )
+        assert isinstance(message, Reply | Hello)
+        return message
 
-    def _never_forked(self) -> bool:
+    def _was_never_forked(self) -> bool:
         """Whether the fork server has died, or refused, before it made this process."""
         assert self._process is not None
         self._process.wait()
@@ -234,10 +240,10 @@ class TrainingProcess:
             )
 
     def _note_memory(self, used: int) -> None:
-        self._memory = used or self._memory  # a process that has just died holds nothing
+        self._memory = used or self._memory  # a process that has just died has none
         self.memory_peak_bytes = max(self.memory_peak_bytes, used)
 
-    def _death(self) -> TrainingFailedError:
+    def _failure(self) -> TrainingFailedError:
         assert self._process is not None
         code = self._process.wait()
         self.kill()
@@ -247,5 +253,5 @@ class TrainingProcess:
             )
         killed = "" if code is None else f"was killed by {signal.Signals(-code).name}"
         how = killed or "is gone, and so is the fork server, which would know why"
-        used = f"it used {gib(self._memory)} when last seen"
-        return TrainingFailedError(error_type="ProcessKilled", message=f"the training process {how}; {used}")
+        memory = f"it used {gib(self._memory)} at the last measurement"
+        return TrainingFailedError(error_type="ProcessKilled", message=f"the training process {how}; {memory}")

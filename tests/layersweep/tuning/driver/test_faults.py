@@ -25,7 +25,7 @@ from layersweep.records.read import read
 from layersweep.records.spans import length
 from layersweep.records.tables import SCHEMA_VERSION
 from layersweep.tuning.common.exit_codes import UNFINISHED
-from layersweep.tuning.driver.tune_runner import RAY_IS_GONE
+from layersweep.tuning.driver.tune_runner import RAY_HAS_DIED
 from layersweep.tuning.experiment.sweep import Sweep
 from layersweep.tuning.storage.history import History
 from trainables.meaning import MEANING
@@ -69,7 +69,7 @@ class Chain:
 
 @pytest.fixture(scope="module")
 def chain(tmp_path_factory, fashion_mnist):
-    """TrainingProcess, slot, driver, Ray killed, a checkpoint cut in half, a budget spent, the machine asleep; then the end."""
+    """Child, slot, driver, Ray killed, a checkpoint cut in half, a budget spent, the machine asleep; then the end."""
     chain = Chain(tmp_path_factory.mktemp("chain") / "results")
     draw = random.Random(20261121)
     lose_a_child_and_a_slot(chain, draw)
@@ -187,7 +187,7 @@ def test_the_runs_say_how_each_command_ended(chain):
 
 def test_rays_death_is_one_line(chain):
     errors = [line for line in chain.said["ray"].splitlines() if "error:" in line]
-    assert errors == [f"made_up.py: error: {RAY_IS_GONE}"]
+    assert errors == [f"made_up.py: error: {RAY_HAS_DIED}"]
     assert "Traceback" not in chain.said["ray"]
 
 

@@ -3,18 +3,19 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import made_up
 import pytest
+from queues import end, queue, take
 
 from layersweep.records.questions import COMPARISON, FIRST_PHASE
 from layersweep.records.read import read
 from layersweep.tuning.common import kept_weights
 from layersweep.tuning.experiment.arm import Arm
 from layersweep.tuning.experiment.sweep import Sweep
-from layersweep.tuning.experiment.trials import Ending, trial_id, trials
-from layersweep.tuning.search.trial_queue import Plan
+from layersweep.tuning.experiment.trials import Ending, TrialContent, TrialFactory
 
 COMPLETED = Ending(outcome="completed", epoch=2, value=0.5)
 FAILED = Ending(outcome="failed", epoch=1, value=None)
@@ -41,7 +42,7 @@ def arm(name, **config):
 def asked(tmp_path, *arms):
     sweep = Sweep(name="phases", train=made_up.train, spaces=[])
     data = made_up.data(tmp_path)
-    return trials(sweep, arms, data, question=COMPARISON, seeds=[1], epochs=3, precision="float32")
+    return TrialFactory(sweep=sweep, data=data, epochs=3, precision="float32").trials(arms, COMPARISON, [1])
 
 
 def test_arms_that_share_a_first_phase_have_one_parent(tmp_path):
@@ -59,36 +60,36 @@ def test_a_parent_is_part_of_what_a_trial_is(tmp_path):
         made_up.data(tmp_path),
     )
     parents = [None, *(t.parent for k in (1, 2) for t in asked(tmp_path, arm("a", quality=0.4, before=k)))]
-    ids = {trial_id(sweep.family_of(one), one, 1, data, "float32", parent=parent) for parent in parents}
+    content = TrialContent(family=sweep.family_of(one), arm=one, seed=1, data=data, precision="float32")
+    ids = {replace(content, parent=parent).trial_id for parent in parents}
     assert len(ids) == 3
 
 
 def test_children_wait_for_their_first_phase(tmp_path):
-    plan = Plan(asked(tmp_path, arm("a", quality=0.4, before=2), arm("b", quality=0.8, before=2)))
-    first = plan.next()
+    plan = queue(asked(tmp_path, arm("a", quality=0.4, before=2), arm("b", quality=0.8, before=2)))
+    first = take(plan)
     assert first.question == FIRST_PHASE
-    assert plan.next() is None
+    assert take(plan) is None
     assert not plan.finished
     assert len(plan.waiting) == 2
-    plan.ended(first, COMPLETED)
-    children = plan.next(), plan.next()
+    end(plan, first, COMPLETED)
+    children = take(plan), take(plan)
     assert {child.arm.name for child in children} == {"a", "b"}
     for child in children:
-        plan.ended(child, COMPLETED)
+        end(plan, child, COMPLETED)
     assert plan.finished
     assert [t.question for t in plan.trials] == [FIRST_PHASE, COMPARISON, COMPARISON]
 
 
 def test_children_of_a_first_phase_that_failed_are_named(tmp_path):
-    plan = Plan(asked(tmp_path, arm("a", quality=0.4, before=2)))
-    orphans = []
-    plan.orphaned = lambda child, ending: orphans.append((child.arm.name, ending))
-    plan.ended(plan.next(), FAILED)
-    assert orphans == [("a", FAILED)]
+    plan = queue(asked(tmp_path, arm("a", quality=0.4, before=2)))
+    changes = plan.end(take(plan), FAILED)
+    assert [(child.arm.name, ending) for child, ending in changes.orphans] == [("a", FAILED)]
+    assert plan.finished
 
 
 def test_a_first_phase_is_not_asked_for_where_all_its_children_are_recorded(tmp_path):
-    plan = Plan(asked(tmp_path, arm("a", quality=0.4, before=2)), known=lambda t: COMPLETED)
+    plan = queue(asked(tmp_path, arm("a", quality=0.4, before=2)), recorded=lambda t: COMPLETED)
     assert [t.question for t in plan.trials] == [COMPARISON]
     assert plan.finished
 

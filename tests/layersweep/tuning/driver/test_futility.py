@@ -13,7 +13,7 @@ import pytest
 
 from layersweep.records.values import Epoch
 from layersweep.tuning.driver.futility import Verdict, judge
-from layersweep.tuning.storage.trial_history import metrics
+from layersweep.tuning.storage.recorded_attempt import metrics
 
 CHANCE, SOME = 0.1, 0.9
 

@@ -1,6 +1,6 @@
 """The records are the only state: whatever happened on the way, they equal those of one undisturbed run.
 
-Commands are run, killed, extended and run again on made-up trainings, through the real agenda, session, recorder,
+Commands are run, killed, extended and run again on made-up trainings, through the real planner, run, callback,
 scheduler, searcher and slots; only Tune's loop and the child process are stood in for (`made_up_tune`).
 """
 
@@ -23,13 +23,14 @@ from layersweep import Sweep
 from layersweep.records.questions import COMPARISON, FIRST_PHASE
 from layersweep.records.read import read
 from layersweep.records.tables import TABLES
-from layersweep.tuning.driver.planner import Agenda, Asked
-from layersweep.tuning.driver.tune_scheduler import TuneScheduler
+from layersweep.tuning.command.sweep_command import plan_of
+from layersweep.tuning.driver.asha import Asha
 from layersweep.tuning.experiment.arm import Arm
 from layersweep.tuning.experiment.halving import Decision
 from layersweep.tuning.experiment.options import Settings
+from layersweep.tuning.experiment.request import Request
 from layersweep.tuning.experiment.tuned_arms import tuned_arms
-from layersweep.tuning.storage.trial_history import METRICS
+from layersweep.tuning.storage.recorded_attempt import METRICS
 from search_spaces.ranges import Range
 
 SWEEP = Sweep(
@@ -83,10 +84,10 @@ class Flags:
             precision="float32", dataset="none", data=None, strict=False, folds=0, results=results, dry_run=False,
         )  # fmt: skip
 
-    @property
-    def asked(self):
+    def request(self, results):
         tuned = [] if self.search == "grid" else tuned_arms(SWEEP, {})
-        return Asked(arms=[ARMS[n] for n in self.arms], tuned=tuned)
+        arms = [ARMS[n] for n in self.arms]
+        return Request(sweep=SWEEP, settings=self.settings(results), arms=arms, tuned_arms=tuned)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,15 +105,14 @@ def run(results, flags, step=Command()):
     machine = Machine(chance=Chance(step.order), faults={at: (kind, n) for at, kind, n in step.faults})
     data = made_up.data(Path("/nowhere"), train_images=600)
     with made_up_tune.hardware(step.hardware):
-        failed = made_up_tune.run(SWEEP, flags.settings(results), flags.asked, data, machine)
+        failed = made_up_tune.run(flags.request(results), data, machine)
     if step.torn is not None:
         made_up_tune.tear(results / ".state" / "checkpoints", step.torn)
     return failed
 
 
-def agenda(results, flags):
-    data = made_up.data(Path("/nowhere"), train_images=600)
-    return Agenda.make(SWEEP, flags.settings(results), flags.asked, data)
+def plan(results, flags):
+    return plan_of(flags.request(results), made_up.data(Path("/nowhere"), train_images=600))
 
 
 def tables(results):
@@ -229,10 +229,10 @@ def assert_same_decisions(found, expected):
 
 def assert_replayable(results, flags):
     """A fresh scheduler, fed with what is recorded in its order, decides all of it again."""
-    asked = agenda(results, flags)
-    trials = [t for t in asked.plan.trials if t.question != COMPARISON]
-    seen = asked.history.seen(t.trial_id for t in trials)
-    replayed = TuneScheduler(asked.halving).replay(trials, seen)
+    present = plan(results, flags)
+    trials = [t for t in present.trials if t.question != COMPARISON]
+    seen = present.history.epochs_in_order(t.trial_id for t in trials)
+    replayed = Asha(present.halving).replay(trials, seen)
     for epoch in seen:
         recorded = epoch.decision
         action = recorded.action if recorded.action in ("continue", "stop") else "continue"
@@ -243,7 +243,7 @@ def assert_replayable(results, flags):
 def assert_done(results, flags, found):
     """The same command once more trains nothing, but what fails each time."""
     failing = "failed" in last_ends(found["trials"])["outcome"].to_list()
-    assert failing or agenda(results, flags).plan.finished
+    assert failing or plan(results, flags).finished
     run(results, flags)
     after = tables(results)
     assert_durable(found, after)

@@ -51,8 +51,8 @@ def plain(width=200):
 
 def test_the_table_shows_what_runs(trial, epoch):
     _, display = plain()
-    display.planned([trial(), trial("sgd")])
-    display.started(trial())
+    display.plan([trial(), trial("sgd")])
+    display.start(trial())
     display.epoch(trial(), epoch(2, 0.75), Decision(action="continue", rung=2, cutoff=0.7))
     text = shown(display)
     assert "adam" in text
@@ -67,18 +67,18 @@ def test_the_table_shows_what_runs(trial, epoch):
 
 def test_the_first_at_a_rung_is_called_so(trial, epoch):
     _, display = plain()
-    display.started(trial())
+    display.start(trial())
     display.epoch(trial(), epoch(1, 0.5), Decision(action="continue", rung=1, cutoff=None))
     assert "1 first" in shown(display)
 
 
 def test_endings_are_counted_and_leave_the_table(trial, epoch):
     _, display = plain()
-    display.planned([trial(), trial("sgd"), trial("ftrl")])
+    display.plan([trial(), trial("sgd"), trial("ftrl")])
     for name, outcome in [("adam", "completed"), ("sgd", "stopped")]:
-        display.started(trial(name))
+        display.start(trial(name))
         display.epoch(trial(name), epoch(1, 0.5), GO_ON)
-        display.ended(trial(name), Ending(outcome=outcome, epoch=1, value=0.5), None)
+        display.end(trial(name), Ending(outcome=outcome, epoch=1, value=0.5), None)
     assert display.summary().startswith("2/3 trials · 1 completed · 1 stopped · best")
     assert "sgd" not in shown(display)
 
@@ -87,23 +87,23 @@ def test_time_left_counts_the_epochs_that_stopped_trials_spare(trial, epoch, mon
     now = iter([100.0, 130.0])
     monkeypatch.setattr("layersweep.tuning.driver.progress.time.monotonic", lambda: next(now))
     _, display = plain()
-    display.planned([trial(), trial("sgd")])  # 8 epochs
-    display.started(trial())
+    display.plan([trial(), trial("sgd")])  # 8 epochs
+    display.start(trial())
     display.epoch(trial(), epoch(1, 0.5), GO_ON)
-    display.ended(trial(), Ending(outcome="stopped", epoch=1, value=0.5), None)  # 3 spared: 4 of 5 are left
+    display.end(trial(), Ending(outcome="stopped", epoch=1, value=0.5), None)  # 3 spared: 4 of 5 are left
     assert display.progress().seconds_left == 30.0 * 4
 
 
 def test_no_time_is_told_before_the_first_epoch(trial):
     _, display = plain()
-    display.planned([trial()])
+    display.plan([trial()])
     assert display.progress().seconds_left is None
     assert display.summary() == "0/1 trials"
 
 
 def test_a_nan_is_never_best(trial, epoch):
     _, display = plain()
-    display.started(trial(epochs=2))
+    display.start(trial(epochs=2))
     nan = made_up.measured(made_up.Config(misdeed="nan"), 0, 2, last=True)
     display.epoch(trial(epochs=2), nan, GO_ON)
     assert "best" not in display.summary()
@@ -111,14 +111,14 @@ def test_a_nan_is_never_best(trial, epoch):
 
 def test_away_from_a_terminal_each_ending_is_a_line(trial, epoch):
     out, display = plain()
-    display.planned([trial(), trial("sgd")])
+    display.plan([trial(), trial("sgd")])
     with display:
-        display.started(trial())
+        display.start(trial())
         display.epoch(trial(), epoch(1, 0.5), GO_ON)
-        display.ended(trial(), Ending(outcome="completed", epoch=1, value=0.5), None)
-        display.started(trial("sgd"))
+        display.end(trial(), Ending(outcome="completed", epoch=1, value=0.5), None)
+        display.start(trial("sgd"))
         error = Error(type="ValueError", message="bad [value]\nmore")
-        display.ended(trial("sgd"), Ending(outcome="failed", epoch=0, value=None), error)
+        display.end(trial("sgd"), Ending(outcome="failed", epoch=0, value=None), error)
     assert out.getvalue().splitlines() == [
         "[1/2] adam, seed 1: completed after 1 epoch, val_accuracy 0.5000",
         "failed sgd, seed 1: ValueError: bad [value]",
@@ -129,11 +129,12 @@ def test_a_terminal_gets_a_live_table_that_is_gone_at_the_end(trial, epoch):
     out = io.StringIO()
     console = Console(file=out, width=100, force_terminal=True)
     with Display(console, metric="val_accuracy", mode="max") as display:
-        display.planned([trial()])
-        display.started(trial())
+        display.plan([trial()])
+        display.start(trial())
         display.epoch(trial(), epoch(1, 0.5), GO_ON)
+        display.refresh(epochs_to_come=0, search_seconds_left=None)
         assert "running" in out.getvalue()
-        display.ended(trial(), Ending(outcome="completed", epoch=1, value=0.5), None)
+        display.end(trial(), Ending(outcome="completed", epoch=1, value=0.5), None)
     assert "[1/1]" not in out.getvalue()
 
 
@@ -148,8 +149,8 @@ def test_durations(seconds, words):
 
 def test_a_trial_that_goes_on_counts_what_is_left(trial, epoch):
     _, display = plain()
-    display.planned([trial()])
-    display.started(trial(), start=3)
+    display.plan([trial()])
+    display.start(trial(), start_epoch=3)
     assert "3/4" in shown(display)
     display.epoch(trial(), epoch(4, 0.5), GO_ON)
     assert display.progress().seconds_left == 0
@@ -157,26 +158,26 @@ def test_a_trial_that_goes_on_counts_what_is_left(trial, epoch):
 
 def test_a_trial_that_is_tried_again_is_said_and_not_counted(trial, epoch):
     out, display = plain()
-    display.planned([trial()])
-    display.started(trial())
+    display.plan([trial()])
+    display.start(trial())
     display.epoch(trial(), epoch(1, 0.5), GO_ON)
     error = Error(type="ProcessKilled", message="by SIGKILL")
-    display.ended(trial(), Ending(outcome="failed", epoch=1, value=0.5), error, again=True)
+    display.end(trial(), Ending(outcome="failed", epoch=1, value=0.5), error, retry=True)
     assert out.getvalue() == "tried again adam, seed 1: ProcessKilled: by SIGKILL\n"
     assert display.summary().startswith("0/1 trials")
-    display.started(trial(), start=1)
+    display.start(trial(), start_epoch=1)
     for number in (2, 3, 4):
         display.epoch(trial(), epoch(number, 0.5), GO_ON)
-    display.ended(trial(), Ending(outcome="completed", epoch=4, value=0.5), None)
+    display.end(trial(), Ending(outcome="completed", epoch=4, value=0.5), None)
     assert display.summary().startswith("1/1 trials · 1 completed")
     assert display.progress().seconds_left == 0
 
 
 def test_a_hopeless_trial_is_named_with_its_reason(trial):
     out, display = plain()
-    display.planned([trial()])
-    display.started(trial())
-    display.ended(trial(), Ending(outcome="hopeless", epoch=3, value=0.1), None, reason="at chance after 3 epochs")
+    display.plan([trial()])
+    display.start(trial())
+    display.end(trial(), Ending(outcome="hopeless", epoch=3, value=0.1), None, reason="at chance after 3 epochs")
     assert out.getvalue() == "hopeless adam, seed 1: at chance after 3 epochs\n"
 
 
@@ -191,9 +192,9 @@ def test_the_time_left_counts_what_searches_may_still_draw(trial, epoch, monkeyp
     now = iter([100.0, 110.0, 110.0, 110.0])
     monkeypatch.setattr("time.monotonic", lambda: next(now))
     _, display = plain()
-    display.planned([trial()])
-    display.foreseen = lambda: 8
-    display.started(trial())
+    display.plan([trial()])
+    display.refresh(epochs_to_come=8, search_seconds_left=None)
+    display.start(trial())
     display.epoch(trial(), epoch(1, 0.5), GO_ON)
     assert display.progress().seconds_left == 10.0 * (3 + 8)
 
@@ -203,24 +204,24 @@ def test_searches_that_time_bounds_take_what_is_left_of_it_and_other_epochs_take
     monkeypatch.setattr("layersweep.tuning.driver.progress.time.monotonic", lambda: now[0])
     _, display = plain()
     candidate, compared = dataclasses.replace(trial("x"), question="tuning"), trial("y")
-    display.planned([candidate, compared])
-    display.searching, display.foreseen = lambda: 60.0, lambda: 4
+    display.plan([candidate, compared])
+    display.refresh(epochs_to_come=4, search_seconds_left=[60.0])
     for one in (candidate, compared):
-        display.started(one)
+        display.start(one)
         display.epoch(one, epoch(1, 0.5), GO_ON)
     now[0] = 120.0
     # 10 s an epoch: 3 of what is compared, 4 that follow, and none of the candidate's
     assert display.progress().seconds_left == 60.0 + 10.0 * 7
-    display.searching = lambda: None
+    display.refresh(epochs_to_come=4, search_seconds_left=None)
     assert display.progress().seconds_left == 10.0 * 10
 
 
 def test_what_waited_and_is_not_run_is_said_and_takes_no_time(trial, epoch):
     said, display = plain()
-    display.planned([trial("x"), trial("y", epochs=1)])
-    display.started(trial("y", epochs=1))
+    display.plan([trial("x"), trial("y", epochs=1)])
+    display.start(trial("y", epochs=1))
     display.epoch(trial("y", epochs=1), epoch(1, 0.5), GO_ON)
-    display.dropped(trial("x"), "the search's time, 20 min, was spent")
+    display.drop(trial("x"), "the search's time, 20 min, was spent")
     assert display.progress().seconds_left == 0
     assert "stopped x, seed 1: the search's time, 20 min, was spent" in said.getvalue()
     assert "1/2 trials · 1 stopped" in display.summary()

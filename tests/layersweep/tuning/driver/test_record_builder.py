@@ -11,7 +11,7 @@ from layersweep.records.read import read
 from layersweep.records.tables import TABLES
 from layersweep.records.write import Writer
 from layersweep.tuning.common.worker_report import Error, Report, unpack
-from layersweep.tuning.driver.record_builder import RecordBuilder
+from layersweep.tuning.driver.record_builder import RecordBuilder, RecordContext
 from layersweep.tuning.experiment.arm import Arm
 from layersweep.tuning.experiment.halving import GO_ON, Decision
 from layersweep.tuning.experiment.sweep import Sweep
@@ -19,6 +19,8 @@ from layersweep.tuning.experiment.trials import Ending, Trial
 from layersweep.tuning.storage.history import History
 from trainables import config as domains
 from trainables.worker.training_server import Begin
+
+CONTEXT = RecordContext(run="r1", family="made_up", metric="val_accuracy", next_sequence=7)
 
 
 @pytest.fixture
@@ -32,8 +34,8 @@ def writer(tmp_path):
 
 
 @pytest.fixture
-def journal(writer):
-    return RecordBuilder(writer, run="r1", family="made_up", metric="val_accuracy", sequence=7)
+def builder(writer):
+    return RecordBuilder(writer, CONTEXT)
 
 
 def make(data, epochs=2, **config):
@@ -59,16 +61,23 @@ def reports(trial, tmp_path, start=None):
         yield Report(epochs=(epoch,), **common)
 
 
-def tell(journal, trial, report, action="continue", rung=None, cutoff=None, busy=1, reason=None):
+def tell(builder, trial, report, action="continue", rung=None, cutoff=None, busy=1, reason=None):
     decision = Decision(action=action, rung=rung, cutoff=cutoff, reason=reason)
-    return journal.reported(trial, report, [decision], busy=busy)
+    return builder.report(trial, report, [decision], busy_slots=busy)
+
+
+def with_history(history, run):
+    """The context of a later command, which knows what is recorded."""
+    return replace(
+        CONTEXT, run=run, next_sequence=history.sequence(), recorded_attempt=history.attempt,
+        recorded_rows=history.rows_until,
+    )  # fmt: skip
 
 
 def from_records(writer, tmp_path, **more):
-    """A journal that goes on behind what is recorded."""
+    """A builder that goes on behind what is recorded."""
     history = History(tmp_path / "results", Sweep(name="s", train=made_up.train, spaces=[]))
-    made = {"family": "made_up", "metric": "val_accuracy", "sequence": history.sequence()}
-    return RecordBuilder(writer, past=history.past, rows_until=history.rows_until, **made | more)
+    return RecordBuilder(writer, with_history(history, **more))
 
 
 def changed(report, **columns):
@@ -77,34 +86,31 @@ def changed(report, **columns):
 
 
 def again(writer, trial, results):
-    """The journal of a later command, which knows what is recorded."""
+    """The builder of a later command, which knows what is recorded."""
     history = History(results, Sweep(name="s", train=made_up.train, spaces=[], warm_up=made_up.WARM_UP))
-    return RecordBuilder(
-        writer, run="r2", family="made_up", metric="val_accuracy", sequence=history.sequence(), past=history.past,
-        rows_until=history.rows_until,
-    )  # fmt: skip
+    return RecordBuilder(writer, with_history(history, run="r2"))
 
 
-def run(journal, trial, tmp_path, epochs=None, start=0):
+def run(builder, trial, tmp_path, epochs=None, start=0):
     """Trains to the end, or for so many epochs; returns the ending."""
     checkpoint = None
     if start:
         checkpoint = tmp_path / "checkpoint.keras"
         made_up.save(start, checkpoint)
-    journal.started(trial, start=start)
+    builder.start(trial, start_epoch=start)
     for report, _ in zip(reports(trial, tmp_path, checkpoint), range(epochs or trial.epochs), strict=False):
-        ending = tell(journal, trial, report)
+        ending = tell(builder, trial, report)
     return ending
 
 
-def test_a_completed_trial(journal, writer, data, tmp_path):
+def test_a_completed_trial(builder, writer, data, tmp_path):
     trial = make(data)
-    journal.planned([trial])
-    journal.started(trial)
+    builder.plan([trial])
+    builder.start(trial)
     first, second = reports(trial, tmp_path)
-    assert tell(journal, trial, first) is None
+    assert tell(builder, trial, first) is None
     accuracy = 0.5 * 2 / 3 + 3 / 1000
-    assert tell(journal, trial, second) == Ending(outcome="completed", epoch=2, value=accuracy)
+    assert tell(builder, trial, second) == Ending(outcome="completed", epoch=2, value=accuracy)
     writer.flush()
     results = tmp_path / "results"
 
@@ -130,7 +136,7 @@ def test_a_completed_trial(journal, writer, data, tmp_path):
         "seconds_train": 2.0, "seconds_validate": 0.25, "seconds_test": 0.0625, "seconds_measure": 0.0625,
     }  # fmt: skip
     assert {key: row[key] for key in expected} == expected
-    assert journal.seconds["train"] == 2.0
+    assert builder.seconds["train"] == 2.0
     (test,) = read(results, "tests").to_dicts()
     assert (test["epoch"], test["loss"], test["accuracy"], test["images"]) == (2, 0.5, 0.75, 2)
     (report,) = read(results, "classes").to_dicts()
@@ -151,13 +157,13 @@ def test_a_completed_trial(journal, writer, data, tmp_path):
     )
 
 
-def test_seconds_are_rounded_to_microseconds_and_metrics_are_not(journal, writer, data, tmp_path):
+def test_seconds_are_rounded_to_microseconds_and_metrics_are_not(builder, writer, data, tmp_path):
     trial = make(data, epochs=1)
-    journal.started(trial)
+    builder.start(trial)
     (report,) = reports(trial, tmp_path)
     spent = {f"seconds_{name}": 1.23456789 for name in ("build", "train", "validate", "test", "measure")}
     measured = {"loss": 1 / 3, "accuracy": 2 / 3, "val_loss": 1e-9 / 7, "val_accuracy": 0.1 + 0.2, "learning_rate": 0.7}
-    tell(journal, trial, replace(changed(report, **spent, **measured), seconds_start=0.1234567))
+    tell(builder, trial, replace(changed(report, **spent, **measured), seconds_start=0.1234567))
     writer.flush()
     (epoch,) = read(tmp_path / "results", "epochs").to_dicts()
     assert {name: epoch[name] for name in spent} == dict.fromkeys(spent, 1.234568)
@@ -167,11 +173,11 @@ def test_seconds_are_rounded_to_microseconds_and_metrics_are_not(journal, writer
     assert (row["last_loss"], row["last_val_loss"]) == (1 / 3, 1e-9 / 7)
 
 
-def test_a_stopped_trial_keeps_rung_and_cutoff_and_has_no_test(journal, writer, data, tmp_path):
+def test_a_stopped_trial_keeps_rung_and_cutoff_and_has_no_test(builder, writer, data, tmp_path):
     trial = make(data, epochs=4)
-    journal.started(trial)
+    builder.start(trial)
     first = next(reports(trial, tmp_path))
-    ending = tell(journal, trial, first, action="stop", rung=1, cutoff=0.75)
+    ending = tell(builder, trial, first, action="stop", rung=1, cutoff=0.75)
     assert ending == Ending(outcome="stopped", epoch=1, value=0.25 + 0.003)
     writer.flush()
     (row,) = read(tmp_path / "results", "trials").to_dicts()
@@ -183,24 +189,24 @@ def test_a_stopped_trial_keeps_rung_and_cutoff_and_has_no_test(journal, writer, 
     assert read(tmp_path / "results", "tests").is_empty()
 
 
-def test_the_fastest_training_is_remembered_by_whole_sound_epochs(journal, data, tmp_path):
+def test_the_fastest_training_is_remembered_by_whole_sound_epochs(builder, data, tmp_path):
     """21 operations an image forward, three times as many in a step, 64 images."""
     trial = make(data, epochs=4)
-    journal.started(trial)
+    builder.start(trial)
     first, second, third, _ = reports(trial, tmp_path)
-    tell(journal, trial, first)
-    assert journal.flops_per_second is None  # its first step was traced
-    tell(journal, trial, changed(second, seconds_train=2.0))
-    assert journal.flops_per_second == 3 * 21 * 64 / 2
-    tell(journal, trial, changed(third, seconds_train=0.001, loss=float("nan")))
-    assert journal.flops_per_second == 3 * 21 * 64 / 2
+    tell(builder, trial, first)
+    assert builder.flops_per_second is None  # its first step was traced
+    tell(builder, trial, changed(second, seconds_train=2.0))
+    assert builder.flops_per_second == 3 * 21 * 64 / 2
+    tell(builder, trial, changed(third, seconds_train=0.001, loss=float("nan")))
+    assert builder.flops_per_second == 3 * 21 * 64 / 2
 
 
-def test_a_trial_that_is_stopped_for_time_has_its_reason_and_no_rung(journal, writer, data, tmp_path):
+def test_a_trial_that_is_stopped_for_time_has_its_reason_and_no_rung(builder, writer, data, tmp_path):
     trial = make(data, epochs=3)
-    journal.started(trial)
+    builder.start(trial)
     first, *_ = reports(trial, tmp_path)
-    ending = tell(journal, trial, first, action="stop", reason="the search's time, 20 min, was spent")
+    ending = tell(builder, trial, first, action="stop", reason="the search's time, 20 min, was spent")
     assert ending == Ending(outcome="stopped", epoch=1, value=0.25 + 0.003)
     writer.flush()
     (row,) = read(tmp_path / "results", "trials").to_dicts()
@@ -212,13 +218,13 @@ def test_a_trial_that_is_stopped_for_time_has_its_reason_and_no_rung(journal, wr
 
 def test_one_that_is_stopped_for_time_while_it_trains_epochs_again_keeps_all_that_is_recorded(data, writer, tmp_path):
     trial = make(data, epochs=4)
-    recorded = RecordBuilder(writer, run="r0", family="made_up", metric="val_accuracy")
-    recorded.started(trial)
+    recorded = RecordBuilder(writer, replace(CONTEXT, run="r0", next_sequence=0))
+    recorded.start(trial)
     for report in list(reports(trial, tmp_path))[:3]:
         tell(recorded, trial, report)
     writer.flush()
     again = from_records(writer, tmp_path, run="r1")
-    again.started(trial)
+    again.start(trial)
     ending = tell(again, trial, next(reports(trial, tmp_path)), action="stop", reason="time")
     assert ending == Ending(outcome="stopped", epoch=3, value=0.5 * 3 / 4 + 0.003)
     writer.flush()
@@ -228,13 +234,13 @@ def test_one_that_is_stopped_for_time_while_it_trains_epochs_again_keeps_all_tha
 
 def test_one_that_waited_to_go_on_and_is_not_run_is_a_row_with_what_is_recorded(data, writer, tmp_path):
     trial = make(data, epochs=4)
-    recorded = RecordBuilder(writer, run="r0", family="made_up", metric="val_accuracy")
-    assert recorded.broken_off(trial, "time") == Ending(outcome="stopped", epoch=0, value=None)
-    recorded.started(trial)
+    recorded = RecordBuilder(writer, replace(CONTEXT, run="r0", next_sequence=0))
+    assert recorded.drop(trial, "time") == Ending(outcome="stopped", epoch=0, value=None)
+    recorded.start(trial)
     for report in list(reports(trial, tmp_path))[:2]:
         tell(recorded, trial, report)
     writer.flush()
-    ending = from_records(writer, tmp_path, run="r1").broken_off(trial, "time")
+    ending = from_records(writer, tmp_path, run="r1").drop(trial, "time")
     assert ending == Ending(outcome="stopped", epoch=2, value=0.5 * 2 / 3 + 0.003)
     writer.flush()
     (row,) = read(tmp_path / "results", "trials").to_dicts()
@@ -242,25 +248,25 @@ def test_one_that_waited_to_go_on_and_is_not_run_is_a_row_with_what_is_recorded(
     assert (row["quality"], row["epochs_asked"], row["dataset"]) == (0.5, 4, "none")
 
 
-def test_divergence_is_an_outcome(journal, writer, data, tmp_path):
+def test_divergence_is_an_outcome(builder, writer, data, tmp_path):
     trial = make(data, epochs=4, misdeed="nan")
-    journal.started(trial)
+    builder.start(trial)
     told = reports(trial, tmp_path)
-    assert tell(journal, trial, next(told)) is None
-    assert tell(journal, trial, next(told)).outcome == "diverged"
+    assert tell(builder, trial, next(told)) is None
+    assert tell(builder, trial, next(told)).outcome == "diverged"
     writer.flush()
     (row,) = read(tmp_path / "results", "trials").to_dicts()
     assert (row["outcome"], row["epochs"]) == ("diverged", 2)
     assert row["reason"] == "the loss was NaN or infinite in epoch 2"
 
 
-def test_a_failed_trial_keeps_its_error_and_its_epochs(journal, writer, data, tmp_path):
+def test_a_failed_trial_keeps_its_error_and_its_epochs(builder, writer, data, tmp_path):
     trial = make(data, epochs=4)
-    journal.started(trial)
-    tell(journal, trial, next(reports(trial, tmp_path)))
+    builder.start(trial)
+    tell(builder, trial, next(reports(trial, tmp_path)))
     error = Error(type="ValueError", message="bad\nthing", traceback="Traceback …")
     failed = Report(host="here", device=None, log="/logs/t1.log", memory_peak_bytes=5, error=error)
-    assert tell(journal, trial, failed) == Ending(outcome="failed", epoch=1, value=0.25 + 0.003)
+    assert tell(builder, trial, failed) == Ending(outcome="failed", epoch=1, value=0.25 + 0.003)
     writer.flush()
     (row,) = read(tmp_path / "results", "trials").to_dicts()
     assert (row["outcome"], row["epochs"], row["error_type"], row["error_message"]) == (
@@ -270,20 +276,20 @@ def test_a_failed_trial_keeps_its_error_and_its_epochs(journal, writer, data, tm
     assert (row["traceback"], row["log"]) == ("Traceback …", "/logs/t1.log")
 
 
-def test_a_training_that_ends_early_has_failed(journal, writer, data, tmp_path):
+def test_a_training_that_ends_early_has_failed(builder, writer, data, tmp_path):
     trial = make(data, epochs=4)
-    journal.started(trial)
-    tell(journal, trial, next(reports(trial, tmp_path)))
+    builder.start(trial)
+    tell(builder, trial, next(reports(trial, tmp_path)))
     early = Report(host="here", device=None, log="l", memory_peak_bytes=5)
-    assert tell(journal, trial, early).outcome == "failed"
+    assert tell(builder, trial, early).outcome == "failed"
     writer.flush()
     (row,) = read(tmp_path / "results", "trials").to_dicts()
     assert row["reason"] == "EndedEarly: the training ended after epoch 1 of 4"
 
 
-def test_a_trial_whose_slot_died_before_its_first_report_is_a_row(journal, writer, data, tmp_path):
+def test_a_trial_whose_slot_died_before_its_first_report_is_a_row(builder, writer, data, tmp_path):
     trial = make(data)
-    ending = journal.lost(trial, Error(type="SlotDied", message="the node went away"))
+    ending = builder.fail(trial, Error(type="SlotDied", message="the node went away"))
     assert ending == Ending(outcome="failed", epoch=0, value=None)
     writer.flush()
     (row,) = read(tmp_path / "results", "trials").to_dicts()
@@ -304,9 +310,9 @@ def keys(results, table):
     return sorted(read(results, table).select("trial_id", "attempt", "epoch").iter_rows())
 
 
-def test_a_killed_trial_that_is_trained_again_leaves_each_epoch_once(journal, writer, data, tmp_path):
+def test_a_killed_trial_that_is_trained_again_leaves_each_epoch_once(builder, writer, data, tmp_path):
     trial, results = make(data, epochs=4), tmp_path / "results"
-    run(journal, trial, tmp_path, epochs=2)
+    run(builder, trial, tmp_path, epochs=2)
     writer.flush()
     assert run(again(writer, trial, results), trial, tmp_path).outcome == "completed"
     writer.flush()
@@ -318,9 +324,9 @@ def test_a_killed_trial_that_is_trained_again_leaves_each_epoch_once(journal, wr
     assert row["seconds_train"] == 4.0  # of this command: what was trained again is paid for
 
 
-def test_a_trial_that_goes_on_from_a_checkpoint_knows_the_epochs_before(journal, writer, data, tmp_path):
+def test_a_trial_that_goes_on_from_a_checkpoint_knows_the_epochs_before(builder, writer, data, tmp_path):
     trial, results = make(data, epochs=4), tmp_path / "results"
-    run(journal, trial, tmp_path, epochs=3)
+    run(builder, trial, tmp_path, epochs=3)
     writer.flush()
     run(again(writer, trial, results), trial, tmp_path, start=2)
     writer.flush()
@@ -329,10 +335,10 @@ def test_a_trial_that_goes_on_from_a_checkpoint_knows_the_epochs_before(journal,
     assert (row["epochs"], row["seconds_train"]) == (4, 2.0)
 
 
-def test_rows_that_a_kill_kept_from_being_written_are_added(journal, writer, data, tmp_path):
+def test_rows_that_a_kill_kept_from_being_written_are_added(builder, writer, data, tmp_path):
     """The epochs of a flush are written before their layers."""
     trial, results = make(data, epochs=3), tmp_path / "results"
-    run(journal, trial, tmp_path, epochs=2)
+    run(builder, trial, tmp_path, epochs=2)
     writer.flush()
     for part in (results / "layers").rglob("*.parquet"):
         part.unlink()
@@ -341,9 +347,9 @@ def test_rows_that_a_kill_kept_from_being_written_are_added(journal, writer, dat
     assert keys(results, "epochs") == keys(results, "layers") == [("t1", 0, e) for e in (1, 2, 3)]
 
 
-def test_more_epochs_go_on_the_same_attempt(journal, writer, data, tmp_path):
+def test_more_epochs_go_on_the_same_attempt(builder, writer, data, tmp_path):
     results = tmp_path / "results"
-    run(journal, make(data, epochs=2), tmp_path)
+    run(builder, make(data, epochs=2), tmp_path)
     writer.flush()
     longer = make(data, epochs=4)
     run(again(writer, longer, results), longer, tmp_path)
@@ -355,15 +361,15 @@ def test_more_epochs_go_on_the_same_attempt(journal, writer, data, tmp_path):
 
 
 @pytest.mark.parametrize("start", [0, 1])
-def test_epochs_that_differ_become_a_new_attempt_and_whole(journal, writer, data, tmp_path, start):
+def test_epochs_that_differ_become_a_new_attempt_and_whole(builder, writer, data, tmp_path, start):
     """Another machine or version: epoch 1 is equal, epoch 2 is not."""
     trial, results = make(data, epochs=4), tmp_path / "results"
-    run(journal, trial, tmp_path, epochs=3)
+    run(builder, trial, tmp_path, epochs=3)
     writer.flush()
     later = again(writer, trial, results)
     checkpoint = tmp_path / "checkpoint.keras"
     made_up.save(1, checkpoint)
-    later.started(trial, start=start)
+    later.start(trial, start_epoch=start)
     for report in reports(trial, tmp_path, checkpoint if start else None):
         (epoch,) = report.epochs
         tell(later, trial, changed(report, loss=epoch.loss if epoch.epoch == 1 else epoch.loss + 1e-15))
@@ -379,11 +385,11 @@ def test_epochs_that_differ_become_a_new_attempt_and_whole(journal, writer, data
     assert (row["attempt"], row["continuation"], row["epochs"]) == (1, 0, 4)
 
 
-def test_a_retry_goes_on_what_failed_in_the_same_command(journal, writer, data, tmp_path):
+def test_a_retry_goes_on_what_failed_in_the_same_command(builder, writer, data, tmp_path):
     trial, results = make(data, epochs=3), tmp_path / "results"
-    run(journal, trial, tmp_path, epochs=2)
-    journal.lost(trial, Error(type="SlotDied", message="gone"))
-    run(journal, trial, tmp_path)
+    run(builder, trial, tmp_path, epochs=2)
+    builder.fail(trial, Error(type="SlotDied", message="gone"))
+    run(builder, trial, tmp_path)
     writer.flush()
     assert keys(results, "epochs") == [("t1", 0, e) for e in (1, 2, 3)]
     rows = read(results, "trials").select("continuation", "outcome", "epochs").rows()
@@ -396,18 +402,18 @@ def chance(report, loss):
 
 @pytest.fixture
 def patient(writer):
-    return RecordBuilder(writer, run="r1", family="made_up", metric="val_accuracy", keep_hopeless=True)
+    return RecordBuilder(writer, replace(CONTEXT, next_sequence=0, keep_hopeless=True))
 
 
-def test_a_hopeless_trial_is_named_and_ends(journal, writer, tmp_path):
+def test_a_hopeless_trial_is_named_and_ends(builder, writer, tmp_path):
     trial = make(made_up.data(tmp_path, train_images=32 * 250), epochs=4)
-    journal.started(trial)
+    builder.start(trial)
     first, second, *_ = (chance(r, 0.7) for r in reports(trial, tmp_path))
-    assert journal.hopeless(trial, first.epochs[0]) is None
-    tell(journal, trial, first)
-    reason = journal.hopeless(trial, second.epochs[0])
+    assert builder.hopeless_reason(trial, first.epochs[0]) is None
+    tell(builder, trial, first)
+    reason = builder.hopeless_reason(trial, second.epochs[0])
     assert reason.startswith("at chance after 2 epochs: training accuracy .5000")
-    assert tell(journal, trial, second, action="hopeless", reason=reason).outcome == "hopeless"
+    assert tell(builder, trial, second, action="hopeless", reason=reason).outcome == "hopeless"
     writer.flush()
     (row,) = read(tmp_path / "results", "trials").to_dicts()
     assert (row["outcome"], row["reason"], row["warning"], row["epochs"]) == ("hopeless", reason, None, 2)
@@ -416,9 +422,9 @@ def test_a_hopeless_trial_is_named_and_ends(journal, writer, tmp_path):
 
 def test_a_hopeless_trial_that_is_kept_is_warned_of(patient, writer, tmp_path):
     trial = make(made_up.data(tmp_path, train_images=32 * 250), epochs=2)
-    patient.started(trial)
+    patient.start(trial)
     for report in reports(trial, tmp_path):
-        assert patient.hopeless(trial, chance(report, 0.7).epochs[0]) is None
+        assert patient.hopeless_reason(trial, chance(report, 0.7).epochs[0]) is None
         ending = tell(patient, trial, chance(report, 0.7))
     assert ending.outcome == "completed"
     writer.flush()
@@ -428,10 +434,10 @@ def test_a_hopeless_trial_that_is_kept_is_warned_of(patient, writer, tmp_path):
 def test_a_diverged_trial_that_is_kept_runs_on_and_has_diverged(patient, data, tmp_path):
     trial = make(data, epochs=3, misdeed="nan")
     told = reports(trial, tmp_path)
-    patient.started(trial)
+    patient.start(trial)
     assert [getattr(tell(patient, trial, report), "outcome", None) for report in told] == [None, None, "completed"]
     last = make(data, epochs=2, misdeed="nan")
-    patient.started(last)
+    patient.start(last)
     assert [getattr(tell(patient, last, r), "outcome", None) for r in reports(last, tmp_path)] == [None, "diverged"]
 
 
@@ -445,29 +451,29 @@ def test_epochs_that_come_together_leave_the_records_of_epochs_that_come_alone(d
     trial, found = make(data, epochs=4), []
     for name in ("alone", "together"):
         writer = Writer(tmp_path / name, "s", config_types=domains.types(made_up.Config))
-        journal = RecordBuilder(writer, run="r1", family="made_up", metric="val_accuracy")
-        journal.started(trial)
+        builder = RecordBuilder(writer, replace(CONTEXT, next_sequence=0))
+        builder.start(trial)
         told = list(reports(trial, tmp_path))
         if name == "together":
             several = tuple(epoch for report in told[:cut] for epoch in report.epochs)
             told = [replace(told[0], epochs=several), *told[cut:]]
         for report in told:
-            ending = journal.reported(trial, report, [GO_ON] * len(report.epochs), busy=1)
+            ending = builder.report(trial, report, [GO_ON] * len(report.epochs), busy_slots=1)
         assert ending.outcome == "completed"
         writer.flush()
-        found.append(everything(tmp_path / name) | {"seconds": journal.seconds})
+        found.append(everything(tmp_path / name) | {"seconds": builder.seconds})
     assert found[0] == found[1]
 
 
-def test_epochs_behind_the_one_that_ends_the_trial_are_dropped(journal, writer, tmp_path):
+def test_epochs_behind_the_one_that_ends_the_trial_are_dropped(builder, writer, tmp_path):
     trial = make(made_up.data(tmp_path, train_images=32 * 250), epochs=4)
-    journal.started(trial)
+    builder.start(trial)
     told = [chance(r, 0.7) for r in reports(trial, tmp_path)][:3]
     epochs = tuple(r.epochs[0] for r in told)
-    reasons = [journal.hopeless(trial, epoch) for epoch in epochs[:2]]
+    reasons = [builder.hopeless_reason(trial, epoch) for epoch in epochs[:2]]
     assert reasons[0] is None
     decisions = [GO_ON, Decision(action="hopeless", reason=reasons[1])]
-    ending = journal.reported(trial, replace(told[0], epochs=epochs), decisions, busy=0)
+    ending = builder.report(trial, replace(told[0], epochs=epochs), decisions, busy_slots=0)
     assert (ending.outcome, ending.epoch) == ("hopeless", 2)
     writer.flush()
     assert keys(tmp_path / "results", "epochs") == keys(tmp_path / "results", "layers") == [("t1", 0, 1), ("t1", 0, 2)]
@@ -475,17 +481,17 @@ def test_epochs_behind_the_one_that_ends_the_trial_are_dropped(journal, writer, 
     assert (row["epochs"], row["seconds_train"]) == (2, 2.0)
 
 
-def test_an_epoch_is_judged_once(journal, data, tmp_path, monkeypatch):
+def test_an_epoch_is_judged_once(builder, data, tmp_path, monkeypatch):
     judged = []
     monkeypatch.setattr(
         "layersweep.tuning.driver.record_builder.judge",
         lambda first, last, data, *, epoch, **steps: judged.append(epoch),
     )
     trial = make(data, epochs=3)
-    journal.started(trial)
+    builder.start(trial)
     for report in reports(trial, tmp_path):
         (epoch,) = report.epochs
         if epoch.epoch < trial.epochs:  # else Tune does not ask
-            assert journal.hopeless(trial, epoch) is None
-        tell(journal, trial, report)
+            assert builder.hopeless_reason(trial, epoch) is None
+        tell(builder, trial, report)
     assert judged == [1, 2, 3]

@@ -1,4 +1,4 @@
-"""Searches that time bounds, over kills and more time: through the real agenda, session, recorder and slots.
+"""Searches that time bounds, over kills and more time: through the real planner, run, callback and slots.
 
 Tune's loop and the clocks are made up (`made_up_tune`): each event takes a quarter of a second, and so does an epoch.
 """
@@ -18,11 +18,12 @@ from rich.console import Console
 from layersweep import Sweep
 from layersweep.records.read import read
 from layersweep.records.spans import length
-from layersweep.tuning.command import sweep_command
+from layersweep.tuning.command.plan_summary import print_plan
+from layersweep.tuning.command.sweep_command import plan_of
 from layersweep.tuning.common.errors import UsageError
-from layersweep.tuning.driver.planner import Agenda, Asked
 from layersweep.tuning.experiment.arm import Arm
 from layersweep.tuning.experiment.options import parse, resolve
+from layersweep.tuning.experiment.request import Request
 from layersweep.tuning.experiment.tuned_arms import tuned_arms
 from search_spaces.ranges import Range
 
@@ -62,8 +63,9 @@ def settings(results, budget=BUDGET, *more):
     return resolve(SWEEP, parse([*flags, *timed, *more], program="s.py"))
 
 
-def asked():
-    return Asked(arms=[Arm(name="control", config=made_up.Config(quality=0.2))], tuned=tuned_arms(SWEEP, {}))
+def request(settings):
+    arms = [Arm(name="control", config=made_up.Config(quality=0.2))]
+    return Request(sweep=SWEEP, settings=settings, arms=arms, tuned_arms=tuned_arms(SWEEP, {}))
 
 
 DATA = made_up.data(Path("/nowhere"), train_images=600)
@@ -72,17 +74,17 @@ DATA = made_up.data(Path("/nowhere"), train_images=600)
 def run(results, hour, budget=BUDGET, *more, **faults):
     """One command at an hour of the day; returns its exit code, None if it was killed."""
     machine = Machine(wall=NOON + timedelta(hours=hour), **faults)
-    return made_up_tune.run(SWEEP, settings(results, budget, *more), asked(), DATA, machine)
+    return made_up_tune.run(request(settings(results, budget, *more)), DATA, machine)
 
 
-def agenda(results, budget=BUDGET, *more):
-    return Agenda.make(SWEEP, settings(results, budget, *more), asked(), DATA)
+def plan(results, budget=BUDGET, *more):
+    return plan_of(request(settings(results, budget, *more)), DATA)
 
 
 def dry_run(results, budget=BUDGET, *more):
     out = io.StringIO()
     dry = replace(settings(results, budget, *more), dry_run=True)
-    sweep_command._say_plan(Console(file=out, width=300), Agenda.make(SWEEP, dry, asked(), DATA))
+    print_plan(Console(file=out, width=300), plan_of(request(dry), DATA))
     return out.getvalue()
 
 
@@ -108,7 +110,7 @@ def best(results):
 
 
 def spent(results):
-    history = agenda(results).history
+    history = plan(results).history
     return length(history.spans(read(results, "plan").filter(pl.col("question") == "tuning")["trial_id"]))
 
 
@@ -124,7 +126,7 @@ def test_candidates_are_drawn_until_the_time_is_spent_and_the_best_is_compared(r
 def test_a_search_that_is_over_stays_over(results):
     run(results, 0)
     before = {name: read(results, name).height for name in ("epochs", "trials")}
-    assert agenda(results).plan.finished
+    assert plan(results).finished
     assert run(results, 1) == 0
     assert {name: read(results, name).height for name in before} == before
 
@@ -135,7 +137,7 @@ def test_what_was_spent_before_a_kill_counts(results, event):
     assert run(results, 0, faults={event: ("kill", 0)}) is None
     completed = read(results, "trials").filter(pl.col("outcome") == "completed")["trial_id"].to_list()
     assert run(results, 1) == 0
-    assert agenda(results).plan.finished
+    assert plan(results).finished
     epochs = read(results, "epochs")
     assert not epochs.select("trial_id", "epoch").is_duplicated().any()
     ends = read(results, "trials")
@@ -169,37 +171,37 @@ def test_one_that_was_killed_when_the_time_was_up_is_stopped_and_not_run(results
 
 def test_the_plan_says_what_bounds_a_search(results):
     said = dry_run(results, 1200)
-    assert "tuning: 1 arm by random search, 20 min each; then the best of each on fresh seeds" in said
-    assert "and what the searches draw in their time" in said
-    assert "and what follows from how these end: up to 4 epochs" in said
-    assert "random search, 20 min and at most 12 epochs each" in dry_run(results, 1200, "--trials", "3")
+    assert "tuning: 1 arm by random search, at most 20 min each; then the best candidate of each on fresh seeds" in said
+    assert "and the candidates that the searches draw in their time" in said
+    assert "and trials that follow when these end: up to 4 epochs" in said
+    assert "random search, at most 20 min and 12 epochs each" in dry_run(results, 1200, "--trials", "3")
     said = dry_run(results, None)
-    assert "tuning: 1 arm by random search, 32 epochs each" in said
+    assert "tuning: 1 arm by random search, at most 32 epochs each" in said
     assert "in their time" not in said
 
 
-def test_the_outlook_counts_the_time_that_is_left(results):
+def test_the_estimate_counts_the_time_that_is_left(results):
     run(results, 0)
-    outlook = agenda(results, 3600).outlook
-    assert outlook.searching == [pytest.approx(3600 - 1.75)]
-    assert outlook.unknown == 0
-    assert outlook.said(1).startswith("at most about 1 h 00 min") or outlook.said(1).startswith("at most about 59 min")
-    assert "time that the searches have spent: tuned 2 s" in dry_run(results, 3600)
-    over = agenda(results).outlook
-    assert (over.searching, over.said(1)) == ([0.0], "")
+    estimate = plan(results, 3600).estimate
+    assert estimate.search_seconds == [pytest.approx(3600 - 1.75)]
+    assert estimate.unknown_trials == 0
+    assert estimate.text(1).startswith(("at most about 1 h 00 min", "at most about 59 min"))
+    assert "time that the searches have taken so far: tuned 2 s" in dry_run(results, 3600)
+    over = plan(results).estimate
+    assert (over.search_seconds, over.text(1)) == ([0.0], "")
 
 
 def test_ashas_stops_and_those_for_time_are_told_apart_when_they_are_replayed(results):
     halving = ("--scheduler", "asha", "--grace", "1", "--reduction", "2")
     flags = (results, 3.4, *halving)
     machine = Machine(wall=NOON)
-    assert made_up_tune.run(SWEEP, settings(*flags), asked(), DATA, machine) == 0
+    assert made_up_tune.run(request(settings(*flags)), DATA, machine) == 0
     ends = read(results, "trials").filter(pl.col("question") == "tuning", pl.col("outcome") == "stopped")
     late = ends.filter(pl.col("rung").is_null())
     assert len(late) == 1
     assert len(ends) > 1
-    assert agenda(*flags).plan.finished
-    longer = agenda(results, 8.0, *halving).plan.waiting
+    assert plan(*flags).finished
+    longer = [each.trial for each in plan(results, 8.0, *halving).to_run]
     assert [t.trial_id for t in longer if t.question == "tuning"] == late["trial_id"].to_list()
 
 
@@ -211,7 +213,7 @@ def share(monkeypatch):
     """Sets a slot's share of memory."""
 
     def to(bytes_):
-        for room in ("worker.worker_actor", "driver.planner"):
+        for room in ("worker.worker_actor", "driver.recorded_ends"):
             monkeypatch.setattr(f"layersweep.tuning.{room}.memory_share", lambda _slots: bytes_)
 
     return to
@@ -226,7 +228,7 @@ def test_candidates_that_are_too_large_are_rows_and_the_search_goes_on(results, 
     assert set(found["epochs"]) == {0}
     assert found["reason"][0].startswith("TooLarge: by estimate a step with batch_size=")
     assert found["parameters"].to_list() == [12] * found.height
-    assert agenda(results).plan.finished
+    assert plan(results).finished
     assert run(results, 1) == 0
     assert read(results, "trials").height == found.height + 1  # and the control's
 
@@ -252,8 +254,8 @@ def test_a_candidate_whose_epoch_would_take_longer_than_the_time_left_is_refused
             "--time-budget or fewer --images"
         )
     assert compared(results) == [best(results)]
-    assert agenda(results, budget).plan.finished
-    assert [t.candidate for t in agenda(results, 2.0).plan.waiting] == [1]
+    assert plan(results, budget).finished
+    assert [t.candidate for t in [each.trial for each in plan(results, 2.0).to_run]] == [1]
 
 
 # The seed of a search
@@ -280,6 +282,6 @@ def test_another_search_seed_draws_others_and_trains_them_on_another_seed(result
 def test_results_hold_searches_of_one_seed(results, recorded, asked_for):
     run(results, 0, None, "--trials", "1", "--search-seed", recorded)
     said = f"--search-seed {asked_for}: {results} holds candidates of 'tuned' by --search-seed {recorded}; valid: "
-    with pytest.raises(UsageError, match=said + "that one, or another --results"):
-        agenda(results, None, "--search-seed", asked_for)
-    assert agenda(results, None, "--trials", "1", "--search-seed", recorded).plan.finished
+    with pytest.raises(UsageError, match=said + "that seed, or another --results"):
+        plan(results, None, "--search-seed", asked_for)
+    assert plan(results, None, "--trials", "1", "--search-seed", recorded).finished

@@ -1,10 +1,12 @@
 """The Tune callback without Tune: what ends a sweep, and which checkpoints stay."""
 
 import io
+from dataclasses import replace
 from types import SimpleNamespace
 
 import made_up
 import pytest
+from queues import queue
 from rich.console import Console
 
 from layersweep.records.errors import ResultsError
@@ -13,16 +15,19 @@ from layersweep.records.read import read
 from layersweep.records.write import Writer
 from layersweep.tuning.common.errors import BrokenOffError, BudgetSpentError
 from layersweep.tuning.common.worker_report import Error, Report
+from layersweep.tuning.driver.asha import Asha
+from layersweep.tuning.driver.assignments import AssignmentFactory
+from layersweep.tuning.driver.fail_fast import FailFast
 from layersweep.tuning.driver.progress import Display
-from layersweep.tuning.driver.record_builder import RecordBuilder
-from layersweep.tuning.driver.tune_callback import Limits, TuneCallback
+from layersweep.tuning.driver.record_builder import RecordBuilder, RecordContext
+from layersweep.tuning.driver.trial_events import TrialEvents
+from layersweep.tuning.driver.tune_callback import Surroundings, TuneCallback
 from layersweep.tuning.driver.tune_scheduler import TuneScheduler
 from layersweep.tuning.experiment.arm import Arm
 from layersweep.tuning.experiment.halving import Halving
 from layersweep.tuning.experiment.trials import Ending, Trial
-from layersweep.tuning.search.trial_queue import Plan
 from layersweep.tuning.storage import checkpoints
-from layersweep.tuning.storage.trial_history import RecordedAttempt, metrics
+from layersweep.tuning.storage.recorded_attempt import RecordedAttempt, metrics
 from layersweep.tuning.worker.assignment import Assignment
 from trainables import config as domains
 
@@ -30,22 +35,27 @@ COMMON = {"host": "here", "device": None, "log": "/logs/t.log", "memory_peak_byt
 
 
 class Line:
-    """A recorder with all that it hands things to, and a clock that stands."""
+    """A callback with all that it hands things to, and a clock that stands."""
 
-    def __init__(self, folder, trials=4, retries=1, phase=False, metrics=None, **limits):
-        self.folder, self.now, self.first = folder, 0.0, None
+    def __init__(self, folder, trials=4, retries=1, phase=False, recorded=None, fail_fast=0, slots_lost=0, **looks_at):
+        self.folder, self.now, self.first, self.out = folder, 0.0, None, io.StringIO()
         self.writer = Writer(folder / "results", "s", config_types=domains.types(made_up.Config))
-        self.journal = RecordBuilder(self.writer, run="r", family="made_up", metric="val_accuracy")
+        context = RecordContext(run="r", family="made_up", metric="val_accuracy")
+        if recorded is not None:
+            context = replace(context, recorded_attempt=recorded)
+        self.builder = RecordBuilder(self.writer, context)
         if phase:
             self.first = self.trial(9, question=FIRST_PHASE)
         self.trials = [self.trial(n, parent=self.first) for n in range(trials)]
-        self.plan = Plan(self.trials, retries=retries)
-        self.recorder = TuneCallback(
-            journal=self.journal, writer=self.writer, plan=self.plan,
-            scheduler=TuneScheduler(Halving(metric="val_accuracy", mode="max", epochs=3, grace=1, reduction=2)),
-            display=Display(Console(file=io.StringIO()), metric="val_accuracy", mode="max"),
-            limits=Limits(**limits), clock=lambda: self.now, metrics=metrics,
+        self.plan = queue(self.trials, retries=retries)
+        asha = Asha(Halving(metric="val_accuracy", mode="max", epochs=3, grace=1, reduction=2))
+        assignments = AssignmentFactory(
+            request=None, asha=asha, records=self.builder, queue=self.plan, slots=1, fork_server=None,
+            display=Display(Console(file=self.out), metric="val_accuracy", mode="max"),
         )  # fmt: skip
+        self.events = TrialEvents(assignments, self.writer, fail_fast=FailFast(fail_fast), slots_lost=slots_lost)
+        self.scheduler = TuneScheduler(asha, self.events)
+        self.callback = TuneCallback(self.events, self.scheduler, Surroundings(clock=lambda: self.now, **looks_at))
 
     def trial(self, number, question=COMPARISON, parent=None):
         return Trial(
@@ -64,18 +74,18 @@ class Line:
         return path
 
     def start(self, trial, start=None):
-        assert self.plan.next() is trial
-        ticket = Assignment(
+        assert self.plan.next()[0] is trial
+        assignment = Assignment(
             trial=trial, train=made_up.train, warm_up=made_up.WARM_UP, log=self.folder / "log", slots=1,
             checkpoints=self.checkpoints, checkpoint_every=60.0, start=start,
             start_epoch=0 if start is None else int(start.stem.partition("-")[2]),
         )  # fmt: skip
-        tune = SimpleNamespace(config={"ticket": ticket}, error_file=None)
-        self.recorder.on_trial_start(0, [], tune)
+        tune = SimpleNamespace(config={"assignment": assignment}, error_file=None)
+        self.callback.on_trial_start(0, [], tune)
         return tune
 
     def report(self, tune, **what):
-        self.recorder.on_trial_result(0, [], tune, {"record": Report(**COMMON, **what).pack()})
+        self.callback.on_trial_result(0, [], tune, {"record": Report(**COMMON, **what).pack()})
 
     def fail(self, trial, kind, message, *, traceback="", start=None):
         self.report(self.start(trial, start), error=Error(type=kind, message=message, traceback=traceback))
@@ -89,7 +99,7 @@ class Line:
 
     def step(self, later=0.0):
         self.now += later
-        self.recorder.on_step_end(0, [])
+        self.callback.on_step_end(0, [])
 
 
 class Shown(list):
@@ -116,7 +126,7 @@ def test_tune_keeps_only_what_it_needs_of_a_result(line):
     record = Report(**COMMON, built=next(yielded), epochs=(next(yielded),)).pack()
     needed = {"done": False, "trial_id": "x", "training_iteration": 1, "node_ip": "::1", "pid": 7}
     result = needed | {"record": record, "val_accuracy": 0.5, "config": {}, "time_total_s": 1.5, "hostname": "here"}
-    made.recorder.on_trial_result(0, [], tune, result)
+    made.callback.on_trial_result(0, [], tune, result)
     assert result == needed
 
 
@@ -176,28 +186,27 @@ def test_the_checkpoint_of_a_trial_that_has_ended_goes_when_its_end_is_written(l
     assert read(made.folder / "results", "trials")["outcome"].to_list() == ["completed"]
 
 
-def test_the_checkpoint_of_a_trial_that_is_stopped_for_time_stays(line):
+def test_the_checkpoint_of_a_trial_that_is_stopped_for_time_stays(line, monkeypatch):
     """With more time it goes on from there."""
     made = line()
     path = made.checkpoint(made.trials[0], 2)
-    made.recorder._scheduler.out_of_time = lambda trial: "the search's time, 20 min, was spent"
+    monkeypatch.setattr(made.plan, "out_of_time", lambda trial: "the search's time, 20 min, was spent")
     tune = made.start(made.trials[0])
     yielded = made_up.train(made_up.Config(), made.trials[0].data, seed=0, epochs=3)
     record = Report(**COMMON, built=next(yielded), epochs=(next(yielded),)).pack()
-    assert made.recorder._scheduler.on_trial_result(None, tune, {"record": record}) == "STOP"
-    made.recorder.on_trial_result(0, [], tune, {"record": record})
+    assert made.scheduler.on_trial_result(None, tune, {"record": record}) == "STOP"
+    made.callback.on_trial_result(0, [], tune, {"record": record})
     made.step(later=2.0)
     assert path.exists()
     (row,) = read(made.folder / "results", "trials").to_dicts()
     assert (row["outcome"], row["reason"]) == ("stopped", "the search's time, 20 min, was spent")
-    assert "stopped a, seed 0: the search's time" in made.recorder._display._console.file.getvalue()
+    assert "stopped a, seed 0: the search's time" in made.out.getvalue()
 
 
 def test_a_trial_that_loses_its_process_at_once_tries_its_checkpoint_once_more(line):
-    made = line(trials=1)
+    made = line(trials=1, recorded=lambda _trial_id: past(trial))
     (trial,) = made.trials
     path = made.checkpoint(trial, 2)
-    made.journal._failed[trial.trial_id] = past(trial)
     made.fail(trial, "ProcessKilled", "gone", start=path)
     assert path.exists()
     made.fail(trial, "ProcessKilled", "gone", start=path)
@@ -224,7 +233,7 @@ def test_rows_that_cannot_be_written_end_the_sweep_after_the_step(line, monkeypa
     def full(*_args, **_options):
         raise ResultsError("No space left on device")
 
-    monkeypatch.setattr(made.journal, "reported", full)
+    monkeypatch.setattr(made.builder, "report", full)
     made.fail(made.trials[0], "ValueError", "no")
     with pytest.raises(ResultsError, match="No space left"):
         made.step()
@@ -235,7 +244,7 @@ def test_a_spent_budget_and_a_wish_to_stop_are_heard_between_two_steps(line):
     made.step(later=5.0)
     with pytest.raises(BudgetSpentError):
         made.step(later=0.5)
-    made.recorder.stop_asked = True
+    made.callback.stop_requested = True
     with pytest.raises(KeyboardInterrupt):
         made.step()
 
@@ -243,9 +252,9 @@ def test_a_spent_budget_and_a_wish_to_stop_are_heard_between_two_steps(line):
 def test_a_trial_that_loses_its_node_is_tried_again_where_nodes_come_and_go(line):
     made = line(trials=1, retries=0, slots_lost=2)
     for _ in range(2):
-        made.recorder.on_trial_error(0, [], made.start(made.trials[0]))
+        made.callback.on_trial_error(0, [], made.start(made.trials[0]))
         assert not made.plan.finished
-    made.recorder.on_trial_error(0, [], made.start(made.trials[0]))
+    made.callback.on_trial_error(0, [], made.start(made.trials[0]))
     assert made.plan.finished
     made.step(later=2.0)
     rows = read(made.folder / "results", "trials")
@@ -262,7 +271,7 @@ def test_a_training_that_is_killed_is_tried_again_as_often_as_was_said_wherever_
 def test_lost_nodes_do_not_use_up_the_retries(line):
     made = line(trials=1, retries=1, slots_lost=2)
     for _ in range(2):
-        made.recorder.on_trial_error(0, [], made.start(made.trials[0]))
+        made.callback.on_trial_error(0, [], made.start(made.trials[0]))
     made.fail(made.trials[0], "ProcessKilled", "by SIGKILL")
     assert not made.plan.finished
     made.fail(made.trials[0], "ProcessKilled", "by SIGKILL")
@@ -275,16 +284,15 @@ def test_slots_at_work_are_counted_by_host(line):
     for tune, host in zip(running[:3], ("here", "here", "there"), strict=True):
         yielded = made_up.train(made_up.Config(), made.trials[0].data, seed=0, epochs=3)
         record = Report(**COMMON | {"host": host}, built=next(yielded), epochs=(next(yielded),)).pack()
-        made.recorder.on_trial_result(0, [], tune, {"record": record})
-    assert made.recorder._others_at_work("here") == 2  # one of them has not said yet where it is
-    assert made.recorder._others_at_work("there") == 1
+        made.callback.on_trial_result(0, [], tune, {"record": record})
+    assert made.events.other_busy_slots("here") == 2  # one of them has not said yet where it is
+    assert made.events.other_busy_slots("there") == 1
 
 
 def test_what_changes_at_the_nodes_is_said(line):
-    made = line()
-    made.recorder._news = lambda: ["h2 has left: 1 node (h1 1), 1 slot"]
+    made = line(node_news=lambda: ["h2 has left: 1 node (h1 1), 1 slot"])
     made.step(later=2.0)
-    assert "h2 has left: 1 node (h1 1), 1 slot" in made.recorder._display._console.file.getvalue()
+    assert "h2 has left: 1 node (h1 1), 1 slot" in made.out.getvalue()
 
 
 def test_where_the_sweep_stands_is_handed_on_once_a_second(line):
@@ -314,7 +322,7 @@ def test_a_trial_that_is_tried_again_waits(line):
 def test_a_trial_that_an_earlier_command_has_trained_has_ended(line):
     shown = Shown()
     made = line(metrics=shown)
-    made.plan.ended(made.trials[3], Ending(outcome="stopped", epoch=1, value=0.5))
+    made.plan.end(made.trials[3], Ending(outcome="stopped", epoch=1, value=0.5))
     made.step(later=1.0)
     assert shown.trials == {"waiting": 3, "stopped": 1}
     assert (shown[-1].epochs, shown[-1].best) == (0, None)
@@ -328,6 +336,6 @@ def test_once_a_sweep_is_over_nothing_runs(line):
     assert shown.trials == {"waiting": 3, "running": 1}
     yielded = made_up.train(made_up.Config(), made.trials[0].data, seed=0, epochs=1)
     made.report(tune, built=next(yielded), epochs=(next(yielded),))
-    made.recorder.measure(over=True)
+    made.callback.measure(over=True)
     assert shown.trials == {"waiting": 4}
     assert shown[-1].epochs == 1

@@ -12,6 +12,7 @@ import pytest
 from layersweep.records.questions import COMPARISON, SCREENING, TUNING
 from layersweep.records.values import Epoch
 from layersweep.tuning.common.worker_report import Report
+from layersweep.tuning.driver.asha import Asha
 from layersweep.tuning.driver.tune_scheduler import TuneScheduler
 from layersweep.tuning.experiment.halving import GO_ON, Decision, Halving
 from layersweep.tuning.storage.history import RecordedEpoch
@@ -20,9 +21,25 @@ from trainables.nas import configuration
 HALVING = Halving(metric="val_accuracy", mode="max", epochs=8, grace=1, reduction=2)
 
 
+class Judge:
+    """Ends no trial, unless a test replaces one of its answers."""
+
+    def __init__(self):
+        self.hopeless = lambda _trial, _epoch: None
+        self.out_of_time = lambda _trial: None
+
+
+class Scheduler(TuneScheduler):
+    """A scheduler whose ASHA and judge a test can reach."""
+
+    def __init__(self, halving):
+        self.asha, self.judge = Asha(halving), Judge()
+        super().__init__(self.asha, self.judge)
+
+
 @pytest.fixture
 def scheduler():
-    return TuneScheduler(HALVING)
+    return Scheduler(HALVING)
 
 
 def ours(name, question=SCREENING, arm="x"):
@@ -30,7 +47,7 @@ def ours(name, question=SCREENING, arm="x"):
 
 
 def tune(trial):
-    return SimpleNamespace(trial_id=f"tune-{trial.trial_id}", config={"ticket": SimpleNamespace(trial=trial)})
+    return SimpleNamespace(trial_id=f"tune-{trial.trial_id}", config={"assignment": SimpleNamespace(trial=trial)})
 
 
 def report(epoch, value, loss=1.0, metric="val_accuracy"):
@@ -98,7 +115,7 @@ def test_between_rungs_nothing_is_decided(scheduler):
 
 
 def test_a_loss_is_judged_the_other_way_round():
-    scheduler = TuneScheduler(Halving(metric="val_loss", mode="min", epochs=8, grace=1, reduction=2))
+    scheduler = Scheduler(Halving(metric="val_loss", mode="min", epochs=8, grace=1, reduction=2))
     told = {n: tell(scheduler, ours(n), 1, loss, metric="val_loss") for n, loss in zip("abc", (0.5, 0.7, 0.4))}  # noqa: B905
     assert [action for action, _ in told.values()] == ["CONTINUE", "STOP", "CONTINUE"]
     assert told["b"][1] == ("stop", 1, 0.5)
@@ -106,7 +123,7 @@ def test_a_loss_is_judged_the_other_way_round():
 
 
 def test_a_fractional_rung_is_recorded_as_the_epoch_that_reaches_it():
-    scheduler = TuneScheduler(Halving(metric="val_accuracy", mode="max", epochs=8, grace=1, reduction=2.5))
+    scheduler = Scheduler(Halving(metric="val_accuracy", mode="max", epochs=8, grace=1, reduction=2.5))
     a = ours("a")
     for epoch in (1, 2):
         tell(scheduler, a, epoch, 0.5)
@@ -115,7 +132,7 @@ def test_a_fractional_rung_is_recorded_as_the_epoch_that_reaches_it():
 
 @pytest.mark.parametrize("question", [COMPARISON, TUNING])
 def test_trials_of_questions_that_are_not_halved_are_never_stopped_and_never_seen(question):
-    scheduler = TuneScheduler(Halving(**{**vars(HALVING), "questions": frozenset({SCREENING})}))
+    scheduler = Scheduler(Halving(**{**vars(HALVING), "questions": frozenset({SCREENING})}))
     tell(scheduler, ours("a"), 1, 0.9)
     other = ours("b", question)
     assert tell(scheduler, other, 1, 0.1) == ("CONTINUE", ("continue", None, None))
@@ -145,19 +162,21 @@ def test_a_step_without_an_epoch_decides_nothing(scheduler):
 
 
 def test_a_last_epoch_measures_those_that_come_later():
-    scheduler = TuneScheduler(Halving(metric="val_accuracy", mode="max", epochs=2, grace=1, reduction=2))
+    scheduler = Scheduler(Halving(metric="val_accuracy", mode="max", epochs=2, grace=1, reduction=2))
     a, b = ours("a"), ours("b")
     tell(scheduler, a, 1, 0.5)
     finish(scheduler, a, 2, 0.9)
     tell(scheduler, b, 1, 0.6)
-    longer = TuneScheduler(Halving(metric="val_accuracy", mode="max", epochs=4, grace=1, reduction=2))
+    longer = Scheduler(Halving(metric="val_accuracy", mode="max", epochs=4, grace=1, reduction=2))
     events = [("a", 1, 0.5), ("a", 2, 0.9), ("b", 1, 0.6), ("b", 2, 0.7)]
-    decided = longer.replay([a, b], [RecordedEpoch(trial_id=i, epoch=e, value=v, decision=GO_ON) for i, e, v in events])
+    decided = longer.asha.replay(
+        [a, b], [RecordedEpoch(trial_id=i, epoch=e, value=v, decision=GO_ON) for i, e, v in events]
+    )
     assert decided["b"][2] == Decision(action="stop", rung=2, cutoff=0.9)
 
 
 def test_a_hopeless_trial_is_stopped_with_its_reason(scheduler):
-    scheduler.hopeless = lambda trial, epoch: "at chance" if epoch.epoch == 2 else None
+    scheduler.judge.hopeless = lambda trial, epoch: "at chance" if epoch.epoch == 2 else None
     a = ours("a", COMPARISON)
     assert tell(scheduler, a, 1, 0.1)[0] == "CONTINUE"
     scheduler.on_trial_result(None, tune(a), {"record": report(2, 0.1).pack()})
@@ -174,7 +193,7 @@ def test_epochs_that_come_together_are_decided_one_by_one_to_the_first_that_stop
     tell(scheduler, ours("a"), 1, 0.5)
     tell(scheduler, ours("a"), 2, 0.9)
     asked = []
-    scheduler.hopeless = lambda trial, epoch: asked.append(epoch.epoch)
+    scheduler.judge.hopeless = lambda trial, epoch: asked.append(epoch.epoch)
     b = ours("b")
     assert scheduler.on_trial_result(None, tune(b), together((1, 0.6), (2, 0.7), (3, 0.95))) == "STOP"
     first, second = scheduler.decisions(b)
@@ -191,8 +210,8 @@ def test_decisions_are_taken_once_and_what_ends_by_itself_goes_on(scheduler):
 
 
 def test_a_slot_is_told_the_rungs_of_what_is_halved(scheduler):
-    assert scheduler.rungs(ours("a")) == scheduler.rungs(ours("a", TUNING)) == {1, 2, 4}
-    assert scheduler.rungs(ours("a", COMPARISON)) == frozenset()
+    assert scheduler.asha.rungs(ours("a")) == scheduler.asha.rungs(ours("a", TUNING)) == {1, 2, 4}
+    assert scheduler.asha.rungs(ours("a", COMPARISON)) == frozenset()
 
 
 @pytest.mark.parametrize(
@@ -202,8 +221,8 @@ def test_a_slot_is_told_the_rungs_of_what_is_halved(scheduler):
 def test_the_rungs_are_those_at_which_asha_judges(epochs, grace, reduction, rungs):
     halving = Halving(metric="val_accuracy", mode="max", epochs=epochs, grace=grace, reduction=reduction)
     assert halving.rungs == rungs
-    judged = {e: tell(TuneScheduler(halving), ours("a"), e, 0.5)[1][1] for e in range(1, epochs)}
-    scheduler, a = TuneScheduler(halving), ours("a")
+    judged = {e: tell(Scheduler(halving), ours("a"), e, 0.5)[1][1] for e in range(1, epochs)}
+    scheduler, a = Scheduler(halving), ours("a")
     entered = {e: tell(scheduler, a, e, 0.5)[1][1] for e in range(1, epochs)}
     assert {e for e, rung in entered.items() if rung is not None} == rungs
     assert set(judged.values()) - {None} == rungs
@@ -220,9 +239,9 @@ def lived(scheduler, events):
 @pytest.mark.parametrize("cut", range(len(EVENTS) + 1))
 def test_what_is_recorded_rebuilds_the_scheduler(cut):
     """Replayed in its order it gives every recorded decision, and what comes later is decided as if nothing was."""
-    undisturbed = lived(TuneScheduler(HALVING), EVENTS)
-    rebuilt, trials = TuneScheduler(HALVING), [ours(name) for name in "abcdef"]
-    decided = rebuilt.replay(
+    undisturbed = lived(Scheduler(HALVING), EVENTS)
+    rebuilt, trials = Scheduler(HALVING), [ours(name) for name in "abcdef"]
+    decided = rebuilt.asha.replay(
         trials, [RecordedEpoch(trial_id=n, epoch=e, value=v, decision=GO_ON) for n, e, v in EVENTS[:cut]]
     )
     said = {(n, e): (d.action, d.rung, d.cutoff) for n, epochs in decided.items() for e, d in epochs.items()}
@@ -232,7 +251,7 @@ def test_what_is_recorded_rebuilds_the_scheduler(cut):
 def test_epochs_that_are_trained_again_get_the_decision_that_is_recorded(scheduler):
     a, b = ours("a"), ours("b")
     seen = [RecordedEpoch(trial_id=n, epoch=1, value=v, decision=GO_ON) for n, v in (("a", 0.5), ("b", 0.4))]
-    scheduler.replay([a, b], seen)
+    scheduler.asha.replay([a, b], seen)
     assert tell(scheduler, a, 1, 0.5) == ("CONTINUE", ("continue", 1, None))
     assert tell(scheduler, b, 1, 0.4) == ("STOP", ("stop", 1, 0.5))
     # neither entered the rung twice: the median of .5 and .4
@@ -240,9 +259,9 @@ def test_epochs_that_are_trained_again_get_the_decision_that_is_recorded(schedul
 
 
 def test_a_training_that_two_questions_ask_for_is_replayed_as_it_ran():
-    scheduler = TuneScheduler(HALVING)
+    scheduler = Scheduler(HALVING)
     screened, candidate = ours("a"), ours("a", TUNING, "adam")
-    scheduler.replay([screened, candidate], [RecordedEpoch(trial_id="a", epoch=1, value=0.9, decision=GO_ON)])
+    scheduler.asha.replay([screened, candidate], [RecordedEpoch(trial_id="a", epoch=1, value=0.9, decision=GO_ON)])
     assert tell(scheduler, ours("b"), 1, 0.1) == ("STOP", ("stop", 1, 0.9))
     assert tell(scheduler, ours("c", TUNING, "adam"), 1, 0.1) == ("CONTINUE", ("continue", 1, None))
 
@@ -250,7 +269,7 @@ def test_a_training_that_two_questions_ask_for_is_replayed_as_it_ran():
 def test_a_trial_that_goes_on_behind_the_epoch_that_stops_it_now_is_stopped(scheduler):
     a, b = ours("a"), ours("b")
     events = [("a", 1, 0.5), ("b", 1, 0.4), ("b", 2, 0.8), ("b", 3, 0.8)]
-    scheduler.replay([a, b], [RecordedEpoch(trial_id=n, epoch=e, value=v, decision=GO_ON) for n, e, v in events])
+    scheduler.asha.replay([a, b], [RecordedEpoch(trial_id=n, epoch=e, value=v, decision=GO_ON) for n, e, v in events])
     assert tell(scheduler, b, 4, 0.9) == ("STOP", ("stop", 1, 0.5))
 
 
@@ -268,7 +287,7 @@ def candidate(name, epochs=8):
 def test_a_candidate_is_stopped_for_time_after_the_last_epoch_that_came(scheduler):
     tell(scheduler, candidate("a"), 1, 0.5)
     b = candidate("b")
-    scheduler.out_of_time = lambda trial: "the time was spent"
+    scheduler.judge.out_of_time = lambda trial: "the time was spent"
     assert scheduler.on_trial_result(None, tune(b), together((1, 0.6), (2, 0.7), (3, 0.8))) == "STOP"
     assert scheduler.decisions(b) == [
         Decision(action="continue", rung=1, cutoff=0.5),
@@ -279,7 +298,7 @@ def test_a_candidate_is_stopped_for_time_after_the_last_epoch_that_came(schedule
 
 def test_asha_goes_before_the_time_and_a_last_epoch_completes(scheduler):
     tell(scheduler, candidate("a"), 1, 0.5)
-    scheduler.out_of_time = lambda trial: "the time was spent"
+    scheduler.judge.out_of_time = lambda trial: "the time was spent"
     assert tell(scheduler, candidate("b"), 1, 0.4) == ("STOP", ("stop", 1, 0.5))
     assert tell(scheduler, candidate("c", epochs=1), 1, 0.9)[0] == "CONTINUE"
 
@@ -287,12 +306,13 @@ def test_asha_goes_before_the_time_and_a_last_epoch_completes(scheduler):
 def test_a_candidate_that_was_stopped_for_time_is_replayed_as_one_that_goes_on():
     """ASHA has seen its epoch, and decides of the others as if nothing had been stopped."""
     events = [("a", 1, 0.5), ("b", 1, 0.6), ("c", 1, 0.52)]
-    undisturbed, stopped, rebuilt = (TuneScheduler(HALVING) for _ in range(3))
+    undisturbed, stopped, rebuilt = (Scheduler(HALVING) for _ in range(3))
     trials = {name: candidate(name) for name in "abcd"}
     for name, epoch, value in events:
         tell(undisturbed, trials[name], epoch, value)
     for name, epoch, value in events:
-        stopped.out_of_time = (lambda trial: "the time was spent") if name == "b" else None
+        reason = "the time was spent" if name == "b" else None
+        stopped.judge.out_of_time = lambda _trial, reason=reason: reason
         told = tell(stopped, trials[name], epoch, value)
         if name == "b":
             assert told == ("STOP", ("stop", None, None))
@@ -300,7 +320,7 @@ def test_a_candidate_that_was_stopped_for_time_is_replayed_as_one_that_goes_on()
         RecordedEpoch(trial_id=n, epoch=e, value=v, decision=Decision(action="stop") if n == "b" else GO_ON)
         for n, e, v in events
     ]
-    replayed = rebuilt.replay([*trials.values()], seen)
+    replayed = rebuilt.asha.replay([*trials.values()], seen)
     assert replayed["b"][1] == Decision(action="continue", rung=1, cutoff=0.5)
     expected = tell(undisturbed, trials["d"], 1, 0.53)
     assert tell(stopped, trials["d"], 1, 0.53) == tell(rebuilt, trials["d"], 1, 0.53) == expected
@@ -312,6 +332,6 @@ def test_what_hyperband_trains_for_so_many_epochs_is_not_judged_by_asha_as_well(
     theirs = [ours(name, TUNING) for name in "ab"]
     for trial in theirs:
         trial.arm.config = config
-    assert scheduler.rungs(theirs[0]) == frozenset()
+    assert scheduler.asha.rungs(theirs[0]) == frozenset()
     tell(scheduler, theirs[0], 1, 0.9)
     assert tell(scheduler, theirs[1], 1, 0.1) == ("CONTINUE", ("continue", None, None))

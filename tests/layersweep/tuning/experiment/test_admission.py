@@ -6,7 +6,7 @@ import pytest
 
 from layersweep.records.values import Built, Layer
 from layersweep.tuning.common.worker_report import Error
-from layersweep.tuning.experiment.admission import SearchLimits, refusal, stands
+from layersweep.tuning.experiment.admission import SearchLimits, refusal, still_refused
 
 GIB = 1 << 30
 
@@ -63,7 +63,7 @@ def test_nothing_is_too_slow_without_a_time_or_before_a_rate_is_known(limits):
 @pytest.mark.parametrize(("share", "again"), [(5 * GIB, True), (6 * GIB, True), (6.02 * GIB, False), (9 * GIB, False)])
 def test_what_was_too_large_is_so_until_a_slot_has_more(share, again):
     error = refused(built(), share=6 * GIB - 1)
-    assert stands(error, SearchLimits(), flops=1, train_images=1, share_bytes=int(share)) is again
+    assert still_refused(error, SearchLimits(), flops=1, train_images=1, share_bytes=int(share)) is again
 
 
 @pytest.mark.parametrize(
@@ -77,9 +77,9 @@ def test_what_was_too_large_is_so_until_a_slot_has_more(share, again):
 )
 def test_what_was_too_slow_is_judged_anew(limits, again):
     error = Error(type="TooSlow", message="")
-    assert stands(error, limits, flops=2_000_000, train_images=1000, share_bytes=1) is again
+    assert still_refused(error, limits, flops=2_000_000, train_images=1000, share_bytes=1) is again
 
 
 def test_other_errors_are_no_refusal():
     error = Error(type="OutOfMemory", message="a slot's share is 1.00 GiB")
-    assert not stands(error, SearchLimits(), flops=1, train_images=1, share_bytes=1)
+    assert not still_refused(error, SearchLimits(), flops=1, train_images=1, share_bytes=1)

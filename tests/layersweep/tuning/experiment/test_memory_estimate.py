@@ -20,12 +20,12 @@ BUILT = Built(
 
 
 def test_outputs_grow_with_the_batch_and_parameters_do_not():
-    said = memory_estimate.said(BUILT, batch_size=1024, precision="float32")
+    said = memory_estimate.text(BUILT, batch_size=1024, precision="float32")
     assert said == (
         "by estimate a step with batch_size=1024 takes 6.5 GiB: 4.0 for the layers' outputs, 2.5 for parameters, "
         "gradients and optimizer"
     )
-    assert "2.0 for the layers' outputs" in memory_estimate.said(BUILT, batch_size=512, precision="float32")
+    assert "2.0 for the layers' outputs" in memory_estimate.text(BUILT, batch_size=512, precision="float32")
 
 
 def test_the_bytes_are_those_that_are_said():
@@ -46,8 +46,10 @@ def test_a_frozen_part_keeps_no_outputs_for_the_backward_pass():
 
 
 def test_half_precision_halves_the_outputs():
-    assert "2.0 for the layers' outputs" in memory_estimate.said(BUILT, batch_size=1024, precision="mixed_bfloat16")
+    assert "2.0 for the layers' outputs" in memory_estimate.text(BUILT, batch_size=1024, precision="mixed_bfloat16")
 
 
 def test_a_model_that_was_never_built_has_its_batch_size_named():
-    assert memory_estimate.said(None, batch_size=64, precision="float32") == "it was being built, for batch_size=64"
+    assert memory_estimate.text(None, batch_size=64, precision="float32") == (
+        "its network was being built, for batch_size=64"
+    )

@@ -20,34 +20,34 @@ def clock():
 
 
 def test_time_goes_by_while_any_candidate_runs(clock):
-    made = SearchClock(60, clock=clock)
+    made = SearchClock(60, now=clock)
     clock.now += 5  # nothing runs yet
-    made.started("a")
+    made.start("a")
     clock.now += 10
-    made.started("b")
+    made.start("b")
     clock.now += 10
-    made.ended("a")
+    made.stop("a")
     clock.now += 10
     assert made.spent == 30
-    made.ended("b")
+    made.stop("b")
     clock.now += 1000
     assert (made.spent, made.left, made.over) == (30, 30, False)
 
 
 def test_an_end_that_nobody_began_is_none(clock):
-    made = SearchClock(60, clock=clock)
-    made.ended("a")
-    made.started("a")
-    made.started("a")
+    made = SearchClock(60, now=clock)
+    made.stop("a")
+    made.start("a")
+    made.start("a")
     clock.now += 2
-    made.ended("a")
-    made.ended("a")
+    made.stop("a")
+    made.stop("a")
     assert made.spent == 2
 
 
 def test_the_budget_is_spent_in_the_middle_of_a_candidate(clock):
-    made = SearchClock(60, clock=clock)
-    made.started("a")
+    made = SearchClock(60, now=clock)
+    made.start("a")
     clock.now += 59.5
     assert not made.over
     clock.now += 0.5
@@ -57,12 +57,12 @@ def test_the_budget_is_spent_in_the_middle_of_a_candidate(clock):
 
 
 def test_what_earlier_commands_took_counts(clock):
-    made = SearchClock(60, before=45, clock=clock)
+    made = SearchClock(60, before=45, now=clock)
     assert (made.spent, made.left, made.over_before) == (45, 15, False)
-    made.started("a")
+    made.start("a")
     clock.now += 15
     assert (made.over, made.over_before) == (True, False)
-    assert SearchClock(60, before=60, clock=clock).over_before
+    assert SearchClock(60, before=60, now=clock).over_before
 
 
 @pytest.mark.parametrize(
@@ -98,4 +98,4 @@ def test_a_time_is_said_without_what_is_zero(seconds, words):
 
 
 def test_the_reason_says_how_long_was_asked_for(clock):
-    assert SearchClock(1200, clock=clock).reason == "the search's time, 20 min, was spent"
+    assert SearchClock(1200, now=clock).reason == "the search's time, 20 min, was spent"

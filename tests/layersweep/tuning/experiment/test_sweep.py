@@ -9,9 +9,12 @@ import sys
 import made_up
 import pytest
 
+from layersweep.records.questions import COMPARISON
 from layersweep.tuning.common.errors import UsageError
+from layersweep.tuning.experiment.arm_checks import check_images
+from layersweep.tuning.experiment.arm_grid import arms
 from layersweep.tuning.experiment.sweep import Sweep
-from layersweep.tuning.experiment.trials import arms, check_images, trial_id, trials
+from layersweep.tuning.experiment.trials import TrialContent, TrialFactory
 from search_spaces.ranges import Range
 from trainables.families import applications, fashion_cnn, residual_cnn
 
@@ -23,6 +26,15 @@ def data(tmp_path):
 
 def sweep(*spaces):
     return Sweep(name="s", train=made_up.train, spaces=spaces, warm_up=made_up.WARM_UP)
+
+
+def trial_id(family, arm, seed, data, precision):
+    return TrialContent(family=family, arm=arm, seed=seed, data=data, precision=precision).trial_id
+
+
+def trials(sweep, arms, data, *, seeds, epochs=3, folds=0):
+    factory = TrialFactory(sweep=sweep, data=data, epochs=epochs, precision="float32", folds=folds)
+    return factory.trials(arms, COMPARISON, seeds)
 
 
 def test_an_arm_is_named_by_the_one_key_that_varies():
@@ -187,12 +199,12 @@ def test_a_range_is_no_grid():
 
 def test_each_seed_has_every_arm_in_an_order_of_its_own(data):
     compared = arms(sweep({"quality": [k / 20 for k in range(20)]}), {})
-    made = trials(sweep(), compared, data, question="q", seeds=[1, 2], epochs=3, precision="float32")
+    made = trials(sweep(), compared, data, seeds=[1, 2])
     first, second = [[t.arm.name for t in made if t.seed == seed] for seed in (1, 2)]
     names = [a.name for a in compared]
     assert sorted(first) == sorted(second) == sorted(names)
     assert len({tuple(first), tuple(second), tuple(names)}) == 3
-    again = trials(sweep(), compared, data, question="q", seeds=[1, 2], epochs=3, precision="float32")
+    again = trials(sweep(), compared, data, seeds=[1, 2])
     assert [t.trial_id for t in again] == [t.trial_id for t in made]
 
 
@@ -215,9 +227,7 @@ def test_an_id_does_not_depend_on_where_the_data_lies_nor_on_the_epochs(data, tm
     (arm,) = arms(sweep({"quality": [0.1]}), {})
     elsewhere = dataclasses.replace(data, folder=tmp_path / "elsewhere", majority_share=0.75)
     assert trial_id("f", arm, 1, data, "float32") == trial_id("f", arm, 1, elsewhere, "float32")
-    short, long = (
-        trials(sweep(), [arm], data, question="q", seeds=[1], epochs=n, precision="float32")[0] for n in (2, 9)
-    )
+    short, long = (trials(sweep(), [arm], data, seeds=[1], epochs=n)[0] for n in (2, 9))
     assert short.trial_id == long.trial_id
 
 
@@ -227,10 +237,11 @@ def test_an_id_is_the_same_in_another_process(data, tmp_path):
         "import made_up, sys, pathlib\n"
         "from trainables.data.dataset import Data\n"
         "from layersweep.tuning.experiment.arm import Arm\n"
-        "from layersweep.tuning.experiment.trials import trial_id\n"
+        "from layersweep.tuning.experiment.trials import TrialContent\n"
         "data = Data(name='none', folder=pathlib.Path('/'), fingerprint='f' * 16, classes=('a', 'b'),"
         " image_shape=(2, 2, 1), train_images=4, validation_images=2, test_images=2, majority_share=0.5)\n"
-        "print(trial_id('f', Arm(name='x', config=made_up.Config(quality=0.1)), 1, data, 'float32'))\n"
+        "arm = Arm(name='x', config=made_up.Config(quality=0.1))\n"
+        "print(TrialContent(family='f', arm=arm, seed=1, data=data, precision='float32').trial_id)\n"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert said.stdout.strip() == trial_id("f", arm, 1, data, "float32")
@@ -316,9 +327,7 @@ def test_classes_and_folds_that_the_data_does_not_have_are_refused(fashion_mnist
 
 def test_folds_are_replicates_beside_seeds(fashion_mnist):
     sweep = families({"optimizer": ["adam", "sgd"]})
-    made = trials(
-        sweep, arms(sweep, {}), fashion_mnist, question="q", seeds=[1, 2], epochs=1, precision="float32", folds=3
-    )
+    made = trials(sweep, arms(sweep, {}), fashion_mnist, seeds=[1, 2], folds=3)
     assert sorted((t.arm.name, t.seed, t.data.fold) for t in made) == [
         (name, seed, fold) for name in ("adam", "sgd") for seed in (1, 2) for fold in (0, 1, 2)
     ]

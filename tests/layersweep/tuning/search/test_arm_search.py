@@ -4,14 +4,12 @@ from dataclasses import replace
 
 import made_up
 import pytest
+from queues import arm_search, end, queue, take
 
 from layersweep.records.questions import COMPARISON, SCREENING, TUNING
 from layersweep.tuning.experiment.arm import Arm
-from layersweep.tuning.experiment.search_clock import SearchClock
 from layersweep.tuning.experiment.trials import Ending, Trial
-from layersweep.tuning.search.arm_search import ArmSearch
 from layersweep.tuning.search.samplers import NOT_YET
-from layersweep.tuning.search.trial_queue import Plan
 
 
 class Sampler:
@@ -45,10 +43,10 @@ def make(tmp_path):
 @pytest.fixture
 def search(make):
     def made(budget=12, drawer=None, recorded=(), mode="max", make_one=make, **more):
-        return ArmSearch(
-            drawer=drawer or Sampler(), make=make_one, recorded=recorded,
-            compare=lambda chosen: [make(chosen.arm.config, chosen.candidate, COMPARISON, s) for s in (1, 2)],
-            following=8, budget=budget, epochs=4, mode=mode, **more,
+        return arm_search(
+            drawer or Sampler(), candidate=make_one, recorded_candidates=recorded,
+            comparison=lambda best: [make(best.arm.config, best.candidate, COMPARISON, s) for s in (1, 2)],
+            comparison_epochs=8, budget_epochs=budget, epochs=4, mode=mode, **more,
         )  # fmt: skip
 
     return made
@@ -64,15 +62,15 @@ def test_candidates_are_drawn_within_the_budget(search):
     assert [first.candidate, second.candidate] == [0, 1]
     assert made.next() is None  # 8 epochs of 11 are taken, and a candidate may need 4
     assert not made.over
-    made.ended(first, ending(0.5, "stopped", epoch=1))
+    made.end(first, ending(0.5, "stopped", epoch=1))
     assert made.next().candidate == 2  # 1 + 4 spent or taken
 
 
 def test_the_best_candidate_is_compared_once_all_have_ended(search):
     made = search(budget=8)
     first, second = made.next(), made.next()
-    assert made.ended(second, ending(0.9)) == []
-    followed = made.ended(first, ending(0.5))
+    assert made.end(second, ending(0.9)) == []
+    followed = made.end(first, ending(0.5))
     assert made.over
     assert [(t.arm.config.quality, t.question, t.seed, t.candidate) for t in followed] == [
         (0.2, COMPARISON, 1, 1), (0.2, COMPARISON, 2, 1),
@@ -82,18 +80,18 @@ def test_the_best_candidate_is_compared_once_all_have_ended(search):
 def test_one_that_came_further_is_better_than_one_that_was_stopped(search):
     made = search(budget=8)
     first, second = made.next(), made.next()
-    made.ended(first, ending(0.9, "stopped", epoch=3))
-    assert made.chosen is first
-    made.ended(second, ending(0.5))
-    assert made.chosen is second
+    made.end(first, ending(0.9, "stopped", epoch=3))
+    assert made.best is first
+    made.end(second, ending(0.5))
+    assert made.best is second
 
 
 def test_a_smaller_loss_is_better(search):
     made = search(budget=8, mode="min")
     first, second = made.next(), made.next()
-    made.ended(first, ending(0.5))
-    made.ended(second, ending(0.9))
-    assert made.chosen is first
+    made.end(first, ending(0.5))
+    made.end(second, ending(0.9))
+    assert made.best is first
 
 
 @pytest.mark.parametrize("outcome", ["failed", "diverged", "hopeless"])
@@ -101,7 +99,7 @@ def test_an_arm_without_a_sound_candidate_is_not_compared_and_comes_to_an_end(se
     drawer = Sampler()
     made, tried = search(budget=8, drawer=drawer), 0
     while (trial := made.next()) is not None:
-        assert made.ended(trial, ending(0.1, outcome, epoch=2)) == []
+        assert made.end(trial, ending(0.1, outcome, epoch=2)) == []
         tried += 1
     assert made.over
     assert tried == {"failed": 2, "diverged": 3, "hopeless": 3}[outcome]  # a failed one counts as if it ran to the end
@@ -112,7 +110,7 @@ def test_a_space_that_is_exhausted_ends_the_search(search):
     made = search(budget=100, drawer=Sampler(configs=1))
     trial = made.next()
     assert made.next() is None
-    assert [t.seed for t in made.ended(trial, ending(0.5))] == [1, 2]
+    assert [t.seed for t in made.end(trial, ending(0.5))] == [1, 2]
     assert made.over
 
 
@@ -128,29 +126,29 @@ def test_a_space_that_turns_out_to_be_exhausted_late_is_compared(search):
             self.thinks -= 1
             return NOT_YET
 
-    plan = Plan([], searches=[search(budget=100, drawer=Slow(configs=1))])
-    assert plan.ended(plan.next(), ending(0.5)) == []
+    plan = queue(searches=[search(budget=100, drawer=Slow(configs=1))])
+    assert end(plan, take(plan), ending(0.5)) == []
     assert not plan.finished
-    assert [plan.next().seed, plan.next().seed] == [1, 2]
-    assert plan.next() is None
+    assert [take(plan).seed, take(plan).seed] == [1, 2]
+    assert take(plan) is None
 
 
 def test_a_space_that_is_exhausted_is_compared_when_one_trial_runs_at_a_time(search, make):
     """It is drawn to the end only after the last of it has ended."""
-    plan = Plan([], searches=[search(budget=100, drawer=Sampler(configs=2))])
+    plan = queue(searches=[search(budget=100, drawer=Sampler(configs=2))])
     for value in (0.5, 0.4):
-        followed = plan.ended(plan.next(), ending(value))
+        followed = end(plan, take(plan), ending(value))
     assert [(t.question, t.seed) for t in followed] == [(COMPARISON, 1), (COMPARISON, 2)]
     recorded = [make(made_up.Config(quality=q), k) for k, q in enumerate((0.1, 0.2))]
     again = search(budget=100, drawer=Sampler(configs=0), recorded=recorded)
-    plan = Plan([], searches=[again], known=lambda t: ending(0.5) if t.seed == 0 else None)
+    plan = queue(searches=[again], recorded=lambda t: ending(0.5) if t.seed == 0 else None)
     assert [t.question for t in plan.waiting] == [COMPARISON, COMPARISON]
 
 
 def test_what_was_drawn_ahead_is_the_next_candidate(search):
     drawer = Sampler()
     made = search(budget=12, drawer=drawer)
-    made.ended(made.next(), ending(0.5))
+    made.end(made.next(), ending(0.5))
     assert not made.over
     assert (made.next().candidate, made.next().candidate, made.next()) == (1, 2, None)
     assert len(drawer.left) == 6
@@ -161,8 +159,8 @@ def test_a_candidate_that_runs_as_another_questions_trial_is_still_chosen_as_a_c
     made = search(budget=4, drawer=drawer)
     own = made.next()
     screened = replace(make(replace(own.arm.config), 0, SCREENING), arm=Arm(name="x", config=own.arm.config))
-    (first, _) = made.ended(screened, ending(0.5))
-    assert made.chosen is own
+    (first, _) = made.end(screened, ending(0.5))
+    assert made.best is own
     assert first.arm.name == "x tuned"
     assert drawer.told == [(0.1, 0.5)]
 
@@ -170,21 +168,21 @@ def test_a_candidate_that_runs_as_another_questions_trial_is_still_chosen_as_a_c
 def test_of_equal_candidates_the_first_drawn_is_chosen(search):
     made = search(budget=8)
     first, second = made.next(), made.next()
-    made.ended(second, ending(0.5))
-    made.ended(first, ending(0.5))
-    assert made.chosen is first
+    made.end(second, ending(0.5))
+    made.end(first, ending(0.5))
+    assert made.best is first
 
 
 def test_what_is_foreseen_is_the_budget_left_and_the_comparison(search):
     made = search(budget=8)
-    assert made.foreseen == 8 + 8
+    assert made.epochs_to_come == 8 + 8
     first = made.next()
-    assert made.foreseen == 4 + 8
+    assert made.epochs_to_come == 4 + 8
     second = made.next()
-    made.ended(first, ending(0.5))
-    assert made.foreseen == 0 + 8
-    made.ended(second, ending(0.4))
-    assert made.foreseen == 0
+    made.end(first, ending(0.5))
+    assert made.epochs_to_come == 0 + 8
+    made.end(second, ending(0.4))
+    assert made.epochs_to_come == 0
 
 
 def test_recorded_candidates_count_and_go_on(search, make):
@@ -192,65 +190,64 @@ def test_recorded_candidates_count_and_go_on(search, make):
     drawer = Sampler()
     made = search(budget=12, drawer=drawer, recorded=recorded)
     known = {"0.7-0": ending(0.6)}
-    plan = Plan([], searches=[made], known=lambda t: known.get(t.trial_id))
+    plan = queue(searches=[made], recorded=lambda t: known.get(t.trial_id))
     assert drawer.told == [(0.7, 0.6)]
-    assert plan.next() is recorded[1]
-    assert plan.next().candidate == 2
-    assert plan.next() is None
+    assert take(plan) is recorded[1]
+    assert take(plan).candidate == 2
+    assert take(plan) is None
     assert not plan.finished
 
 
 def test_a_search_that_is_recorded_leads_straight_to_its_comparison(search, make):
     recorded = [make(made_up.Config(quality=q), k) for k, q in enumerate((0.7, 0.8))]
-    plan = Plan(
-        [], searches=[search(budget=8, recorded=recorded)], known=lambda t: ending(0.5) if t.seed == 0 else None
+    plan = queue(
+        searches=[search(budget=8, recorded=recorded)], recorded=lambda t: ending(0.5) if t.seed == 0 else None
     )
     assert [(t.question, t.seed) for t in plan.waiting] == [(COMPARISON, 1), (COMPARISON, 2)]
-    assert plan.foreseen == 0
+    assert plan.epochs_to_come == 0
 
 
 def test_a_drawn_candidate_that_is_recorded_elsewhere_is_not_trained(search):
-    announced = []
-    plan = Plan([], searches=[search(budget=8)], known=lambda t: ending(0.5) if t.trial_id == "0.1-0" else None)
-    plan.added = announced.extend
-    assert plan.next().trial_id == "0.2-0"
-    assert [t.trial_id for t in announced] == ["0.1-0", "0.2-0"]
+    plan = queue(searches=[search(budget=8)], recorded=lambda t: ending(0.5) if t.trial_id == "0.1-0" else None)
+    trial, changes = plan.next()
+    assert trial.trial_id == "0.2-0"
+    assert [t.trial_id for t in changes.added] == ["0.1-0", "0.2-0"]
 
 
 # At once
 
 
 def test_a_candidate_waits_for_the_one_before_where_one_runs_at_a_time(search):
-    made = search(at_once=1)
+    made = search(parallel=1)
     first = made.next()
     assert made.next() is None
     assert not made.over
-    made.ended(first, ending(0.5))
+    made.end(first, ending(0.5))
     assert made.next().candidate == 1
 
 
 def test_searches_of_one_candidate_at_a_time_run_side_by_side(search, make):
     other = search(
-        at_once=1, drawer=Sampler(configs=9), make_one=lambda c, n: make(replace(c, quality=c.quality / 2), n)
+        parallel=1, drawer=Sampler(configs=9), make_one=lambda c, n: make(replace(c, quality=c.quality / 2), n)
     )
-    plan = Plan([], searches=[search(at_once=1), other])
-    running = [plan.next(), plan.next()]
+    plan = queue(searches=[search(parallel=1), other])
+    running = [take(plan), take(plan)]
     assert sorted(t.trial_id for t in running) == ["0.05-0", "0.1-0"]
-    assert plan.next() is None
-    plan.ended(running[0], ending(0.5))
-    assert plan.next().candidate == 1
-    assert plan.next() is None
+    assert take(plan) is None
+    end(plan, running[0], ending(0.5))
+    assert take(plan).candidate == 1
+    assert take(plan) is None
 
 
 def test_recorded_candidates_go_on_one_at_a_time_and_let_others_by(search, make):
     recorded = [make(made_up.Config(quality=q), k) for k, q in enumerate((0.7, 0.8))]
-    plan = Plan([], searches=[search(at_once=1, recorded=recorded)])
-    assert plan.next() is recorded[0]
-    assert plan.next() is None
-    assert plan.again(recorded[0], at_least=1)  # it has lost its process
-    assert plan.next() is recorded[0]
-    plan.ended(recorded[0], ending(0.5))
-    assert plan.next() is recorded[1]
+    plan = queue(searches=[search(parallel=1, recorded=recorded)])
+    assert take(plan) is recorded[0]
+    assert take(plan) is None
+    assert plan.retry(recorded[0], at_least=1)  # it has lost its process
+    assert take(plan) is recorded[0]
+    end(plan, recorded[0], ending(0.5))
+    assert take(plan) is recorded[1]
 
 
 def test_a_drawer_that_waits_for_an_end_is_asked_again(search):
@@ -261,7 +258,7 @@ def test_a_drawer_that_waits_for_an_end_is_asked_again(search):
     made = search(drawer=Waits())
     first = made.next()
     assert made.next() is None
-    assert made.ended(first, ending(0.5)) == []
+    assert made.end(first, ending(0.5)) == []
     assert made.next().candidate == 1
 
 
@@ -272,22 +269,22 @@ def test_candidates_of_fewer_epochs_take_less_of_the_budget(search, make):
     made = search(budget=8, make_one=lambda c, n: make(c, n, epochs=2))
     drawn = [made.next() for _ in range(4)]
     assert [t and t.candidate for t in drawn] == [0, 1, 2, None]  # a fourth may take 4, and 6 of 8 are taken
-    made.ended(drawn[0], ending(None, "failed", epoch=0))
+    made.end(drawn[0], ending(None, "failed", epoch=0))
     assert made.next() is None
-    made.ended(drawn[1], ending(0.5, "stopped", epoch=1))
-    made.ended(drawn[2], ending(0.5, "stopped", epoch=1))
+    made.end(drawn[1], ending(0.5, "stopped", epoch=1))
+    made.end(drawn[2], ending(0.5, "stopped", epoch=1))
     assert made.next().candidate == 3  # 2 + 1 + 1 of 8
 
 
 def test_without_a_budget_of_epochs_candidates_are_drawn_as_long_as_there_are_any(search):
     made = search(budget=None)
-    assert made.foreseen == 8
+    assert made.epochs_to_come == 8
     drawn = []
     while (trial := made.next()) is not None:
         drawn.append(trial)
     assert len(drawn) == 9
     assert not made.over
-    followed = [made.ended(trial, ending(0.5)) for trial in drawn]
+    followed = [made.end(trial, ending(0.5)) for trial in drawn]
     assert [len(trials) for trials in followed] == [0] * 8 + [2]
 
 
@@ -309,74 +306,74 @@ def clock():
 @pytest.fixture
 def timed(search, clock):
     return lambda before=0.0, **more: search(
-        **{"budget": None, "at_once": 1, "time": SearchClock(60, before=before, clock=clock)} | more
+        **{"budget": None, "parallel": 1, "budget_seconds": 60, "seconds_before": before, "clock": clock} | more
     )
 
 
 def test_once_its_time_is_spent_no_candidate_is_drawn_and_the_best_is_compared(timed, clock):
     drawer = Sampler()
-    plan = Plan([], searches=[timed(drawer=drawer)])
+    plan = queue(searches=[timed(drawer=drawer)])
     for seconds, value in ((40, 0.5), (25, 0.7)):
-        trial = plan.next()
-        plan.started(trial)
+        trial = take(plan)
+        plan.start(trial)
         assert plan.out_of_time(trial) is None
         clock.now += seconds
-        followed = plan.ended(trial, ending(value))
+        followed = end(plan, trial, ending(value))
     assert len(drawer.left) == 7
     assert [(t.question, t.seed, t.candidate) for t in followed] == [(COMPARISON, 1, 1), (COMPARISON, 2, 1)]
-    assert plan.searching == [0.0]
+    assert plan.search_seconds_left == [0.0]
 
 
 def test_a_candidate_that_runs_when_the_time_is_spent_is_told_why(timed, clock):
-    plan = Plan([], searches=[timed()])
-    trial = plan.next()
+    plan = queue(searches=[timed()])
+    trial = take(plan)
     clock.now += 1000  # it has not begun
-    assert plan.searching == [60]
-    plan.started(trial)
+    assert plan.search_seconds_left == [60]
+    plan.start(trial)
     clock.now += 60
     assert plan.out_of_time(trial) == "the search's time, 1 min, was spent"
     assert plan.out_of_time(replace(trial, question=SCREENING)) is None
-    followed = plan.ended(trial, ending(0.5, "stopped", epoch=1))
+    followed = end(plan, trial, ending(0.5, "stopped", epoch=1))
     assert [t.question for t in followed] == [COMPARISON, COMPARISON]
 
 
 def test_candidates_that_wait_when_the_time_is_spent_are_not_run(timed, clock, make):
     recorded = [make(made_up.Config(quality=q), k) for k, q in enumerate((0.7, 0.8, 0.9))]
-    plan, told = Plan([], searches=[timed(recorded=recorded)]), []
-
-    def broken_off(trial, reason):
-        told.append((trial.trial_id, reason))
-        return ending(0.95, "stopped", epoch=2) if trial is recorded[2] else ending(None, "stopped", epoch=0)
-
-    plan.broken_off = broken_off
-    trial = plan.next()
-    plan.started(trial)
+    plan = queue(searches=[timed(recorded=recorded)])
+    trial = take(plan)
+    plan.start(trial)
     clock.now += 60
-    followed = plan.ended(trial, ending(0.5, "stopped", epoch=1))
-    assert told == [(name, "the search's time, 1 min, was spent") for name in ("0.8-0", "0.9-0")]
+    changes = plan.end(trial, ending(0.5, "stopped", epoch=1))
+    assert changes.added == []
+    reason = "the search's time, 1 min, was spent"
+    assert changes.late_candidates == [(recorded[1], reason), (recorded[2], reason)]
+    assert plan.waiting == []
+    assert end(plan, recorded[1], ending(None, "stopped", epoch=0)) == []
+    assert not plan.finished
+    followed = end(plan, recorded[2], ending(0.95, "stopped", epoch=2))
     assert [(t.question, t.candidate) for t in followed] == [(COMPARISON, 2), (COMPARISON, 2)]
     assert [t.question for t in plan.waiting] == [COMPARISON, COMPARISON]
 
 
 def test_one_that_lost_its_process_is_not_tried_again_once_the_time_is_spent(timed, clock):
-    plan = Plan([], searches=[timed()], retries=5)
-    trial = plan.next()
-    plan.started(trial)
+    plan = queue(searches=[timed()], retries=5)
+    trial = take(plan)
+    plan.start(trial)
     clock.now += 30
-    assert plan.again(trial)
+    assert plan.retry(trial)
     clock.now += 1000  # it waits: nothing runs
-    assert plan.next() is trial
-    plan.started(trial)
+    assert take(plan) is trial
+    plan.start(trial)
     clock.now += 30
-    assert not plan.again(trial)
+    assert not plan.retry(trial)
 
 
 def test_a_search_whose_time_was_spent_before_leads_to_its_comparison(timed, make):
     recorded = [make(made_up.Config(quality=q), k) for k, q in enumerate((0.7, 0.8))]
     known = {"0.7-0": ending(0.6), "0.8-0": ending(0.9, "stopped", epoch=2)}
     drawer = Sampler()
-    plan = Plan(
-        [], searches=[timed(before=61.0, recorded=recorded, drawer=drawer)], known=lambda t: known.get(t.trial_id)
+    plan = queue(
+        searches=[timed(before=61.0, recorded=recorded, drawer=drawer)], recorded=lambda t: known.get(t.trial_id)
     )
     assert [(t.question, t.candidate) for t in plan.waiting] == [(COMPARISON, 0), (COMPARISON, 0)]
     assert len(drawer.left) == 9
@@ -384,13 +381,13 @@ def test_a_search_whose_time_was_spent_before_leads_to_its_comparison(timed, mak
 
 def test_time_bounds_what_a_search_may_take_and_trials_bound_it_as_well(timed, clock):
     made = timed(budget=4)
-    assert (made.foreseen, made.seconds_left) == (8, 60)
+    assert (made.epochs_to_come, made.seconds_left) == (8, 60)
     trial = made.next()
     assert made.next() is None
-    made.ended(trial, ending(0.5))
-    assert (made.over, made.foreseen, made.seconds_left) == (True, 0, 0)
+    made.end(trial, ending(0.5))
+    assert (made.over, made.epochs_to_come, made.seconds_left) == (True, 0, 0)
 
 
 def test_a_search_without_a_time_has_no_seconds(search):
-    plan = Plan([], searches=[search()])
-    assert plan.searching is None
+    plan = queue(searches=[search()])
+    assert plan.search_seconds_left is None

@@ -10,11 +10,11 @@ import pytest
 
 from layersweep.records.read import read
 from layersweep.tuning.common.errors import BrokenOffError, UsageError
-from layersweep.tuning.driver.planner import Asked
 from layersweep.tuning.experiment import options, tuned_arms
-from layersweep.tuning.search.autokeras_sampler import OracleSampler, OracleProcess
+from layersweep.tuning.experiment.request import Request
+from layersweep.tuning.search.autokeras_sampler import OracleProcess, OracleSampler
 from layersweep.tuning.search.samplers import NOT_YET
-from layersweep.tuning.storage.trial_history import METRICS
+from layersweep.tuning.storage.recorded_attempt import METRICS
 from sweeps.nas import SWEEP as NAS
 from trainables.nas.oracles import Proposal
 
@@ -196,15 +196,17 @@ def test_bad_input_is_named_before_anything_starts(sets, said):
 def test_what_leaves_nothing_to_train_or_to_search_is_refused(tmp_path):
     def asked(*sets, **more):
         settings = options.resolve(NAS, options.Options(set=sets, results=tmp_path, **more))
-        return Asked.of(NAS, settings, print)
+        return Request.of(NAS, settings, print)
 
     with pytest.raises(UsageError, match="the sweep 'nas' has nothing to train with these --set and --search"):
         asked("family=autokeras", search="grid")
-    with pytest.raises(UsageError, match=r"--time-budget 1 h is the time of each search .* these --set leave none"):
+    with pytest.raises(
+        UsageError, match=r"--time-budget 1 h is the time of each search .* these --set leave no search"
+    ):
         asked("family=fashion_cnn", time_budget=3600.0)
     with pytest.raises(UsageError, match="momentum is what the oracle chooses"):
         asked("family=autokeras", "momentum=0.9")
-    assert [arm.name for arm in asked("family=autokeras", "oracle=random").tuned] == ["random"]
+    assert [arm.name for arm in asked("family=autokeras", "oracle=random").tuned_arms] == ["random"]
 
 
 def test_other_ways_of_searching_are_refused():

@@ -12,7 +12,7 @@ import pytest
 from scipy import stats
 
 from layersweep.tuning.experiment.tuned_arms import TunedArm
-from layersweep.tuning.search.samplers import RANDOM_POINTS, drawer
+from layersweep.tuning.search.samplers import RANDOM_POINTS, sampler
 from search_spaces.ranges import Range
 
 SEARCHES = ("random", "hyperopt")
@@ -31,7 +31,7 @@ def arm(searched, fixed=None, name="tuned"):
 
 def make(search, of, *, seed=1, recorded=(), mode="max"):
     metric = {"max": "val_accuracy", "min": "val_loss"}[mode]
-    return drawer(of, search=search, seed=seed, metric=metric, mode=mode, recorded=recorded)
+    return sampler(of, search=search, seed=seed, metric=metric, mode=mode, recorded=recorded)
 
 
 def near(config, best=0.01):
@@ -124,10 +124,10 @@ def test_another_process_draws_the_same(search):
     code = (
         "import made_up\n"
         "from search_spaces.ranges import Range\n"
-        "from layersweep.tuning.search.samplers import drawer\n"
+        "from layersweep.tuning.search.samplers import sampler\n"
         "from layersweep.tuning.experiment.tuned_arms import TunedArm\n"
         "arm = TunedArm(name='tuned', config_type=made_up.Config, fixed={}, searched={'quality': Range(0, 1)})\n"
-        f"print(drawer(arm, search={search!r}, seed=1, metric='val_accuracy', mode='max').draw().quality)\n"
+        f"print(sampler(arm, search={search!r}, seed=1, metric='val_accuracy', mode='max').draw().quality)\n"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert float(said.stdout) == make(search, arm({"quality": Range(0, 1)})).draw().quality

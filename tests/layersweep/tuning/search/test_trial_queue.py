@@ -2,11 +2,12 @@
 
 import made_up
 import pytest
+from queues import end, queue, take
 
 from layersweep.records.questions import COMPARISON, SCREENING
 from layersweep.tuning.experiment.arm import Arm
 from layersweep.tuning.experiment.trials import Ending, Trial
-from layersweep.tuning.search.trial_queue import Plan, survivors
+from layersweep.tuning.search.trial_queue import survivors
 
 
 @pytest.fixture
@@ -31,29 +32,29 @@ def stopped(value, epoch=1):
 
 
 def test_trials_wait_in_order_and_the_plan_ends_with_the_last(trial):
-    plan = Plan([trial("a"), trial("b")])
-    assert [plan.next().arm.name, plan.next().arm.name] == ["a", "b"]
-    assert plan.next() is None
+    plan = queue([trial("a"), trial("b")])
+    assert [take(plan).arm.name, take(plan).arm.name] == ["a", "b"]
+    assert take(plan) is None
     assert not plan.finished  # one of them may have to be tried again
     for name in "ab":
-        plan.ended(trial(name), completed(0.5))
+        end(plan, trial(name), completed(0.5))
     assert plan.finished
 
 
 def test_seeds_of_an_arm_may_be_kept_together_on_the_slot_that_has_just_trained_it(trial):
     trials = [trial(name, seed=seed) for seed in (1, 2) for name in "abc"]
-    plan = Plan(trials, together=True)
-    first, second = plan.next(), plan.next()
+    plan = queue(trials, by_arm=True)
+    first, second = take(plan), take(plan)
     assert (first.trial_id, second.trial_id) == ("a1", "b1")
-    plan.ended(second, completed(0.5))
-    assert plan.next().trial_id == "b2"
-    plan.ended(first, completed(0.5))
-    assert plan.next().trial_id == "a2"
+    end(plan, second, completed(0.5))
+    assert take(plan).trial_id == "b2"
+    end(plan, first, completed(0.5))
+    assert take(plan).trial_id == "a2"
 
 
 def test_recorded_trials_are_not_run_again(trial):
     known = {"a1": completed(0.5)}
-    plan = Plan([trial("a"), trial("b")], known=lambda t: known.get(t.trial_id))
+    plan = queue([trial("a"), trial("b")], recorded=lambda t: known.get(t.trial_id))
     assert [t.arm.name for t in plan.waiting] == ["b"]
     assert plan.endings == known
     assert len(plan.trials) == 2
@@ -61,35 +62,33 @@ def test_recorded_trials_are_not_run_again(trial):
 
 def test_the_comparison_waits_for_the_whole_screening(trial):
     screened = [trial("a", SCREENING, 0), trial("b", SCREENING, 0)]
-    plan = Plan(screened, then=lambda endings: [trial(n[:-1]) for n, e in endings.items() if e.outcome == "completed"])
-    first, second = plan.next(), plan.next()
-    assert plan.ended(first, completed(0.9)) == []
-    assert plan.next() is None
+    plan = queue(
+        screened, followers=lambda endings: [trial(n[:-1]) for n, e in endings.items() if e.outcome == "completed"]
+    )
+    first, second = take(plan), take(plan)
+    assert end(plan, first, completed(0.9)) == []
+    assert take(plan) is None
     assert not plan.finished
-    more = plan.ended(second, stopped(0.1))
+    more = end(plan, second, stopped(0.1))
     assert [t.arm.name for t in more] == ["a"]
     assert not plan.finished
-    assert plan.next() is more[0]
-    assert plan.ended(more[0], completed(0.9)) == []
+    assert take(plan) is more[0]
+    assert end(plan, more[0], completed(0.9)) == []
     assert plan.finished
 
 
 def test_a_screening_that_is_recorded_leads_straight_to_its_comparison(trial):
     known = {"a0": completed(0.9), "a1": None}
-    plan = Plan([trial("a", SCREENING, 0)], then=lambda endings: [trial("a")], known=lambda t: known.get(t.trial_id))
+    plan = queue(
+        [trial("a", SCREENING, 0)], followers=lambda endings: [trial("a")], recorded=lambda t: known.get(t.trial_id)
+    )
     assert [t.question for t in plan.waiting] == [COMPARISON]
 
 
 def test_a_failed_screening_still_ends(trial):
-    plan = Plan([trial("a", SCREENING, 0)], then=lambda endings: [])
-    assert plan.ended(plan.next(), Ending(outcome="failed", epoch=0, value=None)) == []
+    plan = queue([trial("a", SCREENING, 0)], followers=lambda endings: [])
+    assert end(plan, take(plan), Ending(outcome="failed", epoch=0, value=None)) == []
     assert plan.finished
-
-
-def test_the_plan_describes_itself(trial):
-    plan = Plan([trial("a", SCREENING, 0), trial("b", SCREENING, 0)], then=lambda endings: [])
-    assert plan.describe() == "screening: 2 arms on 1 seed, then the survivors compared"
-    assert Plan([trial("a", seed=1), trial("a", seed=2)]).describe() == "comparison: 1 arm on 2 seeds"
 
 
 def test_survivors_are_those_that_were_not_stopped(trial):
@@ -127,36 +126,36 @@ def test_diverged_and_failed_arms_do_not_survive(trial):
 
 
 def test_a_trial_that_lost_its_process_is_tried_again_before_others_but_not_for_ever(trial):
-    plan = Plan([trial("a"), trial("b")], retries=2)
-    first = plan.next()
+    plan = queue([trial("a"), trial("b")], retries=2)
+    first = take(plan)
     for _ in range(2):
-        assert plan.again(first)
-        assert plan.next() is first
-    assert not plan.again(first)
-    assert plan.next().arm.name == "b"
+        assert plan.retry(first)
+        assert take(plan) is first
+    assert not plan.retry(first)
+    assert take(plan).arm.name == "b"
 
 
 def test_the_last_trial_may_be_tried_again(trial):
-    plan = Plan([trial("a")], retries=1)
-    last = plan.next()
-    assert plan.next() is None
+    plan = queue([trial("a")], retries=1)
+    last = take(plan)
+    assert take(plan) is None
     assert not plan.finished
-    assert plan.again(last)
-    assert plan.next() is last
-    plan.ended(last, completed(0.5))
+    assert plan.retry(last)
+    assert take(plan) is last
+    end(plan, last, completed(0.5))
     assert plan.finished
 
 
 def test_arms_of_one_configuration_are_trained_once(trial):
-    plan = Plan([trial("a"), trial("a")])
+    plan = queue([trial("a"), trial("a")])
     assert len(plan.trials) == 2
     assert [t.arm.name for t in plan.waiting] == ["a"]
 
 
 def test_the_ends_are_counted_by_outcome_a_trial_once(trial):
     known = {"a1": stopped(0.25)}
-    plan = Plan([trial("a"), trial("b"), trial("c"), trial("a")], known=lambda t: known.get(t.trial_id))
+    plan = queue([trial("a"), trial("b"), trial("c"), trial("a")], recorded=lambda t: known.get(t.trial_id))
     assert (plan.size, +plan.outcomes) == (3, {"stopped": 1})
-    plan.ended(plan.next(), completed(0.5))
-    plan.ended(trial("a"), completed(0.5))
+    end(plan, take(plan), completed(0.5))
+    end(plan, trial("a"), completed(0.5))
     assert (plan.size, +plan.outcomes) == (3, {"completed": 2})

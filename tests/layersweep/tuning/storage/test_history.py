@@ -14,7 +14,7 @@ from layersweep.tuning.experiment.halving import Decision
 from layersweep.tuning.experiment.sweep import Sweep
 from layersweep.tuning.experiment.trials import Ending, Trial
 from layersweep.tuning.storage.history import History
-from layersweep.tuning.storage.trial_history import ALONGSIDE, RecordedAttempt
+from layersweep.tuning.storage.recorded_attempt import ALONGSIDE, RecordedAttempt
 from trainables import config as domains
 
 SWEEP = Sweep(name="s", train=made_up.train, spaces=[{"quality": [0.5]}], warm_up=made_up.WARM_UP)
@@ -56,7 +56,7 @@ def end(results, outcome, reached, **columns):
 def test_nothing_recorded_means_everything_runs(results):
     history = History(results, SWEEP)
     assert history.ending(trial()) is None
-    assert history.past("t") == RecordedAttempt(alongside=dict.fromkeys(ALONGSIDE, frozenset()))
+    assert history.attempt("t") == RecordedAttempt(alongside=dict.fromkeys(ALONGSIDE, frozenset()))
     assert history.sequence() == 0
     assert history.seconds_per_image("made_up", "none", 0) is None
     assert history.other_meaning(1) is None
@@ -82,7 +82,7 @@ def test_a_completed_trial_that_lost_an_epoch_to_damage_is_trained_again(results
     end(results, "completed", 4)
     history = History(results, SWEEP)
     assert history.ending(trial()) is None
-    assert (history.past("t").last, set(history.past("t").epochs)) == (2, {1, 2, 4})
+    assert (history.attempt("t").last, set(history.attempt("t").epochs)) == (2, {1, 2, 4})
 
 
 def test_a_completed_trial_that_is_too_short_goes_on_as_the_same_attempt(results):
@@ -90,7 +90,7 @@ def test_a_completed_trial_that_is_too_short_goes_on_as_the_same_attempt(results
     end(results, "completed", 4)
     history = History(results, SWEEP)
     assert history.ending(trial(epochs=5)) is None
-    past = history.past("t")
+    past = history.attempt("t")
     assert (past.attempt, past.continuation, past.fresh, past.last) == (0, 1, 1, 4)
     assert past.epochs[4] == METRICS | {"val_accuracy": 0.4}
 
@@ -128,10 +128,10 @@ def test_a_stopped_trial_has_ended_only_if_it_would_be_stopped_now(results):
     end(results, "stopped", 2, rung=2, cutoff=0.75)
     history, screened = History(results, SWEEP), trial(question=SCREENING)
     assert history.ending(trial(question=COMPARISON)) is None
-    assert history.ending(screened, decided={1: Decision(action="continue"), 2: Decision(action="continue")}) is None
-    stopped = history.ending(screened, decided={2: STOP})
+    assert history.ending(screened, decisions={1: Decision(action="continue"), 2: Decision(action="continue")}) is None
+    stopped = history.ending(screened, decisions={2: STOP})
     assert stopped == Ending(outcome="stopped", epoch=2, value=0.2)
-    assert history.unsaid(screened, stopped, STOP) is None
+    assert history.missing_row(screened, stopped, STOP) is None
 
 
 def test_a_short_trial_that_a_longer_screening_stops_gets_a_row_that_says_so(results):
@@ -139,9 +139,9 @@ def test_a_short_trial_that_a_longer_screening_stops_gets_a_row_that_says_so(res
     later = {"last_val_accuracy": 0.3, "best_val_accuracy": 0.3, "best_epoch": 3, "latency_ms_median": 1.0}
     end(results, "completed", 3, epochs_asked=3, parameters=12, seconds_train=5.0, arm="a", **later)
     history, screened = History(results, SWEEP), trial(question=SCREENING)
-    stopped = history.ending(screened, decided={2: STOP})
+    stopped = history.ending(screened, decisions={2: STOP})
     assert stopped == Ending(outcome="stopped", epoch=2, value=0.2)
-    row = history.unsaid(screened, stopped, STOP)
+    row = history.missing_row(screened, stopped, STOP)
     expected = {"outcome": "stopped", "continuation": 1, "rung": 2, "cutoff": 0.75, "epochs_asked": 4, "parameters": 12}
     expected |= {"epochs": 2, "last_val_accuracy": 0.2, "best_val_accuracy": 0.2, "best_epoch": 2}
     assert {key: row[key] for key in expected} == expected
@@ -155,7 +155,7 @@ def test_an_interrupted_trial_goes_on_where_it_was(results):
     write(results, "layers", {"epoch": 1, "index": 0}, attempt=3)
     history = History(results, SWEEP)
     assert history.ending(trial()) is None
-    past = history.past("t")
+    past = history.attempt("t")
     assert (past.attempt, past.continuation, past.fresh, past.last) == (3, 0, 4, 2)
     assert past.alongside == {"layers": {1}, "tests": set(), "classes": set(), "exports": set()}
     assert history.sequence() == 13
@@ -167,7 +167,7 @@ def test_an_attempt_that_was_begun_after_the_last_end_is_the_one_that_counts(res
     epochs(results, 1, attempt=1, sequence=4)
     history = History(results, SWEEP)
     assert history.ending(trial()) is None
-    assert (history.past("t").attempt, history.past("t").continuation) == (1, 0)
+    assert (history.attempt("t").attempt, history.attempt("t").continuation) == (1, 0)
 
 
 def test_epochs_are_seen_in_their_order_each_once_and_those_of_others_when_they_were_recorded(results):
@@ -178,7 +178,7 @@ def test_epochs_are_seen_in_their_order_each_once_and_those_of_others_when_they_
     epochs(results, 1, sequence=0, at=at(2), trial_id="v", sweep="other")
     last = {"epoch": 3, "sequence": 40, "at": at(4), "val_accuracy": 0.9, "loss": float("nan")}
     write(results, "epochs", METRICS | last)
-    seen = History(results, SWEEP).seen(["t", "u", "v"])
+    seen = History(results, SWEEP).epochs_in_order(["t", "u", "v"])
     assert [(s.trial_id, s.epoch, s.value) for s in seen] == [
         ("t", 1, 0.1), ("t", 2, 0.2), ("u", 1, 0.1), ("u", 2, 0.2), ("v", 1, 0.1), ("t", 3, None),
     ]  # fmt: skip
@@ -188,7 +188,7 @@ def test_epochs_are_seen_in_their_order_each_once_and_those_of_others_when_they_
 def test_what_another_sweep_recorded_before_this_one_began_is_seen_first(results):
     epochs(results, 1, sequence=50, at=at(1), trial_id="v", sweep="other")
     epochs(results, 1, sequence=0, at=at(2))
-    assert [s.trial_id for s in History(results, SWEEP).seen(["t", "v"])] == ["v", "t"]
+    assert [s.trial_id for s in History(results, SWEEP).epochs_in_order(["t", "v"])] == ["v", "t"]
 
 
 def test_candidates_are_known_by_their_configurations_in_their_order(results):
@@ -306,12 +306,12 @@ def test_a_candidate_that_was_stopped_for_time_stays_stopped_if_no_time_is_left(
     end(results, "stopped", 2, reason=LATE)
     history = History(results, SWEEP)
     assert history.ending(trial()) is None
-    assert history.broken_off(trial(), LATE) == (Ending(outcome="stopped", epoch=2, value=0.2), None)
+    assert history.stop_at_recorded_end(trial(), LATE) == (Ending(outcome="stopped", epoch=2, value=0.2), None)
 
 
 def test_a_candidate_that_was_killed_when_no_time_was_left_gets_a_row(results):
     epochs(results, 1, 2, attempt=3)
-    stopped, row = History(results, SWEEP).broken_off(trial(), LATE)
+    stopped, row = History(results, SWEEP).stop_at_recorded_end(trial(), LATE)
     assert stopped == Ending(outcome="stopped", epoch=2, value=0.2)
     expected = {"outcome": "stopped", "reason": LATE, "epochs": 2, "attempt": 3, "continuation": 0, "epochs_asked": 4}
     assert {key: row[key] for key in expected} == expected
@@ -321,14 +321,20 @@ def test_a_candidate_that_was_killed_when_no_time_was_left_gets_a_row(results):
 def test_a_candidate_that_went_on_from_a_failure_gets_one_too_and_the_failure_itself_stays(results):
     epochs(results, 1, 2)
     end(results, "failed", 2)
-    assert History(results, SWEEP).broken_off(trial(), LATE) == (Ending(outcome="failed", epoch=2, value=0.2), None)
+    assert History(results, SWEEP).stop_at_recorded_end(trial(), LATE) == (
+        Ending(outcome="failed", epoch=2, value=0.2),
+        None,
+    )
     epochs(results, 3, sequence=10)
-    stopped, row = History(results, SWEEP).broken_off(trial(), LATE)
+    stopped, row = History(results, SWEEP).stop_at_recorded_end(trial(), LATE)
     assert (stopped.outcome, stopped.epoch, row["continuation"]) == ("stopped", 3, 1)
 
 
 def test_a_candidate_that_never_began_has_no_row(results):
-    assert History(results, SWEEP).broken_off(trial(), LATE) == (Ending(outcome="stopped", epoch=0, value=None), None)
+    assert History(results, SWEEP).stop_at_recorded_end(trial(), LATE) == (
+        Ending(outcome="stopped", epoch=0, value=None),
+        None,
+    )
 
 
 def test_the_fastest_training_is_that_of_an_epoch_of_this_sweep(results):
@@ -352,6 +358,6 @@ def test_a_refused_candidate_is_known_by_its_error(results):
     end(results, "failed", 0, trial_id="v", **refused)
     epochs(results, 1, trial_id="v")  # with more time it was trained
     history = History(results, SWEEP)
-    found = history.refused("t")
+    found = history.refusal("t")
     assert (found.error.type, found.error.message, found.flops, found.train_images) == ("TooSlow", "said", 7, 10)
-    assert [history.refused(name) for name in ("u", "v", "w")] == [None, None, None]
+    assert [history.refusal(name) for name in ("u", "v", "w")] == [None, None, None]

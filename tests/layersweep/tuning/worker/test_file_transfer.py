@@ -26,15 +26,15 @@ TRIAL_ID = "0123456789abcdef"
 
 
 class Direct(DriverFiles):
-    """A depot without Ray, which a slot on the same machine takes for another's."""
+    """The driver's files without Ray, which a slot on the same machine takes for another's."""
 
     def __init__(self):
         self.broken = False
 
-    def seen(self):
+    def is_shared(self):
         return False
 
-    def do(self, function, *arguments, **options):
+    def call(self, function, *arguments, **options):
         if self.broken:
             raise OSError("the driver does not answer")
         return function(*arguments, **options)
@@ -58,7 +58,7 @@ def prepared(tmp_path, monkeypatch):
 
 @pytest.fixture
 def ticket(tmp_path, disk, prepared, monkeypatch):
-    monkeypatch.setattr(worker_actor, "_slots_here", lambda _ticket: 1)
+    monkeypatch.setattr(worker_actor, "_slots_on_this_machine", lambda _ticket: 1)
     monkeypatch.setattr(worker_actor, "PATIENCE_SECONDS", 0.0)
     home = tmp_path / "home"
 
@@ -69,13 +69,13 @@ def ticket(tmp_path, disk, prepared, monkeypatch):
         )  # fmt: skip
         fixed = {"train": made_up.train, "warm_up": made_up.WARM_UP, "log": home / "logs" / "t.log", "slots": 1}
         kept = {"checkpoints": home / ".state" / "checkpoints", "checkpoint_every": 60.0, "results": home}
-        return Assignment(trial=trial, **fixed, **kept | more, depot=disk)
+        return Assignment(trial=trial, **fixed, **kept | more, driver_files=disk)
 
     return make
 
 
 def trained(ticket):
-    made = Slot({"ticket": ticket})
+    made = Slot({"assignment": ticket})
     results = []
     while not results or not results[-1]["done"]:
         results.append(made.step())
@@ -179,12 +179,12 @@ def test_a_trial_goes_on_elsewhere_from_a_checkpoint_at_home(ticket, tmp_path):
 
 
 def test_weights_that_are_kept_come_home(ticket, tmp_path):
-    trained(ticket(keep="best"))
+    trained(ticket(keep_weights="best"))
     assert [path.name for path in kept_weights.below(tmp_path / "home").iterdir()] == [f"{TRIAL_ID}-3.keras"]
 
 
 def test_a_child_begins_elsewhere_with_its_first_phases_weights(ticket, tmp_path):
-    trained(ticket(question=FIRST_PHASE, keep="last"))
+    trained(ticket(question=FIRST_PHASE, keep_weights="last"))
     parent = kept_weights.file(tmp_path / "home", TRIAL_ID, 3)
     trained(ticket(parent=parent))
     assert f"begins with epoch 3 of {parent.name}" in (tmp_path / "home" / "logs" / "t.log").read_text()
@@ -197,39 +197,39 @@ def test_what_cannot_be_brought_is_a_row_that_says_so(ticket, tmp_path):
 
 
 def test_a_checkpoint_that_does_not_come_home_is_a_warning(ticket, disk, tmp_path):
-    made = Slot({"ticket": ticket(checkpoint_every=0.0)})
+    made = Slot({"assignment": ticket(checkpoint_every=0.0)})
     made.step()
     disk.broken = True
     report = unpack(made.step()["record"])
     assert report.problem == (
-        f"{TRIAL_ID}-1.keras could not be brought to {tmp_path}/home/.state/checkpoints: the driver does not answer"
+        f"{TRIAL_ID}-1.keras could not be copied to {tmp_path}/home/.state/checkpoints: the driver does not answer"
     )
     assert [epoch.epoch for epoch in report.epochs] == [2]
     made.cleanup()
 
 
 def test_a_slot_that_sees_the_results_works_there(ticket, disk, tmp_path, monkeypatch):
-    monkeypatch.setattr(Direct, "seen", lambda _self: True)
+    monkeypatch.setattr(Direct, "is_shared", lambda _self: True)
     disk.broken = True
-    trained(ticket(keep="last"))
+    trained(ticket(keep_weights="last"))
     assert [path.name for path in kept_weights.below(tmp_path / "home").iterdir()] == [f"{TRIAL_ID}-3.keras"]
 
 
 def test_it_gets_the_data_set_all_the_same_since_caches_are_each_machines_own(ticket, prepared, tmp_path, monkeypatch):
     gone = tmp_path / "moved"
     prepared.folder.rename(gone)
-    monkeypatch.setattr(Direct, "seen", lambda _self: True)
+    monkeypatch.setattr(Direct, "is_shared", lambda _self: True)
     monkeypatch.setattr(Direct, "piece", lambda _self, path, offset: file_transfer._piece(gone / path.name, offset))
-    made = Slot({"ticket": ticket()})
-    made._settle()
+    made = Slot({"assignment": ticket()})
+    made._localize()
     made.cleanup()
-    assert made._ticket.trial.data.folder == tmp_path / "cache here" / prepared.folder.name
-    assert made._ticket.trial.data.folder.is_dir()
-    assert made._ticket.results == tmp_path / "home"
+    assert made.state.local.trial.data.folder == tmp_path / "cache here" / prepared.folder.name
+    assert made.state.local.trial.data.folder.is_dir()
+    assert made.state.local.results == tmp_path / "home"
 
 
 def test_a_file_that_is_not_there_is_named(disk, tmp_path, ticket):
     place = LocalFiles(disk)
-    with pytest.raises(NotFetchedError, match=r"could not be brought here: .*none.keras"):
-        place.ticket(ticket(parent=tmp_path / "none.keras"))
+    with pytest.raises(NotFetchedError, match=r"could not be copied to this machine: .*none.keras"):
+        place.localized(ticket(parent=tmp_path / "none.keras"))
     place.close()

@@ -10,7 +10,7 @@ import pytest
 
 from layersweep.records.values import Built
 from layersweep.tuning.runtime import fork_server
-from layersweep.tuning.worker.training_process import TrainingProcess, TrainingFailedError
+from layersweep.tuning.worker.training_process import TrainingFailedError, TrainingProcess
 from trainables.worker.training_server import Begin
 
 GENEROUS = 8 << 30
@@ -72,40 +72,40 @@ def test_a_training_leaves_signals_to_the_driver(child, data, tmp_path, number):
 
 def test_an_epoch_may_be_asked_for_and_taken_later(child, data, tmp_path):
     child.begin(begin(data, tmp_path))
-    assert child.soon(60)
-    assert child.asked
-    assert child.soon(60), "asked for once"
+    assert child.request_epoch(60)
+    assert child.epoch_requested
+    assert child.request_epoch(60), "asked for once"
     assert [child.next().epoch, child.next().epoch] == [1, 2]
-    assert not child.asked
+    assert not child.epoch_requested
 
 
 def test_an_epoch_that_does_not_come_soon_is_waited_for(child, data, tmp_path):
     child.begin(begin(data, tmp_path, seconds=1.0))
-    assert not child.soon(0.05)
+    assert not child.request_epoch(0.05)
     assert child.next().epoch == 1
 
 
 def test_a_death_comes_soon_and_is_told_by_next(child, data, tmp_path):
     child.begin(begin(data, tmp_path, misdeed="kill"))
     child.next()
-    assert child.soon(60)
+    assert child.request_epoch(60)
     with pytest.raises(TrainingFailedError) as death:
         child.next()
     assert death.value.error_type == "ProcessKilled"
     assert isinstance(child.begin(begin(data, tmp_path)), Built)
-    assert not child.asked
+    assert not child.epoch_requested
 
 
 def test_a_training_is_closed_while_an_epoch_is_asked_for(child, data, tmp_path, monkeypatch):
     child.begin(begin(data, tmp_path))
     first = child.pid
-    child.soon(0)
+    child.request_epoch(0)
     child.close()
     assert child.pid == first
     child.begin(begin(data, tmp_path, misdeed="hang"))
     child.next()
-    child.soon(0)
-    monkeypatch.setattr("layersweep.tuning.worker.training_process._FAREWELL_SECONDS", 0.1)
+    child.request_epoch(0)
+    monkeypatch.setattr("layersweep.tuning.worker.training_process._CLOSE_SECONDS", 0.1)
     child.close()
     assert child.pid is None
     assert isinstance(child.begin(begin(data, tmp_path)), Built)
@@ -199,7 +199,7 @@ def test_what_a_training_prints_is_in_its_log_and_a_silent_one_leaves_none(child
 def test_a_training_that_hangs_can_be_killed(child, data, tmp_path):
     child.begin(begin(data, tmp_path, misdeed="hang"))
     child.next()
-    assert not child.soon(0.2)
+    assert not child.request_epoch(0.2)
     pid = child.pid
     child.kill()
     assert not psutil.pid_exists(pid)
@@ -223,7 +223,7 @@ def test_a_child_dies_with_its_slot(tmp_path, way):
         "child.begin(Begin(train=made_up.train, config=made_up.Config(misdeed='hang'), data=data, seed=0, epochs=3,"
         " precision='float32', log=root / 'log'))\n"
         "child.next()\n"
-        "child.soon(0)\n"
+        "child.request_epoch(0)\n"
         "print(child.pid, flush=True)\n"
         "time.sleep(60)\n"
     )

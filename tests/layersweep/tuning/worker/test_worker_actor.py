@@ -39,7 +39,7 @@ def ticket(tmp_path, server):
         fixed = {"train": made_up.train, "warm_up": made_up.WARM_UP, "log": tmp_path / "t.log", "slots": 1}
         fixed |= {"fork_server": server}
         kept = {"checkpoints": tmp_path / "checkpoints", "checkpoint_every": 60.0}
-        return {"ticket": Assignment(trial=trial, **fixed, **kept | (more or {}))}
+        return {"assignment": Assignment(trial=trial, **fixed, **kept | (more or {}))}
 
     return make
 
@@ -67,9 +67,9 @@ def test_a_step_is_an_epoch_and_the_first_brings_the_model(slot):
 def test_the_best_epochs_weights_are_kept_and_those_that_plans_name(ticket, tmp_path):
     trial_id = "0123456789abcdef"
     named = kept_weights.file(tmp_path, trial_id, 1)
-    given = ticket(epochs=4, more={"keep": "best", "results": tmp_path, "named": frozenset([named])})
-    given["ticket"] = dataclasses.replace(
-        given["ticket"], trial=dataclasses.replace(given["ticket"].trial, trial_id=trial_id)
+    given = ticket(epochs=4, more={"keep_weights": "best", "results": tmp_path, "named_weights": frozenset([named])})
+    given["assignment"] = dataclasses.replace(
+        given["assignment"], trial=dataclasses.replace(given["assignment"].trial, trial_id=trial_id)
     )
     slot, done = Slot(given), False
     while not done:
@@ -82,9 +82,9 @@ def test_the_best_epochs_weights_are_kept_and_those_that_plans_name(ticket, tmp_
 
 def test_a_first_phase_whose_weights_cannot_be_kept_has_failed(ticket, tmp_path):
     (tmp_path / "weights").write_text("in the way")
-    given = ticket(epochs=1, more={"keep": "last", "results": tmp_path})
-    given["ticket"] = dataclasses.replace(
-        given["ticket"], trial=dataclasses.replace(given["ticket"].trial, question=FIRST_PHASE)
+    given = ticket(epochs=1, more={"keep_weights": "last", "results": tmp_path})
+    given["assignment"] = dataclasses.replace(
+        given["assignment"], trial=dataclasses.replace(given["assignment"].trial, question=FIRST_PHASE)
     )
     slot = Slot(given)
     report = unpack(slot.step()["record"])
@@ -105,8 +105,8 @@ def test_a_training_that_is_killed_for_its_memory_says_what_it_needs(ticket):
 
 def test_a_candidate_that_is_too_large_is_refused_before_its_first_epoch(slot, ticket):
     slot.step()
-    process = slot._child.pid
-    slot._share = 100
+    process = slot.process.pid
+    slot._memory_share = 100
     slot.reset_config(ticket(more={"limits": SearchLimits()}))
     result = slot.step()
     report = unpack(result["record"])
@@ -115,7 +115,7 @@ def test_a_candidate_that_is_too_large_is_refused_before_its_first_epoch(slot, t
     assert report.seconds_start + CLAIMED > 0
     slot.reset_config(ticket())
     assert slot.step()["epoch"] == 1
-    assert slot._child.pid == process
+    assert slot.process.pid == process
 
 
 def test_a_candidate_that_is_too_slow_is_refused(slot, ticket):
@@ -127,7 +127,7 @@ def test_a_candidate_that_is_too_slow_is_refused(slot, ticket):
 
 
 def test_what_is_no_candidate_is_not_refused(slot, ticket):
-    slot._share = 100
+    slot._memory_share = 100
     slot.reset_config(ticket())
     assert slot.step()["epoch"] == 1
 
@@ -138,12 +138,12 @@ def test_a_result_is_three_scalars_and_one_bytes_value(slot):
     assert isinstance(result["record"], bytes)
 
 
-def test_the_next_trial_reuses_the_child(slot, ticket):
+def test_the_next_trial_reuses_the_process(slot, ticket):
     slot.step()
-    process = slot._child.pid
+    process = slot.process.pid
     assert slot.reset_config(ticket()) is True
     report = unpack(slot.step()["record"])
-    assert slot._child.pid == process
+    assert slot.process.pid == process
     assert report.epochs[0].epoch == 1
     assert report.seconds_import == 0
     assert report.seconds_close > 0
@@ -243,7 +243,7 @@ def test_a_nan_may_be_kept(slot, ticket):
 @pytest.fixture
 def quick(monkeypatch, ticket):
     """A slot whose child trains in this process, and for which no epoch is too long to be reported with others."""
-    monkeypatch.setattr("layersweep.tuning.worker.worker_actor.TrainingProcess", made_up_tune.Child)
+    monkeypatch.setattr("layersweep.tuning.worker.worker_actor.TrainingProcess", made_up_tune.TrainingProcess)
     monkeypatch.setattr("layersweep.tuning.worker.worker_actor.TOGETHER_SECONDS", float("inf"))
     return Slot(ticket(epochs=7))
 
@@ -302,7 +302,7 @@ def test_a_step_ends_where_a_checkpoint_is_due_which_the_driver_has_seen(quick, 
 
 def test_a_death_comes_after_the_epochs_before_it(quick, ticket):
     quick.step()
-    quick._child.doomed = 2
+    quick.process.doomed = 2
     assert steps(quick) == [[2, 3], []]
     quick.reset_config(ticket(epochs=3))
     assert steps(quick) == [[1], [2], [3]]
@@ -310,21 +310,21 @@ def test_a_death_comes_after_the_epochs_before_it(quick, ticket):
 
 def test_an_early_end_comes_after_the_epochs_before_it(quick):
     quick.step()
-    quick._child._values = itertools.islice(quick._child._values, 2)
+    quick.process._values = itertools.islice(quick.process._values, 2)
     assert steps(quick) == [[2, 3], []]
 
 
 def test_epochs_do_not_wait_for_one_that_takes_longer(quick, ticket, monkeypatch):
     quick.step()
     answers = iter([True, True, False])
-    monkeypatch.setattr(quick._child, "soon", lambda _seconds: next(answers, True))
+    monkeypatch.setattr(quick.process, "request_epoch", lambda _seconds: next(answers, True))
     assert steps(quick) == [[2, 3, 4], [5, 6], [7]]
 
 
-def test_no_checkpoint_is_asked_for_while_the_child_is_at_work(quick, ticket, tmp_path):
+def test_no_checkpoint_is_asked_for_while_the_process_is_at_work(quick, ticket, tmp_path):
     quick.reset_config(ticket(epochs=4, more={"checkpoint_every": 0.0}))
     quick.step()
-    quick._child.soon(0)
+    quick.process.request_epoch(0)
     quick.step()
     assert not (tmp_path / "checkpoints").exists()
     quick.step()
@@ -349,4 +349,4 @@ def test_a_result_does_not_bring_the_ticket_back(quick, ticket):
 
 def test_a_copy_of_a_ticket_is_the_ticket(ticket):
     config = ticket()
-    assert copy.deepcopy(config)["ticket"] is config["ticket"]
+    assert copy.deepcopy(config)["assignment"] is config["assignment"]

@@ -1,0 +1,100 @@
+"""Makes a trial into an assignment: what a slot needs to know of it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from layersweep.records.questions import COMPARISON, FIRST_PHASE, TUNING
+from layersweep.tuning.common import kept_weights
+from layersweep.tuning.common.epoch_files import EpochFile
+from layersweep.tuning.driver.asha import Asha
+from layersweep.tuning.driver.progress import Display
+from layersweep.tuning.driver.record_builder import RecordBuilder
+from layersweep.tuning.experiment.admission import SearchLimits
+from layersweep.tuning.experiment.request import Request
+from layersweep.tuning.experiment.trials import Trial
+from layersweep.tuning.search.trial_queue import TrialQueue
+from layersweep.tuning.storage import checkpoints
+from layersweep.tuning.worker.assignment import Assignment
+from layersweep.tuning.worker.file_transfer import DriverFiles
+
+
+@dataclass(frozen=True, kw_only=True)
+class AssignmentFactory:
+    """Makes assignments.
+
+    Attributes:
+        request: what the command asks for.
+        asha: knows the rungs of a trial.
+        records: know what is recorded of it.
+        queue: knows the time that is left to a search.
+        display: is told which checkpoints cannot be used.
+        slots: the slots that share a machine's memory.
+        fork_server: the socket of the fork server; None without one.
+        named_weights: files of weights that recorded plans name: they stay.
+        driver_files: the driver's disk, for slots on other machines; None without any.
+    """
+
+    request: Request
+    asha: Asha
+    records: RecordBuilder
+    queue: TrialQueue
+    display: Display
+    slots: int
+    fork_server: Path | None
+    named_weights: frozenset[Path] = frozenset()
+    driver_files: DriverFiles | None = None
+
+    def assignment(self, trial: Trial) -> Assignment:
+        """The assignment of a trial that is about to start."""
+        sweep, settings, results = self.request.sweep, self.request.settings, self.request.settings.results
+        start = self._start(trial)
+        weights = kept_weights.kept(results, trial.trial_id)
+        return Assignment(
+            trial=trial,
+            train=sweep.train_of(sweep.family_of(trial.arm)),
+            warm_up=sweep.warm_up,
+            fork_server=self.fork_server,
+            log=results / "logs" / f"{trial.trial_id}.log",
+            slots=self.slots,
+            checkpoints=checkpoints.below(results),
+            checkpoint_every=settings.checkpoint_every,
+            start=start.path if start else None,
+            start_epoch=start.epoch if start else 0,
+            timeout=settings.trial_timeout,
+            keep_hopeless=settings.keep_hopeless,
+            rungs=self.asha.rungs(trial),
+            parent=kept_weights.file(results, trial.parent.trial_id, trial.parent.epochs) if trial.parent else None,
+            weight_files=kept_weights.located(trial.arm.stated, results),
+            keep_weights=self._keep_weights(trial),
+            lite=settings.lite and trial.question == COMPARISON,
+            limits=self._limits(trial),
+            driver_files=self.driver_files,
+            results=results,
+            metric=sweep.metric,
+            mode=sweep.mode,
+            named_weights=self.named_weights,
+            best=self.records.recorded_attempt(trial.trial_id).value_at(weights, sweep.metric),
+        )
+
+    def _start(self, trial: Trial) -> EpochFile | None:
+        """The checkpoint that a trial continues from; checkpoints that cannot be used are named and deleted."""
+        folder = checkpoints.below(self.request.settings.results)
+        recorded = self.records.recorded_attempt(trial.trial_id).start(trial.epochs)
+        start, problems = checkpoints.find(folder, trial.trial_id, recorded=recorded)
+        for problem in problems:
+            next_step = f"it continues after epoch {start.epoch}" if start else "it is trained again from epoch 1"
+            self.display.warn(f"{trial.label}: the checkpoint {problem}; {next_step}")
+        checkpoints.delete(folder, trial.trial_id, but=[start.path] if start else ())
+        return start
+
+    def _keep_weights(self, trial: Trial) -> str:
+        """The epoch whose weights are kept: none, best or last."""
+        if trial.question == FIRST_PHASE:
+            return "last"
+        return self.request.settings.keep_weights if trial.question == COMPARISON else "none"
+
+    def _limits(self, trial: Trial) -> SearchLimits | None:
+        """What a new candidate of a search may take; a candidate that has trained an epoch is not refused any more."""
+        if trial.question != TUNING or self.records.recorded_attempt(trial.trial_id).last:
+            return None
+        return SearchLimits(seconds_left=self.queue.seconds_left(trial), flops_per_second=self.records.flops_per_second)

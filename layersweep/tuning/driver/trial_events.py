@@ -1,0 +1,145 @@
+"""What becomes of the trials of a run, from the queue to their last row: one place tells queue, records and display."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from layersweep.records.values import Epoch
+from layersweep.records.write import Writer
+from layersweep.tuning.common.worker_report import Error, Report
+from layersweep.tuning.driver.assignments import AssignmentFactory
+from layersweep.tuning.driver.fail_fast import FailFast
+from layersweep.tuning.experiment.halving import Decision
+from layersweep.tuning.experiment.trials import Ending, Trial
+from layersweep.tuning.search.trial_queue import QueueChanges
+from layersweep.tuning.storage import checkpoints
+from layersweep.tuning.worker.assignment import Assignment
+
+_LOST: Final = ("ProcessKilled", "SlotDied", "NotFetched")
+"""Errors that come from outside a training: the trial runs again. An error of the training itself would come again."""
+
+
+class TrialEvents:
+    """Hands out assignments, and takes in what Tune reports of them.
+
+    Args:
+        assignments: makes assignments; knows queue, records and display.
+        writer: where the rows go.
+        fail_fast: ends the sweep if all first trials fail.
+        slots_lost: how often a trial that lost its slot runs again at least, where nodes come and go.
+    """
+
+    def __init__(
+        self, assignments: AssignmentFactory, writer: Writer, *, fail_fast: FailFast, slots_lost: int = 0
+    ) -> None:
+        self.queue, self.records, self.display = assignments.queue, assignments.records, assignments.display
+        self._assignments, self._writer, self._slots_lost = assignments, writer, slots_lost
+        self._fail_fast = fail_fast
+        self._ended_assignments: list[Assignment] = []
+
+    @property
+    def finished(self) -> bool:
+        """Whether no trial is left, now or later."""
+        return self.queue.finished
+
+    def next(self) -> Assignment | None:
+        """The next assignment; None if other trials must end first, or none is left."""
+        trial, changes = self.queue.next()
+        self._apply(changes)
+        return None if trial is None else self._assignments.assignment(trial)
+
+    def start(self, assignment: Assignment) -> None:
+        """A slot takes a trial."""
+        trial, start_epoch = assignment.trial, assignment.start_epoch
+        self.queue.start(trial)
+        self.records.start(trial, start_epoch=start_epoch)
+        self.display.start(trial, start_epoch=start_epoch)
+        self.refresh()
+
+    def hopeless(self, trial: Trial, epoch: Epoch) -> str | None:
+        """Why a trial is hopeless after an epoch; None if it is not."""
+        return self.records.hopeless_reason(trial, epoch)
+
+    def out_of_time(self, trial: Trial) -> str | None:
+        """Why a trial ends now, if its search's time is spent."""
+        return self.queue.out_of_time(trial)
+
+    def report(self, assignment: Assignment, report: Report, decisions: Sequence[Decision]) -> None:
+        """A slot has reported a step."""
+        trial = assignment.trial
+        ending = self.records.report(trial, report, decisions, busy_slots=self.other_busy_slots(report.host))
+        if report.problem is not None:
+            self.display.warn(report.problem)
+        for epoch, decision in zip(report.epochs, decisions, strict=False):
+            self.display.epoch(trial, epoch, decision)
+        self.refresh()
+        running = self.records.running.get(trial.trial_id)
+        if running is not None and running.warning is not None:
+            self.display.warn(f"{trial.label}: {running.warning}", once=trial.trial_id)
+        if ending is not None:
+            self._end(assignment, ending, report.error, reason=decisions[-1].reason if decisions else None)
+
+    def other_busy_slots(self, host: str) -> int:
+        """The other slots that train on a machine, with those that have not reported yet."""
+        reports = (running.report for running in self.records.running.values())
+        return sum(report is None or report.host == host for report in reports) - 1
+
+    def slot_died(self, assignment: Assignment, message: str) -> None:
+        """A slot died with its trial. If the trial has ended already, the slot's death is not its own."""
+        trial = assignment.trial
+        if trial.trial_id in self.records.running or trial.trial_id not in self.queue.endings:
+            error = Error(type="SlotDied", message=message)
+            self._end(assignment, self.records.fail(trial, error), error)
+
+    def refresh(self) -> None:
+        """Draws the display anew."""
+        self.display.refresh(
+            epochs_to_come=self.queue.epochs_to_come, search_seconds_left=self.queue.search_seconds_left
+        )
+
+    def flush(self) -> None:
+        """Writes the rows that wait; then the checkpoints of trials whose end is written are deleted."""
+        self._writer.flush()
+        for assignment in self._ended_assignments:
+            checkpoints.delete(assignment.checkpoints, assignment.trial.trial_id)
+        self._ended_assignments.clear()
+
+    def check_errors(self) -> None:
+        """Ends a sweep whose first trials all failed of one error.
+
+        Raises:
+            BrokenOffError: if so.
+        """
+        self._fail_fast.check()
+
+    def _end(self, assignment: Assignment, ending: Ending, error: Error | None, *, reason: str | None = None) -> None:
+        trial, retry = assignment.trial, False
+        if error is not None and error.type in _LOST:  # a lost node is no fault of the trial, a killed process may be
+            retry = self.queue.retry(trial, at_least=0 if error.type == "ProcessKilled" else self._slots_lost)
+        self.display.end(trial, ending, error, retry=retry, reason=reason)
+        if error is None:
+            if ending.outcome != "stopped" or reason is None:  # with more time it continues from its checkpoint
+                self._ended_assignments.append(assignment)
+        elif error.traceback or not (retry or _has_progressed(assignment, ending)):
+            checkpoints.delete(assignment.checkpoints, trial.trial_id)
+        if not retry:
+            self._fail_fast.note(error)
+            self._apply(self.queue.end(trial, ending))
+        self.refresh()
+
+    def _apply(self, changes: QueueChanges) -> None:
+        """Records and shows what has changed in the queue, and what follows from that."""
+        self.records.plan(changes.added)
+        self.display.plan([t for t in changes.added if t.trial_id not in self.queue.endings])
+        for child, ending in changes.orphans:
+            assert child.parent is not None
+            message = f"its first phase, trial {child.parent.trial_id}, {ending.outcome}"
+            error = Error(type="NoFirstPhase", message=message)
+            self.display.end(child, self.records.fail(child, error), error)
+        for candidate, reason in changes.late_candidates:
+            self.display.drop(candidate, reason)
+            self._apply(self.queue.end(candidate, self.records.drop(candidate, reason)))
+
+
+def _has_progressed(assignment: Assignment, ending: Ending) -> bool:
+    """Whether a failed trial's checkpoint may help the next try: not if nothing could be trained from it."""
+    return assignment.start is None or ending.epoch > assignment.start_epoch

@@ -1,0 +1,68 @@
+"""Checks of arms against the data and against their pretrained weights, before any trial starts."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from layersweep.tuning.common import kept_weights
+from layersweep.tuning.common.errors import UsageError
+from layersweep.tuning.experiment.arm import Arm
+from layersweep.tuning.experiment.sweep import Sweep
+from layersweep.tuning.experiment.trials import visible_data
+from trainables.data.dataset import Data
+from trainables.errors import ConfigError, DataError, WeightsError
+from trainables.keys import Keys
+
+
+def check_images(sweep: Sweep, arms: Sequence[Arm], data: Data, *, folds: int = 0) -> list[str]:
+    """Refuses arms whose family cannot take the data's images or classes.
+
+    Returns:
+        Sentences about what is done to the images for a family, such as giving grey images three channels.
+
+    Raises:
+        UsageError: naming the arm, what is wrong with it, and what is valid.
+    """
+    families_in_colour = []
+    for arm in arms:
+        family, keys = sweep.family_of(arm), arm.config if isinstance(arm.config, Keys) else None
+        try:
+            if keys is not None:
+                keys.check_shape(data.image_shape, family)
+            visible_data(arm, data, fold=0 if folds else None, folds=folds)
+        except (ConfigError, DataError) as error:
+            raise UsageError(f"arm {arm.name}: {error}") from error
+        if keys is not None and keys.recoloured(data.image_shape):
+            families_in_colour.append(family)
+    if not families_in_colour:
+        return []
+    return [f"grey images get three equal channels for {', '.join(dict.fromkeys(families_in_colour))}"]
+
+
+def check_weights(sweep: Sweep, arms: Sequence[Arm], data: Data, results: Path) -> None:
+    """Builds each model that begins with pretrained or kept weights once: the weights are fetched, and must fit.
+
+    Raises:
+        UsageError: naming the arm, and what is wrong with its weights.
+    """
+    from trainables.worker import model_check
+
+    arms_by_model = {
+        model_check.Wanted(
+            family=sweep.family_of(arm),
+            config_json=json.dumps(arm.stated | kept_weights.located(arm.stated, results), sort_keys=True),
+            image_shape=data.image_shape,
+            classes=len(visible_data(arm, data).classes),
+        ): arm
+        for arm in arms
+        if arm.stated.get(kept_weights.KEY)
+    }
+    if not arms_by_model:
+        return
+    try:
+        problems = model_check.problems(list(arms_by_model))
+    except WeightsError as error:
+        raise UsageError(str(error)) from error
+    for arm, problem in zip(arms_by_model.values(), problems, strict=True):
+        if problem is not None:
+            raise UsageError(f"arm {arm.name}: {problem}")
