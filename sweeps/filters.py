@@ -26,7 +26,7 @@ SWEEP = Sweep(
     spaces=SPACES,
     control="32-32-64-64",
     after=["activations"],
-    given=leading("activations", [f"activation_{k}" for k in (1, 2, 3, 4)], into="filters"),
+    values_from=leading("activations", [f"activation_{k}" for k in (1, 2, 3, 4)], into="filters"),
     quick={"epochs": 2, "seeds": 1, "images": 1_000, "scheduler": "none"},
 )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from layersweep.records.read import read
-from layersweep.tuning.experiment.trials import arms
+from layersweep.tuning.experiment.arm_grid import arms
 from sweeps.architectures import SWEEP
 from trainables.families.by_name import FAMILIES
 

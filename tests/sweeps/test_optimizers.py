@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from layersweep.records.read import read
-from layersweep.tuning.experiment.trials import arms
+from layersweep.tuning.experiment.arm_grid import arms
 from sweeps.optimizers import SWEEP
 
 SCRIPT = Path(__file__).parent.parent.parent / "sweeps" / "optimizers.py"

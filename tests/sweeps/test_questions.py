@@ -13,10 +13,13 @@ from layersweep.records.write import Writer
 from layersweep.tuning.command.all_sweeps import NOT_SWEEPS, SweepOutline, outline
 from layersweep.tuning.command.sweep_command import plan_of
 from layersweep.tuning.common.errors import UsageError
-from layersweep.tuning.experiment import options as flags
+from layersweep.tuning.experiment.arm_checks import check_images
+from layersweep.tuning.experiment.arm_grid import arms
+from layersweep.tuning.experiment.key_values import with_sweep_values
+from layersweep.tuning.experiment.options import parse
 from layersweep.tuning.experiment.request import Request
-from layersweep.tuning.experiment.trials import arms, check_images
-from layersweep.tuning.experiment.tuned_arms import sampled, tuned_arms
+from layersweep.tuning.experiment.settings import resolve
+from layersweep.tuning.experiment.tuned_arms import sample_arms, tuned_arms
 from sweeps import filters
 
 NAMES = sorted(path.stem for path in (ROOT / "sweeps").glob("*.py") if path.stem not in NOT_SWEEPS)
@@ -38,20 +41,20 @@ def test_arms_fit_the_images(name, fashion_mnist):
     sweep = sweep_of(name)
     made = arms(sweep, {})
     assert len(made) == ARMS.get(name, len(made))
-    check_images(sweep, [*made, *sampled(tuned_arms(sweep, {}))], fashion_mnist, folds=sweep.folds)
+    check_images(sweep, [*made, *sample_arms(tuned_arms(sweep, {}))], fashion_mnist, folds=sweep.folds)
     assert sweep.control is None or sweep.control in {arm.name for arm in made}
 
 
 @pytest.mark.parametrize("name", sorted(AFTER_SOURCE))
 def test_a_sweep_without_its_source_says_what_is_missing(name, fashion_mnist, tmp_path):
     with pytest.raises(UsageError, match="weights=best:source: no trial of that sweep has completed"):
-        outline(sweep_of(name), flags.parse(["--quick", "--results", str(tmp_path)], program="all.py"))
+        outline(sweep_of(name), parse(["--quick", "--results", str(tmp_path)], program="all.py"))
 
 
 @pytest.mark.parametrize("name", sorted({*NAMES} - AFTER_SOURCE))
 def test_quick_is_a_sweep_of_minutes(name, fashion_mnist, tmp_path):
     sweep = sweep_of(name)
-    seen = outline(sweep, flags.parse(["--quick", "--results", str(tmp_path)], program="all.py"))
+    seen = outline(sweep, parse(["--quick", "--results", str(tmp_path)], program="all.py"))
     searching = {"nas": "about 2 min 00 s, and ", "nas_candidates": "about 2 min 00 s, and "}.get(name)
     assert seen.recorded == 0
     assert seen.time.startswith(searching or "unknown until the first trial is recorded")
@@ -76,7 +79,7 @@ def test_filters_take_the_activations_that_led(tmp_path, fashion_mnist):
         writer.append("plan", [plan | {"config_json": config}])
         writer.append("epochs", [{"trial_id": "t", "attempt": 0, "epoch": 1, "val_accuracy": 0.9}])
         writer.append("trials", [trial])
-    values, source = flags.with_given(filters.SWEEP, {"activation_4": ["elu"]}, tmp_path)
+    values, source = with_sweep_values(filters.SWEEP, {"activation_4": ["elu"]}, tmp_path)
     assert values == {
         "activation_1": ["selu"],
         "activation_2": ["relu"],
@@ -129,12 +132,12 @@ def test_a_wrong_flag_is_refused_once():
 
 def test_what_is_foreseen_is_without_what_is_recorded(tmp_path, fashion_mnist):
     sweep = sweep_of("cross_validation")
-    options = flags.parse(["--quick", "--results", str(tmp_path)], program="all.py")
+    options = parse(["--quick", "--results", str(tmp_path)], program="all.py")
     unknown = "unknown until the first trial is recorded"
     assert outline(sweep, options) == SweepOutline(
         arms=3, trials=9, has_followers=False, recorded_trials=0, epochs=18, time=unknown
     )
-    settings = flags.resolve(sweep, options)
+    settings = resolve(sweep, options)
     request = Request.of(sweep, settings, str)
     done = plan_of(request, request.prepare_data(str)).trials[0]
     ids = {"trial_id": done.trial_id, "attempt": 0}
@@ -149,4 +152,4 @@ def test_what_is_foreseen_is_without_what_is_recorded(tmp_path, fashion_mnist):
     assert (seen.recorded_trials, seen.epochs) == (1, 16)
     assert seen.time == "at most about 2 min 00 s"  # 8 trials of 30 s on 2 slots
     with pytest.raises(UsageError, match="folds 1 is not valid"):
-        outline(sweep, flags.parse(["--folds", "1"], program="all.py"))
+        outline(sweep, parse(["--folds", "1"], program="all.py"))

@@ -18,7 +18,8 @@ from layersweep.records.errors import ResultsError
 from layersweep.tuning.command.sweep_command import plan_of
 from layersweep.tuning.common.errors import UsageError
 from layersweep.tuning.common.exit_codes import BAD_INPUT, FAILED, INTERRUPTED, OK
-from layersweep.tuning.experiment import options as flags
+from layersweep.tuning.experiment.options import Options, parse
+from layersweep.tuning.experiment.settings import resolve
 from layersweep.tuning.experiment.sweep import Sweep
 from layersweep.tuning.runtime import environment
 from layersweep.words import first_line
@@ -61,7 +62,7 @@ def main(folder: Path, description: str | None, arguments: Sequence[str]) -> Non
     names = sorted(path.stem for path in folder.glob("*.py") if path.stem not in NOT_SWEEPS)
     console = Console(highlight=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else _WIDTH)
     try:
-        options = flags.parse(arguments, program=_PROGRAM, description=inspect.cleandoc(description or ""))
+        options = parse(arguments, program=_PROGRAM, description=inspect.cleandoc(description or ""))
         if options.dry_run and options.cluster is None:
             _print_table([(name, *_question_and_outline(name, options)) for name in _in_order(names)], console)
             code = OK
@@ -94,7 +95,7 @@ def _sweep(name: str) -> Sweep:
     return cast("Sweep", importlib.import_module(f"sweeps.{name}").SWEEP)
 
 
-def _question_and_outline(name: str, options: flags.Options) -> tuple[str, SweepOutline | str]:
+def _question_and_outline(name: str, options: Options) -> tuple[str, SweepOutline | str]:
     """A sweep's question (the first line of its file), and what it would do, or why it cannot with these options."""
     module = importlib.import_module(f"sweeps.{name}")
     question = first_line(inspect.cleandoc(module.__doc__ or ""))
@@ -104,7 +105,7 @@ def _question_and_outline(name: str, options: flags.Options) -> tuple[str, Sweep
         return question, str(error)
 
 
-def outline(sweep: Sweep, options: flags.Options) -> SweepOutline:
+def outline(sweep: Sweep, options: Options) -> SweepOutline:
     """What a sweep would do with these options.
 
     Raises:
@@ -117,7 +118,7 @@ def outline(sweep: Sweep, options: flags.Options) -> SweepOutline:
         """A table has no room for notes about input."""
 
     environment.settle()
-    settings = flags.resolve(sweep, options)
+    settings = resolve(sweep, options)
     request = Request.of(sweep, settings, ignore)
     plan = plan_of(request, request.prepare_data(ignore))
     return SweepOutline(

@@ -18,13 +18,13 @@ def print_plan(console: "Console", plan: "SweepPlan") -> None:
     from layersweep.tuning.driver.planner import trial_counts
 
     request, settings, data = plan.request, plan.request.settings, plan.data
-    recorded = sum(trial.trial_id in plan.endings for trial in plan.trials)
+    recorded_trials = sum(trial.trial_id in plan.endings for trial in plan.trials)
     counts = trial_counts(plan.trials, has_followers=plan.has_followers)
     names = ", ".join(sorted({t.arm.name for t in plan.trials} | {arm.name for arm in request.tuned_arms}))
     console.print(f"[bold]{request.sweep.name}[/bold]: {names}")
     console.print(
         f"{count(len(plan.trials), 'trial')} ({counts}), up to {count(settings.epochs, 'epoch')} each; "
-        f"{recorded} recorded already\n"
+        f"{recorded_trials} recorded already\n"
         f"{data.name}: {data.train_images:,} images to train, {data.validation_images:,} to validate, "
         f"{data.test_images:,} to test"
     )
@@ -88,8 +88,8 @@ def _print_trials(console: "Console", plan: "SweepPlan") -> None:
             line = f"  {end.trial.trial_id}  {end.trial.question}  {end.trial.label}: stopped now, since "
             console.print(f"{line}{end.due_row['reason']}", markup=False)
     for each in plan.to_run:
-        recorded = plan.history.attempt(each.trial.trial_id).last
-        console.print(f"  {_trial_line(each, recorded_epochs=recorded)}", markup=False)
+        last_epoch = plan.history.attempt(each.trial.trial_id).last
+        console.print(f"  {_trial_line(each, recorded_epochs=last_epoch)}", markup=False)
     if any(plan.estimate.search_seconds):
         console.print("  and the candidates that the searches draw in their time")
     if plan.epochs_to_come:

@@ -1,6 +1,7 @@
 """The command that every file in sweeps/ is: flags in; a recorded sweep, its study and an exit code out.
 
-The path: flags are read and checked (`experiment.options`), and become a request (`experiment.request`). The planner
+The path: flags are read (`experiment.options`) and checked (`experiment.settings`), and become a request
+(`experiment.request`). The planner
 (`driver.planner`) reads the records and computes what is left to do. The run (`driver.sweep_run`) does it.
 """
 
@@ -16,9 +17,10 @@ from layersweep.studies import study
 from layersweep.tuning.command.plan_summary import print_plan
 from layersweep.tuning.common.errors import BrokenOffError, BudgetSpentError, UsageError
 from layersweep.tuning.common.exit_codes import BAD_INPUT, FAILED, INTERRUPTED, OK, UNFINISHED
-from layersweep.tuning.experiment import options as flags
 from layersweep.tuning.experiment.arm_checks import check_weights
-from layersweep.tuning.experiment.options import Options
+from layersweep.tuning.experiment.key_values import families, key_values
+from layersweep.tuning.experiment.options import Options, parse
+from layersweep.tuning.experiment.settings import resolve
 from layersweep.tuning.experiment.sweep import Sweep
 from layersweep.tuning.runtime import environment
 from trainables.errors import DataError
@@ -45,7 +47,7 @@ def main(sweep: Sweep, arguments: Sequence[str] | None = None) -> None:
     description = inspect.cleandoc(getattr(sys.modules["__main__"], "__doc__", None) or sweep.name)
     console = Console(highlight=False, soft_wrap=True)
     try:
-        code = run(sweep, flags.parse(words, program=f"{sweep.name}.py", description=description), console, words)
+        code = run(sweep, parse(words, program=f"{sweep.name}.py", description=description), console, words)
     except (UsageError, DataError, ResultsError, BrokenOffError) as error:
         sys.stderr.write(f"{sweep.name}.py: error: {error}\n")
         code = FAILED if isinstance(error, BrokenOffError) else BAD_INPUT
@@ -69,14 +71,14 @@ def run(sweep: Sweep, options: Options, console: "Console", arguments: Sequence[
         console.print(line, markup=False)
 
     environment.settle()
-    settings = flags.resolve(sweep, options)
+    settings = resolve(sweep, options)
     if options.cluster is not None:
         from layersweep.tuning.cluster import cluster_command
 
-        flags.narrowed(sweep, settings.set)  # bad input is refused here, not on the head
+        key_values(sweep, settings.set)  # bad input is refused here, not on the head
         return cluster_command.run(sweep, options, arguments, console)
     if options.precision == "auto":
-        console.print(f"precision: {settings.precision}; {automatic(flags.families_asked(sweep, settings.set))[1]}")
+        console.print(f"precision: {settings.precision}; {automatic(families(sweep, settings.set))[1]}")
     request = Request.of(sweep, settings, say)
     if not settings.dry_run:
         check_writable(settings.results)

@@ -79,8 +79,8 @@ class AssignmentFactory:
     def _start(self, trial: Trial) -> EpochFile | None:
         """The checkpoint that a trial continues from; checkpoints that cannot be used are named and deleted."""
         folder = checkpoints.below(self.request.settings.results)
-        recorded = self.records.recorded_attempt(trial.trial_id).start(trial.epochs)
-        start, problems = checkpoints.find(folder, trial.trial_id, recorded=recorded)
+        last_epoch = self.records.recorded_attempt(trial.trial_id).start(trial.epochs)
+        start, problems = checkpoints.find(folder, trial.trial_id, recorded_epochs=last_epoch)
         for problem in problems:
             next_step = f"it continues after epoch {start.epoch}" if start else "it is trained again from epoch 1"
             self.display.warn(f"{trial.label}: the checkpoint {problem}; {next_step}")

@@ -37,9 +37,9 @@ class FailFast:
 
     def check(self) -> None:
         """Raises BrokenOffError once the first trials have all failed of one error."""
-        failed = self._errors.total()
-        if self._limit and not self._one_ended_well and len(self._errors) == 1 and failed >= self._limit:
+        failures = self._errors.total()
+        if self._limit and not self._one_ended_well and len(self._errors) == 1 and failures >= self._limit:
             raise BrokenOffError(
-                f"the first {failed} trials all failed: {self._last_error} (see the logs below the results; "
+                f"the first {failures} trials all failed: {self._last_error} (see the logs below the results; "
                 "--fail-fast 0 goes on in spite of that)"
             )

@@ -1,10 +1,10 @@
-"""When to give a training up: it does not learn at all; or to warn of it: it learns nothing that validates."""
+"""Judges whether a training learns: it is hopeless if not at all, and warned of if validation does not follow."""
 
 import math
 from dataclasses import dataclass
 from typing import Final
 
-from layersweep.tuning.experiment.options import TRUSTED_STEPS
+from layersweep.tuning.experiment.settings import TRUSTED_STEPS
 from layersweep.tuning.storage.recorded_attempt import Metrics
 from trainables.data.dataset import Data
 
@@ -16,22 +16,22 @@ _EPOCHS: Final = 2
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """Why a training is hopeless and to be ended, or else why its reader is to be warned."""
+    """Why a training is hopeless, so that it ends, or else what a person is warned of."""
 
-    ended: bool
+    hopeless: bool
     reason: str
 
 
 def prepare() -> None:
-    """Imports what the test needs, a second or more: else all slots would wait for it at the first judgement."""
+    """Imports what the test needs. It takes a second or more, for which all slots would wait at the first judgement."""
     import scipy.special  # noqa: F401
 
 
 def judge(first: Metrics, last: Metrics, data: Data, *, epoch: int, steps_an_epoch: int) -> Verdict | None:
     """Judges a training by its first epoch and its last so far; None if there is nothing to say.
 
-    Nothing is said before 2 epochs and 500 steps, nor of one whose first or last epoch has a number that is not
-    finite: that is divergence.
+    There is no verdict before 2 epochs and 500 steps. There is none either if a number of the first or last epoch is
+    not finite: that is divergence.
 
     - Hopeless: the last epoch's training accuracy is not above the share of the largest class (one-sided binomial
       test), and its loss not below the first epoch's.
@@ -40,8 +40,8 @@ def judge(first: Metrics, last: Metrics, data: Data, *, epoch: int, steps_an_epo
     Args:
         first: the metrics of epoch 1.
         last: those of the last epoch so far.
-        data: what is trained on, and validated.
-        epoch: the last one's number.
+        data: the training and validation data.
+        epoch: the number of the last epoch.
         steps_an_epoch: batches of an epoch.
     """
     if epoch < _EPOCHS or epoch * steps_an_epoch < TRUSTED_STEPS:
@@ -50,23 +50,23 @@ def judge(first: Metrics, last: Metrics, data: Data, *, epoch: int, steps_an_epo
         return None
     after = f"after {epoch} epochs: training accuracy {_share(last['accuracy'])}"
     largest = f"above the largest class's share {_share(data.majority_share)}"
-    trained = _chance(last["accuracy"], data.train_images, data.majority_share)
-    if trained > SIGNIFICANCE:
-        lost = f"its loss {last['loss']:.4f} is not below the first epoch's {first['loss']:.4f}"
-        reason = f"at chance {after} is not {largest} (binomial test, p = {trained:.2g}), and {lost}"
-        return None if last["loss"] < first["loss"] else Verdict(ended=True, reason=reason)
-    validated = _chance(last["val_accuracy"], data.validation_images, data.majority_share)
-    test = f"(binomial test over {data.validation_images:,} images, p = {validated:.2g})"
+    train_p_value = _chance(last["accuracy"], data.train_images, data.majority_share)
+    if train_p_value > SIGNIFICANCE:
+        loss_text = f"its loss {last['loss']:.4f} is not below the first epoch's {first['loss']:.4f}"
+        reason = f"at chance {after} is not {largest} (binomial test, p = {train_p_value:.2g}), and {loss_text}"
+        return None if last["loss"] < first["loss"] else Verdict(hopeless=True, reason=reason)
+    validation_p_value = _chance(last["val_accuracy"], data.validation_images, data.majority_share)
+    test = f"(binomial test over {data.validation_images:,} images, p = {validation_p_value:.2g})"
     reason = f"but validation accuracy {_share(last['val_accuracy'])} is not {test}"
-    reason = f"learns what does not validate {after} is {largest}, {reason}; {_LAG}"
-    return Verdict(ended=False, reason=reason) if validated > SIGNIFICANCE else None
+    reason = f"validation is at chance {after} is {largest}, {reason}; {_LAG}"
+    return Verdict(hopeless=False, reason=reason) if validation_p_value > SIGNIFICANCE else None
 
 
-_LAG: Final = "averages of batch normalisation that lag do that: try normalization_momentum=0.9"
+_LAG: Final = "slow averages of batch normalisation may cause this: try normalization_momentum=0.9"
 
 
 def _chance(accuracy: float, images: int, majority_share: float) -> float:
-    """The probability of at least this accuracy for one that names the largest class, or any at its share."""
+    """The probability of at least this accuracy for a guesser that is right with the largest class's share."""
     from scipy.special import bdtrc  # scipy.stats takes three times as long to import
 
     return float(bdtrc(round(accuracy * images) - 1, images, majority_share))

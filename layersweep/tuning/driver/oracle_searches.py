@@ -7,7 +7,7 @@ from layersweep.tuning.common.errors import UsageError
 from layersweep.tuning.experiment.admission import epoch_flops, estimated
 from layersweep.tuning.experiment.request import Request
 from layersweep.tuning.experiment.trials import visible_data
-from layersweep.tuning.experiment.tuned_arms import TunedArm, sampled
+from layersweep.tuning.experiment.tuned_arms import TunedArm, sample_arms
 from layersweep.tuning.search.arm_search import ArmSearch, SearchPlan
 from layersweep.tuning.search.autokeras_sampler import OracleProcess, OracleSampler
 from layersweep.tuning.search.samplers import sampler
@@ -24,9 +24,9 @@ def arm_search(
     now: Callable[[], float] = time.monotonic,
 ) -> ArmSearch:
     """The search of a tuned arm with its sampler and clock, in its state after the recorded candidates were drawn."""
-    settings, recorded = request.settings, [trial.arm.config for trial in plan.recorded_candidates]
+    settings, earlier_configs = request.settings, [trial.arm.config for trial in plan.recorded_candidates]
     if plan.tuned_arm.oracle:
-        by_oracle = OracleSampler(oracles, oracle_search(request, data, plan.tuned_arm), recorded)
+        by_oracle = OracleSampler(oracles, oracle_search(request, data, plan.tuned_arm), earlier_configs)
         return ArmSearch(plan, by_oracle, plan.clock(now))
     assert settings.search in ("random", "hyperopt")
     drawing = sampler(
@@ -35,19 +35,19 @@ def arm_search(
         seed=settings.search_seed,
         metric=request.sweep.metric,
         mode=request.sweep.mode,
-        recorded=recorded,
+        earlier_configs=earlier_configs,
     )
     return ArmSearch(plan, drawing, plan.clock(now))
 
 
 def oracle_search(request: Request, data: Data, arm: TunedArm) -> OracleSearch:
     """What an oracle searches for a tuned arm."""
-    (sample,) = sampled([arm])
+    (sample,) = sample_arms([arm])
     arm_data = visible_data(sample, data)
     return OracleSearch(
         name=arm.name,
         oracle=arm.oracle,
-        config=arm.fixed,
+        config=arm.fixed_values,
         image_shape=arm_data.image_shape,
         classes=len(arm_data.classes),
         seed=request.settings.search_seed,

@@ -1,4 +1,4 @@
-"""The planner: from what is same_question for and what is recorded to a plan, without side effects."""
+"""The planner: from what is asked for and what is recorded to a plan, without side effects."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,12 +14,12 @@ from layersweep.tuning.driver.asha import Asha
 from layersweep.tuning.driver.oracle_searches import arm_search
 from layersweep.tuning.driver.recorded_ends import RecordedEnd, RecordedEnds
 from layersweep.tuning.driver.time_estimate import TimeEstimate, TrialToRun
-from layersweep.tuning.experiment import options as flags
 from layersweep.tuning.experiment.arm import Arm
 from layersweep.tuning.experiment.halving import Halving
 from layersweep.tuning.experiment.request import Request
+from layersweep.tuning.experiment.settings import ALL_SEEDS_UP_TO, grace_epochs
 from layersweep.tuning.experiment.trials import Ending, Trial, TrialFactory, visible_data
-from layersweep.tuning.experiment.tuned_arms import TunedArm, sampled
+from layersweep.tuning.experiment.tuned_arms import TunedArm, sample_arms
 from layersweep.tuning.search.arm_search import SearchPlan
 from layersweep.tuning.search.autokeras_sampler import OracleProcess
 from layersweep.tuning.search.trial_queue import QueuePlan, TrialQueue, survivors
@@ -84,7 +84,7 @@ class SweepPlan:
     @property
     def arms_to_train(self) -> list[Arm]:
         """The arms of trials that are to run, and samples of each tuned arm."""
-        return [*(each.trial.arm for each in self.to_run), *sampled(self.request.tuned_arms)]
+        return [*(each.trial.arm for each in self.to_run), *sample_arms(self.request.tuned_arms)]
 
     @property
     def earlier_meaning(self) -> int | None:
@@ -156,10 +156,10 @@ class Planner:
         settings = self.request.settings
         for arm in self.request.tuned_arms:
             if other_seeds := self.history.candidate_seeds(arm.name) - {self._search_seed}:
-                recorded = max(0, min(other_seeds) - SEARCH_SEED_OFFSET)
+                recorded_seed = max(0, min(other_seeds) - SEARCH_SEED_OFFSET)
                 raise UsageError(
                     f"--search-seed {settings.search_seed}: {settings.results} holds candidates of {arm.name!r} by "
-                    f"--search-seed {recorded}; valid: that seed, or another --results"
+                    f"--search-seed {recorded_seed}; valid: that seed, or another --results"
                 )
 
     @property
@@ -182,7 +182,7 @@ class Planner:
     @cached_property
     def _halving(self) -> Halving:
         request, settings = self.request, self.request.settings
-        many_arms = len(request.arms) > flags.ALL_SEEDS_UP_TO
+        many_arms = len(request.arms) > ALL_SEEDS_UP_TO
         screening = settings.scheduler == "asha" or (settings.scheduler == "auto" and many_arms)
         tuning = settings.scheduler != "none" and not request.sweep.in_turn
         batch_sizes = [arm.batch_size for arm in request.arms]
@@ -192,7 +192,7 @@ class Planner:
             metric=request.sweep.metric,
             mode=request.sweep.mode,
             epochs=settings.epochs,
-            grace=flags.grace_epochs(settings, batch_sizes, min(train_images, default=self.data.train_images)),
+            grace=grace_epochs(settings, batch_sizes, min(train_images, default=self.data.train_images)),
             reduction=settings.reduction,
             questions=frozenset(({SCREENING} if screening else set()) | ({TUNING} if tuning else set())),
         )
@@ -249,9 +249,12 @@ class Planner:
         """The recorded candidates of each tuned arm that its space still contains, and that had the present data."""
         candidates: dict[str, list[Trial]] = {}
         for arm in self.request.tuned_arms:
-            recorded = self.history.candidates(arm.name)
-            made = [(i, self._candidate(arm, config, number)) for i, number, config in recorded if arm.holds(config)]
-            candidates[arm.name] = [trial for trial_id, trial in made if trial.trial_id == trial_id]
+            trials = [
+                (trial_id, self._candidate(arm, config, number))
+                for trial_id, number, config in self.history.candidates(arm.name)
+                if arm.holds(config)
+            ]
+            candidates[arm.name] = [trial for trial_id, trial in trials if trial.trial_id == trial_id]
         return candidates
 
     def _candidate(self, tuned_arm: TunedArm, config: domains.Dataclass, number: int) -> Trial:
@@ -266,17 +269,18 @@ class Planner:
         return {arm.name: self._search(arm) for arm in self.request.tuned_arms}
 
     def _search(self, arm: TunedArm) -> SearchPlan:
-        sweep, settings, recorded = self.request.sweep, self.request.settings, self._recorded_candidates[arm.name]
+        sweep, settings = self.request.sweep, self.request.settings
+        candidates = self._recorded_candidates[arm.name]
 
         def comparison(candidate: Trial) -> list[Trial]:
             return [replace(t, candidate=candidate.candidate) for t in self._comparison_trials([candidate.arm])]
 
-        spans = [] if settings.search_time is None else self.history.spans(trial.trial_id for trial in recorded)
+        spans = [] if settings.search_time is None else self.history.spans(trial.trial_id for trial in candidates)
         return SearchPlan(
             tuned_arm=arm,
             candidate=lambda config, number: self._candidate(arm, config, number),
             comparison=comparison,
-            recorded_candidates=recorded,
+            recorded_candidates=candidates,
             epochs=settings.epochs,
             mode=sweep.mode,
             comparison_epochs=self.request.replicates * settings.epochs,
@@ -288,9 +292,9 @@ class Planner:
 
     def _start_epoch(self, trial: Trial) -> int:
         """The epoch after which a trial continues; 0 if it begins."""
-        recorded = self.history.attempt(trial.trial_id).start(trial.epochs)
+        last_epoch = self.history.attempt(trial.trial_id).start(trial.epochs)
         folder = checkpoints.below(self.request.settings.results)
-        checkpoint, _ = checkpoints.find(folder, trial.trial_id, recorded=recorded)
+        checkpoint, _ = checkpoints.find(folder, trial.trial_id, recorded_epochs=last_epoch)
         return checkpoint.epoch if checkpoint else 0
 
     def _estimate(self, queue: TrialQueue, to_run: Sequence[TrialToRun]) -> TimeEstimate:

@@ -81,7 +81,7 @@ class RecordBuilder:
         context: what is known of the command and of the records.
 
     Attributes:
-        running: the trials that run, by id.
+        running_trials: the trials that run, by id.
         seconds: the time of all slots by class.
         flops_per_second: the highest rate of any training that is recorded or ran in this command; None before one.
     """
@@ -92,7 +92,7 @@ class RecordBuilder:
         self._next_sequence = context.next_sequence
         self._attempts_to_retry: dict[str, RecordedAttempt] = {}
         self._judgements: dict[str, _Judgements] = {}
-        self.running: dict[str, RunningTrial] = {}
+        self.running_trials: dict[str, RunningTrial] = {}
         self.seconds = dict.fromkeys(TIME_CLASSES, 0.0)
         self.flops_per_second = context.flops_per_second
 
@@ -120,7 +120,7 @@ class RecordBuilder:
         """A slot has started the trial, which continues after epoch `start_epoch`."""
         attempt = self.recorded_attempt(trial.trial_id)
         curve = attempt.curve(start_epoch)
-        self.running[trial.trial_id] = RunningTrial(
+        self.running_trials[trial.trial_id] = RunningTrial(
             trial=trial, attempt=attempt, started_at=utc_now(), start=start_epoch, curve=curve
         )
         self._judgements[trial.trial_id] = _Judgements(first=curve.get(1))
@@ -129,7 +129,7 @@ class RecordBuilder:
         """Why a trial is hopeless after an epoch that is about to be reported; None if it is not, or may continue."""
         verdict = self._judge(trial, epoch)
         self._judgements[trial.trial_id].verdicts[epoch.epoch] = verdict
-        return verdict.reason if verdict is not None and verdict.ended and not self._context.keep_hopeless else None
+        return verdict.reason if verdict is not None and verdict.hopeless and not self._context.keep_hopeless else None
 
     def report(
         self, trial: Trial, report: Report, decisions: Sequence[Decision] = (GO_ON,), *, busy_slots: int
@@ -142,26 +142,26 @@ class RecordBuilder:
             decisions: the decisions on its epochs, one by one; epochs behind the last decision are dropped.
             busy_slots: the other slots at work.
         """
-        running = self.running[trial.trial_id]
-        running.report = report
-        running.built = report.built or running.built
-        self._add_seconds(running, _seconds_besides_epochs(report))
+        running_trial = self.running_trials[trial.trial_id]
+        running_trial.report = report
+        running_trial.network = report.built or running_trial.network
+        self._add_seconds(running_trial, _seconds_besides_epochs(report))
         for epoch, decision in zip(report.epochs, decisions, strict=False):
-            self._record_epoch(running, epoch, decision)
+            self._record_epoch(running_trial, epoch, decision)
             outcome = self._outcome(trial, epoch, decision)
             if outcome is not None:
-                return self._end(running, outcome, decision=decision, busy_slots=busy_slots)
+                return self._end(running_trial, outcome, decision=decision, busy_slots=busy_slots)
         if report.epochs:
             return None
-        message = f"the training ended after epoch {running.epochs} of {trial.epochs}"
+        message = f"the training ended after epoch {running_trial.epochs} of {trial.epochs}"
         error = report.error or Error(type="EndedEarly", message=message)
-        return self._end(running, "failed", error=error, busy_slots=busy_slots)
+        return self._end(running_trial, "failed", error=error, busy_slots=busy_slots)
 
     def fail(self, trial: Trial, error: Error) -> Ending:
         """Writes the end of a trial whose slot died, or that cannot start."""
-        if trial.trial_id not in self.running:
+        if trial.trial_id not in self.running_trials:
             self.start(trial)
-        return self._end(self.running[trial.trial_id], "failed", error=error)
+        return self._end(self.running_trials[trial.trial_id], "failed", error=error)
 
     def _outcome(self, trial: Trial, epoch: Epoch, decision: Decision) -> str | None:
         is_last = epoch.epoch >= trial.epochs
@@ -178,50 +178,50 @@ class RecordBuilder:
         steps = math.ceil(trial.data.train_images / trial.arm.batch_size)
         return judge(judgements.first, last, trial.data, epoch=epoch.epoch, steps_an_epoch=steps)
 
-    def _add_seconds(self, running: RunningTrial, seconds_by_class: Mapping[str, float]) -> None:
+    def _add_seconds(self, running_trial: RunningTrial, seconds_by_class: Mapping[str, float]) -> None:
         for name, seconds in seconds_by_class.items():
-            running.seconds[name] += seconds
+            running_trial.seconds[name] += seconds
             self.seconds[name] += seconds
 
-    def _record_epoch(self, running: RunningTrial, epoch: Epoch, decision: Decision) -> None:
+    def _record_epoch(self, running_trial: RunningTrial, epoch: Epoch, decision: Decision) -> None:
         """Writes an epoch's rows, except those that are recorded and equal."""
-        self._add_seconds(running, {name: getattr(epoch, f"seconds_{name}") for name in EPOCH_SECONDS})
-        self._note_rate(running, epoch)
-        verdicts = self._judgements[running.trial.trial_id].verdicts
-        judged = epoch.epoch in verdicts
-        verdict = verdicts.pop(epoch.epoch) if judged else self._judge(running.trial, epoch)
-        running.warning = verdict.reason if verdict is not None else None
-        rows = list(epoch_rows(running, epoch, decision))
-        if running.attempt.contradicts(epoch):
-            self._begin_attempt(running)
-        attempt = running.attempt
+        self._add_seconds(running_trial, {name: getattr(epoch, f"seconds_{name}") for name in EPOCH_SECONDS})
+        self._note_rate(running_trial, epoch)
+        verdicts = self._judgements[running_trial.trial.trial_id].verdicts
+        is_judged = epoch.epoch in verdicts
+        verdict = verdicts.pop(epoch.epoch) if is_judged else self._judge(running_trial.trial, epoch)
+        running_trial.warning = verdict.reason if verdict is not None else None
+        rows = list(epoch_rows(running_trial, epoch, decision))
+        if running_trial.attempt.contradicts(epoch):
+            self._begin_attempt(running_trial)
+        attempt = running_trial.attempt
         if epoch.epoch <= max(attempt.epochs, default=0):
-            running.repeated_rows += rows
+            running_trial.repeated_rows += rows
         self._write(attempt, ((table, row) for table, row in rows if not attempt.has_rows(table, epoch.epoch)))
-        running.curve[epoch.epoch] = metrics(epoch)
-        running.last_epoch = epoch
+        running_trial.curve[epoch.epoch] = metrics(epoch)
+        running_trial.last_epoch = epoch
 
-    def _note_rate(self, running: RunningTrial, epoch: Epoch) -> None:
+    def _note_rate(self, running_trial: RunningTrial, epoch: Epoch) -> None:
         """Remembers the fastest training by whole epochs: none that a NaN cut, or whose first step was traced."""
-        if running.built is None or epoch.diverged or epoch.seconds_build or not epoch.seconds_train > 0:
+        if running_trial.network is None or epoch.diverged or epoch.seconds_build or not epoch.seconds_train > 0:
             return
-        rate = epoch_flops(running.built.flops, running.trial.data.train_images) / epoch.seconds_train
+        rate = epoch_flops(running_trial.network.flops, running_trial.trial.data.train_images) / epoch.seconds_train
         self.flops_per_second = max(rate, self.flops_per_second or 0.0)
 
-    def _begin_attempt(self, running: RunningTrial) -> None:
+    def _begin_attempt(self, running_trial: RunningTrial) -> None:
         """Makes this training a new attempt: other hardware or versions gave other results than are recorded.
 
         An attempt is whole: it begins with copies of the recorded rows before the checkpoint, and with the rows that
         this training has repeated since.
         """
-        earlier, trial_id = running.attempt, running.trial.trial_id
+        earlier, trial_id = running_trial.attempt, running_trial.trial.trial_id
         self._writer.flush()
-        running.attempt = RecordedAttempt(attempt=earlier.fresh, fresh=earlier.fresh + 1)
+        running_trial.attempt = RecordedAttempt(attempt=earlier.fresh, fresh=earlier.fresh + 1)
         for table in ("epochs", *ALONGSIDE):
-            rows = self._context.recorded_rows(table, trial_id, earlier.attempt, running.start)
-            self._write(running.attempt, ((table, row) for row in list(rows)))
-        self._write(running.attempt, running.repeated_rows)
-        running.repeated_rows.clear()
+            rows = self._context.recorded_rows(table, trial_id, earlier.attempt, running_trial.start)
+            self._write(running_trial.attempt, ((table, row) for row in list(rows)))
+        self._write(running_trial.attempt, running_trial.repeated_rows)
+        running_trial.repeated_rows.clear()
 
     def _write(self, attempt: RecordedAttempt, rows: Iterable[TableRow]) -> None:
         """Appends rows of an attempt; an epoch's row gets its place in the sequence."""
@@ -234,26 +234,26 @@ class RecordBuilder:
 
     def _end(
         self,
-        running: RunningTrial,
+        running_trial: RunningTrial,
         outcome: str,
         *,
         decision: Decision = GO_ON,
         error: Error | None = None,
         busy_slots: int = 0,
     ) -> Ending:
-        trial, attempt, metric = running.trial, running.attempt, self._context.metric
-        self.running.pop(trial.trial_id, None)
+        trial, attempt, metric = running_trial.trial, running_trial.attempt, self._context.metric
+        self.running_trials.pop(trial.trial_id, None)
         self._judgements.pop(trial.trial_id, None)
         if outcome == "stopped" and decision.rung is None:  # the epochs that it had yet to repeat count as well
-            running.curve |= attempt.curve(min(attempt.last, trial.epochs))
+            running_trial.curve |= attempt.curve(min(attempt.last, trial.epochs))
         if outcome == "failed":
-            self._attempts_to_retry[trial.trial_id] = _after_failure(running)
-        reason = reason_columns(outcome, decision, error, epoch=running.epochs, metric=metric)
-        row = self._columns.trial(trial) | end_row(running, outcome, reason=reason, busy_slots=busy_slots)
+            self._attempts_to_retry[trial.trial_id] = _after_failure(running_trial)
+        reason = reason_columns(outcome, decision, error, epoch=running_trial.epochs, metric=metric)
+        row = self._columns.trial(trial) | end_row(running_trial, outcome, reason=reason, busy_slots=busy_slots)
         self._writer.append("trials", [row])
-        value = running.curve[running.epochs][metric] if running.curve else None
+        value = running_trial.curve[running_trial.epochs][metric] if running_trial.curve else None
         refused = error is not None and error.type in REFUSED
-        return Ending(outcome=outcome, epoch=running.epochs, value=value, refused=refused)
+        return Ending(outcome=outcome, epoch=running_trial.epochs, value=value, refused=refused)
 
 
 def _seconds_besides_epochs(report: Report) -> dict[str, float]:
@@ -262,13 +262,13 @@ def _seconds_besides_epochs(report: Report) -> dict[str, float]:
     return seconds | {"build": report.built.seconds_build if report.built else 0.0}
 
 
-def _after_failure(running: RunningTrial) -> RecordedAttempt:
+def _after_failure(running_trial: RunningTrial) -> RecordedAttempt:
     """What a retry of a failed trial continues."""
-    attempt = running.attempt
-    written = frozenset(running.curve)  # an epoch's rows are written together
+    attempt = running_trial.attempt
+    new_epochs = frozenset(running_trial.curve)  # an epoch's rows are written together
     return replace(
         attempt,
         continuation=attempt.continuation + 1,
-        epochs={**attempt.epochs, **running.curve},
-        alongside={table: attempt.alongside.get(table, frozenset()) | written for table in ALONGSIDE},
+        epochs={**attempt.epochs, **running_trial.curve},
+        alongside={table: attempt.alongside.get(table, frozenset()) | new_epochs for table in ALONGSIDE},
     )

@@ -44,7 +44,7 @@ class RunningTrial:
         attempt: what is recorded of the attempt that it continues.
         started_at: when its slot started it.
         start: the epoch after which it continues; 0 if it begins.
-        built: its network; None before it is built.
+        network: its network; None before it is built.
         curve: the metrics of each epoch of this attempt so far, those before its checkpoint included.
         repeated_rows: the rows of epochs that were trained again: a later epoch may differ from its record.
         last_epoch: the last epoch that ended; None before the first.
@@ -57,7 +57,7 @@ class RunningTrial:
     attempt: RecordedAttempt
     started_at: datetime
     start: int = 0
-    built: Built | None = None
+    network: Built | None = None
     curve: dict[int, Metrics] = field(default_factory=dict)
     repeated_rows: list[TableRow] = field(default_factory=list)
     last_epoch: Epoch | None = None
@@ -85,12 +85,12 @@ class TrialColumns:
 
     def plan(self, trial: Trial) -> dict[str, Any]:
         """The columns of `plan`."""
-        return self._shared(trial) | {"epochs": trial.epochs, "candidate": trial.candidate}
+        return self._common(trial) | {"epochs": trial.epochs, "candidate": trial.candidate}
 
     def trial(self, trial: Trial) -> dict[str, Any]:
         """The columns of `trials` that do not depend on the training."""
         return (
-            self._shared(trial)
+            self._common(trial)
             | {
                 "family": trial.arm.family or self.family,
                 "dataset": trial.data.name,
@@ -104,7 +104,7 @@ class TrialColumns:
             | trial.arm.values
         )
 
-    def _shared(self, trial: Trial) -> dict[str, Any]:
+    def _common(self, trial: Trial) -> dict[str, Any]:
         return {
             "run": self.run,
             "trial_id": trial.trial_id,
@@ -117,16 +117,16 @@ class TrialColumns:
         }
 
 
-def epoch_rows(running: RunningTrial, epoch: Epoch, decision: Decision) -> Iterator[TableRow]:
+def epoch_rows(running_trial: RunningTrial, epoch: Epoch, decision: Decision) -> Iterator[TableRow]:
     """The rows of an epoch: one of `epochs`, and those of the tables alongside."""
-    ids = {"trial_id": running.trial.trial_id, "epoch": epoch.epoch}
+    ids = {"trial_id": running_trial.trial.trial_id, "epoch": epoch.epoch}
     now = utc_now()
-    last = epoch.epoch >= running.trial.epochs
+    last = epoch.epoch >= running_trial.trial.epochs
     action = "diverged" if epoch.diverged else "last" if last and decision.action != "stop" else decision.action
     seconds = {f"seconds_{name}": rounded(getattr(epoch, f"seconds_{name}")) for name in EPOCH_SECONDS}
-    decided = {"at": now, "decision": action, "rung": decision.rung, "cutoff": decision.cutoff}
-    yield "epochs", ids | metrics(epoch) | seconds | decided
-    layers = running.built.layers if running.built else ()
+    decision_columns = {"at": now, "decision": action, "rung": decision.rung, "cutoff": decision.cutoff}
+    yield "epochs", ids | metrics(epoch) | seconds | decision_columns
+    layers = running_trial.network.layers if running_trial.network else ()
     for statistics in epoch.statistics:
         yield "layers", ids | asdict(layers[statistics.index]) | asdict(statistics)
     for report in epoch.classes:
@@ -137,20 +137,20 @@ def epoch_rows(running: RunningTrial, epoch: Epoch, decision: Decision) -> Itera
         yield "tests", ids | asdict(epoch.test) | {"at": now}
 
 
-def end_row(running: RunningTrial, outcome: str, *, reason: Mapping[str, Any], busy_slots: int) -> dict[str, Any]:
+def end_row(running_trial: RunningTrial, outcome: str, *, reason: Mapping[str, Any], busy_slots: int) -> dict[str, Any]:
     """The columns of `trials` that come from the training.
 
     Args:
-        running: the trial.
+        running_trial: the trial.
         outcome: how it ended.
         reason: the columns that say why (`reason_columns`).
         busy_slots: the other slots at work on its machine.
     """
-    attempt = running.attempt
-    row = _model_columns(running, busy_slots) | result_columns(running.curve)
-    row |= {"attempt": attempt.attempt, "continuation": attempt.continuation, "warning": running.warning}
-    row |= {f"seconds_{name}": rounded(seconds) for name, seconds in running.seconds.items()}
-    return row | {"outcome": outcome, "started_at": running.started_at, "ended_at": utc_now(), **reason}
+    attempt = running_trial.attempt
+    row = _model_columns(running_trial, busy_slots) | result_columns(running_trial.curve)
+    row |= {"attempt": attempt.attempt, "continuation": attempt.continuation, "warning": running_trial.warning}
+    row |= {f"seconds_{name}": rounded(seconds) for name, seconds in running_trial.seconds.items()}
+    return row | {"outcome": outcome, "started_at": running_trial.started_at, "ended_at": utc_now(), **reason}
 
 
 def reason_columns(outcome: str, decision: Decision, error: Error | None, *, epoch: int, metric: str) -> dict[str, Any]:
@@ -185,16 +185,16 @@ def _export_columns(export: Export) -> dict[str, Any]:
     return row | {f"latency_{column}": row.pop(name) for name, column in _LATENCY_COLUMNS.items()}
 
 
-def _model_columns(running: RunningTrial, busy_slots: int) -> dict[str, Any]:
+def _model_columns(running_trial: RunningTrial, busy_slots: int) -> dict[str, Any]:
     row: dict[str, Any] = {}
-    if (built := running.built) is not None:
+    if (network := running_trial.network) is not None:
         names = ("parameters", "trainable_parameters", "flops", "size_bytes")
-        row |= {name: getattr(built, name) for name in names}
-    if (report := running.report) is not None:
+        row |= {name: getattr(network, name) for name in names}
+    if (report := running_trial.report) is not None:
         row |= {"host": report.host, "device": report.device, "memory_peak_bytes": report.memory_peak_bytes}
         if report.error is not None:
             row["log"] = report.log
-    latency = running.last_epoch.latency if running.last_epoch else None
+    latency = running_trial.last_epoch.latency if running_trial.last_epoch else None
     if latency is not None:
         row |= {f"latency_{column}": getattr(latency, name) for name, column in _LATENCY_COLUMNS.items()}
         row["latency_busy_slots"] = busy_slots

@@ -8,8 +8,8 @@ from layersweep.records.questions import COMPARISON, FIRST_PHASE, TUNING
 from layersweep.tuning.common import kept_weights
 from layersweep.tuning.experiment.admission import SearchLimits, still_refused
 from layersweep.tuning.experiment.halving import GO_ON, Decision
-from layersweep.tuning.experiment.options import Settings
 from layersweep.tuning.experiment.search_clock import SearchClock
+from layersweep.tuning.experiment.settings import Settings
 from layersweep.tuning.experiment.trials import Ending, Trial, sign
 from layersweep.tuning.runtime.machine import default_slots, memory_share
 from layersweep.tuning.storage.history import History

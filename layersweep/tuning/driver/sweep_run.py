@@ -169,7 +169,7 @@ class SweepRun:
             wall = time.monotonic() - start
             seconds = {"wall": wall, **self.records.seconds}
             seconds["waiting"] = where.slot_seconds(wall) - sum(self.records.seconds.values())
-            columns = {f"seconds_{name}": rounded(spent) for name, spent in seconds.items()}
+            columns = {f"seconds_{name}": rounded(value) for name, value in seconds.items()}
             self._write_run("end", where, outcome=outcome, **columns)
 
     def _write_run(self, event: str, where: ray_runtime.Where, **columns: str | float) -> None:

@@ -14,7 +14,7 @@ from layersweep.tuning.search.trial_queue import QueueChanges
 from layersweep.tuning.storage import checkpoints
 from layersweep.tuning.worker.assignment import Assignment
 
-_LOST: Final = ("ProcessKilled", "SlotDied", "NotFetched")
+_OUTSIDE_ERRORS: Final = ("ProcessKilled", "SlotDied", "NotFetched")
 """Errors that come from outside a training: the trial runs again. An error of the training itself would come again."""
 
 
@@ -72,21 +72,21 @@ class TrialEvents:
         for epoch, decision in zip(report.epochs, decisions, strict=False):
             self.display.epoch(trial, epoch, decision)
         self.refresh()
-        running = self.records.running.get(trial.trial_id)
-        if running is not None and running.warning is not None:
-            self.display.warn(f"{trial.label}: {running.warning}", once=trial.trial_id)
+        running_trial = self.records.running_trials.get(trial.trial_id)
+        if running_trial is not None and running_trial.warning is not None:
+            self.display.warn(f"{trial.label}: {running_trial.warning}", once=trial.trial_id)
         if ending is not None:
             self._end(assignment, ending, report.error, reason=decisions[-1].reason if decisions else None)
 
     def other_busy_slots(self, host: str) -> int:
         """The other slots that train on a machine, with those that have not reported yet."""
-        reports = (running.report for running in self.records.running.values())
+        reports = (running_trial.report for running_trial in self.records.running_trials.values())
         return sum(report is None or report.host == host for report in reports) - 1
 
     def slot_died(self, assignment: Assignment, message: str) -> None:
         """A slot died with its trial. If the trial has ended already, the slot's death is not its own."""
         trial = assignment.trial
-        if trial.trial_id in self.records.running or trial.trial_id not in self.queue.endings:
+        if trial.trial_id in self.records.running_trials or trial.trial_id not in self.queue.endings:
             error = Error(type="SlotDied", message=message)
             self._end(assignment, self.records.fail(trial, error), error)
 
@@ -113,7 +113,9 @@ class TrialEvents:
 
     def _end(self, assignment: Assignment, ending: Ending, error: Error | None, *, reason: str | None = None) -> None:
         trial, retry = assignment.trial, False
-        if error is not None and error.type in _LOST:  # a lost node is no fault of the trial, a killed process may be
+        if (
+            error is not None and error.type in _OUTSIDE_ERRORS
+        ):  # a lost node is no fault of the trial, a killed process may be
             retry = self.queue.retry(trial, at_least=0 if error.type == "ProcessKilled" else self._slots_lost)
         self.display.end(trial, ending, error, retry=retry, reason=reason)
         if error is None:

@@ -116,8 +116,8 @@ class TuneCallback(Callback):
         metrics, queue = self._surroundings.metrics, self._events.queue
         if metrics is None:
             return
-        running = 0 if over else len(self._events.records.running)
-        trials = by_state(queue.outcomes, planned=queue.size, running=running)
+        running_trials = 0 if over else len(self._events.records.running_trials)
+        trials = by_state(queue.outcomes, planned=queue.size, running=running_trials)
         progress = self._events.display.progress()
         best = progress.best[0] if progress.best else None
         metrics.show(trials=trials, epochs=progress.epochs_done, best=best)

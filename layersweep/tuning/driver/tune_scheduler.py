@@ -67,8 +67,8 @@ class TuneScheduler(FIFOScheduler):
         if decisions and decisions[-1].action == "continue":
             decisions[-1] = self._within_time(our_trial, epochs[-1], decisions[-1])
         self._decisions[our_trial.trial_id] = decisions
-        ended = decisions and decisions[-1].action != "continue"
-        return str(TrialScheduler.STOP if ended else TrialScheduler.CONTINUE)
+        ends_trial = decisions and decisions[-1].action != "continue"
+        return str(TrialScheduler.STOP if ends_trial else TrialScheduler.CONTINUE)
 
     def decisions(self, trial: Trial) -> Sequence[Decision]:
         """The decisions on the epochs that a trial has just reported, up to the first that ends it; given out once.

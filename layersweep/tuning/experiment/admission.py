@@ -49,26 +49,29 @@ def epoch_flops(flops: int, images: int) -> int:
     return _PASSES * flops * images
 
 
-def refusal(built: Built, limits: SearchLimits, trial: Trial, *, share_bytes: int) -> Error | None:
+def refusal(network: Built, limits: SearchLimits, trial: Trial, *, share_bytes: int) -> Error | None:
     """Why a candidate is refused; None if it is not.
 
     Args:
-        built: the candidate's network.
+        network: the candidate's network.
         limits: its limits.
         trial: the candidate.
         share_bytes: the memory that its slot may use.
     """
     batch_size, precision, train_images = trial.arm.batch_size, trial.precision, trial.data.train_images
-    if memory_estimate.step_bytes(built, batch_size=batch_size, precision=precision) > share_bytes:
-        needed = memory_estimate.text(built, batch_size=batch_size, precision=precision)
+    if memory_estimate.step_bytes(network, batch_size=batch_size, precision=precision) > share_bytes:
+        memory = memory_estimate.text(network, batch_size=batch_size, precision=precision)
         share = f"a slot's share is {share_bytes / GIB:.2f} GiB"
-        return Error(type=TOO_LARGE, message=f"{needed}; {share}: use a smaller batch_size or fewer --slots")
-    if limits.too_slow(built.flops, train_images):
-        least, left = limits.epoch_seconds(built.flops, train_images) or 0.0, limits.seconds_left or 0.0
+        return Error(type=TOO_LARGE, message=f"{memory}; {share}: use a smaller batch_size or fewer --slots")
+    if limits.too_slow(network.flops, train_images):
+        least_seconds, seconds_left = (
+            limits.epoch_seconds(network.flops, train_images) or 0.0,
+            limits.seconds_left or 0.0,
+        )
         return Error(
             type=TOO_SLOW,
-            message=f"by estimate an epoch takes at least {estimated(least)}, and the search has "
-            f"{estimated(left)} left: use a larger --time-budget or fewer --images",
+            message=f"by estimate an epoch takes at least {estimated(least_seconds)}, and the search has "
+            f"{estimated(seconds_left)} left: use a larger --time-budget or fewer --images",
         )
     return None
 

@@ -13,36 +13,36 @@ from trainables import config as domains
 from trainables.errors import ConfigError
 
 
-def arms(sweep: Sweep, narrowed: Mapping[str, Sequence[domains.Value]]) -> list[Arm]:
-    """Every arm of the sweep's spaces, in their order; the values in `narrowed` replace those of their keys.
+def arms(sweep: Sweep, overrides: Mapping[str, Sequence[domains.Value]]) -> list[Arm]:
+    """Every arm of the sweep's spaces, in their order; the values in `overrides` replace those of the spaces.
 
     Raises:
         UsageError: for a key that no Config has, a value outside its domain, or an empty space.
     """
-    spaces = _narrowed_spaces(sweep, {key: values for key, values in narrowed.items() if key != ORACLE})
+    spaces = _spaces_with_overrides(sweep, {key: values for key, values in overrides.items() if key != ORACLE})
     values_by_config: dict[tuple[str, domains.Dataclass], dict[str, domains.Value]] = {}
     for space in spaces:
         for values in _combinations(space):  # spaces may overlap: equal configurations are one arm
             values_by_config.setdefault(_family_and_config(sweep, values), values)
-    if not values_by_config and not (sweep.tuned and sweep.family in narrowed.get(FAMILY, [])):
+    if not values_by_config and not (sweep.tuned and sweep.family in overrides.get(FAMILY, [])):
         raise UsageError(f"sweep {sweep.name!r} has no arms: each key of a space needs at least one value")
-    arm_names = names(spaces, [*values_by_config.values()], own=sweep.spaces)
+    arm_names = names(spaces, [*values_by_config.values()], sweep_spaces=sweep.spaces)
     return [
         Arm(name=name, family="" if family == sweep.family else family, config=config)
         for name, (family, config) in zip(arm_names, values_by_config, strict=True)
     ]
 
 
-def _narrowed_spaces(sweep: Sweep, narrowed: Mapping[str, Sequence[domains.Value]]) -> list[dict[str, Any]]:
+def _spaces_with_overrides(sweep: Sweep, overrides: Mapping[str, Sequence[domains.Value]]) -> list[dict[str, Any]]:
     """The spaces with these keys replaced.
 
     If families are selected, a space without any of them is left out. A key that a family does not have changes none
     of that family's arms.
     """
     if not any(FAMILY in space for space in sweep.spaces):
-        return [{**space, **narrowed} for space in sweep.spaces]
-    selected_families = narrowed.get(FAMILY)
-    other_keys = {key: values for key, values in narrowed.items() if key != FAMILY}
+        return [{**space, **overrides} for space in sweep.spaces]
+    selected_families = overrides.get(FAMILY)
+    other_keys = {key: values for key, values in overrides.items() if key != FAMILY}
     spaces = []
     for space in sweep.spaces:
         families = choices(FAMILY, space.get(FAMILY, [sweep.family]))

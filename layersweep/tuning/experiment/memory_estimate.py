@@ -17,28 +17,28 @@ _COPIES: Final = 4
 """Copies of each parameter: itself, its gradient, and two values of the optimizer, such as Adam has."""
 
 
-def step_bytes(built: Built, *, batch_size: int, precision: str) -> int:
+def step_bytes(network: Built, *, batch_size: int, precision: str) -> int:
     """The memory of a step: outputs of the layers that the backward pass goes through, and the parameters."""
-    return sum(_parts(built, batch_size=batch_size, precision=precision))
+    return sum(_parts(network, batch_size=batch_size, precision=precision))
 
 
-def text(built: Built | None, *, batch_size: int, precision: str) -> str:
+def text(network: Built | None, *, batch_size: int, precision: str) -> str:
     """The estimate in words."""
-    if built is None:
+    if network is None:
         return f"its network was being built, for batch_size={batch_size}"
-    outputs, parameters = _parts(built, batch_size=batch_size, precision=precision)
+    outputs, parameters = _parts(network, batch_size=batch_size, precision=precision)
     return (
         f"by estimate a step with batch_size={batch_size} takes {gib(outputs + parameters)}: "
         f"{outputs / GIB:.1f} for the layers' outputs, {parameters / GIB:.1f} for parameters, gradients and optimizer"
     )
 
 
-def _parts(built: Built, *, batch_size: int, precision: str) -> tuple[int, int]:
+def _parts(network: Built, *, batch_size: int, precision: str) -> tuple[int, int]:
     """Bytes of the layers' outputs, and of parameters, gradients and optimizer."""
     numbers = [
-        math.prod(map(int, layer.output_shape.split("x"))) if layer.output_shape else 0 for layer in built.layers
+        math.prod(map(int, layer.output_shape.split("x"))) if layer.output_shape else 0 for layer in network.layers
     ]
-    first_trainable = next((k for k, layer in enumerate(built.layers) if layer.trainable and layer.parameters), 0)
+    first_trainable = next((k for k, layer in enumerate(network.layers) if layer.trainable and layer.parameters), 0)
     frozen_outputs = 2 * max(
         numbers[:first_trainable], default=0
     )  # only the next layer needs an output of a frozen one
@@ -47,5 +47,5 @@ def _parts(built: Built, *, batch_size: int, precision: str) -> tuple[int, int]:
         * batch_size
         * (_HALF if precision.startswith("mixed_") else _SINGLE)
     )
-    parameters = (built.parameters + (_COPIES - 1) * built.trainable_parameters) * _SINGLE
+    parameters = (network.parameters + (_COPIES - 1) * network.trainable_parameters) * _SINGLE
     return outputs, parameters

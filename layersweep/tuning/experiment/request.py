@@ -8,12 +8,12 @@ from typing import Any, Self
 from layersweep.tuning.common import kept_weights
 from layersweep.tuning.common.errors import UsageError
 from layersweep.tuning.experiment import arm_grid
-from layersweep.tuning.experiment import options as flags
 from layersweep.tuning.experiment.arm import Arm
 from layersweep.tuning.experiment.arm_checks import check_images
-from layersweep.tuning.experiment.options import Settings
+from layersweep.tuning.experiment.key_values import key_values, with_sweep_values
+from layersweep.tuning.experiment.settings import Settings
 from layersweep.tuning.experiment.sweep import Sweep
-from layersweep.tuning.experiment.tuned_arms import TunedArm, sampled, tuned_arms
+from layersweep.tuning.experiment.tuned_arms import TunedArm, sample_arms, tuned_arms
 from layersweep.words import exact_duration
 from trainables import config as domains
 from trainables.data.dataset import Data, prepare
@@ -42,16 +42,16 @@ class Request:
         Raises:
             UsageError: for bad input.
         """
-        narrowed, source = flags.with_given(sweep, flags.narrowed(sweep, settings.set), settings.results)
+        overrides, source = with_sweep_values(sweep, key_values(sweep, settings.set), settings.results)
         if source:
             say(source)
-        sweep_of_files, narrowed = _with_weight_files(sweep, narrowed, settings.results)
-        searched = settings.search != "grid"
+        sweep_with_files, overrides = _with_weight_files(sweep, overrides, settings.results)
+        has_searches = settings.search != "grid"
         request = cls(
             sweep=sweep,
             settings=settings,
-            arms=arm_grid.arms(sweep_of_files, narrowed),
-            tuned_arms=tuned_arms(sweep_of_files, narrowed) if searched else [],
+            arms=arm_grid.arms(sweep_with_files, overrides),
+            tuned_arms=tuned_arms(sweep_with_files, overrides) if has_searches else [],
         )
         if not request.arms and not request.tuned_arms:
             raise UsageError(f"the sweep {sweep.name!r} has nothing to train with these --set and --search")
@@ -65,7 +65,7 @@ class Request:
     @property
     def sampled_arms(self) -> list[Arm]:
         """The arms, and for each tuned arm some that have the values it may try: a check of these covers all."""
-        return [*self.arms, *sampled(self.tuned_arms)]
+        return [*self.arms, *sample_arms(self.tuned_arms)]
 
     @property
     def replicates(self) -> int:
@@ -86,21 +86,21 @@ class Request:
 
 
 def _with_weight_files(
-    sweep: Sweep, narrowed: Mapping[str, list[domains.Value]], results: Path
+    sweep: Sweep, overrides: Mapping[str, list[domains.Value]], results: Path
 ) -> tuple[Sweep, dict[str, list[domains.Value]]]:
-    """The sweep and its narrowed keys, with each trial that is named as the source of weights given by id and epoch.
+    """The sweep and the overrides of its keys; each trial that they name as a source of weights gets its id and epoch.
 
     Raises:
         UsageError: if there is no such trial, or it has no weights.
     """
 
-    def resolved(space: Mapping[str, Any]) -> dict[str, Any]:
+    def with_ids(space: Mapping[str, Any]) -> dict[str, Any]:
         values = space.get(kept_weights.KEY)
         if not isinstance(values, list | tuple):
             return dict(space)
         return {**space, kept_weights.KEY: [kept_weights.resolved(value, results) for value in values]}
 
-    if kept_weights.KEY in narrowed:
-        return sweep, resolved(narrowed)
-    spaces, tuned_spaces = ([resolved(space) for space in each] for each in (sweep.spaces, sweep.tuned))
-    return replace(sweep, spaces=spaces, tuned=tuned_spaces), dict(narrowed)
+    if kept_weights.KEY in overrides:
+        return sweep, with_ids(overrides)
+    spaces, tuned_spaces = ([with_ids(space) for space in each] for each in (sweep.spaces, sweep.tuned))
+    return replace(sweep, spaces=spaces, tuned=tuned_spaces), dict(overrides)

@@ -1,4 +1,4 @@
-"""What a sweep is, and the trials that it asks for."""
+"""What a sweep is: one question, the families and spaces that it trains, and its defaults."""
 
 import inspect
 import typing
@@ -42,23 +42,24 @@ class Sweep:
         question: what is asked, in words; a sweep that has one ends with its study.
         sections: what the study shows besides the comparison of the arms (`layersweep.studies.sections.registry`);
             unless given, whatever the records have.
-        reported: arms that were called best elsewhere, with their accuracies there.
-        apart: keys whose values are not to be compared with each other, each with its default.
+        reported: arms that others have called best, with their accuracies there.
+        apart: keys whose values are not compared with each other, each with its default.
         control: the arm that is compared even if a screening stopped it.
         dataset: a data set that `trainables.data.dataset.prepare` knows.
         tuned: spaces that are searched, one arm each: keys with one value are fixed, keys with several values or a
             Range are searched. With the key `oracle`, AutoKeras' oracles of these names search networks, one arm each.
         warm_up: what a training process does first: imports, and the name of its device.
-        search: how tuned spaces are searched, unless the command says otherwise: `grid` leaves them alone, `oracle` is
-            for those with that key.
+        search: how tuned spaces are searched, unless the command says otherwise: `grid` ignores them, `oracle` is for
+            spaces with that key.
         in_turn: whether each search trains its candidates one after another, to their end, in one slot.
-        timed_searches: whether `--time-budget` is the time of each search (`search_clock`), not the command's.
+        timed_searches: whether `--time-budget` is the time of each search (`search_clock`), not of the command.
         folds: the folds of a cross-validation; 0 for replicates by seed.
-        given: reads values of keys from somewhere else, another sweep's records, say; called with the results folder
-            and the keys that the command says itself, returns values of others and a sentence about their source.
+        values_from: reads values of keys from elsewhere, such as another sweep's records. It gets the results folder
+            and the keys that the command sets itself, and returns values of others and a sentence about their source.
+            What the sweep's own last command had stays, so that its arms remain comparable while the other goes on.
         after: the sweeps whose records or weights it reads, by name: `sweeps/all.py` runs them first.
-        keep_weights: of which epoch each trial's weights are kept: none, best or last.
-        lite: whether each compared network is converted by LiteRT at the end.
+        keep_weights: the epoch whose weights are kept of each trial: none, best or last.
+        lite: whether LiteRT converts each compared network at the end.
         quick: the flags that `--quick` stands for.
     """
 
@@ -79,7 +80,7 @@ class Sweep:
     in_turn: bool = False
     timed_searches: bool = False
     folds: int = 0
-    given: Callable[[Path, Collection[str]], tuple[Mapping[str, domains.Value], str]] | None = None
+    values_from: Callable[[Path, Collection[str]], tuple[Mapping[str, domains.Value], str]] | None = None
     warm_up: WarmUp = KERAS
     after: Sequence[str] = ()
     keep_weights: str = "none"
@@ -87,7 +88,7 @@ class Sweep:
     quick: Mapping[str, Any] | None = None
 
     def check_sections(self) -> None:
-        """Refuses sections that no study has.
+        """Refuses sections that there are not.
 
         Raises:
             UsageError: naming them, and the valid ones.
@@ -116,19 +117,19 @@ class Sweep:
 
     @property
     def config_types(self) -> dict[str, type[domains.Dataclass]]:
-        """The Config of each family that the spaces name, and of the sweep's own, by the family's name.
+        """The Config of the sweep's own family and of each family in its spaces, by the family's name.
 
         Raises:
-            UsageError: for a family that there is not.
+            UsageError: for an unknown family.
         """
-        named = [name for space in self.spaces for name in choices(FAMILY, space.get(FAMILY, []))]
-        return {self.family: self.config_type} | {str(name): self.config_of(name) for name in named}
+        families = [name for space in self.spaces for name in choices(FAMILY, space.get(FAMILY, []))]
+        return {self.family: self.config_type} | {str(name): self.config_of(name) for name in families}
 
     def config_of(self, family: domains.Value) -> type[domains.Dataclass]:
         """The Config of a family.
 
         Raises:
-            UsageError: if there is none of that name.
+            UsageError: if there is no such family.
         """
         if family == self.family:
             return self.config_type

@@ -176,8 +176,8 @@ class ArmSearch:
 
     @property
     def _reserved_epochs(self) -> int:
-        trained = (e.epoch if e.outcome in _COUNTED_BY_EPOCHS else t.epochs for t, e in self._endings.values())
-        return sum(trained) + sum(t.epochs for t in self._open_candidates.values())
+        candidate_epochs = (e.epoch if e.outcome in _COUNTED_BY_EPOCHS else t.epochs for t, e in self._endings.values())
+        return sum(candidate_epochs) + sum(t.epochs for t in self._open_candidates.values())
 
     @property
     def _may_draw(self) -> bool:

@@ -75,8 +75,8 @@ class OracleProcess:
         """
         if not self.ready:
             return NOT_YET
-        waiting = {queued.name for queued, _ in self._requests} | self._answers.keys()
-        if search.name not in waiting and search != self._current_search:
+        busy_names = {queued.name for queued, _ in self._requests} | self._answers.keys()
+        if search.name not in busy_names and search != self._current_search:
             self._requests.append((search, candidates))
         self._go_on()
         return self._answers.pop(search.name, NOT_YET)
@@ -120,12 +120,12 @@ class OracleSampler:
     Args:
         process: the process that answers.
         search: what is searched, and how.
-        recorded: the configurations drawn by earlier commands, in their order.
+        earlier_configs: the configurations drawn by earlier commands, in their order.
     """
 
-    def __init__(self, process: OracleProcess, search: OracleSearch, recorded: Sequence[Dataclass] = ()) -> None:
+    def __init__(self, process: OracleProcess, search: OracleSearch, earlier_configs: Sequence[Dataclass] = ()) -> None:
         self._process, self._search = process, search
-        self._metrics: dict[Dataclass, float | None] = dict.fromkeys(recorded)
+        self._metrics: dict[Dataclass, float | None] = dict.fromkeys(earlier_configs)
 
     def draw(self) -> Dataclass | NotYet | None:
         """The next configuration, NOT_YET while the oracle thinks; None if it has no other."""

@@ -58,9 +58,9 @@ def sampler(
     seed: int,
     metric: str,
     mode: str,
-    recorded: Sequence[Dataclass] = (),
+    earlier_configs: Sequence[Dataclass] = (),
 ) -> Sampler:
-    """A sampler of an arm's configurations, in its state after it drew those recorded; tell it how these ended.
+    """A sampler of an arm's configurations, in its state after it drew `earlier_configs`; tell it how these ended.
 
     Args:
         arm: what is searched.
@@ -69,12 +69,12 @@ def sampler(
         seed: the draws depend on it and on the arm's name.
         metric: the name of the metric.
         mode: whether the metric is better when larger (max) or smaller (min).
-        recorded: the configurations that earlier commands drew, in their order. Those that a narrower command leaves
-            out of the arm teach nothing.
+        earlier_configs: the configurations that earlier commands drew, in their order. A configuration that is no longer
+            in the arm's space teaches nothing.
     """
     if search == "random":
-        return _RandomSampler(arm, seed, recorded)
-    return _HyperOptSampler(arm, seed, metric, mode, recorded)
+        return _RandomSampler(arm, seed, earlier_configs)
+    return _HyperOptSampler(arm, seed, metric, mode, earlier_configs)
 
 
 class _UniqueSampler(ABC):
@@ -83,9 +83,9 @@ class _UniqueSampler(ABC):
     `_metrics` has the metric of each drawn configuration: None before its end, NaN if it failed or diverged.
     """
 
-    def __init__(self, arm: TunedArm, seed: int, recorded: Sequence[Dataclass]) -> None:
+    def __init__(self, arm: TunedArm, seed: int, earlier_configs: Sequence[Dataclass]) -> None:
         self._arm, self._seed = arm, seed
-        self._metrics: dict[Dataclass, float | None] = dict.fromkeys(recorded)
+        self._metrics: dict[Dataclass, float | None] = dict.fromkeys(earlier_configs)
 
     @abstractmethod
     def _suggestions(self) -> Iterator[Dataclass]:
@@ -117,8 +117,8 @@ class _RandomSampler(_UniqueSampler):
 class _HyperOptSampler(_UniqueSampler):
     """Ray's HyperOptSearch, made anew for each draw from the configurations so far and how they ended."""
 
-    def __init__(self, arm: TunedArm, seed: int, metric: str, mode: str, recorded: Sequence[Dataclass]) -> None:
-        super().__init__(arm, seed, recorded)
+    def __init__(self, arm: TunedArm, seed: int, metric: str, mode: str, earlier_configs: Sequence[Dataclass]) -> None:
+        super().__init__(arm, seed, earlier_configs)
         self._metric, self._mode = metric, mode
 
     def _suggestions(self) -> Iterator[Dataclass]:
@@ -135,7 +135,7 @@ class _HyperOptSampler(_UniqueSampler):
         search = HyperOptSearch(
             metric=self._metric,
             mode=self._mode,
-            points_to_evaluate=[{key: getattr(config, key) for key in self._arm.searched} for config, _ in points],
+            points_to_evaluate=[{key: getattr(config, key) for key in self._arm.search_space} for config, _ in points],
             n_initial_points=RANDOM_POINTS,
             gamma=GAMMA,
             random_state_seed=_number(self._seed, self._arm.name, len(self._metrics)),
@@ -154,17 +154,17 @@ class _HyperOptSampler(_UniqueSampler):
 def _all_configurations(arm: TunedArm) -> Iterator[Dataclass]:
     """Every configuration of an arm; none if a key has a range of real numbers, which does not run out."""
     kinds = domains.types(arm.config_type)
-    if any(isinstance(values, Range) and kinds[key] is float for key, values in arm.searched.items()):
+    if any(isinstance(values, Range) and kinds[key] is float for key, values in arm.search_space.items()):
         return
-    lists = [range(int(v.low), int(v.high) + 1) if isinstance(v, Range) else v for v in arm.searched.values()]
+    lists = [range(int(v.low), int(v.high) + 1) if isinstance(v, Range) else v for v in arm.search_space.values()]
     for combination in itertools.product(*lists):
-        yield _config(arm, dict(zip(arm.searched, combination, strict=True)))
+        yield _config(arm, dict(zip(arm.search_space, combination, strict=True)))
 
 
 def _candidate(arm: TunedArm, seed: int, k: int) -> Dataclass:
     draws = random.Random(f"{seed} {arm.name} {k}")  # noqa: S311 (a search, no secret); random() alone never changes
     kinds = domains.types(arm.config_type)
-    return _config(arm, {key: _at(values, kinds[key], draws.random()) for key, values in arm.searched.items()})
+    return _config(arm, {key: _at(values, kinds[key], draws.random()) for key, values in arm.search_space.items()})
 
 
 def _at(values: Sequence[Value] | Range, kind: type, share: float) -> Value:
@@ -181,11 +181,11 @@ def _config(arm: TunedArm, suggestion: Mapping[str, Any]) -> Dataclass:
     kinds = domains.types(arm.config_type)
     plain = {
         key: kinds[key](min(max(value, values.low), values.high))
-        if isinstance(values := arm.searched[key], Range)
+        if isinstance(values := arm.search_space[key], Range)
         else value
         for key, value in suggestion.items()
     }
-    return domains.make(arm.config_type, {**arm.fixed, **plain})
+    return domains.make(arm.config_type, {**arm.fixed_values, **plain})
 
 
 def _tune_domains(arm: TunedArm) -> dict[str, Any]:
@@ -199,7 +199,7 @@ def _tune_domains(arm: TunedArm) -> dict[str, Any]:
         return (tune.loguniform if values.log else tune.uniform)(values.low, values.high)
 
     kinds = domains.types(arm.config_type)
-    return {key: domain(values, kinds[key]) for key, values in arm.searched.items()}
+    return {key: domain(values, kinds[key]) for key, values in arm.search_space.items()}
 
 
 def _number(*parts: object) -> int:

@@ -58,7 +58,7 @@ class QueueChanges:
     late_candidates: Sequence[tuple[Trial, str]] = ()
 
     @classmethod
-    def joined(cls, changes: Sequence["QueueChanges"]) -> Self:
+    def join(cls, changes: Sequence["QueueChanges"]) -> Self:
         """Several changes as one, in their order."""
         return cls(
             added=[trial for each in changes for trial in each.added],
@@ -67,7 +67,7 @@ class QueueChanges:
         )
 
     def __add__(self, other: "QueueChanges") -> "QueueChanges":
-        return self.joined([self, other])
+        return self.join([self, other])
 
 
 class TrialQueue:
@@ -195,8 +195,10 @@ class TrialQueue:
             if ending.outcome == "completed":
                 self._waiting.append(child)
             else:
-                changes += QueueChanges(orphans=[(child, ending)]) + self.end(child, _FAILED)
-        comparisons = [trial_ for search in self._searches_of(trial) for trial_ in search.end(trial, ending)]
+                changes += QueueChanges(orphans=[(child, ending)]) + self.end(child, _FAILED_ENDING)
+        comparisons = [
+            comparison_trial for search in self._searches_of(trial) for comparison_trial in search.end(trial, ending)
+        ]
         changes += self._follow_first_trials() + self._add(comparisons)
         return changes + QueueChanges(late_candidates=self._remove_late_candidates())
 
@@ -240,8 +242,8 @@ class TrialQueue:
     @property
     def finished(self) -> bool:
         """Whether no trial is left to start, now or later: a trial that runs may have to run again."""
-        idle = not self._waiting and not self._running and not self._children
-        return idle and self._followers is None and all(search.over for search in self._searches)
+        is_idle = not self._waiting and not self._running and not self._children
+        return is_idle and self._followers is None and all(search.over for search in self._searches)
 
     def _follow_first_trials(self) -> QueueChanges:
         if self._followers is None or any(t.trial_id not in self.endings for t in self._plan.first_trials):
@@ -251,7 +253,7 @@ class TrialQueue:
 
     def _add(self, trials: Sequence[Trial]) -> QueueChanges:
         """Takes trials into the queue, those before them that they continue."""
-        changes = QueueChanges.joined([  # two arms may have the same configuration, which is trained once
+        changes = QueueChanges.join([  # two arms may have the same configuration, which is trained once
             QueueChanges(added=[trial]) if trial.trial_id in self._ids else self._enter(trial) for trial in trials
         ])  # fmt: skip
         self.trials.extend(changes.added)
@@ -276,12 +278,12 @@ class TrialQueue:
         elif ending.outcome == "completed":
             self._waiting.append(trial)
         else:
-            self._note(trial, _FAILED)
+            self._note(trial, _FAILED_ENDING)
             changes += QueueChanges(orphans=[(trial, ending)])
         return changes
 
 
-_FAILED: Final = Ending(outcome="failed", epoch=0, value=None)
+_FAILED_ENDING: Final = Ending(outcome="failed", epoch=0, value=None)
 
 
 def _numbers(values: Iterable[float | None]) -> list[float]:
@@ -300,9 +302,9 @@ def survivors(screened: Sequence[Trial], endings: Mapping[str, Ending], *, contr
         ending = endings[trial.trial_id]
         return ending.epoch, sign(mode) * (ending.value if ending.value is not None else float("-inf"))
 
-    ranked = sorted(sound, key=merit, reverse=True)
-    names = [t.arm.name for t in ranked if endings[t.trial_id].outcome == "completed"]
-    for trial in ranked:
+    by_merit = sorted(sound, key=merit, reverse=True)
+    names = [t.arm.name for t in by_merit if endings[t.trial_id].outcome == "completed"]
+    for trial in by_merit:
         if trial.arm.name not in names and (len(names) < FEWEST_SURVIVORS or trial.arm.name == control):
             names.append(trial.arm.name)
     return names

@@ -1,7 +1,7 @@
 """Checkpoints of trials that run: `results/.state/checkpoints/<trial_id>-<epoch>.keras`, the last two of each trial.
 
-They let an unfinished trial continue in the middle. Nothing is loaded here: a file is judged by its name, its checksums
-and the version of Keras that it names.
+An unfinished trial continues from them. Nothing is loaded here: a file is judged by its name, its checksums and the
+version of Keras that it names.
 """
 
 import json
@@ -15,8 +15,8 @@ from typing import Final
 from layersweep.tuning.common import epoch_files
 from layersweep.tuning.common.epoch_files import EpochFile
 
-_FACTS: Final = "metadata.json"
-"""Keras writes it into the archive."""
+_METADATA: Final = "metadata.json"
+"""The file in a Keras archive that names the version of Keras."""
 
 
 def below(results: Path) -> Path:
@@ -29,11 +29,11 @@ def name(trial_id: str, epoch: int) -> str:
     return epoch_files.name(trial_id, epoch)
 
 
-def find(folder: Path, trial_id: str, *, recorded: int) -> tuple[EpochFile | None, list[str]]:
-    """A trial's last sound checkpoint that is not ahead of its recorded epochs, and why others cannot be used."""
+def find(folder: Path, trial_id: str, *, recorded_epochs: int) -> tuple[EpochFile | None, list[str]]:
+    """A trial's last sound checkpoint that is not ahead of its recorded epochs, and why later ones cannot be used."""
     problems: list[str] = []
     for checkpoint in epoch_files.files(folder, trial_id):
-        problem = _problem(checkpoint, recorded)
+        problem = _problem(checkpoint, recorded_epochs)
         if problem is None:
             return checkpoint, problems
         problems.append(f"{checkpoint.path} {problem}")
@@ -41,20 +41,20 @@ def find(folder: Path, trial_id: str, *, recorded: int) -> tuple[EpochFile | Non
 
 
 def delete(folder: Path, trial_id: str, *, but: Iterable[Path] = ()) -> None:
-    """Deletes a trial's checkpoints, but for those that are still needed, and what a killed writer left of them."""
+    """Deletes a trial's checkpoints, except those that are still needed, and what a killed writer left of them."""
     epoch_files.delete(folder, trial_id, but=set(but))
 
 
-def _problem(checkpoint: EpochFile, recorded: int) -> str | None:
-    if checkpoint.epoch > recorded:
-        return f"is ahead of the records, which end at epoch {recorded}"
+def _problem(checkpoint: EpochFile, recorded_epochs: int) -> str | None:
+    if checkpoint.epoch > recorded_epochs:
+        return f"is ahead of the records, which end at epoch {recorded_epochs}"
     try:
         with zipfile.ZipFile(checkpoint.path) as file:
             damaged = file.testzip()
-            made_by = json.loads(file.read(_FACTS)).get("keras_version") if damaged is None else None
+            made_by = json.loads(file.read(_METADATA)).get("keras_version") if damaged is None else None
     except (OSError, EOFError, zipfile.BadZipFile, zlib.error, KeyError, ValueError, RuntimeError) as error:
         return f"is damaged ({error})"
     if damaged is not None:
         return f"is damaged ({damaged} does not match its checksum)"
-    here = metadata.version("keras")
-    return None if made_by == here else f"was made by Keras {made_by}, and {here} is installed"
+    installed = metadata.version("keras")
+    return None if made_by == installed else f"was made by Keras {made_by}, and {installed} is installed"

@@ -45,8 +45,8 @@ class TrialState:
     Attributes:
         assignment: as the driver gave it: its files are on the driver's machine.
         local: the same with files of this machine.
-        begun: whether its training process has been told to begin.
-        built: its network; None before it is built.
+        has_begun: whether its training process has been told to begin.
+        network: its network; None before it is built.
         epoch: its last epoch; 0 before the first.
         first_loss: the loss of the first epoch that this slot trained.
         best: the best value of the metric so far.
@@ -58,8 +58,8 @@ class TrialState:
 
     assignment: Assignment
     local: Assignment
-    begun: bool = False
-    built: Built | None = None
+    has_begun: bool = False
+    network: Built | None = None
     epoch: int = 0
     first_loss: float | None = None
     best: float | None = None
@@ -70,8 +70,8 @@ class TrialState:
 
     def ends_with(self, epoch: Epoch) -> bool:
         """Whether the trial ends with this epoch, whatever the driver decides."""
-        ended = epoch.diverged and not self.assignment.keep_hopeless
-        return ended or epoch.epoch >= self.assignment.trial.epochs
+        diverged = epoch.diverged and not self.assignment.keep_hopeless
+        return diverged or epoch.epoch >= self.assignment.trial.epochs
 
     def may_be_stopped_after(self, epoch: Epoch) -> bool:
         """Whether the driver may stop the trial after this epoch: at a rung, or because it does not learn."""
@@ -90,8 +90,8 @@ class TrialState:
 
     def add_saving(self, seconds: float, problem: str | None) -> None:
         """Notes for the next report what writing has cost, and why it failed, if it did."""
-        spent = self.saving.get("seconds_checkpoint", 0.0) + seconds
-        self.saving = {"seconds_checkpoint": spent, "problem": self.saving.get("problem") or problem}
+        total = self.saving.get("seconds_checkpoint", 0.0) + seconds
+        self.saving = {"seconds_checkpoint": total, "problem": self.saving.get("problem") or problem}
 
 
 class Slot(tune.Trainable):
@@ -148,8 +148,8 @@ class Slot(tune.Trainable):
                 else TrainingFailedError(error_type="NotFetched", message=str(error))
             )
             message = self._explanation(failure)
-            reported = Error(type=failure.error_type, message=message, traceback=failure.traceback)
-            result = {"done": True, "record": self._report(error=reported).pack()}
+            report_error = Error(type=failure.error_type, message=message, traceback=failure.traceback)
+            result = {"done": True, "record": self._report(error=report_error).pack()}
         if result["done"]:
             self._send_log()
         return result
@@ -164,7 +164,7 @@ class Slot(tune.Trainable):
     def _train(self) -> Report:
         """A report of the next epochs, with the time that writing checkpoints and weights took."""
         state = self.state
-        if not state.begun:
+        if not state.has_begun:
             self._begin()
         elif not (state.pending_step or self.process.epoch_requested) and self._checkpoint_due:
             self._write_checkpoint()
@@ -180,7 +180,7 @@ class Slot(tune.Trainable):
             TrainingFailedError: if the process died, or the network would take too much.
         """
         state = self.state
-        state.begun = True
+        state.has_begun = True
         self._localize()
         trial, local = state.local.trial, state.local
         state.last_checkpoint = local.start
@@ -196,17 +196,17 @@ class Slot(tune.Trainable):
             parent=local.parent,
             lite=local.lite,
         )
-        built = self.process.begin(request, timeout=local.timeout)
-        self._last_save, state.built = time.perf_counter(), built
+        network = self.process.begin(request, timeout=local.timeout)
+        self._last_save, state.network = time.perf_counter(), network
         seconds_import = self.process.seconds_import
         state.beginning = {
-            "built": built,
-            "seconds_start": time.perf_counter() - self._trial_start - seconds_import - built.seconds_build,
+            "built": network,
+            "seconds_start": time.perf_counter() - self._trial_start - seconds_import - network.seconds_build,
             "seconds_import": seconds_import,
             "seconds_close": self._close_seconds,
         }
         limits = local.limits
-        error = refusal(built, limits, trial, share_bytes=self._memory_share) if limits is not None else None
+        error = refusal(network, limits, trial, share_bytes=self._memory_share) if limits is not None else None
         if error is not None:  # the process lives on
             raise TrainingFailedError(error_type=error.type, message=error.message)
 
@@ -288,13 +288,13 @@ class Slot(tune.Trainable):
         A kill may come before the driver has recorded that epoch, so the checkpoint before stays as well.
         """
         start, state = time.perf_counter(), self.state
-        here, home = state.local.checkpoints, state.assignment.checkpoints
-        path = here / checkpoints.name(state.assignment.trial.trial_id, state.epoch)
-        problem = self._write(path, home / path.name)
+        folder, home_folder = state.local.checkpoints, state.assignment.checkpoints
+        path = folder / checkpoints.name(state.assignment.trial.trial_id, state.epoch)
+        problem = self._write(path, home_folder / path.name)
         if problem is None:
             remaining = [path] if state.last_checkpoint is None else [path, state.last_checkpoint]
-            self._delete_others(checkpoints.delete, here, remaining)
-            self._delete_at_driver(checkpoints.delete, home, [home / file.name for file in remaining])
+            self._delete_others(checkpoints.delete, folder, remaining)
+            self._delete_at_driver(checkpoints.delete, home_folder, [home_folder / file.name for file in remaining])
             state.last_checkpoint = path
         self._last_save = time.perf_counter()
         state.add_saving(self._last_save - start, problem)
@@ -354,8 +354,8 @@ class Slot(tune.Trainable):
             return failure.message
         state = self.state
         trial = state.assignment.trial
-        needed = memory_estimate.text(state.built, batch_size=trial.arm.batch_size, precision=trial.precision)
-        parts = [needed, failure.message] if out_of_memory else [failure.message, needed]
+        memory = memory_estimate.text(state.network, batch_size=trial.arm.batch_size, precision=trial.precision)
+        parts = [memory, failure.message] if out_of_memory else [failure.message, memory]
         return "; ".join(filter(None, parts))  # the first line of several is the reason
 
     def _result(self, report: Report) -> dict[str, Any]:

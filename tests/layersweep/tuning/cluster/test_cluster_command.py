@@ -25,7 +25,7 @@ from layersweep.tuning.cluster.cluster_request import forwarded
 from layersweep.tuning.cluster.job_follower import exit_code
 from layersweep.tuning.command.sweep_command import run
 from layersweep.tuning.common.errors import BrokenOffError, UsageError
-from layersweep.tuning.experiment import options as flags
+from layersweep.tuning.experiment.options import parse
 from layersweep.tuning.experiment.sweep import Sweep
 
 SWEEP = Sweep(name="made_up", train=made_up.train, spaces=[{"quality": [0.5]}], warm_up=made_up.WARM_UP)
@@ -89,7 +89,7 @@ class Head:
     def run(self, *arguments, sweep=SWEEP, terminal=False):
         given = ["--cluster", "cluster.yaml", *arguments]
         console = Console(file=self.out, width=200, force_terminal=terminal)
-        return run(sweep, flags.parse(given, program="made_up.py"), console, given)
+        return run(sweep, parse(given, program="made_up.py"), console, given)
 
     def submit(self, *arguments):
         """Starts a job and leaves it alone, as another laptop would."""

@@ -107,7 +107,7 @@ def test_nothing_but_parquet_is_left(compared):
 
 def test_it_says_where_it_runs_and_what_comes_out(compared):
     _, ended = compared
-    assert "on this machine: 2 slots of one thread\ntime on 2 slots: not known" in ended.stdout
+    assert "on this machine: 2 slots of one thread\ntime on 2 slots: unknown" in ended.stdout
     assert "8 trials (comparison: 4 arms on 2 seeds), up to 4 epochs each; 0 recorded already" in ended.stdout
     assert "8/8 trials · 8 completed · best val_accuracy 0.6420 (0.8, seed 2, epoch 4)" in ended.stdout
     assert ended.stderr == ""

@@ -27,8 +27,8 @@ from layersweep.tuning.command.sweep_command import plan_of
 from layersweep.tuning.driver.asha import Asha
 from layersweep.tuning.experiment.arm import Arm
 from layersweep.tuning.experiment.halving import Decision
-from layersweep.tuning.experiment.options import Settings
 from layersweep.tuning.experiment.request import Request
+from layersweep.tuning.experiment.settings import Settings
 from layersweep.tuning.experiment.tuned_arms import tuned_arms
 from layersweep.tuning.storage.recorded_attempt import METRICS
 from search_spaces.ranges import Range

@@ -22,8 +22,9 @@ from layersweep.tuning.command.plan_summary import print_plan
 from layersweep.tuning.command.sweep_command import plan_of
 from layersweep.tuning.common.errors import UsageError
 from layersweep.tuning.experiment.arm import Arm
-from layersweep.tuning.experiment.options import parse, resolve
+from layersweep.tuning.experiment.options import parse
 from layersweep.tuning.experiment.request import Request
+from layersweep.tuning.experiment.settings import resolve
 from layersweep.tuning.experiment.tuned_arms import tuned_arms
 from search_spaces.ranges import Range
 

@@ -7,7 +7,9 @@ import made_up
 import pytest
 
 from layersweep.tuning.common.errors import UsageError
-from layersweep.tuning.experiment.options import Options, grace_epochs, narrowed, parse, resolve, with_given
+from layersweep.tuning.experiment.key_values import key_values, with_sweep_values
+from layersweep.tuning.experiment.options import Options, parse
+from layersweep.tuning.experiment.settings import grace_epochs, resolve
 from layersweep.tuning.experiment.sweep import Sweep
 from search_spaces.ranges import Range
 from trainables.families import fashion_cnn
@@ -79,10 +81,10 @@ def test_what_another_sweep_gives_comes_after_what_is_said(tmp_path):
         asked.append((results, set(said)))
         return {"batch_size": 8}, "from elsewhere"
 
-    found = with_given(replace(SWEEP, given=given), {"quality": [0.5]}, tmp_path)
+    found = with_sweep_values(replace(SWEEP, values_from=given), {"quality": [0.5]}, tmp_path)
     assert found == ({"batch_size": [8], "quality": [0.5]}, "from elsewhere")
     assert asked == [(tmp_path, {"quality"})]
-    assert with_given(SWEEP, {"quality": [0.5]}, tmp_path) == ({"quality": [0.5]}, "")
+    assert with_sweep_values(SWEEP, {"quality": [0.5]}, tmp_path) == ({"quality": [0.5]}, "")
 
 
 def test_what_quick_says_of_searches_is_left_out_without_one():
@@ -112,7 +114,7 @@ def test_precision_is_chosen_or_follows_the_processor_and_the_family(monkeypatch
     assert settings().precision == "float32"
     assert settings("--precision", "mixed_float16").precision == "mixed_float16"
     monkeypatch.setattr(
-        "layersweep.tuning.experiment.options.automatic", lambda families: (f"fastest for {' '.join(families)}", "why")
+        "layersweep.tuning.experiment.settings.automatic", lambda families: (f"fastest for {' '.join(families)}", "why")
     )
     assert settings("--precision", "auto").precision == f"fastest for {SWEEP.family}"
     assert settings().precision == "float32"
@@ -189,11 +191,11 @@ def test_help_goes_to_stdout_and_exits_well(capsys):
 
 
 def test_set_narrows_keys():
-    assert narrowed(SWEEP, ["quality=0.25,0.5", "batch_size=8"]) == {"quality": [0.25, 0.5], "batch_size": [8]}
+    assert key_values(SWEEP, ["quality=0.25,0.5", "batch_size=8"]) == {"quality": [0.25, 0.5], "batch_size": [8]}
 
 
 def test_set_all_stands_for_every_valid_choice():
-    assert narrowed(SWEEP, ["misdeed=all"]) == {"misdeed": list(made_up.MISDEEDS)}
+    assert key_values(SWEEP, ["misdeed=all"]) == {"misdeed": list(made_up.MISDEEDS)}
 
 
 @pytest.mark.parametrize(
@@ -212,7 +214,7 @@ def test_set_all_stands_for_every_valid_choice():
 )
 def test_set_refuses_with_key_value_and_valid(text, words):
     with pytest.raises(UsageError) as caught:
-        narrowed(SWEEP, [text])
+        key_values(SWEEP, [text])
     assert words in str(caught.value)
 
 

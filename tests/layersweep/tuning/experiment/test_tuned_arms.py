@@ -19,14 +19,14 @@ def sweep(*tuned):
 
 
 def arm(name, fixed, searched):
-    return TunedArm(name=name, config_type=made_up.Config, fixed=fixed, searched=searched)
+    return TunedArm(name=name, config_type=made_up.Config, fixed_values=fixed, search_space=searched)
 
 
 def test_the_sweep_of_the_optimizers_tunes_the_learning_rate_of_each():
     arms = tuned_arms(SWEEP, {})
     assert [a.name for a in arms] == [f"{name} tuned" for name in SWEEP.spaces[0]["optimizer"]]
-    assert arms[2].fixed == {"optimizer": "adam"}
-    assert arms[2].searched == {"learning_rate": Range(3e-5, 1e-2, log=True)}
+    assert arms[2].fixed_values == {"optimizer": "adam"}
+    assert arms[2].search_space == {"learning_rate": Range(3e-5, 1e-2, log=True)}
 
 
 def test_a_key_with_one_value_is_fixed_and_one_with_several_is_searched():
@@ -93,16 +93,16 @@ def test_narrowing_all_that_is_searched_to_one_value_is_refused():
 
 def test_narrowing_another_key_fixes_it_or_has_it_searched_in_every_arm():
     for made in tuned_arms(sweep(*BY_MISDEED), {"batch_size": [64]}):
-        assert made.fixed["batch_size"] == 64
-        assert set(made.searched) == {"quality"}
+        assert made.fixed_values["batch_size"] == 64
+        assert set(made.search_space) == {"quality"}
     for made in tuned_arms(sweep(*BY_MISDEED), {"batch_size": [64, 128]}):
-        assert made.searched["batch_size"] == [64, 128]
+        assert made.search_space["batch_size"] == [64, 128]
 
 
 def test_values_are_of_the_keys_type_and_each_there_once():
     (made,) = tuned_arms(sweep({"quality": [1, 0, 1.0, 0.5]}), {})
-    assert made.searched == {"quality": [1.0, 0.0, 0.5]}
-    assert [type(value) for value in made.searched["quality"]] == [float] * 3
+    assert made.search_space == {"quality": [1.0, 0.0, 0.5]}
+    assert [type(value) for value in made.search_space["quality"]] == [float] * 3
     with pytest.raises(UsageError, match="'tuned' of sweep 's' has nothing to search; valid: several values of a key"):
         tuned_arms(sweep({"quality": [1, 1.0]}), {})
 

@@ -11,7 +11,9 @@ import pytest
 from layersweep.records.read import read
 from layersweep.tuning.common.errors import BrokenOffError, UsageError
 from layersweep.tuning.experiment import options, tuned_arms
+from layersweep.tuning.experiment.key_values import key_values
 from layersweep.tuning.experiment.request import Request
+from layersweep.tuning.experiment.settings import resolve
 from layersweep.tuning.search.autokeras_sampler import OracleProcess, OracleSampler
 from layersweep.tuning.search.samplers import NOT_YET
 from layersweep.tuning.storage.recorded_attempt import METRICS
@@ -120,7 +122,7 @@ def search_of(arm):
     from trainables.nas.oracles import Search
 
     return Search(
-        name=arm.name, oracle=arm.oracle, config=arm.fixed, image_shape=(28, 28, 1), classes=10, seed=0, epochs=3
+        name=arm.name, oracle=arm.oracle, config=arm.fixed_values, image_shape=(28, 28, 1), classes=10, seed=0, epochs=3
     )
 
 
@@ -190,12 +192,12 @@ def test_nothing_is_drawn_before_the_searches_were_checked():
 )
 def test_bad_input_is_named_before_anything_starts(sets, said):
     with pytest.raises(UsageError, match=said):
-        tuned_arms.tuned_arms(networks_sweep.SWEEP, options.narrowed(networks_sweep.SWEEP, sets))
+        tuned_arms.tuned_arms(networks_sweep.SWEEP, key_values(networks_sweep.SWEEP, sets))
 
 
 def test_what_leaves_nothing_to_train_or_to_search_is_refused(tmp_path):
     def asked(*sets, **more):
-        settings = options.resolve(NAS, options.Options(set=sets, results=tmp_path, **more))
+        settings = resolve(NAS, options.Options(set=sets, results=tmp_path, **more))
         return Request.of(NAS, settings, print)
 
     with pytest.raises(UsageError, match="the sweep 'nas' has nothing to train with these --set and --search"):
@@ -211,7 +213,7 @@ def test_what_leaves_nothing_to_train_or_to_search_is_refused(tmp_path):
 
 def test_other_ways_of_searching_are_refused():
     with pytest.raises(UsageError, match="--search hyperopt: AutoKeras' oracles search the sweep 'networks'; valid"):
-        options.resolve(networks_sweep.SWEEP, options.Options(search="hyperopt"))
+        resolve(networks_sweep.SWEEP, options.Options(search="hyperopt"))
 
 
 def test_a_package_that_is_missing_is_named(monkeypatch):
@@ -221,15 +223,15 @@ def test_a_package_that_is_missing_is_named(monkeypatch):
 
 
 def test_a_narrowed_space_is_in_its_arms_name():
-    narrowed = options.narrowed(networks_sweep.SWEEP, ["oracle=random,greedy", "normalize=on", "block=vanilla"])
+    narrowed = key_values(networks_sweep.SWEEP, ["oracle=random,greedy", "normalize=on", "block=vanilla"])
     made = tuned_arms.tuned_arms(networks_sweep.SWEEP, narrowed)
     assert [arm.name for arm in made] == ["random normalize=on", "greedy normalize=on"]
-    assert made[0].fixed == {"block": "vanilla", "normalize": "on"}
+    assert made[0].fixed_values == {"block": "vanilla", "normalize": "on"}
 
 
 def test_any_oracle_may_be_asked_for():
     for said, names in (("all", ["greedy", "bayesian", "hyperband", "random"]), ("bayesian", ["bayesian"])):
-        narrowed = options.narrowed(networks_sweep.SWEEP, [f"oracle={said}"])
+        narrowed = key_values(networks_sweep.SWEEP, [f"oracle={said}"])
         assert [arm.name for arm in tuned_arms.tuned_arms(networks_sweep.SWEEP, narrowed)] == names
 
 

@@ -26,12 +26,12 @@ MIXED = {
 
 
 def arm(searched, fixed=None, name="tuned"):
-    return TunedArm(name=name, config_type=made_up.Config, fixed=fixed or {}, searched=searched)
+    return TunedArm(name=name, config_type=made_up.Config, fixed_values=fixed or {}, search_space=searched)
 
 
 def make(search, of, *, seed=1, recorded=(), mode="max"):
     metric = {"max": "val_accuracy", "min": "val_loss"}[mode]
-    return sampler(of, search=search, seed=seed, metric=metric, mode=mode, recorded=recorded)
+    return sampler(of, search=search, seed=seed, metric=metric, mode=mode, earlier_configs=recorded)
 
 
 def near(config, best=0.01):
@@ -126,7 +126,7 @@ def test_another_process_draws_the_same(search):
         "from search_spaces.ranges import Range\n"
         "from layersweep.tuning.search.samplers import sampler\n"
         "from layersweep.tuning.experiment.tuned_arms import TunedArm\n"
-        "arm = TunedArm(name='tuned', config_type=made_up.Config, fixed={}, searched={'quality': Range(0, 1)})\n"
+        "arm = TunedArm(name='tuned', config_type=made_up.Config, fixed_values={}, search_space={'quality': Range(0, 1)})\n"
         f"print(sampler(arm, search={search!r}, seed=1, metric='val_accuracy', mode='max').draw().quality)\n"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -25,20 +25,20 @@ def test_the_last_one_that_the_records_reach_is_taken(folder):
     put(folder, 2)
     four = put(folder, 4)
     put(folder, 9, trial_id="ab1234")
-    found, problems = checkpoints.find(folder, "ab12", recorded=4)
+    found, problems = checkpoints.find(folder, "ab12", recorded_epochs=4)
     assert (found.path, found.epoch, problems) == (four, 4, [])
 
 
 def test_one_that_is_ahead_of_the_records_is_not(folder):
     put(folder, 2)
     ahead = put(folder, 4)
-    found, problems = checkpoints.find(folder, "ab12", recorded=3)
+    found, problems = checkpoints.find(folder, "ab12", recorded_epochs=3)
     assert found.epoch == 2
     assert problems == [f"{ahead} is ahead of the records, which end at epoch 3"]
 
 
 def test_there_may_be_none(tmp_path):
-    assert checkpoints.find(tmp_path / "nowhere", "ab12", recorded=3) == (None, [])
+    assert checkpoints.find(tmp_path / "nowhere", "ab12", recorded_epochs=3) == (None, [])
 
 
 def test_one_that_asks_for_a_password_is_damaged(folder):
@@ -50,7 +50,7 @@ def test_one_that_asks_for_a_password_is_damaged(folder):
     content[headers[0] + 6] |= 1
     content[central + 8] |= 1
     path.write_bytes(content)
-    found, (problem,) = checkpoints.find(folder, "ab12", recorded=3)
+    found, (problem,) = checkpoints.find(folder, "ab12", recorded_epochs=3)
     assert found is None
     assert "is damaged" in problem
     assert "encrypted" in problem
@@ -61,7 +61,7 @@ def test_a_truncated_one_is_said(folder, share):
     path = put(folder, 2)
     whole = path.read_bytes()
     path.write_bytes(whole[: int(share * len(whole))])
-    found, (problem,) = checkpoints.find(folder, "ab12", recorded=3)
+    found, (problem,) = checkpoints.find(folder, "ab12", recorded_epochs=3)
     assert found is None
     assert problem.startswith(f"{path} is damaged (")
 
@@ -74,13 +74,13 @@ def test_every_flipped_bit_of_its_content_is_noticed(folder):
     content = info.header_offset + 30 + len("epoch")
     for bit in range(8):
         path.write_bytes(whole[:content] + bytes([whole[content] ^ 1 << bit]) + whole[content + 1 :])
-        assert "epoch does not match its checksum" in checkpoints.find(folder, "ab12", recorded=3)[1][0]
+        assert "epoch does not match its checksum" in checkpoints.find(folder, "ab12", recorded_epochs=3)[1][0]
 
 
 def test_one_of_another_keras_is_not_taken(folder, monkeypatch):
     path = put(folder, 2)
     monkeypatch.setattr("importlib.metadata.version", lambda name: "99.0")
-    found, (problem,) = checkpoints.find(folder, "ab12", recorded=3)
+    found, (problem,) = checkpoints.find(folder, "ab12", recorded_epochs=3)
     assert found is None
     assert problem.startswith(f"{path} was made by Keras 3.")
     assert problem.endswith("and 99.0 is installed")

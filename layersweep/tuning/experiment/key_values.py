@@ -1,0 +1,111 @@
+"""The values of keys that `--set key=value,...` gives on the command line."""
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from layersweep.tuning.common.errors import UsageError
+from layersweep.tuning.experiment import tuned_arms
+from layersweep.tuning.experiment.arm_names import FAMILY, ORACLE
+from layersweep.tuning.experiment.sweep import Sweep
+from trainables import config as domains
+from trainables.errors import ConfigError
+
+
+def key_of(text: str) -> str:
+    """The key of a `key=value,...`."""
+    return text.partition("=")[0]
+
+
+def families(sweep: Sweep, sets: Sequence[str]) -> list[str]:
+    """The families that a command with these `--set` may train.
+
+    Raises:
+        UsageError: for a family that the sweep does not have.
+    """
+    selected = key_values(sweep, [text for text in sets if key_of(text) == FAMILY])
+    return [str(name) for name in selected.get(FAMILY, sweep.config_types)]
+
+
+def key_values(sweep: Sweep, sets: Sequence[str]) -> dict[str, list[domains.Value]]:
+    """The values of each `--set key=value,...`, by key.
+
+    Raises:
+        UsageError: for a text without `=`, an unknown key, or a value outside the key's domain.
+    """
+    values_by_key: dict[str, list[domains.Value]] = {}
+    for text in sets:
+        key, equals, values = text.partition("=")
+        if not equals or not values:
+            raise UsageError(f"--set {text!r} is not valid; valid: key=value,value,... of {', '.join(sweep.key_types)}")
+        try:
+            values_by_key[key] = _values(sweep, key, values)
+        except ConfigError as error:
+            raise UsageError(f"--set {text}: {error}") from error
+    return values_by_key
+
+
+def with_sweep_values(
+    sweep: Sweep, values_by_key: Mapping[str, list[domains.Value]], results: Path
+) -> tuple[dict[str, list[domains.Value]], str]:
+    """These values, and for other keys the values that the sweep takes from elsewhere (`Sweep.values_from`).
+
+    Returns:
+        The values by key, and a sentence about the source of the others; empty without such values.
+    """
+    if sweep.values_from is None:
+        return dict(values_by_key), ""
+    values, source = sweep.values_from(results, values_by_key)
+    return {key: [value] for key, value in values.items()} | dict(values_by_key), source
+
+
+def _values(sweep: Sweep, key: str, text: str) -> list[domains.Value]:
+    """The values of a key, of the family or of the oracle.
+
+    Raises:
+        ConfigError: for a value that is not valid.
+    """
+    if key == FAMILY:
+        return _families(sweep, text)
+    if key == ORACLE and any(ORACLE in space for space in sweep.tuned):
+        return tuned_arms.oracle_names(name.strip() for name in text.split(","))
+    return _config_values(sweep, key, text)
+
+
+def _families(sweep: Sweep, text: str) -> list[domains.Value]:
+    """Some of the families of a sweep's spaces; for a sweep of one family only that one.
+
+    Raises:
+        ConfigError: for another family.
+    """
+    names = [*sweep.config_types]
+    selected = names if text == "all" else [name.strip() for name in text.split(",")]
+    for name in selected:
+        if name not in names:
+            raise ConfigError(f"family={name!r} is not valid; valid: {', '.join(names)}")
+    return [*selected]
+
+
+def _config_values(sweep: Sweep, key: str, text: str) -> list[domains.Value]:
+    """The values of a key that some family of the sweep has; a JSON object is one value."""
+    configs = [config for config in sweep.config_types.values() if key in domains.types(config)] or [sweep.config_type]
+    choices = [domains.domain(config, key) for config in configs]
+    if text == "all" and all(isinstance(domain, domains.OneOf) for domain in choices):
+        return list(
+            dict.fromkeys(value for domain in choices if isinstance(domain, domains.OneOf) for value in domain.values)
+        )
+    words = [text] if text.startswith("{") else text.split(",")
+    return [_parse(configs, key, word.strip()) for word in words]
+
+
+def _parse(configs: Sequence[type[domains.Dataclass]], key: str, text: str) -> domains.Value:
+    """The value as the first family has it that allows it; each family checks it again when arms are made.
+
+    Raises:
+        ConfigError: if no family allows it.
+    """
+    *others, last = configs
+    for config in others:
+        with contextlib.suppress(ConfigError):
+            return domains.parse(config, key, text)
+    return domains.parse(last, key, text)
