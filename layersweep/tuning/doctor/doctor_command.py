@@ -129,7 +129,7 @@ def _from_laptop(options: Options, path: Path, console: Console) -> int:
     )
     console.print(f"{file.name}: asking the head, {file.target} …", markup=False, highlight=False)
     try:
-        tried = file.on_head("test -d layersweep && python --version", timeout=_REACH_SECONDS)
+        tried = file.run_on_head("test -d layersweep && python --version", timeout=_REACH_SECONDS)
     except subprocess.TimeoutExpired:
         found.append(missing_nodes.head_not_reached(file.target, f"timed out after {_REACH_SECONDS:g} s", NOT_REACHED))
     else:
@@ -148,8 +148,8 @@ def _command_there(options: Options, file: ClusterFile, console: Console) -> str
     """The shell's command that runs this on the head."""
     words = ["python", "-m", "layersweep", "doctor", "--here", "--results", str(options.results)]
     words += ["--wait", f"{options.wait:g}"]
-    if file.workers:
-        words += ["--configured", ",".join((file.head_inside, *file.workers))]
+    if file.worker_addresses:
+        words += ["--configured", ",".join((file.internal_head_address, *file.worker_addresses))]
     if options.dataset is not None:
         words += ["--dataset", options.dataset]
     if options.data is not None:
