@@ -15,7 +15,7 @@ from typing import Any, Final
 from layersweep.tuning.common.errors import BrokenOffError, UsageError
 from layersweep.tuning.runtime import environment
 from layersweep.tuning.runtime.machine import default_slots
-from layersweep.tuning.runtime.ray_watch import cluster_alive, knock, local_ray_alive
+from layersweep.tuning.runtime.ray_watch import check_reachable, cluster_alive, local_ray_alive
 from layersweep.words import count, first_line
 
 _OBJECT_STORE_BYTES: Final = 100 << 20
@@ -183,7 +183,7 @@ def cluster_address() -> str | None:
         if file.stat().st_uid != os.getuid():
             return None
         found = file.read_text().strip()
-        knock(found)
+        check_reachable(found)
     except OSError:  # there is none, or a crash has left the file
         return None
     return found or None
@@ -217,7 +217,7 @@ def _init(ray: Any, options: Mapping[str, Any]) -> None:
 def _reach(address: str) -> None:
     """Knocks at a cluster's door first: where nobody answers, Ray ends this process without a word to catch."""
     try:
-        knock(address)
+        check_reachable(address)
     except OSError as error:
         raise UsageError(
             f"{ADDRESS}={address} does not answer ({error}): unset it, or set it to {_LOCAL}, to run on this machine"
@@ -235,7 +235,7 @@ def _cluster(ray: Any, asked: int | None) -> Where:
     address = ray.get_runtime_context().gcs_address
 
     def look() -> dict[str, int]:
-        knock(address)  # where nobody answers, Ray would hang, and then end this process
+        check_reachable(address)  # where nobody answers, Ray would hang, and then end this process
         return _slots_by_node(ray)
 
     nodes = Nodes(look, asked=asked)

@@ -74,7 +74,7 @@ def cluster_alive(address: str) -> Callable[[], bool]:
     def alive() -> bool:
         nonlocal answered
         try:
-            knock(address)
+            check_reachable(address)
         except OSError:
             return time.monotonic() - answered < _CLUSTER_SECONDS
         answered = time.monotonic()
@@ -83,7 +83,7 @@ def cluster_alive(address: str) -> Callable[[], bool]:
     return alive
 
 
-def knock(address: str) -> None:
+def check_reachable(address: str) -> None:
     """Opens a connection to a cluster's head, and closes it.
 
     Raises:
