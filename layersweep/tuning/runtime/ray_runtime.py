@@ -4,9 +4,8 @@ import gc
 import logging
 import os
 import sys
-import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +13,10 @@ from typing import Any, Final
 
 from layersweep.tuning.common.errors import BrokenOffError, UsageError
 from layersweep.tuning.runtime import environment
+from layersweep.tuning.runtime.cluster_nodes import Nodes, slots_by_node
 from layersweep.tuning.runtime.machine import default_slots
 from layersweep.tuning.runtime.ray_watch import check_reachable, cluster_alive, local_ray_alive
-from layersweep.words import count, first_line
+from layersweep.words import first_line
 
 _OBJECT_STORE_BYTES: Final = 100 << 20
 """Trials send small results only, so a local Ray does not need a third of the memory, its default."""
@@ -25,7 +25,6 @@ ADDRESS: Final = "RAY_ADDRESS"
 _LOCAL: Final = "local"
 """The value of RAY_ADDRESS for this machine alone, even if a cluster runs on it."""
 
-_REFRESH_SECONDS: Final = 2.0
 _FORWARDED_PREFIXES: Final = ("LAYERSWEEP_", "KERAS_HOME", "PYTHONPATH")
 """Variables of the driver's environment that begin so are passed on to slots on other machines."""
 
@@ -48,7 +47,7 @@ class Where:
     slots_on_a_machine: int
     hosts: tuple[str, ...]
     alive: Callable[[], bool] = lambda: True
-    nodes: "Nodes | None" = None
+    nodes: Nodes | None = None
 
     @property
     def slots_now(self) -> int:
@@ -63,73 +62,6 @@ class Where:
     def hosts_seen(self) -> tuple[str, ...]:
         """The names of all machines that the run has had."""
         return self.hosts if self.nodes is None else self.nodes.all_names
-
-
-class Nodes:
-    """The nodes of a cluster; their list is refreshed every two seconds at most.
-
-    Args:
-        list_slots: returns the slots of each node that is alive, by the node's name.
-        max_slots: how many trials may run at once; None for one a slot.
-        clock: returns the time in seconds.
-    """
-
-    def __init__(
-        self,
-        list_slots: Callable[[], Mapping[str, int]],
-        *,
-        max_slots: int | None,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._list_slots, self._max_slots, self._clock = list_slots, max_slots, clock
-        self._slots = dict(list_slots())
-        self._refresh_time = clock()
-        self._slot_seconds = 0.0
-        self._all_names = set(self._slots)
-        self._news: list[str] = []
-
-    def slots(self) -> int:
-        """How many trials can run at once now; a node that has joined counts, one that has left does not."""
-        if self._clock() - self._refresh_time >= _REFRESH_SECONDS:
-            self._refresh()
-        return self._usable_slots()
-
-    def slot_seconds(self) -> float:
-        """The seconds of all slots together since the start."""
-        return self._slot_seconds + self._usable_slots() * (self._clock() - self._refresh_time)
-
-    @property
-    def all_names(self) -> tuple[str, ...]:
-        """The names of all nodes that the cluster has had since the start."""
-        return tuple(sorted(self._all_names))
-
-    def summary(self) -> str:
-        """The nodes with the slots of each, and all slots: `2 nodes (h1 4, h2 4), 8 slots`."""
-        each = ", ".join(f"{name} {slots}" for name, slots in sorted(self._slots.items()))
-        return f"{count(len(self._slots), 'node')} ({each}), {count(self._usable_slots(), 'slot')}"
-
-    def take_news(self) -> list[str]:
-        """A sentence for each change since the last call."""
-        news, self._news = self._news, []
-        return news
-
-    def _usable_slots(self) -> int:
-        slots = sum(self._slots.values())
-        return slots if self._max_slots is None else min(self._max_slots, slots)
-
-    def _refresh(self) -> None:
-        try:
-            slots = dict(self._list_slots())
-        except OSError:  # the head does not answer: the watch over Ray says when that takes too long
-            return
-        self._slot_seconds = self.slot_seconds()
-        self._refresh_time = self._clock()
-        before, self._slots = self._slots, slots
-        self._all_names |= set(slots)
-        changes = [f"{name} has joined" for name in sorted(slots.keys() - before.keys())]
-        changes += [f"{name} has left" for name in sorted(before.keys() - slots.keys())]
-        if changes:
-            self._news.append(f"{', '.join(changes)}: {self.summary()}")
 
 
 @contextmanager
@@ -282,17 +214,3 @@ def requested_slots(slots: int | None, *, available: int) -> Iterator[None]:
         request_resources(num_cpus=0)
         raise
     request_resources(num_cpus=0)
-
-
-def slots_by_node(ray_nodes: Iterable[Mapping[str, Any]]) -> dict[str, int]:
-    """The slots of each node that is alive, by its name: `h1`, and for further nodes of one name `h1#2`, `h1#3`.
-
-    Args:
-        ray_nodes: the nodes as `ray.nodes()` returns them.
-    """
-    slots: dict[str, int] = {}
-    for node in sorted((n for n in ray_nodes if n["Alive"]), key=lambda n: n["NodeID"]):
-        name = node["NodeManagerHostname"]
-        number = 1 + sum(other.partition("#")[0] == name for other in slots)
-        slots[name if number == 1 else f"{name}#{number}"] = int(node["Resources"].get("CPU", 0))
-    return slots
