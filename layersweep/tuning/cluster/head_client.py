@@ -28,7 +28,7 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True, kw_only=True)
 class HeadClient:
-    """Asks the head about one sweep, and copies its records; what it has to say, it prints on the console."""
+    """Asks the head about one sweep, and copies its records; prints problems on the console."""
 
     request: ClusterRequest
     channel: Channel
@@ -62,7 +62,7 @@ class HeadClient:
         return reply, records
 
     def local_records(self, reply: dict[str, Any]) -> LocalRecords:
-        """The records here that are copies of those of an answer."""
+        """The local copy of the records that an answer of the head names."""
         request = self.request
         return LocalRecords(
             results=request.local_results,
@@ -72,7 +72,7 @@ class HeadClient:
         )
 
     def retry(self, action: Callable[[], _Result]) -> _Result:
-        """Does what needs the head, again and again until the head is reached.
+        """Runs an action that needs the head, again and again until the head is reached.
 
         Raises:
             BrokenOffError: if ssh reaches the head, but Ray does not answer there.

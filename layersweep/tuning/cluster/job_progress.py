@@ -174,7 +174,7 @@ def _last_ends(trials: pl.DataFrame, sweep: str) -> pl.DataFrame:
 
 
 def _due_trials(plan: pl.DataFrame, earlier_ends: pl.DataFrame) -> pl.DataFrame:
-    """The planned trials that the command runs: all but those that had ended before, and not by a failure.
+    """The planned trials that the command runs: all except those that had ended before in another way than a failure.
 
     A trial that had completed fewer epochs than are planned now is due as well.
     """
@@ -196,14 +196,14 @@ def _without_later_epoch(ends: pl.DataFrame, epochs: pl.DataFrame) -> pl.DataFra
 
 
 def _with_final(ends: pl.DataFrame, final_ends: pl.DataFrame) -> pl.DataFrame:
-    """Ends with the column `final`: whether they are among these."""
+    """Ends with the column `final`, which is true for those that are among `final_ends`."""
     flags = final_ends.select(*_END_KEY, final=True)
     ends = ends.join(flags, on=_END_KEY, how="left", maintain_order="left")
     return ends.with_columns(pl.col("final").fill_null(value=False))
 
 
 def _last_of_each_trial(epochs: pl.DataFrame) -> pl.DataFrame:
-    """The last row of each trial; trials stand in the order of their first rows."""
+    """The last row of each trial; the order of trials is that of their first rows."""
     return epochs.sort("attempt", "epoch", maintain_order=True).group_by("trial_id", maintain_order=True).last()
 
 

@@ -213,7 +213,7 @@ def _local_address() -> str:
 
 
 def _wait(configured: Sequence[str], seconds: float, console: Console) -> None:
-    """Waits for machines that have not joined, up to so many seconds."""
+    """Waits up to `seconds` for machines that have not joined."""
     deadline = time.monotonic() + seconds
     is_announced = False
     while (missing := [name for name in configured if name not in probe.addresses()]) and time.monotonic() < deadline:

@@ -141,7 +141,7 @@ def nodes(facts: Callable[[], dict[str, Any]], *, seconds: float, clock: bool = 
 
 
 class _RemoteCalls:
-    """Calls of functions on single nodes; each must return within so many seconds from now."""
+    """Calls of functions on single nodes; all must return within `seconds` from now."""
 
     def __init__(self, seconds: float) -> None:
         import ray
