@@ -93,7 +93,7 @@ def _with_weights(trial_id: str, epoch: str | None, results: Path, value: str) -
 
 
 def _best(results: Path, sweep: str) -> str:
-    """The best trial of the best arm, both by validation accuracy; among the completed trials, those with the most epochs.
+    """The best trial of the best arm, both by validation accuracy, among the completed trials with the most epochs.
 
     Raises:
         UsageError: if no trial completed, or there is no such sweep.

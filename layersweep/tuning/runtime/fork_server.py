@@ -21,7 +21,7 @@ _EXIT_SECONDS: Final = 10.0
 
 @contextmanager
 def started(warm_up: WarmUp) -> Iterator[Path | None]:
-    """While inside, a fork server runs. The value is its socket, which slots can use at once and only the user can read.
+    """While inside, a fork server runs. The value is its socket; slots can use it at once, only the user can read it.
 
     None where no fork server can run: it needs Linux with pidfds.
     """
