@@ -217,7 +217,7 @@ def test_nothing_outlives_a_driver_that_is_killed(tmp_path, warm_up):
         "        child.begin(Begin(train=made_up.train, config=made_up.Config(misdeed='hang'),\n"
         "            data=made_up.data(root), seed=0, epochs=3, precision='float32', log=root / 'log'))\n"
         "        child.next()\n"
-        "        child.soon(0)\n"
+        "        child.request_epoch(0)\n"
         "    else:\n"
         "        time.sleep(2)\n"
         "    print(socket, *[p.pid for p in psutil.Process().children(recursive=True)], flush=True)\n"
