@@ -49,7 +49,7 @@ def test_all_join_once_the_key_is_right_and_the_doctor_is_content(joined):
     assert done.returncode == 0
     assert "3 nodes with 3 slots, the head 10.77.0.11" in done.stdout
     assert "all 3 nodes" in done.stdout
-    assert "a stranger's request was refused" in done.stdout
+    assert "a request without a token was refused" in done.stdout
     assert "failure: 0," in done.stdout
 
 

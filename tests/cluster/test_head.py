@@ -46,7 +46,7 @@ def gone_on(swept):
 
 def test_the_laptop_says_so_and_the_same_command_ends_well(gone_on):
     assert gone_on.codes == [FAILED, OK]
-    assert "was started anew meanwhile. Every recorded epoch is kept" in gone_on.said.read_text()
+    assert "because Ray was restarted. Every recorded epoch is kept" in gone_on.said.read_text()
 
 
 def test_each_epoch_is_recorded_once(gone_on):

@@ -1,1 +1,1 @@
-"""A sweep on a cluster, from a machine that reaches its head by ssh."""
+"""A sweep on a cluster, started from a machine that reaches the head by ssh."""

@@ -1,7 +1,7 @@
-"""A sweep on a cluster, from a machine that reaches its head by ssh: submitted, followed, its records brought home.
+"""Runs a sweep on a cluster from a machine that reaches its head by ssh: submits it, follows it, copies its records.
 
-The sweep is a Ray job in the head's project folder. It needs this machine for nothing: whoever runs the same command
-again follows it.
+The sweep is a Ray job in the head's project folder. It does not need this machine; the same command, run again, follows
+it.
 """
 
 import shlex
@@ -14,9 +14,10 @@ from rich.console import Console
 from layersweep.records.lock import alone
 from layersweep.records.write import check_writable
 from layersweep.studies import study
-from layersweep.tuning.cluster.cluster_request import Order
-from layersweep.tuning.cluster.job_follower import Follower
-from layersweep.tuning.cluster.ssh_channel import Channel, LostError, check_programs
+from layersweep.tuning.cluster.cluster_request import ClusterRequest
+from layersweep.tuning.cluster.head_client import HeadClient
+from layersweep.tuning.cluster.job_follower import JobFollower
+from layersweep.tuning.cluster.ssh_channel import Channel, NotReachedError, check_programs
 from layersweep.tuning.common.cluster_file import NOT_REACHED
 from layersweep.tuning.common.exit_codes import OK
 from layersweep.tuning.experiment.options import Options
@@ -24,35 +25,35 @@ from layersweep.tuning.experiment.sweep import Sweep
 
 
 def run(sweep: Sweep, options: Options, arguments: Sequence[str], console: Console) -> int:
-    """Runs a sweep on a cluster, or follows it there; returns the exit code that it had there.
+    """Runs a sweep on a cluster, or follows it there; returns the exit code of its command on the head.
 
     Raises:
         UsageError, ResultsError: for bad input, before anything is submitted.
-        BrokenOffError: if Ray on the head has ended, or records cannot be written here any more.
-        KeyboardInterrupt: after Ctrl-C, which ends this command alone.
+        BrokenOffError: if Ray on the head has ended, or the records can no longer be written here.
+        KeyboardInterrupt: after Ctrl-C, which ends this command only.
     """
-    order = Order.of(sweep, options, arguments)
+    request = ClusterRequest.of(sweep, options, arguments)
     check_programs()
     if options.dry_run:
-        return _dry_run(order)
-    check_writable(order.here)
-    with alone(order.here, sweep.name), Channel(order.cluster) as channel:
-        follower = Follower(order=order, channel=channel, console=console)
+        return _dry_run(request)
+    check_writable(request.local_results)
+    with alone(request.local_results, sweep.name), Channel(request.cluster) as channel:
+        follower = JobFollower(HeadClient(request=request, channel=channel, console=console))
         if options.fetch:
-            follower.fetch()
+            follower.fetch_records()
             return OK
-        code = follower.follow(follower.job())
-    if follower.ended_well and sweep.question:
-        study.answer(order.here, sweep.name)
+        result = follower.follow(follower.find_or_submit())
+    if result.complete and sweep.question:
+        study.answer(request.local_results, sweep.name)
     follower.say_records()
-    return code
+    return result.exit_code
 
 
-def _dry_run(order: Order) -> int:
-    """Lets the head say what it would run."""
+def _dry_run(request: ClusterRequest) -> int:
+    """Prints what the head would run, by `--dry-run` on the head."""
     sys.stdout.flush()
-    command = shlex.join([".venv/bin/python", order.script, *order.flags])
-    code = subprocess.run(order.cluster.ssh(command), stdin=subprocess.DEVNULL, check=False).returncode
+    command = shlex.join([".venv/bin/python", request.script, *request.flags])
+    code = subprocess.run(request.cluster.ssh(command), stdin=subprocess.DEVNULL, check=False).returncode
     if code == NOT_REACHED:
-        raise order.refusal(LostError("see above"))
+        raise request.refusal(NotReachedError("see above"))
     return code

@@ -1,4 +1,4 @@
-"""What is asked of a cluster: a sweep's script with its flags, and where its records are there and here."""
+"""A request to a cluster: a sweep's script with its flags, and its results folders on the head and on this machine."""
 
 import os
 import shlex
@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Self
 
 from layersweep import project
-from layersweep.tuning.cluster.ssh_channel import HeadError, LostError
+from layersweep.tuning.cluster.head_server import DASHBOARD
+from layersweep.tuning.cluster.ssh_channel import HeadError, NotReachedError
 from layersweep.tuning.common.cluster_file import ClusterFile
 from layersweep.tuning.common.errors import BrokenOffError, UsageError
 from layersweep.tuning.experiment.options import Options
@@ -17,88 +18,95 @@ from layersweep.tuning.experiment.sweep import Sweep
 
 
 @dataclass(frozen=True, kw_only=True)
-class Order:
-    """What is to run where.
+class ClusterRequest:
+    """What to run, and where.
 
     Attributes:
         sweep: the sweep.
-        cluster: where.
-        script: the sweep's script, below the project's folder.
-        flags: the command's flags, without those that are for this machine alone.
-        there: the results folder on the head; a relative one is below the project's folder.
-        here: the results folder that records come home to.
-        again: the whole command.
+        cluster: the cluster's file.
+        script: the sweep's script, relative to the project's folder.
+        flags: the command's flags, without those that are for this machine only.
+        remote_results: the results folder on the head; a relative one is below the project's folder.
+        local_results: the results folder on this machine, to which the records are copied.
+        command: the whole command line on this machine.
     """
 
     sweep: Sweep
     cluster: ClusterFile
     script: str
     flags: Sequence[str]
-    there: str
-    here: Path
-    again: str
+    remote_results: str
+    local_results: Path
+    command: str
 
     @classmethod
     def of(cls, sweep: Sweep, options: Options, arguments: Sequence[str]) -> Self:
-        """What a command line asks for.
+        """The request of a command line.
 
         Raises:
             UsageError: if the cluster's file, the script or the results folder cannot be used.
         """
         if options.cluster is None:
-            raise UsageError("no cluster is given; valid: --cluster and its file")
-        there = os.path.normpath(options.results)
-        if Path(there).parts[:1] == (os.pardir,):
+            raise UsageError("no cluster is given; valid: --cluster FILE, such as --cluster cluster.yaml")
+        results = os.path.normpath(options.results)
+        if Path(results).parts[:1] == (os.pardir,):
             raise UsageError(
-                f"--results {options.results} is outside of the project's folder on the head; valid with --cluster: a "
-                "folder below it, such as results, or an absolute one of the head's"
+                f"--results {options.results} is outside the project's folder on the head; valid with --cluster: a "
+                "folder below it, such as results, or an absolute path on the head"
             )
         return cls(
             sweep=sweep,
             cluster=ClusterFile.read(options.cluster),
             script=_script(Path(sys.argv[0])),
-            flags=forwarded(arguments),
-            there=there,
-            here=Path("results" if Path(there).is_absolute() else there).absolute(),
-            again=shlex.join(["python", sys.argv[0], *arguments]),
+            flags=head_flags(arguments),
+            remote_results=results,
+            local_results=Path("results" if Path(results).is_absolute() else results).absolute(),
+            command=shlex.join(["python", sys.argv[0], *arguments]),
         )
 
-    def refusal(self, error: LostError | HeadError) -> UsageError:
-        """The error where the head cannot be worked with from the start."""
-        given, target = f"--cluster {self.cluster.path}", self.cluster.target
-        if isinstance(error, LostError):
-            return UsageError(f"{given}: {target} is not reached by ssh: {error}")
-        return UsageError(f"{given}: {target}: {error}; `ray up {self.cluster.path}` starts the cluster")
+    def stop_command(self, job: str) -> str:
+        """The command line that stops a job from this machine."""
+        key = [] if self.cluster.key is None else ["-i", str(self.cluster.key)]
+        ray = f"{self.cluster.project}/.venv/bin/ray"
+        stop = f"RAY_AUTH_MODE=token {ray} job stop --address {DASHBOARD} {job}"
+        return f"{shlex.join(['ssh', *key, self.cluster.target])} {stop!r}"
+
+    def refusal(self, error: NotReachedError | HeadError) -> UsageError:
+        """The error for a head that cannot be used from the start."""
+        flag, target = f"--cluster {self.cluster.path}", self.cluster.target
+        if isinstance(error, NotReachedError):
+            return UsageError(f"{flag}: ssh does not reach {target}: {error}")
+        return UsageError(f"{flag}: {target}: {error}; `ray up {self.cluster.path}` starts the cluster")
 
     def broken_off(self, error: HeadError) -> BrokenOffError:
-        """The error where the head could be worked with before."""
+        """The error for a head that could be used before."""
         return BrokenOffError(
-            f"{self.cluster.target}: {error}. Every recorded epoch is kept; `ray up {self.cluster.path}` starts the "
-            f"cluster, and the same command goes on: {self.again}"
+            f"{self.cluster.target}: {error}. Every recorded epoch is kept. `ray up {self.cluster.path}` starts the "
+            f"cluster; to continue, run the same command: {self.command}"
         )
 
 
-def forwarded(arguments: Sequence[str]) -> list[str]:
-    """The flags without `--cluster` and `--fetch`."""
-    kept, words = [], iter(arguments)
-    for word in words:
-        if word == "--cluster":
-            next(words, None)
-        elif word != "--fetch" and not word.startswith("--cluster="):
-            kept.append(word)
-    return kept
+def head_flags(arguments: Sequence[str]) -> list[str]:
+    """The flags that the head gets: all but `--cluster` and `--fetch`."""
+    flags, remaining = [], iter(arguments)
+    for argument in remaining:
+        if argument == "--cluster":
+            next(remaining, None)
+        elif argument != "--fetch" and not argument.startswith("--cluster="):
+            flags.append(argument)
+    return flags
 
 
-def _script(started: Path) -> str:
-    """The path of the script that was started, below the project's folder, which the head has as well.
+def _script(command: Path) -> str:
+    """The path of the script that was started, relative to the project's folder, which the head has as well.
 
     Raises:
         UsageError: if it is elsewhere.
     """
-    script = started.resolve()
+    script = command.resolve()
     if not script.is_relative_to(project.FOLDER):
         raise UsageError(
-            f"{started} is not in the project's folder {project.FOLDER}, which is all that a cluster has; valid with "
+            f"{command} is not in the project's folder {project.FOLDER}, the only one that a cluster has; valid with "
             "--cluster: a script such as sweeps/optimizers.py"
         )
     return script.relative_to(project.FOLDER).as_posix()

@@ -1,7 +1,7 @@
-"""A cluster's head at a laptop's service: its jobs and its records, a line of JSON each way.
+"""The server on a cluster's head that answers a laptop's questions about jobs and records, in lines of JSON.
 
 `python -m layersweep.tuning.cluster.head_server` runs on the head, in the project's folder, at the other end of ssh,
-until its input ends. Lines that do not begin with `ANSWER` are not its own: a shell's greeting, say.
+until its input ends. Its answers begin with `ANSWER`; other lines come from elsewhere, such as a shell's greeting.
 """
 
 import functools
@@ -22,12 +22,12 @@ from layersweep.records.tables import TABLES
 from layersweep.words import first_line
 
 ANSWER: Final = "layersweep> "
-"""Each answer begins so."""
+"""The beginning of each answer."""
 
 DASHBOARD: Final = "http://127.0.0.1:8265"
 ACTIVE: Final = ("PENDING", "RUNNING")
-_OVERRIDING: Final = ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS")
-"""Ray's job client goes where these say, whatever address it is given."""
+_ADDRESS_VARIABLES: Final = ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS")
+"""Ray's job client uses these addresses, even if it is given another one."""
 
 _PYTHON: Final = ".venv/bin/python"
 
@@ -35,34 +35,34 @@ Reply = dict[str, Any]
 
 
 def main() -> None:
-    """Answers what it is asked on its standard input, to the end."""
-    for name in _OVERRIDING:
+    """Answers the questions on standard input until it ends."""
+    for name in _ADDRESS_VARIABLES:
         os.environ.pop(name, None)
     serve(sys.stdin, sys.stdout, _client)
 
 
-def serve(asked: TextIO, answered: TextIO, client: Callable[[], Any]) -> None:
-    """Answers each line of `asked`; Ray's job client is made when it is needed first.
+def serve(questions: TextIO, answers: TextIO, client: Callable[[], Any]) -> None:
+    """Answers each line of `questions`; `client` makes Ray's job client, when a question first needs it.
 
-    An answer is a JSON object. Where something is wrong, `error` is all that it has.
+    An answer is a JSON object. After a problem it holds `error` only.
     """
 
     @functools.cache
     def jobs() -> Any:
         return client()
 
-    for line in asked:
+    for line in questions:
         question = json.loads(line)
         try:
             reply = _ANSWERS[question.pop("do")](jobs, **question)
         except (OSError, RuntimeError, ResultsError) as error:  # Ray's job client raises the first two
             reply = {"error": _problem(error)}
-        answered.write(f"{ANSWER}{json.dumps(reply)}\n")
-        answered.flush()
+        answers.write(f"{ANSWER}{json.dumps(reply)}\n")
+        answers.flush()
 
 
 def _problem(error: Exception) -> str:
-    """One line; what requests says of a connection that is refused is longer than a screen is wide."""
+    """The error in one line; the text of `requests` for a refused connection would be longer than a screen is wide."""
     if isinstance(error, ConnectionError) or type(error).__module__.startswith("requests."):
         return f"Ray does not answer at {DASHBOARD}"
     return " ".join(str(error).split()) or type(error).__name__
@@ -84,54 +84,54 @@ def _client() -> Any:
 
 
 def _records(_jobs: Callable[[], Any], *, sweep: str, results: str) -> Reply:
-    """Where the results folder is, and the names of the sweep's parts by table."""
+    """The path of the results folder, and the names of the sweep's parts by table."""
     folder = Path(results).absolute()
     tables = {table: sorted(p.name for p in (folder / table / sweep).glob("*.parquet")) for table in TABLES}
     return {"results": str(folder), "parts": {table: names for table, names in tables.items() if names}}
 
 
 def _others(_jobs: Callable[[], Any], *, sweep: str, results: str) -> Reply:
-    """The parts of the other sweeps that have trained trials of this one: it asks for them and does not train them."""
+    """The parts of other sweeps that have trained trials of this sweep's plan, which it therefore does not train."""
     folder = Path(results).absolute()
-    asked = read(folder, "plan", sweep, columns=("trial_id",), set_aside=False)["trial_id"].unique()
+    plan = read(folder, "plan", sweep, columns=("trial_id",), set_aside=False)
     ends = read(folder, "trials", columns=("sweep", "trial_id"), set_aside=False)
-    own = ends.filter(pl.col("sweep") == sweep)["trial_id"]
-    foreign = ends.filter(pl.col("trial_id").is_in(asked.to_list()) & ~pl.col("trial_id").is_in(own.to_list()))
-    names = sorted(foreign["sweep"].unique())
+    own_ends = ends.filter(pl.col("sweep") == sweep)
+    other_ends = ends.join(plan, on="trial_id", how="semi").join(own_ends, on="trial_id", how="anti")
+    names = sorted(other_ends["sweep"].unique())
     return {"others": {name: _records(_jobs, sweep=name, results=results)["parts"] for name in names}}
 
 
 def _look(jobs: Callable[[], Any], *, sweep: str, results: str, job: str | None = None) -> Reply:
-    """The records, this machine's clock, and the job of that id; without one, that which works on the sweep now.
+    """The records, this machine's clock, and the job of that id; without an id, the job that runs the sweep now.
 
     `job` is null if there is none.
     """
-    told = [_told(one) for one in jobs().list_jobs() if one.submission_id]
-    reply = _records(jobs, sweep=sweep, results=results)  # after the status: an ended job's rows are all there
+    facts = [_job_facts(details) for details in jobs().list_jobs() if details.submission_id]
+    reply = _records(jobs, sweep=sweep, results=results)  # after the status, so that an ended job's rows are complete
     if job is None:
-        mine = {"sweep": sweep, "results": reply["results"]}
-        working = [one for one in told if one["status"] in ACTIVE and mine.items() <= one["metadata"].items()]
-        found = max(working, key=lambda one: one["started"] or 0, default=None)
+        target = {"sweep": sweep, "results": reply["results"]}
+        active = [each for each in facts if each["status"] in ACTIVE and target.items() <= each["metadata"].items()]
+        match = max(active, key=lambda each: each["started"] or 0, default=None)
     else:
-        found = next((one for one in told if one["id"] == job), None)
-    return {**reply, "now": datetime.now(UTC).timestamp(), "job": found}
+        match = next((each for each in facts if each["id"] == job), None)
+    return {**reply, "now": datetime.now(UTC).timestamp(), "job": match}
 
 
-def _told(job: Any) -> Reply:
-    started = job.start_time
+def _job_facts(job: Any) -> Reply:
+    started_ms = job.start_time
     return {
         "id": job.submission_id,
         "status": str(job.status),
         "exit_code": job.driver_exit_code,
         "message": first_line(job.message or ""),
-        "started": None if started is None else started / 1000,
+        "started": None if started_ms is None else started_ms / 1000,
         "metadata": job.metadata or {},
     }
 
 
 def _submit(jobs: Callable[[], Any], *, sweep: str, results: str, job: str, script: str, flags: list[str]) -> Reply:
-    """Submits the sweep's script under this id, unless that was done already."""
-    if all(one.submission_id != job for one in jobs().list_jobs()):
+    """Submits the sweep's script under this id, unless a job has this id already."""
+    if all(details.submission_id != job for details in jobs().list_jobs()):
         command = f"cd {shlex.quote(str(Path.cwd()))} && exec {shlex.join([_PYTHON, script, *flags])}"
         jobs().submit_job(
             entrypoint=f"bash -c {shlex.quote(command)}",

@@ -1,4 +1,4 @@
-"""A sweep's records brought home from a cluster, and kept apart from those that this machine made."""
+"""A sweep's records on this machine that come from a cluster, kept apart from those that this machine made."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,119 +18,128 @@ Parts = Mapping[str, Sequence[str]]
 """The names of a sweep's parts by table."""
 
 Copy = Callable[..., None]
-"""Copies a folder's content from the head: the folder there, that here, and rsync's options."""
+"""Copies a folder's content from the head: the folder on the head, the one on this machine, and rsync's options."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Home:
-    """Where a sweep's records come home to.
+class LocalRecords:
+    """The records of one sweep on this machine, copied from a cluster.
 
     Attributes:
-        results: the results folder here.
+        results: the results folder on this machine.
         sweep: the sweep's name.
         cluster: the cluster's name.
-        there: the results folder on the head.
+        remote_results: the results folder on the head.
     """
 
     results: Path
     sweep: str
     cluster: str
-    there: str
+    remote_results: str
 
     def claim(self, parts: Parts) -> None:
         """Takes the folder for records of the cluster, which has these parts.
 
         Raises:
-            UsageError: if the sweep's records here are of another origin, or the cluster has lost some of them.
+            UsageError: if the sweep's records here have another origin, or the cluster has lost some of them.
             ResultsError: if the folder cannot be written.
         """
-        here = [path for table in TABLES for path in self._here(table)]
-        mark, origin = _mark(self.results, self.sweep), f"{self.cluster}:{self.there}"
-        before = mark.read_text().strip() if mark.is_file() else ""
-        if here and before != origin:
-            whose = f"of {before}" if before else "that this machine made"
+        local_parts = [path for table in TABLES for path in self._local_parts(table)]
+        origin_file, origin = _origin_file(self.results, self.sweep), f"{self.cluster}:{self.remote_results}"
+        recorded_origin = origin_file.read_text().strip() if origin_file.is_file() else ""
+        if local_parts and recorded_origin != origin:
+            whose = f"of {recorded_origin}" if recorded_origin else "that this machine made"
             raise UsageError(
-                f"{self.results} has records of the sweep {self.sweep!r} {whose}, which those of {origin} would "
-                "replace; valid: another --results, for here and there"
+                f"{self.results} has records of the sweep {self.sweep!r} {whose}; those of {origin} would replace "
+                "them; valid: another folder for --results, which is then used on both machines"
             )
-        if lost := self.lost(parts):
+        if lost_parts := self.lost_parts(parts):
             raise UsageError(
-                f"{origin} has lost records of the sweep {self.sweep!r} that are here: {_listed(lost, self.results)}; "
-                f"valid: copy them back, or move {self.results}/*/{self.sweep} away"
+                f"{origin} has lost records of the sweep {self.sweep!r} that are here: "
+                f"{_first_and_count(lost_parts, self.results)}; valid: copy them back, or move "
+                f"{self.results}/*/{self.sweep} away"
             )
         try:
-            mark.parent.mkdir(parents=True, exist_ok=True)
-            mark.write_text(f"{origin}\n")
+            origin_file.parent.mkdir(parents=True, exist_ok=True)
+            origin_file.write_text(f"{origin}\n")
         except OSError as error:
-            raise ResultsError(f"cannot write {mark}: {error.strerror or error}") from error
+            raise ResultsError(f"cannot write {origin_file}: {error.strerror or error}") from error
 
-    def bring(self, copy: Copy, *, everything: bool = False) -> None:
-        """Brings the tables that are watched, or all and the sweep's pages, to what they are on the head.
+    def fetch(self, copy: Copy, *, everything: bool = False) -> None:
+        """Makes the tables of the live table equal to those on the head; `everything`: all tables, and pages as well.
 
         Raises:
             ResultsError: if the folder here cannot be written.
         """
-        copy(self.there, self.results, *_parts(self.sweep, TABLES if everything else LIVE), "--delete-after")
+        tables = _table_filters(self.sweep, TABLES if everything else LIVE)
+        copy(self.remote_results, self.results, *tables, "--delete-after")
         if everything:
-            copy(self.there, self.results, *_pages(self.sweep))
+            copy(self.remote_results, self.results, *_page_filters(self.sweep))
 
-    def set_aside(self, parts: Parts) -> list[Path]:
-        """Moves parts that the head has lost, which has just named these, out of the way; returns where they are now.
+    def set_aside_lost(self, parts: Parts) -> list[Path]:
+        """Moves parts that the head has lost to a folder of their own; returns where they are now.
+
+        Args:
+            parts: those that the head has.
 
         Raises:
             ResultsError: if the folder here cannot be written.
         """
-        aside = self.results / ".state" / "lost" / f"{self.cluster}.{datetime.now(UTC):%Y%m%dT%H%M%S}"
-        moved = []
-        for path in self.lost(parts):
-            target = aside / path.relative_to(self.results)
+        folder = self.results / ".state" / "lost" / f"{self.cluster}.{datetime.now(UTC):%Y%m%dT%H%M%S}"
+        targets = []
+        for path in self.lost_parts(parts):
+            target = folder / path.relative_to(self.results)
             try:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 path.rename(target)
             except OSError as error:
                 raise ResultsError(f"cannot set {path} aside: {error.strerror or error}") from error
-            moved.append(target)
-        return moved
+            targets.append(target)
+        return targets
 
-    def lost(self, parts: Parts) -> list[Path]:
-        """The parts here whose rows no part of the head holds."""
+    def lost_parts(self, parts: Parts) -> list[Path]:
+        """The parts here whose rows are in no part of the head."""
         return [
-            path for table in TABLES for path in self._here(table) if not _held(path, map(Path, parts.get(table, ())))
+            path
+            for table in TABLES
+            for path in self._local_parts(table)
+            if not _is_covered(path, map(Path, parts.get(table, ())))
         ]
 
-    def _here(self, table: str) -> list[Path]:
+    def _local_parts(self, table: str) -> list[Path]:
         return sorted(p for p in (self.results / table / self.sweep).glob("*.parquet") if part_range(p))
 
 
 def disown(results: Path, sweep: str) -> None:
     """Notes that this machine adds records of its own to those that came from a cluster."""
-    _mark(results, sweep).unlink(missing_ok=True)
+    _origin_file(results, sweep).unlink(missing_ok=True)
 
 
-def _mark(results: Path, sweep: str) -> Path:
-    """Says where the sweep's records here come from; there is none where this machine made them."""
+def _origin_file(results: Path, sweep: str) -> Path:
+    """The file that names the cluster from which the sweep's records came; missing where this machine made them."""
     return results / ".state" / f"{sweep}.cluster"
 
 
-def _held(part: Path, there: Iterable[Path]) -> bool:
-    """Whether a part is there, or a merger of it."""
-    spans = [span for path in there if (span := part_range(path))]
-    mine = part_range(part)
-    return mine is not None and any(first <= mine[0] and mine[1] <= last for first, last in spans)
+def _is_covered(part: Path, remote_parts: Iterable[Path]) -> bool:
+    """Whether the head has a part, or one into which it was merged."""
+    span = part_range(part)
+    remote_spans = [remote for path in remote_parts if (remote := part_range(path))]
+    return span is not None and any(first <= span[0] and span[1] <= last for first, last in remote_spans)
 
 
-def _parts(sweep: str, tables: Iterable[str]) -> list[str]:
-    """Options by which rsync sees the parts of the sweep in these tables, and nothing else to copy or delete."""
-    folders = [(f"/{table}/", f"/{table}/{sweep}/", f"/{table}/{sweep}/[0-9]*-[0-9]*.parquet") for table in tables]
-    return [*(f"--include={place}" for places in folders for place in places), "--exclude=*"]
+def _table_filters(sweep: str, tables: Iterable[str]) -> list[str]:
+    """Options by which rsync copies and deletes the parts of the sweep in these tables, and nothing else."""
+    patterns = [(f"/{table}/", f"/{table}/{sweep}/", f"/{table}/{sweep}/[0-9]*-[0-9]*.parquet") for table in tables]
+    return [*(f"--include={pattern}" for levels in patterns for pattern in levels), "--exclude=*"]
 
 
-def _pages(sweep: str) -> list[str]:
-    """Options by which rsync sees the sweep's pages and pictures, those that are newer there."""
-    seen = ("/studies/", f"/studies/{sweep}.*", f"/studies/{sweep}_*")
-    return [*(f"--include={place}" for place in seen), "--exclude=*", "--update"]
+def _page_filters(sweep: str) -> list[str]:
+    """Options by which rsync copies the sweep's pages and pictures that are newer on the head."""
+    patterns = ("/studies/", f"/studies/{sweep}.*", f"/studies/{sweep}_*")
+    return [*(f"--include={pattern}" for pattern in patterns), "--exclude=*", "--update"]
 
 
-def _listed(paths: Sequence[Path], results: Path) -> str:
-    more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
-    return f"{paths[0].relative_to(results)}{more}"
+def _first_and_count(paths: Sequence[Path], results: Path) -> str:
+    """The first path, and how many more there are: `epochs/optimizers/00000001-00000001.parquet and 4 more`."""
+    rest = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+    return f"{paths[0].relative_to(results)}{rest}"

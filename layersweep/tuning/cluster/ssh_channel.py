@@ -19,32 +19,34 @@ from layersweep.tuning.runtime.processes import end
 from layersweep.words import first_line, last_line
 
 PROGRAMS: Final = {"ssh": "openssh-client", "rsync": "rsync"}
-"""What this machine needs, by the package that has it on Debian."""
+"""The programs that this machine needs, and the Debian package of each."""
 
-_ANSWER_SECONDS: Final = 90.0
-_FAREWELL_SECONDS: Final = 5.0
+ANSWER_SECONDS: Final = 90.0
+"""The head must answer a question within this time."""
+
+_EXIT_SECONDS: Final = 5.0
 _KIBIBYTES_A_SECOND: Final = 8192
-_COPIED: Final = (0, 24)
-"""rsync's exit codes when all is there, and when parts were merged away meanwhile: the next call brings the merger."""
+_COPIED_CODES: Final = (0, 24)
+"""rsync's exit codes when all is copied, and when parts were merged meanwhile: the next call copies the merged part."""
 
-_CANNOT_WRITE: Final = (3, 11, 23)
-_CUT: Final = (10, 12, 20, 30, 35, NOT_REACHED)
+_CANNOT_WRITE_CODES: Final = (3, 11, 23)
+_CONNECTION_CODES: Final = (10, 12, 20, 30, 35, NOT_REACHED)
 _SERVE: Final = "exec .venv/bin/python -m layersweep.tuning.cluster.head_server"
 
 
-class LostError(Exception):
-    """The head is not reached any more, or not yet."""
+class NotReachedError(Exception):
+    """ssh does not reach the head, or the connection was lost."""
 
 
 class HeadError(Exception):
-    """The head is reached, and says what is wrong there."""
+    """ssh reaches the head, and the message says what is wrong there."""
 
 
 def check_programs() -> None:
     """Refuses to work without ssh or rsync.
 
     Raises:
-        UsageError: naming what is missing.
+        UsageError: with the name of the missing program.
     """
     for program, package in PROGRAMS.items():
         if shutil.which(program) is None:
@@ -54,16 +56,16 @@ def check_programs() -> None:
 
 
 class Channel:
-    """The connection; use it as a context manager. It is made when it is needed, and again after it was lost.
+    """The connection to the head; use it as a context manager. It opens when first needed, and again after a loss.
 
-    One ssh carries all; its socket is in a folder that is the user's alone. Ctrl-C does not reach it.
+    One ssh carries everything; its socket is in a folder that only the user can read. Ctrl-C does not reach it.
     """
 
     def __init__(self, cluster: ClusterFile) -> None:
         self._cluster = cluster
         self._process: subprocess.Popen[bytes] | None = None
-        self._read = b""
-        self._opened = 0
+        self._buffer = b""
+        self._connections = 0
 
     def __enter__(self) -> Self:
         self._folder = tempfile.TemporaryDirectory(prefix="layersweep-ssh-", ignore_cleanup_errors=True)
@@ -75,49 +77,50 @@ class Channel:
 
     def close(self) -> None:
         """Ends the connection; what runs on the head goes on."""
-        process, self._process, self._read = self._process, None, b""
+        process, self._process, self._buffer = self._process, None, b""
         if process is None:
             return
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:
                 pipe.close()
         process.terminate()
-        end(process, within=_FAREWELL_SECONDS)
+        end(process, within=_EXIT_SECONDS)
 
-    def ask(self, do: str, **what: Any) -> dict[str, Any]:
+    def ask(self, question: str, **arguments: Any) -> dict[str, Any]:
         """The head's answer to a question of `layersweep.tuning.cluster.head_server`.
 
         Raises:
-            LostError: if the head is not reached, or does not answer.
+            NotReachedError: if ssh does not reach the head, or it does not answer.
             HeadError: if it cannot answer.
         """
         process = self._process or self._open()
+        line = json.dumps({"do": question, **arguments}).encode() + b"\n"
         try:
-            os.write(process.stdin.fileno(), json.dumps({"do": do, **what}).encode() + b"\n")  # type: ignore[union-attr]
+            os.write(process.stdin.fileno(), line)  # type: ignore[union-attr]
             answer = self._answer(process)
-        except (LostError, HeadError, KeyboardInterrupt):
+        except (NotReachedError, HeadError, KeyboardInterrupt):
             self.close()
             raise
         except BrokenPipeError:
-            why = self._why(process)
+            error = self._error_of_ended(process)
             self.close()
-            raise why from None
+            raise error from None
         if "error" in answer:
             raise HeadError(answer["error"])
         return answer
 
-    def bring(self, there: str, here: Path, *options: str) -> None:
-        """Copies a folder's content from the head by rsync, with these options.
+    def copy_folder(self, source: str, target: Path, *options: str) -> None:
+        """Copies a folder's content from the head to this machine by rsync, with these options.
 
         Raises:
-            LostError: if the head is not reached.
-            HeadError: if there is no rsync there, or another one.
-            ResultsError: if the folder here cannot be written.
+            NotReachedError: if ssh does not reach the head.
+            HeadError: if the head has no rsync, or another one.
+            ResultsError: if the target cannot be written.
         """
-        sharing = replace(self._cluster, more=self._sharing("no")) if self._process else self._cluster
-        own = ("--no-owner", "--no-group", f"--bwlimit={_KIBIBYTES_A_SECOND}", "--timeout=60")
-        ended = subprocess.run(
-            sharing.rsync(f"{there}/", here, *own, *options),
+        cluster = replace(self._cluster, extra_ssh_options=self._sharing("no")) if self._process else self._cluster
+        limits = ("--no-owner", "--no-group", f"--bwlimit={_KIBIBYTES_A_SECOND}", "--timeout=60")
+        result = subprocess.run(
+            cluster.rsync(f"{source}/", target, *limits, *options),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -125,63 +128,64 @@ class Channel:
             start_new_session=True,
             check=False,
         )
-        if ended.returncode in _COPIED:
+        if result.returncode in _COPIED_CODES:
             return
-        said = first_line(ended.stderr.strip()) or f"rsync ended with code {ended.returncode}"
-        if ended.returncode in _CANNOT_WRITE:
-            raise ResultsError(f"cannot bring {there} home to {here}: {said}")
-        if ended.returncode > 0 and ended.returncode not in _CUT:
-            raise HeadError(said)
+        message = first_line(result.stderr.strip()) or f"rsync ended with code {result.returncode}"
+        if result.returncode in _CANNOT_WRITE_CODES:
+            raise ResultsError(f"cannot copy {source} on the head to {target}: {message}")
+        if result.returncode > 0 and result.returncode not in _CONNECTION_CODES:
+            raise HeadError(message)
         self.close()
-        raise LostError(said)
+        raise NotReachedError(message)
 
     def _open(self) -> subprocess.Popen[bytes]:
-        self._opened += 1
-        connecting = replace(self._cluster, more=self._sharing("yes"))
-        with self._complaints.open("wb") as complaints:
+        self._connections += 1
+        cluster = replace(self._cluster, extra_ssh_options=self._sharing("yes"))
+        with self._error_file.open("wb") as errors:
             self._process = subprocess.Popen(
-                connecting.ssh(_SERVE),
+                cluster.ssh(_SERVE),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=complaints,
+                stderr=errors,
                 bufsize=0,
                 start_new_session=True,
             )
         return self._process
 
     def _sharing(self, master: str) -> tuple[str, ...]:
-        """Options of ssh by which connections share one; a lost one leaves its socket behind, hence a name for each."""
-        return ("-o", f"ControlMaster={master}", "-o", f"ControlPath={self._folder.name}/{self._opened}")
+        """Options by which ssh shares a connection. Each connection has its own socket: a lost one leaves it behind."""
+        return ("-o", f"ControlMaster={master}", "-o", f"ControlPath={self._folder.name}/{self._connections}")
 
     @property
-    def _complaints(self) -> Path:
+    def _error_file(self) -> Path:
         return Path(self._folder.name) / "stderr"
 
     def _answer(self, process: subprocess.Popen[bytes]) -> dict[str, Any]:
-        deadline = time.monotonic() + _ANSWER_SECONDS
+        """Reads lines until one is an answer; a shell's greeting is none."""
+        deadline = time.monotonic() + ANSWER_SECONDS
         while True:
-            line, newline, rest = self._read.partition(b"\n")
+            line, newline, rest = self._buffer.partition(b"\n")
             if newline:
-                self._read = rest
+                self._buffer = rest
                 if (text := line.decode(errors="replace")).startswith(ANSWER):
                     answer: dict[str, Any] = json.loads(text.removeprefix(ANSWER))
                     return answer
                 continue
             handle = process.stdout.fileno()  # type: ignore[union-attr]
             if not select.select([handle], [], [], max(0.0, deadline - time.monotonic()))[0]:
-                raise LostError(f"no answer within {_ANSWER_SECONDS:.0f} s")
-            more = os.read(handle, 1 << 16)
-            if not more:
-                raise self._why(process)
-            self._read += more
+                raise NotReachedError(f"no answer within {ANSWER_SECONDS:.0f} s")
+            chunk = os.read(handle, 1 << 16)
+            if not chunk:
+                raise self._error_of_ended(process)
+            self._buffer += chunk
 
-    def _why(self, process: subprocess.Popen[bytes]) -> LostError | HeadError:
-        """Why the connection has ended."""
+    def _error_of_ended(self, process: subprocess.Popen[bytes]) -> NotReachedError | HeadError:
+        """The reason why the connection has ended."""
         try:
-            code = process.wait(_FAREWELL_SECONDS)
+            code = process.wait(_EXIT_SECONDS)
         except subprocess.TimeoutExpired:
-            return LostError("the connection has ended")
-        said = last_line(self._complaints.read_text(errors="replace"))
+            return NotReachedError("the connection has ended")
+        message = last_line(self._error_file.read_text(errors="replace"))
         if code in (0, NOT_REACHED) or code < 0:
-            return LostError(said or "the connection has ended")
-        return HeadError(said or f"`{_SERVE}` ended with code {code} in {self._cluster.project}")
+            return NotReachedError(message or "the connection has ended")
+        return HeadError(message or f"`{_SERVE}` ended with code {code} in {self._cluster.project}")

@@ -1,1 +1,1 @@
-"""What several rooms of tuning need: words, errors, exit codes, the cluster's file."""
+"""Code that several rooms of tuning need: errors, exit codes, the cluster's file, kept weights, files of an epoch."""

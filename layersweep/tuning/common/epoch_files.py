@@ -1,4 +1,4 @@
-"""Files that hold a trial's network after an epoch: `<trial_id>-<epoch>.keras`, checkpoints and kept weights alike."""
+"""Files of a trial's network after an epoch, `<trial_id>-<epoch>.keras`: checkpoints and kept weights."""
 
 import contextlib
 import re
@@ -12,7 +12,7 @@ _NAME: Final = re.compile(r"[0-9a-f]+-(?P<epoch>\d+)\.keras")
 
 @dataclass(frozen=True, kw_only=True)
 class EpochFile:
-    """A trial's network: the file, and the epoch that it is from."""
+    """The file of a trial's network after an epoch; as text `<trial_id>@<epoch>`."""
 
     trial_id: str
     epoch: int
@@ -23,21 +23,21 @@ class EpochFile:
 
 
 def name(trial_id: str, epoch: int) -> str:
-    """The name of a trial's file of an epoch."""
+    """The name of the file of a trial's network after an epoch."""
     return f"{trial_id}-{epoch}.keras"
 
 
 def files(folder: Path, trial_id: str) -> list[EpochFile]:
-    """What there is of a trial, of the last epoch first."""
+    """A trial's files in a folder, the last epoch first."""
     matches = (_NAME.fullmatch(path.name) for path in folder.glob(f"{trial_id}-*.keras"))
     epochs = sorted((int(match["epoch"]) for match in matches if match), reverse=True)
     return [EpochFile(trial_id=trial_id, epoch=epoch, path=folder / name(trial_id, epoch)) for epoch in epochs]
 
 
 def delete(folder: Path, trial_id: str, *, but: Container[Path] = ()) -> None:
-    """Deletes a trial's files, but for those that are still needed, and what a killed writer left of them."""
-    left = folder.glob(f".{trial_id}-*.keras")
-    for path in [*(file.path for file in files(folder, trial_id)), *left]:
+    """Deletes a trial's files, except the files `but`, and the unfinished files of a killed writer."""
+    unfinished = folder.glob(f".{trial_id}-*.keras")
+    for path in [*(file.path for file in files(folder, trial_id)), *unfinished]:
         if path not in but:
-            with contextlib.suppress(OSError):  # it costs space alone, and `records prune` frees it
+            with contextlib.suppress(OSError):  # it costs only space, and `layersweep records prune` frees it
                 path.unlink(missing_ok=True)

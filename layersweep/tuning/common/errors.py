@@ -1,13 +1,13 @@
-"""Errors that a caller of tuning may catch."""
+"""The errors of tuning that a caller may catch."""
 
 
 class BrokenOffError(Exception):
-    """A sweep could not go on; what it recorded until then is kept, and the same command goes on from there."""
+    """A sweep could not go on. Its records are kept, and the same command continues from them."""
 
 
 class UsageError(Exception):
-    """A sweep was asked for something that it cannot do; the message says what, where and what is valid."""
+    """A request that a sweep cannot fulfil; the message says what is wrong, where, and what is valid."""
 
 
 class BudgetSpentError(Exception):
-    """A sweep's time budget is spent; the same command goes on from what is recorded."""
+    """A sweep's time budget is spent. Its records are kept, and the same command continues from them."""

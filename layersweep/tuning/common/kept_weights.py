@@ -1,7 +1,6 @@
-"""Weights that are kept: `results/weights/<trial_id>-<epoch>.keras`, networks as they were after an epoch.
+"""Kept weights: `results/weights/<trial_id>-<epoch>.keras`, a trial's network after an epoch.
 
-They are an arm's beginning in other sweeps, named by the trial's id or as `best:SWEEP`, and what trials with a first
-phase of their own go on from.
+Arms of other sweeps start from them, by the trial's id or `best:SWEEP`, and so do trials that have a first phase.
 """
 
 import re
@@ -14,7 +13,7 @@ from layersweep.tuning.common.epoch_files import EpochFile
 from layersweep.tuning.common.errors import UsageError
 
 KEY: Final = "weights"
-"""The key of a configuration that says where a network's weights come from."""
+"""The key of a configuration that names the weights from which a network starts."""
 
 BEST_OF: Final = "best:"
 
@@ -22,32 +21,32 @@ _TRIAL: Final = re.compile(r"(?P<trial_id>[0-9a-f]{16})(@(?P<epoch>\d+))?")
 
 
 def below(results: Path) -> Path:
-    """Where the weights of all trials are."""
+    """The folder of all trials' weights."""
     return results / "weights"
 
 
 def file(results: Path, trial_id: str, epoch: int) -> Path:
-    """Where a trial's weights after an epoch are, or would be."""
+    """The file of a trial's weights after an epoch, whether it exists or not."""
     return below(results) / epoch_files.name(trial_id, epoch)
 
 
 def kept(results: Path, trial_id: str) -> list[EpochFile]:
-    """What there is of a trial's weights, of the last epoch first."""
+    """A trial's weights, the last epoch first."""
     return epoch_files.files(below(results), trial_id)
 
 
 def delete(results: Path, trial_id: str, *, but: Sequence[Path] = ()) -> None:
-    """Deletes a trial's weights, but for those that are still wanted, and what a killed writer left of them."""
+    """Deletes a trial's weights, except the files `but`, and the unfinished files of a killed writer."""
     epoch_files.delete(below(results), trial_id, but=but)
 
 
-def named(value: object) -> re.Match[str] | None:
-    """A value of the key `weights` that names a trial, with its epoch where it does."""
+def match_trial(value: object) -> re.Match[str] | None:
+    """The trial id, and the epoch if any, in a value of the key `weights`; None if it does not name a trial."""
     return _TRIAL.fullmatch(value) if isinstance(value, str) else None
 
 
 def wanted(results: Path, sweep: str) -> tuple[frozenset[Path], frozenset[str]]:
-    """The files that recorded plans name as what their arms begin with, and the trials that other sweeps go on from."""
+    """The files from which arms of recorded plans start, and the trials from which trials of other sweeps go on."""
     import polars as pl
 
     from layersweep.records.overview import named_weights
@@ -60,14 +59,14 @@ def wanted(results: Path, sweep: str) -> tuple[frozenset[Path], frozenset[str]]:
 
 
 def resolved(value: Any, results: Path) -> Any:
-    """A value of the key `weights` that names a trial, or is `best:SWEEP`, as `<trial_id>@<epoch>`; others as they are.
+    """A value of the key `weights` that names a trial or is `best:SWEEP`, as `<trial_id>@<epoch>`; others unchanged.
 
     Raises:
-        UsageError: if no such trial is recorded, or it has no such weights; says how to make them.
+        UsageError: if no such trial is recorded, or it has no such weights; the message says how to make them.
     """
     if isinstance(value, str) and value.startswith(BEST_OF):
         return _with_weights(_best(results, value.removeprefix(BEST_OF)), None, results, value)
-    match = named(value)
+    match = match_trial(value)
     return value if match is None else _with_weights(match["trial_id"], match["epoch"], results, value)
 
 
@@ -76,26 +75,28 @@ def _with_weights(trial_id: str, epoch: str | None, results: Path, value: str) -
 
     from layersweep.records.read import read
 
-    ended = read(results, "trials", columns=("sweep", "trial_id")).filter(pl.col("trial_id") == trial_id)
-    if ended.is_empty():  # one that runs may still replace its weights
+    ends = read(results, "trials", columns=("sweep", "trial_id")).filter(pl.col("trial_id") == trial_id)
+    if ends.is_empty():  # one that runs may still replace its weights
         raise UsageError(f"{KEY}={value}: no trial {trial_id} is recorded below {results}, or it has not ended yet")
-    there = kept(results, trial_id)
-    for found in there:
-        if epoch in (None, str(found.epoch)):
-            return str(found)
-    if there:
-        raise UsageError(f"{KEY}={value}: valid: {', '.join(map(str, there))}")
+    files = kept(results, trial_id)
+    for file_of_epoch in files:
+        if epoch in (None, str(file_of_epoch.epoch)):
+            return str(file_of_epoch)
+    if files:
+        raise UsageError(
+            f"{KEY}={value}: trial {trial_id} has no weights of epoch {epoch}; valid: {', '.join(map(str, files))}"
+        )
     raise UsageError(
-        f"{KEY}={value}: trial {trial_id} of sweep {ended['sweep'][0]!r} has no weights; its command makes them with "
+        f"{KEY}={value}: trial {trial_id} of sweep {ends['sweep'][0]!r} has no weights; its command makes them with "
         "--keep-weights best (or last)"
     )
 
 
 def _best(results: Path, sweep: str) -> str:
-    """The trial of the arm with the highest mean validation accuracy whose own is highest, of those that completed.
+    """The best trial of the best arm, both by validation accuracy, among the completed trials with the most epochs.
 
     Raises:
-        UsageError: if none has, or there is no such sweep.
+        UsageError: if no trial completed, or there is no such sweep.
     """
     import polars as pl
 
@@ -105,17 +106,17 @@ def _best(results: Path, sweep: str) -> str:
     columns = ("trial_id", "attempt", "continuation", "arm", "question", "outcome", "epochs", "last_val_accuracy")
     rows = read(results, "trials", sweep, columns=columns).sort("attempt", "continuation")
     rows = rows.filter(pl.col("question").cast(pl.String) == COMPARISON).unique("trial_id", keep="last")
-    done = rows.filter(pl.col("outcome").cast(pl.String) == "completed")
-    done = done.filter(pl.col("epochs") == pl.col("epochs").max())
-    if not done.height:
-        there = ", ".join(sorted(sweeps(results, "trials"))) or "none"
-        raise UsageError(f"{KEY}={BEST_OF}{sweep}: no trial of that sweep has completed; sweeps there: {there}")
+    completed = rows.filter(pl.col("outcome").cast(pl.String) == "completed")
+    completed = completed.filter(pl.col("epochs") == pl.col("epochs").max())
+    if completed.is_empty():
+        names = ", ".join(sorted(sweeps(results, "trials"))) or "none"
+        raise UsageError(f"{KEY}={BEST_OF}{sweep}: no trial of that sweep has completed; sweeps there: {names}")
     mean = pl.col("last_val_accuracy").mean().over("arm")
-    best = done.sort(mean, "last_val_accuracy", "trial_id", descending=[True, True, False])
+    best = completed.sort(mean, "last_val_accuracy", "trial_id", descending=[True, True, False])
     return str(best["trial_id"][0])
 
 
 def located(config: Mapping[str, Any], results: Path) -> dict[str, str]:
-    """What of a configuration a training is given otherwise: a file in place of the trial that it is of."""
-    match = named(config.get(KEY))
+    """The key `weights` of a configuration as a training gets it, a file in place of a trial; empty without a trial."""
+    match = match_trial(config.get(KEY))
     return {KEY: str(file(results, match["trial_id"], int(match["epoch"])))} if match and match["epoch"] else {}

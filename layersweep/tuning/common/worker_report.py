@@ -1,4 +1,4 @@
-"""What a slot tells the driver after each step of a trial: one value, pickled into a Tune result."""
+"""The report of a slot to the driver after each step of a trial: one value, pickled into a Tune result."""
 
 import pickle
 from dataclasses import dataclass
@@ -18,10 +18,14 @@ class Error:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """One step: the epochs that ended (with the model's facts at the first), or the error that ended the trial.
+    """One step of a trial: the epochs that ended, or the error that ended the trial.
 
-    What ends a trial comes by itself: its last epoch, one that met a NaN, an error, or neither (it ended early).
-    `problem` says why a checkpoint could not be written.
+    The report that ends a trial holds nothing else: its last epoch, an epoch with a NaN, an error, or no epoch if the
+    trial ended early.
+
+    Attributes:
+        built: the model's facts, in the first report.
+        problem: why a checkpoint could not be written.
     """
 
     host: str
@@ -38,10 +42,10 @@ class Report:
     problem: str | None = None
 
     def pack(self) -> bytes:
-        """One bytes value, which Tune does not look into."""
+        """The report as bytes, which Tune passes on unread."""
         return pickle.dumps(self)
 
 
 def unpack(packed: bytes) -> Report:
-    """The report that a slot of this sweep packed; it comes from a process that the sweep started itself."""
+    """The report from its bytes, which come from a process that the sweep itself started, so that pickle is safe."""
     return cast("Report", pickle.loads(packed))

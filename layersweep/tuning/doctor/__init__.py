@@ -1,1 +1,1 @@
-"""What is wrong with a cluster, and what to do about it."""
+"""Checks of a cluster or of this machine, and advice about each problem."""

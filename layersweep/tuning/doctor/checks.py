@@ -1,4 +1,4 @@
-"""What the facts of a cluster's nodes mean: findings, each with what to do. Functions of values alone."""
+"""Checks of a cluster's nodes: findings from the nodes' facts, each with advice. Functions of values only."""
 
 import hashlib
 from collections import Counter
@@ -6,16 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeVar
 
 from layersweep.tuning.doctor.findings import (
-    AGAIN,
+    RUN_RAY_UP,
     Finding,
     Node,
+    all_nodes,
     failure,
     head_of,
-    install_same,
     ok,
-    speaking,
+    version_advice,
     warning,
-    where_all,
+    with_facts,
 )
 from layersweep.tuning.runtime.machine import LEAST_BYTES
 from layersweep.words import GIB, count, few, gib
@@ -30,117 +30,120 @@ _Value = TypeVar("_Value")
 
 
 def _each(
-    about: str, nodes: Sequence[Node], problem: Callable[[Node], Finding | None], well: Callable[[], str]
+    about: str, nodes: Sequence[Node], problem: Callable[[Node], Finding | None], summary: Callable[[], str]
 ) -> list[Finding]:
-    """What is wrong with each node that gave facts; else one line for all of them, if there are any."""
-    known = speaking(nodes)
-    found = [finding for node in known if (finding := problem(node)) is not None]
-    return found or ([ok(about, where_all(nodes), well())] if known else [])
+    """A finding for each node that has a problem; without any, one `ok` for all nodes that gave facts."""
+    nodes_with_facts = with_facts(nodes)
+    findings = [finding for node in nodes_with_facts if (finding := problem(node)) is not None]
+    return findings or ([ok(about, all_nodes(nodes), summary())] if nodes_with_facts else [])
 
 
 def versions(nodes: Sequence[Node]) -> list[Finding]:
     """Whether Python and packages are the same as on the head."""
-    return _compared(
+    return _same_as_head(
         nodes,
         about="versions",
         value=lambda node: node.facts["versions"],
-        differs=_differing_versions,
-        well=lambda value: ", ".join(f"{name} {version or 'missing'}" for name, version in value.items()),
+        difference=_version_difference,
+        summary=lambda value: ", ".join(f"{name} {version or 'missing'}" for name, version in value.items()),
     )
 
 
-def _differing_versions(here: Mapping[str, str], there: Mapping[str, str]) -> tuple[str, str]:
-    names = [name for name in here if there.get(name) != here[name]]
-    said = ", ".join(
-        f"{name} {there.get(name) or 'missing'}, the head's is {here[name] or 'missing'}" for name in names
+def _version_difference(expected: Mapping[str, str], actual: Mapping[str, str]) -> tuple[str, str]:
+    names = [name for name in expected if actual.get(name) != expected[name]]
+    message = ", ".join(
+        f"{name} {actual.get(name) or 'missing'} (head: {expected[name] or 'missing'})" for name in names
     )
-    return said, install_same("python" if "python" in names else names[0])
+    return message, version_advice("python" if "python" in names else names[0])
 
 
-def code(nodes: Sequence[Node], *, laptop: str = "") -> list[Finding]:
-    """Whether the project's Python files are those of the head, and the head's those of the laptop of this digest."""
-    found = _compared(
+def code(nodes: Sequence[Node], *, laptop_digest: str = "") -> list[Finding]:
+    """Whether the project's Python files are the same as on the head, and the head's the same as on the laptop."""
+    findings = _same_as_head(
         nodes,
         about="code",
         value=lambda node: node.facts["code"],
-        differs=_differing_files,
-        well=lambda value: f"{count(len(value), 'Python file')}, digest {digest(value)}",
+        difference=_file_difference,
+        summary=lambda value: f"{count(len(value), 'Python file')}, digest {digest(value)}",
     )
-    here = head_of(nodes)
-    if here is not None and not here.facts["code"]:
-        do = "`uv sync --group cluster` in the project's folder"
-        return [failure("code", here.name, "the project is not installed", do)]
-    if laptop and here is not None and laptop != (there := digest(here.facts["code"])):
-        do = "`ray up -y --no-restart cluster.yaml` copies it; delete there what was deleted on the laptop"
-        said = f"not the laptop's: its digest is {there}, the laptop's {laptop}; the head's runs"
-        found.append(warning("code", here.name, said, do))
-    return found
+    head = head_of(nodes)
+    if head is not None and not head.facts["code"]:
+        advice = "run `uv sync --group cluster` in the project's folder"
+        return [failure("code", head.name, "the project is not installed", advice)]
+    if laptop_digest and head is not None and laptop_digest != (head_digest := digest(head.facts["code"])):
+        advice = (
+            "run `ray up -y --no-restart cluster.yaml` to copy the laptop's code; delete on the head what was deleted "
+            "on the laptop"
+        )
+        message = f"the digest is {head_digest}, the laptop's is {laptop_digest}; a sweep runs the head's code"
+        findings.append(warning("code", head.name, message, advice))
+    return findings
 
 
 def digest(files: Mapping[str, str]) -> str:
-    """One for all files."""
+    """One digest of all files."""
     lines = "".join(f"{path} {content}\n" for path, content in sorted(files.items()))
     return hashlib.sha256(lines.encode()).hexdigest()[:12]
 
 
-def _differing_files(here: Mapping[str, str], there: Mapping[str, str]) -> tuple[str, str]:
-    if not there:
-        return "the project is not installed there", AGAIN
-    changed = sorted(path for path in here.keys() & there.keys() if here[path] != there[path])
-    lacking, extra = sorted(here.keys() - there.keys()), sorted(there.keys() - here.keys())
-    kinds = (("differs from the head's", changed), ("missing", lacking), ("not on the head", extra))
-    said = "; ".join(f"{kind}: {few(paths)}" for kind, paths in kinds if paths)
-    return said, f"delete there what is not on the head; else {AGAIN}" if extra else AGAIN
+def _file_difference(expected: Mapping[str, str], actual: Mapping[str, str]) -> tuple[str, str]:
+    if not actual:
+        return "the project is not installed there", RUN_RAY_UP
+    changed = sorted(path for path in expected.keys() & actual.keys() if expected[path] != actual[path])
+    missing, extra = sorted(expected.keys() - actual.keys()), sorted(actual.keys() - expected.keys())
+    kinds = (("differs from the head's", changed), ("missing", missing), ("not on the head", extra))
+    message = "; ".join(f"{kind}: {few(paths)}" for kind, paths in kinds if paths)
+    return message, f"delete there what is not on the head; for the rest, {RUN_RAY_UP}" if extra else RUN_RAY_UP
 
 
-def _compared(
+def _same_as_head(
     nodes: Sequence[Node],
     *,
     about: str,
     value: Callable[[Node], _Value],
-    differs: Callable[[_Value, _Value], tuple[str, str]],
-    well: Callable[[_Value], str],
+    difference: Callable[[_Value, _Value], tuple[str, str]],
+    summary: Callable[[_Value], str],
 ) -> list[Finding]:
-    """A failure for each node that has not what the head has; else one line for all."""
-    here = head_of(nodes)
-    if here is None:
+    """A failure for each node whose value differs from the head's; without any, one `ok` for all."""
+    head = head_of(nodes)
+    if head is None:
         return []
-    expected = value(here)
+    expected = value(head)
 
     def problem(node: Node) -> Finding | None:
-        there = value(node)
-        return None if there == expected else failure(about, node.name, *differs(expected, there))
+        actual = value(node)
+        return None if actual == expected else failure(about, node.name, *difference(expected, actual))
 
-    return _each(about, nodes, problem, lambda: well(expected))
+    return _each(about, nodes, problem, lambda: summary(expected))
 
 
 def processors(nodes: Sequence[Node]) -> list[Finding]:
-    """Which models there are: they round differently."""
-    models = Counter(node.facts["processor"] for node in speaking(nodes))
+    """Whether all processors are of one model: different models round differently."""
+    models = Counter(node.facts["processor"] for node in with_facts(nodes))
     if len(models) > 1:
-        said = ", ".join(f"{model} ({n})" for model, n in models.most_common())
-        do = "nothing, if the last digits of a result may depend on where its trial ran"
-        return [warning("processor", "cluster", said, do)]
-    return [ok("processor", where_all(nodes), model) for model in models]
+        message = ", ".join(f"{model} ({n})" for model, n in models.most_common())
+        advice = "do nothing if the last digits of a result may depend on the machine"
+        return [warning("processor", "cluster", message, advice)]
+    return [ok("processor", all_nodes(nodes), model) for model in models]
 
 
 def clocks(nodes: Sequence[Node]) -> list[Finding]:
-    """Whether clocks agree: records go by the driver's, logs by their machine's own."""
-    known = [(node, node.clock) for node in nodes if node.clock is not None]
-    found = [
+    """Whether clocks agree: records have the driver's times, logs those of their machine."""
+    clock_by_name = {node.name: node.clock for node in nodes if node.clock is not None}
+    findings = [
         warning(
             "clock",
-            node.name,
-            f"{clock.offset:+.1f} s against the head's, to within {clock.error:.3f} s",
+            name,
+            f"{clock.offset:+.1f} s compared with the head's, ± {clock.error:.3f} s",
             "install chrony or systemd-timesyncd there",
         )
-        for node, clock in known
+        for name, clock in clock_by_name.items()
         if abs(clock.offset) - clock.error > _CLOCK_SECONDS
     ]
-    if known and not found:
-        most = max(abs(clock.offset) + clock.error for _, clock in known)
-        found.append(ok("clock", where_all(nodes), f"within {most:.3f} s of the head's"))
-    return found
+    if clock_by_name and not findings:
+        most = max(abs(clock.offset) + clock.error for clock in clock_by_name.values())
+        findings.append(ok("clock", all_nodes(nodes), f"within {most:.3f} s of the head's"))
+    return findings
 
 
 def disks(nodes: Sequence[Node]) -> list[Finding]:
@@ -150,8 +153,8 @@ def disks(nodes: Sequence[Node]) -> list[Finding]:
         cache = node.facts["cache"]
         folder, free = cache["folder"], cache["free_bytes"]
         if cache["problem"]:
-            do = "give LAYERSWEEP_CACHE a folder that can be written, on every machine, before `ray start`"
-            return failure("disk", node.name, f"the cache {folder} cannot be written: {cache['problem']}", do)
+            advice = "set LAYERSWEEP_CACHE to a folder that can be written, on every machine, before `ray start`"
+            return failure("disk", node.name, f"the cache {folder} cannot be written: {cache['problem']}", advice)
         if free >= _FEW_FREE_BYTES:
             return None
         finding = failure if free < _FEWEST_FREE_BYTES else warning
@@ -159,12 +162,12 @@ def disks(nodes: Sequence[Node]) -> list[Finding]:
             "disk", node.name, f"{gib(free)} free for the cache {folder}", "make room, or set LAYERSWEEP_CACHE"
         )
 
-    least = min((node.facts["cache"]["free_bytes"] for node in speaking(nodes)), default=0)
-    return _each("disk", nodes, problem, lambda: f"{gib(least)} free, or more")
+    least = min((node.facts["cache"]["free_bytes"] for node in with_facts(nodes)), default=0)
+    return _each("disk", nodes, problem, lambda: f"at least {gib(least)} free")
 
 
 def memory(nodes: Sequence[Node]) -> list[Finding]:
-    """Whether each slot has what a small training needs."""
+    """Whether each slot has the memory that a small training needs."""
 
     def share(node: Node) -> int:
         return int(node.facts["memory_bytes"]) // max(1, node.slots)
@@ -172,34 +175,38 @@ def memory(nodes: Sequence[Node]) -> list[Finding]:
     def problem(node: Node) -> Finding | None:
         if share(node) >= LEAST_BYTES:
             return None
-        said = f"{gib(share(node))} for each of {count(node.slots, 'slot')}; a small CNN needs {gib(LEAST_BYTES)}"
-        return warning("memory", node.name, said, "`--num-cpus` in its `ray start`: fewer slots")
+        message = f"{gib(share(node))} for each of {count(node.slots, 'slot')}; a small CNN needs {gib(LEAST_BYTES)}"
+        return warning("memory", node.name, message, "give its `ray start` a smaller `--num-cpus`: fewer slots")
 
-    return _each("memory", nodes, problem, lambda: f"{gib(min(map(share, speaking(nodes))))} for each slot, or more")
+    return _each("memory", nodes, problem, lambda: f"at least {gib(min(map(share, with_facts(nodes))))} for each slot")
 
 
 def results(nodes: Sequence[Node], folder: str, problem: str) -> list[Finding]:
-    """Whether the results' folder can be written on the head, and is the same on the others, which checkpoint to it."""
+    """Whether the results folder can be written on the head, and on nodes that share it, which write checkpoints."""
     if problem:
         return [failure("results", "head", f"{folder}: {problem}", "give --results another folder, or make room")]
-    others = [node for node in speaking(nodes) if not node.head]
-    found = [
+    others = [node for node in with_facts(nodes) if not node.head]
+    findings = [
         failure(
             "results",
             node.name,
-            f"{folder} is shared, and cannot be written there: {node.facts['results']['problem']}",
+            f"{folder} is shared, but cannot be written there: {node.facts['results']['problem']}",
             "mount it with write access for the user that runs Ray",
         )
         for node in others
         if node.facts["results"]["problem"]
     ]
-    apart = [node.address for node in others if not node.facts["results"]["shared"]]
-    if apart:
-        said = f"{folder} of the head is not seen by {few(apart)}: checkpoints, weights and logs go there through Ray"
-        found.append(ok("results", "cluster", said))
-    if not found:
-        found.append(ok("results", where_all(nodes), f"{folder} can be written{', and shared' if others else ''}"))
-    return found
+    without_folder = [node.address for node in others if not node.facts["results"]["shared"]]
+    if without_folder:
+        message = (
+            f"the head's {folder} is not shared with {few(without_folder)}: checkpoints, weights and logs are sent to "
+            "it through Ray"
+        )
+        findings.append(ok("results", "cluster", message))
+    if not findings:
+        sharing = ", and is shared" if others else ""
+        findings.append(ok("results", all_nodes(nodes), f"{folder} can be written{sharing}"))
+    return findings
 
 
 def data(nodes: Sequence[Node], name: str) -> list[Finding]:
@@ -208,47 +215,50 @@ def data(nodes: Sequence[Node], name: str) -> list[Finding]:
     def finding(node: Node) -> Finding:
         facts = node.facts["data"]
         if facts["problem"]:
-            do = "put its files there, or give --data a folder that every node has"
-            return failure("data", node.name, facts["problem"], do)
-        how = f"made in {facts['seconds']:.1f} s: {'; '.join(facts['said'])}" if facts["said"] else "was there"
-        return ok("data", node.name, f"{name} is in the cache; {how}")
+            advice = "put its files there, or give --data a folder that every node has"
+            return failure("data", node.name, facts["problem"], advice)
+        if not facts["messages"]:
+            return ok("data", node.name, f"{name} was in the cache already")
+        steps = "; ".join(facts["messages"])
+        return ok("data", node.name, f"{name} is in the cache now, after {facts['seconds']:.1f} s: {steps}")
 
-    return [finding(node) for node in speaking(nodes)]
+    return [finding(node) for node in with_facts(nodes)]
 
 
-def token(nodes: Sequence[Node], *, mode: str, exists: bool, answers_strangers: bool) -> list[Finding]:
-    """Whether nobody without the token gets in.
+def token(nodes: Sequence[Node], *, mode: str, exists: bool, answers_without_token: bool) -> list[Finding]:
+    """Whether the cluster refuses everybody who has no token.
 
     Args:
         nodes: those that have joined.
-        mode: RAY_AUTH_MODE as this process was given it; empty if it was not.
+        mode: RAY_AUTH_MODE in the environment of this process; empty if it was not set.
         exists: whether there is a token on the head.
-        answers_strangers: whether Ray has answered a request without a token.
+        answers_without_token: whether Ray has answered a request without a token.
     """
-    found = []
+    findings = []
     if mode not in {"", "token"}:
-        said = f"RAY_AUTH_MODE={mode}: Ray asks for no token"
-        found.append(failure("token", "head", said, "unset it, or set it to token, before `ray start`"))
+        message = f"RAY_AUTH_MODE={mode}: Ray asks for no token"
+        findings.append(failure("token", "head", message, "unset it, or set it to token, before `ray start`"))
     if not exists:
-        do = "`ray up -y cluster.yaml` makes it and copies it to each node"
-        found.append(failure("token", "head", "no token in ~/.ray/auth_token", do))
-    if answers_strangers:
-        said = "Ray answers without a token: whoever reaches its port runs code on every node"
-        do = "`ray stop`, then RAY_AUTH_MODE=token before each `ray start`: `ray up -y cluster.yaml`"
-        found.append(failure("token", "cluster", said, do))
-    for node in speaking(nodes):
+        advice = "run `ray up -y cluster.yaml`: it makes a token and copies it to each node"
+        findings.append(failure("token", "head", "no token in ~/.ray/auth_token", advice))
+    if answers_without_token:
+        message = "Ray answers without a token: anybody who reaches its port can run code on every node"
+        advice = "run `ray stop`, then `ray up -y cluster.yaml`, which sets RAY_AUTH_MODE=token for each `ray start`"
+        findings.append(failure("token", "cluster", message, advice))
+    for node in with_facts(nodes):
         if node.facts["auth_mode"] != "token":
-            said = f"started with RAY_AUTH_MODE={node.facts['auth_mode'] or '(not set)'}"
-            found.append(failure("token", node.name, said, "`ray stop` there; RAY_AUTH_MODE=token before `ray start`"))
+            message = f"started with RAY_AUTH_MODE={node.facts['auth_mode'] or '(not set)'}"
+            advice = "run `ray stop` there, and set RAY_AUTH_MODE=token before `ray start`"
+            findings.append(failure("token", node.name, message, advice))
         if (permissions := node.facts.get("token_mode") or 0) & 0o077:
-            said = f"others can read ~/.ray/auth_token (mode {permissions:o})"
-            found.append(failure("token", node.name, said, "chmod 600 it"))
-    return found or [ok("token", where_all(nodes), "a stranger's request was refused")]
+            message = f"other users can read ~/.ray/auth_token (mode {permissions:o})"
+            findings.append(failure("token", node.name, message, "run `chmod 600 ~/.ray/auth_token` there"))
+    return findings or [ok("token", all_nodes(nodes), "a request without a token was refused")]
 
 
-def ports(address: str, answered: Sequence[str]) -> list[Finding]:
-    """Whether the dashboard is on loopback alone; `answered` names what answered at the head's address."""
-    if answered:
-        do = "--dashboard-host=127.0.0.1 in `ray start --head`; reach it with `ray dashboard cluster.yaml`"
-        return [warning("ports", "head", f"open to the network at {address}: {', '.join(answered)}", do)]
+def ports(address: str, open_ports: Sequence[str]) -> list[Finding]:
+    """Whether the dashboard is on loopback only; `open_ports` names what answered at the head's address."""
+    if open_ports:
+        advice = "use --dashboard-host=127.0.0.1 in `ray start --head`; reach it with `ray dashboard cluster.yaml`"
+        return [warning("ports", "head", f"open to the network at {address}: {', '.join(open_ports)}", advice)]
     return [ok("ports", "head", "the dashboard is on loopback")]

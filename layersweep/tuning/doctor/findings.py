@@ -9,19 +9,19 @@ Level = Literal["failure", "warning", "ok"]
 LEVELS: Final[tuple[Level, ...]] = ("failure", "warning", "ok")
 """The worst first."""
 
-AGAIN: Final = "run `ray up -y cluster.yaml` again: it copies the code and installs what uv.lock says"
+RUN_RAY_UP: Final = "run `ray up -y cluster.yaml` again: it copies the code and installs the versions of uv.lock"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """What was found, and what to do about it.
+    """One result of the doctor, and what to do about it.
 
     Attributes:
         level: failure, warning or ok.
         about: the subject, in a word or two.
         where: the machine, or the cluster.
-        said: what was found.
-        do: what to do; empty where nothing is.
+        said: the result.
+        do: the advice; empty where there is nothing to do.
     """
 
     level: Level
@@ -31,24 +31,24 @@ class Finding:
     do: str = ""
 
 
-def failure(about: str, where: str, said: str, do: str) -> Finding:
-    """What keeps a sweep from running, or its results from being the same everywhere."""
-    return Finding(level="failure", about=about, where=where, said=said, do=do)
+def failure(about: str, where: str, message: str, advice: str) -> Finding:
+    """A problem that keeps a sweep from running, or its results from being the same everywhere."""
+    return Finding(level="failure", about=about, where=where, said=message, do=advice)
 
 
-def warning(about: str, where: str, said: str, do: str) -> Finding:
-    """What a sweep can live with."""
-    return Finding(level="warning", about=about, where=where, said=said, do=do)
+def warning(about: str, where: str, message: str, advice: str) -> Finding:
+    """A problem in spite of which a sweep can run."""
+    return Finding(level="warning", about=about, where=where, said=message, do=advice)
 
 
-def ok(about: str, where: str, said: str) -> Finding:
-    """What is as it should be."""
-    return Finding(level="ok", about=about, where=where, said=said)
+def ok(about: str, where: str, message: str) -> Finding:
+    """A check that has passed."""
+    return Finding(level="ok", about=about, where=where, said=message)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Clock:
-    """A node's clock against the head's, in seconds: it is ahead by `offset`, to within `error`."""
+    """A node's clock compared with the head's, in seconds: it is ahead by `offset`, ± `error`."""
 
     offset: float
     error: float
@@ -59,50 +59,52 @@ class Node:
     """A node that has joined.
 
     Attributes:
-        address: the one by which it joined.
+        address: the address by which it joined.
         head: whether it is the head.
         slots: its CPUs, as Ray counts them.
-        facts: what `node_facts.brief` or `full` returned there.
-        silent: why it returned nothing; empty if it did.
-        clock: None where it was not looked at.
+        facts: what `node_facts.basic_facts` or `all_facts` returned there.
+        error: why it returned no facts; empty if it did.
+        clock: its clock; None where it was not measured.
     """
 
     address: str
     head: bool = False
     slots: int = 1
     facts: Mapping[str, Any] = field(default_factory=dict)
-    silent: str = ""
+    error: str = ""
     clock: Clock | None = None
 
     @property
     def name(self) -> str:
-        """For people."""
+        """The address with the host's name, for people: `10.0.0.1 (h1)`."""
         host = self.facts.get("host")
         return f"{self.address} ({host})" if host and host != self.address else self.address
 
 
 def worst_first(findings: Iterable[Finding]) -> list[Finding]:
-    """Sorted by level; otherwise as they come."""
+    """The findings sorted by level; those of one level keep their order."""
     return sorted(findings, key=lambda finding: LEVELS.index(finding.level))
 
 
 def head_of(nodes: Sequence[Node]) -> Node | None:
-    """The node that others are compared with."""
-    known = speaking(nodes)
-    return next((node for node in known if node.head), known[0] if known else None)
+    """The node that others are compared with: the head if it gave facts, else the first that did."""
+    nodes_with_facts = with_facts(nodes)
+    return next((node for node in nodes_with_facts if node.head), nodes_with_facts[0] if nodes_with_facts else None)
 
 
-def speaking(nodes: Sequence[Node]) -> list[Node]:
-    """Those that gave facts."""
+def with_facts(nodes: Sequence[Node]) -> list[Node]:
+    """The nodes that gave facts."""
     return [node for node in nodes if node.facts]
 
 
-def where_all(nodes: Sequence[Node]) -> str:
-    """How all of them are called in a finding."""
-    n = len(speaking(nodes))
+def all_nodes(nodes: Sequence[Node]) -> str:
+    """The name of all nodes together in a finding: `all 3 nodes`."""
+    n = len(with_facts(nodes))
     return f"all {n} nodes" if n > 1 else next((node.name for node in nodes), "cluster")
 
 
-def install_same(name: str) -> str:
-    """What to do where a version differs."""
-    return "install the same Python, to the patch, on all machines" if name == "python" else AGAIN
+def version_advice(name: str) -> str:
+    """What to do where a version of Python or of a package differs."""
+    if name == "python":
+        return "install the same Python on all machines, with the same patch number (3.11.7, for example)"
+    return RUN_RAY_UP

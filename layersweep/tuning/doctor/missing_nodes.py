@@ -1,4 +1,4 @@
-"""What it means that a machine has not joined its cluster, or that the head is not reached; from values alone."""
+"""Findings about machines that have not joined their cluster, and about a head that ssh does not reach; from values."""
 
 import re
 from collections import Counter
@@ -7,55 +7,77 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from layersweep.tuning.common.cluster_file import NOT_REACHED
-from layersweep.tuning.doctor.findings import AGAIN, Finding, Level, Node, failure, install_same, ok, warning
+from layersweep.tuning.doctor.findings import (
+    RUN_RAY_UP,
+    Finding,
+    Level,
+    Node,
+    failure,
+    ok,
+    version_advice,
+    warning,
+)
 from layersweep.words import count, few, last_line
 
 
 @dataclass(frozen=True, kw_only=True)
-class Attempt:
-    """An ssh from the head to a machine that has not joined.
+class SshAttempt:
+    """The result of ssh from the head to a machine that has not joined.
 
     Attributes:
         target: user@address.
-        exit_code: ssh's, or that of the command there.
-        error: what ssh complained of.
-        found: what the machine said, as `look_there` asks it.
+        exit_code: the exit code of ssh, or that of the command on the machine.
+        error: what ssh wrote to stderr.
+        answers: what the machine answered to `probe.probe_script`, with the head's versions.
         log: the last line of the head's log about the machine.
     """
 
     target: str
     exit_code: int
     error: str = ""
-    found: Mapping[str, str] = field(default_factory=dict)
+    answers: Mapping[str, str] = field(default_factory=dict)
     log: str = ""
 
 
-def joined(
-    configured: Sequence[str], nodes: Sequence[Node], attempts: Mapping[str, Attempt], *, missing: Level = "failure"
+def membership(
+    configured: Sequence[str],
+    nodes: Sequence[Node],
+    attempts: Mapping[str, SshAttempt],
+    *,
+    missing_level: Level = "failure",
 ) -> list[Finding]:
-    """Whether each configured machine is a node; an address without an attempt is only named."""
-    there = {node.address for node in nodes}
-    found = [_missing(address, attempts.get(address), missing) for address in configured if address not in there]
-    if not found:
+    """Whether each configured machine is a node, and each node works.
+
+    Args:
+        configured: the addresses of the cluster's machines.
+        nodes: those that have joined.
+        attempts: an ssh attempt for a missing machine, by address; without one, the finding has no reason.
+        missing_level: the level of findings about missing machines.
+    """
+    addresses = {node.address for node in nodes}
+    findings = [_missing(name, attempts.get(name), missing_level) for name in configured if name not in addresses]
+    if not findings:
         head = f", the head {next((n.address for n in nodes if n.head), 'not among them')}" if nodes else ""
-        said = f"{count(len(nodes), 'node')} with {count(sum(n.slots for n in nodes), 'slot')}{head}"
-        found.append(ok("nodes", "cluster", said))
+        message = f"{count(len(nodes), 'node')} with {count(sum(n.slots for n in nodes), 'slot')}{head}"
+        findings.append(ok("nodes", "cluster", message))
     if configured and (others := [n.name for n in nodes if n.address not in configured]):
-        said = f"joined, and not in the cluster's file: {few(others)}"
-        found.append(warning("nodes", "cluster", said, "`ray stop` there, if it is not yours"))
-    do = "look at /tmp/ray/session_latest/logs/raylet.err there, or `ray stop` there: the head starts it again"
-    silent = [n for n in nodes if n.silent]
-    return [*found, *(failure("nodes", n.name, f"joined, and ran no task: {n.silent}", do) for n in silent)]
+        message = f"joined, but not in the cluster's file: {few(others)}"
+        findings.append(warning("nodes", "cluster", message, "run `ray stop` there if the machine is not yours"))
+    advice = (
+        "read /tmp/ray/session_latest/logs/raylet.err there, or run `ray stop` there: the head then starts Ray again"
+    )
+    broken = [node for node in nodes if node.error]
+    return [*findings, *(failure("nodes", n.name, f"joined, but ran no task: {n.error}", advice) for n in broken)]
 
 
-def _missing(address: str, attempt: Attempt | None, level: Level) -> Finding:
-    said, do = why_missing(attempt) if attempt else ("not joined", "layersweep doctor says why")
-    return Finding(level=level, about="nodes", where=address, said=said, do=do)
+def _missing(address: str, attempt: SshAttempt | None, level: Level) -> Finding:
+    message, advice = why_missing(attempt) if attempt else ("not joined", "`layersweep doctor` says why")
+    return Finding(level=level, about="nodes", where=address, said=message, do=advice)
 
 
 _NO_REASON: Final = "no reason given"
 
-_SSH_SAYS: Final = (
+_SSH_ERRORS: Final = (
     (
         r"Permission denied",
         "key refused",
@@ -65,87 +87,90 @@ _SSH_SAYS: Final = (
     (
         r"timed out|No route|unreachable|Host is down",
         "not reached",
-        "is it on? Is its address in the cluster's file right? `ping` it from where it is not reached",
+        "check that it is on, and its address in the cluster's file; `ping` it from the machine that does not reach it",
     ),
     (r"resolve", "no such name", "write its address as a number in the cluster's file"),
     (
         r"not accessible|No such file|invalid format|UNPROTECTED",
         "the head cannot read its key",
-        "auth.ssh_private_key of the cluster's file must name a private key of mode 600; then `ray up` again",
+        "auth.ssh_private_key of the cluster's file must name a private key of mode 600; then run `ray up` again",
     ),
 )
-"""What ssh's complaints mean."""
+"""Patterns of ssh's error messages, with what each means and what to do."""
 
 
-def why_missing(attempt: Attempt) -> tuple[str, str]:
+def why_missing(attempt: SshAttempt) -> tuple[str, str]:
     """Why a machine has not joined, and what to do."""
     if attempt.exit_code:
-        said, do = _unreached(attempt.error)
-        return f"not joined: {said}", do.format(target=attempt.target)
-    said, do = next((said, do) for holds, said, do in _there(attempt) if holds)
-    return f"not joined: {said}", do
+        reason, advice = _ssh_error(attempt.error)
+        return f"not joined: {reason}", advice.format(target=attempt.target)
+    reason, advice = next((reason, advice) for applies, reason, advice in _setup_problems(attempt) if applies)
+    return f"not joined: {reason}", advice
 
 
-def _unreached(error: str) -> tuple[str, str]:
-    """What ssh's complaint means, and what to do about {target}."""
-    for pattern, said, do in _SSH_SAYS:
+def _ssh_error(error: str) -> tuple[str, str]:
+    """What ssh's error message means, and what to do about {target}."""
+    for pattern, reason, advice in _SSH_ERRORS:
         if re.search(pattern, error):
-            return f"{said} ({last_line(error)})", do
+            return f"{reason} ({last_line(error)})", advice
     return f"ssh failed: {last_line(error) or _NO_REASON}", "try it: ssh {target}"
 
 
-def _there(attempt: Attempt) -> list[tuple[bool, str, str]]:
-    """What may be the matter with a machine that ssh reaches, the first first; the last holds always."""
-    found, target = attempt.found, attempt.target
+def _setup_problems(attempt: SshAttempt) -> list[tuple[bool, str, str]]:
+    """What may be wrong with a machine that ssh reaches, in the order of the setup; the last entry always applies."""
+    answers, target = attempt.answers, attempt.target
     log = f"; the head's log: {attempt.log}" if attempt.log else ""
-    look = "on the head: tail -n 50 /tmp/ray/session_latest/logs/monitor.out; then `ray up` again"
-    other = f"`ssh {target} ray stop`: the head starts it again; it may belong to another head"
-    python, ray, token = (found.get(name, "") or "missing" for name in ("python", "ray", "token"))
-    here_python, here_ray = found.get("head_python", ""), found.get("head_ray", "")
+    look = "run on the head: tail -n 50 /tmp/ray/session_latest/logs/monitor.out; then run `ray up` again"
+    stop = f"run `ssh {target} ray stop`, unless Ray there belongs to another head: this head then starts Ray again"
+    python, ray, token = (answers.get(name, "") or "missing" for name in ("python", "ray", "token"))
+    head_python, head_ray = answers.get("head_python", ""), answers.get("head_ray", "")
+    token_problem = "is missing there" if token == "missing" else "differs from the head's"  # noqa: S105 (an answer)
     return [
-        (found.get("rsync") == "no", "rsync missing", f"install rsync on {target}; then `ray up` again"),
-        (found.get("project") == "no", f"not set up: no project there{log}", look),
-        (python == "missing", f"not set up: no .venv in the project there{log}", look),
-        (python != here_python, f"Python {python} there, {here_python} on the head", install_same("python")),
-        (ray != here_ray, f"ray {ray} there, {here_ray} on the head", install_same("ray")),
-        (token != "same", f"~/.ray/auth_token is {token} there{log}", AGAIN),  # noqa: S105 (an answer)
-        (found.get("raylet") == "yes", "Ray runs there, but not with this head", other),
+        (answers.get("rsync") == "no", "rsync is missing", f"install rsync on {target}; then run `ray up` again"),
+        (answers.get("project") == "no", f"not set up: the project's folder is missing{log}", look),
+        (python == "missing", f"not set up: the project's folder has no .venv{log}", look),
+        (python != head_python, f"Python {python} there, {head_python} on the head", version_advice("python")),
+        (ray != head_ray, f"ray {ray} there, {head_ray} on the head", version_advice("ray")),
+        (token != "same", f"~/.ray/auth_token {token_problem}{log}", RUN_RAY_UP),  # noqa: S105
+        (answers.get("raylet") == "yes", "Ray runs there, but not with this head", stop),
         (True, f"ray not started{log}", look),
     ]
 
 
-def cluster_file(content: Mapping[str, Any], *, missing: Sequence[str], key_mode: int | None) -> list[Finding]:
-    """Whether a file for `ray up` makes sense, beyond what it must have.
+def cluster_file(content: Mapping[str, Any], *, missing_sources: Sequence[str], key_mode: int | None) -> list[Finding]:
+    """Problems in a file for `ray up`, besides those that `ClusterFile.read` refuses.
 
     Args:
-        content: the file's.
-        missing: the sources of its file_mounts that are not in this folder.
+        content: the file's content.
+        missing_sources: the sources of its file_mounts that are not in this folder.
         key_mode: the permissions of its private key's file; None without one.
     """
-    found: list[tuple[str, str]] = []
+    problems: list[tuple[str, str]] = []
     provider = content.get("provider", {})
     machines = [str(provider.get("head_ip")), *map(str, provider.get("worker_ips") or ())]
-    if twice := [machine for machine, n in Counter(machines).items() if n > 1]:
-        found.append((f"{few(twice)} is in it twice", "give provider.head_ip and worker_ips each machine once"))
-    if missing:
-        found.append(
-            (f"file_mounts: {few(missing)} is not in this folder", "run this and `ray up` in the project's folder")
-        )
+    if duplicates := [machine for machine, n in Counter(machines).items() if n > 1]:
+        advice = "list each machine once in provider.head_ip and provider.worker_ips"
+        problems.append((f"{few(duplicates)} is listed twice", advice))
+    if missing_sources:
+        message = f"file_mounts: {few(missing_sources)} is not in this folder"
+        problems.append((message, "run the doctor and `ray up` in the project's folder"))
     project = str(content.get("metadata", {}).get("project", "~/layersweep"))
     targets = content.get("file_mounts") or {}
     if outside := [target for target in targets if not str(target).startswith(f"{project}/")]:
-        said = f"metadata.project is {project}, and file_mounts has {few(outside)}"
-        found.append((said, "if the project's folder is changed, change it in file_mounts and setup_commands as well"))
+        message = f"metadata.project is {project}, but file_mounts has {few(outside)}"
+        problems.append((message, "use the same project's folder in metadata.project, file_mounts and setup_commands"))
     if key_mode is not None and key_mode & 0o077:
         key = content.get("auth", {}).get("ssh_private_key")
-        found.append((f"others can read the key {key} (mode {key_mode:o}): ssh does not take it", f"chmod 600 {key}"))
-    return [failure("file", "laptop", said, do) for said, do in found]
+        message = f"other users can read the key {key} (mode {key_mode:o}): ssh refuses it"
+        problems.append((message, f"run `chmod 600 {key}`"))
+    return [failure("file", "laptop", message, advice) for message, advice in problems]
 
 
 def head_not_reached(target: str, error: str, exit_code: int) -> Finding:
-    """What it means that ssh from the laptop did not run Python in the project's folder on the head."""
+    """Why ssh from the laptop did not run Python in the project's folder on the head."""
     if exit_code == NOT_REACHED:
-        said, do = _unreached(error)
+        message, advice = _ssh_error(error)
     else:
-        said, do = f"the project is not set up there: {last_line(error) or _NO_REASON}", "`ray up -y cluster.yaml`"
-    return failure("head", target, said, do.format(target=target))
+        message = f"the project is not set up there: {last_line(error) or _NO_REASON}"
+        advice = "run `ray up -y cluster.yaml`"
+    return failure("head", target, message, advice.format(target=target))

@@ -1,7 +1,7 @@
-"""What a machine says of itself. Ray sends this module's functions to each node as they are: they need Python alone.
+"""The facts about a machine. Ray sends this module's functions to each node, and they need nothing but Python there.
 
-A node may lack the project, or have another version of it: that is what is asked. So nothing of the project is imported
-at the top, and what other files have as well (the cache's folder, say) is said here again.
+A node may lack the project, or have another version of it; the doctor must find that out. So this file imports nothing
+of the project at the top, and repeats what other files define (the cache's folder, for example).
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 PACKAGES: Final = ("ray", "tensorflow", "keras", "numpy", "pyarrow")
-"""Those that must be the same on every node."""
+"""The packages whose versions must be the same on every node."""
 
 CODE: Final = ("benchmarks", "layersweep", "search_spaces", "sweeps", "trainables")
 """The project's folders of code, which `ray up` copies to each node."""
@@ -27,19 +27,20 @@ CODE: Final = ("benchmarks", "layersweep", "search_spaces", "sweeps", "trainable
 
 def versions() -> dict[str, str]:
     """The version of Python and of each package; empty where a package is missing."""
-    found = {"python": platform.python_version()}
+    versions = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
-            found[name] = metadata.version(name)
+            versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
-            found[name] = ""
-    return found
+            versions[name] = ""
+    return versions
 
 
 def code(project: Path | None = None) -> dict[str, str]:
-    """The digest of each of the project's Python files, by its path below the project; of those that are imported here.
+    """The digest of each of the project's Python files, by its path below the project's folder.
 
-    Empty where the project is not installed.
+    Args:
+        project: the folder; None for the one from which this process imports. Without it the result is empty.
     """
     if project is None:
         spec = find_spec("layersweep")
@@ -50,8 +51,8 @@ def code(project: Path | None = None) -> dict[str, str]:
     return {str(path.relative_to(project)): hashlib.sha256(path.read_bytes()).hexdigest()[:16] for path in files}
 
 
-def brief() -> dict[str, Any]:
-    """What a sweep asks of a node before it starts."""
+def basic_facts() -> dict[str, Any]:
+    """The facts that a sweep checks before it starts."""
     return {
         "host": socket.gethostname(),
         "versions": versions(),
@@ -60,26 +61,26 @@ def brief() -> dict[str, Any]:
     }
 
 
-def full(asked: Mapping[str, Any]) -> dict[str, Any]:
-    """All of it.
+def all_facts(request: Mapping[str, Any]) -> dict[str, Any]:
+    """All facts that the doctor checks.
 
     Args:
-        asked: `results`, a folder; `marker`, the name of a file in it, written elsewhere; `dataset`, the name of one
-            to bring into the node's cache, or None; `data`, the folder of its files or None.
+        request: `results`, a folder; `marker`, the name of a file that the head wrote in it; `dataset`, the name of a
+            data set to load into the node's cache, or None; `data`, the folder of its files, or None.
     """
     return {
-        **brief(),
+        **basic_facts(),
         "processor": _processor(),
         "memory_bytes": _memory_bytes(),
         "token_mode": _token_mode(),
         "cache": _cache(),
-        "results": _results(Path(asked["results"]), str(asked["marker"])),
-        "data": None if asked["dataset"] is None else _data(str(asked["dataset"]), asked["data"]),
+        "results": _results(Path(request["results"]), str(request["marker"])),
+        "data": None if request["dataset"] is None else _data(str(request["dataset"]), request["data"]),
     }
 
 
 def _processor() -> str:
-    """Its model."""
+    """The processor's model."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -89,7 +90,7 @@ def _processor() -> str:
 
 
 def _memory_bytes() -> int:
-    """This machine's memory, or that of the container it is confined to."""
+    """The memory of this machine, or the limit of the container that it runs in."""
     total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     try:
         limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
@@ -99,7 +100,7 @@ def _memory_bytes() -> int:
 
 
 def _token_mode() -> int | None:
-    """The permissions of the token's file; None without one."""
+    """The permissions of the token's file; None without a file."""
     path = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or "~/.ray/auth_token").expanduser()
     try:
         return stat.S_IMODE(path.stat().st_mode)
@@ -108,29 +109,29 @@ def _token_mode() -> int | None:
 
 
 def _cache_root() -> Path:
-    """As trainables.data.cache has it, which may be missing here."""
-    if named := os.environ.get("LAYERSWEEP_CACHE"):
-        return Path(named).absolute()
-    home = os.environ.get("XDG_CACHE_HOME")
-    return (Path(home) if home else Path.home() / ".cache") / "layersweep"
+    """The cache's folder, as in trainables.data.cache, which may be missing on this machine."""
+    if folder := os.environ.get("LAYERSWEEP_CACHE"):
+        return Path(folder).absolute()
+    user_cache = os.environ.get("XDG_CACHE_HOME")
+    return (Path(user_cache) if user_cache else Path.home() / ".cache") / "layersweep"
 
 
 def _cache() -> dict[str, Any]:
-    """The cache's folder, whether files can be made in it, and the bytes that are free."""
+    """The cache's folder, why it cannot be written, and its free bytes."""
     folder = _cache_root()
-    problem = _unwritable(folder)
+    problem = _write_problem(folder)
     free = 0 if problem else shutil.disk_usage(folder).free
     return {"folder": str(folder), "problem": problem, "free_bytes": free}
 
 
 def _results(folder: Path, marker: str) -> dict[str, Any]:
-    """Whether the folder is the one in which the marker was written; and if it is, whether it can be written here."""
-    shared = os.path.isfile(folder / marker)
-    return {"folder": str(folder), "shared": shared, "problem": _unwritable(folder) if shared else ""}
+    """Whether this machine shares the folder, in which the head wrote the marker, and why it cannot be written here."""
+    is_shared = os.path.isfile(folder / marker)
+    return {"folder": str(folder), "shared": is_shared, "problem": _write_problem(folder) if is_shared else ""}
 
 
-def _unwritable(folder: Path) -> str:
-    """Why no file can be made there; empty if one can. The folder is made where it is missing."""
+def _write_problem(folder: Path) -> str:
+    """Why no file can be written in the folder, which is created if it is missing; empty if a file can."""
     path = folder / f".doctor-{secrets.token_hex(8)}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -142,19 +143,19 @@ def _unwritable(folder: Path) -> str:
 
 
 def _data(name: str, folder: str | None) -> dict[str, Any]:
-    """Brings a data set into this machine's cache, as a trial here would, and says what that took.
+    """Loads a data set into this machine's cache, as a trial would: the messages, the seconds, and the problem if any.
 
-    Nothing was said where it was in the cache already.
+    There are no messages if it was in the cache already.
     """
-    said: list[str] = []
-    began = time.monotonic()
+    messages: list[str] = []
+    start = time.monotonic()
     try:
         from trainables.data.dataset import prepare
         from trainables.errors import DataError
     except ImportError as error:
-        return {"problem": f"the project is not installed: {error}", "said": [], "seconds": 0.0}
+        return {"problem": f"the project is not installed: {error}", "messages": [], "seconds": 0.0}
     try:
-        prepare(name, folder=None if folder is None else Path(folder), say=said.append)
+        prepare(name, folder=None if folder is None else Path(folder), say=messages.append)
     except DataError as error:
-        return {"problem": " ".join(str(error).split()), "said": said, "seconds": time.monotonic() - began}
-    return {"problem": "", "said": said, "seconds": time.monotonic() - began}
+        return {"problem": " ".join(str(error).split()), "messages": messages, "seconds": time.monotonic() - start}
+    return {"problem": "", "messages": messages, "seconds": time.monotonic() - start}

@@ -1,4 +1,4 @@
-"""Asks a cluster's machines about themselves: those that have joined through Ray, the others by ssh from the head."""
+"""Collects the facts about a cluster's machines: through Ray from nodes, by ssh from the head for the others."""
 
 import contextlib
 import hashlib
@@ -21,7 +21,7 @@ from layersweep import project
 from layersweep.tuning.common.cluster_file import NOT_REACHED
 from layersweep.tuning.doctor import node_facts
 from layersweep.tuning.doctor.findings import Clock, Node
-from layersweep.tuning.doctor.missing_nodes import Attempt
+from layersweep.tuning.doctor.missing_nodes import SshAttempt
 from layersweep.words import first_line
 
 _CONFIG: Final = Path("~/ray_bootstrap_config.yaml")
@@ -31,29 +31,29 @@ _LOG_BYTES: Final = 1 << 18
 _DASHBOARD: Final = 8265
 _SSH_SECONDS: Final = 30.0
 _PORT_SECONDS: Final = 2.0
-_STRANGER_SECONDS: Final = 30.0
-_CLOCK_TRIES: Final = 3
+_TOKEN_SECONDS: Final = 30.0
+_CLOCK_ATTEMPTS: Final = 3
 
 _SSH: Final = (
     "BatchMode=yes", "ConnectTimeout=5", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR",
 )  # fmt: skip
-"""As Ray's own, but no password is asked for."""
+"""The options with which Ray connects, but ssh asks for no password."""
 
-_STRANGER: Final = """
+_PROTECTED_REQUEST: Final = """
 import sys
 from ray._raylet import GcsClient
 GcsClient(address=sys.argv[1]).internal_kv_keys(b"", None)
 """
-"""A request that needs the token, by a process that has none."""
+"""A program whose request needs the token."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Setup:
-    """What `ray up` has left on the head.
+    """The setup of the cluster, as `ray up` wrote it on the head.
 
     Attributes:
-        machines: the addresses of the head and the workers; empty where a cloud gives them.
-        user: whom the head logs in as on the workers.
+        machines: the addresses of the head and the workers; empty where a cloud assigns them.
+        user: the user that the head logs in as on the workers.
     """
 
     machines: tuple[str, ...] = ()
@@ -61,7 +61,7 @@ class Setup:
 
 
 def setup() -> Setup:
-    """What `ray up` has left on this machine; empty if nothing."""
+    """The setup that `ray up` wrote on this machine; empty if there is none."""
     import yaml
 
     try:
@@ -79,29 +79,29 @@ def setup() -> Setup:
 
 
 def token_exists() -> bool:
-    """Whether a process of this user finds a token."""
+    """Whether this user has a token."""
     path = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or "~/.ray/auth_token").expanduser()
     return bool(os.environ.get("RAY_AUTH_TOKEN")) or path.is_file()
 
 
-def answers_strangers(address: str) -> bool:
-    """Whether Ray answers a process without a token."""
+def answers_without_token(address: str) -> bool:
+    """Whether Ray answers a process that has no token."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_AUTH_")}
     try:
-        done = subprocess.run(
-            [sys.executable, "-c", _STRANGER, address],
+        result = subprocess.run(
+            [sys.executable, "-c", _PROTECTED_REQUEST, address],
             env=environment | {"RAY_AUTH_MODE": "disabled"},
             capture_output=True,
-            timeout=_STRANGER_SECONDS,
+            timeout=_TOKEN_SECONDS,
             check=False,
         )
     except subprocess.TimeoutExpired:
         return False
-    return done.returncode == 0
+    return result.returncode == 0
 
 
 def open_ports(address: str) -> list[str]:
-    """What answers at an address of this machine, and should at loopback only."""
+    """The ports that answer at an address of this machine, but should answer on loopback only."""
     try:
         socket.create_connection((address, _DASHBOARD), timeout=_PORT_SECONDS).close()
     except OSError:
@@ -109,98 +109,100 @@ def open_ports(address: str) -> list[str]:
     return [f"the dashboard, port {_DASHBOARD}"]
 
 
-def nodes(ask: Callable[[], dict[str, Any]], *, seconds: float, clock: bool = False) -> list[Node]:
+def nodes(facts: Callable[[], dict[str, Any]], *, seconds: float, clock: bool = False) -> list[Node]:
     """Runs a function of `node_facts` on every node of the cluster that this process has joined.
 
     Args:
-        ask: the function; it is sent as it is, so that a node needs not have it.
-        seconds: after so long a node is silent.
-        clock: whether clocks are looked at.
+        facts: the function; its code is sent, so a node does not need the project.
+        seconds: a node that does not answer within this time has an error instead of facts.
+        clock: whether to measure the clocks.
     """
     import ray
 
     ray.cloudpickle.register_pickle_by_value(node_facts)
-    questions = _Questions(seconds)
-    asked = [(node, questions.put(node["NodeID"], ask)) for node in ray.nodes() if node["Alive"]]
-    found = []
-    for node, reference in asked:
-        facts, silent = questions.answer(reference)
-        found.append(
+    calls = _RemoteCalls(seconds)
+    references = [(node, calls.start(node["NodeID"], facts)) for node in ray.nodes() if node["Alive"]]
+    results = []
+    for node, reference in references:
+        answer, error = calls.result(reference)
+        results.append(
             Node(
                 address=node["NodeManagerAddress"],
                 head="node:__internal_head__" in node["Resources"],
                 slots=int(node["Resources"].get("CPU", 0)),
-                facts=facts or {},
-                silent=silent,
-                clock=questions.clock(node["NodeID"]) if clock and facts else None,
+                facts=answer or {},
+                error=error,
+                clock=calls.clock(node["NodeID"]) if clock and answer else None,
             )
         )
-    still = addresses() if any(node.silent for node in found) else set()
-    here = [node for node in found if not node.silent or node.address in still]  # others have left meanwhile
-    return sorted(here, key=lambda node: (not node.head, node.address))
+    alive = addresses() if any(node.error for node in results) else set()
+    remaining = [node for node in results if not node.error or node.address in alive]  # others have left meanwhile
+    return sorted(remaining, key=lambda node: (not node.head, node.address))
 
 
-class _Questions:
-    """Functions that run on nodes, each for itself, and answer within so many seconds from now."""
+class _RemoteCalls:
+    """Calls of functions on single nodes; all must return within `seconds` from now."""
 
     def __init__(self, seconds: float) -> None:
         import ray
 
-        def call(function: Callable[[], Any]) -> Any:  # in here: Ray sends it as it is
+        def call(function: Callable[[], Any]) -> Any:  # a local function, so that Ray sends its code
             return function()
 
-        self._seconds, self._ends = seconds, time.monotonic() + seconds
+        self._seconds, self._deadline = seconds, time.monotonic() + seconds
         self._task = ray.remote(num_cpus=0, max_retries=0)(call)
 
-    def put(self, node_id: str, function: Callable[[], Any]) -> Any:
-        """Lets a node run a function; returns Ray's reference to what it returns."""
+    def start(self, node_id: str, function: Callable[[], Any]) -> Any:
+        """Starts a call on a node; returns Ray's reference to its result."""
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy as Affinity
 
         return self._task.options(scheduling_strategy=Affinity(node_id=node_id, soft=False)).remote(function)
 
-    def answer(self, reference: Any) -> tuple[Any, str]:
-        """What a function returned, or None and why it did not."""
+    def result(self, reference: Any) -> tuple[Any, str]:
+        """The value that the function returned and no error, or None and the error."""
         import ray
         from ray.exceptions import GetTimeoutError, RayError
 
         try:
-            return ray.get(reference, timeout=max(0.1, self._ends - time.monotonic())), ""
+            return ray.get(reference, timeout=max(0.1, self._deadline - time.monotonic())), ""
         except GetTimeoutError:
             return None, f"no answer within {self._seconds:g} s"
         except RayError as error:
             return None, first_line(str(error)) or type(error).__name__
 
     def clock(self, node_id: str) -> Clock | None:
-        """A node's clock, from the fastest of a few questions: the first may have to start a process."""
-        found = []
-        for _ in range(_CLOCK_TRIES):
+        """A node's clock, from the fastest of a few calls: the first may have to start a process."""
+        clocks = []
+        for _ in range(_CLOCK_ATTEMPTS):
             before = time.time()
-            there, _silent = self.answer(self.put(node_id, time.time))
+            node_time, _error = self.result(self.start(node_id, time.time))
             after = time.time()
-            if there is None:
+            if node_time is None:
                 return None
-            found.append(Clock(offset=there - (before + after) / 2, error=(after - before) / 2))
-        return min(found, key=lambda clock: clock.error)
+            clocks.append(Clock(offset=node_time - (before + after) / 2, error=(after - before) / 2))
+        return min(clocks, key=lambda clock: clock.error)
 
 
 def addresses() -> set[str]:
-    """Those of the nodes of the cluster that this process has joined."""
+    """The addresses of the nodes of the cluster that this process has joined."""
     import ray
 
     return {node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"]}
 
 
 class Marker:
-    """A file in a folder while inside; whoever sees it has the same folder. The folder is made for it, and unmade.
+    """A file in a folder, for a while: a machine that sees the file shares the folder. Use it as a context manager.
+
+    A missing folder is created for the file, and deleted with it.
 
     Attributes:
-        name: the file's.
-        problem: why it could not be made; empty if it was.
+        name: the file's name.
+        problem: why the file could not be written; empty if it was.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._made = not folder.exists()
+        self._is_new_folder = not folder.exists()
         self.name = f".doctor-{secrets.token_hex(8)}"
         self.problem = ""
 
@@ -215,25 +217,25 @@ class Marker:
     def __exit__(self, *_: object) -> None:
         with contextlib.suppress(OSError):
             (self._folder / self.name).unlink()
-            if self._made:
-                self._folder.rmdir()  # unless something else was put there
+            if self._is_new_folder:
+                self._folder.rmdir()  # fails if it holds other files by now
 
 
-def attempts(machines: Sequence[str], user: str) -> dict[str, Attempt]:
-    """Tries to reach machines by ssh, all at once, as the head's Ray does."""
+def ssh_attempts(machines: Sequence[str], user: str) -> dict[str, SshAttempt]:
+    """Tries to reach machines by ssh, all at once, in the way of the head's Ray."""
     if not machines:
         return {}
     with ThreadPoolExecutor(len(machines)) as pool:
         return dict(zip(machines, pool.map(lambda machine: _attempt(machine, user), machines), strict=True))
 
 
-def _attempt(machine: str, user: str) -> Attempt:
+def _attempt(machine: str, user: str) -> SshAttempt:
     target = f"{user}@{machine}" if user else machine
     key = ["-i", str(_KEY.expanduser()), "-o", "IdentitiesOnly=yes"] if _KEY.expanduser().is_file() else []
-    said = [word for option in _SSH for word in ("-o", option)]
+    options = [part for option in _SSH for part in ("-o", option)]
     try:
-        done = subprocess.run(
-            ["ssh", *key, *said, target, f"bash -c {shlex.quote(look_there())}"],
+        result = subprocess.run(
+            ["ssh", *key, *options, target, f"bash -c {shlex.quote(probe_script())}"],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -241,33 +243,38 @@ def _attempt(machine: str, user: str) -> Attempt:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return Attempt(target=target, exit_code=NOT_REACHED, error=f"timed out after {_SSH_SECONDS:g} s")
+        return SshAttempt(target=target, exit_code=NOT_REACHED, error=f"timed out after {_SSH_SECONDS:g} s")
     except OSError as error:
-        return Attempt(target=target, exit_code=NOT_REACHED, error=f"ssh cannot be run: {error.strerror}")
-    pairs = (line.partition("=") for line in done.stdout.splitlines())
-    found = {name: value for name, _, value in pairs} | {
+        return SshAttempt(target=target, exit_code=NOT_REACHED, error=f"ssh cannot be run: {error.strerror}")
+    pairs = (line.partition("=") for line in result.stdout.splitlines())
+    answers = {name: value for name, _, value in pairs} | {
         "head_python": platform.python_version(),
         "head_ray": metadata.version("ray"),
     }
-    return Attempt(target=target, exit_code=done.returncode, error=done.stderr, found=found, log=_logged(machine))
+    return SshAttempt(
+        target=target, exit_code=result.returncode, error=result.stderr, answers=answers, log=_log_line(machine)
+    )
 
 
-def look_there() -> str:
-    """The shell's commands that say, line by line, what a machine has: rsync, project, python, ray, token, raylet."""
+def probe_script() -> str:
+    """The shell script that prints what a machine has, a line `name=value` each.
+
+    The names are rsync, raylet, token, project, python and ray.
+    """
     try:
         folder = f"~/{shlex.quote(str(project.FOLDER.relative_to(Path.home())))}"
     except ValueError:
         folder = shlex.quote(str(project.FOLDER))
     token = Path("~/.ray/auth_token").expanduser()
     digest = hashlib.sha256(token.read_bytes()).hexdigest() if token.is_file() else ""
-    token_is = f"'') echo token=missing;; {digest}*) echo token=same;; *) echo token=another;;"
+    token_cases = f"'') echo token=missing;; {digest}*) echo token=same;; *) echo token=another;;"
     ray = "import importlib.metadata as m; print('ray=' + m.version('ray'))"
     python = "import platform; print('python=' + platform.python_version())"
     return "\n".join(
         (
             "command -v rsync >/dev/null && echo rsync=yes || echo rsync=no",
             "pgrep -x raylet >/dev/null && echo raylet=yes || echo raylet=no",
-            f"case $(sha256sum ~/.ray/auth_token 2>/dev/null) in {token_is} esac",
+            f"case $(sha256sum ~/.ray/auth_token 2>/dev/null) in {token_cases} esac",
             f"cd {folder} 2>/dev/null && echo project=yes || {{ echo project=no; exit 0; }}",
             "test -x .venv/bin/python || exit 0",
             f".venv/bin/python -c {shlex.quote(python)}",
@@ -277,8 +284,8 @@ def look_there() -> str:
     )
 
 
-def _logged(machine: str) -> str:
-    """The last line of the head's log of its workers that names a machine."""
+def _log_line(machine: str) -> str:
+    """The last line about a machine in the head's log of its workers."""
     for name in ("monitor.out", "monitor.err", "monitor.log"):
         try:
             text = (_LOGS / name).read_bytes()[-_LOG_BYTES:].decode(errors="replace")

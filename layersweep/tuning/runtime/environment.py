@@ -1,17 +1,17 @@
-"""How Ray is to behave: it reads these variables when it is imported, which a replay or a search may do first."""
+"""The environment variables that configure Ray, which reads them when it is imported."""
 
 import os
 from typing import Final
 
 _ENVIRONMENT: Final = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # a relative path means the same in every process
-    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # else Ray copies the working directory, results and all, to its workers
-    "RAY_AUTH_MODE": "token",  # Ray listens on every address: nobody without the user's token gets in
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # else Ray copies the working directory with all results to its workers
+    "RAY_AUTH_MODE": "token",  # Ray listens on every address: it must refuse whoever has no token
     "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_prestart_worker_first_driver": "0",  # Ray's spare workers, which Tune's actors do not take
+    "RAY_prestart_worker_first_driver": "0",  # else Ray starts spare workers, which Tune's actors do not use
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "RAY_TRAIN_COUNT_PREEMPTION_AS_FAILURE": "1",  # else Tune starts a preempted trial anew, unknown to the records
-    "RAY_memory_monitor_refresh_ms": "0",  # each slot watches its training; Ray would kill the slot, and Tune give up
+    "RAY_TRAIN_COUNT_PREEMPTION_AS_FAILURE": "1",  # else Tune restarts a preempted trial without a record
+    "RAY_memory_monitor_refresh_ms": "0",  # slots watch their training; Ray would kill slots, and Tune give up
     "RAY_AIR_NEW_OUTPUT": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",  # a failed step has no metric
@@ -23,6 +23,6 @@ _ENVIRONMENT: Final = {
 
 
 def settle() -> None:
-    """Sets what is not set yet; to be called before Ray is imported."""
+    """Sets the variables that are not set yet; call it before Ray is imported, which a replay or a search may do."""
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)

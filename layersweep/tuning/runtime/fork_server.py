@@ -1,4 +1,4 @@
-"""The fork server of a command: it imports TensorFlow once, while Ray starts, for all slots on this machine."""
+"""The fork server of a command: it imports TensorFlow once, for all slots of this machine, while Ray starts."""
 
 import contextlib
 import os
@@ -16,33 +16,33 @@ from layersweep.tuning.runtime.processes import Started, end, start
 from trainables.worker.training_server import WarmUp
 
 _BACKLOG: Final = 1024
-_FAREWELL_SECONDS: Final = 10.0
+_EXIT_SECONDS: Final = 10.0
 
 
 @contextmanager
 def started(warm_up: WarmUp) -> Iterator[Path | None]:
-    """While inside, a fork server; its socket, on which slots may ask at once, in a folder that is the user's alone.
+    """While inside, a fork server runs. The value is its socket; slots can use it at once, only the user can read it.
 
-    None where there can be none: it takes a Linux with pidfds.
+    None where no fork server can run: it needs Linux with pidfds.
     """
     if not hasattr(os, "pidfd_open") or not hasattr(signal, "pidfd_send_signal"):
         yield None
         return
     with tempfile.TemporaryDirectory(prefix="layersweep-fork-", ignore_cleanup_errors=True) as folder:
         path = Path(folder) / "socket"
-        owner, process = _start(path)
+        pipe, process = _start(path)
         with contextlib.suppress(OSError):
-            owner.send(warm_up)
+            pipe.send(warm_up)
         try:
             yield path
         finally:
-            owner.close()
-            end(process, within=_FAREWELL_SECONDS)
+            pipe.close()
+            end(process, within=_EXIT_SECONDS)
 
 
 def _start(path: Path) -> tuple[Connection, Started]:
-    owner, theirs = Pipe()
-    with theirs, socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as door:
-        door.bind(str(path))
-        door.listen(_BACKLOG)
-        return owner, start(theirs, door, module="trainables.worker.fork_server")
+    pipe, server_end = Pipe()
+    with server_end, socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        listener.bind(str(path))
+        listener.listen(_BACKLOG)
+        return pipe, start(server_end, listener, module="trainables.worker.fork_server")

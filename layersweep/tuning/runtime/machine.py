@@ -1,4 +1,4 @@
-"""What a machine has to give: memory and cores, and how many slots that makes."""
+"""A machine's memory and cores, and how many slots they allow."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,14 +9,14 @@ import psutil
 from trainables.hardware import cores
 
 USABLE: Final = 0.9
-"""The part of the memory that slots share; the rest is for the driver, Ray and the system."""
+"""The share of the memory for slots; the rest is for the driver, Ray and the system."""
 
 LEAST_BYTES: Final = 3 << 29
-"""1.5 GiB: what a training of a small CNN needs, TensorFlow included."""
+"""1.5 GiB: the memory for the training of a small CNN, with TensorFlow."""
 
 
 def memory_bytes() -> int:
-    """This machine's memory, or that of the container it is confined to."""
+    """The memory of this machine, or the limit of the container that it runs in."""
     total = psutil.virtual_memory().total
     limit = Path("/sys/fs/cgroup/memory.max")
     text = limit.read_text().strip() if limit.exists() else "max"
@@ -24,10 +24,10 @@ def memory_bytes() -> int:
 
 
 def memory_share(slots: int, *, total_bytes: Callable[[], int] = memory_bytes) -> int:
-    """The memory that one of so many slots on this machine may use."""
+    """The memory that each of these slots on this machine may use."""
     return int(USABLE * total_bytes() / max(1, slots))
 
 
 def default_slots(*, total_bytes: Callable[[], int] = memory_bytes, cores: Callable[[], int] = cores) -> int:
-    """One a core, or fewer where the memory does not suffice for so many trainings."""
+    """One slot for each core, or fewer where the memory is too small for so many trainings."""
     return max(1, min(cores(), int(USABLE * total_bytes() / LEAST_BYTES)))

@@ -1,7 +1,7 @@
-"""Where a running sweep stands, as metrics for Prometheus, served by the agent that Ray runs on each machine.
+"""The state of a running sweep as metrics for Prometheus, served by the agent that Ray runs on each machine.
 
 Ray puts `ray_` before each name and `_total` behind a counter's: Prometheus sees `ray_layersweep_epochs_total`. Only
-`ray[default]` brings an agent that serves metrics.
+`ray[default]` has an agent that serves metrics.
 """
 
 from collections import Counter
@@ -12,25 +12,25 @@ from typing import Any, Final
 from layersweep.records.tables import OUTCOMES
 
 STATES: Final = ("waiting", "running", *OUTCOMES)
-"""What a trial may be in: not started, in a slot, or ended with an outcome."""
+"""The states of a trial: not started, in a slot, or ended with an outcome."""
 
 _AGENT: Final = ("opencensus", "prometheus_client")
-"""What Ray's agent needs to serve metrics."""
+"""The packages that Ray's agent needs to serve metrics."""
 
 
 def by_state(ended: Counter[str], *, planned: int, running: int) -> dict[str, int]:
-    """How many trials of a plan are in each state, from how many ended with each outcome."""
-    waiting = max(0, planned - ended.total() - running)
-    return {"waiting": waiting, "running": running, **{outcome: ended[outcome] for outcome in OUTCOMES}}
+    """How many trials of a plan are in each state; `ended` counts those that ended with each outcome."""
+    waiting_trials = max(0, planned - ended.total() - running)
+    return {"waiting": waiting_trials, "running": running, **{outcome: ended[outcome] for outcome in OUTCOMES}}
 
 
 class Metrics:
-    """A sweep's metrics. A gauge that is not set again disappears: Ray forgets it after two of its reports.
+    """A sweep's metrics. Each gauge must be set again and again: Ray forgets one that is not set for two reports.
 
     Args:
         sweep: its name, a label of each metric.
-        metric: the column that decides, the label of its best value.
-        slots: how many trials may run at once, now.
+        metric: the sweep's metric, a label of its best value.
+        slots: how many trials can run at once, now.
         gauge: `ray.util.metrics.Gauge`.
         counter: `ray.util.metrics.Counter`.
     """
@@ -45,19 +45,19 @@ class Metrics:
         counter: Callable[..., Any],
     ) -> None:
         self._sweep, self._metric, self._all_slots = {"sweep": sweep}, {"metric": metric}, slots
-        self._epochs_shown = 0
+        self._reported_epochs = 0
         self._trials = gauge("layersweep_trials", "Trials of a sweep, by state", tag_keys=("sweep", "state"))
         self._slots = gauge("layersweep_slots", "Slots of a sweep, by state", tag_keys=("sweep", "state"))
         self._best = gauge("layersweep_best", "The best value of the metric so far", tag_keys=("sweep", "metric"))
         self._epochs = counter("layersweep_epochs", "Epochs trained", tag_keys=("sweep",))
 
     def show(self, *, trials: Mapping[str, int], epochs: int, best: float | None) -> None:
-        """Hands on where the sweep stands now; Ray reports it within its interval, 10 s by default.
+        """Sets all metrics to the sweep's present state; Ray reports them within its interval, 10 s by default.
 
         Args:
             trials: how many are in each of `STATES`.
             epochs: how many this command has trained.
-            best: the best value of the metric in them; None before the first.
+            best: the best value of the metric; None before the first epoch.
         """
         for state, number in trials.items():
             self._trials.set(number, tags={**self._sweep, "state": state})
@@ -66,13 +66,13 @@ class Metrics:
             self._slots.set(slots, tags={**self._sweep, "state": state})
         if best is not None:
             self._best.set(best, tags=self._sweep | self._metric)
-        if epochs > self._epochs_shown:
-            self._epochs.inc(epochs - self._epochs_shown, tags=self._sweep)
-            self._epochs_shown = epochs
+        if epochs > self._reported_epochs:
+            self._epochs.inc(epochs - self._reported_epochs, tags=self._sweep)
+            self._reported_epochs = epochs
 
 
 def served(*, sweep: str, metric: str, slots: Callable[[], int]) -> Metrics | None:
-    """A sweep's metrics, if this environment has what it takes to serve them."""
+    """A sweep's metrics; None if this environment cannot serve them."""
     if any(find_spec(package) is None for package in _AGENT):
         return None
     from ray.util.metrics import Counter as RayCounter

@@ -1,10 +1,9 @@
-"""Where a sweep runs: a Ray of its own on this machine, or a cluster whose nodes come and go."""
+"""Where a sweep runs: on a Ray that it starts on this machine, or on a cluster whose nodes come and go."""
 
 import gc
 import logging
 import os
 import sys
-import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,20 +13,20 @@ from typing import Any, Final
 
 from layersweep.tuning.common.errors import BrokenOffError, UsageError
 from layersweep.tuning.runtime import environment
+from layersweep.tuning.runtime.cluster_nodes import Nodes, slots_by_node
 from layersweep.tuning.runtime.machine import default_slots
-from layersweep.tuning.runtime.ray_watch import cluster_alive, knock, local_ray_alive
-from layersweep.words import count, first_line
+from layersweep.tuning.runtime.ray_watch import check_reachable, cluster_alive, local_ray_alive
+from layersweep.words import first_line
 
 _OBJECT_STORE_BYTES: Final = 100 << 20
-"""Trials speak through pipes and small results: a local Ray need not reserve a third of the memory."""
+"""Trials send small results only, so a local Ray does not need a third of the memory, its default."""
 
 ADDRESS: Final = "RAY_ADDRESS"
 _LOCAL: Final = "local"
-"""As RAY_ADDRESS: this machine, whatever cluster runs on it."""
+"""The value of RAY_ADDRESS for this machine alone, even if a cluster runs on it."""
 
-_LOOK_SECONDS: Final = 2.0
-_PASSED_ON: Final = ("LAYERSWEEP_", "KERAS_HOME", "PYTHONPATH")
-"""What of the driver's environment slots on other machines are given."""
+_FORWARDED_PREFIXES: Final = ("LAYERSWEEP_", "KERAS_HOME", "PYTHONPATH")
+"""Variables of the driver's environment that begin so are passed on to slots on other machines."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,11 +34,11 @@ class Where:
     """The machine or cluster that a sweep runs on.
 
     Attributes:
-        description: for people.
+        description: the place, for people.
         slots: how many trials run at once, at the start.
-        slots_on_a_machine: those that share a machine's memory, at most; each slot looks at its own machine, too.
+        slots_on_a_machine: how many slots at most share a machine's memory; each slot also checks its own machine.
         hosts: the names of its machines, at the start.
-        alive: whether its Ray is still there.
+        alive: whether its Ray still runs.
         nodes: the cluster's nodes; None on this machine.
     """
 
@@ -48,221 +47,165 @@ class Where:
     slots_on_a_machine: int
     hosts: tuple[str, ...]
     alive: Callable[[], bool] = lambda: True
-    nodes: "Nodes | None" = None
+    nodes: Nodes | None = None
 
     @property
     def slots_now(self) -> int:
-        """How many trials may run at once now."""
+        """How many trials can run at once now."""
         return self.slots if self.nodes is None else self.nodes.slots()
 
     def slot_seconds(self, wall: float) -> float:
-        """The slots' seconds of a run that has taken so many."""
+        """The seconds of all slots together, in a run that took `wall` seconds."""
         return wall * self.slots if self.nodes is None else self.nodes.slot_seconds()
 
     @property
     def hosts_seen(self) -> tuple[str, ...]:
-        """The names of all machines that have been there."""
-        return self.hosts if self.nodes is None else self.nodes.seen
-
-
-class Nodes:
-    """The nodes of a cluster, looked at every two seconds at most.
-
-    Args:
-        look: gives the slots of each node that is alive, by name; of nodes of one name, "name#2" and so on.
-        asked: how many trials may run at once; None for one a slot.
-        clock: seconds.
-
-    Attributes:
-        news: what has changed since it was last taken, in words.
-    """
-
-    def __init__(
-        self, look: Callable[[], Mapping[str, int]], *, asked: int | None, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._look, self._asked, self._clock = look, asked, clock
-        self._there = dict(look())
-        self._looked = clock()
-        self._seconds = 0.0
-        self._seen = dict.fromkeys(self._there)
-        self._news: list[str] = []
-
-    def slots(self) -> int:
-        """How many trials may run at once: a node that has joined counts, one that has left does not."""
-        if self._clock() - self._looked >= _LOOK_SECONDS:
-            self._refresh()
-        return self._allowed()
-
-    def slot_seconds(self) -> float:
-        """The slots' seconds since the start."""
-        return self._seconds + self._allowed() * (self._clock() - self._looked)
-
-    @property
-    def seen(self) -> tuple[str, ...]:
-        """The names of all nodes that have been there."""
-        return tuple(sorted(self._seen))
-
-    def described(self) -> str:
-        """The nodes with the slots of each, and all slots."""
-        each = ", ".join(f"{name} {slots}" for name, slots in sorted(self._there.items()))
-        return f"{count(len(self._there), 'node')} ({each}), {count(self._allowed(), 'slot')}"
-
-    def take_news(self) -> list[str]:
-        """What has changed since this was last asked, in words."""
-        news, self._news = self._news, []
-        return news
-
-    def _allowed(self) -> int:
-        there = sum(self._there.values())
-        return there if self._asked is None else min(self._asked, there)
-
-    def _refresh(self) -> None:
-        try:
-            there = dict(self._look())
-        except OSError:  # the head does not answer: the watch over Ray says when that is too long
-            return
-        self._seconds = self.slot_seconds()
-        self._looked = self._clock()
-        before, self._there = self._there, there
-        self._seen |= dict.fromkeys(self._there)
-        joined, left = sorted(self._there.keys() - before.keys()), sorted(before.keys() - self._there.keys())
-        changes = [f"{name} has joined" for name in joined] + [f"{name} has left" for name in left]
-        if changes:
-            self._news.append(f"{', '.join(changes)}: {self.described()}")
+        """The names of all machines that the run has had."""
+        return self.hosts if self.nodes is None else self.nodes.all_names
 
 
 @contextmanager
 def ray_started(slots: int | None) -> Iterator[Where]:
-    """A cluster that runs on this machine or that RAY_ADDRESS names, or a local Ray of that many slots; left, or ended.
+    """While inside, Ray: the cluster that RAY_ADDRESS names or that runs on this machine, else a local Ray.
+
+    A cluster is left at the end, a local Ray is stopped.
+
+    Args:
+        slots: how many trials run at once; None for all slots of the cluster, or one a core.
 
     Raises:
-        UsageError: if the cluster that is named cannot be reached, or has no slot.
-        BrokenOffError: if Ray did not start, or was not joined, in its time.
+        UsageError: if the cluster that RAY_ADDRESS names cannot be reached, or has no slot.
+        BrokenOffError: if Ray did not start, or could not be joined, in time.
     """
     environment.settle()
     import ray
 
     address = cluster_address()
-    local: dict[str, Any] = {
+    local_options: dict[str, Any] = {
         "address": _LOCAL,
         "num_cpus": slots or default_slots(),
         "include_dashboard": False,
         "object_store_memory": _OBJECT_STORE_BYTES,
     }
-    passed_on = {name: value for name, value in os.environ.items() if name.startswith(_PASSED_ON)}
-    joined: dict[str, Any] = {"address": address, "runtime_env": {"env_vars": passed_on}}
+    forwarded = {name: value for name, value in os.environ.items() if name.startswith(_FORWARDED_PREFIXES)}
+    cluster_options: dict[str, Any] = {"address": address, "runtime_env": {"env_vars": forwarded}}
     try:
-        _init(ray, joined if address else local)
+        _init(ray, cluster_options if address else local_options)
         if address is None:
-            yield _here(ray, slots)
+            yield _local_ray(ray, slots)
         else:
-            where = _cluster(ray, slots)
-            with _wanted(slots, where.slots):
+            where = joined_cluster(ray, slots)
+            with requested_slots(slots, available=where.slots):
                 yield where
     finally:
-        gc.collect()  # a reference that another thread frees while Ray shuts down ends this process, with code 1
+        gc.collect()  # if another thread frees a reference while Ray shuts down, this process ends with code 1
         ray.shutdown()
 
 
 def cluster_address() -> str | None:
-    """The address of the cluster to join: what RAY_ADDRESS says, else the one that `ray start` began on this machine.
+    """The address of the cluster to join: RAY_ADDRESS, else the cluster that `ray start` started on this machine.
 
-    None for a Ray of the sweep's own: no cluster answers, it is another user's, or RAY_ADDRESS=local.
+    None if the sweep must start a local Ray: no cluster answers, it belongs to another user, or RAY_ADDRESS=local.
 
     Raises:
         UsageError: if the cluster that RAY_ADDRESS names does not answer.
     """
-    said = os.environ.get(ADDRESS)
-    if said == _LOCAL:
+    setting = os.environ.get(ADDRESS)
+    if setting == _LOCAL:
         return None
-    if said and said != "auto":
-        _reach(said)
-        return said
+    if setting and setting != "auto":
+        _check_setting(setting)
+        return setting
     file = address_file()
     try:
         if file.stat().st_uid != os.getuid():
             return None
-        found = file.read_text().strip()
-        knock(found)
-    except OSError:  # there is none, or a crash has left the file
+        address = file.read_text().strip()
+        check_reachable(address)
+    except OSError:  # there is no cluster, or a crash has left the file
         return None
-    return found or None
+    return address or None
 
 
 def address_file() -> Path:
-    """Where `ray start` leaves the address of the cluster that it has started or joined on this machine."""
+    """The file in which `ray start` writes the address of the cluster that it started or joined on this machine."""
     from ray._common.utils import get_ray_address_file
 
     return Path(get_ray_address_file(None))
 
 
 def _init(ray: Any, options: Mapping[str, Any]) -> None:
-    """Starts or joins Ray, which on a busy machine may give up waiting for its own processes.
+    """Starts or joins Ray; on a busy machine Ray may give up waiting for its own processes.
 
     Raises:
-        BrokenOffError: whatever Ray raised; it has no type for this.
+        BrokenOffError: for any error of Ray, which has no type of its own for this.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Ray's advice about defaults of later versions
+        warnings.simplefilter("ignore")  # Ray warns about the defaults of later versions
         try:
             ray.init(**options, log_to_driver=False, logging_level=logging.ERROR)
         except Exception as error:
-            said = first_line(str(error).strip()) or type(error).__name__
+            message = first_line(str(error).strip()) or type(error).__name__
             raise BrokenOffError(
-                f"Ray did not start ({said}); is the machine too busy, or its memory or /tmp full? Nothing is lost: "
-                "the same command tries again"
+                f"Ray did not start ({message}). Perhaps the machine is too busy, or its memory or /tmp is full. "
+                "Nothing is lost: run the same command again"
             ) from error
 
 
-def _reach(address: str) -> None:
-    """Knocks at a cluster's door first: where nobody answers, Ray ends this process without a word to catch."""
+def _check_setting(address: str) -> None:
+    """Checks that RAY_ADDRESS answers: if it does not, Ray would end this process without an exception."""
     try:
-        knock(address)
+        check_reachable(address)
     except OSError as error:
         raise UsageError(
             f"{ADDRESS}={address} does not answer ({error}): unset it, or set it to {_LOCAL}, to run on this machine"
         ) from error
 
 
-def _here(ray: Any, asked: int | None) -> Where:
-    ((host, there),) = _slots_by_node(ray).items()
-    slots = min(asked or there, there)
+def _local_ray(ray: Any, max_slots: int | None) -> Where:
+    ((host, cpus),) = slots_by_node(ray.nodes()).items()
+    slots = min(max_slots or cpus, cpus)
     alive = local_ray_alive()
     return Where(description="this machine", slots=slots, slots_on_a_machine=slots, hosts=(host,), alive=alive)
 
 
-def _cluster(ray: Any, asked: int | None) -> Where:
+def joined_cluster(ray: Any, max_slots: int | None) -> Where:
+    """The cluster that this process has joined; `ray` is the module.
+
+    Raises:
+        UsageError: if it has no slot.
+    """
     address = ray.get_runtime_context().gcs_address
 
-    def look() -> dict[str, int]:
-        knock(address)  # where nobody answers, Ray would hang, and then end this process
-        return _slots_by_node(ray)
+    def list_slots() -> dict[str, int]:
+        check_reachable(address)  # if nobody answers, Ray would hang, and then end this process
+        return slots_by_node(ray.nodes())
 
-    nodes = Nodes(look, asked=asked)
+    nodes = Nodes(list_slots, max_slots=max_slots)
     if not nodes.slots():
         raise UsageError(
-            f"the cluster at {address} has no slot: {nodes.described()}. Did its workers join? `python -m "
-            f"layersweep.tuning.doctor.doctor_command cluster.yaml` says; {ADDRESS}={_LOCAL} runs on this machine"
+            f"the cluster at {address} has no slot: {nodes.summary()}. `layersweep doctor cluster.yaml` says whether "
+            f"its workers have joined; {ADDRESS}={_LOCAL} runs the sweep on this machine"
         )
     return Where(
-        description=f"the cluster at {address}: {nodes.described()}",
+        description=f"the cluster at {address}: {nodes.summary()}",
         slots=nodes.slots(),
-        slots_on_a_machine=asked or sys.maxsize,  # each slot looks at its own machine
-        hosts=nodes.seen,
+        slots_on_a_machine=max_slots or sys.maxsize,  # each slot checks its own machine
+        hosts=nodes.all_names,
         alive=cluster_alive(address),
         nodes=nodes,
     )
 
 
 @contextmanager
-def _wanted(asked: int | None, there: int) -> Iterator[None]:
-    """While inside, a cluster that can grow is asked for as many slots as were; others do not mind."""
-    if asked is None or asked <= there:
+def requested_slots(slots: int | None, *, available: int) -> Iterator[None]:
+    """While inside, Ray's autoscaler is asked for more slots than are available; a fixed cluster ignores that."""
+    if slots is None or slots <= available:
         yield
         return
     from ray.autoscaler.sdk import request_resources
 
-    request_resources(num_cpus=asked)
+    request_resources(num_cpus=slots)
     try:
         yield
     except BrokenOffError:  # Ray may not answer any more
@@ -271,12 +214,3 @@ def _wanted(asked: int | None, there: int) -> Iterator[None]:
         request_resources(num_cpus=0)
         raise
     request_resources(num_cpus=0)
-
-
-def _slots_by_node(ray: Any) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for node in sorted((n for n in ray.nodes() if n["Alive"]), key=lambda n: n["NodeID"]):
-        name = node["NodeManagerHostname"]
-        number = 1 + sum(other.partition("#")[0] == name for other in found)
-        found[name if number == 1 else f"{name}#{number}"] = int(node["Resources"].get("CPU", 0))
-    return found

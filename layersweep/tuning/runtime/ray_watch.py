@@ -1,4 +1,4 @@
-"""Notices that Ray itself has died: left alone, it hangs for a minute and then ends this process without a word."""
+"""Notices that Ray itself has died: otherwise Ray hangs for a minute and then ends this process without a message."""
 
 import os
 import signal
@@ -10,30 +10,30 @@ from typing import Final, Self
 
 import psutil
 
-_LOOK_SECONDS: Final = 1.0
+_CHECK_SECONDS: Final = 1.0
 _PATIENCE_SECONDS: Final = 5.0
-"""So long may the driver take to come to the end of a step before it is interrupted within."""
+"""The driver may take this time to finish its step; then a second signal interrupts it."""
 
-_KNOCK_SECONDS: Final = 10.0
+_CONNECT_SECONDS: Final = 10.0
 _CLUSTER_SECONDS: Final = 30.0
-"""A cluster's head may be away for so long: a cable may be pulled."""
+"""A cluster's head may be unreachable for this time, because a cable may be pulled for a moment."""
 
-_OURS: Final = ("gcs_server", "raylet")
+_RAY_PROCESSES: Final = ("gcs_server", "raylet")
 
 
 class RayWatch:
-    """While inside, looks after Ray every second; stops this process with SIGTERM, twice if need be, when it is gone.
+    """While inside, checks every second that Ray runs; after Ray's death, stops this process with one SIGTERM or two.
 
     Args:
-        alive: whether Ray is still there.
+        alive: whether Ray still runs.
 
     Attributes:
-        gone: whether it has died.
+        gone: whether Ray has died.
     """
 
     def __init__(self, alive: Callable[[], bool]) -> None:
         self._alive = alive
-        self._over = threading.Event()
+        self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self.gone = False
 
@@ -42,24 +42,24 @@ class RayWatch:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join(_LOOK_SECONDS)  # where it does not wait for an answer, it has ended before Ray does
+        self._stop.set()
+        self._thread.join(_CHECK_SECONDS)  # unless it waits for an answer, it ends before Ray does
 
     def _watch(self) -> None:
         while self._alive():
-            if self._over.wait(_LOOK_SECONDS):
+            if self._stop.wait(_CHECK_SECONDS):
                 return
-        if self._over.is_set():
+        if self._stop.is_set():
             return
         self.gone = True
         os.kill(os.getpid(), signal.SIGTERM)
-        if not self._over.wait(_PATIENCE_SECONDS):
+        if not self._stop.wait(_PATIENCE_SECONDS):
             os.kill(os.getpid(), signal.SIGTERM)
 
 
 def local_ray_alive() -> Callable[[], bool]:
-    """Whether the Ray that this process has started is still there; to be called after the start."""
-    processes = [p for p in psutil.Process().children() if p.name() in _OURS]
+    """Whether the Ray that this process has started still runs; call this after the start."""
+    processes = [p for p in psutil.Process().children() if p.name() in _RAY_PROCESSES]
 
     def alive() -> bool:
         return all(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in processes)
@@ -69,26 +69,26 @@ def local_ray_alive() -> Callable[[], bool]:
 
 def cluster_alive(address: str) -> Callable[[], bool]:
     """Whether the head of the cluster has answered within the last half minute."""
-    answered = time.monotonic()
+    last_answer = time.monotonic()
 
     def alive() -> bool:
-        nonlocal answered
+        nonlocal last_answer
         try:
-            knock(address)
+            check_reachable(address)
         except OSError:
-            return time.monotonic() - answered < _CLUSTER_SECONDS
-        answered = time.monotonic()
+            return time.monotonic() - last_answer < _CLUSTER_SECONDS
+        last_answer = time.monotonic()
         return True
 
     return alive
 
 
-def knock(address: str) -> None:
-    """Opens a connection to a cluster's head, and closes it.
+def check_reachable(address: str) -> None:
+    """Checks that a cluster's head answers, by a connection that is closed at once.
 
     Raises:
-        OSError: if nobody answers.
+        OSError: if it does not.
     """
     host, _, port = address.rpartition("//")[2].rpartition(":")
-    if port.isdecimal():  # else `auto` or `local`: Ray knows
-        socket.create_connection((host, int(port)), timeout=_KNOCK_SECONDS).close()
+    if port.isdecimal():  # else it is `auto` or `local`, which only Ray can resolve
+        socket.create_connection((host, int(port)), timeout=_CONNECT_SECONDS).close()

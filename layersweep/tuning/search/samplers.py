@@ -69,8 +69,8 @@ def sampler(
         seed: the draws depend on it and on the arm's name.
         metric: the name of the metric.
         mode: whether the metric is better when larger (max) or smaller (min).
-        earlier_configs: the configurations that earlier commands drew, in their order. A configuration that is no longer
-            in the arm's space teaches nothing.
+        earlier_configs: the configurations that earlier commands drew, in their order. Those that are no longer in
+            the arm's space teach nothing.
     """
     if search == "random":
         return _RandomSampler(arm, seed, earlier_configs)

@@ -19,9 +19,9 @@ class Jobs:
     def list_jobs(self):
         return self.jobs
 
-    def submit_job(self, **given):
-        self.submitted.append(given)
-        return given["submission_id"]
+    def submit_job(self, **submission):
+        self.submitted.append(submission)
+        return submission["submission_id"]
 
     def get_job_logs(self, job):
         return f"{job}\n\none\ntwo\n"
@@ -34,7 +34,7 @@ def job(name, status="RUNNING", *, sweep="made_up", results="/shared", started=1
     )
 
 
-def asked(client, **question):
+def answer(client, **question):
     out = io.StringIO()
     serve(io.StringIO(json.dumps(question) + "\n"), out, client)
     assert out.getvalue().count("\n") == 1
@@ -42,7 +42,7 @@ def asked(client, **question):
 
 
 def look(*jobs, **more):
-    return asked(lambda: Jobs(*jobs), do="look", sweep="made_up", results="/shared", **more)
+    return answer(lambda: Jobs(*jobs), do="look", sweep="made_up", results="/shared", **more)
 
 
 def test_the_parts_of_a_sweep_are_named_by_table(tmp_path, monkeypatch):
@@ -50,7 +50,7 @@ def test_the_parts_of_a_sweep_are_named_by_table(tmp_path, monkeypatch):
     folder = tmp_path / "results" / "epochs" / "made_up"
     folder.mkdir(parents=True)
     (folder / part_name(0, 3)).touch()
-    reply = asked(None, do="records", sweep="made_up", results="results")
+    reply = answer(None, do="records", sweep="made_up", results="results")
     assert reply == {"results": str(tmp_path / "results"), "parts": {"epochs": [part_name(0, 3)]}}
 
 
@@ -58,15 +58,15 @@ def test_other_sweeps_that_trained_its_trials_are_named(tmp_path):
     rows.record(tmp_path, "made_up", plan=[rows.plan("a"), rows.plan("b")], trials=[rows.trial("b")])
     rows.record(tmp_path, "another", trials=[rows.trial("a")])
     rows.record(tmp_path, "same", trials=[rows.trial("b")])
-    reply = asked(None, do="others", sweep="made_up", results=str(tmp_path))
+    reply = answer(None, do="others", sweep="made_up", results=str(tmp_path))
     assert reply == {"others": {"another": {"trials": [part_name(0, 0)]}}}
 
 
 def test_the_job_at_work_on_the_sweep_is_found():
-    found = look(job("other", sweep="another"), job("elsewhere", results="/x"), job("done", "SUCCEEDED"), job("mine"))
-    assert found["job"]["id"] == "mine"
-    assert found["job"]["metadata"]["flags"] == "--quick"
-    assert found["job"]["started"] == 1.0
+    reply = look(job("other", sweep="another"), job("elsewhere", results="/x"), job("done", "SUCCEEDED"), job("mine"))
+    assert reply["job"]["id"] == "mine"
+    assert reply["job"]["metadata"]["flags"] == "--quick"
+    assert reply["job"]["started"] == 1.0
 
 
 def test_a_job_that_waits_to_be_started_is_at_work():
@@ -87,8 +87,8 @@ def test_drivers_that_are_no_jobs_are_passed_over():
 
 
 def test_a_job_is_told_by_its_id_also_when_it_has_ended():
-    told = look(job("mine", "FAILED", code=3), job("newer"), job="mine")["job"]
-    assert (told["status"], told["exit_code"]) == ("FAILED", 3)
+    facts = look(job("mine", "FAILED", code=3), job("newer"), job="mine")["job"]
+    assert (facts["status"], facts["exit_code"]) == ("FAILED", 3)
 
 
 def test_a_job_is_submitted_in_this_folder_with_what_it_works_on(tmp_path, monkeypatch):
@@ -97,25 +97,25 @@ def test_a_job_is_submitted_in_this_folder_with_what_it_works_on(tmp_path, monke
     monkeypatch.chdir(folder)
     jobs = Jobs()
     flags = ["--set", "a b=1"]
-    submission = {"do": "submit", "sweep": "made_up", "results": "results", "job": "j1", "script": "sweeps/x.py"}
-    assert asked(lambda: jobs, **submission, flags=flags) == {}
-    (given,) = jobs.submitted
-    assert given["submission_id"] == "j1"
-    assert given["metadata"] == {"sweep": "made_up", "results": str(folder / "results"), "flags": "--set 'a b=1'"}
-    words = shlex.split(given["entrypoint"])
+    question = {"do": "submit", "sweep": "made_up", "results": "results", "job": "j1", "script": "sweeps/x.py"}
+    assert answer(lambda: jobs, **question, flags=flags) == {}
+    (submission,) = jobs.submitted
+    assert submission["submission_id"] == "j1"
+    assert submission["metadata"] == {"sweep": "made_up", "results": str(folder / "results"), "flags": "--set 'a b=1'"}
+    words = shlex.split(submission["entrypoint"])
     assert words[:2] == ["bash", "-c"]
     assert words[2] == f"cd '{folder}' && exec .venv/bin/python sweeps/x.py --set 'a b=1'"
 
 
 def test_a_job_is_submitted_once_however_often_it_is_asked_for():
     jobs = Jobs(job("j1"))
-    submission = {"do": "submit", "sweep": "made_up", "results": "r", "job": "j1", "script": "x", "flags": []}
-    assert asked(lambda: jobs, **submission) == {}
+    question = {"do": "submit", "sweep": "made_up", "results": "r", "job": "j1", "script": "x", "flags": []}
+    assert answer(lambda: jobs, **question) == {}
     assert jobs.submitted == []
 
 
 def test_the_last_lines_of_a_log():
-    assert asked(Jobs, do="log", job="j1", lines=2) == {"lines": ["one", "two"]}
+    assert answer(Jobs, do="log", job="j1", lines=2) == {"lines": ["one", "two"]}
 
 
 class RefusedError(OSError):
@@ -138,15 +138,15 @@ def test_what_is_wrong_is_an_answer_of_one_line(error, words):
     def client():
         raise error
 
-    assert asked(client, do="look", sweep="made_up", results="/shared") == {"error": words}
+    assert answer(client, do="look", sweep="made_up", results="/shared") == {"error": words}
 
 
 def test_the_client_is_made_once_and_again_after_it_could_not_be():
-    made = []
+    calls = []
 
     def client():
-        made.append(1)
-        if len(made) == 1:
+        calls.append(1)
+        if len(calls) == 1:
             raise ConnectionError
         return Jobs()
 
@@ -155,4 +155,4 @@ def test_the_client_is_made_once_and_again_after_it_could_not_be():
     first, second, third = (json.loads(line.removeprefix(ANSWER)) for line in out.getvalue().splitlines())
     assert first == {"error": "Ray does not answer at http://127.0.0.1:8265"}
     assert second["job"] is third["job"] is None
-    assert len(made) == 2
+    assert len(calls) == 2

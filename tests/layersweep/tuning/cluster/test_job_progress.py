@@ -7,7 +7,7 @@ import pytest
 import recorded_rows as rows
 from rich.console import Console
 
-from layersweep.tuning.cluster.job_progress import watch
+from layersweep.tuning.cluster.job_progress import read_progress
 
 START = rows.START
 BEGAN = START.timestamp()
@@ -18,8 +18,8 @@ def at(seconds):
 
 
 def curve(trial, *accuracies, attempt=0, begin=10):
-    made = rows.curve(trial, *accuracies, attempt=attempt)
-    return [row | {"val_loss": 1.0, "at": at(begin + 10 * n)} for n, row in enumerate(made)]
+    epochs = rows.curve(trial, *accuracies, attempt=attempt)
+    return [row | {"val_loss": 1.0, "at": at(begin + 10 * n)} for n, row in enumerate(epochs)]
 
 
 def end(trial, outcome="completed", *, seconds=30, **more):
@@ -30,21 +30,21 @@ def run(name="r1", event="start", at=START, **more):
     return rows.run(name, event, at=at, hosts_json='["h1", "h2", "h3"]', slots=6, **more)
 
 
-def seen(results, *, now=40, since=BEGAN, metric="val_accuracy", mode="max", **tables):
+def progress_of(results, *, now=40, since=BEGAN, metric="val_accuracy", mode="max", **tables):
     rows.record(results, "made_up", **tables)
-    return watch(results, "made_up", metric=metric, mode=mode, since=since, now=BEGAN + now)
+    return read_progress(results, "made_up", metric=metric, mode=mode, since=since, now=BEGAN + now)
 
 
-def shown(watched):
+def table_text(progress):
     out = io.StringIO()
-    Console(file=out, width=150).print(watched.table("val_accuracy"))
+    Console(file=out, width=150).print(progress.table("val_accuracy"))
     return out.getvalue()
 
 
 @pytest.fixture
 def four(tmp_path):
     """Of four trials one has completed, one was stopped, one runs, and one waits."""
-    return seen(
+    return progress_of(
         tmp_path,
         runs=[run()],
         plan=[rows.plan("a"), rows.plan("b", "sgd"), rows.plan("c", seed=2, epochs=4), rows.plan("d", seed=3)],
@@ -56,7 +56,7 @@ def four(tmp_path):
 def test_what_runs_is_shown_with_its_epoch(four):
     (running,) = four.running
     assert (running.name, running.seed, running.epoch, running.epochs, running.value) == ("adam", 2, 2, 4, 0.75)
-    text = shown(four)
+    text = table_text(four)
     assert "2/4" in text
     assert "0.7500" in text
 
@@ -75,7 +75,7 @@ def test_the_time_left_is_that_of_the_epochs_to_come(four):
 
 
 def test_each_end_is_told_with_what_it_came_to(four):
-    completed, stopped = four.ended
+    completed, stopped = four.ends
     assert (completed.label, completed.outcome, completed.epochs, completed.value) == (
         "adam, seed 1",
         "completed",
@@ -86,12 +86,12 @@ def test_each_end_is_told_with_what_it_came_to(four):
 
 
 def test_no_command_of_the_job_has_begun(tmp_path):
-    assert seen(tmp_path) is None
-    assert seen(tmp_path, runs=[run()], since=BEGAN + 1) is None
+    assert progress_of(tmp_path) is None
+    assert progress_of(tmp_path, runs=[run()], since=BEGAN + 1) is None
 
 
 def test_the_last_command_is_the_one_that_is_watched(tmp_path):
-    watched = seen(
+    progress = progress_of(
         tmp_path,
         runs=[run(), run(event="end", outcome="interrupted", at=at(50)), run("r2", at=at(60))],
         plan=[rows.plan("a"), rows.plan("b", "sgd"), *(rows.plan(t, run="r2") for t in ("a", "b", "c"))],
@@ -99,49 +99,49 @@ def test_the_last_command_is_the_one_that_is_watched(tmp_path):
         trials=[end("a")],
         now=70,
     )
-    assert watched.outcome is None
-    assert watched.trials == 2  # trial a had ended before
-    assert watched.ended == ()
-    assert watched.best == (0.25, "adam, seed 1, epoch 1")
-    assert watched.seconds == 10.0
+    assert progress.outcome is None
+    assert progress.trials == 2  # trial a had ended before
+    assert progress.ends == ()
+    assert progress.best == (0.25, "adam, seed 1, epoch 1")
+    assert progress.seconds == 10.0
 
 
 def test_the_end_of_the_command_is_known(tmp_path):
-    watched = seen(tmp_path, runs=[run(), run(event="end", outcome="ended", at=at(60))])
-    assert watched.outcome == "ended"
-    assert watched.summary("val_accuracy") == "0/0 trials"
+    progress = progress_of(tmp_path, runs=[run(), run(event="end", outcome="ended", at=at(60))])
+    assert progress.outcome == "ended"
+    assert progress.summary("val_accuracy") == "0/0 trials"
 
 
 def test_a_trial_that_is_tried_again_has_not_ended(tmp_path):
     failed = end("a", "failed", epochs=1, seconds=15, error_type="ProcessKilled", error_message="by SIGKILL\nmore")
-    watched = seen(
+    progress = progress_of(
         tmp_path,
         runs=[run()],
         plan=[rows.plan("a")],
         epochs=[*curve("a", 0.5), *curve("a", 0.5, attempt=1, begin=20)],
         trials=[failed],
     )
-    (ended,) = watched.ended
-    assert (ended.final, ended.why) == (False, "ProcessKilled: by SIGKILL")
-    assert len(watched.running) == 1
-    assert watched.summary("val_accuracy").startswith("0/1 trials · best")
+    (failure,) = progress.ends
+    assert (failure.final, failure.reason) == (False, "ProcessKilled: by SIGKILL")
+    assert len(progress.running) == 1
+    assert progress.summary("val_accuracy").startswith("0/1 trials · best")
 
 
 def test_a_trial_that_failed_before_the_command_is_to_run_again(tmp_path):
     tables = {"runs": [run("r2", at=at(60))], "plan": [rows.plan("a", run="r2")], "trials": [end("a", "failed")]}
-    assert seen(tmp_path, **tables).trials == 1
+    assert progress_of(tmp_path, **tables).trials == 1
 
 
 def test_a_completed_trial_of_fewer_epochs_is_to_run_again(tmp_path):
     plan = [rows.plan("a", run="r2", epochs=3), rows.plan("b", run="r2", epochs=2)]
     trials = [end("a"), end("b")]
-    assert seen(tmp_path, runs=[run("r2", at=at(60))], plan=plan, trials=trials).trials == 1
+    assert progress_of(tmp_path, runs=[run("r2", at=at(60))], plan=plan, trials=trials).trials == 1
 
 
 def test_the_last_rung_is_shown(tmp_path):
     first, second = curve("a", 0.5, 0.75)
     epochs = [first | {"rung": 1}, second | {"rung": 2, "cutoff": 0.7}]
-    (running,) = seen(tmp_path, runs=[run()], plan=[rows.plan("a", epochs=9)], epochs=epochs).running
+    (running,) = progress_of(tmp_path, runs=[run()], plan=[rows.plan("a", epochs=9)], epochs=epochs).running
     assert running.rung == "2 ≥ 0.7000"
 
 
@@ -149,32 +149,32 @@ def test_a_nan_is_never_best_and_the_least_loss_is(tmp_path):
     epochs = curve("a", 0.5, 0.75, 0.25)
     epochs[0] |= {"val_loss": float("nan")}
     epochs[1] |= {"val_loss": 0.25}
-    watched = seen(
+    progress = progress_of(
         tmp_path, runs=[run()], plan=[rows.plan("a", epochs=3)], epochs=epochs, metric="val_loss", mode="min"
     )
-    assert watched.best == (0.25, "adam, seed 1, epoch 2")
+    assert progress.best == (0.25, "adam, seed 1, epoch 2")
 
 
 def test_folds_and_candidates_are_told_apart(tmp_path):
     plan = [rows.plan("a", epochs=9) | {"fold": 1}, rows.plan("b", epochs=9) | {"candidate": 3}]
-    watched = seen(tmp_path, runs=[run()], plan=plan, epochs=[*curve("a", 0.5), *curve("b", 0.25)])
-    assert [r.name for r in watched.running] == ["adam", "adam candidate 3"]
-    assert watched.best == (0.5, "adam, seed 1, fold 2, epoch 1")
+    progress = progress_of(tmp_path, runs=[run()], plan=plan, epochs=[*curve("a", 0.5), *curve("b", 0.25)])
+    assert [r.name for r in progress.running] == ["adam", "adam candidate 3"]
+    assert progress.best == (0.5, "adam, seed 1, fold 2, epoch 1")
 
 
 def test_times_are_those_of_the_head(tmp_path):
     later = datetime.now(UTC).replace(microsecond=0) + timedelta(days=400)
-    assert seen(tmp_path, runs=[run(at=later)], now=(later - START).total_seconds() + 5).seconds == 5.0
+    assert progress_of(tmp_path, runs=[run(at=later)], now=(later - START).total_seconds() + 5).seconds == 5.0
 
 
 def test_a_command_that_had_nothing_to_run_says_so(tmp_path):
     runs = [run("r2", at=at(60)), run("r2", "end", outcome="ended", at=at(61))]
-    watched = seen(tmp_path, runs=runs, plan=[rows.plan("a", run="r2")], trials=[end("a")])
-    assert watched.summary("val_accuracy") == "1 trial recorded already: nothing was to run"
+    progress = progress_of(tmp_path, runs=runs, plan=[rows.plan("a", run="r2")], trials=[end("a")])
+    assert progress.summary("val_accuracy") == "there was nothing to run; trials recorded before: 1"
 
 
 def test_a_trial_that_another_sweep_has_trained_is_not_run(tmp_path):
     rows.record(tmp_path, "another", trials=[end("a", run="r0")])
-    watched = seen(tmp_path, runs=[run()], plan=[rows.plan("a"), rows.plan("b")], trials=[end("b")])
-    assert (watched.trials, watched.recorded) == (1, 1)
-    assert watched.summary("val_accuracy") == "1/1 trials · 1 completed"
+    progress = progress_of(tmp_path, runs=[run()], plan=[rows.plan("a"), rows.plan("b")], trials=[end("b")])
+    assert (progress.trials, progress.recorded_trials) == (1, 1)
+    assert progress.summary("val_accuracy") == "1/1 trials · 1 completed"

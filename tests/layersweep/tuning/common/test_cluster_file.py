@@ -30,23 +30,24 @@ def read(tmp_path, content) -> ClusterFile:
 
 
 def test_what_is_read(tmp_path, content):
-    found = read(tmp_path, content)
-    assert (found.name, found.head, found.head_inside, found.workers) == ("pair", "10.0.0.1", "10.0.0.1", ("10.0.0.2",))
-    assert (found.target, found.key, found.project) == ("ubuntu@10.0.0.1", tmp_path / "a key", "~/my project")
+    file = read(tmp_path, content)
+    assert (file.name, file.worker_addresses) == ("pair", ("10.0.0.2",))
+    assert (file.head_address, file.internal_head_address) == ("10.0.0.1", "10.0.0.1")
+    assert (file.target, file.key, file.project) == ("ubuntu@10.0.0.1", tmp_path / "a key", "~/my project")
 
 
 def test_the_head_may_have_another_address_outside(tmp_path, content):
     content["provider"]["external_head_ip"] = "203.0.113.5"
-    found = read(tmp_path, content)
-    assert (found.target, found.head_inside) == ("ubuntu@203.0.113.5", "10.0.0.1")
+    file = read(tmp_path, content)
+    assert (file.target, file.internal_head_address) == ("ubuntu@203.0.113.5", "10.0.0.1")
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
-        ("provider: [", "is no YAML: "),
-        ("", "is no cluster's file: it holds no keys; valid: one such as cluster.yaml"),
-        ("- a list", "is no cluster's file: it holds no keys; valid: one such as cluster.yaml"),
+        ("provider: [", "is not YAML: "),
+        ("", "has no keys; valid: a file such as cluster.yaml"),
+        ("- a list", "has no keys; valid: a file such as cluster.yaml"),
         ({"auth": {"ssh_user": "a"}}, "has no provider; valid: a file such as cluster.yaml"),
         ({"provider": "local"}, "has no provider; valid: a file such as cluster.yaml"),
         ({"provider": {"type": "local", "head_ip": "10.0.0.1"}}, "has no auth; valid: a file such as cluster.yaml"),
@@ -56,20 +57,20 @@ def test_the_head_may_have_another_address_outside(tmp_path, content):
         ),
         (
             {"provider": {"head_ip": "10.0.0.1"}, "auth": {"ssh_private_key": "k"}},
-            "has no auth.ssh_user; valid: whom to log in as on the machines",
+            "has no auth.ssh_user; valid: the user to log in as on the machines",
         ),
         (
             {"provider": {"head_ip": "10.0.0.1"}, "auth": {"ssh_user": "a", "ssh_private_key": "/no/key"}},
-            "auth.ssh_private_key /no/key does not exist; valid: a private key",
+            "auth.ssh_private_key /no/key does not exist; valid: a private key's file",
         ),
     ],
 )
-def test_a_file_that_cannot_be_used_is_named_with_what_is_valid(tmp_path, change, said):
-    with pytest.raises(UsageError) as told:
+def test_a_file_that_cannot_be_used_is_named_with_what_is_valid(tmp_path, change, message):
+    with pytest.raises(UsageError) as caught:
         read(tmp_path, change)
-    assert str(told.value).startswith(f"--cluster {tmp_path / 'cluster.yaml'}")
-    assert said in str(told.value)
-    assert "\n" not in str(told.value)
+    assert str(caught.value).startswith(f"--cluster {tmp_path / 'cluster.yaml'}")
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_no_file(tmp_path):
@@ -84,15 +85,15 @@ def test_a_command_runs_in_a_folder_with_a_space_and_a_quote(tmp_path, content, 
     content["metadata"]["project"] = f"~/{project.name}"
     *_, command = read(tmp_path, content).ssh("pwd; echo $RAY_AUTH_MODE 'a  b'; echo ${PATH%%:*}")
     monkeypatch.setenv("HOME", str(tmp_path))
-    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True)
-    assert done.stdout == f"{project}\ntoken a  b\n{project}/.venv/bin\n"
+    result = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True)
+    assert result.stdout == f"{project}\ntoken a  b\n{project}/.venv/bin\n"
 
 
 def test_a_command_is_not_run_elsewhere_if_the_project_is_not_there(tmp_path, content, monkeypatch):
     *_, command = read(tmp_path, content).ssh("echo one; echo two")
     monkeypatch.setenv("HOME", str(tmp_path))
-    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (1, "")
+    result = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout) == (1, "")
 
 
 def test_ssh_and_rsync_use_the_key_and_ask_no_password(tmp_path, content):
@@ -101,7 +102,7 @@ def test_ssh_and_rsync_use_the_key_and_ask_no_password(tmp_path, content):
     assert ssh[ssh.index("-i") + 1] == str(tmp_path / "a key")
     assert "BatchMode=yes" in ssh
     rsync = file.rsync("results/", tmp_path, "--delete")
-    assert shlex.split(rsync[rsync.index("-e") + 1]) == ["ssh", *file.options]
+    assert shlex.split(rsync[rsync.index("-e") + 1]) == ["ssh", *file.ssh_options]
     assert rsync[-3:] == ["--delete", "ubuntu@10.0.0.1:my project/results/", str(tmp_path)]
     assert file.rsync("/absolute/results/", tmp_path)[-2] == "ubuntu@10.0.0.1:/absolute/results/"
 

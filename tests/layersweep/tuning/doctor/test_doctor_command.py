@@ -13,7 +13,7 @@ from places import ROOT as PROJECT
 
 from layersweep.tuning.doctor import checks, doctor_command, missing_nodes, node_facts, probe
 from layersweep.tuning.doctor.findings import Clock, Finding, Node, worst_first
-from layersweep.tuning.doctor.missing_nodes import Attempt
+from layersweep.tuning.doctor.missing_nodes import SshAttempt
 
 GIB = 1 << 30
 VERSIONS = {
@@ -34,7 +34,7 @@ FACTS = {
     "token_mode": 0o600,
     "cache": {"folder": "/c", "problem": "", "free_bytes": 50 * GIB},
     "results": {"folder": "/r", "shared": True, "problem": ""},
-    "data": {"problem": "", "said": [], "seconds": 0.1},
+    "data": {"problem": "", "messages": [], "seconds": 0.1},
 }
 
 
@@ -61,32 +61,32 @@ ALL = ["10.0.0.1", "10.0.0.2", "10.0.0.3"]
 
 
 def test_all_joined():
-    found = only(missing_nodes.joined(ALL, [node(1), node(2), node(3)], {}))
-    assert (found.level, found.said) == ("ok", "3 nodes with 6 slots, the head 10.0.0.1")
+    finding = only(missing_nodes.membership(ALL, [node(1), node(2), node(3)], {}))
+    assert (finding.level, finding.said) == ("ok", "3 nodes with 6 slots, the head 10.0.0.1")
 
 
 def test_a_machine_that_has_not_joined_and_one_that_nobody_configured():
-    found = missing_nodes.joined(
-        ALL[:2], [node(1), node(3)], {"10.0.0.2": Attempt(target="u@10.0.0.2", exit_code=0, found=WELL)}
+    findings = missing_nodes.membership(
+        ALL[:2], [node(1), node(3)], {"10.0.0.2": SshAttempt(target="u@10.0.0.2", exit_code=0, answers=WELL)}
     )
-    assert levels(found) == [("failure", "10.0.0.2"), ("warning", "cluster")]
-    assert "10.0.0.3 (h3)" in found[1].said
+    assert levels(findings) == [("failure", "10.0.0.2"), ("warning", "cluster")]
+    assert "10.0.0.3 (h3)" in findings[1].said
 
 
 def test_a_sweep_is_only_warned_of_a_machine_that_has_not_joined():
-    found = only(missing_nodes.joined(ALL[:2], [node(1)], {}, missing="warning"))
-    assert (found.level, found.where, found.said) == ("warning", "10.0.0.2", "not joined")
+    finding = only(missing_nodes.membership(ALL[:2], [node(1)], {}, missing_level="warning"))
+    assert (finding.level, finding.where, finding.said) == ("warning", "10.0.0.2", "not joined")
 
 
 def test_a_cloud_configures_no_machine():
-    assert only(missing_nodes.joined([], [node(1), node(2)], {})).level == "ok"
+    assert only(missing_nodes.membership([], [node(1), node(2)], {})).level == "ok"
 
 
 def test_a_node_that_answers_nothing_is_a_failure_and_is_not_compared():
-    silent = replace(node(2), facts={}, silent="no answer within 60 s")
-    found = missing_nodes.joined(ALL[:2], [node(1), silent], {})
-    assert levels(found) == [("ok", "cluster"), ("failure", "10.0.0.2")]
-    assert levels(checks.versions([node(1), silent])) == [("ok", "10.0.0.1 (h1)")]
+    broken = replace(node(2), facts={}, error="no answer within 60 s")
+    findings = missing_nodes.membership(ALL[:2], [node(1), broken], {})
+    assert levels(findings) == [("ok", "cluster"), ("failure", "10.0.0.2")]
+    assert levels(checks.versions([node(1), broken])) == [("ok", "10.0.0.1 (h1)")]
 
 
 WELL = {
@@ -96,7 +96,7 @@ WELL = {
 
 
 @pytest.mark.parametrize(
-    ("error", "said", "do"),
+    ("error", "reason", "advice"),
     [
         ("root@10.0.0.2: Permission denied (publickey).", "key refused", "authorized_keys of u@10.0.0.2"),
         ("ssh: connect to host 10.0.0.2 port 22: No route to host", "not reached", "ping"),
@@ -108,29 +108,29 @@ WELL = {
         ("", "ssh failed: no reason given", "try it: ssh u@10.0.0.2"),
     ],
 )
-def test_what_sshs_complaints_mean(error, said, do):
-    found = missing_nodes.why_missing(Attempt(target="u@10.0.0.2", exit_code=255, error=error))
-    assert found[0].startswith(f"not joined: {said}")
-    assert do in found[1]
+def test_what_sshs_complaints_mean(error, reason, advice):
+    why, what_to_do = missing_nodes.why_missing(SshAttempt(target="u@10.0.0.2", exit_code=255, error=error))
+    assert why.startswith(f"not joined: {reason}")
+    assert advice in what_to_do
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "reason"),
     [
         ({}, "ray not started; the head's log: setup failed"),
-        ({"rsync": "no", "python": ""}, "rsync missing"),
-        ({"project": "no"}, "not set up: no project there"),
-        ({"python": ""}, "not set up: no .venv in the project there"),
+        ({"rsync": "no", "python": ""}, "rsync is missing"),
+        ({"project": "no"}, "not set up: the project's folder is missing"),
+        ({"python": ""}, "not set up: the project's folder has no .venv"),
         ({"python": "3.11.9"}, "Python 3.11.9 there, 3.11.7 on the head"),
         ({"ray": ""}, "ray missing there, 2.60.0 on the head"),
-        ({"token": "another"}, "~/.ray/auth_token is another there"),
+        ({"token": "another"}, "~/.ray/auth_token differs from the head's"),
         ({"token": "missing"}, "~/.ray/auth_token is missing there"),
         ({"raylet": "yes"}, "Ray runs there, but not with this head"),
     ],
 )
-def test_why_a_machine_that_ssh_reaches_has_not_joined(change, said):
-    attempt = Attempt(target="u@10.0.0.2", exit_code=0, found=WELL | change, log="setup failed")
-    assert missing_nodes.why_missing(attempt)[0].startswith(f"not joined: {said}")
+def test_why_a_machine_that_ssh_reaches_has_not_joined(change, reason):
+    attempt = SshAttempt(target="u@10.0.0.2", exit_code=0, answers=WELL | change, log="setup failed")
+    assert missing_nodes.why_missing(attempt)[0].startswith(f"not joined: {reason}")
 
 
 def test_what_a_machine_is_asked_by_ssh_is_answered(monkeypatch, tmp_path):
@@ -138,13 +138,13 @@ def test_what_a_machine_is_asked_by_ssh_is_answered(monkeypatch, tmp_path):
     (tmp_path / ".ray").mkdir()
     (tmp_path / ".ray" / "auth_token").write_text("secret")
     monkeypatch.setenv("HOME", str(tmp_path))
-    asked = probe.look_there()
-    assert hashlib.sha256(b"secret").hexdigest() in asked
-    assert "secret" not in asked
+    script = probe.probe_script()
+    assert hashlib.sha256(b"secret").hexdigest() in script
+    assert "secret" not in script
 
     def answers() -> dict[str, str]:
-        said = subprocess.run(["bash", "-c", asked], capture_output=True, text=True, check=True).stdout
-        return dict(line.split("=", 1) for line in said.splitlines())
+        output = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True).stdout
+        return dict(line.split("=", 1) for line in output.splitlines())
 
     assert answers()["token"] == "same"
     assert answers()["project"] == "yes"
@@ -156,44 +156,44 @@ def test_what_a_machine_is_asked_by_ssh_is_answered(monkeypatch, tmp_path):
 
 def test_versions_that_differ_are_named_with_the_heads():
     other = node(2, versions=VERSIONS | {"keras": "3.14.0", "pyarrow": ""})
-    found = only(checks.versions([node(1), other, node(3)]))
-    assert (found.level, found.where) == ("failure", "10.0.0.2 (h2)")
-    assert found.said == "keras 3.14.0, the head's is 3.15.0, pyarrow missing, the head's is 20"
-    assert "uv.lock" in found.do
+    finding = only(checks.versions([node(1), other, node(3)]))
+    assert (finding.level, finding.where) == ("failure", "10.0.0.2 (h2)")
+    assert finding.said == "keras 3.14.0 (head: 3.15.0), pyarrow missing (head: 20)"
+    assert "uv.lock" in finding.do
 
 
 def test_another_python_needs_another_python():
-    found = only(checks.versions([node(1), node(2, versions=VERSIONS | {"python": "3.11.9"})]))
-    assert found.do == "install the same Python, to the patch, on all machines"
+    finding = only(checks.versions([node(1), node(2, versions=VERSIONS | {"python": "3.11.9"})]))
+    assert finding.do == "install the same Python on all machines, with the same patch number (3.11.7, for example)"
 
 
 def test_code_that_differs_is_named_by_file():
     other = node(2, code={"layersweep/words.py": "xx", "layersweep/old.py": "cc"})
-    found = only(checks.code([node(1), other]))
+    finding = only(checks.code([node(1), other]))
     differing = "differs from the head's: layersweep/words.py; missing: layersweep/project.py"
-    assert found.said == f"{differing}; not on the head: layersweep/old.py"
-    assert "delete" in found.do
+    assert finding.said == f"{differing}; not on the head: layersweep/old.py"
+    assert "delete" in finding.do
     nothing = only(checks.code([node(1), node(2, code={})]))
     assert (nothing.level, nothing.said) == ("failure", "the project is not installed there")
 
 
 def test_a_head_without_the_project():
-    found = only(checks.code([node(1, code={}), node(2, code={})]))
-    assert (found.level, found.where, found.said) == ("failure", "10.0.0.1 (h1)", "the project is not installed")
+    finding = only(checks.code([node(1, code={}), node(2, code={})]))
+    assert (finding.level, finding.where, finding.said) == ("failure", "10.0.0.1 (h1)", "the project is not installed")
 
 
 def test_a_laptop_with_other_code_is_told_which_runs():
     same = checks.digest(FACTS["code"])
-    assert levels(checks.code([node(1)], laptop=same)) == [("ok", "10.0.0.1 (h1)")]
-    found = checks.code([node(1)], laptop="0123")
-    assert levels(found) == [("ok", "10.0.0.1 (h1)"), ("warning", "10.0.0.1 (h1)")]
-    assert "the laptop's 0123; the head's runs" in found[1].said
+    assert levels(checks.code([node(1)], laptop_digest=same)) == [("ok", "10.0.0.1 (h1)")]
+    findings = checks.code([node(1)], laptop_digest="0123")
+    assert levels(findings) == [("ok", "10.0.0.1 (h1)"), ("warning", "10.0.0.1 (h1)")]
+    assert "the laptop's is 0123; a sweep runs the head's code" in findings[1].said
 
 
 def test_two_models_of_processors_are_a_warning():
     assert only(checks.processors([node(1), node(2)])).said == "Model A"
-    found = only(checks.processors([node(1), node(2, processor="Model B"), node(3)]))
-    assert (found.level, found.said) == ("warning", "Model A (2), Model B (1)")
+    finding = only(checks.processors([node(1), node(2, processor="Model B"), node(3)]))
+    assert (finding.level, finding.said) == ("warning", "Model A (2), Model B (1)")
 
 
 @pytest.mark.parametrize(
@@ -214,64 +214,67 @@ def test_a_clock_is_wrong_only_if_it_is_so_beyond_what_is_known(offset, error, l
     ],
 )
 def test_the_disk(change, level):
-    found = only(checks.disks([node(1), node(2, cache=FACTS["cache"] | change)]))
-    assert found.level == level
-    assert found.where == ("all 2 nodes" if level == "ok" else "10.0.0.2 (h2)")
+    finding = only(checks.disks([node(1), node(2, cache=FACTS["cache"] | change)]))
+    assert finding.level == level
+    assert finding.where == ("all 2 nodes" if level == "ok" else "10.0.0.2 (h2)")
 
 
 def test_memory_is_that_of_a_slot():
-    assert only(checks.memory([node(1)])).said == "4.0 GiB for each slot, or more"
-    found = only(checks.memory([node(1), node(2, memory_bytes=2 * GIB)]))
-    assert (found.level, found.said) == ("warning", "1.0 GiB for each of 2 slots; a small CNN needs 1.5 GiB")
+    assert only(checks.memory([node(1)])).said == "at least 4.0 GiB for each slot"
+    finding = only(checks.memory([node(1), node(2, memory_bytes=2 * GIB)]))
+    assert (finding.level, finding.said) == ("warning", "1.0 GiB for each of 2 slots; a small CNN needs 1.5 GiB")
 
 
 def test_results_that_are_not_shared_cost_a_lost_nodes_trials():
-    apart = node(2, results=FACTS["results"] | {"shared": False})
-    assert only(checks.results([node(1), node(2)], "/r", "")).said == "/r can be written, and shared"
+    unshared = node(2, results=FACTS["results"] | {"shared": False})
+    assert only(checks.results([node(1), node(2)], "/r", "")).said == "/r can be written, and is shared"
     assert only(checks.results([node(1)], "/r", "")).said == "/r can be written"
-    found = only(checks.results([node(1), apart, node(3)], "/r", ""))
-    assert (found.level, "not seen by 10.0.0.2: checkpoints" in found.said) == ("ok", True)
+    finding = only(checks.results([node(1), unshared, node(3)], "/r", ""))
+    assert (finding.level, "is not shared with 10.0.0.2: checkpoints" in finding.said) == ("ok", True)
     unwritable = node(2, results=FACTS["results"] | {"problem": "Read-only file system"})
     assert only(checks.results([node(1), unwritable], "/r", "")).level == "failure"
     assert only(checks.results([node(1)], "/r", "No space left on device")).said == "/r: No space left on device"
 
 
 def test_data_is_there_made_or_missing():
-    made = node(2, data={"problem": "", "said": ["downloading it …"], "seconds": 3.21})
-    lacking = node(3, data={"problem": "cifar10 was not found", "said": [], "seconds": 1.0})
-    found = checks.data([node(1), made, lacking], "cifar10")
-    assert [finding.level for finding in found] == ["ok", "ok", "failure"]
-    assert [finding.said for finding in found] == [
-        "cifar10 is in the cache; was there",
-        "cifar10 is in the cache; made in 3.2 s: downloading it …",
+    loaded = node(2, data={"problem": "", "messages": ["downloading it …"], "seconds": 3.21})
+    lacking = node(3, data={"problem": "cifar10 was not found", "messages": [], "seconds": 1.0})
+    findings = checks.data([node(1), loaded, lacking], "cifar10")
+    assert [finding.level for finding in findings] == ["ok", "ok", "failure"]
+    assert [finding.said for finding in findings] == [
+        "cifar10 was in the cache already",
+        "cifar10 is in the cache now, after 3.2 s: downloading it …",
         "cifar10 was not found",
     ]
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"mode": "disabled"}, "RAY_AUTH_MODE=disabled: Ray asks for no token"),
         ({"exists": False}, "no token in ~/.ray/auth_token"),
-        ({"answers_strangers": True}, "Ray answers without a token: whoever reaches its port runs code on every node"),
+        (
+            {"answers_without_token": True},
+            "Ray answers without a token: anybody who reaches its port can run code on every node",
+        ),
     ],
 )
-def test_without_a_token_the_doctor_fails(change, said):
-    well = {"mode": "token", "exists": True, "answers_strangers": False}
+def test_without_a_token_the_doctor_fails(change, message):
+    well = {"mode": "token", "exists": True, "answers_without_token": False}
     assert only(checks.token([node(1)], **well)).level == "ok"
     assert only(checks.token([node(1)], **well | {"mode": ""})).level == "ok", "the doctor and sweeps set it"
-    found = only(checks.token([node(1)], **well | change))
-    assert (found.level, found.said) == ("failure", said)
-    assert found.do
+    finding = only(checks.token([node(1)], **well | change))
+    assert (finding.level, finding.said) == ("failure", message)
+    assert finding.do
 
 
 def test_a_node_that_was_started_without_the_token_or_shows_it_to_others():
     nodes = [node(1), node(2, auth_mode=""), node(3, token_mode=0o644)]
-    found = checks.token(nodes, mode="token", exists=True, answers_strangers=False)
-    assert levels(found) == [("failure", "10.0.0.2 (h2)"), ("failure", "10.0.0.3 (h3)")]
-    assert [finding.said for finding in found] == [
+    findings = checks.token(nodes, mode="token", exists=True, answers_without_token=False)
+    assert levels(findings) == [("failure", "10.0.0.2 (h2)"), ("failure", "10.0.0.3 (h3)")]
+    assert [finding.said for finding in findings] == [
         "started with RAY_AUTH_MODE=(not set)",
-        "others can read ~/.ray/auth_token (mode 644)",
+        "other users can read ~/.ray/auth_token (mode 644)",
     ]
 
 
@@ -282,66 +285,66 @@ def test_a_dashboard_on_the_network_is_a_warning():
 
 def test_the_projects_cluster_file_makes_sense_and_changes_that_do_not_are_named():
     content = yaml.safe_load((PROJECT / "cluster.yaml").read_text())
-    assert missing_nodes.cluster_file(content, missing=[], key_mode=0o600) == []
-    found = missing_nodes.cluster_file(
+    assert missing_nodes.cluster_file(content, missing_sources=[], key_mode=0o600) == []
+    findings = missing_nodes.cluster_file(
         content
         | {"metadata": {"project": "~/other"}}
         | {"provider": {"head_ip": "10.0.0.1", "worker_ips": ["10.0.0.1"]}},
-        missing=["tuning"],
+        missing_sources=["tuning"],
         key_mode=0o644,
     )
-    assert [finding.said.partition(" ")[0] for finding in found] == [
+    assert [finding.said.partition(" ")[0] for finding in findings] == [
         "10.0.0.1",
         "file_mounts:",
         "metadata.project",
-        "others",
+        "other",
     ]
 
 
 def test_failures_come_first_and_the_rest_keeps_its_order():
-    made = [
+    findings = [
         Finding(level=level, about=str(i), where="", said="")
         for i, level in enumerate(["ok", "warning", "failure", "ok"])
     ]
-    assert [finding.about for finding in worst_first(made)] == ["2", "1", "0", "3"]
+    assert [finding.about for finding in worst_first(findings)] == ["2", "1", "0", "3"]
 
 
 def test_the_digests_of_this_projects_files(tmp_path):
     project = PROJECT
-    found = node_facts.code(project)
+    digests = node_facts.code(project)
     assert (
-        found["layersweep/words.py"]
+        digests["layersweep/words.py"]
         == hashlib.sha256((project / "layersweep" / "words.py").read_bytes()).hexdigest()[:16]
     )
-    assert {path.partition("/")[0] for path in found} == set(node_facts.CODE)
+    assert {path.partition("/")[0] for path in digests} == set(node_facts.CODE)
     assert node_facts.code(tmp_path) == {}
 
 
 def test_facts_can_be_sent_and_are_those_of_this_machine(tmp_path, monkeypatch):
     monkeypatch.setenv("LAYERSWEEP_CACHE", str(tmp_path / "cache"))
-    asked = {"results": str(tmp_path), "marker": "m", "dataset": None, "data": None}
-    found = node_facts.full(asked)
-    assert json.loads(json.dumps(found)) == found
-    assert found["results"] == {"folder": str(tmp_path), "shared": False, "problem": ""}
+    request = {"results": str(tmp_path), "marker": "m", "dataset": None, "data": None}
+    facts = node_facts.all_facts(request)
+    assert json.loads(json.dumps(facts)) == facts
+    assert facts["results"] == {"folder": str(tmp_path), "shared": False, "problem": ""}
     (tmp_path / "m").write_text("")
-    assert node_facts.full(asked)["results"]["shared"]
-    assert found["cache"]["folder"] == str(tmp_path / "cache")
-    assert found["cache"]["free_bytes"] > 0
+    assert node_facts.all_facts(request)["results"]["shared"]
+    assert facts["cache"]["folder"] == str(tmp_path / "cache")
+    assert facts["cache"]["free_bytes"] > 0
 
 
 def test_a_cache_that_cannot_be_made_is_said(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("LAYERSWEEP_CACHE", str(tmp_path / "file" / "cache"))
-    asked = {"results": str(tmp_path), "marker": "m", "dataset": None, "data": None}
-    assert node_facts.full(asked)["cache"]["problem"] == "Not a directory"
+    request = {"results": str(tmp_path), "marker": "m", "dataset": None, "data": None}
+    assert node_facts.all_facts(request)["cache"]["problem"] == "Not a directory"
 
 
 def test_a_data_set_without_its_files_is_said_in_one_line(tmp_path, monkeypatch):
     monkeypatch.setenv("LAYERSWEEP_CACHE", str(tmp_path / "cache"))
-    asked = {"results": str(tmp_path), "marker": "m", "dataset": "fashion_mnist", "data": str(tmp_path)}
-    found = node_facts.full(asked)["data"]
-    assert found["problem"].startswith("Fashion-MNIST was not found")
-    assert "\n" not in found["problem"]
+    request = {"results": str(tmp_path), "marker": "m", "dataset": "fashion_mnist", "data": str(tmp_path)}
+    facts = node_facts.all_facts(request)["data"]
+    assert facts["problem"].startswith("Fashion-MNIST was not found")
+    assert "\n" not in facts["problem"]
 
 
 def test_a_marker_is_gone_afterwards_and_a_folder_that_cannot_be_written_is_said(tmp_path):
@@ -375,14 +378,14 @@ def no_cluster(monkeypatch, tmp_path):
 
 def test_on_a_machine_alone(no_cluster, tmp_path, capsys):
     assert doctor_command.main(["--results", str(tmp_path / "results")]) == 0
-    said = capsys.readouterr().out
-    assert "no cluster runs here: a sweep uses this machine" in said
-    assert "failure: 0" in said
+    output = capsys.readouterr().out
+    assert "no cluster runs here: a sweep uses this machine" in output
+    assert "failure: 0" in output
 
 
 def test_on_a_head_without_ray(no_cluster, capsys):
     assert doctor_command.main(["--here", "--configured", "10.0.0.1,10.0.0.2"]) == 1
-    assert "no Ray runs on this machine" in capsys.readouterr().out
+    assert "Ray does not run on this machine" in capsys.readouterr().out
 
 
 def test_on_a_head_whose_ray_has_died(no_cluster, tmp_path, capsys):
@@ -392,7 +395,7 @@ def test_on_a_head_whose_ray_has_died(no_cluster, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["none.yaml"], "--cluster none.yaml: No such file or directory; valid: a file such as cluster.yaml"),
         (["--dataset", "mnist"], "--dataset mnist is not known; valid: cifar10, "),
@@ -400,9 +403,9 @@ def test_on_a_head_whose_ray_has_died(no_cluster, tmp_path, capsys):
         (["--wait", "-1"], "--wait -1 is not valid; valid: 0 or more seconds"),
     ],
 )
-def test_bad_input_is_said_and_ends_with_2(no_cluster, capsys, arguments, said):
+def test_bad_input_is_said_and_ends_with_2(no_cluster, capsys, arguments, message):
     assert doctor_command.main(arguments) == 2
-    assert capsys.readouterr().out.startswith(said)
+    assert capsys.readouterr().out.startswith(message)
 
 
 def test_a_head_that_is_not_reached(no_cluster, tmp_path, capsys, monkeypatch):
@@ -424,6 +427,6 @@ def test_help_imports_nothing_heavy():
         "except SystemExit as end:\n    assert not end.code\n"
         "print(sorted({'ray', 'keras', 'tensorflow', 'pyarrow'} & set(sys.modules)))\n"
     )
-    asked = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=PROJECT, check=True)
-    assert "--results FOLDER" in asked.stdout
-    assert asked.stdout.splitlines()[-1] == "[]"
+    help_run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=PROJECT, check=True)
+    assert "--results FOLDER" in help_run.stdout
+    assert help_run.stdout.splitlines()[-1] == "[]"

@@ -16,7 +16,7 @@ import warm_ups
 
 from layersweep.records.values import Epoch, cannot_save
 from layersweep.tuning.runtime import fork_server
-from layersweep.tuning.worker.training_process import Child, Death
+from layersweep.tuning.worker.training_process import TrainingFailedError, TrainingProcess
 from trainables.families import fashion_cnn
 from trainables.worker.training_server import Begin
 
@@ -31,7 +31,7 @@ def children():
     with contextlib.ExitStack() as stack:
 
         def make(socket, warm_up=made_up.WARM_UP):
-            child = Child(memory_limit_bytes=GENEROUS, warm_up=warm_up, fork_server=socket)
+            child = TrainingProcess(memory_limit_bytes=GENEROUS, warm_up=warm_up, fork_server=socket)
             stack.callback(child.kill)
             return child
 
@@ -62,6 +62,13 @@ def forked(child):
     return "trainables.worker.fork_server" in " ".join(psutil.Process(child.pid).cmdline())
 
 
+def forked_in_time(child):
+    deadline = time.monotonic() + LEFT_SECONDS
+    while child.pid is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return child.pid is not None
+
+
 def gone(pid):
     deadline = time.monotonic() + LEFT_SECONDS
     while psutil.pid_exists(pid) and time.monotonic() < deadline:
@@ -71,21 +78,21 @@ def gone(pid):
 
 def test_several_children_are_forked_at_once_and_serve_on_their_own(children, begin):
     with fork_server.started(warm_ups.A_SECOND) as socket:
-        made = [children(socket) for _ in range(6)]
-        for child in made:
+        waiting = [children(socket) for _ in range(6)]
+        for child in waiting:
             child.start()  # all are waiting before the server is ready
-        for number, child in enumerate(made):
+        for number, child in enumerate(waiting):
             child.begin(begin(quality=number / 10))
         (server,) = servers()
-        pids = {child.pid for child in made}
+        pids = {child.pid for child in waiting}
         assert len(pids) == 6
         assert {psutil.Process(pid).ppid() for pid in pids} == {server.pid}
-        os.kill(made[0].pid, signal.SIGKILL)
-        with pytest.raises(Death) as caught:
-            made[0].next()
+        os.kill(waiting[0].pid, signal.SIGKILL)
+        with pytest.raises(TrainingFailedError) as caught:
+            waiting[0].next()
         assert "SIGKILL" in caught.value.message
-        assert [child.next().val_accuracy for child in made[1:]] == [number / 10 / 2 for number in range(1, 6)]
-        for child in made:
+        assert [child.next().val_accuracy for child in waiting[1:]] == [number / 10 / 2 for number in range(1, 6)]
+        for child in waiting:
             child.kill()
         assert server.children() == []
 
@@ -94,13 +101,13 @@ def test_waiting_for_the_servers_imports_is_waiting_for_imports(children, begin)
     with fork_server.started(warm_ups.A_SECOND) as socket:
         early, late = children(socket), children(socket)
         early.begin(begin())
-        waited = early.seconds_import
+        seconds_import = early.seconds_import
         late.start()
-        late._pipe.poll(5)  # it is ready before it is asked
+        assert forked_in_time(late)  # before it is asked
         late.begin(begin())
         early.close()
         early.begin(begin())
-    assert late.seconds_import < waited
+    assert late.seconds_import < seconds_import
     assert early.seconds_import == 0.0
 
 
@@ -140,9 +147,10 @@ def test_a_child_is_as_nice_as_its_slot(tmp_path):
     """Ray gives its workers 15; the server has what the driver has."""
     code = (
         "import made_up, os, pathlib, psutil, sys\n"
-        "from layersweep.tuning.worker.training_process import Child\n"
+        "from layersweep.tuning.worker.training_process import TrainingProcess\n"
         "os.nice(int(sys.argv[2]))\n"
-        "child = Child(memory_limit_bytes=1 << 33, warm_up=made_up.WARM_UP, fork_server=pathlib.Path(sys.argv[1]))\n"
+        "socket = pathlib.Path(sys.argv[1])\n"
+        "child = TrainingProcess(memory_limit_bytes=1 << 33, warm_up=made_up.WARM_UP, fork_server=socket)\n"
         "child.start()\n"
         "child.wait_for_hello()\n"
         "process = psutil.Process(child.pid)\n"
@@ -150,10 +158,10 @@ def test_a_child_is_as_nice_as_its_slot(tmp_path):
         "child.kill()\n"
     )
     with fork_server.started(made_up.WARM_UP) as socket:
-        said = subprocess.run(
+        result = subprocess.run(
             [sys.executable, "-c", code, str(socket), "3"], check=True, capture_output=True, text=True
         )
-    assert said.stdout.split() == [str(os.getpriority(os.PRIO_PROCESS, 0) + 3), "True"]
+    assert result.stdout.split() == [str(os.getpriority(os.PRIO_PROCESS, 0) + 3), "True"]
 
 
 def test_a_server_with_a_thread_does_not_fork(children, begin):
@@ -171,7 +179,7 @@ def test_a_child_whose_server_has_died_trains_on_and_is_replaced(children, begin
         server.kill()
         server.wait()
         assert child.next().epoch == 1
-        with pytest.raises(Death) as caught:
+        with pytest.raises(TrainingFailedError) as caught:
             child.next()
         assert caught.value.error_type == "ProcessKilled"
         assert "is gone, and so is the fork server" in caught.value.message
@@ -200,16 +208,16 @@ def test_nothing_outlives_a_driver_that_is_killed(tmp_path, warm_up):
     code = (
         "import made_up, warm_ups, pathlib, psutil, sys, time\n"
         "from layersweep.tuning.runtime import fork_server\n"
-        "from layersweep.tuning.worker.training_process import Child\n"
+        "from layersweep.tuning.worker.training_process import TrainingProcess\n"
         "from trainables.worker.training_server import Begin\n"
         "root = pathlib.Path(sys.argv[1])\n"
         f"with fork_server.started({warm_up}) as socket:\n"
-        f"    child = Child(memory_limit_bytes=1 << 33, warm_up={warm_up}, fork_server=socket)\n"
+        f"    child = TrainingProcess(memory_limit_bytes=1 << 33, warm_up={warm_up}, fork_server=socket)\n"
         f"    if {warm_up} is made_up.WARM_UP:\n"
         "        child.begin(Begin(train=made_up.train, config=made_up.Config(misdeed='hang'),\n"
         "            data=made_up.data(root), seed=0, epochs=3, precision='float32', log=root / 'log'))\n"
         "        child.next()\n"
-        "        child.soon(0)\n"
+        "        child.request_epoch(0)\n"
         "    else:\n"
         "        time.sleep(2)\n"
         "    print(socket, *[p.pid for p in psutil.Process().children(recursive=True)], flush=True)\n"

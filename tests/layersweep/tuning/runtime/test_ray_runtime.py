@@ -14,28 +14,28 @@ from layersweep.tuning.runtime import ray_runtime
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "message"),
     [
         (RuntimeError("Failed to start GCS.  Last 0 lines of error files:\n\nsee the logs"), "Failed to start GCS."),
         (Exception("The current node timed out during startup."), "The current node timed out during startup."),
         (TimeoutError(), "TimeoutError"),
     ],
 )
-def test_a_ray_that_does_not_start_is_one_line_and_what_it_started_is_ended(monkeypatch, error, said):
-    ended = []
+def test_a_ray_that_does_not_start_is_one_line_and_what_it_started_is_ended(monkeypatch, error, message):
+    shutdowns = []
 
     def fail(**_options):
         raise error
 
     monkeypatch.setenv("RAY_ADDRESS", "local")
     monkeypatch.setattr(ray, "init", fail)
-    monkeypatch.setattr(ray, "shutdown", lambda: ended.append(True))
-    with pytest.raises(BrokenOffError) as told, ray_runtime.ray_started(1):
+    monkeypatch.setattr(ray, "shutdown", lambda: shutdowns.append(True))
+    with pytest.raises(BrokenOffError) as caught, ray_runtime.ray_started(1):
         pass
-    assert str(told.value).startswith(f"Ray did not start ({said}")
-    assert str(told.value).endswith("the same command tries again")
-    assert "\n" not in str(told.value)
-    assert ended == [True]
+    assert str(caught.value).startswith(f"Ray did not start ({message}")
+    assert str(caught.value).endswith("run the same command again")
+    assert "\n" not in str(caught.value)
+    assert shutdowns == [True]
 
 
 def test_what_nothing_refers_to_is_freed_before_ray_shuts_down(monkeypatch):
@@ -46,19 +46,19 @@ def test_what_nothing_refers_to_is_freed_before_ray_shuts_down(monkeypatch):
 
     cycle = Reference()
     cycle.itself = cycle
-    freed = weakref.ref(cycle)
-    found = []
+    reference = weakref.ref(cycle)
+    referents = []
     monkeypatch.setenv("RAY_ADDRESS", "local")
     monkeypatch.setattr(ray, "init", lambda **_options: None)
-    monkeypatch.setattr(ray_runtime, "_here", lambda *_: None)
-    monkeypatch.setattr(ray, "shutdown", lambda: found.append(freed()))
+    monkeypatch.setattr(ray, "nodes", lambda: one_node(1))
+    monkeypatch.setattr(ray, "shutdown", lambda: referents.append(reference()))
     gc.disable()
     try:
         with ray_runtime.ray_started(1):
             del cycle
     finally:
         gc.enable()
-    assert found == [None]
+    assert referents == [None]
 
 
 # which cluster
@@ -106,105 +106,38 @@ def test_a_cluster_that_is_named_must_answer(head, monkeypatch):
         ray_runtime.cluster_address()
 
 
-# its nodes
+# its slots
 
 
-class Cluster:
-    """Nodes that come and go, and a clock that stands."""
-
-    def __init__(self, asked=None, **slots):
-        self.slots, self.now = slots, 100.0
-        self.nodes = ray_runtime.Nodes(lambda: self.slots, asked=asked, clock=lambda: self.now)
-
-    def after(self, seconds, **slots):
-        self.now += seconds
-        self.slots = slots
-        return self.nodes.slots()
-
-
-def test_slots_follow_the_nodes():
-    cluster = Cluster(h1=1, h2=2)
-    assert cluster.nodes.slots() == 3
-    assert cluster.after(2, h1=1, h2=2, h3=1) == 4
-    assert cluster.after(2, h1=1) == 1
-    assert cluster.nodes.seen == ("h1", "h2", "h3")
-    assert cluster.nodes.take_news() == [
-        "h3 has joined: 3 nodes (h1 1, h2 2, h3 1), 4 slots",
-        "h2 has left, h3 has left: 1 node (h1 1), 1 slot",
-    ]
-    assert cluster.nodes.take_news() == []
-
-
-def test_nodes_are_not_looked_at_all_the_time():
-    cluster = Cluster(h1=1)
-    assert cluster.after(1.9, h1=1, h2=1) == 1
-    assert cluster.after(0.1, h1=1, h2=1) == 2
-
-
-def test_a_head_that_does_not_answer_changes_nothing():
-    cluster = Cluster(h1=1, h2=1)
-
-    def silent():
-        raise OSError("no answer")
-
-    cluster.nodes._look = silent
-    assert cluster.after(10, h1=1) == 2
-    assert cluster.nodes.slot_seconds() == 20
-    assert cluster.nodes.take_news() == []
-
-
-def test_no_more_slots_are_taken_than_were_asked_for():
-    cluster = Cluster(asked=2, h1=1)
-    assert cluster.nodes.slots() == 1
-    assert cluster.after(2, h1=1, h2=4) == 2
-    assert cluster.nodes.described() == "2 nodes (h1 1, h2 4), 2 slots"
-
-
-def test_seconds_are_those_of_the_slots_that_were_there():
-    cluster = Cluster(h1=1)
-    cluster.after(10, h1=1, h2=1)
-    cluster.after(10, h1=1, h2=1)
-    cluster.now += 5
-    assert cluster.nodes.slot_seconds() == 10 + 2 * 10 + 2 * 5
-
-
-def nodes(*of):
-    return [
-        {"NodeID": name, "NodeManagerHostname": host, "Alive": alive, "Resources": {"CPU": float(cpus)}}
-        for name, host, cpus, alive in of
-    ]
-
-
-def test_nodes_of_one_name_are_told_apart_and_dead_ones_left_out():
-    ray_nodes = nodes(("a", "h", 1, True), ("b", "h", 2, True), ("c", "g", 1, False), ("d", "g", 3, True))
-    assert ray_runtime._slots_by_node(SimpleNamespace(nodes=lambda: ray_nodes)) == {"h": 1, "h#2": 2, "g": 3}
+def one_node(cpus):
+    return [{"NodeID": "a", "NodeManagerHostname": "h", "Alive": True, "Resources": {"CPU": float(cpus)}}]
 
 
 def test_a_cluster_without_a_slot_is_refused():
     context = SimpleNamespace(gcs_address="10.0.0.1:6379")
-    made = SimpleNamespace(nodes=lambda: nodes(("a", "h", 0, True)), get_runtime_context=lambda: context)
+    module = SimpleNamespace(nodes=lambda: one_node(0), get_runtime_context=lambda: context)
     with pytest.raises(
         UsageError,
-        match=r"10.0.0.1:6379 has no slot: 1 node \(h 0\), 0 slots. .* layersweep.tuning.doctor.doctor_command",
+        match=r"10.0.0.1:6379 has no slot: 1 node \(h 0\), 0 slots. `layersweep doctor cluster.yaml` says",
     ):
-        ray_runtime._cluster(made, None)
+        ray_runtime.joined_cluster(module, None)
 
 
 def test_a_cluster_that_can_grow_is_asked_for_the_slots_that_are_not_there(monkeypatch):
-    asked = []
+    requests = []
 
     def request(num_cpus):
-        asked.append(num_cpus)
+        requests.append(num_cpus)
 
     monkeypatch.setattr("ray.autoscaler.sdk.request_resources", request)
-    with ray_runtime._wanted(8, there=2):
-        assert asked == [8]
-    assert asked == [8, 0]
-    with ray_runtime._wanted(2, there=2), ray_runtime._wanted(None, there=2):
-        assert asked == [8, 0]
-    with pytest.raises(KeyboardInterrupt), ray_runtime._wanted(4, there=2):
+    with ray_runtime.requested_slots(8, available=2):
+        assert requests == [8]
+    assert requests == [8, 0]
+    with ray_runtime.requested_slots(2, available=2), ray_runtime.requested_slots(None, available=2):
+        assert requests == [8, 0]
+    with pytest.raises(KeyboardInterrupt), ray_runtime.requested_slots(4, available=2):
         raise KeyboardInterrupt
-    assert asked == [8, 0, 4, 0]
-    with pytest.raises(BrokenOffError), ray_runtime._wanted(4, there=2):
+    assert requests == [8, 0, 4, 0]
+    with pytest.raises(BrokenOffError), ray_runtime.requested_slots(4, available=2):
         raise BrokenOffError("Ray has died")
-    assert asked == [8, 0, 4, 0, 4]
+    assert requests == [8, 0, 4, 0, 4]

@@ -126,7 +126,8 @@ def test_another_process_draws_the_same(search):
         "from search_spaces.ranges import Range\n"
         "from layersweep.tuning.search.samplers import sampler\n"
         "from layersweep.tuning.experiment.tuned_arms import TunedArm\n"
-        "arm = TunedArm(name='tuned', config_type=made_up.Config, fixed_values={}, search_space={'quality': Range(0, 1)})\n"
+        "arm = TunedArm(name='tuned', config_type=made_up.Config, fixed_values={},"
+        " search_space={'quality': Range(0, 1)})\n"
         f"print(sampler(arm, search={search!r}, seed=1, metric='val_accuracy', mode='max').draw().quality)\n"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
