@@ -1,7 +1,7 @@
 """A sweep on a cluster, from a machine that reaches its head by ssh: submitted, followed, its records brought home.
 
 The sweep is a Ray job in the head's project folder. It needs this machine for nothing: whoever runs the same command
-again follows it.
+again follows it. The decisions about clusters are in docs/decisions/clusters.md.
 """
 
 import shlex

@@ -1,4 +1,7 @@
-"""Where a sweep runs: a Ray of its own on this machine, or a cluster whose nodes come and go."""
+"""Where a sweep runs: a Ray of its own on this machine, or a cluster whose nodes come and go.
+
+Which of them a command takes, and why: docs/decisions/clusters.md.
+"""
 
 import gc
 import logging
