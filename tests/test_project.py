@@ -16,6 +16,15 @@ SWEEPS = sorted(p.stem for p in (ROOT / "sweeps").glob("*.py") if p.stem not in 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
+PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+
+
+def headings(page):
+    """The anchors that GitHub gives a page's headings."""
+    titles = re.findall(r"^#+ (.+)$", page.read_text(), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
 def commands(text):
     return [line.removeprefix("$ ").split("  #")[0].strip() for line in text.splitlines() if line.startswith("$ ")]
 
@@ -26,17 +35,34 @@ def test_ci_runs_the_readmes_own_test_command():
     assert readme[1] in (ROOT / ".ci" / "run").read_text().splitlines()
 
 
-def test_every_table_is_described_in_the_design():
-    design = (ROOT / "docs" / "design.md").read_text()
-    described = dict(re.findall(r"^\| `(\w+)` \| .+ \| (.+) \|$", design, flags=re.MULTILINE))
+def test_every_table_is_described():
+    page = (ROOT / "docs" / "tables.md").read_text()
+    described = dict(re.findall(r"^\| `(\w+)` \| .+ \| (.+) \|$", page, flags=re.MULTILINE))
     assert {name: ", ".join(table.key) for name, table in TABLES.items()} == described
 
 
-def test_every_dependency_has_its_reason_in_the_design():
-    design = (ROOT / "docs" / "design.md").read_text()
+def test_every_dependency_has_its_reason():
+    page = (ROOT / "docs" / "decisions" / "dependencies.md").read_text()
     groups = [PROJECT["project"]["dependencies"], *PROJECT["dependency-groups"].values()]
     names = {re.match(r"[\w\-]+(\[\w+\])?", entry)[0] for group in groups for entry in group}
-    assert {name for name in names if name not in design} == set()
+    assert {name for name in names if name not in page} == set()
+
+
+def test_the_files_that_pages_name_exist():
+    """But for those that a reader is about to add, or that the page names from a room."""
+    pages = [page for page in PAGES if not page.name.startswith("add_a_") and page.name != "architecture.md"]
+    named = {path for page in pages for path in re.findall(r"[`(]([\w/]+/\w+\.py)[`)]", page.read_text())}
+    assert sorted(path for path in named if not (ROOT / path).is_file()) == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_page_links_to_files_and_headings_that_exist(page):
+    text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+    links = re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)", text)
+    for target, heading in links:
+        path = page.parent / target if target else page
+        assert path.exists(), f"{target} does not exist"
+        assert not heading or heading in headings(path), f"{target} has no heading #{heading}"
 
 
 @pytest.mark.parametrize("name", SWEEPS)

@@ -1,6 +1,8 @@
 """Deletes a sweep, or what nobody needs any more.
 
 Whatever is deleted is moved below `results/.state/deleted/` or is a single file, so that a kill leaves no half of it.
+Both commands hold the locks of the sweeps that they change. Why each file stays or goes is in
+docs/decisions/parquet_tables.md.
 """
 
 import shutil

@@ -2,6 +2,7 @@
 
 Rows wait in memory until `flush`; a flush writes each table's rows to `results/.state/`, syncs the file and renames it
 into `results/<table>/<sweep>/`. Parts of equal size are merged in tiers, so that a long sweep leaves few files.
+The decisions are in docs/decisions/parquet_tables.md.
 """
 
 import json

@@ -3,7 +3,8 @@
 Conv 5x5x32, BN, activation; Conv 5x5x32, BN, activation; MaxPool 2; Dropout .3; Conv 3x3x64, BN, activation;
 Conv 3x3x64, BN, activation; MaxPool 2; Dropout .3; Flatten; Dense 1024 relu, BN; Dense 512 relu, BN; Dropout .2;
 Dense softmax. All convolutions are "same" and start from he_uniform kernels (He et al. 2015,
-https://arxiv.org/abs/1502.01852). 3,831,018 parameters for 28x28x1 images of ten classes.
+https://arxiv.org/abs/1502.01852), which the reports name for the first convolution only. 3,831,018 parameters for
+28x28x1 images of ten classes.
 """
 
 from dataclasses import dataclass

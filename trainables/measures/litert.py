@@ -34,7 +34,10 @@ CALIBRATION_IMAGES: Final = 200
 
 
 def exports(model: keras.Model, *, train: ImageSet, validation: ImageSet) -> tuple[Export, ...]:
-    """A network in each form, read on the validation set; or why LiteRT cannot convert or run it."""
+    """A network in each form, read on the validation set; or why LiteRT cannot convert or run it.
+
+    The test set stays closed: a study opens it for the leading arms only.
+    """
     network = in_float32(model)
     return tuple(_export(network, form, train, validation) for form in FORMS)
 

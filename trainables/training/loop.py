@@ -4,7 +4,8 @@
         ...
 
 Whoever reads it may stop after any value: nothing depends on code behind a yield. On a CPU with one thread
-(`trainables.hardware.one_thread`) two runs with equal arguments are equal in every digit.
+(`trainables.hardware.one_thread`) two runs with equal arguments are equal in every digit; why is in
+docs/decisions/determinism.md.
 """
 
 import math

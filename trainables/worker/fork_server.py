@@ -3,7 +3,8 @@
 A slot connects to the server's Unix socket and sends its niceness (Ray gives its workers 15) and one end of a pipe,
 which its child will serve as `training_server` does. The server answers with the child's pid and a pidfd, and when the
 child has ended with its exit code, on the same connection, which ends with the server. It forks only while it has one
-thread: a lock that another thread holds would stay locked in the child for ever.
+thread: a lock that another thread holds would stay locked in the child for ever. Why processes are forked:
+docs/decisions/training_processes.md.
 """
 
 import contextlib

@@ -1,4 +1,7 @@
-"""Compares arms at equal epochs by validation accuracy; the test set is opened for the chosen arms alone."""
+"""Compares arms at equal epochs by validation accuracy; the test set is opened for the chosen arms alone.
+
+What is compared, by which tests, and why: docs/decisions/statistics.md.
+"""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,7 @@
 """Runs a sweep on a cluster from a machine that reaches its head by ssh: submits it, follows it, copies its records.
 
 The sweep is a Ray job in the head's project folder. It does not need this machine; the same command, run again, follows
-it.
+it. The decisions about clusters are in docs/decisions/clusters.md.
 """
 
 import shlex

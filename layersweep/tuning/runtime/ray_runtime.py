@@ -1,4 +1,7 @@
-"""Where a sweep runs: on a Ray that it starts on this machine, or on a cluster whose nodes come and go."""
+"""Where a sweep runs: on a Ray that it starts on this machine, or on a cluster whose nodes come and go.
+
+Which of them a command takes, and why: docs/decisions/clusters.md.
+"""
 
 import gc
 import logging
