@@ -11,9 +11,9 @@ from typing import Any
 import tyro
 
 from layersweep.tuning.runtime import environment
-from layersweep.tuning.runtime.ray_runtime import ray_started
+from layersweep.tuning.runtime.ray_runtime import started_ray
 
-environment.settle()
+environment.set_defaults()
 
 from ray import tune  # noqa: E402 (Ray reads its environment when it is imported)
 from ray.tune.experiment import Trial  # noqa: E402
@@ -78,7 +78,7 @@ def main(options: Options) -> None:
     """Runs the trials."""
     times = Times()
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(options.slots)
-    with tempfile.TemporaryDirectory(prefix="tune-alone-") as storage, ray_started(options.slots):
+    with tempfile.TemporaryDirectory(prefix="tune-alone-") as storage, started_ray(options.slots):
         tune.Tuner(
             tune.with_resources(NoOp, {"cpu": 1}),
             param_space={"number": tune.grid_search(list(range(options.trials))), "epochs": options.epochs},

@@ -20,10 +20,10 @@ from layersweep.tuning.storage import checkpoints
 
 def main(folder, arguments):
     results = folder / "results"
-    for disk in (results, checkpoints.below(results)):
+    for disk in (results, checkpoints.folder_of(results)):
         disk.mkdir(parents=True)
         subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(disk)], check=True)
-    fillers = results / "filler", checkpoints.below(results) / "filler"
+    fillers = results / "filler", checkpoints.folder_of(results) / "filler"
     running = killable.Running(results, *arguments)
     running.more(4)
     fill(fillers[1])

@@ -276,7 +276,7 @@ def _on(machine, slots) -> Iterator[None]:
 
     @contextlib.contextmanager
     def no_ray(_slots):
-        yield ray_runtime.Where(description="made up", slots=slots, slots_on_a_machine=slots, hosts=("here",))
+        yield ray_runtime.RayRuntime(description="made up", slots=slots, slots_on_a_machine=slots, hosts=("here",))
 
     with pytest.MonkeyPatch.context() as patch:
         for name in ("rename", "unlink", "mkdir"):
@@ -285,8 +285,8 @@ def _on(machine, slots) -> Iterator[None]:
         patch.setattr(layersweep.records.write, "_sync", touching(layersweep.records.write._sync))
         patch.setattr(os, "fsync", lambda _handle: None)
         patch.setattr(tune_runner, "fit", fit)
-        patch.setattr(ray_runtime, "ray_started", no_ray)
-        patch.setattr(fork_server, "started", lambda _warm_up: contextlib.nullcontext())
+        patch.setattr(ray_runtime, "started_ray", no_ray)
+        patch.setattr(fork_server, "running_server", lambda _warm_up: contextlib.nullcontext())
         patch.setattr(tune_runner, "time", SimpleNamespace(monotonic=machine.clock))
         patch.setattr(sweep_run, "time", SimpleNamespace(monotonic=machine.clock))
         if machine.wall is not None:

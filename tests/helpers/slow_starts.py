@@ -11,7 +11,7 @@ from pathlib import Path
 
 from layersweep.tuning.runtime import environment
 
-environment.settle()  # what Ray reads when it is imported
+environment.set_defaults()  # what Ray reads when it is imported
 
 import ray  # noqa: E402
 from ray import tune  # noqa: E402

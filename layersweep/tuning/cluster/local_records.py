@@ -110,7 +110,7 @@ class LocalRecords:
         return sorted(p for p in (self.results / table / self.sweep).glob("*.parquet") if part_range(p))
 
 
-def disown(results: Path, sweep: str) -> None:
+def mark_as_local(results: Path, sweep: str) -> None:
     """Notes that this machine adds records of its own to those that came from a cluster."""
     _origin_file(results, sweep).unlink(missing_ok=True)
 

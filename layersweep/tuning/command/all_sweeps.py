@@ -117,7 +117,7 @@ def outline(sweep: Sweep, options: Options) -> SweepOutline:
     def ignore(_line: str) -> None:
         """A table has no room for notes about input."""
 
-    environment.settle()
+    environment.set_defaults()
     settings = resolve(sweep, options)
     request = Request.of(sweep, settings, ignore)
     plan = plan_of(request, request.prepare_data(ignore))

@@ -70,7 +70,7 @@ def run(sweep: Sweep, options: Options, console: "Console", arguments: Sequence[
     def say(line: str) -> None:
         console.print(line, markup=False)
 
-    environment.settle()
+    environment.set_defaults()
     settings = resolve(sweep, options)
     if options.cluster is not None:
         from layersweep.tuning.cluster import cluster_command
@@ -87,7 +87,7 @@ def run(sweep: Sweep, options: Options, console: "Console", arguments: Sequence[
         print_plan(console, plan_of(request, data))
         return OK
     with alone(settings.results, sweep.name):  # the plan is made inside: no other command adds to the records now
-        local_records.disown(settings.results, sweep.name)
+        local_records.mark_as_local(settings.results, sweep.name)
         code = train(plan_of(request, data), console, arguments)
     if sweep.question:
         study.answer(settings.results, sweep.name)

@@ -20,24 +20,24 @@ BEST_OF: Final = "best:"
 _TRIAL: Final = re.compile(r"(?P<trial_id>[0-9a-f]{16})(@(?P<epoch>\d+))?")
 
 
-def below(results: Path) -> Path:
+def folder_of(results: Path) -> Path:
     """The folder of all trials' weights."""
     return results / "weights"
 
 
 def file(results: Path, trial_id: str, epoch: int) -> Path:
     """The file of a trial's weights after an epoch, whether it exists or not."""
-    return below(results) / epoch_files.name(trial_id, epoch)
+    return folder_of(results) / epoch_files.name(trial_id, epoch)
 
 
-def kept(results: Path, trial_id: str) -> list[EpochFile]:
+def weights_of(results: Path, trial_id: str) -> list[EpochFile]:
     """A trial's weights, the last epoch first."""
-    return epoch_files.files(below(results), trial_id)
+    return epoch_files.files(folder_of(results), trial_id)
 
 
 def delete(results: Path, trial_id: str, *, but: Sequence[Path] = ()) -> None:
     """Deletes a trial's weights, except the files `but`, and the unfinished files of a killed writer."""
-    epoch_files.delete(below(results), trial_id, but=but)
+    epoch_files.delete(folder_of(results), trial_id, but=but)
 
 
 def match_trial(value: object) -> re.Match[str] | None:
@@ -45,7 +45,7 @@ def match_trial(value: object) -> re.Match[str] | None:
     return _TRIAL.fullmatch(value) if isinstance(value, str) else None
 
 
-def wanted(results: Path, sweep: str) -> tuple[frozenset[Path], frozenset[str]]:
+def weights_in_use(results: Path, sweep: str) -> tuple[frozenset[Path], frozenset[str]]:
     """The files from which arms of recorded plans start, and the trials from which trials of other sweeps go on."""
     import polars as pl
 
@@ -54,11 +54,11 @@ def wanted(results: Path, sweep: str) -> tuple[frozenset[Path], frozenset[str]]:
 
     plan = read(results, "plan", columns=("sweep", "parent"))
     others = plan.filter(pl.col("sweep").cast(pl.String) != sweep)["parent"].drop_nulls()
-    files = (below(results) / name for name in named_weights(results))
+    files = (folder_of(results) / name for name in named_weights(results))
     return frozenset(files), frozenset(map(str, others.unique()))
 
 
-def resolved(value: Any, results: Path) -> Any:
+def resolve(value: Any, results: Path) -> Any:
     """A value of the key `weights` that names a trial or is `best:SWEEP`, as `<trial_id>@<epoch>`; others unchanged.
 
     Raises:
@@ -78,7 +78,7 @@ def _with_weights(trial_id: str, epoch: str | None, results: Path, value: str) -
     ends = read(results, "trials", columns=("sweep", "trial_id")).filter(pl.col("trial_id") == trial_id)
     if ends.is_empty():  # one that runs may still replace its weights
         raise UsageError(f"{KEY}={value}: no trial {trial_id} is recorded below {results}, or it has not ended yet")
-    files = kept(results, trial_id)
+    files = weights_of(results, trial_id)
     for file_of_epoch in files:
         if epoch in (None, str(file_of_epoch.epoch)):
             return str(file_of_epoch)
@@ -116,7 +116,7 @@ def _best(results: Path, sweep: str) -> str:
     return str(best["trial_id"][0])
 
 
-def located(config: Mapping[str, Any], results: Path) -> dict[str, str]:
+def weight_files(config: Mapping[str, Any], results: Path) -> dict[str, str]:
     """The key `weights` of a configuration as a training gets it, a file in place of a trial; empty without a trial."""
     match = match_trial(config.get(KEY))
     return {KEY: str(file(results, match["trial_id"], int(match["epoch"])))} if match and match["epoch"] else {}

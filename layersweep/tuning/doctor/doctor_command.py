@@ -87,7 +87,7 @@ def main(arguments: Sequence[str]) -> int:
     return FAILED if any(finding.level == "failure" for finding in findings) else OK
 
 
-def quick() -> list[Finding]:
+def quick_checks() -> list[Finding]:
     """The checks before a sweep, on a cluster that this process has joined: nodes, versions and code."""
     nodes = probe.nodes(node_facts.basic_facts, seconds=_ANSWER_SECONDS)
     membership = missing_nodes.membership(probe.setup().machines, nodes, {}, missing_level="warning")
@@ -170,7 +170,7 @@ def _head_command(options: Options, file: ClusterFile, console: Console) -> str:
 def _check_this_machine(options: Options, console: Console) -> list[Finding]:
     """Checks this machine, and the cluster that runs on it."""
     mode = os.environ.get("RAY_AUTH_MODE", "")
-    environment.settle()
+    environment.set_defaults()
     address, setup = _local_address(), probe.setup()
     configured = tuple(filter(None, options.configured.split(","))) or setup.machines
     if not address and not options.here and not configured:
@@ -279,9 +279,9 @@ def _draw(findings: Sequence[Finding], console: Console) -> None:
 
     table = Table("", "about", "where", "finding, and what to do", show_lines=False, expand=False)
     for finding in worst_first(findings):
-        text = Text(finding.said)
-        if finding.do:
-            text.append(f"\n→ {finding.do}", style="italic")
+        text = Text(finding.message)
+        if finding.advice:
+            text.append(f"\n→ {finding.advice}", style="italic")
         table.add_row(Text(finding.level, style=_STYLES[finding.level]), finding.about, Text(finding.where), text)
     console.print(table)
     counts = {level: sum(finding.level == level for finding in findings) for level in LEVELS}

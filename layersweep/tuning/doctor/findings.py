@@ -20,30 +20,30 @@ class Finding:
         level: failure, warning or ok.
         about: the subject, in a word or two.
         where: the machine, or the cluster.
-        said: the result.
-        do: the advice; empty where there is nothing to do.
+        message: the result.
+        advice: what to do; empty if there is nothing to do.
     """
 
     level: Level
     about: str
     where: str
-    said: str
-    do: str = ""
+    message: str
+    advice: str = ""
 
 
 def failure(about: str, where: str, message: str, advice: str) -> Finding:
     """A problem that keeps a sweep from running, or its results from being the same everywhere."""
-    return Finding(level="failure", about=about, where=where, said=message, do=advice)
+    return Finding(level="failure", about=about, where=where, message=message, advice=advice)
 
 
 def warning(about: str, where: str, message: str, advice: str) -> Finding:
     """A problem in spite of which a sweep can run."""
-    return Finding(level="warning", about=about, where=where, said=message, do=advice)
+    return Finding(level="warning", about=about, where=where, message=message, advice=advice)
 
 
 def ok(about: str, where: str, message: str) -> Finding:
     """A check that has passed."""
-    return Finding(level="ok", about=about, where=where, said=message)
+    return Finding(level="ok", about=about, where=where, message=message)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -72,7 +72,7 @@ def membership(
 
 def _missing(address: str, attempt: SshAttempt | None, level: Level) -> Finding:
     message, advice = why_missing(attempt) if attempt else ("not joined", "`layersweep doctor` says why")
-    return Finding(level=level, about="nodes", where=address, said=message, do=advice)
+    return Finding(level=level, about="nodes", where=address, message=message, advice=advice)
 
 
 _NO_REASON: Final = "no reason given"

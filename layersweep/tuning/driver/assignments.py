@@ -48,7 +48,7 @@ class AssignmentFactory:
         """The assignment of a trial that is about to start."""
         sweep, settings, results = self.request.sweep, self.request.settings, self.request.settings.results
         start = self._start(trial)
-        weights = kept_weights.kept(results, trial.trial_id)
+        weights = kept_weights.weights_of(results, trial.trial_id)
         return Assignment(
             trial=trial,
             train=sweep.train_of(sweep.family_of(trial.arm)),
@@ -56,7 +56,7 @@ class AssignmentFactory:
             fork_server=self.fork_server,
             log=results / "logs" / f"{trial.trial_id}.log",
             slots=self.slots,
-            checkpoints=checkpoints.below(results),
+            checkpoints=checkpoints.folder_of(results),
             checkpoint_every=settings.checkpoint_every,
             start=start.path if start else None,
             start_epoch=start.epoch if start else 0,
@@ -64,7 +64,7 @@ class AssignmentFactory:
             keep_hopeless=settings.keep_hopeless,
             rungs=self.asha.rungs(trial),
             parent=kept_weights.file(results, trial.parent.trial_id, trial.parent.epochs) if trial.parent else None,
-            weight_files=kept_weights.located(trial.arm.stated, results),
+            weight_files=kept_weights.weight_files(trial.arm.stated, results),
             keep_weights=self._keep_weights(trial),
             lite=settings.lite and trial.question == COMPARISON,
             limits=self._limits(trial),
@@ -78,7 +78,7 @@ class AssignmentFactory:
 
     def _start(self, trial: Trial) -> EpochFile | None:
         """The checkpoint that a trial continues from; checkpoints that cannot be used are named and deleted."""
-        folder = checkpoints.below(self.request.settings.results)
+        folder = checkpoints.folder_of(self.request.settings.results)
         last_epoch = self.records.recorded_attempt(trial.trial_id).start(trial.epochs)
         start, problems = checkpoints.find(folder, trial.trial_id, recorded_epochs=last_epoch)
         for problem in problems:

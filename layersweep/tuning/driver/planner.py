@@ -1,4 +1,8 @@
-"""The planner: from what is asked for and what is recorded to a plan, without side effects."""
+"""The planner: from what is asked for and what is recorded to a plan, without side effects.
+
+The estimated time of a trial comes from recorded trials of its family, data set and image size. The decisions behind the
+plan are in docs/decisions/resuming.md and docs/decisions/early_stopping.md.
+"""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -293,7 +297,7 @@ class Planner:
     def _start_epoch(self, trial: Trial) -> int:
         """The epoch after which a trial continues; 0 if it begins."""
         last_epoch = self.history.attempt(trial.trial_id).start(trial.epochs)
-        folder = checkpoints.below(self.request.settings.results)
+        folder = checkpoints.folder_of(self.request.settings.results)
         checkpoint, _ = checkpoints.find(folder, trial.trial_id, recorded_epochs=last_epoch)
         return checkpoint.epoch if checkpoint else 0
 

@@ -93,7 +93,7 @@ class SweepRun:
 
     def record_nothing_to_run(self) -> None:
         """Records a command all of whose trials were recorded already."""
-        where = ray_runtime.Where(description="no Ray", slots=0, slots_on_a_machine=0, hosts=(platform.node(),))
+        where = ray_runtime.RayRuntime(description="no Ray", slots=0, slots_on_a_machine=0, hosts=(platform.node(),))
         with self._recorded(where):
             self.records.plan(self.plan.trials)
 
@@ -113,10 +113,10 @@ class SweepRun:
         request, oracles = self.plan.request, OracleProcess()
         if self.plan.uses_oracles:
             oracles.start()
-        with closing(oracles), fork_server.started(request.sweep.warm_up) as socket:  # both import meanwhile
+        with closing(oracles), fork_server.running_server(request.sweep.warm_up) as socket:  # both import meanwhile
             threading.Thread(target=futility.prepare, daemon=True).start()
             console.print("starting Ray …")
-            with ray_runtime.ray_started(request.settings.slots) as where:
+            with ray_runtime.started_ray(request.settings.slots) as where:
                 console.print(_place(where), soft_wrap=True)
                 if where.nodes is not None:
                     _examine(console)
@@ -130,7 +130,7 @@ class SweepRun:
         return sum(ending.outcome == "failed" and not ending.refused for ending in queue.endings.values())
 
     def _train(
-        self, queue: TrialQueue, console: Console, where: ray_runtime.Where, fork_server_socket: Path | None
+        self, queue: TrialQueue, console: Console, where: ray_runtime.RayRuntime, fork_server_socket: Path | None
     ) -> None:
         sweep = self.plan.request.sweep
         display = Display(console, metric=sweep.metric, mode=sweep.mode, slots=lambda: where.slots_now)
@@ -150,7 +150,7 @@ class SweepRun:
         console.print(display.summary(), soft_wrap=True)
 
     @contextmanager
-    def _recorded(self, where: ray_runtime.Where) -> Iterator[None]:
+    def _recorded(self, where: ray_runtime.RayRuntime) -> Iterator[None]:
         """Writes the run's start and its end, with the outcome and where the slots' seconds went."""
         start, outcome = time.monotonic(), "failed"
         sweep, settings = self.plan.request.sweep, self.plan.request.settings
@@ -172,7 +172,7 @@ class SweepRun:
             columns = {f"seconds_{name}": rounded(value) for name, value in seconds.items()}
             self._write_run("end", where, outcome=outcome, **columns)
 
-    def _write_run(self, event: str, where: ray_runtime.Where, **columns: str | float) -> None:
+    def _write_run(self, event: str, where: ray_runtime.RayRuntime, **columns: str | float) -> None:
         row = {
             "run": self.run_id,
             "event": event,
@@ -180,7 +180,7 @@ class SweepRun:
             "command": self.command,
             "git_commit": git_commit(),
             "versions_json": json.dumps({**versions(), "meaning": MEANING}),
-            "hosts_json": json.dumps(where.hosts_seen),
+            "hosts_json": json.dumps(where.all_hosts),
             "slots": where.slots,
         }
         self.writer.append("runs", [row | columns])
@@ -202,7 +202,7 @@ def study_imported(sweep: Sweep) -> Iterator[None]:
         timer.cancel()
 
 
-def _place(where: ray_runtime.Where) -> str:
+def _place(where: ray_runtime.RayRuntime) -> str:
     """Where the sweep runs, for people."""
     if where.nodes is not None:
         return f"on {where.description} of one thread"
@@ -217,8 +217,10 @@ def _examine(console: Console) -> None:
     """
     from layersweep.tuning.doctor import doctor_command
 
-    for finding in doctor_command.quick():
-        text = f"{finding.about}, {finding.where}: {finding.said}" + (f"; {finding.do}" if finding.do else "")
+    for finding in doctor_command.quick_checks():
+        text = f"{finding.about}, {finding.where}: {finding.message}" + (
+            f"; {finding.advice}" if finding.advice else ""
+        )
         if finding.level == "failure":
             raise UsageError(f"the cluster cannot be used: {text}. `layersweep doctor` says more")
         if finding.level == "warning":

@@ -13,7 +13,7 @@ from layersweep.tuning.common.errors import BrokenOffError, BudgetSpentError
 from layersweep.tuning.common.worker_report import unpack
 from layersweep.tuning.driver.trial_events import TrialEvents
 from layersweep.tuning.driver.tune_scheduler import TuneScheduler
-from layersweep.tuning.runtime.metrics import Metrics, by_state
+from layersweep.tuning.runtime.metrics import Metrics, count_by_state
 from layersweep.tuning.worker.assignment import Assignment
 
 _FLUSH_SECONDS: Final = 1.0
@@ -117,7 +117,7 @@ class TuneCallback(Callback):
         if metrics is None:
             return
         running_trials = 0 if over else len(self._events.records.running_trials)
-        trials = by_state(queue.outcomes, planned=queue.size, running=running_trials)
+        trials = count_by_state(queue.outcomes, trials=queue.size, running_trials=running_trials)
         progress = self._events.display.progress()
         best = progress.best[0] if progress.best else None
         metrics.show(trials=trials, epochs=progress.epochs_done, best=best)

@@ -20,7 +20,7 @@ from layersweep.tuning.driver.planner import SweepPlan
 from layersweep.tuning.driver.progress import Display
 from layersweep.tuning.driver.record_builder import RecordBuilder
 from layersweep.tuning.runtime import metrics
-from layersweep.tuning.runtime.ray_runtime import Where
+from layersweep.tuning.runtime.ray_runtime import RayRuntime
 from layersweep.tuning.runtime.ray_watch import RayWatch
 from layersweep.tuning.search.trial_queue import TrialQueue
 from layersweep.words import count, first_line
@@ -57,7 +57,7 @@ class TuneRun:
     records: RecordBuilder
     writer: Writer
     display: Display
-    where: Where
+    where: RayRuntime
     fork_server: Path | None
 
 
@@ -72,7 +72,7 @@ class TuneParts:
 
 
 def run(tune_run: TuneRun) -> None:
-    """Runs every trial of the plan, and those that it adds, to the end. Needs `ray_started`.
+    """Runs every trial of the plan, and those that it adds, to the end. Needs `started_ray`.
 
     Raises:
         KeyboardInterrupt: after SIGINT or SIGTERM, between two events: every finished epoch is with the writer.
@@ -82,7 +82,7 @@ def run(tune_run: TuneRun) -> None:
     """
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are rows and lines of ours
     sweep, settings = tune_run.plan.request.sweep, tune_run.plan.request.settings
-    named_weights, parents_elsewhere = kept_weights.wanted(settings.results, sweep.name)
+    named_weights, parents_elsewhere = kept_weights.weights_in_use(settings.results, sweep.name)
     with _driver_files(tune_run) as driver_files:
         parts = _tune_parts(tune_run, _trial_events(tune_run, named_weights, driver_files))
         with _stop_signals(parts.callback):
@@ -147,7 +147,7 @@ def _tune_parts(tune_run: TuneRun, events: "TrialEvents") -> TuneParts:
         clock=time.monotonic,
         deadline=None if budget is None else time.monotonic() + budget,
         node_news=where.nodes.take_news if where.nodes else tuple,
-        metrics=metrics.served(sweep=sweep.name, metric=sweep.metric, slots=lambda: where.slots_now),
+        metrics=metrics.open_metrics(sweep=sweep.name, metric=sweep.metric, slots=lambda: where.slots_now),
     )
     return TuneParts(
         name=sweep.name,
@@ -157,7 +157,7 @@ def _tune_parts(tune_run: TuneRun, events: "TrialEvents") -> TuneParts:
     )
 
 
-def fit(parts: TuneParts, where: Where) -> None:
+def fit(parts: TuneParts, where: RayRuntime) -> None:
     """Lets Ray Tune run all that the searcher suggests.
 
     Raises:
@@ -190,7 +190,7 @@ def fit(parts: TuneParts, where: Where) -> None:
             with watch:
                 tuner.fit()
         except KeyboardInterrupt:
-            if watch.gone:
+            if watch.ray_has_died:
                 raise BrokenOffError(RAY_HAS_DIED) from None
             raise
         except RuntimeError as error:  # Tune's answer to an error of Ray that it does not know
@@ -210,7 +210,9 @@ def _delete_first_phases(tune_run: TuneRun, parents_elsewhere: frozenset[str]) -
     """Deletes the weights that trials continued from, except those of trials that other sweeps name."""
     results, name = tune_run.plan.request.settings.results, tune_run.plan.request.sweep.name
     first_phases = [trial for trial in tune_run.queue.trials if trial.question == FIRST_PHASE]
-    named_weights = kept_weights.wanted(results, name)[0] if first_phases else ()  # another sweep may name more by now
+    named_weights = (
+        kept_weights.weights_in_use(results, name)[0] if first_phases else ()
+    )  # another sweep may name more by now
     for trial in first_phases:
         if trial.trial_id not in parents_elsewhere:
             kept_weights.delete(results, trial.trial_id, but=[*named_weights])

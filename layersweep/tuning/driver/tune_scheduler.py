@@ -1,4 +1,7 @@
-"""Tune's scheduler: decides which trial starts next, and after each epoch whether its trial goes on."""
+"""Tune's scheduler: decides which trial starts next, and after each epoch whether its trial goes on.
+
+The decisions are in docs/decisions/early_stopping.md and docs/decisions/resuming.md.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol

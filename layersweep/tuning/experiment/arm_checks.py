@@ -50,7 +50,7 @@ def check_weights(sweep: Sweep, arms: Sequence[Arm], data: Data, results: Path) 
     arms_by_model = {
         model_check.Wanted(
             family=sweep.family_of(arm),
-            config_json=json.dumps(arm.stated | kept_weights.located(arm.stated, results), sort_keys=True),
+            config_json=json.dumps(arm.stated | kept_weights.weight_files(arm.stated, results), sort_keys=True),
             image_shape=data.image_shape,
             classes=len(visible_data(arm, data).classes),
         ): arm

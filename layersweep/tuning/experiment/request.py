@@ -98,7 +98,7 @@ def _with_weight_files(
         values = space.get(kept_weights.KEY)
         if not isinstance(values, list | tuple):
             return dict(space)
-        return {**space, kept_weights.KEY: [kept_weights.resolved(value, results) for value in values]}
+        return {**space, kept_weights.KEY: [kept_weights.resolve(value, results) for value in values]}
 
     if kept_weights.KEY in overrides:
         return sweep, with_ids(overrides)

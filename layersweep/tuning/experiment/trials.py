@@ -1,4 +1,7 @@
-"""Trials: what one training is, how a sweep's trials are made, and how one ended."""
+"""Trials: what one training is, how a sweep's trials are made, and how one ended.
+
+What a trial's id covers, and why: docs/decisions/trial_ids.md.
+"""
 
 import functools
 import hashlib

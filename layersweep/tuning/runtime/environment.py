@@ -22,7 +22,7 @@ _ENVIRONMENT: Final = {
 }
 
 
-def settle() -> None:
+def set_defaults() -> None:
     """Sets the variables that are not set yet; call it before Ray is imported, which a replay or a search may do."""
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)

@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Final
 
-from layersweep.tuning.runtime.processes import Started, end, start
+from layersweep.tuning.runtime.processes import StartedProcess, end, start
 from trainables.worker.training_server import WarmUp
 
 _BACKLOG: Final = 1024
@@ -20,7 +20,7 @@ _EXIT_SECONDS: Final = 10.0
 
 
 @contextmanager
-def started(warm_up: WarmUp) -> Iterator[Path | None]:
+def running_server(warm_up: WarmUp) -> Iterator[Path | None]:
     """While inside, a fork server runs. The value is its socket; slots can use it at once, only the user can read it.
 
     None where no fork server can run: it needs Linux with pidfds.
@@ -40,7 +40,7 @@ def started(warm_up: WarmUp) -> Iterator[Path | None]:
             end(process, within=_EXIT_SECONDS)
 
 
-def _start(path: Path) -> tuple[Connection, Started]:
+def _start(path: Path) -> tuple[Connection, StartedProcess]:
     pipe, server_end = Pipe()
     with server_end, socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
         listener.bind(str(path))

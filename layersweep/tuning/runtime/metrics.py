@@ -18,10 +18,11 @@ _AGENT: Final = ("opencensus", "prometheus_client")
 """The packages that Ray's agent needs to serve metrics."""
 
 
-def by_state(ended: Counter[str], *, planned: int, running: int) -> dict[str, int]:
-    """How many trials of a plan are in each state; `ended` counts those that ended with each outcome."""
-    waiting_trials = max(0, planned - ended.total() - running)
-    return {"waiting": waiting_trials, "running": running, **{outcome: ended[outcome] for outcome in OUTCOMES}}
+def count_by_state(outcomes: Counter[str], *, trials: int, running_trials: int) -> dict[str, int]:
+    """How many trials of a plan are in each state; `outcomes` counts those that ended."""
+    waiting_trials = max(0, trials - outcomes.total() - running_trials)
+    ended_trials = {outcome: outcomes[outcome] for outcome in OUTCOMES}
+    return {"waiting": waiting_trials, "running": running_trials, **ended_trials}
 
 
 class Metrics:
@@ -71,7 +72,7 @@ class Metrics:
             self._reported_epochs = epochs
 
 
-def served(*, sweep: str, metric: str, slots: Callable[[], int]) -> Metrics | None:
+def open_metrics(*, sweep: str, metric: str, slots: Callable[[], int]) -> Metrics | None:
     """A sweep's metrics; None if this environment cannot serve them."""
     if any(find_spec(package) is None for package in _AGENT):
         return None

@@ -17,7 +17,7 @@ from trainables.worker.fork_server import WORD
 _ANSWER_SECONDS: Final = 5.0
 
 
-class Started(subprocess.Popen[bytes]):
+class StartedProcess(subprocess.Popen[bytes]):
     """A new process in a session of its own."""
 
     def kill(self) -> None:
@@ -92,7 +92,7 @@ class ForkedProcess:
             raise subprocess.TimeoutExpired("a forked process", timeout or 0.0)
 
 
-Process: TypeAlias = Started | ForkedProcess
+Process: TypeAlias = StartedProcess | ForkedProcess
 """A training process, for its slot."""
 
 
@@ -109,10 +109,12 @@ def _seconds_left(deadline: float | None) -> float | None:
     return None if deadline is None else max(0.0, deadline - time.monotonic())
 
 
-def start(*connections: Connection | socket.socket, module: str = "trainables.worker.training_server") -> Started:
+def start(
+    *connections: Connection | socket.socket, module: str = "trainables.worker.training_server"
+) -> StartedProcess:
     """Starts a process that runs the `main` of a module with the file numbers of these connections."""
     handles = [connection.fileno() for connection in connections]
-    return Started(
+    return StartedProcess(
         [sys.executable, "-c", f"from {module} import main; main({', '.join(map(str, handles))})"],
         pass_fds=handles,
         stdin=subprocess.DEVNULL,

@@ -33,7 +33,7 @@ _FORWARDED_PREFIXES: Final = ("LAYERSWEEP_", "KERAS_HOME", "PYTHONPATH")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Where:
+class RayRuntime:
     """The machine or cluster that a sweep runs on.
 
     Attributes:
@@ -62,13 +62,13 @@ class Where:
         return wall * self.slots if self.nodes is None else self.nodes.slot_seconds()
 
     @property
-    def hosts_seen(self) -> tuple[str, ...]:
+    def all_hosts(self) -> tuple[str, ...]:
         """The names of all machines that the run has had."""
         return self.hosts if self.nodes is None else self.nodes.all_names
 
 
 @contextmanager
-def ray_started(slots: int | None) -> Iterator[Where]:
+def started_ray(slots: int | None) -> Iterator[RayRuntime]:
     """While inside, Ray: the cluster that RAY_ADDRESS names or that runs on this machine, else a local Ray.
 
     A cluster is left at the end, a local Ray is stopped.
@@ -80,7 +80,7 @@ def ray_started(slots: int | None) -> Iterator[Where]:
         UsageError: if the cluster that RAY_ADDRESS names cannot be reached, or has no slot.
         BrokenOffError: if Ray did not start, or could not be joined, in time.
     """
-    environment.settle()
+    environment.set_defaults()
     import ray
 
     address = cluster_address()
@@ -165,14 +165,14 @@ def _check_setting(address: str) -> None:
         ) from error
 
 
-def _local_ray(ray: Any, max_slots: int | None) -> Where:
+def _local_ray(ray: Any, max_slots: int | None) -> RayRuntime:
     ((host, cpus),) = slots_by_node(ray.nodes()).items()
     slots = min(max_slots or cpus, cpus)
     alive = local_ray_alive()
-    return Where(description="this machine", slots=slots, slots_on_a_machine=slots, hosts=(host,), alive=alive)
+    return RayRuntime(description="this machine", slots=slots, slots_on_a_machine=slots, hosts=(host,), alive=alive)
 
 
-def joined_cluster(ray: Any, max_slots: int | None) -> Where:
+def joined_cluster(ray: Any, max_slots: int | None) -> RayRuntime:
     """The cluster that this process has joined; `ray` is the module.
 
     Raises:
@@ -190,7 +190,7 @@ def joined_cluster(ray: Any, max_slots: int | None) -> Where:
             f"the cluster at {address} has no slot: {nodes.summary()}. `layersweep doctor cluster.yaml` says whether "
             f"its workers have joined; {ADDRESS}={_LOCAL} runs the sweep on this machine"
         )
-    return Where(
+    return RayRuntime(
         description=f"the cluster at {address}: {nodes.summary()}",
         slots=nodes.slots(),
         slots_on_a_machine=max_slots or sys.maxsize,  # each slot checks its own machine

@@ -28,14 +28,14 @@ class RayWatch:
         alive: whether Ray still runs.
 
     Attributes:
-        gone: whether Ray has died.
+        ray_has_died: whether Ray has died.
     """
 
     def __init__(self, alive: Callable[[], bool]) -> None:
         self._alive = alive
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
-        self.gone = False
+        self.ray_has_died = False
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -51,7 +51,7 @@ class RayWatch:
                 return
         if self._stop.is_set():
             return
-        self.gone = True
+        self.ray_has_died = True
         os.kill(os.getpid(), signal.SIGTERM)
         if not self._stop.wait(_PATIENCE_SECONDS):
             os.kill(os.getpid(), signal.SIGTERM)

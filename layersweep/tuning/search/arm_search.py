@@ -1,4 +1,7 @@
-"""The search of one tuned arm: candidates within a budget of epochs, then the best of them on fresh seeds."""
+"""The search of one tuned arm: candidates within a budget of epochs, then the best of them on fresh seeds.
+
+The decisions about searches are in docs/decisions/searches.md.
+"""
 
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass

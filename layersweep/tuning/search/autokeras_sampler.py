@@ -11,7 +11,7 @@ from multiprocessing.connection import Connection
 from typing import Final
 
 from layersweep.tuning.common.errors import BrokenOffError
-from layersweep.tuning.runtime.processes import Started, end, start
+from layersweep.tuning.runtime.processes import StartedProcess, end, start
 from layersweep.tuning.search.samplers import NOT_YET, NotYet
 from trainables.config import Dataclass, Value
 from trainables.nas import configuration
@@ -31,7 +31,7 @@ class OracleProcess:
 
     def __init__(self) -> None:
         self.ready = False
-        self._process: Started | None = None
+        self._process: StartedProcess | None = None
         self._pipe: Connection | None = None
         self._requests: deque[tuple[OracleSearch, Sequence[Drawn]]] = deque()
         self._current_search: OracleSearch | None = None

@@ -2,6 +2,9 @@
 
 An unfinished trial continues from them. Nothing is loaded here: a file is judged by its name, its checksums and the
 version of Keras that it names.
+
+The last two are kept because the newest one may be ahead of the records: the driver may be killed before it has written
+that epoch. Such a checkpoint is not used.
 """
 
 import json
@@ -19,7 +22,7 @@ _METADATA: Final = "metadata.json"
 """The file in a Keras archive that names the version of Keras."""
 
 
-def below(results: Path) -> Path:
+def folder_of(results: Path) -> Path:
     """Where the checkpoints of all sweeps are."""
     return results / ".state" / "checkpoints"
 

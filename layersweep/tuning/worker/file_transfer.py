@@ -2,6 +2,8 @@
 
 So a cluster needs no shared folder, and the trials of a lost node continue elsewhere from their checkpoints. If the
 machines do share the results folder, nothing of this is used.
+
+A slot finds out by a mark in the results folder whether it sees the driver's disk. See docs/decisions/clusters.md.
 """
 
 import os

@@ -2,6 +2,9 @@
 
 The actor itself never imports TensorFlow, so Tune can reuse it for the whole sweep; only the training process leaks or
 dies. A failure is a result with a reason, not a dead actor.
+
+Short epochs are reported together, since Tune handles about 500 results a second. This only saves work: the driver
+decides on each epoch, as if they came one by one. See docs/decisions/training_processes.md.
 """
 
 import socket

@@ -62,7 +62,7 @@ ALL = ["10.0.0.1", "10.0.0.2", "10.0.0.3"]
 
 def test_all_joined():
     finding = only(missing_nodes.membership(ALL, [node(1), node(2), node(3)], {}))
-    assert (finding.level, finding.said) == ("ok", "3 nodes with 6 slots, the head 10.0.0.1")
+    assert (finding.level, finding.message) == ("ok", "3 nodes with 6 slots, the head 10.0.0.1")
 
 
 def test_a_machine_that_has_not_joined_and_one_that_nobody_configured():
@@ -70,12 +70,12 @@ def test_a_machine_that_has_not_joined_and_one_that_nobody_configured():
         ALL[:2], [node(1), node(3)], {"10.0.0.2": SshAttempt(target="u@10.0.0.2", exit_code=0, answers=WELL)}
     )
     assert levels(findings) == [("failure", "10.0.0.2"), ("warning", "cluster")]
-    assert "10.0.0.3 (h3)" in findings[1].said
+    assert "10.0.0.3 (h3)" in findings[1].message
 
 
 def test_a_sweep_is_only_warned_of_a_machine_that_has_not_joined():
     finding = only(missing_nodes.membership(ALL[:2], [node(1)], {}, missing_level="warning"))
-    assert (finding.level, finding.where, finding.said) == ("warning", "10.0.0.2", "not joined")
+    assert (finding.level, finding.where, finding.message) == ("warning", "10.0.0.2", "not joined")
 
 
 def test_a_cloud_configures_no_machine():
@@ -158,28 +158,32 @@ def test_versions_that_differ_are_named_with_the_heads():
     other = node(2, versions=VERSIONS | {"keras": "3.14.0", "pyarrow": ""})
     finding = only(checks.versions([node(1), other, node(3)]))
     assert (finding.level, finding.where) == ("failure", "10.0.0.2 (h2)")
-    assert finding.said == "keras 3.14.0 (head: 3.15.0), pyarrow missing (head: 20)"
-    assert "uv.lock" in finding.do
+    assert finding.message == "keras 3.14.0 (head: 3.15.0), pyarrow missing (head: 20)"
+    assert "uv.lock" in finding.advice
 
 
 def test_another_python_needs_another_python():
     finding = only(checks.versions([node(1), node(2, versions=VERSIONS | {"python": "3.11.9"})]))
-    assert finding.do == "install the same Python on all machines, with the same patch number (3.11.7, for example)"
+    assert finding.advice == "install the same Python on all machines, with the same patch number (3.11.7, for example)"
 
 
 def test_code_that_differs_is_named_by_file():
     other = node(2, code={"layersweep/words.py": "xx", "layersweep/old.py": "cc"})
     finding = only(checks.code([node(1), other]))
     differing = "differs from the head's: layersweep/words.py; missing: layersweep/project.py"
-    assert finding.said == f"{differing}; not on the head: layersweep/old.py"
-    assert "delete" in finding.do
+    assert finding.message == f"{differing}; not on the head: layersweep/old.py"
+    assert "delete" in finding.advice
     nothing = only(checks.code([node(1), node(2, code={})]))
-    assert (nothing.level, nothing.said) == ("failure", "the project is not installed there")
+    assert (nothing.level, nothing.message) == ("failure", "the project is not installed there")
 
 
 def test_a_head_without_the_project():
     finding = only(checks.code([node(1, code={}), node(2, code={})]))
-    assert (finding.level, finding.where, finding.said) == ("failure", "10.0.0.1 (h1)", "the project is not installed")
+    assert (finding.level, finding.where, finding.message) == (
+        "failure",
+        "10.0.0.1 (h1)",
+        "the project is not installed",
+    )
 
 
 def test_a_laptop_with_other_code_is_told_which_runs():
@@ -187,13 +191,13 @@ def test_a_laptop_with_other_code_is_told_which_runs():
     assert levels(checks.code([node(1)], laptop_digest=same)) == [("ok", "10.0.0.1 (h1)")]
     findings = checks.code([node(1)], laptop_digest="0123")
     assert levels(findings) == [("ok", "10.0.0.1 (h1)"), ("warning", "10.0.0.1 (h1)")]
-    assert "the laptop's is 0123; a sweep runs the head's code" in findings[1].said
+    assert "the laptop's is 0123; a sweep runs the head's code" in findings[1].message
 
 
 def test_two_models_of_processors_are_a_warning():
-    assert only(checks.processors([node(1), node(2)])).said == "Model A"
+    assert only(checks.processors([node(1), node(2)])).message == "Model A"
     finding = only(checks.processors([node(1), node(2, processor="Model B"), node(3)]))
-    assert (finding.level, finding.said) == ("warning", "Model A (2), Model B (1)")
+    assert (finding.level, finding.message) == ("warning", "Model A (2), Model B (1)")
 
 
 @pytest.mark.parametrize(
@@ -220,20 +224,20 @@ def test_the_disk(change, level):
 
 
 def test_memory_is_that_of_a_slot():
-    assert only(checks.memory([node(1)])).said == "at least 4.0 GiB for each slot"
+    assert only(checks.memory([node(1)])).message == "at least 4.0 GiB for each slot"
     finding = only(checks.memory([node(1), node(2, memory_bytes=2 * GIB)]))
-    assert (finding.level, finding.said) == ("warning", "1.0 GiB for each of 2 slots; a small CNN needs 1.5 GiB")
+    assert (finding.level, finding.message) == ("warning", "1.0 GiB for each of 2 slots; a small CNN needs 1.5 GiB")
 
 
 def test_results_that_are_not_shared_cost_a_lost_nodes_trials():
     unshared = node(2, results=FACTS["results"] | {"shared": False})
-    assert only(checks.results([node(1), node(2)], "/r", "")).said == "/r can be written, and is shared"
-    assert only(checks.results([node(1)], "/r", "")).said == "/r can be written"
+    assert only(checks.results([node(1), node(2)], "/r", "")).message == "/r can be written, and is shared"
+    assert only(checks.results([node(1)], "/r", "")).message == "/r can be written"
     finding = only(checks.results([node(1), unshared, node(3)], "/r", ""))
-    assert (finding.level, "is not shared with 10.0.0.2: checkpoints" in finding.said) == ("ok", True)
+    assert (finding.level, "is not shared with 10.0.0.2: checkpoints" in finding.message) == ("ok", True)
     unwritable = node(2, results=FACTS["results"] | {"problem": "Read-only file system"})
     assert only(checks.results([node(1), unwritable], "/r", "")).level == "failure"
-    assert only(checks.results([node(1)], "/r", "No space left on device")).said == "/r: No space left on device"
+    assert only(checks.results([node(1)], "/r", "No space left on device")).message == "/r: No space left on device"
 
 
 def test_data_is_there_made_or_missing():
@@ -241,7 +245,7 @@ def test_data_is_there_made_or_missing():
     lacking = node(3, data={"problem": "cifar10 was not found", "messages": [], "seconds": 1.0})
     findings = checks.data([node(1), loaded, lacking], "cifar10")
     assert [finding.level for finding in findings] == ["ok", "ok", "failure"]
-    assert [finding.said for finding in findings] == [
+    assert [finding.message for finding in findings] == [
         "cifar10 was in the cache already",
         "cifar10 is in the cache now, after 3.2 s: downloading it …",
         "cifar10 was not found",
@@ -264,15 +268,15 @@ def test_without_a_token_the_doctor_fails(change, message):
     assert only(checks.token([node(1)], **well)).level == "ok"
     assert only(checks.token([node(1)], **well | {"mode": ""})).level == "ok", "the doctor and sweeps set it"
     finding = only(checks.token([node(1)], **well | change))
-    assert (finding.level, finding.said) == ("failure", message)
-    assert finding.do
+    assert (finding.level, finding.message) == ("failure", message)
+    assert finding.advice
 
 
 def test_a_node_that_was_started_without_the_token_or_shows_it_to_others():
     nodes = [node(1), node(2, auth_mode=""), node(3, token_mode=0o644)]
     findings = checks.token(nodes, mode="token", exists=True, answers_without_token=False)
     assert levels(findings) == [("failure", "10.0.0.2 (h2)"), ("failure", "10.0.0.3 (h3)")]
-    assert [finding.said for finding in findings] == [
+    assert [finding.message for finding in findings] == [
         "started with RAY_AUTH_MODE=(not set)",
         "other users can read ~/.ray/auth_token (mode 644)",
     ]
@@ -293,7 +297,7 @@ def test_the_projects_cluster_file_makes_sense_and_changes_that_do_not_are_named
         missing_sources=["tuning"],
         key_mode=0o644,
     )
-    assert [finding.said.partition(" ")[0] for finding in findings] == [
+    assert [finding.message.partition(" ")[0] for finding in findings] == [
         "10.0.0.1",
         "file_mounts:",
         "metadata.project",
@@ -303,7 +307,7 @@ def test_the_projects_cluster_file_makes_sense_and_changes_that_do_not_are_named
 
 def test_failures_come_first_and_the_rest_keeps_its_order():
     findings = [
-        Finding(level=level, about=str(i), where="", said="")
+        Finding(level=level, about=str(i), where="", message="")
         for i, level in enumerate(["ok", "warning", "failure", "ok"])
     ]
     assert [finding.about for finding in worst_first(findings)] == ["2", "1", "0", "3"]

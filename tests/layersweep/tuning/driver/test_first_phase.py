@@ -131,7 +131,7 @@ def test_children_begin_with_its_weights(results):
 
 
 def test_its_weights_go_with_the_last_child(results):
-    assert not list(kept_weights.below(results).glob("*"))
+    assert not list(kept_weights.folder_of(results).glob("*"))
 
 
 # weights that are kept
@@ -144,7 +144,7 @@ def kept(folder, joining, *options):
         check=False, capture_output=True, text=True, timeout=200, env=os.environ | joining,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    return [path.name for path in kept_weights.below(folder).glob("*")]
+    return [path.name for path in kept_weights.folder_of(folder).glob("*")]
 
 
 def test_weights_are_kept_if_asked_for_also_of_what_is_recorded(tmp_path, fashion_mnist, joining):
@@ -152,8 +152,8 @@ def test_weights_are_kept_if_asked_for_also_of_what_is_recorded(tmp_path, fashio
     (trial_id,) = read(tmp_path, "trials")["trial_id"]
     assert kept(tmp_path, joining, "--keep-weights", "last") == [f"{trial_id}-4.keras"]
     assert read(tmp_path, "epochs").height == 4  # trained again, compared and dropped
-    assert kept_weights.resolved(trial_id, tmp_path) == f"{trial_id}@4"
-    assert kept_weights.resolved("best:made_up", tmp_path) == f"{trial_id}@4"
+    assert kept_weights.resolve(trial_id, tmp_path) == f"{trial_id}@4"
+    assert kept_weights.resolve("best:made_up", tmp_path) == f"{trial_id}@4"
 
 
 def test_the_last_epochs_weights_are_the_best_ones_where_it_is_the_best(tmp_path, fashion_mnist, joining):
@@ -183,8 +183,8 @@ def test_a_source_without_weights_says_how_to_make_them(tmp_path, fashion_mnist,
     with pytest.raises(
         kept_weights.UsageError, match="has no weights; its command makes them with --keep-weights best"
     ):
-        kept_weights.resolved("best:made_up", tmp_path)
+        kept_weights.resolve("best:made_up", tmp_path)
     with pytest.raises(kept_weights.UsageError, match="no trial 0123456789abcdef is recorded"):
-        kept_weights.resolved("0123456789abcdef", tmp_path)
+        kept_weights.resolve("0123456789abcdef", tmp_path)
     with pytest.raises(kept_weights.UsageError, match="no trial of that sweep has completed; sweeps there: made_up"):
-        kept_weights.resolved("best:nothing", tmp_path)
+        kept_weights.resolve("best:nothing", tmp_path)

@@ -65,7 +65,7 @@ class Line:
 
     @property
     def checkpoints(self):
-        return checkpoints.below(self.folder / "results")
+        return checkpoints.folder_of(self.folder / "results")
 
     def checkpoint(self, trial, epoch):
         self.checkpoints.mkdir(parents=True, exist_ok=True)

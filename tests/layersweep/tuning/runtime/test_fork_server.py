@@ -77,7 +77,7 @@ def gone(pid):
 
 
 def test_several_children_are_forked_at_once_and_serve_on_their_own(children, begin):
-    with fork_server.started(warm_ups.A_SECOND) as socket:
+    with fork_server.running_server(warm_ups.A_SECOND) as socket:
         waiting = [children(socket) for _ in range(6)]
         for child in waiting:
             child.start()  # all are waiting before the server is ready
@@ -98,7 +98,7 @@ def test_several_children_are_forked_at_once_and_serve_on_their_own(children, be
 
 
 def test_waiting_for_the_servers_imports_is_waiting_for_imports(children, begin):
-    with fork_server.started(warm_ups.A_SECOND) as socket:
+    with fork_server.running_server(warm_ups.A_SECOND) as socket:
         early, late = children(socket), children(socket)
         early.begin(begin())
         seconds_import = early.seconds_import
@@ -112,13 +112,13 @@ def test_waiting_for_the_servers_imports_is_waiting_for_imports(children, begin)
 
 
 def test_a_child_finds_what_a_process_started_afresh_would(children, begin):
-    with fork_server.started(warm_ups.STREAMS) as socket:
+    with fork_server.running_server(warm_ups.STREAMS) as socket:
         one = children(socket, warm_ups.STREAMS)
         one.start()
         one.wait_for_hello()
         assert one.hello.device == repr(["/dev/null"] * 3 + [True])
         assert Path(f"/proc/{one.pid}/oom_score_adj").read_text() == "1000\n"
-    with fork_server.started(warm_ups.STATE) as socket:
+    with fork_server.running_server(warm_ups.STATE) as socket:
         states = set()
         for _ in range(2):
             child = children(socket, warm_ups.STATE)
@@ -130,7 +130,7 @@ def test_a_child_finds_what_a_process_started_afresh_would(children, begin):
 
 @pytest.mark.parametrize("when", ["before", "while it imports"])
 def test_without_the_server_a_child_is_started_afresh(children, begin, when):
-    with fork_server.started(warm_ups.SLOW if when == "while it imports" else made_up.WARM_UP) as socket:
+    with fork_server.running_server(warm_ups.SLOW if when == "while it imports" else made_up.WARM_UP) as socket:
         child = children(socket)
         if when == "while it imports":
             child.start()
@@ -157,7 +157,7 @@ def test_a_child_is_as_nice_as_its_slot(tmp_path):
         "print(process.nice(), process.ppid() != os.getpid())\n"
         "child.kill()\n"
     )
-    with fork_server.started(made_up.WARM_UP) as socket:
+    with fork_server.running_server(made_up.WARM_UP) as socket:
         result = subprocess.run(
             [sys.executable, "-c", code, str(socket), "3"], check=True, capture_output=True, text=True
         )
@@ -165,14 +165,14 @@ def test_a_child_is_as_nice_as_its_slot(tmp_path):
 
 
 def test_a_server_with_a_thread_does_not_fork(children, begin):
-    with fork_server.started(warm_ups.THREADED) as socket:
+    with fork_server.running_server(warm_ups.THREADED) as socket:
         child = children(socket)
         child.begin(begin())
         assert not forked(child)
 
 
 def test_a_child_whose_server_has_died_trains_on_and_is_replaced(children, begin):
-    with fork_server.started(made_up.WARM_UP) as socket:
+    with fork_server.running_server(made_up.WARM_UP) as socket:
         child = children(socket)
         child.begin(begin(misdeed="kill"))
         (server,) = servers()
@@ -188,7 +188,7 @@ def test_a_child_whose_server_has_died_trains_on_and_is_replaced(children, begin
 
 
 def test_a_child_that_is_given_up_before_it_was_forked_leaves_nothing(children):
-    with fork_server.started(warm_ups.A_SECOND) as socket:
+    with fork_server.running_server(warm_ups.A_SECOND) as socket:
         child = children(socket)
         child.start()
         child.kill()
@@ -211,7 +211,7 @@ def test_nothing_outlives_a_driver_that_is_killed(tmp_path, warm_up):
         "from layersweep.tuning.worker.training_process import TrainingProcess\n"
         "from trainables.worker.training_server import Begin\n"
         "root = pathlib.Path(sys.argv[1])\n"
-        f"with fork_server.started({warm_up}) as socket:\n"
+        f"with fork_server.running_server({warm_up}) as socket:\n"
         f"    child = TrainingProcess(memory_limit_bytes=1 << 33, warm_up={warm_up}, fork_server=socket)\n"
         f"    if {warm_up} is made_up.WARM_UP:\n"
         "        child.begin(Begin(train=made_up.train, config=made_up.Config(misdeed='hang'),\n"
@@ -236,7 +236,7 @@ def test_nothing_outlives_a_driver_that_is_killed(tmp_path, warm_up):
 
 def test_the_server_ends_with_its_command_though_it_still_imports():
     """Its imports would take an hour, which is more than this test may."""
-    with fork_server.started(warm_ups.SLOW) as socket:
+    with fork_server.running_server(warm_ups.SLOW) as socket:
         assert socket.parent.stat().st_mode & 0o777 == 0o700
         (server,) = servers()
     assert not psutil.pid_exists(server.pid)
@@ -250,7 +250,7 @@ def test_a_forked_training_equals_one_started_afresh_in_every_digit(children, fa
         train=fashion_cnn.train, config=fashion_cnn.Config(**SMALL), data=data, seed=1, epochs=1,
         precision="float32", log=tmp_path / "log",
     )  # fmt: skip
-    with fork_server.started(warm_ups.KERAS) as socket:
+    with fork_server.running_server(warm_ups.KERAS) as socket:
         both = {"forked": children(socket, warm_ups.KERAS), "started": children(None, warm_ups.KERAS)}
         for child in both.values():
             child.start()

@@ -7,7 +7,7 @@ import pytest
 
 from layersweep.records.tables import OUTCOMES
 from layersweep.tuning.runtime import metrics
-from layersweep.tuning.runtime.metrics import STATES, Metrics, by_state
+from layersweep.tuning.runtime.metrics import STATES, Metrics, count_by_state
 
 
 class Registry:
@@ -57,11 +57,11 @@ def registry():
 
 
 def state(*, epochs=0, best=None, running=0):
-    return {"trials": by_state(Counter(), planned=5, running=running), "epochs": epochs, "best": best}
+    return {"trials": count_by_state(Counter(), trials=5, running_trials=running), "epochs": epochs, "best": best}
 
 
 def test_a_trial_waits_until_it_runs_and_runs_until_it_ends():
-    counts = by_state(Counter(completed=2, failed=1), planned=10, running=2)
+    counts = count_by_state(Counter(completed=2, failed=1), trials=10, running_trials=2)
     assert counts == {
         "waiting": 5, "running": 2, "completed": 2, "stopped": 0, "diverged": 0, "hopeless": 0, "failed": 1,
     }  # fmt: skip
@@ -101,10 +101,10 @@ def test_there_is_no_best_before_the_first_epoch(registry):
 @pytest.mark.parametrize("missing", ["opencensus", "prometheus_client"])
 def test_without_what_serves_metrics_there_are_none(monkeypatch, missing):
     monkeypatch.setattr(metrics, "find_spec", lambda name: None if name == missing else importlib.util.find_spec("ray"))
-    assert metrics.served(sweep="s", metric="val_accuracy", slots=lambda: 2) is None
+    assert metrics.open_metrics(sweep="s", metric="val_accuracy", slots=lambda: 2) is None
 
 
 def test_with_it_they_are_rays(monkeypatch):
     monkeypatch.setattr(metrics, "find_spec", lambda _name: importlib.util.find_spec("ray"))
-    served = metrics.served(sweep="s", metric="val_accuracy", slots=lambda: 2)
+    served = metrics.open_metrics(sweep="s", metric="val_accuracy", slots=lambda: 2)
     served.show(**state(epochs=3, best=0.5, running=1))  # without Ray's agent they go nowhere

@@ -30,7 +30,7 @@ def test_a_ray_that_does_not_start_is_one_line_and_what_it_started_is_ended(monk
     monkeypatch.setenv("RAY_ADDRESS", "local")
     monkeypatch.setattr(ray, "init", fail)
     monkeypatch.setattr(ray, "shutdown", lambda: shutdowns.append(True))
-    with pytest.raises(BrokenOffError) as caught, ray_runtime.ray_started(1):
+    with pytest.raises(BrokenOffError) as caught, ray_runtime.started_ray(1):
         pass
     assert str(caught.value).startswith(f"Ray did not start ({message}")
     assert str(caught.value).endswith("run the same command again")
@@ -54,7 +54,7 @@ def test_what_nothing_refers_to_is_freed_before_ray_shuts_down(monkeypatch):
     monkeypatch.setattr(ray, "shutdown", lambda: referents.append(reference()))
     gc.disable()
     try:
-        with ray_runtime.ray_started(1):
+        with ray_runtime.started_ray(1):
             del cycle
     finally:
         gc.enable()

@@ -22,7 +22,7 @@ def test_a_ray_that_is_shut_down_on_purpose_is_not_taken_for_dead(monkeypatch):
         looking.wait()
         threading.Timer(0.2, shut_down.set).start()
     assert shut_down.is_set()  # it was waited for
-    assert not watch.gone
+    assert not watch.ray_has_died
     assert killed == []
 
 
@@ -33,4 +33,4 @@ def test_a_ray_that_has_died_ends_the_process(monkeypatch):
     watch = RayWatch(lambda: False)
     with watch:
         assert killed.wait(10)
-    assert watch.gone
+    assert watch.ray_has_died

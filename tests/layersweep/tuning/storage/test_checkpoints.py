@@ -10,7 +10,7 @@ from layersweep.tuning.storage import checkpoints
 
 @pytest.fixture
 def folder(tmp_path):
-    made = checkpoints.below(tmp_path)
+    made = checkpoints.folder_of(tmp_path)
     made.mkdir(parents=True)
     return made
 

@@ -180,7 +180,7 @@ def test_a_trial_goes_on_elsewhere_from_a_checkpoint_at_home(ticket, tmp_path):
 
 def test_weights_that_are_kept_come_home(ticket, tmp_path):
     trained(ticket(keep_weights="best"))
-    assert [path.name for path in kept_weights.below(tmp_path / "home").iterdir()] == [f"{TRIAL_ID}-3.keras"]
+    assert [path.name for path in kept_weights.folder_of(tmp_path / "home").iterdir()] == [f"{TRIAL_ID}-3.keras"]
 
 
 def test_a_child_begins_elsewhere_with_its_first_phases_weights(ticket, tmp_path):
@@ -212,7 +212,7 @@ def test_a_slot_that_sees_the_results_works_there(ticket, disk, tmp_path, monkey
     monkeypatch.setattr(Direct, "is_shared", lambda _self: True)
     disk.broken = True
     trained(ticket(keep_weights="last"))
-    assert [path.name for path in kept_weights.below(tmp_path / "home").iterdir()] == [f"{TRIAL_ID}-3.keras"]
+    assert [path.name for path in kept_weights.folder_of(tmp_path / "home").iterdir()] == [f"{TRIAL_ID}-3.keras"]
 
 
 def test_it_gets_the_data_set_all_the_same_since_caches_are_each_machines_own(ticket, prepared, tmp_path, monkeypatch):

@@ -23,7 +23,7 @@ def data(tmp_path):
 
 @pytest.fixture(scope="module")
 def server():
-    with fork_server.started(made_up.WARM_UP) as socket:
+    with fork_server.running_server(made_up.WARM_UP) as socket:
         yield socket
 
 

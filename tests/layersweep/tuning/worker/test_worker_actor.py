@@ -23,7 +23,7 @@ CLAIMED = 0.25  # what a made-up training says that building cost, though it did
 
 @pytest.fixture(scope="module")
 def server():
-    with fork_server.started(made_up.WARM_UP) as socket:
+    with fork_server.running_server(made_up.WARM_UP) as socket:
         yield socket
 
 
@@ -75,7 +75,7 @@ def test_the_best_epochs_weights_are_kept_and_those_that_plans_name(ticket, tmp_
     while not done:
         result = slot.step()
         done, last = result["done"], kept_weights.file(tmp_path, trial_id, result["epoch"])
-        assert {*kept_weights.below(tmp_path).iterdir()} == {named, last}
+        assert {*kept_weights.folder_of(tmp_path).iterdir()} == {named, last}
     slot.cleanup()
     assert last.name == f"{trial_id}-4.keras"
 

@@ -122,7 +122,7 @@ def test_places_on_the_machine_are_taken_in_order(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def open_metrics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder that a server on this machine offers as Keras' address."""
 
     class Quiet(SimpleHTTPRequestHandler):
