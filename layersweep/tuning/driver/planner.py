@@ -1,6 +1,6 @@
 """The planner: from what is asked for and what is recorded to a plan, without side effects.
 
-The estimated time of a trial comes from recorded trials of its family, data set and image size. The decisions behind the
+The time of a trial is estimated from recorded trials of its family, data set and image size. The decisions behind the
 plan are in docs/decisions/resuming.md and docs/decisions/early_stopping.md.
 """
 
@@ -14,8 +14,8 @@ from typing import Final
 from layersweep.records.questions import COMPARISON, SCREENING, TUNING
 from layersweep.records.spans import length
 from layersweep.tuning.common.errors import UsageError
+from layersweep.tuning.driver.arm_searches import arm_search
 from layersweep.tuning.driver.asha import Asha
-from layersweep.tuning.driver.oracle_searches import arm_search
 from layersweep.tuning.driver.recorded_ends import RecordedEnd, RecordedEnds
 from layersweep.tuning.driver.time_estimate import TimeEstimate, TrialToRun
 from layersweep.tuning.experiment.arm import Arm

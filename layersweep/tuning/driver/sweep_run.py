@@ -20,7 +20,7 @@ from rich.console import Console
 from layersweep.records.write import Writer
 from layersweep.studies import study
 from layersweep.tuning.common.errors import BudgetSpentError, UsageError
-from layersweep.tuning.driver import futility, oracle_searches, tune_runner
+from layersweep.tuning.driver import arm_searches, futility, tune_runner
 from layersweep.tuning.driver.planner import SweepPlan
 from layersweep.tuning.driver.progress import Display
 from layersweep.tuning.driver.record_builder import RecordBuilder, RecordContext
@@ -121,7 +121,7 @@ class SweepRun:
                 if where.nodes is not None:
                     _examine(console)
                 flops_per_second = self.plan.history.flops_per_second if self.plan.uses_oracles else None
-                oracle_searches.check_searches(request, self.plan.data, oracles, flops_per_second=flops_per_second)
+                arm_searches.check_searches(request, self.plan.data, oracles, flops_per_second=flops_per_second)
                 if text := self.plan.estimate.text(where.slots):
                     console.print(f"time on {count(where.slots, 'slot')}: {text}")
                 with self._recorded(where):

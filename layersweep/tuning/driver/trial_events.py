@@ -1,4 +1,4 @@
-"""What becomes of the trials of a run, from the queue to their last row: one place tells queue, records and display."""
+"""What becomes of the trials of a run: Tune's events become rows, lines on the display, and ends in the queue."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -6,46 +6,35 @@ from typing import Final
 from layersweep.records.values import Epoch
 from layersweep.records.write import Writer
 from layersweep.tuning.common.worker_report import Error, Report
-from layersweep.tuning.driver.assignments import AssignmentFactory
+from layersweep.tuning.driver.dispatcher import TrialDispatcher
 from layersweep.tuning.driver.fail_fast import FailFast
 from layersweep.tuning.experiment.halving import Decision
 from layersweep.tuning.experiment.trials import Ending, Trial
-from layersweep.tuning.search.trial_queue import QueueChanges
 from layersweep.tuning.storage import checkpoints
 from layersweep.tuning.worker.assignment import Assignment
 
 _OUTSIDE_ERRORS: Final = ("ProcessKilled", "SlotDied", "NotFetched")
-"""Errors that come from outside a training: the trial runs again. An error of the training itself would come again."""
+"""Errors that come from outside a training: the trial runs again in the same command. An error that the training itself
+raised would come again, so the next command retries it."""
 
 
 class TrialEvents:
-    """Hands out assignments, and takes in what Tune reports of them.
+    """Takes in what Tune reports of trials.
 
     Args:
-        assignments: makes assignments; knows queue, records and display.
-        writer: where the rows go.
+        dispatcher: has handed out their assignments; knows queue, records and display.
+        writer: writes the rows.
         fail_fast: ends the sweep if all first trials fail.
         slots_lost: how often a trial that lost its slot runs again at least, where nodes come and go.
     """
 
     def __init__(
-        self, assignments: AssignmentFactory, writer: Writer, *, fail_fast: FailFast, slots_lost: int = 0
+        self, dispatcher: TrialDispatcher, writer: Writer, *, fail_fast: FailFast, slots_lost: int = 0
     ) -> None:
-        self.queue, self.records, self.display = assignments.queue, assignments.records, assignments.display
-        self._assignments, self._writer, self._slots_lost = assignments, writer, slots_lost
+        self.queue, self.records, self.display = dispatcher.queue, dispatcher.records, dispatcher.display
+        self._dispatcher, self._writer, self._slots_lost = dispatcher, writer, slots_lost
         self._fail_fast = fail_fast
         self._ended_assignments: list[Assignment] = []
-
-    @property
-    def finished(self) -> bool:
-        """Whether no trial is left, now or later."""
-        return self.queue.finished
-
-    def next(self) -> Assignment | None:
-        """The next assignment; None if other trials must end first, or none is left."""
-        trial, changes = self.queue.next()
-        self._apply(changes)
-        return None if trial is None else self._assignments.assignment(trial)
 
     def start(self, assignment: Assignment) -> None:
         """A slot takes a trial."""
@@ -92,9 +81,7 @@ class TrialEvents:
 
     def refresh(self) -> None:
         """Draws the display anew."""
-        self.display.refresh(
-            epochs_to_come=self.queue.epochs_to_come, search_seconds_left=self.queue.search_seconds_left
-        )
+        self._dispatcher.refresh_display()
 
     def flush(self) -> None:
         """Writes the rows that wait; then the checkpoints of trials whose end is written are deleted."""
@@ -125,21 +112,8 @@ class TrialEvents:
             checkpoints.delete(assignment.checkpoints, trial.trial_id)
         if not retry:
             self._fail_fast.note(error)
-            self._apply(self.queue.end(trial, ending))
+            self._dispatcher.end(trial, ending)
         self.refresh()
-
-    def _apply(self, changes: QueueChanges) -> None:
-        """Records and shows what has changed in the queue, and what follows from that."""
-        self.records.plan(changes.added)
-        self.display.plan([t for t in changes.added if t.trial_id not in self.queue.endings])
-        for child, ending in changes.orphans:
-            assert child.parent is not None
-            message = f"its first phase, trial {child.parent.trial_id}, {ending.outcome}"
-            error = Error(type="NoFirstPhase", message=message)
-            self.display.end(child, self.records.fail(child, error), error)
-        for candidate, reason in changes.late_candidates:
-            self.display.drop(candidate, reason)
-            self._apply(self.queue.end(candidate, self.records.drop(candidate, reason)))
 
 
 def _has_progressed(assignment: Assignment, ending: Ending) -> bool:

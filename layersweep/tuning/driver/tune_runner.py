@@ -26,7 +26,7 @@ from layersweep.tuning.search.trial_queue import TrialQueue
 from layersweep.words import count, first_line
 
 if TYPE_CHECKING:
-    from layersweep.tuning.driver.trial_events import TrialEvents
+    from layersweep.tuning.driver.dispatcher import TrialDispatcher
     from layersweep.tuning.driver.tune_callback import TuneCallback
     from layersweep.tuning.driver.tune_scheduler import TuneScheduler
     from layersweep.tuning.driver.tune_searcher import TuneSearcher
@@ -84,7 +84,7 @@ def run(tune_run: TuneRun) -> None:
     sweep, settings = tune_run.plan.request.sweep, tune_run.plan.request.settings
     named_weights, parents_elsewhere = kept_weights.weights_in_use(settings.results, sweep.name)
     with _driver_files(tune_run) as driver_files:
-        parts = _tune_parts(tune_run, _trial_events(tune_run, named_weights, driver_files))
+        parts = _tune_parts(tune_run, _dispatcher(tune_run, named_weights, driver_files))
         with _stop_signals(parts.callback):
             try:
                 fit(parts, tune_run.where)
@@ -109,39 +109,39 @@ def _driver_files(tune_run: TuneRun) -> Iterator["DriverFiles | None"]:
         yield driver_files
 
 
-def _trial_events(
+def _dispatcher(
     tune_run: TuneRun, named_weights: frozenset[Path], driver_files: "DriverFiles | None"
-) -> "TrialEvents":
-    from layersweep.tuning.driver.assignments import AssignmentFactory
-    from layersweep.tuning.driver.fail_fast import FailFast
-    from layersweep.tuning.driver.trial_events import TrialEvents
+) -> "TrialDispatcher":
+    from layersweep.tuning.driver.dispatcher import TrialDispatcher
 
-    assignments = AssignmentFactory(
+    return TrialDispatcher(
         request=tune_run.plan.request,
         asha=tune_run.plan.asha,
-        records=tune_run.records,
         queue=tune_run.queue,
+        records=tune_run.records,
         display=tune_run.display,
         slots=tune_run.where.slots_on_a_machine,
         fork_server=tune_run.fork_server,
         named_weights=named_weights,
         driver_files=driver_files,
     )
-    return TrialEvents(
-        assignments,
-        tune_run.writer,
-        fail_fast=FailFast(tune_run.plan.request.settings.fail_fast),
-        slots_lost=SLOT_RETRIES_ON_CLUSTERS if tune_run.where.nodes else 0,
-    )
 
 
-def _tune_parts(tune_run: TuneRun, events: "TrialEvents") -> TuneParts:
+def _tune_parts(tune_run: TuneRun, dispatcher: "TrialDispatcher") -> TuneParts:
+    from layersweep.tuning.driver.fail_fast import FailFast
+    from layersweep.tuning.driver.trial_events import TrialEvents
     from layersweep.tuning.driver.tune_callback import Surroundings, TuneCallback
     from layersweep.tuning.driver.tune_scheduler import TuneScheduler
     from layersweep.tuning.driver.tune_searcher import TuneSearcher
 
     sweep, where = tune_run.plan.request.sweep, tune_run.where
     budget = tune_run.plan.request.settings.time_budget
+    events = TrialEvents(
+        dispatcher,
+        tune_run.writer,
+        fail_fast=FailFast(tune_run.plan.request.settings.fail_fast),
+        slots_lost=SLOT_RETRIES_ON_CLUSTERS if where.nodes else 0,
+    )
     scheduler = TuneScheduler(tune_run.plan.asha, events)
     surroundings = Surroundings(
         clock=time.monotonic,
@@ -151,7 +151,7 @@ def _tune_parts(tune_run: TuneRun, events: "TrialEvents") -> TuneParts:
     )
     return TuneParts(
         name=sweep.name,
-        searcher=TuneSearcher(events, slots=lambda: where.slots_now, metric=sweep.metric, mode=sweep.mode),
+        searcher=TuneSearcher(dispatcher, slots=lambda: where.slots_now, metric=sweep.metric, mode=sweep.mode),
         scheduler=scheduler,
         callback=TuneCallback(events, scheduler, surroundings),
     )

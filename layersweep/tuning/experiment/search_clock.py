@@ -1,8 +1,8 @@
 """The time that a search has taken: how long any of its candidates has run, in this command and in earlier ones.
 
-The time is the length of the union of the spans in which any candidate ran, so it depends neither on how many run at once
-nor on kills. What earlier commands took is read from the records (layersweep/records/spans.py). When it is over, no
-candidate is drawn, those that run stop at the end of their epoch, and those that wait are not run.
+The time is the length of the union of the spans in which any candidate ran, so neither the number of candidates at once
+nor a kill changes it. What earlier commands took is read from the records (layersweep/records/spans.py). When the time
+is over, no candidate is drawn, those that run stop at the end of their epoch, and those that wait are not run.
 """
 
 import time

@@ -16,7 +16,7 @@ from layersweep.records.write import Writer
 from layersweep.tuning.common.errors import BrokenOffError, BudgetSpentError
 from layersweep.tuning.common.worker_report import Error, Report
 from layersweep.tuning.driver.asha import Asha
-from layersweep.tuning.driver.assignments import AssignmentFactory
+from layersweep.tuning.driver.dispatcher import TrialDispatcher
 from layersweep.tuning.driver.fail_fast import FailFast
 from layersweep.tuning.driver.progress import Display
 from layersweep.tuning.driver.record_builder import RecordBuilder, RecordContext
@@ -49,11 +49,11 @@ class Line:
         self.trials = [self.trial(n, parent=self.first) for n in range(trials)]
         self.plan = queue(self.trials, retries=retries)
         asha = Asha(Halving(metric="val_accuracy", mode="max", epochs=3, grace=1, reduction=2))
-        assignments = AssignmentFactory(
+        dispatcher = TrialDispatcher(
             request=None, asha=asha, records=self.builder, queue=self.plan, slots=1, fork_server=None,
             display=Display(Console(file=self.out), metric="val_accuracy", mode="max"),
         )  # fmt: skip
-        self.events = TrialEvents(assignments, self.writer, fail_fast=FailFast(fail_fast), slots_lost=slots_lost)
+        self.events = TrialEvents(dispatcher, self.writer, fail_fast=FailFast(fail_fast), slots_lost=slots_lost)
         self.scheduler = TuneScheduler(asha, self.events)
         self.callback = TuneCallback(self.events, self.scheduler, Surroundings(clock=lambda: self.now, **looks_at))
 

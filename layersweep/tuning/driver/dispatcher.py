@@ -1,4 +1,4 @@
-"""Makes a trial into an assignment: what a slot needs to know of it."""
+"""Hands out the trials of the queue as assignments, and records and shows what changes in the queue."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,28 +6,29 @@ from pathlib import Path
 from layersweep.records.questions import COMPARISON, FIRST_PHASE, TUNING
 from layersweep.tuning.common import kept_weights
 from layersweep.tuning.common.epoch_files import EpochFile
+from layersweep.tuning.common.worker_report import Error
 from layersweep.tuning.driver.asha import Asha
 from layersweep.tuning.driver.progress import Display
 from layersweep.tuning.driver.record_builder import RecordBuilder
 from layersweep.tuning.experiment.admission import SearchLimits
 from layersweep.tuning.experiment.request import Request
-from layersweep.tuning.experiment.trials import Trial
-from layersweep.tuning.search.trial_queue import TrialQueue
+from layersweep.tuning.experiment.trials import Ending, Trial
+from layersweep.tuning.search.trial_queue import QueueChanges, TrialQueue
 from layersweep.tuning.storage import checkpoints
 from layersweep.tuning.worker.assignment import Assignment
 from layersweep.tuning.worker.file_transfer import DriverFiles
 
 
 @dataclass(frozen=True, kw_only=True)
-class AssignmentFactory:
-    """Makes assignments.
+class TrialDispatcher:
+    """Hands out one assignment whenever a slot is free.
 
     Attributes:
         request: what the command asks for.
         asha: knows the rungs of a trial.
-        records: know what is recorded of it.
-        queue: knows the time that is left to a search.
-        display: is told which checkpoints cannot be used.
+        queue: the trials that wait.
+        records: builds rows, and knows what is recorded of a trial.
+        display: shows how far the run is.
         slots: the slots that share a machine's memory.
         fork_server: the socket of the fork server; None without one.
         named_weights: files of weights that recorded plans name: they stay.
@@ -44,8 +45,42 @@ class AssignmentFactory:
     named_weights: frozenset[Path] = frozenset()
     driver_files: DriverFiles | None = None
 
-    def assignment(self, trial: Trial) -> Assignment:
-        """The assignment of a trial that is about to start."""
+    @property
+    def finished(self) -> bool:
+        """Whether no assignment is left, now or later."""
+        return self.queue.finished
+
+    def next(self) -> Assignment | None:
+        """The next assignment; None if other trials must end first, or none is left."""
+        trial, changes = self.queue.next()
+        self._record(changes)
+        return None if trial is None else self._assignment(trial)
+
+    def end(self, trial: Trial, ending: Ending) -> None:
+        """Tells the queue how a trial ended; what follows is recorded and shown."""
+        self._record(self.queue.end(trial, ending))
+
+    def refresh_display(self) -> None:
+        """Draws the display anew."""
+        self.display.refresh(
+            epochs_to_come=self.queue.epochs_to_come, search_seconds_left=self.queue.search_seconds_left
+        )
+
+    def _record(self, changes: QueueChanges) -> None:
+        """Records and shows what has changed in the queue, and what follows from that."""
+        self.records.plan(changes.added)
+        self.display.plan([t for t in changes.added if t.trial_id not in self.queue.endings])
+        for child, ending in changes.orphans:
+            assert child.parent is not None
+            message = f"its first phase, trial {child.parent.trial_id}, {ending.outcome}"
+            error = Error(type="NoFirstPhase", message=message)
+            self.display.end(child, self.records.fail(child, error), error)
+        for candidate, reason in changes.late_candidates:
+            self.display.drop(candidate, reason)
+            self.end(candidate, self.records.drop(candidate, reason))
+
+    def _assignment(self, trial: Trial) -> Assignment:
+        """What a slot needs to know of a trial that is about to start."""
         sweep, settings, results = self.request.sweep, self.request.settings, self.request.settings.results
         start = self._start(trial)
         weights = kept_weights.weights_of(results, trial.trial_id)
