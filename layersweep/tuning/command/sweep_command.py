@@ -131,10 +131,12 @@ def train(plan: "SweepPlan", console: "Console", arguments: Sequence[str]) -> in
     try:
         failed_trials = sweep_run.run(console)
     except KeyboardInterrupt:
-        console.print(f"stopped; every finished epoch is kept. To go on: {same_command}", markup=False)
+        console.print(f"stopped; every finished epoch is kept. To continue: {same_command}", markup=False)
         raise
     except BudgetSpentError:
-        console.print(f"the time budget is spent; every finished epoch is kept. To go on: {same_command}", markup=False)
+        console.print(
+            f"the time budget is spent; every finished epoch is kept. To continue: {same_command}", markup=False
+        )
         return UNFINISHED
     except ResultsError as error:
         raise BrokenOffError(str(error)) from error

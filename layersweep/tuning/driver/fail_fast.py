@@ -41,5 +41,5 @@ class FailFast:
         if self._limit and not self._one_ended_well and len(self._errors) == 1 and failures >= self._limit:
             raise BrokenOffError(
                 f"the first {failures} trials all failed: {self._last_error} (see the logs below the results; "
-                "--fail-fast 0 goes on in spite of that)"
+                "--fail-fast 0 continues all the same)"
             )

@@ -35,7 +35,9 @@ if TYPE_CHECKING:
 SLOT_RETRIES_ON_CLUSTERS: Final = 3
 """How often a trial on a cluster runs again when it loses its slot, perhaps with its node: that is normal there."""
 
-RAY_HAS_DIED: Final = "Ray has died (killed, or out of memory); every finished epoch is kept; the same command goes on"
+RAY_HAS_DIED: Final = (
+    "Ray has died (killed, or out of memory); every finished epoch is kept. To continue, run the same command"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,15 +197,17 @@ def fit(parts: TuneParts, where: RayRuntime) -> None:
             raise
         except RuntimeError as error:  # Tune's answer to an error of Ray that it does not know
             raise BrokenOffError(
-                f"Ray Tune broke off ({first_line(str(error.__cause__ or error))}); every finished epoch is kept; "
-                "the same command goes on"
+                f"Ray Tune broke off ({first_line(str(error.__cause__ or error))}); every finished epoch is kept. "
+                "To continue, run the same command"
             ) from error
 
 
 def _check_finished(queue: TrialQueue) -> None:
     if not queue.finished:
         unfinished = len({t.trial_id for t in queue.trials} - set(queue.endings))
-        raise BrokenOffError(f"Ray Tune ended with {count(unfinished, 'trial')} unfinished; the same command goes on")
+        raise BrokenOffError(
+            f"Ray Tune ended with {count(unfinished, 'trial')} unfinished. To continue, run the same command"
+        )
 
 
 def _delete_first_phases(tune_run: TuneRun, parents_elsewhere: frozenset[str]) -> None:

@@ -111,7 +111,9 @@ class OracleProcess:
     def _death(self) -> BrokenOffError:
         assert self._process is not None
         code = self._process.wait()
-        return BrokenOffError(f"the process of AutoKeras' oracles ended with code {code}; the same command goes on")
+        return BrokenOffError(
+            f"the process of AutoKeras' oracles ended with code {code}. To continue, run the same command"
+        )
 
 
 class OracleSampler:

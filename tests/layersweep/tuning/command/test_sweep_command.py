@@ -255,7 +255,7 @@ def test_ctrl_c_keeps_every_finished_epoch_and_says_how_to_go_on(tmp_path, fashi
         process.send_signal(number)
         said, complained = process.communicate(timeout=200)
     assert process.returncode == 130
-    assert "stopped; every finished epoch is kept. To go on: " in said
+    assert "stopped; every finished epoch is kept. To continue: " in said
     assert "--set seconds=0.5 --epochs 40 --seeds 1" in said
     assert "Traceback" not in complained
     epochs = read(results, "epochs")

@@ -192,7 +192,7 @@ def test_rays_death_is_one_line(chain):
 
 
 def test_a_spent_budget_says_how_to_go_on(chain):
-    assert "the time budget is spent; every finished epoch is kept. To go on: " in chain.said["budget"]
+    assert "the time budget is spent; every finished epoch is kept. To continue: " in chain.said["budget"]
     assert "Traceback" not in chain.said["budget"]
 
 
