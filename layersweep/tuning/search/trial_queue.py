@@ -92,6 +92,8 @@ class TrialQueue:
         self._waiting = WaitingTrials(by_arm=plan.by_arm)
         self._children: dict[str, list[Trial]] = {}
         """Trials that wait for their first phase, by its id."""
+        self._ready_children: list[Trial] = []
+        """New trials whose first phase has ended."""
         self._arms_of_free_slots: deque[str] = deque()
         self._ids: set[str] = set()
         self._running: dict[str, Trial] = {}
@@ -252,11 +254,18 @@ class TrialQueue:
         return self._add(trials)
 
     def _add(self, trials: Sequence[Trial]) -> QueueChanges:
-        """Takes trials into the queue, those before them that they continue."""
+        """Takes trials into the queue, and before them the first phases that they continue.
+
+        A trial whose first phase is recorded waits behind the others, where it would be if its first phase had just
+        ended: with one slot, a command that was killed then runs trials in the order of an undisturbed one.
+        """
         changes = QueueChanges.join([  # two arms may have the same configuration, which is trained once
             QueueChanges(added=[trial]) if trial.trial_id in self._ids else self._enter(trial) for trial in trials
         ])  # fmt: skip
         self.trials.extend(changes.added)
+        for child in self._ready_children:
+            self._waiting.append(child)
+        self._ready_children.clear()
         return changes
 
     def _enter(self, trial: Trial) -> QueueChanges:
@@ -276,7 +285,7 @@ class TrialQueue:
         if ending is None:
             self._children.setdefault(parent_id, []).append(trial)
         elif ending.outcome == "completed":
-            self._waiting.append(trial)
+            self._ready_children.append(trial)
         else:
             self._note(trial, _FAILED_ENDING)
             changes += QueueChanges(orphans=[(trial, ending)])

@@ -406,3 +406,13 @@ def test_under_asha_flags_may_change_and_stopped_trials_are_reopened(flags, comm
 def test_on_other_hardware_an_attempt_is_kept_whole(flags, commands, last):
     with tempfile.TemporaryDirectory() as folder:
         follow(Path(folder), flags, commands, last=last)
+
+
+def test_with_one_slot_children_of_a_recorded_first_phase_keep_their_place():
+    """Found by `MORE_EXAMPLES=50`: a child overtook arms that an undisturbed run trains before it."""
+    flags = Flags(epochs=5, arms=(8, 10, 6), scheduler="asha", reduction=1.5, slots=1, checkpoint_every=1.0)
+    killed = Command(order=(4, 7, 0), faults=((8, "kill", 37), (6, "crash", 6), (27, "crash", 44)), torn=1)
+    with tempfile.TemporaryDirectory() as folder:
+        flags, found = follow(Path(folder), flags, [killed])
+        assert_equal(found, undisturbed(flags), all_of_them=True)
+        assert_same_decisions(found, undisturbed(flags))
