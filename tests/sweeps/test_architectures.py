@@ -29,7 +29,7 @@ def swept(tmp_path_factory, fashion_mnist, joining):
 
 
 def test_every_family_is_an_arm_on_images_that_it_can_take(fashion_mnist):
-    from layersweep.tuning.experiment.trials import check_images
+    from layersweep.tuning.experiment.arm_checks import check_images
 
     made = arms(SWEEP, {})
     assert sorted(arm.family or "fashion_cnn" for arm in made) == sorted(FAMILIES)

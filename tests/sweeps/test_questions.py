@@ -56,7 +56,7 @@ def test_quick_is_a_sweep_of_minutes(name, fashion_mnist, tmp_path):
     sweep = sweep_of(name)
     seen = outline(sweep, parse(["--quick", "--results", str(tmp_path)], program="all.py"))
     searching = {"nas": "about 2 min 00 s, and ", "nas_candidates": "about 2 min 00 s, and "}.get(name)
-    assert seen.recorded == 0
+    assert seen.recorded_trials == 0
     assert seen.time.startswith(searching or "unknown until the first trial is recorded")
     assert seen.epochs * sweep.quick["images"] <= 200_000
 

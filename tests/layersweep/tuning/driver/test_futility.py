@@ -31,7 +31,7 @@ def judged(epochs, *, steps=250, train=10_000, validation=10_000, share=0.1):
 def test_at_chance_with_a_loss_that_does_not_fall_is_hopeless():
     flat = curve(2.3026, 2.3028, 2.3031, accuracy=0.1003)
     assert judged(flat) == Verdict(
-        ended=True,
+        hopeless=True,
         reason="at chance after 3 epochs: training accuracy .1003 is not above the largest class's share .1000 "
         "(binomial test, p = 0.47), and its loss 2.3031 is not below the first epoch's 2.3026",
     )
@@ -79,7 +79,7 @@ def test_nothing_is_said_before_two_epochs_and_500_steps(epochs, steps, is_judge
 
 def test_validation_at_chance_is_warned_of():
     assert judged(curve(2.3, 0.5, accuracy=0.85, val_accuracy=0.102), validation=2_000) == Verdict(
-        ended=False,
+        hopeless=False,
         reason="validation is at chance after 2 epochs: training accuracy .8500 is above the largest class's "
         "share .1000, but validation accuracy .1020 is not (binomial test over 2,000 images, p = 0.39); "
         "slow averages of batch normalisation may cause this: try normalization_momentum=0.9",
