@@ -14,12 +14,10 @@ LINES = 50
 PARAMETERS = 6
 
 NO_NAMES = frozenset(
-    """
-    said asked found made seen given kept wanted drawn told chosen taken brought fed probed watched narrowed settled
-    unsaid lost held began begun home past absent twins
-    """.split()
+    "said asked found made seen given kept wanted drawn told chosen taken brought fed probed watched narrowed settled "  # noqa: SIM905
+    "unsaid lost held began begun home past absent twins".split()
 )
-"""Bare participles, and words of this project's own in place of the field's. With a noun they are names: `kept_weights`."""
+"""Bare participles, and words of this project's own. With a noun they are names, such as `kept_weights`."""
 
 
 def functions(path: Path) -> Iterator[ast.FunctionDef]:

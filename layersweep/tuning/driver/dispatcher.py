@@ -61,7 +61,7 @@ class TrialDispatcher:
         self._record(self.queue.end(trial, ending))
 
     def refresh_display(self) -> None:
-        """Draws the display anew."""
+        """Draws the display again."""
         self.display.refresh(
             epochs_to_come=self.queue.epochs_to_come, search_seconds_left=self.queue.search_seconds_left
         )

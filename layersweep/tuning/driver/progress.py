@@ -198,7 +198,7 @@ class Display:
         self._console.print(Text(line), style=style, soft_wrap=True)
 
     def refresh(self, *, epochs_to_come: int, search_seconds_left: Sequence[float] | None) -> None:
-        """Draws the table anew.
+        """Draws the table again.
 
         Args:
             epochs_to_come: the epochs of trials that are not planned yet, for the time left.

@@ -80,7 +80,7 @@ class TrialEvents:
             self._end(assignment, self.records.fail(trial, error), error)
 
     def refresh(self) -> None:
-        """Draws the display anew."""
+        """Draws the display again."""
         self._dispatcher.refresh_display()
 
     def flush(self) -> None:

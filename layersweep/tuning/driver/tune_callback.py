@@ -24,7 +24,7 @@ _TUNE_NEEDS: Final = frozenset({"done", "trial_id", "training_iteration", "node_
 
 @dataclass(frozen=True, kw_only=True)
 class Surroundings:
-    """What the callback looks at and tells besides the trials.
+    """What the callback uses in addition to the trials.
 
     Attributes:
         clock: seconds that never go back.

@@ -17,7 +17,7 @@ from layersweep.tuning.experiment.trials import Trial
 
 
 class TrialJudge(Protocol):
-    """Knows reasons besides ASHA's to end a trial."""
+    """Knows other reasons than ASHA's to end a trial."""
 
     def hopeless(self, trial: Trial, epoch: Epoch) -> str | None:
         """Why the trial is hopeless after this epoch; None if it is not. Called for all epochs, in their order."""
@@ -31,7 +31,7 @@ class TuneScheduler(FIFOScheduler):
 
     Args:
         asha: ASHA, in its state after the recorded epochs.
-        judge: knows reasons besides ASHA's.
+        judge: knows other reasons to end a trial.
     """
 
     def __init__(self, asha: Asha, judge: TrialJudge) -> None:

@@ -24,7 +24,7 @@ _SHARE_TEXT: Final = re.compile(r"a slot's share is (\d+\.\d\d) GiB")
 
 @dataclass(frozen=True, kw_only=True)
 class SearchLimits:
-    """The limits of a candidate besides its slot's share of memory.
+    """The limits of a candidate, apart from its slot's share of memory.
 
     Attributes:
         seconds_left: the time that its search has left; None if time does not limit it.

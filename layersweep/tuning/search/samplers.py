@@ -115,7 +115,7 @@ class _RandomSampler(_UniqueSampler):
 
 
 class _HyperOptSampler(_UniqueSampler):
-    """Ray's HyperOptSearch, made anew for each draw from the configurations so far and how they ended."""
+    """Ray's HyperOptSearch, made again for each draw from the configurations so far and how they ended."""
 
     def __init__(self, arm: TunedArm, seed: int, metric: str, mode: str, earlier_configs: Sequence[Dataclass]) -> None:
         super().__init__(arm, seed, earlier_configs)

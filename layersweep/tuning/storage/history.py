@@ -277,7 +277,7 @@ class History:
         return set(plan.filter(question=TUNING, arm=arm)["seed"].drop_nulls())
 
     def rows_until(self, table: str, trial_id: str, attempt: int, epoch: int) -> list[dict[str, Any]]:
-        """An attempt's rows of a table, to its epoch, without the sweep's name; read anew."""
+        """An attempt's rows of a table, to its epoch, without the sweep's name; read from disk."""
         rows = self._read(table).filter(pl.col("epoch") <= epoch, trial_id=trial_id, attempt=attempt)
         return rows.drop("sweep").unique(maintain_order=True).to_dicts()
 

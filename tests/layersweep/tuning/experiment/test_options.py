@@ -228,5 +228,8 @@ def test_grace_is_long_enough_for_500_steps():
 
 
 def test_fetch_needs_a_cluster():
-    assert refusal("--fetch") == "--fetch copies records from a cluster to this machine; valid: with --cluster and its file"
+    assert (
+        refusal("--fetch")
+        == "--fetch copies records from a cluster to this machine; valid: with --cluster and its file"
+    )
     assert settings("--fetch", "--cluster", "cluster.yaml").epochs == 7
