@@ -19,7 +19,9 @@ class Range:
     def __post_init__(self) -> None:
         """Checks the bounds."""
         if not self.low < self.high or (self.log and self.low <= 0):
-            raise ValueError(f"Range({self.low}, {self.high}, log={self.log}) is empty or has no logarithm")
+            raise ValueError(
+                f"Range({self.low}, {self.high}, log={self.log}) is not valid; valid: low < high, and 0 < low with log"
+            )
 
 
 Space = Mapping[str, Sequence[bool | int | float | str] | Range]

@@ -109,11 +109,11 @@ class Keys:
         least = -(-self.minimum_size // self.enlarged)
         if min(height, width) < least:
             raise ConfigError(
-                f"{family} needs images of {least}x{least} pixels or more, these have {height}x{width}; valid: "
+                f"{family} needs images of {least}x{least} pixels or more, but these have {height}x{width}; valid: "
                 f"image_size={least} or more"
             )
         if self.colour and channels != COLOUR:
-            raise ConfigError(f"{family} needs 3 channels, not {channels}; valid: channels=3")
+            raise ConfigError(f"{family} needs images of 3 channels, but these have {channels}; valid: channels=3")
 
     def chosen(self, classes: int) -> tuple[int, ...]:
         """The indices of the classes that are told apart, of so many.

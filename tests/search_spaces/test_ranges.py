@@ -26,7 +26,7 @@ def test_a_range_is_plain_data():
     ],
 )
 def test_a_range_without_numbers_or_without_their_logarithm_is_refused(low, high, log):
-    with pytest.raises(ValueError, match=rf"Range\({low}, {high}, log={log}\) is empty or has no logarithm"):
+    with pytest.raises(ValueError, match=rf"Range\({low}, {high}, log={log}\) is not valid; valid: low < high"):
         Range(low, high, log)
 
 

@@ -58,7 +58,7 @@ def test_an_image_too_small_for_a_family_is_refused_in_one_line(tmp_path):
     ended = run(tmp_path / "results", "--set", "family=mobilenet", "--set", "image_size=16", "--images", "100")
     assert ended.returncode == 2
     (line,) = ended.stderr.splitlines()
-    assert "mobilenet needs images of 32x32 pixels or more, these have 16x16" in line
+    assert "mobilenet needs images of 32x32 pixels or more, but these have 16x16" in line
 
 
 def test_a_family_that_is_not_compared_is_refused_with_those_that_are(tmp_path):

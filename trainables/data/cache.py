@@ -79,7 +79,7 @@ def folder_of(source: Source, found: Path, strict: bool, say: Say) -> Path:
     damage = _damage(folder) if folder.is_dir() else f"{source.NAME} is not in the cache yet"
     if damage is None:
         return folder
-    say(f"{damage}: making it from {found} …")
+    say(f"{damage}; making it from {found} …")
     arrays = source.load(found, strict=strict, say=say)
     fingerprint = _fingerprint(arrays, () if hasattr(source, "CLASSES") else arrays.classes)
     folder = cache_root() / f"{source.NAME}-{fingerprint}"
@@ -105,7 +105,7 @@ def fetch(there: Path, piece: Callable[[Path, int], bytes]) -> Path:
                     while part := piece(there / name, file.tell()):
                         file.write(part)
             if damage := _damage(making):
-                raise DataError(f"{damage}, brought from {there} of another machine")
+                raise DataError(f"{damage}; it was copied from {there} of another machine")
     return folder
 
 

@@ -116,7 +116,10 @@ class Files:
         train_labels = np.concatenate([labels for _, labels in train])
         for labels in (train_labels, test_labels):
             if len(labels) and not 0 <= labels.min() <= labels.max() < len(classes):
-                raise DataError(f"{found} has labels {labels.min()} to {labels.max()}, and {len(classes)} classes")
+                raise DataError(
+                    f"{found} has labels {labels.min()} to {labels.max()}; valid for its {len(classes)} classes: 0 to "
+                    f"{len(classes) - 1}"
+                )
         return Arrays(
             train_images=np.concatenate([images for images, _ in train]),
             train_labels=train_labels,
@@ -139,7 +142,7 @@ class Files:
         except (KeyError, ValueError) as error:
             raise DataError(f"{path} is not a file of {self.title}: {error!r}") from error
         if len(images) != len(labels):
-            raise DataError(f"{path} has {len(images)} images and {len(labels)} labels")
+            raise DataError(f"{path} has {len(images)} images but {len(labels)} labels")
         return np.ascontiguousarray(images), labels
 
 
@@ -148,7 +151,7 @@ class _ArraysOnly(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in _ARRAYS:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which data has no use for")
+            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which image data does not need")
         return super().find_class(module, name)
 
 
@@ -156,7 +159,7 @@ def _read(path: Path) -> dict[bytes, Any]:
     try:
         content = _ArraysOnly(io.BytesIO(path.read_bytes()), encoding="bytes").load()
     except _BROKEN as error:
-        raise DataError(f"{path} is truncated, damaged or no CIFAR file: {error}") from error
+        raise DataError(f"{path} is truncated, damaged or not a CIFAR file: {error}") from error
     if not isinstance(content, dict):
-        raise DataError(f"{path} is no CIFAR file: it holds a {type(content).__name__}")
+        raise DataError(f"{path} is not a CIFAR file: it holds a {type(content).__name__}, not a dict")
     return content

@@ -93,7 +93,7 @@ class Data:
             DataError: The seed is negative, or the cache is not (or no longer) on this node.
         """
         if seed < 0:
-            raise DataError(f"seed {seed} is not valid: 0 or more is")
+            raise DataError(f"seed {seed} is not valid; valid: 0 or more")
         places, labels = select_classes(self.labels("train"), self.chosen)
         order = stratified_order(labels, seed)
         first, pool = self._validation(len(labels))
@@ -129,7 +129,7 @@ class Data:
         try:
             return cache.open_array(self.folder, array)
         except (OSError, ValueError) as error:
-            raise DataError(f"{self.name} is not in this node's cache ({error}): call prepare here first") from error
+            raise DataError(f"{self.name} is not in this machine's cache ({error}); call prepare here first") from error
 
 
 def prepare(
@@ -159,7 +159,7 @@ def prepare(
             folder = cache.folder_of(its, its.find(folder, say=say), strict, say)
     except OSError as error:
         raise DataError(
-            f"the cache {cache.cache_root()} cannot be used: {error}. Set {cache.ENVIRONMENT} to a folder"
+            f"the cache {cache.cache_root()} cannot be used: {error}. Set {cache.ENVIRONMENT} to another folder"
         ) from error
     return _data(its.NAME, folder, images)
 
@@ -188,7 +188,7 @@ def _data(name: str, cached: Path, images: int | None) -> Data:
     whole = len(labels) - round_half_up(len(labels) * VALIDATION_SHARE)
     train = whole if images is None else images
     if not len(names) <= train <= whole:
-        raise DataError(f"images={train} is not valid for {name}: {len(names)} to {whole:,} training images are")
+        raise DataError(f"images={train} is not valid for {name}; valid: {len(names)} to {whole:,} training images")
     share = Fraction(train, whole)
     check_classes(name, labels, names, validating=VALIDATION_SHARE, train=train)
     return Data(

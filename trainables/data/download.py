@@ -42,7 +42,7 @@ def download(address: str, path: Path, *, sha256: str | None, say: Say) -> None:
         try:
             found = _streamed(address, part, say)
         except (OSError, http.client.HTTPException) as error:
-            raise DataError(f"{address} could not be fetched ({error}); put the file at {path} yourself") from error
+            raise DataError(f"{address} could not be downloaded ({error}); put the file at {path} yourself") from error
         if sha256 is not None and found != sha256:
             raise DataError(f"{address} is not the expected file: its sha256 is {found}, not {sha256}")
         part.replace(path)
@@ -87,7 +87,7 @@ def _only_plain(archive: Path, members: tarfile.TarFile, folder: Path) -> None:
     root = folder.resolve()
     for member in members.getmembers():
         if not (member.isfile() or member.isdir()) or not (root / member.name).resolve().is_relative_to(root):
-            raise DataError(f"{archive} is no archive of data: {member.name} would lead out of its folder")
+            raise DataError(f"{archive} is not a safe archive: {member.name} points outside its folder")
 
 
 def _unpack(archive: Path, folder: Path, say: Say) -> None:
@@ -104,7 +104,7 @@ def _unpack(archive: Path, folder: Path, say: Say) -> None:
                     _only_plain(archive, members_of_tar, made)
                     members_of_tar.extractall(made)  # noqa: S202 (each member was looked at)
         except _DAMAGED as error:
-            raise DataError(f"{archive} is truncated or damaged ({error}): fetch it again") from error
+            raise DataError(f"{archive} is truncated or damaged ({error}); download it again") from error
         except OSError as error:
             raise DataError(f"{archive} could not be unpacked to {folder}: {error}") from error
         try:

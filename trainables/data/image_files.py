@@ -67,13 +67,13 @@ def decoded(paths: Sequence[Path], *, strict: bool, say: Say) -> Decoded:
         OSError: if the cache has no room for it.
     """
     if not paths:
-        raise DataError("there are no image files")
+        raise DataError("the list of image files is empty")
     say(f"decoding {len(paths):,} images …")
     with _store(len(paths), _first_size(paths)) as store:
         found, images = _decoded(paths, store, say), store.open()
     size = _brought_to(found.sizes)
     if set(found.sizes) != {size} or size != store.size:
-        say(f"images of {len(found.sizes)} sizes are brought to {size[0]}x{size[1]} pixels")
+        say(f"images of {len(found.sizes)} sizes are resized to {size[0]}x{size[1]} pixels")
         with _store(len(paths), size) as store:
             found, images = _decoded(paths, store, say, resize=True), store.open()
     _tell(paths, found.damages, strict=strict, say=say)
@@ -122,7 +122,7 @@ def _first_size(paths: Sequence[Path]) -> tuple[int, int]:
                 return image.size
         except _UNREADABLE as error:
             first = first or _plain(error)
-    raise DataError(f"none of {len(paths)} image files can be read; the first: {paths[0]}: {first}")
+    raise DataError(f"none of {len(paths)} image files can be read; the first error: {paths[0]}: {first}")
 
 
 def _brought_to(sizes: Counter[tuple[int, int]]) -> tuple[int, int]:
@@ -142,7 +142,7 @@ def _tell(paths: Sequence[Path], damages: Mapping[int, str], *, strict: bool, sa
     said = f"{len(damages)} of {len(paths):,} image files cannot be read: {named}{more}"
     if strict:
         raise DataError(f"{said}. Without --strict they are left out")
-    say(f"{said}: left out")
+    say(f"{said}. They are left out")
 
 
 def _decoded(paths: Sequence[Path], store: _Store, say: Say, *, resize: bool = False) -> "_Part":
@@ -165,7 +165,9 @@ def _decoded(paths: Sequence[Path], store: _Store, say: Say, *, resize: bool = F
                 said = whole.files * 10 // len(paths)
                 say(f"  {said * 10} %")
     if not whole.sizes:
-        raise DataError(f"none of {len(paths)} image files can be read; the first: {paths[0]}: {whole.damages[0]}")
+        raise DataError(
+            f"none of {len(paths)} image files can be read; the first error: {paths[0]}: {whole.damages[0]}"
+        )
     return whole
 
 

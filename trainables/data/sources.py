@@ -40,5 +40,5 @@ def source(name: str) -> Source:
     """
     names = sorted(module.name for module in pkgutil.iter_modules(datasets.__path__))
     if name not in names:
-        raise DataError(f"data set {name!r} is not known: valid are {', '.join(names)}")
+        raise DataError(f"data set {name!r} is not known; valid: {', '.join(names)}")
     return cast(Source, importlib.import_module(f"{datasets.__name__}.{name}"))

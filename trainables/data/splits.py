@@ -99,11 +99,11 @@ def check_classes(
     if counts[smallest] < least:
         asked = f"{folds} folds" if folds else f"validation_share={float(validating):g}"
         raise DataError(
-            f"class {names[smallest]!r} of {data_set} has {counts[smallest]} training images, too few for {asked}: "
-            f"{least} are needed"
+            f"class {names[smallest]!r} of {data_set} has {counts[smallest]} training images, too few for {asked}; "
+            f"valid: {least} or more images of each class"
         )
     if train * int(counts[smallest]) < len(labels):
         raise DataError(
-            f"{train} training images of {data_set} leave class {names[smallest]!r} without one: "
-            f"{math.ceil(len(labels) / int(counts[smallest]))} are needed"
+            f"{train} training images of {data_set} have no image of class {names[smallest]!r}; valid: "
+            f"{math.ceil(len(labels) / int(counts[smallest]))} or more training images"
         )

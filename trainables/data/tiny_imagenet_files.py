@@ -55,7 +55,7 @@ def find(folder: Path | None = None, *, say: Say = log) -> Path:
     folder = unpacked(archive, own, say=say)
     inner = folder / FOLDER if (folder / FOLDER).is_dir() else folder
     if missing := [str(name) for name in _NEEDED if not (inner / name).is_file()]:
-        raise DataError(f"{archive} is not Tiny-ImageNet's: it lacks {missing[0]}")
+        raise DataError(f"{archive} is not Tiny-ImageNet's archive: it lacks {missing[0]}")
     return inner
 
 
@@ -106,7 +106,8 @@ def _train(found: Path, ids: list[str], *, strict: bool, say: Say) -> _Listed:
     by_class = [files_below(found / "train" / name) for name in ids]
     empty = [name for name, paths in zip(ids, by_class, strict=True) if not paths]
     if empty:
-        raise DataError(f"{found / 'train' / empty[0]} has no images, and neither have {len(empty) - 1} other classes")
+        others = f" ({len(empty) - 1} other classes have none either)" if len(empty) > 1 else ""
+        raise DataError(f"{found / 'train' / empty[0]} has no images{others}")
     paths = [path for some in by_class for path in some]
     labels = [index for index, some in enumerate(by_class) for _ in some]
     say(f"reading {len(paths):,} images to train …")
@@ -116,7 +117,7 @@ def _train(found: Path, ids: list[str], *, strict: bool, say: Say) -> _Listed:
 def _classes(found: Path) -> list[str]:
     ids = (found / "wnids.txt").read_text(encoding="utf-8").split()
     if not ids:
-        raise DataError(f"{found / 'wnids.txt'} names no class")
+        raise DataError(f"{found / 'wnids.txt'} names no class; valid: one class per line")
     return ids
 
 
@@ -140,7 +141,7 @@ def _arrays(found: Path, ids: list[str], train: _Listed, test: _Listed) -> Array
     channels = max(train.images.shape[-1], test.images.shape[-1])
     if train.images.shape[1:3] != test.images.shape[1:3]:
         raise DataError(
-            f"images to train have {train.images.shape[1:3]} pixels, those to test {test.images.shape[1:3]}"
+            f"training images have {train.images.shape[1:3]} pixels, but test images have {test.images.shape[1:3]}"
         )
     return Arrays(
         train_images=_coloured(train.images, channels),

@@ -123,13 +123,13 @@ def _take_over(variables: list[Any], source: str, base: Callable[..., "keras.Mod
     theirs = _loaded(source, base).weights
     if len(variables) != len(theirs):
         raise WeightsError(
-            f"weights {source} do not fit: they are {len(theirs)} variables, the model has {len(variables)}"
+            f"weights {source} do not fit: they have {len(theirs)} variables, but the model has {len(variables)}"
         )
     for mine, other in zip(variables, theirs, strict=True):
         if mine.shape != other.shape:
             raise WeightsError(
                 f"weights {source} do not fit: {other.path} has the shape {tuple(other.shape)}, "
-                f"the model's {mine.path} {tuple(mine.shape)}"
+                f"but the model's {mine.path} has the shape {tuple(mine.shape)}"
             )
         mine.assign(other)
 

@@ -31,7 +31,7 @@ def family(name: str) -> Any:
     """
     known = (*FAMILIES, *FROM_OTHERS, *SEARCHED)
     if name not in known:
-        raise ConfigError(f"family={name!r} is not valid: {near_miss(name, known)}valid: {', '.join(known)}")
+        raise ConfigError(f"family={name!r} is not valid; {near_miss(name, known)}valid: {', '.join(known)}")
     if name in _TABLE:
         return _TABLE[name]
     return importlib.import_module(f"trainables.{'nas' if name in SEARCHED else 'families'}.{name}")

@@ -36,7 +36,7 @@ class Config(Keys):
         if min(height, width) < 2**self.blocks:
             raise ConfigError(
                 f"{family} with blocks={self.blocks} needs images of {2**self.blocks}x{2**self.blocks} pixels or more, "
-                f"these have {height}x{width}; valid: a larger image_size or fewer blocks"
+                f"but these have {height}x{width}; valid: a larger image_size, or fewer blocks"
             )
 
 

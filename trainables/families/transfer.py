@@ -88,7 +88,7 @@ def build(config: Config, image_shape: tuple[int, int, int], classes: int) -> "k
     begin, end = _beginning(source), _end(source, config.cut, config.weights)
     if begin.shape[-1] != x.shape[-1]:
         raise WeightsError(
-            f"weights {config.weights} take {begin.shape[-1]} channels, these images have {x.shape[-1]}; valid: "
+            f"weights {config.weights} need images of {begin.shape[-1]} channels, but these have {x.shape[-1]}; valid: "
             f"channels={begin.shape[-1]}"
         )
     base, x = _put_on(source, begin, end, x, config)
@@ -120,7 +120,7 @@ def loaded(path: str) -> "keras.Model":
     if not file.is_file():
         raise WeightsError(f"weights {path}: there is no such file")
     if file.suffix != ".keras":
-        raise WeightsError(f"weights {path}: only .keras files are read, no pickle or HDF5 file of a whole model")
+        raise WeightsError(f"weights {path}: this is not a .keras file; valid: only .keras files, no pickle, no HDF5")
     try:
         model = keras.saving.load_model(file, safe_mode=True, compile=False)
     except (ValueError, OSError, KeyError, TypeError, RuntimeError, zipfile.BadZipFile) as error:
@@ -128,7 +128,7 @@ def loaded(path: str) -> "keras.Model":
         raise WeightsError(f"weights {path} cannot be read: {said}") from error
     model = getattr(model, "_functional", None) or model  # a Sequential holds one
     if not hasattr(model, "_nodes_by_depth"):
-        raise WeightsError(f"weights {path} hold no network of layers that can be cut; valid: functional, Sequential")
+        raise WeightsError(f"weights {path} hold no network that can be cut; valid: a functional or Sequential model")
     return model
 
 
@@ -149,7 +149,7 @@ def _end(source: "keras.Model", name: str, path: str) -> Any:
     if name == BEFORE_HEAD:
         heads = [node for node in calls.values() if type(node.operation).__name__ in _HEADS]
         if not heads:
-            raise WeightsError(f"weights {path} have no head that can be told from the base; valid: cut=a layer's name")
+            raise WeightsError(f"weights {path}: it is not clear where the head begins; valid: cut=a layer's name")
         return heads[-1].input_tensors[0]
     names = [layer.name for layer in source.layers]
     if name not in names:
@@ -177,7 +177,10 @@ def _put_on(
             between.append(node)
             known |= set(map(id, node.outputs))
     if id(end) not in known:
-        raise WeightsError(f"cut={config.cut!r} of weights {config.weights} does not come behind its images alone")
+        raise WeightsError(
+            f"cut={config.cut!r} of weights {config.weights} depends on more than the images; valid: a layer that is "
+            "computed from the images alone"
+        )
     layers = [node.operation for node in between if isinstance(node.operation, keras.Layer)]
     trained = 0 if config.begin == SCRATCH else first_trained([layer.name for layer in layers], config.trained)
     frozen = {layer.name for layer in layers[:trained]}
@@ -202,8 +205,8 @@ def _take_over(copy: Any, layer: Any, config: Config) -> None:
     mine, theirs = ([tuple(weight.shape) for weight in one.weights] for one in (copy, layer))
     if mine != theirs:
         raise WeightsError(
-            f"layer {layer.name} of weights {config.weights} has shapes {theirs}, and {mine} for these images; valid: "
-            "the source's image_size, or a cut before that layer"
+            f"layer {layer.name} of weights {config.weights} has the shapes {theirs}, but these images need {mine}; "
+            "valid: the source's image_size, or a cut before that layer"
         )
     copy.set_weights(layer.get_weights())
 

@@ -83,7 +83,7 @@ class Features:
                 names = [name for file in images for name in (file, f"{file}_there")]
                 arrays = {name: np.lib.format.open_memmap(folder / f"{name}.npy", "r+") for name in names}
         except OSError as error:
-            raise DataError(f"features cannot be kept in {root()}: {error.strerror or error}") from error
+            raise DataError(f"features cannot be stored in {root()}: {error.strerror or error}") from error
         return cls(folder=folder, shape=shape, arrays=arrays)
 
     def sets(self, sets: Sets, base: Base, *, training: bool = True) -> Sets:
@@ -167,8 +167,8 @@ def refused(images: int, shape: tuple[int, ...]) -> str | None:
     if needed <= most:
         return None
     return (
-        f"features of {images:,} images would take {needed / _GIB:.1f} GiB, and {most / _GIB:.1f} may be taken "
-        f"({ENVIRONMENT}, half of the free disk): the frozen base is run in each epoch"
+        f"features of {images:,} images need {needed / _GIB:.1f} GiB, but they may take only {most / _GIB:.1f} GiB "
+        f"(the limit is {ENVIRONMENT}, or half of the free disk space); the frozen base runs in each epoch"
     )
 
 
@@ -193,7 +193,7 @@ def _limit() -> float:
         return float(said) * _GIB
     except ValueError:
         raise DataError(
-            f"{ENVIRONMENT}={said} is not valid; valid: GiB, such as {LIMIT_GIB:g}, or 0 for none"
+            f"{ENVIRONMENT}={said} is not valid; valid: a number of GiB, such as {LIMIT_GIB:g}, or 0 for none"
         ) from None
 
 

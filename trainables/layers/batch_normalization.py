@@ -38,7 +38,7 @@ class BatchNormalization(keras.layers.BatchNormalization):  # type: ignore[misc]
         by_batch = bool(training and (self.trainable or self.by_batch))
         if not self._fusible(inputs, mask):
             if by_batch and not self.trainable:
-                raise NotImplementedError(f"layer {self.name!r}: by_batch is for images in the layer's own precision")
+                raise NotImplementedError(f"layer {self.name!r}: by_batch needs images in the layer's own precision")
             return super().call(inputs, training=training, mask=mask)
         x, averages = tf.convert_to_tensor(inputs), (self.moving_mean.value, self.moving_variance.value)
         outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(

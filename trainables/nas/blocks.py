@@ -157,7 +157,7 @@ def _of_imagenet(network: Callable[..., Any], shape: tuple[int, int, int]) -> ke
     except Exception as error:
         if type(error) is not Exception:  # Keras' own, where an address cannot be reached
             raise
-        raise WeightsError(f"ImageNet's weights could not be fetched: {error}") from error
+        raise WeightsError(f"ImageNet's weights could not be downloaded: {error}") from error
 
 
 _PUBLISHED: Final[Mapping[str, tuple[str, Networks, int]]] = {

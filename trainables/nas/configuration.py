@@ -57,10 +57,10 @@ class Config(Keys):
         try:
             values = json.loads(self.choices)
         except json.JSONDecodeError as error:
-            raise ConfigError(f"choices={self.choices!r} is not valid: {error}; valid: a JSON object") from error
+            raise ConfigError(f"choices={self.choices!r} is not valid ({error}); valid: a JSON object") from error
         for name, value in values.items():
             if not isinstance(value, bool | int | float | str):
-                raise ConfigError(f"choices: {name}={value!r} is not valid; valid: a number, text, true or false")
+                raise ConfigError(f"choices: {name}={value!r} is not valid; valid: a number, a text, true or false")
 
     @property
     def kinds(self) -> tuple[str, ...]:

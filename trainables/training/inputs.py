@@ -47,7 +47,7 @@ def fed(model: Traced, data: Data, sets: Sets, *, views: int, precision: str) ->
     """
     problem = refused(len(sets.train.labels) * max(1, views), model.frozen.shape) if model.frozen else None
     if views and (problem or not model.frozen):
-        why = problem or "no frozen part is worth keeping"
+        why = problem or "the model has no frozen part whose features are worth storing"
         raise DataError(f"augmented_views={views} is not valid: {why}; valid: 0")
     if problem:
         sys.stdout.write(f"{problem}\n")  # into the trial's log

@@ -41,7 +41,7 @@ def problems(wanted: Sequence[Wanted]) -> list[str | None]:
     done = subprocess.run(command, input=asked, capture_output=True, text=True, check=False)
     if done.returncode:
         last = next((line for line in reversed(done.stderr.splitlines()) if line.strip()), "no output")
-        raise WeightsError(f"models could not be built to look at their weights: {last}")
+        raise WeightsError(f"the process that checks models failed: {last}")
     found: list[str | None] = json.loads(done.stdout.splitlines()[-1])
     return found
 
@@ -67,7 +67,7 @@ def _problem(wanted: Wanted) -> str | None:
         if type(error) is not Exception or address is None:
             raise
         return (
-            f"ImageNet's weights could not be fetched from {address[0]}: put that file at "
+            f"ImageNet's weights could not be downloaded from {address[0]}; put that file at "
             f"{keras_home() / 'models' / address[1]} yourself"
         )
     return None

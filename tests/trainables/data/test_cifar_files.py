@@ -97,7 +97,7 @@ def test_a_truncated_archive_is_said_and_leaves_nothing(home):
     with tarfile.open(archive, "w:gz") as members:
         members.add(home / "made" / "cifar-10-batches-py", "cifar-10-batches-py")
     archive.write_bytes(archive.read_bytes()[:-2000])
-    with pytest.raises(DataError, match=r"cifar-10-python\.tar\.gz is truncated or damaged .*fetch it again"):
+    with pytest.raises(DataError, match=r"cifar-10-python\.tar\.gz is truncated or damaged .*download it again"):
         cifar10.find(home)
     assert not list((home / "cache").rglob("*_batch*"))
 
@@ -106,7 +106,7 @@ def test_an_archive_that_leads_elsewhere_is_refused(home):
     (home / "evil").write_text("x")
     with tarfile.open(home / "cifar-10-python.tar.gz", "w:gz") as archive:
         archive.add(home / "evil", "../../evil")
-    with pytest.raises(DataError, match="evil would lead out of its folder"):
+    with pytest.raises(DataError, match="evil points outside its folder"):
         cifar10.find(home)
 
 
@@ -136,10 +136,10 @@ def test_a_pickle_that_runs_code_is_refused_and_does_not_run(home):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"", "truncated, damaged or no CIFAR file"),
+        (b"", "truncated, damaged or not a CIFAR file"),
         (pickle.dumps({b"data": np.zeros((2, 5), np.uint8), b"labels": [0, 0]}, 2), "is not a file of CIFAR-10"),
         (pickle.dumps({b"labels": [0]}, 2), "is not a file of CIFAR-10: KeyError"),
-        (pickle.dumps({b"data": np.zeros((2, PIXELS), np.uint8), b"labels": [0]}, 2), "has 2 images and 1 labels"),
+        (pickle.dumps({b"data": np.zeros((2, PIXELS), np.uint8), b"labels": [0]}, 2), "has 2 images but 1 labels"),
         (pickle.dumps([1], 2), "it holds a list"),
     ],
 )

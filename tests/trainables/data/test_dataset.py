@@ -125,12 +125,12 @@ def test_the_majority_share_is_that_of_the_largest_class_of_the_training_file(ti
 
 @pytest.mark.parametrize("images", [-1, 0, 2, 76])
 def test_a_number_of_images_out_of_range_is_refused(tiny: Path, images: int) -> None:
-    with pytest.raises(DataError, match=rf"images={images} is not valid for tiny: 3 to 75 training images"):
+    with pytest.raises(DataError, match=rf"images={images} is not valid for tiny; valid: 3 to 75 training images"):
         dataset.prepare("tiny", folder=tiny, images=images)
 
 
 def test_an_unknown_name_lists_the_known(tiny: Path) -> None:
-    with pytest.raises(DataError, match=r"'mnist' is not known: valid are cifar10, cifar100, fashion_mnist, .*tiny"):
+    with pytest.raises(DataError, match=r"'mnist' is not known; valid: cifar10, cifar100, fashion_mnist, .*tiny"):
         dataset.prepare("mnist")
 
 
@@ -160,7 +160,7 @@ def test_the_seed_changes_the_split_but_not_the_test_set(tiny: Path) -> None:
     assert set(rows(first.validation)) != set(rows(second.validation))
     assert rows(first.train) != rows(second.train)
     assert rows(first.test) == rows(second.test)
-    with pytest.raises(DataError, match="seed -1 is not valid"):
+    with pytest.raises(DataError, match="seed -1 is not valid; valid: 0 or more"):
         prepared.split(-1)
 
 
@@ -175,7 +175,7 @@ def test_another_process_draws_the_same_sets(tiny: Path) -> None:
 
 def test_a_prepared_data_set_says_where_it_is_valid(tiny: Path, tmp_path: Path) -> None:
     prepared = replace(dataset.prepare("tiny", folder=tiny), folder=tmp_path / "another node")
-    with pytest.raises(DataError, match=r"tiny is not in this node's cache .* call prepare here first"):
+    with pytest.raises(DataError, match=r"tiny is not in this machine's cache .* call prepare here first"):
         prepared.split(0)
 
 
@@ -311,8 +311,11 @@ def test_every_image_validates_in_one_fold(tiny: Path, folds: int) -> None:
 @pytest.mark.parametrize(
     ("part", "said"),
     [
-        ({"folds": 31, "fold": 0}, "class 'a' of tiny has 30 training images, too few for 31 folds: 31 are needed"),
-        ({"validating": Fraction(1, 40)}, "too few for validation_share=0.025: 40 are needed"),
+        (
+            {"folds": 31, "fold": 0},
+            "class 'a' of tiny has 30 training images, too few for 31 folds; valid: 31 or more images",
+        ),
+        ({"validating": Fraction(1, 40)}, "too few for validation_share=0.025; valid: 40 or more images"),
     ],
 )
 def test_a_class_too_small_to_be_split_is_named(tiny: Path, part: dict[str, object], said: str) -> None:

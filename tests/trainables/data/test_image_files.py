@@ -63,7 +63,7 @@ def test_several_sizes_are_brought_to_the_most_frequent_and_said(tmp_path):
     ]
     found, said = read(paths)
     assert found.images.shape == (4, 8, 8, 3)
-    assert said[1] == "images of 2 sizes are brought to 8x8 pixels"
+    assert said[1] == "images of 2 sizes are resized to 8x8 pixels"
 
 
 def test_large_ones_of_several_sizes_are_bounded(tmp_path):
@@ -86,7 +86,7 @@ def test_a_damaged_one_is_named_and_left_out_or_refused(tmp_path, how):
 
 def test_a_folder_of_nothing_but_damage_is_an_error(tmp_path):
     (tmp_path / "a.png").write_bytes(b"")
-    with pytest.raises(DataError, match=r"none of 1 image files can be read; the first: .*a\.png"):
+    with pytest.raises(DataError, match=r"none of 1 image files can be read; the first error: .*a\.png"):
         read([tmp_path / "a.png"])
 
 
@@ -144,7 +144,7 @@ def test_a_class_without_a_sound_image_is_named(tmp_path):
         picture(tmp_path / "cat" / f"{k}.png", k)
     (tmp_path / "dog").mkdir()
     (tmp_path / "dog" / "0.png").write_bytes(b"")
-    with pytest.raises(DataError, match="class 'dog' has no image to train"):
+    with pytest.raises(DataError, match="class 'dog' has no image in the train set"):
         prepare("image_folder", folder=tmp_path)
 
 

@@ -68,7 +68,7 @@ def test_random_weights_are_others(base):
 
 def test_weights_of_another_width_are_refused_with_the_shapes(saved):
     with pytest.raises(
-        WeightsError, match=r"base\.keras do not fit: .*Conv1.*\(3, 3, 3, 16\), the model's .*\(3, 3, 3, 32\)"
+        WeightsError, match=r"base\.keras do not fit: .*Conv1.*\(3, 3, 3, 16\), but the model's .*\(3, 3, 3, 32\)"
     ):
         build(saved / "base.keras", alpha=1.0)
     with pytest.raises(WeightsError, match=r"base\.weights\.h5 do not fit, or are damaged"):
@@ -78,7 +78,7 @@ def test_weights_of_another_width_are_refused_with_the_shapes(saved):
 def test_weights_of_another_model_are_refused_with_their_number(tmp_path):
     image = keras.Input(SHAPE)
     keras.Model(image, keras.layers.Conv2D(3, 3)(image)).save(tmp_path / "other.keras")
-    with pytest.raises(WeightsError, match=r"other\.keras do not fit: they are 2 variables, the model has \d+"):
+    with pytest.raises(WeightsError, match=r"other\.keras do not fit: they have 2 variables, but the model has \d+"):
         build(tmp_path / "other.keras")
 
 

@@ -378,7 +378,7 @@ def test_the_layer_names_are_those_of_keras():
 
 
 def test_an_unknown_layer_is_refused_with_the_nearest():
-    with pytest.raises(ConfigError, match=r"truncate_after='block_12_ad'.*near it: block_12_add"):
+    with pytest.raises(ConfigError, match=r"truncate_after='block_12_ad'.*similar: block_12_add"):
         family("mobilenet_v2").Config(truncate_after="block_12_ad")
 
 

@@ -210,7 +210,7 @@ def test_features_within_the_limit_stay(data, source, tmp_path):
 def test_views_of_what_is_not_kept_are_refused(data, source, values):
     if values.get("cut"):
         values = {"cut": next(layer.name for layer in transfer.loaded(str(source)).layers if layer.weights)}
-    with pytest.raises(DataError, match=r"augmented_views=2 is not valid: no frozen part .*; valid: 0"):
+    with pytest.raises(DataError, match=r"augmented_views=2 is not valid: the model has no frozen part .*; valid: 0"):
         epochs(data, source, flip="horizontal", augmented_views=2, **values)
 
 
@@ -259,9 +259,9 @@ def test_a_base_begins_with_the_weights_of_its_source_or_with_new_ones(source):
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({"cut": "conv2d_99"}, "cut='conv2d_99' is no layer"),
-        ({"trained": "conv2d_99"}, "trained='conv2d_99' is no layer of the base"),
-        ({"channels": 3}, "take 1 channels, these images have 3; valid: channels=1"),
+        ({"cut": "conv2d_99"}, "cut='conv2d_99' is not a layer"),
+        ({"trained": "conv2d_99"}, "trained='conv2d_99' is not a layer of the base"),
+        ({"channels": 3}, "need images of 1 channels, but these have 3; valid: channels=1"),
     ],
 )
 def test_what_does_not_fit_a_source_is_named(source, values, said):
@@ -270,7 +270,9 @@ def test_what_does_not_fit_a_source_is_named(source, values, said):
 
 
 def test_layers_that_do_not_fit_these_images_are_named(source):
-    with pytest.raises(WeightsError, match=r"layer dense of weights .* has shapes .*valid: the source's image_size"):
+    with pytest.raises(
+        WeightsError, match=r"layer dense of weights .* has the shapes .*valid: the source's image_size"
+    ):
         built(source, cut="dense", image_size=32)
 
 
@@ -291,14 +293,18 @@ def test_a_sequential_network_is_cut_as_well_and_a_subclass_refused(tmp_path):
     own = Own()
     own(np.zeros((1, 4), np.float32))
     own.save(tmp_path / "own.keras")
-    with pytest.raises(WeightsError, match="hold no network of layers that can be cut"):
+    with pytest.raises(WeightsError, match="hold no network that can be cut"):
         built(tmp_path / "own.keras")
 
 
 def test_no_source_a_missing_one_and_a_pickle_are_refused(tmp_path):
     pickle = tmp_path / "network.pkl"
     pickle.write_bytes(b"\x80\x04.")
-    for path, said in (("none", "needs a network"), (tmp_path / "no.keras", "no such file"), (pickle, "only .keras")):
+    for path, said in (
+        ("none", "needs a network"),
+        (tmp_path / "no.keras", "no such file"),
+        (pickle, "not a .keras file"),
+    ):
         with pytest.raises(WeightsError, match=said):
             built(path)
 

@@ -131,7 +131,7 @@ def _missing(folder: Path) -> list[str]:
 
 
 def _lack(folder: Path) -> str:
-    return f"lacks {', '.join(_missing(folder))}" if os.path.isdir(folder) else "is no folder"
+    return f"lacks {', '.join(_missing(folder))}" if os.path.isdir(folder) else "is not a folder"
 
 
 def _only(folder: Path, giver: str) -> Path:
@@ -163,7 +163,7 @@ def _checked(path: Path) -> bytes:
         return _content(path)
     except DataError as error:
         raise DataError(
-            f"{path} is not Fashion-MNIST's file, or is damaged: {error}. Delete it, so that it is fetched again, "
+            f"{path} is not Fashion-MNIST's file, or is damaged: {error}. Delete it, so that it is downloaded again, "
             f"or give another folder with --data or {ENVIRONMENT}"
         ) from error
 
@@ -201,11 +201,11 @@ def _unpack_debian(say: Say) -> Path:
 
 
 def _fetch_debian(work: Path, say: Say) -> Path:
-    say(f"fetching Debian's package {PACKAGE} (30 MB) …")
+    say(f"downloading Debian's package {PACKAGE} (30 MB) …")
     try:
         _run(work, "apt-get", "download", PACKAGE)
     except DataError:
-        say("apt has no lists of packages here: fetching them into a temporary folder …")
+        say("apt has no package lists here: downloading them into a temporary folder …")
         (work / "lists/partial").mkdir(parents=True)
         (work / "cache/archives/partial").mkdir(parents=True)
         settings = (f"Dir::State::lists={work}/lists", f"Dir::Cache={work}/cache", "Debug::NoLocking=1")
@@ -214,7 +214,7 @@ def _fetch_debian(work: Path, say: Say) -> Path:
         _run(work, "apt-get", *private, "download", PACKAGE)
     packages = list(work.glob(f"{PACKAGE}_*.deb"))
     if not packages:
-        raise DataError(f"apt-get download left no {PACKAGE}_*.deb")
+        raise DataError(f"apt-get download wrote no {PACKAGE}_*.deb")
     return packages[0]
 
 
@@ -234,7 +234,7 @@ def _run(work: Path, *command: str) -> None:
     if done.returncode != 0:
         lines = log.read_text(errors="replace").split("\n")
         last = next((line for line in reversed(lines) if line.strip()), "no output")
-        raise DataError(f"{command[0]} ended with {done.returncode}: {last}")
+        raise DataError(f"{command[0]} ended with exit code {done.returncode}: {last}")
 
 
 def _keep(source: Path) -> Path:

@@ -31,11 +31,13 @@ def find(folder: Path | None = None, *, say: Say = log) -> Path:  # noqa: ARG001
     if folder is None:
         raise DataError("image_folder needs a folder: give --data FOLDER, with a folder of images for each class")
     if not folder.is_dir():
-        raise DataError(f"--data {folder} is no folder; valid: one with a folder of PNG or JPEG images for each class")
+        raise DataError(
+            f"--data {folder} is not a folder; valid: a folder that has a folder of PNG or JPEG images for each class"
+        )
     if (classes := len(_classes(folder))) < _FEWEST_CLASSES:
         raise DataError(
             f"--data {folder} has {classes} folders of PNG or JPEG images; valid: two or more, one for "
-            "each class, or train/ and test/ with the same ones in each"
+            "each class, or train/ and test/ with the same folders in each"
         )
     return folder
 
@@ -82,4 +84,4 @@ def _labelled(root: Path, classes: tuple[str, ...]) -> list[tuple[Path, int]]:
 def _check(folder: Path, name: str, labels: npt.NDArray[np.int64], classes: tuple[str, ...]) -> None:
     counts = np.bincount(labels, minlength=len(classes))
     if not counts.min():
-        raise DataError(f"{folder}: class {classes[int(counts.argmin())]!r} has no image to {name}")
+        raise DataError(f"{folder}: class {classes[int(counts.argmin())]!r} has no image in the {name} set")

@@ -111,7 +111,7 @@ def test_the_environment_comes_after_the_argument_and_is_also_the_only_place(
     assert fashion_mnist.find() == tmp_path / "named"
     assert fashion_mnist.find(put(tmp_path / "mine")) == tmp_path / "mine"
     monkeypatch.setenv("LAYERSWEEP_FASHION_MNIST", str(tmp_path / "gone"))
-    with pytest.raises(DataError, match="gone, given by LAYERSWEEP_FASHION_MNIST, is no folder"):
+    with pytest.raises(DataError, match="gone, given by LAYERSWEEP_FASHION_MNIST, is not a folder"):
         fashion_mnist.find()
 
 
@@ -186,11 +186,11 @@ def test_nothing_found_is_one_line_that_lists_each_place_and_what_is_valid(tmp_p
     assert "\n" not in message
     for part in (
         f"{tmp_path}/usr/share lacks train-images-idx3-ubyte.gz, ",
-        f"{tmp_path}/usr/local/share is no folder",
-        f"{tmp_path}/keras/datasets/fashion-mnist is no folder",
-        f"{tmp_path}/cache/downloads/fashion-mnist is no folder",
+        f"{tmp_path}/usr/local/share is not a folder",
+        f"{tmp_path}/keras/datasets/fashion-mnist is not a folder",
+        f"{tmp_path}/cache/downloads/fashion-mnist is not a folder",
         f"file://{tmp_path}/nowhere/: <urlopen error",
-        "Debian's package dataset-fashion-mnist: apt-get ended with 100: E: Unable to locate package",
+        "Debian's package dataset-fashion-mnist: apt-get ended with exit code 100: E: Unable to locate package",
         "--data FOLDER or LAYERSWEEP_FASHION_MNIST=FOLDER",
         "`apt install dataset-fashion-mnist`",
     ):
