@@ -7,10 +7,10 @@ from trainables.data.splits import stratified_order
 
 def test_every_prefix_is_stratified_where_classes_differ_in_size() -> None:
     labels = np.repeat([0, 1, 2], [60, 30, 10])
-    order = stratified_order(labels, 5)
-    assert sorted(order.tolist()) == list(range(100))
+    permutation = stratified_order(labels, 5)
+    assert sorted(permutation.tolist()) == list(range(100))
     for length in range(1, 101):
-        counts = np.bincount(labels[order[:length]], minlength=3)
+        counts = np.bincount(labels[permutation[:length]], minlength=3)
         assert np.abs(counts - np.array([0.6, 0.3, 0.1]) * length).max() <= 1.0
 
 
