@@ -32,7 +32,7 @@ from trainables.keys import Keys
 from trainables.meaning import MEANING
 from trainables.training import loop, optimizer_updates, traced_models
 from trainables.training.batches import batches
-from trainables.training.loop import measured
+from trainables.training.loop import is_measured_epoch
 
 SMALL = {"filters_1": 4, "filters_2": 4, "filters_3": 4, "filters_4": 4, "dense_units_1": 8, "dense_units_2": 8}
 """Of the real family, for where it is needed."""
@@ -60,7 +60,7 @@ def build(config, image_shape, classes):
 
 
 def train(data, *, seed=1, epochs=4, config=None, **options):
-    return loop.run(build, config or Config(), data, seed=seed, epochs=epochs, **options)
+    return loop.run(build, config or Config(), data, loop.Options(seed=seed, epochs=epochs, **options))
 
 
 def timeless(values):
@@ -110,9 +110,9 @@ def in_another_process(data):
 
 
 def test_the_model_comes_first_and_then_each_epoch(values):
-    built, *epochs = values
-    assert isinstance(built, Built)
-    assert [layer.kind for layer in built.layers[-3:]] == ["Flatten", "Dropout", "Dense"]
+    size, *epochs = values
+    assert isinstance(size, Built)
+    assert [layer.kind for layer in size.layers[-3:]] == ["Flatten", "Dropout", "Dense"]
     assert [type(value) for value in epochs] == [Epoch] * 4
     assert [epoch.epoch for epoch in epochs] == [1, 2, 3, 4]
     assert [epoch.learning_rate for epoch in epochs] == [pytest.approx(0.01)] * 4
@@ -139,14 +139,14 @@ def test_the_classes_are_those_of_validation_and_test(values, data):
 
 
 def test_the_layers_are_measured_after_epochs_1_2_4_8_and_the_last():
-    assert [epoch for epoch in range(1, 12) if measured(epoch, 11)] == [1, 2, 4, 8, 11]
-    assert [epoch for epoch in range(1, 9) if measured(epoch, 8)] == [1, 2, 4, 8]
-    assert measured(1, 1)
+    assert [epoch for epoch in range(1, 12) if is_measured_epoch(epoch, 11)] == [1, 2, 4, 8, 11]
+    assert [epoch for epoch in range(1, 9) if is_measured_epoch(epoch, 8)] == [1, 2, 4, 8]
+    assert is_measured_epoch(1, 1)
 
 
 def test_a_measured_epoch_has_every_layer_and_one_between_has_none(values):
-    built, *epochs = values
-    every = [layer.index for layer in built.layers]
+    size, *epochs = values
+    every = [layer.index for layer in size.layers]
     assert [[each.index for each in epoch.statistics] for epoch in epochs] == [every, every, [], every]
 
 
@@ -164,8 +164,8 @@ def shorter(data):
 
 
 def test_time_is_counted_once_and_where_it_was_spent(shorter):
-    (built, first, second), wall = shorter
-    seconds = [getattr(v, f.name) for v in (built, first, second) for f in fields(v) if f.name.startswith("seconds")]
+    (size, first, second), wall = shorter
+    seconds = [getattr(v, f.name) for v in (size, first, second) for f in fields(v) if f.name.startswith("seconds")]
     assert 0.95 * wall < sum(seconds) < wall
     assert first.seconds_build > 0 == second.seconds_build  # tracing, once
     assert min(first.seconds_train, second.seconds_train, first.seconds_validate, second.seconds_test) > 0
@@ -179,9 +179,9 @@ def test_a_training_learns(values):
 
 
 def test_a_shorter_training_is_the_beginning_of_a_longer_one(values, shorter):
-    built, first, second = shorter[0]
+    size, first, second = shorter[0]
     assert second.test.images == 50
-    assert timeless([built, first, replace(second, test=None, classes=())]) == timeless(values[:3])
+    assert timeless([size, first, replace(second, test=None, classes=())]) == timeless(values[:3])
 
 
 def test_another_process_finds_the_same_in_every_digit(values, in_another_process):
@@ -242,10 +242,10 @@ def test_no_image_is_both_trained_on_and_validated_on(fashion_mnist):
 def test_the_feed_gives_each_image_once_an_epoch_with_its_own_label(data):
     images = data.split(1).train
     marked = replace(images, images=np.arange(100, dtype=np.uint8).reshape(100, 1, 1, 1), labels=np.arange(100))
-    found = list(batches(marked, 32, seed=1, epoch=1))
-    assert [len(labels) for _, labels in found] == [32, 32, 32, 4]
-    assert sorted(np.concatenate([labels for _, labels in found])) == list(range(100))
-    for pixels, labels in found:
+    feed = list(batches(marked, 32, seed=1, epoch=1))
+    assert [len(labels) for _, labels in feed] == [32, 32, 32, 4]
+    assert sorted(np.concatenate([labels for _, labels in feed])) == list(range(100))
+    for pixels, labels in feed:
         np.testing.assert_array_equal(pixels.ravel(), labels)
 
 
@@ -287,7 +287,7 @@ def others(data, **options):
 class Trainings:
     """One training by a new model, by the same again, and once more when another optimizer has used it in between."""
 
-    made: list[Built | Epoch]
+    first: list[Built | Epoch]
     reused: list[Built | Epoch]
     changed: list[Built | Epoch]
     models: list[keras.Model]
@@ -298,23 +298,23 @@ def trainings(request, data):
     """Of each optimizer; each has a brightness, so a model, of its own."""
     optimizer, number = request.param, [*LEARNING_RATES].index(request.param)
     config = Config(optimizer=optimizer, brightness=1 / (256 + number))
-    made, reused = (list(train(data, config=config, epochs=2)) for _ in range(2))
-    before = traced_models.kept().model
+    first, reused = (list(train(data, config=config, epochs=2)) for _ in range(2))
+    before = traced_models.idle_model().model
     list(train(data, config=replace(config, optimizer="sgd" if optimizer == "adam" else "adam"), epochs=1))
     changed = list(train(data, config=config, epochs=2))
-    return Trainings(made, reused, changed, [before, traced_models.kept().model])
+    return Trainings(first, reused, changed, [before, traced_models.idle_model().model])
 
 
 def test_a_model_that_is_used_again_gives_what_a_new_one_gives(trainings):
-    made, reused = trainings.made, trainings.reused
-    assert timeless(made) == timeless(reused)
-    assert made[1].seconds_build > 0
+    first, reused = trainings.first, trainings.reused
+    assert timeless(first) == timeless(reused)
+    assert first[1].seconds_build > 0
     assert reused[1].seconds_build == 0, "it was traced again"
 
 
 def test_a_model_changes_its_optimizer_and_gives_what_a_new_one_gives(trainings):
     before, after = trainings.models
-    assert timeless(trainings.changed) == timeless(trainings.made)
+    assert timeless(trainings.changed) == timeless(trainings.first)
     assert after is before, "the layers were traced again"
 
 
@@ -324,14 +324,15 @@ def test_a_model_whose_layers_depend_on_how_it_is_trained_is_made_anew(data):
         x = kl.Dropout(0.1 if config.optimizer == "sgd" else 0.9)(kl.Flatten()(kl.Rescaling(1 / 255)(image)))
         return keras.Model(image, kl.Dense(classes, "softmax")(x))
 
-    def trained(optimizer):
-        return timeless(loop.run(strange, Config(optimizer=optimizer), data, seed=1, epochs=1))[1:]
+    def train_strange(optimizer):
+        options = loop.Options(seed=1, epochs=1)
+        return timeless(loop.run(strange, Config(optimizer=optimizer), data, options))[1:]
 
     list(train(data, epochs=1))
-    alone = trained("sgd")
+    alone = train_strange("sgd")
     list(train(data, epochs=1))
-    trained("adam")
-    assert trained("sgd") == alone
+    train_strange("adam")
+    assert train_strange("sgd") == alone
 
 
 @pytest.mark.parametrize(
@@ -354,61 +355,61 @@ def test_variables_are_updated_as_keras_does(name, settings):
     starts = [rng.normal(size=shape).astype(np.float32) for shape in ((300, 300), (30,))]
     steps = [[rng.normal(size=start.shape).astype(np.float32) for start in starts] for _ in range(4)]
 
-    def updated(how):
+    def variables_after(how):
         variables = [keras.Variable(start, dtype="float32", name=f"kernel_{n}") for n, start in enumerate(starts)]
         plain = loop.optimizer(name, None)
-        made = plain.from_config({**plain.get_config(), **settings})
-        made.build(variables)
-        update = tf.function(how(made, variables), autograph=False)
+        instance = plain.from_config({**plain.get_config(), **settings})
+        instance.build(variables)
+        update = tf.function(how(instance, variables), autograph=False)
         for gradients in steps:
             update([tf.constant(gradient) for gradient in gradients])
-        return [v.numpy() for v in [*variables, *made.variables]]
+        return [v.numpy() for v in [*variables, *instance.variables]]
 
-    mine = updated(optimizer_updates.on_cpu)
-    for theirs, own in zip(updated(optimizer_updates.by_keras), mine, strict=True):
-        np.testing.assert_allclose(own, theirs, rtol=1e-4, atol=1e-6 * max(1, np.abs(theirs).max()))
-    assert all((own != start).any() for own, start in zip(mine, starts, strict=False))
+    mine = variables_after(optimizer_updates.on_cpu)
+    for theirs, value in zip(variables_after(optimizer_updates.by_keras), mine, strict=True):
+        np.testing.assert_allclose(value, theirs, rtol=1e-4, atol=1e-6 * max(1, np.abs(theirs).max()))
+    assert all((value != start).any() for value, start in zip(mine, starts, strict=False))
 
 
 @pytest.mark.parametrize(("kind", "momentum"), optimizer_updates._KERNELS)
 def test_where_tensorflow_has_the_update_nothing_else_is_traced(kind, momentum):
     variables = [keras.Variable(np.ones((300, 300)), dtype="float32", name=f"kernel_{n}") for n in range(2)]
-    made = kind(**{"momentum": 0.9} if momentum else {})
-    made.build(variables)
-    traced_update = tf.function(optimizer_updates.on_cpu(made, variables), autograph=False)
+    instance = kind(**{"momentum": 0.9} if momentum else {})
+    instance.build(variables)
+    traced_update = tf.function(optimizer_updates.on_cpu(instance, variables), autograph=False)
     graph = traced_update.get_concrete_function([tf.ones((300, 300))] * 2).graph
     kinds = [operation.type for operation in graph.get_operations()]
     assert sum(kind.startswith("ResourceApply") for kind in kinds) == 2
     assert kinds.count("AssignVariableOp") == 1, "the number of steps alone"
     assert kinds.count("AssignSubVariableOp") == (2 if kind is keras.optimizers.AdamW else 0), "its decay alone"
-    assert "update_step" not in vars(made)
+    assert "update_step" not in vars(instance)
 
 
 @pytest.mark.parametrize("optimizer", sorted(LEARNING_RATES.keys() - {"muon"}))
-@pytest.mark.parametrize("lost", [math.nan, math.inf])
-def test_an_update_that_is_no_number_shows_in_the_weights(optimizer, lost):
+@pytest.mark.parametrize("bad_number", [math.nan, math.inf])
+def test_an_update_that_is_no_number_shows_in_the_weights(optimizer, bad_number):
     """Else a training that blew up would look as if it went on."""
     variables = [keras.Variable(np.ones(shape), dtype="float32", name=f"kernel_{shape}") for shape in (70_000, 3)]
 
     def after(how):
-        made = loop.optimizer(optimizer, None)
-        made.build(variables)
-        update = tf.function(how(made, variables), autograph=False)
+        instance = loop.optimizer(optimizer, None)
+        instance.build(variables)
+        update = tf.function(how(instance, variables), autograph=False)
         for variable in variables:
             variable.assign(np.ones(variable.shape))
-        for slope in (1.0, lost, 1.0):
+        for slope in (1.0, bad_number, 1.0):
             update([tf.fill(variable.shape, slope) for variable in variables])
         return [np.isfinite(variable.numpy()).all() for variable in variables]
 
     assert after(optimizer_updates.on_cpu) == after(optimizer_updates.by_keras)
-    if math.isnan(lost) and optimizer != "lion":  # which takes the sign alone
+    if math.isnan(bad_number) and optimizer != "lion":  # which takes the sign alone
         assert after(optimizer_updates.on_cpu) == [False, False]
 
 
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
 def test_it_does_in_other_precisions_too(data, precision):
-    made, reused = others(data, precision=precision, epochs=2)
-    assert timeless(made) == timeless(reused)
+    first, reused = others(data, precision=precision, epochs=2)
+    assert timeless(first) == timeless(reused)
 
 
 def test_seed_learning_rate_and_what_it_went_through_do_not_matter(data, values):
@@ -445,10 +446,10 @@ def test_a_trial_means_what_it_meant(data):
     optimizer that divides a gradient by itself, no last batch of a few images to normalise, a low learning rate.
     """
     config = fashion_cnn.Config(**SMALL, activation_2="tanh", optimizer="sgd", learning_rate=0.001, batch_size=50)
-    built, first, last = fashion_cnn.train(config, data, seed=7, epochs=2)
+    size, first, last = fashion_cnn.train(config, data, seed=7, epochs=2)
     convolution = last.statistics[2]
     assert MEANING == 4
-    assert (built.parameters, built.flops) == (2670, 908_186)
+    assert (size.parameters, size.flops) == (2670, 908_186)
     assert (first.loss, first.val_loss) == pytest.approx((2.72816, 2.28918), rel=1e-5)
     assert (last.loss, last.val_loss, last.test.loss) == pytest.approx((2.86237, 2.28470, 2.29283), rel=1e-5)
     assert (last.accuracy, last.val_accuracy, last.test.accuracy) == pytest.approx((0.03, 0.1, 0.1))
@@ -467,9 +468,9 @@ def test_a_trial_with_a_large_variable_means_what_it_meant(data):
 
 
 def test_the_averages_of_batch_normalisation_may_go_by_another_momentum(data, tmp_path):
-    own, other = ([*train(data, epochs=1, config=c)][-1] for c in (Config(), Config(normalization_momentum=0.5)))
-    assert (own.loss, own.accuracy) == (other.loss, other.accuracy)  # it trains alike
-    assert own.val_loss != other.val_loss
+    default, other = ([*train(data, epochs=1, config=c)][-1] for c in (Config(), Config(normalization_momentum=0.5)))
+    assert (default.loss, default.accuracy) == (other.loss, other.accuracy)  # it trains alike
+    assert default.val_loss != other.val_loss
     *_, epoch = train(data, epochs=1, config=Config(normalization_momentum=0.5))
     epoch.save(tmp_path / "model.keras")
     (layer,) = (x for x in keras.saving.load_model(tmp_path / "model.keras").layers if "batch_norm" in x.name)
