@@ -49,12 +49,12 @@ def measurements(runs: Mapping[str, Sequence[Run]]) -> Iterator[Measurement]:
     for once, through in zip(*times, strict=True):
         yield from (once, through, ratio(through, once, case=f"{_THROUGH} / {_FEATURES}"))
     pairs = zip(runs[_FEATURES], runs[_THROUGH], strict=True)
-    apart = [_largest_difference(one.join(other, on=["arm", "epoch"])) for (_, one), (_, other) in pairs]
-    yield Measurement(case="both", measure="largest difference of a metric", unit="", values=apart)
+    differences = [_largest_difference(one.join(other, on=["arm", "epoch"])) for (_, one), (_, other) in pairs]
+    yield Measurement(case="both", measure="largest difference of a metric", unit="", values=differences)
 
 
-def _largest_difference(both: pl.DataFrame) -> float:
-    return float(max(both.select((pl.col(m) - pl.col(f"{m}_right")).abs().max() for m in _METRICS).row(0)))
+def _largest_difference(pairs_of_metrics: pl.DataFrame) -> float:
+    return float(max(pairs_of_metrics.select((pl.col(m) - pl.col(f"{m}_right")).abs().max() for m in _METRICS).row(0)))
 
 
 def _sweep(options: Options, case: str, folder: Path) -> Run:

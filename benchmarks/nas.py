@@ -113,7 +113,7 @@ class Search:
         """The best validation accuracy up to this time; minus infinity before the first epoch has ended."""
         return max((step.val_accuracy for step in self.steps if step.seconds <= seconds), default=-math.inf)
 
-    def reached(self, accuracy: float) -> float:
+    def time_to(self, accuracy: float) -> float:
         """The seconds until this accuracy was reached; infinity if it never was."""
         return next((step.seconds for step in self.steps if step.val_accuracy >= accuracy), math.inf)
 
@@ -145,7 +145,7 @@ def _times(searches: Searches, budget: float) -> Iterator[Measurement]:
     finals = [one.best(budget) for one in searches[AUTOKERAS]]
     times = {}
     for name, runs in searches.items():
-        seconds = [one.reached(final) for one, final in zip(runs, finals, strict=True)]
+        seconds = [one.time_to(final) for one, final in zip(runs, finals, strict=True)]
         times[name] = Measurement(case=name, measure=REACHED, unit="s", values=seconds)
     yield from times.values()
     shares = [seconds / budget for seconds in times[OURS].values]

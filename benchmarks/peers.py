@@ -68,7 +68,7 @@ def _peer(name: str, work: Work, folder: Path) -> Run:
     return Run(seconds=process.seconds, results=read_answer(out)[0])
 
 
-def ours(work: Work, precision: str, results: Path) -> processes.ProcessRun:
+def run_sweep(work: Work, precision: str, results: Path) -> processes.ProcessRun:
     """Runs the sweep of optimizers; its records go to `results`."""
     command = [sys.executable, processes.ROOT / "sweeps" / "optimizers.py", "--results", results, *_flags(work)]
     command += ["--scheduler", "none", "--precision", precision, "--set", f"optimizer={','.join(work.optimizers)}"]
@@ -79,7 +79,7 @@ def ours(work: Work, precision: str, results: Path) -> processes.ProcessRun:
 
 def _ours(name: str, work: Work, results: Path) -> Run:
     shutil.rmtree(results, ignore_errors=True)
-    process = ours(work, PRECISIONS[name], results)
+    process = run_sweep(work, PRECISIONS[name], results)
     return Run(seconds=process.seconds, results=recorded_results(results))
 
 

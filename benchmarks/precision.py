@@ -17,7 +17,7 @@ import numpy as np
 import tyro
 from scipy import stats
 
-from benchmarks.peers import ours, recorded_results
+from benchmarks.peers import recorded_results, run_sweep
 from benchmarks.programs.peer_task import Work
 from benchmarks.report import RESULTS, Circumstances, Measurement, Out, Report, finish, say
 from trainables.precision import BFLOAT16, FLOAT32
@@ -111,7 +111,7 @@ def _difference(case: str, values: Sequence[float]) -> Measurement:
 def _train(work: Work, precision: str, options: Options) -> Accuracies:
     results = options.out / "precision" / precision
     say(f"{work.count} trainings in {precision}")
-    ours(work, precision, results)
+    run_sweep(work, precision, results)
     accuracies = {(result.optimizer, result.seed): result.test_accuracy for result in recorded_results(results)}
     return {pair: accuracies[pair] for pair in work.trials}
 

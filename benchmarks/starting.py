@@ -13,7 +13,7 @@ from typing import Final
 import tyro
 
 from benchmarks import processes
-from benchmarks.peers import ours, peer
+from benchmarks.peers import peer, run_sweep
 from benchmarks.programs.peer_task import Work, read_answer
 from benchmarks.report import Measurement, ratio
 from benchmarks.rounds import Rounds, RoundsOptions
@@ -49,7 +49,7 @@ def _dry_run(_work: Work, folder: Path) -> float:
 
 
 def _first_step(work: Work, folder: Path) -> float:
-    start = ours(work, "float32", folder / "results").start
+    start = run_sweep(work, "float32", folder / "results").start
     (epoch,) = read(folder / "results", "epochs").iter_rows(named=True)
     later_seconds = sum(float(epoch[f"seconds_{name}"]) for name in ("train", "validate", "test", "measure"))
     return float(epoch["at"].timestamp()) - later_seconds - start

@@ -61,8 +61,8 @@ def trial_ids(count: int) -> list[str]:
 def interleaved(trials: int, epochs: int, slots: int) -> Iterator[tuple[int, int]]:
     """(trial, epoch) in the order in which this number of slots ends them; epochs count from 1."""
     for first in range(0, trials, slots):
-        together = range(first, min(first + slots, trials))
-        yield from ((trial, epoch) for epoch in range(1, epochs + 1) for trial in together)
+        running_trials = range(first, min(first + slots, trials))
+        yield from ((trial, epoch) for epoch in range(1, epochs + 1) for trial in running_trials)
 
 
 def epoch_row(trial_id: str, epoch: int, *, sequence: int, last: bool, draws: np.random.Generator) -> dict[str, Any]:

@@ -117,12 +117,12 @@ def stated(config: Dataclass) -> dict[str, Value]:
 def types(config_type: type[Dataclass]) -> dict[str, type]:
     """The type of each key's values. `float | None` counts as float, since a made configuration has no None."""
     hints = typing.get_type_hints(config_type)
-    return {f.name: _plain(hints[f.name]) for f in fields(config_type)}
+    return {f.name: _type_of(hints[f.name]) for f in fields(config_type)}
 
 
-def _plain(hint: Any) -> type:
-    kinds = [k for k in typing.get_args(hint) if k is not type(None)] or [hint]
-    return typing.cast("type", kinds[0])
+def _type_of(hint: Any) -> type:
+    alternatives = [k for k in typing.get_args(hint) if k is not type(None)] or [hint]
+    return typing.cast("type", alternatives[0])
 
 
 def domain(config_type: type[Dataclass], key: str) -> Domain:

@@ -18,12 +18,12 @@ class WeightsError(ValueError):
 
 def near_miss(name: str, names: Iterable[str]) -> str:
     """A question with the most similar name, such as "did you mean 'adam'? "; empty if no name is similar."""
-    near = difflib.get_close_matches(name, list(names), n=1)
-    return f"did you mean {near[0]!r}? " if near else ""
+    matches = difflib.get_close_matches(name, list(names), n=1)
+    return f"did you mean {matches[0]!r}? " if matches else ""
 
 
 def unknown_layer(key: str, name: str, network: str, layers: Sequence[str], others: str) -> str:
     """The error message for a key that names no layer of a network, with similar names and all valid values."""
-    near = difflib.get_close_matches(name, layers, n=5) or layers[-5:]
+    matches = difflib.get_close_matches(name, layers, n=5) or layers[-5:]
     valid = f"{others}, or one of the {len(layers)} layers from {layers[0]} to {layers[-1]}"
-    return f"{key}={name!r} is not a layer of {network}; similar: {', '.join(near)}; valid: {valid}"
+    return f"{key}={name!r} is not a layer of {network}; similar: {', '.join(matches)}; valid: {valid}"

@@ -114,11 +114,11 @@ class Keys:
             ConfigError: names the family, what it needs, and the key to set.
         """
         height, width, channels = self.shape(image_shape)
-        least = -(-self.minimum_size // self.enlarged)
-        if min(height, width) < least:
+        minimum = -(-self.minimum_size // self.enlarged)
+        if min(height, width) < minimum:
             raise ConfigError(
-                f"{family} needs images of {least}x{least} pixels or more, but these have {height}x{width}; valid: "
-                f"image_size={least} or more"
+                f"{family} needs images of {minimum}x{minimum} pixels or more, but these have {height}x{width}; valid: "
+                f"image_size={minimum} or more"
             )
         if self.colour and channels != COLOUR:
             raise ConfigError(f"{family} needs images of 3 channels, but these have {channels}; valid: channels=3")

@@ -45,7 +45,7 @@ def test_what_ended_behind_the_budget_does_not_count():
 def test_the_best_so_far_never_falls():
     one_search = search((10, "1", 0.5), (20, "2", 0.25), (30, "2", 0.75))
     assert [one_search.best(seconds) for seconds in (5, 10, 25, 30)] == [-math.inf, 0.5, 0.5, 0.75]
-    assert (one_search.reached(0.5), one_search.reached(0.6), one_search.reached(0.8)) == (10, 30, math.inf)
+    assert (one_search.time_to(0.5), one_search.time_to(0.6), one_search.time_to(0.8)) == (10, 30, math.inf)
     assert one_search.counts["candidates with an epoch", ""] == 2
 
 

@@ -186,11 +186,11 @@ def _data(name: str, folder: Path, images: int | None) -> Data:
     names = cache.class_names(folder)
     _, height, width, channels = cache.open_array(folder, "train_images").shape
     labels, test = cache.open_array(folder, "train_labels"), cache.open_array(folder, "test_labels")
-    whole = len(labels) - round_half_up(len(labels) * VALIDATION_SHARE)
-    train = whole if images is None else images
-    if not len(names) <= train <= whole:
-        raise DataError(f"images={train} is not valid for {name}; valid: {len(names)} to {whole:,} training images")
-    share = Fraction(train, whole)
+    available = len(labels) - round_half_up(len(labels) * VALIDATION_SHARE)
+    train = available if images is None else images
+    if not len(names) <= train <= available:
+        raise DataError(f"images={train} is not valid for {name}; valid: {len(names)} to {available:,} training images")
+    share = Fraction(train, available)
     check_classes(name, labels, names, validating=VALIDATION_SHARE, train=train)
     return Data(
         **vars(sizes(labels, test, share=share, validating=VALIDATION_SHARE)),

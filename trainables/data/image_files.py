@@ -121,7 +121,7 @@ def _first_size(paths: Sequence[Path]) -> tuple[int, int]:
             with Image.open(path) as image:
                 return image.size
         except _UNREADABLE as error:
-            first = first or _plain(error)
+            first = first or _one_line(error)
     raise DataError(f"none of {len(paths)} image files can be read; the first error: {paths[0]}: {first}")
 
 
@@ -153,22 +153,22 @@ def _decoded(paths: Sequence[Path], store: _Store, say: Say, *, resize: bool = F
     """
     chunks = [(first, list(paths[first : first + _CHUNK])) for first in range(0, len(paths), _CHUNK)]
     fill = partial(_fill, store=store, resize=resize)
-    whole, tenths = _Part(), 0
+    total, tenths = _Part(), 0
     with contextlib.ExitStack() as stack:
         parts: Iterator[_Part] = map(fill, chunks)
         if len(chunks) > 1 and cores() > 1:
             pool = ProcessPoolExecutor(min(cores(), len(chunks)), multiprocessing.get_context(_start_method()))
             parts = stack.enter_context(pool).map(fill, chunks)
         for part in parts:
-            whole.add(part)
-            if len(chunks) > _FEW and whole.files * 10 // len(paths) > tenths:
-                tenths = whole.files * 10 // len(paths)
+            total.add(part)
+            if len(chunks) > _FEW and total.files * 10 // len(paths) > tenths:
+                tenths = total.files * 10 // len(paths)
                 say(f"  {tenths * 10} %")
-    if not whole.sizes:
+    if not total.sizes:
         raise DataError(
-            f"none of {len(paths)} image files can be read; the first error: {paths[0]}: {whole.damages[0]}"
+            f"none of {len(paths)} image files can be read; the first error: {paths[0]}: {total.damages[0]}"
         )
-    return whole
+    return total
 
 
 def _start_method() -> str:
@@ -212,17 +212,17 @@ def _fill(chunk: tuple[int, list[Path]], *, store: _Store, resize: bool) -> _Par
         try:
             with Image.open(path) as image:
                 eight_bit = image.point(lambda value: value / 256).convert("L") if image.mode == "I;16" else image
-                plain = eight_bit if eight_bit.mode == "RGB" else eight_bit.convert("RGB")
-                fits = plain.size == store.size or not resize
-                fitting = plain if fits else plain.resize(store.size, Image.Resampling.BILINEAR)
-                if fitting.size == store.size:
-                    images[place] = np.asarray(fitting)
-                part.sizes[plain.size] += 1
+                rgb = eight_bit if eight_bit.mode == "RGB" else eight_bit.convert("RGB")
+                fits = rgb.size == store.size or not resize
+                resized = rgb if fits else rgb.resize(store.size, Image.Resampling.BILINEAR)
+                if resized.size == store.size:
+                    images[place] = np.asarray(resized)
+                part.sizes[rgb.size] += 1
                 part.grey = part.grey and image.mode in _GREY
         except _UNREADABLE as error:
-            part.damages[place] = _plain(error)
+            part.damages[place] = _one_line(error)
     return part
 
 
-def _plain(error: Exception) -> str:
+def _one_line(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__

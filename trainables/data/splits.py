@@ -76,10 +76,10 @@ def sizes(
     reduced further to `train_share`.
     """
     classes, n = len(np.unique(labels)), len(labels)
-    pool, most = (n // folds, -(-n // folds)) if folds else (round_half_up(n * validating),) * 2
+    validation, largest_validation = (n // folds, -(-n // folds)) if folds else (round_half_up(n * validating),) * 2
     return Sizes(
-        train_images=max(classes, round_half_up(round_half_up((n - most) * share) * train_share)),
-        validation_images=min(pool, max(classes, round_half_up(pool * share))),
+        train_images=max(classes, round_half_up(round_half_up((n - largest_validation) * share) * train_share)),
+        validation_images=min(validation, max(classes, round_half_up(validation * share))),
         test_images=min(len(test), max(classes, round_half_up(len(test) * share))),
         majority_share=float(np.bincount(labels).max(initial=0) / max(1, n)),
     )
@@ -95,12 +95,12 @@ def check_classes(
     """
     counts = np.bincount(labels, minlength=len(names))
     smallest = int(counts.argmin())
-    least = folds or math.ceil(1 / min(validating, 1 - validating))
-    if counts[smallest] < least:
+    minimum = folds or math.ceil(1 / min(validating, 1 - validating))
+    if counts[smallest] < minimum:
         split = f"{folds} folds" if folds else f"validation_share={float(validating):g}"
         raise DataError(
             f"class {names[smallest]!r} of {data_set} has {counts[smallest]} training images, too few for {split}; "
-            f"valid: {least} or more images of each class"
+            f"valid: {minimum} or more images of each class"
         )
     if train * int(counts[smallest]) < len(labels):
         raise DataError(

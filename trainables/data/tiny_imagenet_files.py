@@ -112,8 +112,8 @@ def _train(folder: Path, ids: list[str], *, strict: bool, say: Say) -> _Labelled
     if empty:
         others = f" ({len(empty) - 1} other classes have none either)" if len(empty) > 1 else ""
         raise DataError(f"{folder / 'train' / empty[0]} has no images{others}")
-    paths = [path for some in by_class for path in some]
-    labels = [index for index, some in enumerate(by_class) for _ in some]
+    paths = [path for class_paths in by_class for path in class_paths]
+    labels = [index for index, class_paths in enumerate(by_class) for _ in class_paths]
     say(f"reading {len(paths):,} training images …")
     return _LabelledImages.of(labels, decoded(paths, strict=strict, say=say))
 

@@ -114,24 +114,25 @@ def _add_head(config: Application, x: Tensor, classes: int) -> Tensor:
     return layers.Dense(classes, activation="softmax", dtype="float32", name="classes")(x)
 
 
-def _take_over(variables: list[Any], source: str, base: Callable[..., "keras.Model"]) -> None:
+def _copy_weights(variables: list[Any], source: str, base: Callable[..., "keras.Model"]) -> None:
     """Copies the weights of an equal base, from ImageNet or a file, into a base's variables.
 
     Raises:
         WeightsError: names the source and the first variable that does not fit.
     """
-    theirs = _model_with_weights(source, base).weights
-    if len(variables) != len(theirs):
+    source_variables = _model_with_weights(source, base).weights
+    if len(variables) != len(source_variables):
         raise WeightsError(
-            f"weights {source} do not fit: they have {len(theirs)} variables, but the model has {len(variables)}"
+            f"weights {source} do not fit: they have {len(source_variables)} variables, but the model has "
+            f"{len(variables)}"
         )
-    for mine, other in zip(variables, theirs, strict=True):
-        if mine.shape != other.shape:
+    for variable, source_variable in zip(variables, source_variables, strict=True):
+        if variable.shape != source_variable.shape:
             raise WeightsError(
-                f"weights {source} do not fit: {other.path} has the shape {tuple(other.shape)}, "
-                f"but the model's {mine.path} has the shape {tuple(mine.shape)}"
+                f"weights {source} do not fit: {source_variable.path} has the shape {tuple(source_variable.shape)}, "
+                f"but the model's {variable.path} has the shape {tuple(variable.shape)}"
             )
-        mine.assign(other)
+        variable.assign(source_variable)
 
 
 def _model_with_weights(source: str, base: Callable[..., "keras.Model"]) -> "keras.Model":
@@ -221,7 +222,7 @@ class Published:
         thaw(base_layers, config.trained)
         if config.weights != NONE:
             variables = [variable for layer in base_layers for variable in layer.weights]
-            _take_over(variables, config.weights, partial(base, input_shape=tuple(x.shape[1:])))
+            _copy_weights(variables, config.weights, partial(base, input_shape=tuple(x.shape[1:])))
         outputs = _add_head(config, head_input(base_model) if head_input else base_model.output, classes)
         model = keras.Model(image, outputs, name=self.name)
         return model if config.normalization != TRAINING else by_batches(model, {layer.name for layer in base_layers})

@@ -41,8 +41,8 @@ def build(config: Config, x: Tensor) -> Tensor:
 
     from trainables.layers.dropout import Dropout
 
-    for convolutions, whole in STAGES:
-        filters = max(1, round(config.width * whole))
+    for convolutions, vgg_filters in STAGES:
+        filters = max(1, round(config.width * vgg_filters))
         for _ in range(convolutions):
             x = layers.Conv2D(filters, 3, padding="same", kernel_initializer="he_uniform")(x)
             x = layers.Activation(config.activation)(x)

@@ -16,15 +16,15 @@ def describe(index: int, layer: kl.Layer) -> Layer:
         kind=type(layer).__name__,
         activation=None if activation is None else getattr(activation, "__name__", type(activation).__name__),
         filters=getattr(layer, "filters", None) or getattr(layer, "units", None),
-        kernel=_by(getattr(layer, "kernel_size", None) or getattr(layer, "pool_size", None)),
-        stride=_by(getattr(layer, "strides", None)),
+        kernel=_size_text(getattr(layer, "kernel_size", None) or getattr(layer, "pool_size", None)),
+        stride=_size_text(getattr(layer, "strides", None)),
         parameters=layer.count_params(),
         trainable=bool(layer.trainable_weights),
-        output_shape=_by(layer.output.shape[1:]) or "",
+        output_shape=_size_text(layer.output.shape[1:]) or "",
     )
 
 
-def _by(sizes: tuple[int, ...] | int | None) -> str | None:
+def _size_text(sizes: tuple[int, ...] | int | None) -> str | None:
     if sizes is None:
         return None
     return "x".join(map(str, sizes if isinstance(sizes, tuple | list) else (sizes,)))

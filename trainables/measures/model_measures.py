@@ -72,9 +72,9 @@ def class_reports(set_name: str, reading: Reading, classes: Sequence[str]) -> li
     """Precision, recall, F1 and confusion counts of each class; 0 for a class that was never predicted."""
     from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-    every = np.arange(len(classes))
-    counts = confusion_matrix(reading.labels, reading.predicted, labels=every)
-    scores: Any = precision_recall_fscore_support(reading.labels, reading.predicted, labels=every, zero_division=0)
+    indices = np.arange(len(classes))
+    counts = confusion_matrix(reading.labels, reading.predicted, labels=indices)
+    scores: Any = precision_recall_fscore_support(reading.labels, reading.predicted, labels=indices, zero_division=0)
     return [
         ClassReport(
             set_name=set_name,

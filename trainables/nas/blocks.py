@@ -117,9 +117,9 @@ def _augment(hp: HyperParameters, x: Tensor) -> Tensor:
 def _add_network(config: Config, hp: HyperParameters, x: Tensor, kind: str, *, load_weights: bool) -> Tensor:
     if kind == "vanilla":
         return basic.ConvBlock(name="conv_block_1").build(hp, x)
-    name, networks, least = _PUBLISHED[kind]
+    name, networks, minimum_size = _PUBLISHED[kind]
     with hp.name_scope(name):
-        return _add_published(config, hp, x, networks, least, load_weights=load_weights)
+        return _add_published(config, hp, x, networks, minimum_size, load_weights=load_weights)
 
 
 def _add_published(
@@ -150,8 +150,10 @@ def _add_published(
     if from_imagenet and load_weights:
         source = _of_imagenet(network, tuple(x.shape[1:]))
         variables = [variable for layer in own_layers for variable in layer.variables]
-        for variable, other in zip(variables, [v for layer in source.layers for v in layer.variables], strict=True):
-            variable.assign(other)
+        for variable, source_variable in zip(
+            variables, [v for layer in source.layers for v in layer.variables], strict=True
+        ):
+            variable.assign(source_variable)
     for layer in own_layers:
         layer.trainable = trainable
     return model.output

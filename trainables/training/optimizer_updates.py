@@ -154,15 +154,15 @@ def _large_compiled(optimizer: keras.optimizers.Optimizer, variables: Sequence[k
     """
     sizes = sorted((math.prod(variable.shape) for variable in variables), reverse=True)
     smallest = max(_LARGE, sizes[min(_MOST_COMPILED, len(sizes)) - 1])
-    plain = optimizer.update_step
+    keras_update_step = optimizer.update_step
 
     def update_step(gradient: tf.Tensor, variable: tf.Variable, learning_rate: Any) -> None:
         if math.prod(variable.shape) < smallest:
-            plain(gradient, variable, learning_rate)
+            keras_update_step(gradient, variable, learning_rate)
             return
 
         def update_large(slope: tf.Tensor, rate: tf.Tensor) -> None:
-            plain(slope, variable, rate)
+            keras_update_step(slope, variable, rate)
 
         tf.function(update_large, autograph=False, jit_compile=True)(gradient, tf.convert_to_tensor(learning_rate))
 

@@ -75,8 +75,8 @@ def _has_test_folder(folder: Path) -> bool:
 def _classes(folder: Path) -> tuple[str, ...]:
     """The names of the folders that have images, sorted."""
     root = folder / "train" if _has_test_folder(folder) else folder
-    inner = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
-    return tuple(path.name for path in inner if any(images_below(path)))
+    folders = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+    return tuple(path.name for path in folders if any(images_below(path)))
 
 
 def _labelled_files(root: Path, classes: tuple[str, ...]) -> list[tuple[Path, int]]:
