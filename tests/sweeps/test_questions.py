@@ -139,17 +139,17 @@ def test_what_is_foreseen_is_without_what_is_recorded(tmp_path, fashion_mnist):
     )
     settings = resolve(sweep, options)
     request = Request.of(sweep, settings, str)
-    done = plan_of(request, request.prepare_data(str)).trials[0]
-    ids = {"trial_id": done.trial_id, "attempt": 0}
-    row = {"continuation": 0, "arm": done.arm.name, "seed": 1, "outcome": "completed", "epochs": 2, "epochs_asked": 2}
-    row |= {"family": "fashion_cnn", "dataset": "fashion_mnist", "train_images": done.data.train_images}
+    trial = plan_of(request, request.prepare_data(str)).trials[0]
+    ids = {"trial_id": trial.trial_id, "attempt": 0}
+    row = {"continuation": 0, "arm": trial.arm.name, "seed": 1, "outcome": "completed", "epochs": 2, "epochs_asked": 2}
+    row |= {"family": "fashion_cnn", "dataset": "fashion_mnist", "train_images": trial.data.train_images}
     with Writer(tmp_path, "cross_validation", config_types={}) as writer:
         metrics = {"loss": 1.0, "accuracy": 0.5, "val_loss": 1.0, "val_accuracy": 0.5, "learning_rate": 0.1}
         for epoch in (1, 2):
             writer.append("epochs", [ids | metrics | {"epoch": epoch, "sequence": epoch, "decision": "continue"}])
         writer.append("trials", [ids | row | {"seconds_train": 30.0}])
-    seen = outline(sweep, dataclasses.replace(options, slots=2))
-    assert (seen.recorded_trials, seen.epochs) == (1, 16)
-    assert seen.time == "at most about 2 min 00 s"  # 8 trials of 30 s on 2 slots
+    forecast = outline(sweep, dataclasses.replace(options, slots=2))
+    assert (forecast.recorded_trials, forecast.epochs) == (1, 16)
+    assert forecast.time == "at most about 2 min 00 s"  # 8 trials of 30 s on 2 slots
     with pytest.raises(UsageError, match="folds 1 is not valid"):
         outline(sweep, parse(["--folds", "1"], program="all.py"))
