@@ -1,4 +1,4 @@
-"""What hosts and a machine are compared by."""
+"""The measures by which hosts and one machine are compared."""
 
 import os
 import subprocess

@@ -137,7 +137,7 @@ def test_both_programs_search_the_same_space(tmp_path):
     from trainables.nas.blocks import build_model, first_candidates, with_values
 
     def choices_of(space):
-        """The choices of a space, by name; what has one value is none."""
+        """The choices of a space by name, without those that have one value."""
         configs = {hp.name: hp.get_config() for hp in space if type(hp).__name__ != "Fixed"}
         return {name: (config.get("values"), config["default"]) for name, config in configs.items()}
 
@@ -158,6 +158,6 @@ def test_both_programs_search_the_same_space(tmp_path):
             build_model(SPACE, hyperparameters, (28, 28, 1), 10).count_params() == parameters - 1
         )  # theirs counts images, too
         ours |= choices_of(hyperparameters.space)
-    del theirs["image_block_1/image_augmentation_1/zoom_factor"]  # by which AutoKeras 3.0 builds nothing
+    del theirs["image_block_1/image_augmentation_1/zoom_factor"]  # AutoKeras 3.0 does not use it
     assert theirs == ours
     assert {"image_block_1/normalize", "image_block_1/augment", "image_block_1/res_net_block_1/version"} <= set(ours)

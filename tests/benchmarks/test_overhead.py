@@ -19,7 +19,7 @@ from benchmarks.processes import ProcessRun
 
 
 def course(seconds, bytes_a_trial, trials=9):
-    """A trial ends each `seconds`; the driver grows by so many bytes with each."""
+    """One trial ends every `seconds`; the driver's memory grows by this number of bytes with each trial."""
     ends = [10 + seconds * n for n in range(trials)]
     memory = tuple((at, 1_000_000 + bytes_a_trial * n) for n, at in enumerate(ends, 1))
     return Course(trials=ends, epochs=ends, process=ProcessRun(start=0, seconds=60, memory=memory))

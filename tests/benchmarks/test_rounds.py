@@ -1,4 +1,4 @@
-"""In what order cases are measured, and when the table is written."""
+"""The order in which cases are measured, and the times when the table is written."""
 
 import polars as pl
 import pytest

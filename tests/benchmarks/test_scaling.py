@@ -1,4 +1,4 @@
-"""What a driver's load is computed from."""
+"""The computation of a driver's load."""
 
 import pytest
 
@@ -10,7 +10,7 @@ SLOTS, SECONDS = 4, 10.0
 
 
 def course(every):
-    """On 4 slots trials of 10 s each end in turn; the driver takes .25 of a core, and has 100 MB in the end."""
+    """Trials of 10 s each end in turn on 4 slots; the driver uses 0.25 of a core, and 100 MB at its end."""
     ends = [100 + every * n for n in range(5 * SLOTS)]
     times = [90 + n for n in range(150)]
     process = ProcessRun(

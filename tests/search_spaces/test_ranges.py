@@ -1,4 +1,4 @@
-"""A range has a beginning and an end, and a logarithm where it needs one."""
+"""A range has a lower and an upper bound, and a logarithm if it needs one."""
 
 import math
 

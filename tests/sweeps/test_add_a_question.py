@@ -16,7 +16,7 @@ FILES = dict(re.findall(r"`((?:search_spaces|sweeps)/\w+\.py)`:\n\n```python\n(.
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
-    """The rooms as they are, with the page's files in them."""
+    """A copy of the project with the page's files."""
     folder = tmp_path_factory.mktemp("project")
     for room in ("layersweep", "search_spaces", "sweeps", "trainables"):
         shutil.copytree(ROOT / room, folder / room, ignore=shutil.ignore_patterns("__pycache__"))

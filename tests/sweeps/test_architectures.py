@@ -74,4 +74,4 @@ def test_folds_are_replicates(tmp_path, fashion_mnist, joining):
     assert process.returncode == 0, process.stdout + process.stderr
     trials = read(results, "trials")
     assert sorted(trials["fold"]) == [0, 1, 2]
-    assert trials["validation_images"].unique().to_list() == [24]  # a third of the 72 images asked for, 60 and 12
+    assert trials["validation_images"].unique().to_list() == [24]  # a third of 72 images: 60 and 12

@@ -65,7 +65,7 @@ def test_every_second_of_every_slot_is_in_one_class(sweep_run):
     trials = read(results, "trials")
     for name in ("import", "build", "train", "validate", "test", "measure"):
         assert end[f"seconds_{name}"] == pytest.approx(trials[f"seconds_{name}"].sum(), abs=1e-5)
-        assert end[f"seconds_{name}"] > 0 or name == "import"  # it may have been done before a slot had to wait
+        assert end[f"seconds_{name}"] > 0 or name == "import"  # imports may be done before a slot waits for them
 
 
 def test_the_same_trials_in_other_processes_are_equal_in_every_digit(sweep_run, tmp_path, joining):

@@ -29,7 +29,7 @@ ARMS = {
     "optimizers": 8, "pretrained": 7, "resolution": 7, "source": 1, "truncation": 7,
 }  # fmt: skip
 AFTER_SOURCE = {"data_amount", "feature_extraction", "fine_tuning"}
-"""They need a network that the sweep `source` has trained."""
+"""These sweeps need a network that the sweep `source` has trained."""
 
 
 def sweep_of(name):

@@ -1,4 +1,4 @@
-"""A configuration is checked when it is made: what is refused, and what the refusal says."""
+"""A configuration is checked when it is made: the values that are refused, and the error messages."""
 
 import math
 import re

@@ -1,4 +1,4 @@
-"""docs/add_a_model.md and docs/add_a_dataset.md, followed word for word; add_a_question.md in tests/sweeps."""
+"""docs/add_a_model.md and docs/add_a_dataset.md, followed word for word; tests/sweeps does add_a_question.md."""
 
 import importlib
 import re
@@ -16,7 +16,7 @@ one_thread()
 
 
 def the_file_of(page):
-    """The path that a page gives a file, and the file."""
+    """The path and the content of the file in a page."""
     text = (ROOT / "docs" / page).read_text()
     path, code = re.search(r"`(trainables/[\w/]+\.py)`:\n\n```python\n(.*?)```", text, re.DOTALL).groups()
     return path, code
@@ -24,7 +24,7 @@ def the_file_of(page):
 
 @pytest.fixture
 def add_page(tmp_path, monkeypatch):
-    """Puts a page's file into its package, as if it lay there."""
+    """Adds a page's file to its package."""
 
     def add(page):
         path, code = the_file_of(page)

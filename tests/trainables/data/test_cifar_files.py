@@ -15,12 +15,12 @@ PIXELS = 3 * 32 * 32
 
 
 def dump(path, content):
-    """As Python 2 wrote them: protocol 2, keys and texts as bytes."""
+    """Writes a pickle as Python 2 did: protocol 2, keys and texts as bytes."""
     path.write_bytes(pickle.dumps(content, protocol=2))
 
 
 def batch(n, *, first, key=b"labels", classes=10):
-    """Images whose first byte of red, green and blue is their number, 50 and 60 more."""
+    """Images whose first red byte is their number; green is 50 more, blue is 60 more."""
     data = np.zeros((n, PIXELS), dtype=np.uint8)
     data[:, 0] = np.arange(first, first + n)
     data[:, 1024], data[:, 2048] = data[:, 0] + 50, data[:, 0] + 60
@@ -48,7 +48,7 @@ def write_100(folder):
 
 @pytest.fixture(autouse=True)
 def machine(tmp_path, monkeypatch):
-    """No file of this machine's own is found."""
+    """Hides this machine's own files."""
     monkeypatch.setenv("LAYERSWEEP_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     return tmp_path
@@ -116,7 +116,7 @@ def test_a_folder_without_it_says_what_it_needs(machine):
 
 
 class Evil:
-    """Runs a command when it is unpickled as usual."""
+    """Runs a command if it is unpickled without care."""
 
     def __init__(self, path):
         self.path = path

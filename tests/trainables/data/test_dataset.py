@@ -1,4 +1,4 @@
-"""The cache and the splits: made once, remade when damaged, and the same sets for a seed wherever they are drawn."""
+"""The cache and the splits: made once, made again if damaged, and equal sets for a seed in every process."""
 
 import json
 import os
@@ -46,7 +46,7 @@ def load(folder, *, strict, say):
 
 
 def write(folder: Path, *, brightness: int = 0) -> None:
-    """Write the tiny data set's file; the labels go round the classes."""
+    """Write the tiny data set's file; the classes alternate."""
     images = np.zeros((90, 2, 3, 1), dtype=np.uint8)
     images[:, 0, 0, 0] = np.arange(90)
     images[:, 1, 1, 0] = brightness
@@ -103,7 +103,7 @@ def test_prepare_gives_sizes_shape_and_classes(tiny: Path) -> None:
     ("images", "validation", "test"), [(75, 15, 30), (50, 10, 20), (33, 7, 13), (32, 6, 13), (3, 3, 3)]
 )
 def test_images_scales_all_three_sets(tiny: Path, images: int, validation: int, test: int) -> None:
-    """33 of 75 is 0.44: 6.6 of 15 and 13.2 of 30; 3 of 75 is 0.6 and 1.2, raised to one image a class."""
+    """33 of 75 is 0.44: 6.6 of 15 and 13.2 of 30; 3 of 75 is 0.6 and 1.2, raised to one image per class."""
     data = dataset.prepare("tiny", folder=tiny, images=images)
     assert (data.train_images, data.validation_images, data.test_images) == (images, validation, test)
     sets = data.split(0)
@@ -115,7 +115,7 @@ def test_images_scales_all_three_sets(tiny: Path, images: int, validation: int, 
 
 
 def test_the_majority_share_is_that_of_the_largest_class_of_the_training_file(tiny: Path) -> None:
-    """60 of 90 labels are 1, whatever the number of images asked for; the test file's labels do not matter."""
+    """60 of 90 labels are 1, for every number of images; the test file's labels do not matter."""
     images = np.zeros((90, 2, 3, 1), dtype=np.uint8)
     labels = np.repeat([0, 1, 2], [10, 60, 20])
     np.savez(tiny / "tiny.npz", train_images=images, train_labels=labels, test_images=images, test_labels=labels * 0)
@@ -260,7 +260,7 @@ def test_a_part_that_is_the_whole_is_the_same(tiny: Path) -> None:
 
 
 def test_chosen_classes_are_told_apart_and_named(tiny: Path) -> None:
-    """Two of three classes: 60 images, of which a sixth validates; labels count the chosen ones."""
+    """Two of three classes: 60 images, one sixth for validation; labels are indices into the selected classes."""
     part = dataset.prepare("tiny", folder=tiny).narrowed(chosen=(0, 2))
     assert (part.classes, part.train_images, part.validation_images, part.test_images) == (("a", "c"), 50, 10, 20)
     assert part.majority_share == 0.5
@@ -284,14 +284,14 @@ def test_a_smaller_share_is_part_of_a_larger_and_the_other_sets_stay(tiny: Path)
 
 def test_another_share_validates(tiny: Path) -> None:
     part = dataset.prepare("tiny", folder=tiny, images=60).narrowed(validating=Fraction(1, 3))
-    assert (part.train_images, part.validation_images) == (48, 24)  # 60 and 30, of which four fifths were asked for
+    assert (part.train_images, part.validation_images) == (48, 24)  # four fifths of 60 and 30
     sets = part.split(1)
     assert not set(rows(sets.train)) & set(rows(sets.validation))
 
 
 @pytest.mark.parametrize("folds", [2, 3, 4, 7])
 def test_every_image_validates_in_one_fold(tiny: Path, folds: int) -> None:
-    """7 folds of 90 images have 12 or 13: all sets are of 12, and of the 77 that remain in each."""
+    """7 folds of 90 images have 12 or 13 images: all validation sets have 12, and all training sets 77."""
     data = dataset.prepare("tiny", folder=tiny)
     parts = [data.narrowed(fold=fold, folds=folds) for fold in range(folds)]
     least, most = 90 // folds, -(-90 // folds)
@@ -332,7 +332,7 @@ def test_a_class_too_small_for_the_data_set_itself_is_named(tiny: Path) -> None:
 
 
 def test_fashion_mnist_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fashion_mnist_files: Path) -> None:
-    """The real files: 6,000 and 1,000 images a class, whose first labels are well known."""
+    """The real files: 6,000 and 1,000 images per class, with their well-known first labels."""
     monkeypatch.setenv("LAYERSWEEP_CACHE", str(tmp_path))
     whole = dataset.prepare("fashion_mnist", folder=fashion_mnist_files)
     assert (whole.train_images, whole.validation_images, whole.test_images) == (50_000, 10_000, 10_000)

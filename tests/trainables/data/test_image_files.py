@@ -1,4 +1,4 @@
-"""Folders of images, Tiny-ImageNet among them: found, decoded by all cores, damage named."""
+"""Folders of images, such as Tiny-ImageNet: they are found and decoded on all cores, and damaged files are named."""
 
 import zipfile
 
@@ -156,7 +156,7 @@ IDS = ("n01443537", "n01629819", "n01641577")
 
 @pytest.fixture
 def tiny(tmp_path):
-    """Three classes of 20 images to train and 4 to validate; one is grey, as some are."""
+    """Three classes of 20 training and 4 validation images; one image is grey, as in the real files."""
     root = tmp_path / "tiny-imagenet-200"
     for label, name in enumerate(IDS):
         for k in range(20):

@@ -1,4 +1,4 @@
-"""How a training file is split: by class, and for a seed always alike."""
+"""Splits of a training file: stratified by class, and always the same for a seed."""
 
 import numpy as np
 
@@ -15,5 +15,5 @@ def test_every_prefix_is_stratified_where_classes_differ_in_size() -> None:
 
 
 def test_the_order_of_a_seed_never_changes() -> None:
-    """Recorded trials stand for these very images: a change here makes every recorded trial another one."""
+    """Recorded trials used exactly these images: a change here would make their records wrong."""
     assert stratified_order(np.array([0, 0, 0, 1, 1, 1]), 0).tolist() == [2, 3, 1, 4, 5, 0]

@@ -1,4 +1,4 @@
-"""Weights from elsewhere: taken over whole, or refused with what does not fit, before any trial starts."""
+"""Weights from a file: they are copied completely, or refused with the reason, before any trial starts."""
 
 import json
 import pickle
@@ -26,7 +26,7 @@ SMALL = {"alpha": 0.35, "image_size": 32}
 
 @pytest.fixture(scope="module")
 def base():
-    """A MobileNetV2 with weights of its own, as published files hold them: without a head."""
+    """A MobileNetV2 with random weights and, like published files, without a head."""
     keras.utils.set_random_seed(5)
     return keras.applications.MobileNetV2(alpha=0.35, include_top=False, weights=None, input_shape=SHAPE)
 
@@ -123,7 +123,7 @@ def test_another_process_finds_a_family_of_the_table_without_keras():
 
 
 def test_models_are_tried_in_a_process_of_their_own(weights_folder, tmp_path, monkeypatch):
-    """The last needs ImageNet's weights, where there is no network."""
+    """The last model needs ImageNet's weights, but there is no network."""
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     for name in ("http_proxy", "https_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")

@@ -44,7 +44,7 @@ def dense(inputs, units):
 
 
 def chain(kernel, *channels, normalised=False, bias=True):
-    """Convolutions one behind the other, each with batch normalisation if asked for."""
+    """A chain of convolutions, each with batch normalisation if `normalised`."""
     pairs = list(pairwise(channels))
     return sum(conv(kernel, a, b, bias=bias) + normalised * bn(b) for a, b in pairs)
 
@@ -104,7 +104,7 @@ def mobilenet():
 
 
 MOBILENET_V2 = [(24, 2), (32, 3), (64, 4), (96, 3), (160, 3), (320, 1)]
-"""Channels and blocks behind the first block; each expands its input six times."""
+"""Channels and numbers of blocks after the first block; each block expands its input six times."""
 
 
 def inverted(inputs, filters, factor=6):
@@ -114,7 +114,7 @@ def inverted(inputs, filters, factor=6):
 
 
 def mobilenet_v2_base(blocks):
-    """The first so many blocks behind the one that does not expand."""
+    """The first `blocks` blocks after the block that does not expand."""
     total, channels = conv(3, 3, 32, bias=False) + bn(32) + inverted(32, 16, 1), 16
     filters_of_blocks = [c for c, n in MOBILENET_V2 for _ in range(n)][:blocks]
     for number_of_filters in filters_of_blocks:
@@ -166,7 +166,7 @@ def xception():
 
 def inception_v3():
     def unit(inputs, *steps):
-        """Convolutions one behind the other as (kernel, filters), without bias; normalisation has no scale."""
+        """A chain of convolutions as (kernel, filters), without bias; normalisation has no scale."""
         total = 0
         for kernel, filters in steps:
             total, inputs = total + conv(kernel, inputs, filters, bias=False) + 3 * filters, filters
@@ -185,7 +185,7 @@ def inception_v3():
         return 2 * unit(768, (1, 192)) + once + twice
 
     def large(inputs):
-        """8x8: 1x1, 3x3 in two beside each other, 3x3 and the same, pooling."""
+        """8x8: 1x1, two parallel halves of 3x3, 3x3 and the same, pooling."""
         beside = unit(384, ((1, 3), 384)) + unit(384, ((3, 1), 384))
         once, twice = unit(inputs, (1, 384)) + beside, unit(inputs, (1, 448), (3, 384)) + beside
         return unit(inputs, (1, 320)) + once + twice + unit(inputs, (1, 192))
@@ -230,7 +230,7 @@ SHAPES = {
 
 
 def config_of(name, **keys):
-    """A Config at the family's own size, or at 32x32 where that suffices."""
+    """A Config at the family's own size, or at 32x32 if that is large enough."""
     config_type = family(name).Config
     least = config_type.minimum_size
     image_size = config_type().image_size
@@ -265,7 +265,7 @@ RANGES = {
     "mobilenet": (-1, 1), "mobilenet_v2": (-1, 1), "mobilenet_v3_small": (-1, 1), "xception": (-1, 1),
     "inception_v3": (-1, 1), "vgg16": (-123.68, 255 - 103.939), "resnet50": (-123.68, 255 - 103.939),
 }  # fmt: skip
-"""What black and white become; 0 to 1 for every other family."""
+"""The inputs for black and white; 0 and 1 for every other family."""
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -350,7 +350,7 @@ def test_an_unknown_family_is_refused_with_the_nearest():
     ("name", "least"), [(name, family(name).Config.minimum_size) for name in FAMILIES if name != "cifar100_cnn"]
 )
 def test_the_least_size_is_the_least(name, least):
-    """At it the model has something left; with a pixel less the family is refused."""
+    """The model can be built at this size; one pixel less is refused."""
     config_type = family(name).Config
     config = config_type(image_size=least)
     config.check_shape((28, 28, 1), name)

@@ -1,4 +1,4 @@
-"""What is frozen is found, its features are computed once, and trainings with and without them are the same."""
+"""The frozen part is found, its features are computed once, and trainings with and without them are equal."""
 
 import dataclasses
 from dataclasses import replace
@@ -33,13 +33,13 @@ def data(fashion_mnist):
 
 @pytest.fixture(autouse=True)
 def own_features(monkeypatch, tmp_path):
-    """The features of each test are its own; images stay in the cache."""
+    """Each test has its own features; images stay in the cache."""
     monkeypatch.setattr(feature_cache, "root", lambda: tmp_path / "features")
 
 
 @pytest.fixture(scope="module")
 def source(data, tmp_path_factory):
-    """A network that was trained for an epoch, as a sweep keeps it."""
+    """A network that was trained for one epoch, saved as in a sweep."""
     path = tmp_path_factory.mktemp("source") / "network.keras"
     config = cifar_cnn.Config(**SIZE)
     *_, last = cifar_cnn.train(config, data, seed=1, epochs=1)
@@ -64,7 +64,7 @@ def numbers(epochs):
     return [(e.loss, e.accuracy, e.val_loss, e.val_accuracy, e.test and e.test.accuracy) for e in epochs]
 
 
-# what is frozen
+# the frozen part
 
 
 def test_a_model_without_frozen_layers_has_no_frozen_part(source):
@@ -123,7 +123,7 @@ def test_frozen_normalisation_that_goes_by_batches_is_not_frozen(source):
     model = build(source, normalization="training")
     by_batch = [layer.name for layer in model.layers if getattr(layer, "by_batch", False)]
     assert len(by_batch) == 6
-    assert split_model(model) is None  # what comes before the first is not worth keeping
+    assert split_model(model) is None  # the part before the first is not worth storing
 
 
 def test_a_digest_is_of_layers_and_weights_not_of_names(source):
@@ -193,7 +193,7 @@ def test_features_beyond_the_limit_go_the_oldest_first(data, source, tmp_path, m
 
     epochs(data, source)
     first = folders()
-    one = 210 * 128 * 4  # a row an image, a number a filter
+    one = 210 * 128 * 4  # a row per image, a number per filter
     monkeypatch.setenv(feature_cache.ENVIRONMENT, str(1.9 * one / (1 << 30)))
     epochs(data, source, input_range="raw")
     (second,) = folders()
@@ -349,6 +349,6 @@ def test_a_second_phase_begins_with_the_weights_of_the_first(data, source, tmp_p
 
 
 def trained_weights(path):
-    """What training moves in a saved network, frozen or not: no moving averages, which move at any learning rate."""
+    """The weights that training changes in a saved network; moving averages change at any learning rate."""
     layers = keras.saving.load_model(path, compile=False).layers
     return [w.numpy() for layer in layers for w in layer.weights if w.name in {"kernel", "bias", "gamma", "beta"}]

@@ -1,4 +1,4 @@
-"""The fused layer is Keras' own to rounding: forward, gradients, moving averages, and through a file."""
+"""The fused layer equals Keras' own up to rounding: outputs, gradients, moving averages, and after saving."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def pair(**settings):
 
 
 def output_and_gradients(layer, x, *, training):
-    """Output, and the gradients by input and weights of a sum in which no two outputs count alike."""
+    """The output, and the gradients of a weighted sum of the outputs by input and weights."""
     factors = tf.constant(np.random.default_rng(2).normal(size=x.shape), tf.float32)
     with tf.GradientTape() as tape:
         tape.watch(x)

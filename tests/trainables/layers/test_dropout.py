@@ -1,4 +1,4 @@
-"""What is dropped is drawn by the seed, at the rate, and is nothing in inference."""
+"""Dropout depends on the seed, keeps its rate, and does nothing in inference."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Images on their way into a model: resized, coloured, augmented in training alone."""
+"""The preparation of images: resized, coloured, and augmented in training only."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What is said of a layer: its shape, its cost worked out by hand, its behaviour on images small enough to follow."""
+"""A layer's description: its shape, its cost as computed by hand, its statistics on small images."""
 # ruff: noqa: E402
 
 import numpy as np
@@ -161,7 +161,7 @@ def loss(weights):
 
 
 def slope(position, place):
-    """How fast the loss grows with one number of the weights, by a small step to either side."""
+    """The derivative of the loss by one number of the weights, from a small step to either side."""
     ends = []
     for step in (1e-6, -1e-6):
         weights = [each.copy() for each in WEIGHTS]

@@ -1,4 +1,4 @@
-"""A trained network as LiteRT runs it: as accurate in float32, smaller in int8; what cannot be converted says why."""
+"""A trained network in LiteRT: equal accuracy in float32, smaller in int8; a failed conversion has its reason."""
 
 from dataclasses import replace
 
@@ -21,7 +21,7 @@ CLASSES = 3
 
 
 def images(number: int, seed: int) -> ImageSet:
-    """Images whose brightness says their class."""
+    """Images whose brightness depends on their class."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, CLASSES, number)
     pixels = 60 * labels[:, None, None, None] + rng.integers(0, 60, (number, 8, 8, 1))

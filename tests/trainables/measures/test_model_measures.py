@@ -1,4 +1,4 @@
-"""What is read off a model agrees with Keras and with counting by hand."""
+"""The measurements of a model agree with Keras and with counting by hand."""
 # ruff: noqa: E402
 
 import itertools

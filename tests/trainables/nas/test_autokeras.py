@@ -1,4 +1,4 @@
-"""AutoKeras' networks as a family, and its oracles: what they propose, behind what was drawn before."""
+"""AutoKeras' networks as a family, and the proposals of its oracles after earlier candidates."""
 
 import json
 import math
@@ -34,7 +34,7 @@ VANILLA = Config(block="vanilla", normalize="on", augment="off", choices=SMALL)
 
 
 def search(oracle, **options):
-    """Greedy begins with a ResNet; the others search among networks that are built in a tenth of its time."""
+    """Greedy begins with a ResNet; the other oracles search networks that are built in a tenth of its time."""
     block = "vanilla+resnet" if oracle == "greedy" else "vanilla"
     return Search(
         name=oracle, oracle=oracle, config={"block": block}, image_shape=GREY_28, classes=10, seed=0,
@@ -43,7 +43,7 @@ def search(oracle, **options):
 
 
 def make_candidates(proposer, number, *, number_running=0, seed=0):
-    """So many candidates one behind the other, with made-up metrics: one failed, the last ones run."""
+    """This number of candidates, with made-up metrics: one has failed, the last ones still run."""
     rng, candidates = random.Random(seed), []
     for k in range(number):
         metric = math.nan if k == 2 else rng.random()
@@ -88,7 +88,7 @@ def test_bad_input_is_named(values, message):
 
 
 def test_images_are_standardized_by_their_own_training_set(fashion_mnist):
-    """Also where a model is used again for another seed, and so another training set."""
+    """Also if a model is reused for another seed, which has another training set."""
 
     def epochs(seed):
         return [v for v in autokeras.train(VANILLA, fashion_mnist, seed=seed, epochs=1) if isinstance(v, Epoch)]
@@ -110,7 +110,7 @@ def test_images_are_standardized_by_their_own_training_set(fashion_mnist):
 @pytest.mark.filterwarnings("ignore:The optimal value found:sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("oracle", ORACLES)
 def test_a_search_that_is_made_anew_goes_on_as_it_would_have(oracle):
-    """The bayesian one is asked behind its random points, where it fits a Gaussian process."""
+    """The bayesian oracle proposes after its random points, so that it fits a Gaussian process."""
     proposer = Proposer(search=search(oracle))
     before = make_candidates(proposer, 10 if oracle == "bayesian" else 9, number_running=1)
     proposed = proposer.propose(before)
@@ -120,7 +120,7 @@ def test_a_search_that_is_made_anew_goes_on_as_it_would_have(oracle):
 
 
 def test_choices_that_mean_nothing_are_left_out():
-    """One block of one layer has no filters of another: two networks that differ there would be the same one."""
+    """A network of one block does not use the filters of a second block: two such networks would be the same."""
     config = {"block": "vanilla", "normalize": "on", "augment": "off"}
     proposer = Proposer(search=replace(search("random"), config=config))
     for candidate in make_candidates(proposer, 9):
@@ -161,7 +161,7 @@ def test_hyperband_goes_on_with_the_best():
 
 
 def test_hyperband_is_made_anew_with_brackets_of_one_round_beside():
-    """Brackets of 9, 5 and 3: what the first one promotes to its last round is behind the second and the third."""
+    """Brackets of 9, 5 and 3: the first bracket's last promotions come after the second and third bracket."""
     candidates = []
     proposer = Proposer(search=search("hyperband"))
     for k in range(24):

@@ -1,5 +1,5 @@
-"""A training is a generator whose values depend on its arguments alone: not on the process, on what ran before, on a
-pause, or on whether anybody reads it to the end.
+"""A training is a generator whose values depend only on its arguments: not on the process, on earlier trainings, on
+pauses, or on whether the generator is read to its end.
 """
 # ruff: noqa: E402
 
@@ -35,10 +35,10 @@ from trainables.training.batches import batches
 from trainables.training.loop import is_measured_epoch
 
 SMALL = {"filters_1": 4, "filters_2": 4, "filters_3": 4, "filters_4": 4, "dense_units_1": 8, "dense_units_2": 8}
-"""Of the real family, for where it is needed."""
+"""A small configuration of the real family."""
 
 LARGE = SMALL | {"dense_units_1": 400, "dropout_1": 0.0, "dropout_2": 0.0, "dropout_3": 0.0}
-"""The same with one variable that is large enough for its update to be compiled."""
+"""The same, with one variable whose update is large enough to be compiled."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +51,7 @@ class Config(Keys):
 
 
 def build(config, image_shape, classes):
-    """A model that is quickly traced, with all that makes a training hard to repeat."""
+    """A model that is traced quickly, with everything that makes a training hard to repeat."""
     image = keras.Input(image_shape, dtype="uint8")
     x = kl.MaxPooling2D(4)(kl.Rescaling(config.brightness)(image))
     x = kl.BatchNormalization()(kl.Conv2D(4, 3, activation="relu")(x))
@@ -64,7 +64,7 @@ def train(data, *, seed=1, epochs=4, config=None, **options):
 
 
 def timeless(values):
-    """The values as text, every number in all its digits, without times and what holds the model."""
+    """The values as text, with all digits, but without times and without the function that saves the model."""
     texts = []
     for value in values:
         times = {f.name: 0.0 for f in fields(value) if f.name.startswith("seconds")}
@@ -106,7 +106,7 @@ def in_another_process(data):
     return pickle.loads(child.stdout)
 
 
-# what is yielded
+# the yielded values
 
 
 def test_the_model_comes_first_and_then_each_epoch(values):
@@ -152,11 +152,11 @@ def test_a_measured_epoch_has_every_layer_and_one_between_has_none(values):
 
 @pytest.fixture(scope="module")
 def shorter(data):
-    """The same training, asked for two epochs alone, and the seconds that it took.
+    """The same training with only two epochs, and its seconds.
 
-    By the clock of this process, which stands still while others run.
+    They are CPU seconds of this process, which do not count the time of other processes.
     """
-    list(train(data, config=Config(brightness=0.5), epochs=1))  # else the model would be one that is traced
+    list(train(data, config=Config(brightness=0.5), epochs=1))  # so that the model must be traced again
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loop, "time", SimpleNamespace(perf_counter=time.process_time))
         began = time.process_time()
@@ -175,7 +175,7 @@ def test_a_training_learns(values):
     assert values[-1].loss < values[1].loss
 
 
-# what it depends on
+# what the values depend on
 
 
 def test_a_shorter_training_is_the_beginning_of_a_longer_one(values, shorter):
@@ -199,7 +199,7 @@ def test_another_seed_is_another_training_and_a_closed_one_leaves_nothing_behind
     disturbing = train(data, seed=2)
     other = [next(disturbing), next(disturbing)]
     assert other[1].loss != values[1].loss
-    assert timeless(other[:1]) == timeless(values[:1])  # the model is the same but for its numbers
+    assert timeless(other[:1]) == timeless(values[:1])  # the model is the same except for its weights
     disturbing.close()
     assert list(disturbing) == []
     assert timeless(train(data)) == timeless(values)
@@ -236,7 +236,7 @@ def test_no_image_is_both_trained_on_and_validated_on(fashion_mnist):
         assert not train_images & validation_images
 
 
-# the feed
+# batches
 
 
 def test_the_feed_gives_each_image_once_an_epoch_with_its_own_label(data):
@@ -249,7 +249,7 @@ def test_the_feed_gives_each_image_once_an_epoch_with_its_own_label(data):
         np.testing.assert_array_equal(pixels.ravel(), labels)
 
 
-# precision, and numbers that are none
+# precision, NaN and infinity
 
 
 def test_bfloat16_trains_and_its_softmax_stays_float32(data, tmp_path):
@@ -278,14 +278,14 @@ def test_a_training_that_blows_up_says_so_and_goes_on_if_asked(data):
 
 
 def others(data, **options):
-    """Trains something else in between, so that no model is kept; then the same twice: the second reuses the first."""
+    """Trains something else first, then trains twice: only the second training can reuse a model."""
     list(train(data, config=Config(brightness=0.5), epochs=1))
     return list(train(data, **options)), list(train(data, **options))
 
 
 @dataclass
 class Trainings:
-    """One training by a new model, by the same again, and once more when another optimizer has used it in between."""
+    """A training with a new model, again with the same model, and again after another optimizer has used it."""
 
     first: list[Built | Epoch]
     reused: list[Built | Epoch]
@@ -295,7 +295,7 @@ class Trainings:
 
 @pytest.fixture(scope="module", params=[*LEARNING_RATES])
 def trainings(request, data):
-    """Of each optimizer; each has a brightness, so a model, of its own."""
+    """The trainings of each optimizer; each has its own brightness, and so its own model."""
     optimizer, number = request.param, [*LEARNING_RATES].index(request.param)
     config = Config(optimizer=optimizer, brightness=1 / (256 + number))
     first, reused = (list(train(data, config=config, epochs=2)) for _ in range(2))
@@ -350,7 +350,7 @@ def test_a_model_whose_layers_depend_on_how_it_is_trained_is_made_anew(data):
     ],
 )
 def test_variables_are_updated_as_keras_does(name, settings):
-    """By another operation of TensorFlow's, or by XLA if they are large: the same to rounding."""
+    """One TensorFlow operation, or XLA for large variables, gives the same result up to rounding."""
     rng = np.random.default_rng(1)
     starts = [rng.normal(size=shape).astype(np.float32) for shape in ((300, 300), (30,))]
     steps = [[rng.normal(size=start.shape).astype(np.float32) for start in starts] for _ in range(4)]
@@ -388,7 +388,7 @@ def test_where_tensorflow_has_the_update_nothing_else_is_traced(kind, momentum):
 @pytest.mark.parametrize("optimizer", sorted(LEARNING_RATES.keys() - {"muon"}))
 @pytest.mark.parametrize("bad_number", [math.nan, math.inf])
 def test_an_update_that_is_no_number_shows_in_the_weights(optimizer, bad_number):
-    """Else a training that blew up would look as if it went on."""
+    """Otherwise a diverged training would seem to continue."""
     variables = [keras.Variable(np.ones(shape), dtype="float32", name=f"kernel_{shape}") for shape in (70_000, 3)]
 
     def after(how):
@@ -402,7 +402,7 @@ def test_an_update_that_is_no_number_shows_in_the_weights(optimizer, bad_number)
         return [np.isfinite(variable.numpy()).all() for variable in variables]
 
     assert after(optimizer_updates.on_cpu) == after(optimizer_updates.by_keras)
-    if math.isnan(bad_number) and optimizer != "lion":  # which takes the sign alone
+    if math.isnan(bad_number) and optimizer != "lion":  # which uses only the sign
         assert after(optimizer_updates.on_cpu) == [False, False]
 
 
@@ -459,7 +459,7 @@ def test_a_trial_means_what_it_meant(data):
 
 
 def test_a_trial_with_a_large_variable_means_what_it_meant(data):
-    """The same where XLA compiles an update. Adagrad's sums begin at .1, beside which a gradient's square is little."""
+    """The same with an update that XLA compiles. Adagrad's sums begin at 0.1; a gradient's square is much smaller."""
     config = fashion_cnn.Config(**LARGE, activation_2="tanh", optimizer="adagrad", learning_rate=0.001, batch_size=50)
     _, first, last = fashion_cnn.train(config, data, seed=7, epochs=2)
     assert MEANING == 4
@@ -478,7 +478,7 @@ def test_the_averages_of_batch_normalisation_may_go_by_another_momentum(data, tm
 
 
 def test_a_process_that_has_built_no_model_reads_a_checkpoint_with_our_layers(tmp_path):
-    """It goes on from another process' checkpoint: what registers the layers is the training's own import."""
+    """It continues from another process' checkpoint; importing the training registers the layers."""
     from trainables.layers.batch_normalization import BatchNormalization
     from trainables.layers.dropout import Dropout
     from trainables.layers.standardization import Standardization

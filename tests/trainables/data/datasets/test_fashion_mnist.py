@@ -1,4 +1,4 @@
-"""Fashion-MNIST's files: where they are looked for, in which order, and what is said where they are not right."""
+"""Fashion-MNIST's files: the places that are searched, their order, and the errors for damaged files."""
 
 import gzip
 import hashlib
@@ -34,7 +34,7 @@ def write_files(folder: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine without the data set, without a network and without apt, on which the small files are the true ones."""
+    """A machine without the data set, a network and apt; the small files count as the real ones."""
     files = {
         name: fashion_mnist.Content(bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
         for name, content in CONTENTS.items()
