@@ -88,8 +88,8 @@ def build(config: Config, image_shape: tuple[int, int, int], classes: int) -> "k
     begin, end = _beginning(source), _end(source, config.cut, config.weights)
     if begin.shape[-1] != x.shape[-1]:
         raise WeightsError(
-            f"weights {config.weights} need images of {begin.shape[-1]} channels, but these have {x.shape[-1]}; valid: "
-            f"channels={begin.shape[-1]}"
+            f"weights {config.weights} need {begin.shape[-1]}-channel images, but these have {x.shape[-1]} channels; "
+            f"valid: channels={begin.shape[-1]}"
         )
     base, x = _copy_base(source, begin, end, x, config)
     thaw(base, ALL if config.begin == SCRATCH else config.trained)

@@ -261,7 +261,7 @@ def test_a_base_begins_with_the_weights_of_its_source_or_with_new_ones(source):
     [
         ({"cut": "conv2d_99"}, "cut='conv2d_99' is not a layer"),
         ({"trained": "conv2d_99"}, "trained='conv2d_99' is not a layer of the base"),
-        ({"channels": 3}, "need images of 1 channels, but these have 3; valid: channels=1"),
+        ({"channels": 3}, "need 1-channel images, but these have 3 channels; valid: channels=1"),
     ],
 )
 def test_what_does_not_fit_a_source_is_named(source, values, message):
