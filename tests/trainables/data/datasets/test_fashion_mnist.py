@@ -122,7 +122,7 @@ def test_places_on_the_machine_are_taken_in_order(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def open_metrics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def server_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder that a server on this machine offers as Keras' address."""
 
     class Quiet(SimpleHTTPRequestHandler):
@@ -139,7 +139,7 @@ def open_metrics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pa
         thread.join()
 
 
-def test_what_keras_lacks_is_downloaded_into_its_folder(tmp_path: Path, served: Path) -> None:
+def test_what_keras_lacks_is_downloaded_into_its_folder(tmp_path: Path, server_folder: Path) -> None:
     keras = write_files(tmp_path / "keras/datasets/fashion-mnist")
     (keras / "train-images-idx3-ubyte.gz").unlink()
     messages: list[str] = []
@@ -152,8 +152,8 @@ def test_what_keras_lacks_is_downloaded_into_its_folder(tmp_path: Path, served: 
     assert len(messages) == 1
 
 
-def test_a_download_that_is_not_the_file_leaves_nothing(tmp_path: Path, served: Path) -> None:
-    for path in served.iterdir():
+def test_a_download_that_is_not_the_file_leaves_nothing(tmp_path: Path, server_folder: Path) -> None:
+    for path in server_folder.iterdir():
         path.write_bytes(b"<html>please log in</html>")
     with pytest.raises(DataError, match="Not a gzipped file"):
         fashion_mnist.find()
