@@ -12,14 +12,14 @@ import tempfile
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Annotated, Any, Final, Self
 
 import tyro
 
 from trainables.data.dataset import Data, prepare
 from trainables.nas.configuration import Config
 
-_BEGAN: Final = time.time()
+_START: Final = time.time()
 """When this process began, without the tenths of a second that Python's start takes; Keras is imported later."""
 
 _CANDIDATES: Final = 1_000_000
@@ -45,7 +45,7 @@ class Arguments:
     """AutoKeras' seed."""
     data_seed: int = 1
     """The seed that draws the validation images."""
-    began: float | None = None
+    start_time: Annotated[float | None, tyro.conf.arg(name="began")] = None
     """When the process was started, seconds since 1970."""
 
 
@@ -186,7 +186,7 @@ def search(arguments: Arguments, data: Data) -> None:
 
 def _elapsed(arguments: Arguments) -> float:
     """The seconds since the process began."""
-    return time.time() - (_BEGAN if arguments.began is None else arguments.began)
+    return time.time() - (_START if arguments.start_time is None else arguments.start_time)
 
 
 if __name__ == "__main__":

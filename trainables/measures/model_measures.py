@@ -130,6 +130,6 @@ def time_calls(call: Callable[[Any], Any], batches: Sequence[Any], reference: Re
 
 
 def _milliseconds(call: Callable[[], Any]) -> float:
-    began = time.perf_counter()
+    start = time.perf_counter()
     call()
-    return 1000 * (time.perf_counter() - began)
+    return 1000 * (time.perf_counter() - start)
