@@ -1,1 +1,1 @@
-"""What it costs, against what a user would otherwise run. Run one by hand: `python -m benchmarks.NAME`."""
+"""The costs of this program, compared with other tools. Run a benchmark by hand: `python -m benchmarks.NAME`."""

@@ -1,7 +1,7 @@
-"""How fast a folder of JPEG files becomes a data set, and how soon it is there the next time.
+"""How fast a folder of JPEG files becomes a data set, and how fast the next start finds it.
 
 Command: `python -m benchmarks.decoding`: 10,000 real pictures (Fashion-MNIST, enlarged to 64x64 in colour) as JPEG
-files, decoded by a loop over Pillow in one process, and by `trainables.data.image_files.decoded` on all cores; then a
+files, decoded by a Pillow loop in one process, and by `trainables.data.image_files.decoded` on all cores; then a
 whole first and second `prepare`.
 """
 
@@ -31,15 +31,15 @@ class Options(RoundsOptions):
     """What to measure."""
 
     images: int = 10_000
-    """How many files."""
+    """Number of files."""
 
 
 def write(folder: Path, images: int) -> None:
-    """Writes the files, a folder a class."""
+    """Writes the files, one folder per class."""
     from PIL import Image
 
-    prepared = dataset.prepare("fashion_mnist", images=images)
-    train = prepared.split(0).train
+    data = dataset.prepare("fashion_mnist", images=images)
+    train = data.split(0).train
     for number, (pixels, label) in enumerate(zip(np.asarray(train.images), train.labels, strict=True)):
         place = folder / str(label)
         place.mkdir(exist_ok=True)
@@ -48,7 +48,7 @@ def write(folder: Path, images: int) -> None:
 
 
 def by_pillow(paths: list[Path]) -> npt.NDArray[np.uint8]:
-    """Decodes them one after the other."""
+    """Decodes the files one after another with Pillow."""
     from PIL import Image
 
     images = []
@@ -59,22 +59,22 @@ def by_pillow(paths: list[Path]) -> npt.NDArray[np.uint8]:
 
 
 def by_us(paths: list[Path]) -> npt.NDArray[np.uint8]:
-    """Decodes them as a data set is."""
+    """Decodes the files as a data set does."""
     return decoded(paths, strict=True, say=lambda _: None).images
 
 
 def one_round(folder: Path, empty: Path) -> dict[str, float]:
-    """The seconds of both ways to decode, and of a first and a second start with an empty cache."""
+    """The seconds of both ways to decode, of a start with an empty cache, and of the next start."""
     paths = files_below(folder)
     if not np.array_equal(by_pillow(paths), by_us(paths)):
         raise AssertionError("the two ways decode differently")
     os.environ[cache.ENVIRONMENT] = str(empty)
-    taken = {"Pillow, one process": timed(lambda: by_pillow(paths))[1]}
-    taken[_IDEAL] = taken["Pillow, one process"] / cores()
-    taken["Layersweep"] = timed(lambda: by_us(paths))[1]
+    seconds = {"Pillow, one process": timed(lambda: by_pillow(paths))[1]}
+    seconds[_IDEAL] = seconds["Pillow, one process"] / cores()
+    seconds["Layersweep"] = timed(lambda: by_us(paths))[1]
     for start in ("first start", "second start"):
-        taken[start] = timed(lambda: dataset.prepare("image_folder", folder=folder))[1]
-    return taken
+        seconds[start] = timed(lambda: dataset.prepare("image_folder", folder=folder))[1]
+    return seconds
 
 
 def measurements(rounds: Sequence[Mapping[str, float]]) -> list[Measurement]:

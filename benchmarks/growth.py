@@ -1,10 +1,10 @@
 """How the cost of a trial grows with the number of trials, their epochs, and the layers that they report.
 
-Command: `python -m benchmarks.growth`: trials that do nothing, recorded as any sweep's, along one axis at a time;
-writes a figure beside the table.
+Command: `python -m benchmarks.growth`: trials that do nothing, recorded like those of any sweep, along one axis at a
+time. It writes a figure next to the table.
 
-What is flat in "ms a trial" against trials costs the same at any size; what is straight in the other two grows in
-proportion. Memory is the driver's at its end.
+A flat line of "ms a trial" against the number of trials means the same cost at any size. A straight line against epochs
+or layers means a cost in proportion to them. Memory is the driver's memory at its end.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,12 +15,12 @@ from typing import Final
 import tyro
 
 from benchmarks.overhead import Course, Size, pace, sweep
-from benchmarks.report import Measurement, Readings, measured
+from benchmarks.report import Measurement, Readings, to_measurements
 from benchmarks.rounds import Rounds, RoundsOptions
 
 _SLOTS: Final = 2
 _WARM: Final = 4
-"""Trials that are left out at the beginning."""
+"""The number of first trials that are left out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +43,7 @@ class Point:
 
     Attributes:
         axis: what grows.
-        value: how far it has grown.
+        value: its size.
         size: trials and epochs.
         layers: rows of the table `layers` at each measured epoch.
     """
@@ -58,11 +58,11 @@ class Point:
 
 
 def cost(course: Course, results: Path) -> Readings:
-    """What a sweep cost: milliseconds and stored bytes a trial, and the driver's memory at its end."""
-    stored = sum(path.stat().st_size for path in results.rglob("*.parquet"))
+    """The costs of a sweep: milliseconds and stored bytes per trial, and the driver's memory at its end."""
+    stored_bytes = sum(path.stat().st_size for path in results.rglob("*.parquet"))
     return {
         ("a trial", "ms"): 1_000 * pace(course.trials, _WARM),
-        ("stored a trial", "B"): stored / len(course.trials),
+        ("stored a trial", "B"): stored_bytes / len(course.trials),
         ("driver memory at its end", "B"): course.process.memory[-1][1],
     }
 
@@ -76,12 +76,12 @@ def points(options: Options) -> Iterator[Point]:
 
 def measurements(costs: Mapping[Point, Sequence[Readings]]) -> list[Measurement]:
     """The rows of the table, measure by measure."""
-    columns = [measured(str(point), found) for point, found in costs.items()]
+    columns = [to_measurements(str(point), readings) for point, readings in costs.items()]
     return [row for rows in zip(*columns, strict=True) for row in rows]
 
 
 def draw(costs: Mapping[Point, Sequence[Readings]], path: Path) -> None:
-    """Writes the figure: a row a measure, a column an axis, every round a dot."""
+    """Writes the figure: a row per measure, a column per axis, a dot per round."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 
@@ -93,7 +93,10 @@ def draw(costs: Mapping[Point, Sequence[Readings]], path: Path) -> None:
         row[0].set_ylabel(", ".join(measure))
         for panel, axis in zip(row, axes, strict=True):
             dots = [
-                (point.value, one[measure]) for point, found in costs.items() for one in found if point.axis == axis
+                (point.value, one[measure])
+                for point, readings in costs.items()
+                for one in readings
+                if point.axis == axis
             ]
             panel.plot(*zip(*dots, strict=True), "o", color="C0")
             panel.set_xscale("symlog", linthresh=1)

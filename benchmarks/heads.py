@@ -1,7 +1,8 @@
-"""Six heads on one frozen MobileNetV2: with its features computed once, and with the base run in each epoch.
+"""Six heads on one frozen MobileNetV2: once with features computed once, once with the base run in each epoch.
 
-Command: `python -m benchmarks.heads`: 2,000 images of Fashion-MNIST at 96x96, 10 epochs, dropout 0 to .5, random
-weights; the sweep `mobilenet_head` both times, in turn, each in a cache of its own: the data set is there, no features.
+Command: `python -m benchmarks.heads`: 2,000 images of Fashion-MNIST at 96x96, 10 epochs, dropout 0 to 0.5, random
+weights. The sweep `mobilenet_head` runs both times, in turn, each with its own cache, which has the data set but no
+features.
 """
 
 import shutil
@@ -15,7 +16,7 @@ import polars as pl
 import tyro
 
 from benchmarks.processes import run
-from benchmarks.report import Measurement, Readings, measured, ratio
+from benchmarks.report import Measurement, Readings, ratio, to_measurements
 from benchmarks.rounds import Rounds, RoundsOptions
 from layersweep.records.read import read
 from trainables.data import cache, dataset
@@ -39,28 +40,28 @@ class Options(RoundsOptions):
 
 
 Run: TypeAlias = tuple[Readings, pl.DataFrame]
-"""What a sweep took, and its epochs by arm."""
+"""The times of a sweep, and its epochs by arm."""
 
 
 def measurements(runs: Mapping[str, Sequence[Run]]) -> Iterator[Measurement]:
     """The rows of the table."""
-    times = (measured(case, [taken for taken, _ in runs[case]]) for case in (_FEATURES, _THROUGH))
+    times = (to_measurements(case, [readings for readings, _ in runs[case]]) for case in (_FEATURES, _THROUGH))
     for once, through in zip(*times, strict=True):
         yield from (once, through, ratio(through, once, case=f"{_THROUGH} / {_FEATURES}"))
     pairs = zip(runs[_FEATURES], runs[_THROUGH], strict=True)
-    apart = [_largest_difference(one.join(other, on=["arm", "epoch"])) for (_, one), (_, other) in pairs]
-    yield Measurement(case="both", measure="largest difference of a metric", unit="", values=apart)
+    differences = [_largest_difference(one.join(other, on=["arm", "epoch"])) for (_, one), (_, other) in pairs]
+    yield Measurement(case="both", measure="largest difference of a metric", unit="", values=differences)
 
 
-def _largest_difference(both: pl.DataFrame) -> float:
-    return float(max(both.select((pl.col(m) - pl.col(f"{m}_right")).abs().max() for m in _METRICS).row(0)))
+def _largest_difference(pairs_of_metrics: pl.DataFrame) -> float:
+    return float(max(pairs_of_metrics.select((pl.col(m) - pl.col(f"{m}_right")).abs().max() for m in _METRICS).row(0)))
 
 
 def _sweep(options: Options, case: str, folder: Path) -> Run:
     root, results = cache.cache_root(), folder / "results"
-    for there in (dataset.prepare("fashion_mnist").folder.name, "stamps", "downloads/fashion-mnist"):
-        if (root / there).is_dir():
-            shutil.copytree(root / there, folder / "cache" / there)
+    for part in (dataset.prepare("fashion_mnist").folder.name, "stamps", "downloads/fashion-mnist"):
+        if (root / part).is_dir():
+            shutil.copytree(root / part, folder / "cache" / part)
     command = [
         sys.executable, "sweeps/mobilenet_head.py", "--results", results, "--images", options.images,
         "--epochs", options.epochs, "--seeds", 1, "--set", "weights=none", "--set", "batch_size=32",
@@ -68,15 +69,15 @@ def _sweep(options: Options, case: str, folder: Path) -> Run:
     ]  # fmt: skip
     limit = feature_cache.LIMIT_GIB if case == _FEATURES else 0
     environment = {feature_cache.ENVIRONMENT: str(limit), cache.ENVIRONMENT: str(folder / "cache")}
-    finished = run(command, log=folder / "log.txt", environment=environment)
+    process = run(command, log=folder / "log.txt", environment=environment)
     trials = read(results, "trials", columns=("trial_id", "arm", "started_at", "ended_at"))
     span = trials.select(pl.col("ended_at").max() - pl.col("started_at").min()).item()
     epochs = read(results, "epochs", columns=("trial_id", "epoch", *_METRICS)).join(trials, on="trial_id")
-    taken = {
-        ("whole process", "s"): finished.seconds,
+    readings = {
+        ("whole process", "s"): process.seconds,
         ("first training's start to last one's end", "s"): span.total_seconds(),
     }
-    return taken, epochs
+    return readings, epochs
 
 
 def main(options: Options) -> None:

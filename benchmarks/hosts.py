@@ -1,15 +1,15 @@
-"""Three hosts of one slot each against one machine of three slots: what a cluster costs a sweep.
+"""Three hosts of one slot each against one machine of three slots: the cost of a cluster for a sweep.
 
-Command: `python -m benchmarks.hosts`, as root, with `uv sync --group cluster`: the hosts are network namespaces on this
+Command: `python -m benchmarks.hosts`, as root, with `uv sync --group cluster`. The hosts are network namespaces on this
 machine, as in tests/cluster, and `ray up` starts the cluster. Trials sleep, so that hosts do not compete for this
-machine's cores. The same sweep is run on the cluster, and on its head alone (RAY_ADDRESS=local), in turn, on the same
-seeds, each time into an empty results folder, after a first sweep on the cluster by which each host has the data (of
-which only the last measure is taken):
+machine's cores. A first sweep on the cluster copies the data to each host; only its last measure is taken. Then the
+same sweep runs on the cluster and on its head alone (RAY_ADDRESS=local), in turn, with the same seeds, each time with
+an empty results folder:
 
 - seconds of the whole command, with its start;
-- milliseconds a trial, between the first trials' ends and the last one's: three slots that never wait need a third of
-  what a trial sleeps;
-- the share of trials on the busiest host: a third where all three work all the time.
+- milliseconds per trial, from the end of the first trials to the end of the last one: three slots that never wait
+  need a third of the time that a trial sleeps;
+- the share of trials on the busiest host: one third if all three hosts always work.
 """
 
 import sys
@@ -24,7 +24,7 @@ import tyro
 
 from benchmarks.overhead import pace
 from benchmarks.processes import ROOT, ProgramFailed
-from benchmarks.report import Circumstances, Measurement, Readings, measured, ratio, say
+from benchmarks.report import Circumstances, Measurement, Readings, ratio, say, to_measurements
 from benchmarks.rounds import Rounds, RoundsOptions, timed
 from layersweep.records.read import read
 from trainables.data.datasets import fashion_mnist
@@ -34,14 +34,14 @@ MACHINE: Final = "one machine, 3 slots"
 _BUSIEST: Final = "trials on the busiest host"
 _SLOTS: Final = 3
 _WARM_TRIALS: Final = 2 * _SLOTS
-"""Trials that are left out at the beginning."""
+"""The number of first trials that are left out."""
 
 _PATIENCE_SECONDS: Final = 600.0
 _WHERE: Final[Mapping[str, Mapping[str, str]]] = {
     MACHINE: {"RAY_ADDRESS": "local"},
     CLUSTER: {"RAY_AUTH_MODE": "token", "RAY_ADDRESS": "10.77.0.11:6379"},
 }
-"""What a command's environment says, on the head."""
+"""The environment of a command on the head, by case."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,12 +53,14 @@ class Options(RoundsOptions):
     epochs: int = 4
     """Epochs of a trial."""
     seconds: float = 0.25
-    """How long an epoch sleeps."""
+    """Seconds that an epoch sleeps."""
 
 
 def measurements(runs: Mapping[str, Sequence[Readings]], first: Readings) -> Iterator[Measurement]:
-    """The rows of the table: each measure of both, and the ratio within each round; `first` is the cluster's first."""
-    *times, busiest = zip(*(measured(case, runs[case]) for case in (CLUSTER, MACHINE)), strict=True)
+    """The rows of the table: each measure of both cases, and the ratio in each round; `first` is the cluster's
+    first.
+    """
+    *times, busiest = zip(*(to_measurements(case, runs[case]) for case in (CLUSTER, MACHINE)), strict=True)
     for pair in times:
         yield from pair
         yield ratio(*pair, case=f"{CLUSTER} / {MACHINE}")
@@ -82,7 +84,7 @@ def main(options: Options) -> None:
         _bring_data(cluster)
         cluster.up("ray up").check_returncode()
         cluster.doctor("doctor", "--wait", "120").check_returncode()
-        say("the new cluster's first sweep, which brings the data to each host")
+        say("the new cluster's first sweep, which copies the data to each host")
         first = _run(cluster, options, CLUSTER, 0)
         Rounds(
             benchmark="hosts",
@@ -95,11 +97,11 @@ def main(options: Options) -> None:
 
 
 def _bring_data(cluster: Any) -> None:
-    """Gives the head the data set's files, which a trial that sleeps never opens, but a sweep wants."""
-    there = cluster.hosts.root("h1") / ".keras" / "datasets" / "fashion-mnist"
-    there.mkdir(parents=True)
+    """Gives the head the data set's files: a sweep needs them, although a trial that sleeps never opens them."""
+    folder = cluster.hosts.root("h1") / ".keras" / "datasets" / "fashion-mnist"
+    folder.mkdir(parents=True)
     for file in fashion_mnist.find().iterdir():
-        (there / file.name).write_bytes(file.read_bytes())
+        (folder / file.name).write_bytes(file.read_bytes())
 
 
 def _run(cluster: Any, options: Options, case: str, number: int) -> Readings:
@@ -109,15 +111,15 @@ def _run(cluster: Any, options: Options, case: str, number: int) -> Readings:
     flags += ["--scheduler", "none", "--set", f"seconds={options.seconds:g}"]
     flags += ["--slots", _SLOTS] if case == MACHINE else []
     command = ["python", "-m", "benchmarks.programs.no_op_sweep", *map(str, flags)]
-    done, seconds = timed(lambda: cluster.on("h1", *command, timeout=_PATIENCE_SECONDS, **_WHERE[case]))
-    if done.returncode:
-        raise ProgramFailed(f"{case} ended with code {done.returncode}:\n{done.stdout}{done.stderr}")
+    process, seconds = timed(lambda: cluster.on("h1", *command, timeout=_PATIENCE_SECONDS, **_WHERE[case]))
+    if process.returncode:
+        raise ProgramFailed(f"{case} ended with code {process.returncode}:\n{process.stdout}{process.stderr}")
     trials = read(cluster.hosts.root("h1") / "layersweep" / results, "trials", columns=["ended_at", "host"])
-    ended = sorted(at.timestamp() for at in trials["ended_at"])
-    busiest = max(Counter(trials["host"]).values()) / len(ended)
+    end_times = sorted(at.timestamp() for at in trials["ended_at"])
+    busiest = max(Counter(trials["host"]).values()) / len(end_times)
     return {
         ("whole command", "s"): seconds,
-        ("a trial", "ms"): 1_000 * pace(ended, _WARM_TRIALS),
+        ("a trial", "ms"): 1_000 * pace(end_times, _WARM_TRIALS),
         (_BUSIEST, "share"): busiest,
     }
 

@@ -1,7 +1,7 @@
-"""Where every second of every slot went in recorded sweeps, and how well that adds up.
+"""How recorded sweeps used every second of every slot, and whether the seconds add up.
 
-Command: `python -m benchmarks.ledger`: the sweeps that `python -m benchmarks.peers` has left, precision by precision;
-`--results FOLDER` looks at any other. It reads records only.
+Command: `python -m benchmarks.ledger`: the sweeps that `python -m benchmarks.peers` has recorded, by precision;
+`--results FOLDER` selects other results. It reads records only.
 """
 
 import json
@@ -15,18 +15,18 @@ from typing import Any, Final, Self
 import polars as pl
 import tyro
 
-from benchmarks.report import RESULTS, Circumstances, Measurement, Out, Report, finish, measured
+from benchmarks.report import RESULTS, Circumstances, Measurement, Out, Report, finish, to_measurements
 from layersweep.records.read import read
 from layersweep.records.tables import TIME_CLASSES
 
 RECORDS: Final = RESULTS / "records"
-"""Where `benchmarks.peers` leaves its results folders, `<case>-<round>` each."""
+"""The folder with the results folders of `benchmarks.peers`, named `<case>-<round>`."""
 
 PROCESS: Final = "process.json"
-"""A file in a results folder: the seconds that the whole command took."""
+"""A file in a results folder, with the seconds of the whole command."""
 
 WORK: Final = ("train", "validate", "test")
-"""What a slot is there for."""
+"""The classes of a slot's useful work."""
 
 OUTSIDE: Final = "outside the run"
 BEFORE: Final = "before the first trial"
@@ -37,10 +37,10 @@ UNACCOUNTED: Final = "unaccounted"
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What to look at."""
+    """What to read."""
 
     results: tuple[Path, ...] = ()
-    """Results folders; those that the peers left, unless given."""
+    """Results folders; by default those of `benchmarks.peers`."""
     sweep: str = "optimizers"
     """The sweep's name."""
     out: Out = RESULTS
@@ -52,12 +52,13 @@ class Ledger:
     """The slots' seconds of one run, by class; their sum is slots x wall.
 
     Attributes:
-        slots: how many there were.
-        wall: seconds of the whole command, of the run where that is not known.
-        seconds: by class: outside the run (Python and Ray start, the study, Ray's end), before a slot's first trial,
-            what trials recorded, no trial left while others ran, after the last, and the rest.
-        starting: the seconds of the slots' first trials before those could build: the training process starts.
-        difference: how far the run's own sums are from those of its trials, as a share.
+        slots: the number of slots.
+        wall: seconds of the whole command, or of the run if those are not recorded.
+        seconds: seconds by class: outside the run (start of Python and Ray, the study, Ray's end), before a slot's
+        first
+            trial, the classes that trials record, no trial left while others ran, after the last trial, and the rest.
+        starting: seconds in which the slots' first training processes started, before they could build a model.
+        difference: the difference between the run's own sums and the sums of its trials, as a share.
     """
 
     slots: int
@@ -70,38 +71,38 @@ class Ledger:
     def of(cls, start: Mapping[str, Any], end: Mapping[str, Any], trials: pl.DataFrame, process: float | None) -> Self:
         """The ledger of a run from its two rows of `runs` and its rows of `trials`."""
         slots, run = int(end["slots"]), float(end["seconds_wall"])
-        began = [_seconds(at, start["at"]) for at in trials["started_at"].sort()]
-        ended = [_seconds(at, start["at"]) for at in trials["ended_at"].sort()]
-        idle_slots = slots - min(slots, len(began))  # never had a trial
+        starts = [_seconds(at, start["at"]) for at in trials["started_at"].sort()]
+        ends = [_seconds(at, start["at"]) for at in trials["ended_at"].sort()]
+        idle_slots = slots - min(slots, len(starts))  # never had a trial
         wall = run if process is None else process
-        spent = {name: float(trials[f"seconds_{name}"].sum()) for name in TIME_CLASSES}
+        seconds_by_class = {name: float(trials[f"seconds_{name}"].sum()) for name in TIME_CLASSES}
         seconds = {
             OUTSIDE: slots * (wall - run),
-            BEFORE: sum(began[:slots]),
-            **spent,
-            IDLE: sum(ended[-1] - at for at in ended[-slots:]) + idle_slots * ended[-1],
-            AFTER: slots * (run - ended[-1]),
+            BEFORE: sum(starts[:slots]),
+            **seconds_by_class,
+            IDLE: sum(ends[-1] - at for at in ends[-slots:]) + idle_slots * ends[-1],
+            AFTER: slots * (run - ends[-1]),
         }
         seconds[UNACCOUNTED] = slots * wall - sum(seconds.values())
         first = trials.sort("started_at").head(slots)
-        recorded = sum(float(end[f"seconds_{name}"] or 0.0) for name in TIME_CLASSES)
+        run_seconds = sum(float(end[f"seconds_{name}"] or 0.0) for name in TIME_CLASSES)
         return cls(
             slots=slots,
             wall=wall,
             seconds=seconds,
             starting=float((first["seconds_start"] + first["seconds_import"]).sum()),
-            difference=abs(recorded - sum(spent.values())) / sum(spent.values()),
+            difference=abs(run_seconds - sum(seconds_by_class.values())) / sum(seconds_by_class.values()),
         )
 
     @property
     def shares(self) -> dict[str, float]:
         """Each class as a share of slots x wall."""
-        return {name: spent / (self.slots * self.wall) for name, spent in self.seconds.items()}
+        return {name: seconds / (self.slots * self.wall) for name, seconds in self.seconds.items()}
 
-    def working(self, *but: str) -> float:
-        """The share of training, validating and testing from when each slot could begin, without these classes."""
-        left = self.slots * self.wall - self.starting - sum(self.seconds[name] for name in but)
-        return sum(self.seconds[name] for name in WORK) / left
+    def working(self, *classes: str) -> float:
+        """The share of useful work in the time after each slot's start, without these classes."""
+        available_seconds = self.slots * self.wall - self.starting - sum(self.seconds[name] for name in classes)
+        return sum(self.seconds[name] for name in WORK) / available_seconds
 
 
 def _seconds(at: datetime, since: datetime) -> float:
@@ -109,21 +110,21 @@ def _seconds(at: datetime, since: datetime) -> float:
 
 
 def ledgers(results: Path, sweep: str) -> list[Ledger]:
-    """The ledger of each run that ended and trained something."""
+    """The ledger of each run that has ended and trained something."""
     runs, trials = read(results, "runs", sweep), read(results, "trials", sweep)
-    written = results / PROCESS
-    process = float(json.loads(written.read_text())["seconds"]) if written.exists() else None
-    made = []
+    process_file = results / PROCESS
+    process = float(json.loads(process_file.read_text())["seconds"]) if process_file.exists() else None
+    run_ledgers = []
     for end in runs.filter(pl.col("event") == "end").iter_rows(named=True):
         start = runs.row(by_predicate=(pl.col("run") == end["run"]) & (pl.col("event") == "start"), named=True)
-        trained = trials.filter((pl.col("run") == end["run"]) & pl.col("started_at").is_not_null())
-        if trained.height:
-            made.append(Ledger.of(start, end, trained, process))
-    return made
+        trainings = trials.filter((pl.col("run") == end["run"]) & pl.col("started_at").is_not_null())
+        if trainings.height:
+            run_ledgers.append(Ledger.of(start, end, trainings, process))
+    return run_ledgers
 
 
-def measurements(case: str, found: Sequence[Ledger]) -> list[Measurement]:
-    """The rows of one case: each class as a share, then what they say together."""
+def measurements(case: str, ledgers_of_case: Sequence[Ledger]) -> list[Measurement]:
+    """The rows of one case: each class as a share, then the sums and checks."""
     readings = [
         {(name, "share"): share for name, share in ledger.shares.items()}
         | {
@@ -132,9 +133,9 @@ def measurements(case: str, found: Sequence[Ledger]) -> list[Measurement]:
             ("train + validate + test once started", "share"): ledger.working(OUTSIDE, BEFORE, AFTER),
             ("the same while trials were left", "share"): ledger.working(OUTSIDE, BEFORE, AFTER, IDLE),
         }
-        for ledger in found
+        for ledger in ledgers_of_case
     ]
-    return measured(case, readings)
+    return to_measurements(case, readings)
 
 
 def main(options: Options) -> None:
@@ -145,12 +146,14 @@ def main(options: Options) -> None:
     for folder in folders:
         case = str(folder) if options.results else folder.name.rpartition("-")[0]
         cases.setdefault(case, []).extend(ledgers(folder, options.sweep))
-    rows = [row for case, found in cases.items() if found for row in measurements(case, found)]
+    rows = [
+        row for case, ledgers_of_case in cases.items() if ledgers_of_case for row in measurements(case, ledgers_of_case)
+    ]
     if not rows:
         where = ", ".join(map(str, folders)) or str(RECORDS)
         sys.exit(
-            f"no run of {options.sweep!r} that ended and trained in {where}: run benchmarks.peers first, or give "
-            "--results the results folder of a sweep"
+            f"no run of {options.sweep!r} in {where} has ended and trained something; run benchmarks.peers first, or "
+            "give the results folder of a sweep with --results"
         )
     title = "Where the slots' seconds went, as shares of slots x wall"
     finish(Report(benchmark="ledger", title=title, circumstances=circumstances, measurements=rows), options.out)

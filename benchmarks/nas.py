@@ -1,12 +1,12 @@
-"""The search for a network by this program and by AutoKeras' own `fit`: best validation accuracy against seconds.
+"""The search for a network with this program and with AutoKeras' own `fit`: best validation accuracy against seconds.
 
 Command: `python -m benchmarks.nas`: plain and residual networks at the images' own size, 10,000 images of
-Fashion-MNIST, 10 epochs a candidate, AutoKeras' greedy oracle, 20 minutes for each of 3 seeds.
-`sweeps/nas_candidates.py` and AutoKeras take turns, each as a whole process of its own on all cores. Seconds count from
-the start of the process; what was reached behind the budget does not count.
+Fashion-MNIST, 10 epochs per candidate, AutoKeras' greedy oracle, 20 minutes for each of 3 seeds.
+`sweeps/nas_candidates.py` and AutoKeras take turns, each as a separate process on all cores. Seconds count from the
+start of the process; results after the budget do not count.
 
-A search that has been written (below `nas` in the output folder) is not run again: the same command goes on. Writes
-`nas.md`, `nas.parquet` and `nas.png`.
+A search that is written already (in the folder `nas` of the output folder) does not run again, so the same command
+continues. It writes `nas.md`, `nas.parquet` and `nas.png`.
 """
 
 import json
@@ -27,7 +27,18 @@ import tyro
 from benchmarks import processes
 from benchmarks.peers import OURS
 from benchmarks.programs.autokeras_fit import read_lines
-from benchmarks.report import RESULTS, Circumstances, Measurement, Out, Readings, Report, finish, measured, ratio, say
+from benchmarks.report import (
+    RESULTS,
+    Circumstances,
+    Measurement,
+    Out,
+    Readings,
+    Report,
+    finish,
+    ratio,
+    say,
+    to_measurements,
+)
 from benchmarks.rounds import in_turn
 from layersweep.records.questions import TUNING
 from layersweep.records.read import read
@@ -42,7 +53,7 @@ PARTS: Final = {"1/4 of the budget": 1 / 4, "1/2 of the budget": 1 / 2, "the bud
 REACHED: Final = "time to AutoKeras' final accuracy"
 
 _OVERTIME: Final = 60.0
-"""Seconds after which our command is ended: its search is over by then, and its comparison is not what is measured."""
+"""Seconds after the budget at which our command is ended: its search is over, and its comparison is not measured."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,14 +77,14 @@ class Options:
         return 60 * self.minutes
 
     @property
-    def asked(self) -> dict[str, float]:
-        """What every search of one table has to have in common."""
+    def settings(self) -> dict[str, float]:
+        """The settings that all searches of one table must share."""
         return {"images": self.images, "epochs": self.epochs, "minutes": self.minutes}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """An epoch of a candidate that ended so many seconds after the program had begun."""
+    """An epoch of a candidate; `seconds` count from the start of the program to the epoch's end."""
 
     seconds: float
     candidate: str
@@ -82,7 +93,7 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True)
 class Search:
-    """What one search trained within its budget, in the order of time, and what it was run of."""
+    """The epochs of one search within its budget, in the order of time, with the commit and the load before it."""
 
     steps: Sequence[Step]
     commit: str | None
@@ -90,7 +101,7 @@ class Search:
 
     @property
     def counts(self) -> Readings:
-        """How much it trained, and how busy the machine was."""
+        """The amount of training, and the machine's load before it."""
         candidates = len({step.candidate for step in self.steps})
         return {
             ("candidates with an epoch", ""): candidates,
@@ -99,16 +110,16 @@ class Search:
         }
 
     def best(self, seconds: float) -> float:
-        """The best validation accuracy by then; minus infinity before the first epoch has ended."""
+        """The best validation accuracy up to this time; minus infinity before the first epoch has ended."""
         return max((step.val_accuracy for step in self.steps if step.seconds <= seconds), default=-math.inf)
 
-    def reached(self, accuracy: float) -> float:
-        """The seconds after which it had reached an accuracy; infinity if it never did."""
+    def time_to(self, accuracy: float) -> float:
+        """The seconds until this accuracy was reached; infinity if it never was."""
         return next((step.seconds for step in self.steps if step.val_accuracy >= accuracy), math.inf)
 
 
 Searches = Mapping[str, Sequence[Search]]
-"""Those of each program, seed by seed."""
+"""The searches of each program, by seed."""
 
 
 def within(steps: Sequence[Step], budget: float) -> list[Step]:
@@ -117,32 +128,34 @@ def within(steps: Sequence[Step], budget: float) -> list[Step]:
 
 
 def measurements(searches: Searches, budget: float) -> Iterator[Measurement]:
-    """The rows of the table; a seed without any epoch by then is left out of an accuracy's n."""
+    """The rows of the table; a seed that has no epoch by then does not count in an accuracy's n."""
     for part, share in PARTS.items():
-        for name, found in searches.items():
-            if values := [best for one in found if math.isfinite(best := one.best(share * budget))]:
+        for name, runs in searches.items():
+            if values := [best for one in runs if math.isfinite(best := one.best(share * budget))]:
                 yield Measurement(case=name, measure=f"best validation accuracy by {part}", unit="share", values=values)
     yield from _times(searches, budget)
-    for rows in zip(*(measured(name, [one.counts for one in found]) for name, found in searches.items()), strict=True):
+    for rows in zip(
+        *(to_measurements(name, [one.counts for one in runs]) for name, runs in searches.items()), strict=True
+    ):
         yield from rows
 
 
 def _times(searches: Searches, budget: float) -> Iterator[Measurement]:
-    """How soon each reached what AutoKeras had at the end of its budget, seed by seed."""
+    """The time until each program reached AutoKeras' final accuracy, by seed."""
     finals = [one.best(budget) for one in searches[AUTOKERAS]]
     times = {}
-    for name, found in searches.items():
-        taken = [one.reached(final) for one, final in zip(found, finals, strict=True)]
-        times[name] = Measurement(case=name, measure=REACHED, unit="s", values=taken)
+    for name, runs in searches.items():
+        seconds = [one.time_to(final) for one, final in zip(runs, finals, strict=True)]
+        times[name] = Measurement(case=name, measure=REACHED, unit="s", values=seconds)
     yield from times.values()
-    shares = [taken / budget for taken in times[OURS].values]
+    shares = [seconds / budget for seconds in times[OURS].values]
     yield Measurement(case=f"{OURS} / budget", measure=REACHED, unit="ratio", values=shares)
     yield ratio(times[OURS], times[AUTOKERAS], case=f"{OURS} / {AUTOKERAS}")
 
 
 def report(options: Options, circumstances: Circumstances, searches: Searches) -> Report:
-    """The table of the seeds that both programs have searched."""
-    commits = {one.commit or "unknown" for found in searches.values() for one in found}
+    """The table of the seeds that both programs have finished."""
+    commits = {one.commit or "unknown" for runs in searches.values() for one in runs}
     return Report(
         benchmark="nas",
         title=f"Search for a network in {options.minutes:g} minutes: {options.images:,} images of Fashion-MNIST, up to "
@@ -158,17 +171,17 @@ def medians(searches: Sequence[Search], moments: Sequence[float]) -> list[float]
 
 
 def draw(searches: Searches, budget: float, path: Path) -> None:
-    """Writes the figure: the best so far against seconds, every seed thin and the median thick."""
+    """Writes the figure: the best accuracy so far against seconds, a thin line per seed and a thick median."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 4), layout="constrained")
     panel = figure.subplots()
-    for number, (name, found) in enumerate(searches.items()):
-        moments = sorted({step.seconds for one in found for step in one.steps} | {budget})
-        for one in found:
+    for number, (name, runs) in enumerate(searches.items()):
+        moments = sorted({step.seconds for one in runs for step in one.steps} | {budget})
+        for one in runs:
             _line(panel, moments, list(map(one.best, moments)), color=f"C{number}", linewidth=0.7, alpha=0.7)
-        label = f"{name}, median of {len(found)}"
-        _line(panel, moments, medians(found, moments), color=f"C{number}", linewidth=2.5, label=label)
+        label = f"{name}, median of {len(runs)}"
+        _line(panel, moments, medians(runs, moments), color=f"C{number}", linewidth=2.5, label=label)
     panel.set_xlim(0, budget)
     panel.set_xlabel("seconds since the program began")
     panel.set_ylabel("best validation accuracy so far")
@@ -178,32 +191,34 @@ def draw(searches: Searches, budget: float, path: Path) -> None:
 
 
 def _line(panel: object, moments: Sequence[float], values: Sequence[float], **style: object) -> None:
-    """A staircase from the first epoch on."""
-    seen = [(at, value) for at, value in zip(moments, values, strict=True) if math.isfinite(value)]
-    panel.step(*zip(*seen, strict=True), where="post", **style)  # type: ignore[attr-defined]
+    """Draws a step line from the first epoch on."""
+    points = [(at, value) for at, value in zip(moments, values, strict=True) if math.isfinite(value)]
+    panel.step(*zip(*points, strict=True), where="post", **style)  # type: ignore[attr-defined]
 
 
-def searched(name: str, seed: int, options: Options, folder: Path) -> Search:
-    """A search that was written, or else run now and written.
+def read_or_run(name: str, seed: int, options: Options, folder: Path) -> Search:
+    """Reads a search from its file, or runs it and writes the file.
 
     Raises:
-        ProgramFailed: if it failed, has not finished an epoch, or was written for other options.
+        ProgramFailed: if it failed, has not finished an epoch, or was written with other options.
     """
     path = folder / f"{name.lower()}-{seed}.json"
     if path.is_file():
-        told = json.loads(path.read_text())
-        if told["asked"] != options.asked:
-            raise processes.ProgramFailed(f"{path} is of {told['asked']}, not {options.asked}: choose another --out")
-        steps = [Step(**step) for step in told["steps"]]
-        return Search(steps=steps, commit=told["commit"], load=told["load"])
+        content = json.loads(path.read_text())
+        if content["asked"] != options.settings:
+            raise processes.ProgramFailed(
+                f"{path} is of {content['asked']}, not {options.settings}: choose another --out"
+            )
+        steps = [Step(**step) for step in content["steps"]]
+        return Search(steps=steps, commit=content["commit"], load=content["load"])
     load, commit = os.getloadavg()[0], Circumstances().commit
     run = _autokeras if name == AUTOKERAS else _ours
     search = Search(steps=within(run(seed, options, folder), options.budget), commit=commit, load=load)
     if not search.steps:
         raise processes.ProgramFailed(f"{name}, seed {seed}: no epoch within {options.budget:g} s; see {folder}")
-    aside = path.with_suffix(".part")
-    aside.write_text(json.dumps({"asked": options.asked, **asdict(search)}))
-    aside.replace(path)
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps({"asked": options.settings, **asdict(search)}))
+    part.replace(path)
     return search
 
 
@@ -226,18 +241,18 @@ def _ours(seed: int, options: Options, folder: Path) -> list[Step]:
     command += ["--images", options.images, "--epochs", options.epochs, "--seeds", 1, "--search-seed", seed]
     command += ["--set", "oracle=greedy", "--set", "family=autokeras", "--time-budget", f"{options.budget:.0f}"]
     log, limit = folder / f"layersweep-{seed}.txt", options.budget + _OVERTIME
-    finished = processes.run(command, log=log, limit=limit)
-    return recorded(results, finished.began)
+    process = processes.run(command, log=log, limit=limit)
+    return recorded_steps(results, process.start)
 
 
-def recorded(results: Path, began: float) -> list[Step]:
-    """The epochs of a search's candidates that are recorded, in seconds since the command was started."""
-    asked = read(results, "plan", columns=("trial_id", "question")).filter(question=TUNING)["trial_id"].unique()
+def recorded_steps(results: Path, start: float) -> list[Step]:
+    """The recorded epochs of a search's candidates, in seconds since the start of the command."""
+    trial_ids = read(results, "plan", columns=("trial_id", "question")).filter(question=TUNING)["trial_id"].unique()
     epochs = read(results, "epochs", columns=("trial_id", "attempt", "epoch", "val_accuracy", "at"))
-    found = epochs.filter(pl.col("trial_id").is_in(asked.implode()))
-    first = found.sort("attempt").unique(["trial_id", "epoch"], keep="first")
+    candidate_epochs = epochs.filter(pl.col("trial_id").is_in(trial_ids.implode()))
+    first = candidate_epochs.sort("attempt").unique(["trial_id", "epoch"], keep="first")
     return [
-        Step(seconds=at.timestamp() - began, candidate=trial, val_accuracy=accuracy)
+        Step(seconds=at.timestamp() - start, candidate=trial, val_accuracy=accuracy)
         for trial, accuracy, at in first.select("trial_id", "val_accuracy", "at").rows()
     ]
 
@@ -250,8 +265,8 @@ def main(options: Options) -> None:
     searches: dict[str, list[Search]] = {name: [] for name in PROGRAMS}
     for seed, name in in_turn(PROGRAMS, options.seeds):
         say(f"seed {seed} of {options.seeds}: {name}")
-        searches[name].append(searched(name, seed, options, folder))
-        if all(len(found) == seed for found in searches.values()):
+        searches[name].append(read_or_run(name, seed, options, folder))
+        if all(len(runs) == seed for runs in searches.values()):
             report(options, circumstances, searches).write(options.out)
             draw(searches, options.budget, options.out / "nas.png")
     finish(report(options, circumstances, searches), options.out)

@@ -1,10 +1,10 @@
-"""What a trial costs besides its training: trials that do nothing, through the whole path, beside Ray Tune alone.
+"""The cost of a trial besides its training: trials that do nothing in a whole sweep, compared with Ray Tune alone.
 
-Command: `python -m benchmarks.overhead`: 1,000 and 10,000 trials of one epoch, and 100 trials of 100 epochs, each by
-Tune alone and by a sweep that records them; then `--repeat` times.
+Command: `python -m benchmarks.overhead`: 1,000 and 10,000 trials of one epoch, and 100 trials of 100 epochs, each with
+Tune alone and with a sweep that records them; all of that `--repeat` times.
 
-Times are those of trials on warm workers: what came before the first few ended (Ray's start, imports) is left out.
-Memory is the driver's, by a straight line through its resident bytes against the trials that had ended.
+Times are those of trials on warm workers: the time until the first trials ended (Ray's start, imports) is left out.
+Memory is the driver's: the slope of its resident bytes against the number of ended trials.
 """
 
 import bisect
@@ -19,7 +19,7 @@ import numpy as np
 import tyro
 
 from benchmarks import processes, report
-from benchmarks.processes import Finished
+from benchmarks.processes import ProcessRun
 from benchmarks.report import Measurement, ratio
 from benchmarks.rounds import Rounds, RoundsOptions
 from layersweep.records.read import read
@@ -28,7 +28,7 @@ OURS: Final = "Layersweep"
 TUNE: Final = "Tune alone"
 MEMORY: Final = "driver memory a trial"
 _WARM_TRIALS: Final = 2
-"""Trials a slot that are left out at the beginning."""
+"""The number of first trials per slot that are left out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,16 +40,16 @@ class Options(RoundsOptions):
     long_trials: int = 100
     """Number of trials of many epochs; 0: none."""
     long_epochs: int = 100
-    """How many epochs those have."""
+    """Their number of epochs."""
     layers: int = 0
-    """Rows of the table `layers` at each measured epoch of ours; `fashion_cnn` has 25."""
+    """Rows of the table `layers` at each measured epoch of the sweep; `fashion_cnn` has 25."""
     slots: int = 2
     """Trials at once."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Size:
-    """So many trials of so many epochs."""
+    """A number of trials, and the epochs of each."""
 
     trials: int
     epochs: int
@@ -60,40 +60,40 @@ class Size:
 
 @dataclass(frozen=True, kw_only=True)
 class Course:
-    """How a run went: when trials ended and epochs came in (sorted, seconds since 1970), and the driver's memory."""
+    """The course of a run: the times of trials' ends and of epochs (sorted, seconds since 1970), and its process."""
 
     trials: Sequence[float]
     epochs: Sequence[float]
-    process: Finished
+    process: ProcessRun
 
 
 def pace(times: Sequence[float], warm: int) -> float:
-    """Seconds between two events, on average, once `warm` of them are over.
+    """The mean of the seconds between two events, without the first `warm` events.
 
     Raises:
-        ValueError: if fewer than two are left.
+        ValueError: if fewer than two events remain.
     """
     if len(times) < warm + 2:
-        raise ValueError(f"{len(times)} events are too few to leave {warm} out")
+        raise ValueError(f"{len(times)} events are too few to leave {warm} out; valid: {warm + 2} or more")
     return (times[-1] - times[warm]) / (len(times) - 1 - warm)
 
 
-def growth(memory: Sequence[tuple[float, int]], ended: Sequence[float], warm: int) -> float:
-    """Bytes a trial: the slope of memory against the trials that had ended, between the first `warm` and the last.
+def growth(memory: Sequence[tuple[float, int]], ends: Sequence[float], warm: int) -> float:
+    """Bytes per trial: the slope of memory against the number of ended trials, without the first `warm` trials.
 
-    NaN where the memory was read less than twice meanwhile.
+    NaN if the memory was read fewer than two times meanwhile.
     """
-    during = [(bisect.bisect_right(ended, at), size) for at, size in memory if ended[warm] <= at <= ended[-1]]
-    counts, sizes = np.array(during, dtype=np.float64).reshape(-1, 2).T
+    samples = [(bisect.bisect_right(ends, at), size) for at, size in memory if ends[warm] <= at <= ends[-1]]
+    counts, sizes = np.array(samples, dtype=np.float64).reshape(-1, 2).T
     return float(np.polyfit(counts, sizes, 1)[0]) if len(set(counts)) > 1 else float("nan")
 
 
 def _tune_alone(size: Size, options: Options, folder: Path) -> Course:
-    written = folder / "times.json"
-    command = [sys.executable, "-m", "benchmarks.programs.tune_alone", "--out", written]
+    out = folder / "times.json"
+    command = [sys.executable, "-m", "benchmarks.programs.tune_alone", "--out", out]
     command += ["--trials", size.trials, "--epochs", size.epochs, "--slots", options.slots]
     process = processes.run(command, log=folder / "log.txt")
-    times = json.loads(written.read_text())
+    times = json.loads(out.read_text())
     return Course(trials=sorted(times["trials"]), epochs=sorted(times["epochs"]), process=process)
 
 
@@ -102,7 +102,7 @@ def _ours(size: Size, options: Options, folder: Path) -> Course:
 
 
 def sweep(size: Size, *, layers: int, slots: int, folder: Path, seconds: float = 0.0) -> Course:
-    """Runs a sweep of trials that do nothing, or sleep so long an epoch, into an empty results folder."""
+    """Runs a sweep of trials that do nothing, or sleep `seconds` per epoch, with an empty results folder."""
     command = [sys.executable, "-m", "benchmarks.programs.no_op_sweep", "--results", folder, "--seeds", size.trials]
     command += ["--epochs", size.epochs, "--slots", slots, "--scheduler", "none"]
     command += ["--set", f"layers={layers}", "--set", f"seconds={seconds}"]
@@ -117,8 +117,8 @@ def sweep(size: Size, *, layers: int, slots: int, folder: Path, seconds: float =
 PROGRAMS: Final[dict[str, Callable[[Size, Options, Path], Course]]] = {TUNE: _tune_alone, OURS: _ours}
 
 
-def measured(name: str, size: Size, courses: Sequence[Course], slots: int) -> dict[str, Measurement]:
-    """The quantities of one program at one size, by measure; memory only where there are trials enough to see it."""
+def measurements_of(name: str, size: Size, courses: Sequence[Course], slots: int) -> dict[str, Measurement]:
+    """The quantities of one program at one size, by measure; memory is NaN if there are too few trials."""
     warm = _WARM_TRIALS * slots
     readings = [
         {
@@ -130,24 +130,24 @@ def measured(name: str, size: Size, courses: Sequence[Course], slots: int) -> di
         }
         for course in courses
     ]
-    return {row.measure: row for row in report.measured(f"{name}, {size}", readings)}
+    return {row.measure: row for row in report.to_measurements(f"{name}, {size}", readings)}
 
 
-def compared(size: Size, tune: dict[str, Measurement], ours: dict[str, Measurement]) -> Iterator[Measurement]:
-    """Both programs' quantities at one size, ours against Tune's."""
+def comparison(size: Size, tune: dict[str, Measurement], ours: dict[str, Measurement]) -> Iterator[Measurement]:
+    """Both programs' quantities at one size, with their ratios."""
     for name, one in tune.items():
         yield one
         yield ours[name]
         yield ratio(ours[name], one, case=f"{OURS} / {TUNE}, {size}")
     pairs = zip(ours[MEMORY].values, tune[MEMORY].values, strict=True)
-    more = [a - b for a, b in pairs]
-    yield Measurement(case=f"{OURS} - {TUNE}, {size}", measure=MEMORY, unit="kB", values=more)
+    differences = [a - b for a, b in pairs]
+    yield Measurement(case=f"{OURS} - {TUNE}, {size}", measure=MEMORY, unit="kB", values=differences)
 
 
 def measurements(courses: Mapping[tuple[Size, str], Sequence[Course]], slots: int) -> Iterator[Measurement]:
     """The rows of the table."""
     for size in dict.fromkeys(size for size, _ in courses):
-        yield from compared(size, *(measured(name, size, courses[size, name], slots) for name in PROGRAMS))
+        yield from comparison(size, *(measurements_of(name, size, courses[size, name], slots) for name in PROGRAMS))
 
 
 def main(options: Options) -> None:

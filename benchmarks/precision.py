@@ -1,9 +1,9 @@
 """Whether a family is as accurate in mixed_bfloat16 as in float32: the same seeds in both, compared pair by pair.
 
 Command: `python -m benchmarks.precision`: 4 optimizers x 5 seeds of fashion_cnn, 6,000 images, 3 epochs, in each
-precision. The trainings are sweeps below `precision` in the output folder: the command goes on where it was stopped.
+precision. The trainings are sweeps in the folder `precision` of the output folder: the same command continues them.
 
-The families that pass stand in `trainables.precision.CHECKED`, which is what `--precision auto` goes by.
+`trainables.precision.CHECKED` lists the families that pass; `--precision auto` uses it.
 """
 
 import math
@@ -17,13 +17,13 @@ import numpy as np
 import tyro
 from scipy import stats
 
-from benchmarks.peers import ours, recorded
-from benchmarks.programs.asked import Work
+from benchmarks.peers import recorded_results, run_sweep
+from benchmarks.programs.peer_task import Work
 from benchmarks.report import RESULTS, Circumstances, Measurement, Out, Report, finish, say
 from trainables.precision import BFLOAT16, FLOAT32
 
 LEARNING: Final = ("adam", "nadam", "rmsprop", "sgd")
-"""Optimizers that learn enough in so few steps that a loss of accuracy would show."""
+"""Optimizers that learn enough in these few steps to show a loss of accuracy."""
 
 CHECK: Final = Work(optimizers=LEARNING, seeds=5, images=6_000, epochs=3)
 """The trainings of the check."""
@@ -41,12 +41,12 @@ class Options:
 
     work: tyro.conf.OmitArgPrefixes[Work] = CHECK
     out: Out = RESULTS
-    """Where the table is written, and the sweeps' records."""
+    """Folder for the table and the sweeps' records."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What the pairs say.
+    """The result of comparing the pairs.
 
     Attributes:
         mean: mean difference of test accuracy, bfloat16 minus float32, over all pairs.
@@ -65,13 +65,13 @@ class Verdict:
         """The verdict on equal trainings in both precisions.
 
         Raises:
-            ValueError: for trainings that are not in both, or fewer than two seeds.
+            ValueError: if trainings are missing in one precision, or there are fewer than two seeds.
         """
         if set(float32) != set(bfloat16):
-            raise ValueError(f"not in both: {sorted(set(float32) ^ set(bfloat16))}")
+            raise ValueError(f"trainings are not in both precisions: {sorted(set(float32) ^ set(bfloat16))}")
         by_optimizer = _by_optimizer(float32)
         if min(map(len, by_optimizer.values())) < _LEAST_SEEDS:
-            raise ValueError("two seeds at least are needed to know their noise")
+            raise ValueError("the noise between seeds is not known from one seed; valid: two seeds or more")
         differences = [bfloat16[pair] - float32[pair] for pair in float32]
         n = len(differences)
         half = float(stats.t.ppf((1 + _CONFIDENCE) / 2, n - 1)) * statistics.stdev(differences) / math.sqrt(n)
@@ -82,15 +82,15 @@ class Verdict:
 
     @property
     def alike(self) -> bool:
-        """Whether no difference is shown, and one as large as the seeds' own noise is ruled out."""
+        """Whether the interval contains 0, and excludes differences as large as the noise between seeds."""
         return self.low <= 0 <= self.high and max(-self.low, self.high) < self.noise
 
 
 def _by_optimizer(accuracies: Accuracies) -> dict[str, list[float]]:
-    found: dict[str, list[float]] = {}
+    values_by_optimizer: dict[str, list[float]] = {}
     for (optimizer, _), value in accuracies.items():
-        found.setdefault(optimizer, []).append(value)
-    return found
+        values_by_optimizer.setdefault(optimizer, []).append(value)
+    return values_by_optimizer
 
 
 def measurements(float32: Accuracies, bfloat16: Accuracies) -> Iterator[Measurement]:
@@ -108,18 +108,18 @@ def _difference(case: str, values: Sequence[float]) -> Measurement:
     return Measurement(case=case, measure="difference of test accuracy", unit="share", values=values)
 
 
-def _trained(work: Work, precision: str, options: Options) -> Accuracies:
+def _train(work: Work, precision: str, options: Options) -> Accuracies:
     results = options.out / "precision" / precision
     say(f"{work.count} trainings in {precision}")
-    ours(work, precision, results)
-    found = {(result.optimizer, result.seed): result.test_accuracy for result in recorded(results)}
-    return {pair: found[pair] for pair in work.trials}
+    run_sweep(work, precision, results)
+    accuracies = {(result.optimizer, result.seed): result.test_accuracy for result in recorded_results(results)}
+    return {pair: accuracies[pair] for pair in work.trials}
 
 
 def main(options: Options) -> None:
-    """Trains what is not recorded yet; writes the table; exits with 1 if the precisions differ."""
+    """Trains the trials that are not recorded yet; writes the table; exits with 1 if the precisions differ."""
     circumstances, work = Circumstances(), options.work
-    float32, bfloat16 = (_trained(work, precision, options) for precision in (FLOAT32, BFLOAT16))
+    float32, bfloat16 = (_train(work, precision, options) for precision in (FLOAT32, BFLOAT16))
     verdict = Verdict.of(float32, bfloat16)
     data = work.data
     title = (

@@ -1,4 +1,4 @@
-"""Runs a program as a whole process of its own, with a clock and an eye on its memory."""
+"""Runs a program as a separate process, and measures its time, its memory and its processor time."""
 
 import math
 import os
@@ -18,22 +18,22 @@ _TAIL: Final = 2_000
 
 
 class ProgramFailed(Exception):
-    """A program that was to be measured ended with an error."""
+    """A measured program ended with an error."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finished:
-    """A process that ended well.
+class ProcessRun:
+    """A process that has ended without an error.
 
     Attributes:
-        began: when it was started, seconds since 1970.
-        seconds: how long it ran.
-        memory: its resident memory, children excluded, as (seconds since 1970, bytes).
-        cpu: the processor's seconds that it has taken, children excluded, as (seconds since 1970, seconds).
+        start: its start time, in seconds since 1970.
+        seconds: its run time.
+        memory: its resident memory without children, as (seconds since 1970, bytes).
+        cpu: its processor time without children, as (seconds since 1970, seconds).
         machine: the memory in use on the whole machine, as (seconds since 1970, bytes).
     """
 
-    began: float
+    start: float
     seconds: float
     memory: tuple[tuple[float, int], ...]
     cpu: tuple[tuple[float, float], ...] = ()
@@ -47,54 +47,54 @@ def run(
     watch_seconds: float = 0.2,
     environment: Mapping[str, str] | None = None,
     limit: float = math.inf,
-) -> Finished:
-    """Runs a command to its end, with these variables besides its own environment; what it prints goes to `log`.
+) -> ProcessRun:
+    """Runs a command to its end, with these variables added to the environment; its output goes to `log`.
 
-    After `limit` seconds it is told to end (SIGTERM), and its exit code is no error then.
+    After `limit` seconds it gets SIGTERM; then its exit code does not matter.
 
     Raises:
-        ProgramFailed: if its exit code is not 0; the message holds the end of the log.
+        ProgramFailed: if its exit code is not 0; the message has the end of the log.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
-    words = list(map(str, command))
-    path = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]  # Ray and its children change folder
+    arguments = list(map(str, command))
+    path = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]  # Ray and its children change the working folder
     with log.open("wb") as file:
-        wall, began = time.time(), time.perf_counter()
+        wall, start = time.time(), time.perf_counter()
         process = subprocess.Popen(
-            words,
+            arguments,
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=subprocess.STDOUT,
             env={**os.environ, **(environment or {}), "PYTHONPATH": os.pathsep.join(path)},
         )
-        seen, told = _watched(process, watch_seconds, limit)
-        seconds = time.perf_counter() - began
-    if process.returncode and not told:
-        raise ProgramFailed(f"{words} ended with code {process.returncode}:\n{log.read_text()[-_TAIL:]}")
-    return Finished(
-        began=wall,
+        samples, terminated = _watch(process, watch_seconds, limit)
+        seconds = time.perf_counter() - start
+    if process.returncode and not terminated:
+        raise ProgramFailed(f"{arguments} ended with code {process.returncode}:\n{log.read_text()[-_TAIL:]}")
+    return ProcessRun(
+        start=wall,
         seconds=seconds,
-        memory=tuple((at, held) for at, held, _, _ in seen),
-        cpu=tuple((at, taken) for at, _, taken, _ in seen),
-        machine=tuple((at, used) for at, _, _, used in seen),
+        memory=tuple((at, memory) for at, memory, _, _ in samples),
+        cpu=tuple((at, cpu_seconds) for at, _, cpu_seconds, _ in samples),
+        machine=tuple((at, used_bytes) for at, _, _, used_bytes in samples),
     )
 
 
-def _watched(
+def _watch(
     process: subprocess.Popen[bytes], every: float, limit: float
 ) -> tuple[list[tuple[float, int, float, int]], bool]:
-    """Its memory, its processor time and the machine's memory in use, again and again; whether it was told to end."""
-    seen: list[tuple[float, int, float, int]] = []
-    watched, deadline, told = psutil.Process(process.pid), time.monotonic() + limit, False
+    """Samples of (time, memory, processor time, the machine's used memory), and whether the process got SIGTERM."""
+    samples: list[tuple[float, int, float, int]] = []
+    process_information, deadline, terminated = psutil.Process(process.pid), time.monotonic() + limit, False
     while True:
         try:
             process.wait(timeout=every)
         except subprocess.TimeoutExpired:
-            if held := watched.memory_info().rss:  # a process that is about to go holds nothing
-                times = watched.cpu_times()
-                seen.append((time.time(), held, times.user + times.system, psutil.virtual_memory().used))
-            if time.monotonic() >= deadline and not told:  # a second signal would cut its own end short
+            if memory := process_information.memory_info().rss:  # 0 for a process that is about to end
+                times = process_information.cpu_times()
+                samples.append((time.time(), memory, times.user + times.system, psutil.virtual_memory().used))
+            if time.monotonic() >= deadline and not terminated:  # a second signal would end it at once
                 process.terminate()
-                told = True
+                terminated = True
         else:
-            return seen, told
+            return samples, terminated

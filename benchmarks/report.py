@@ -1,4 +1,4 @@
-"""What every benchmark ends with: its quantities with n and spread, in the terminal, as Markdown and as Parquet."""
+"""The report of every benchmark: its quantities with n and spread, in the terminal, as Markdown and as Parquet."""
 
 import math
 import os
@@ -23,15 +23,15 @@ from layersweep.tuning.runtime.machine import memory_bytes
 from trainables.hardware import cores, cpu_model
 
 Readings: TypeAlias = Mapping[tuple[str, str], float]
-"""What one round read of one case, by measure and unit."""
+"""The values of one case in one round, by measure and unit."""
 
 RESULTS: Final = Path(__file__).parent / "results"
-"""Where tables go unless `--out` says otherwise."""
+"""The default folder for tables."""
 
 _TEXTS: Final = ("case", "measure", "unit")
 _NUMBERS: Final = ("n", "median", "min", "max")
 _WIDTH: Final = 140
-"""Columns of a table that goes into a file."""
+"""The width of a table that is printed to a file, in characters."""
 
 Out = Annotated[Path, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="(default: benchmarks/results)")]
 """The flag `--out`."""
@@ -48,7 +48,7 @@ _COLUMNS: Final = (
     (pa.timestamp("us", tz="UTC"), "at"),
 )
 SCHEMA: Final = pa.schema([(name, kind) for kind, *names in _COLUMNS for name in names])
-"""`load` is the number of processes that wanted a core in the minute before the benchmark began: idle is 0."""
+"""`load` is the mean number of runnable processes in the minute before the benchmark began; 0 on an idle machine."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,26 +65,26 @@ class Measurement:
     values: Sequence[float]
 
     def __post_init__(self) -> None:
-        """Refuses what was never measured."""
+        """Refuses a quantity without a value."""
         if not self.values:
             raise ValueError(f"{self.measure} of {self.case} was never measured")
 
     @property
     def row(self) -> dict[str, Any]:
-        """Its columns of the table, without those that all rows share."""
+        """Its own columns of the table, without those that all rows share."""
         least, most = min(self.values), max(self.values)
         spread = {"n": len(self.values), "median": statistics.median(self.values), "min": least, "max": most}
         return {"case": self.case, "measure": self.measure, "unit": self.unit} | spread
 
 
-def measured(case: str, rounds: Sequence[Readings]) -> list[Measurement]:
-    """A row for each thing that was read of a case, with a value a round."""
+def to_measurements(case: str, rounds: Sequence[Readings]) -> list[Measurement]:
+    """A row for each measure of a case, with one value per round."""
     keys = rounds[0] if rounds else ()
     return [Measurement(case=case, measure=m, unit=unit, values=[one[m, unit] for one in rounds]) for m, unit in keys]
 
 
 def ratio(of: Measurement, to: Measurement, *, case: str) -> Measurement:
-    """One quantity over another, round by round: noise that lasts longer than a round cancels.
+    """The ratio of two quantities in each round: noise that lasts longer than a round cancels out.
 
     Raises:
         ValueError: if they were not measured in the same rounds.
@@ -103,7 +103,7 @@ def _command() -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Circumstances:
-    """Where, when and of what a benchmark was taken: by this process now, so to be made before anything is measured."""
+    """The machine, time and commit of a benchmark; made before anything is measured, since it reads the load."""
 
     machine: str = field(default_factory=platform.node)
     cpu: str = field(default_factory=cpu_model)
@@ -141,19 +141,19 @@ class Report:
     @property
     def rows(self) -> list[dict[str, Any]]:
         """The rows of the Parquet file."""
-        shared = {"benchmark": self.benchmark, **vars(self.circumstances)}
-        return [shared | measurement.row for measurement in self.measurements]
+        common = {"benchmark": self.benchmark, **vars(self.circumstances)}
+        return [common | measurement.row for measurement in self.measurements]
 
     @property
     def markdown(self) -> str:
-        """The table as a page of its own."""
+        """The table as a page."""
         rule = ["---"] * len(_TEXTS) + ["---:"] * len(_NUMBERS)
         lines = [[*_TEXTS, *_NUMBERS], rule, *map(_cells, self.measurements)]
         table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
         return f"# {self.title}\n\n{self.circumstances}\n\n{table}\n"
 
     def write(self, out: Path) -> None:
-        """Writes `<benchmark>.parquet` and `<benchmark>.md`, in the place of earlier ones."""
+        """Writes `<benchmark>.parquet` and `<benchmark>.md`, and replaces earlier files."""
         out.mkdir(parents=True, exist_ok=True)
         pq.write_table(pa.Table.from_pylist(self.rows, schema=SCHEMA), out / f"{self.benchmark}.parquet")
         (out / f"{self.benchmark}.md").write_text(self.markdown, encoding="utf-8")
@@ -178,7 +178,7 @@ def finish(report: Report, out: Path) -> None:
 
 
 def say(line: str) -> None:
-    """One line on stderr about what is being measured, since rounds take minutes."""
+    """Prints a line of progress on stderr, since rounds take minutes."""
     Console(stderr=True, highlight=False, soft_wrap=True).print(line, markup=False, style="dim")
 
 
@@ -188,7 +188,7 @@ def _cells(measurement: Measurement) -> list[str]:
 
 
 def number(value: float) -> str:
-    """Three significant digits, more only where the whole number has more; an infinite time was never reached."""
+    """Three significant digits, or more if the whole number has more; infinity is "not reached"."""
     if value == math.inf:
         return "not reached"
     if abs(value) >= 100:  # noqa: PLR2004 (three digits)

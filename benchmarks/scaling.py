@@ -1,11 +1,11 @@
-"""How many slots one driver keeps at work: trials that sleep, as if other machines trained them, on more and more.
+"""How many slots one driver keeps busy: trials that sleep, as if other machines trained them, on more and more slots.
 
-Command: `python -m benchmarks.scaling`: each slot has an actor and a training process here, which take memory; their
-epochs sleep. What is measured between the first trial's end on each slot and the last one's:
+Command: `python -m benchmarks.scaling`: each slot has an actor and a training process on this machine, which take
+memory; their epochs sleep. Measured from the end of each slot's first trial to the end of the last trial:
 
-- trials a second, and what share of the slots' time that is;
-- how many of the machine's cores the driver takes: with one it is at work all the time, and more slots wait for it;
-- the driver's memory at its end, and what a slot takes of the machine's.
+- trials per second, and the share of the slots' time that trials take;
+- the number of cores that the driver uses: at 1 it is always busy, and more slots would wait for it;
+- the driver's memory at its end, and the machine's memory per slot.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ from typing import Final
 import tyro
 
 from benchmarks.overhead import Course, Size, pace, sweep
-from benchmarks.report import Measurement, Readings, measured
+from benchmarks.report import Measurement, Readings, to_measurements
 from benchmarks.rounds import Rounds, RoundsOptions
 
 _TRIALS_A_SLOT: Final = 5
@@ -31,35 +31,34 @@ class Options(RoundsOptions):
     epochs: int = 10
     """Epochs of a trial."""
     seconds: float = 1.0
-    """How long an epoch sleeps."""
+    """Seconds that an epoch sleeps."""
     repeat: int = 1
     """Rounds."""
 
 
 def load(course: Course, slots: int, seconds: float) -> Readings:
-    """What a sweep on so many slots came to whose trials sleep so many seconds each.
+    """The measures of a sweep on this number of slots, whose trials sleep this number of seconds each.
 
-    That is: trials a second; the share of the slots' seconds that trials took by what they sleep; how many of the
-    machine's cores the driver took; its memory at its end; and for each slot the machine's memory in use at most, less
-    that at the start.
+    These are: trials per second; the slots' share of time in which trials sleep; the cores that the driver uses; its
+    memory at its end; and per slot, the machine's largest memory in use minus the memory at the start.
     """
-    every = pace(course.trials, slots)
-    process, began, ended = course.process, course.trials[slots], course.trials[-1]
-    during = [(at, taken) for at, taken in process.cpu if began <= at <= ended]
-    (first, before), (last, after) = during[0], during[-1]
-    used = [bytes_ for _, bytes_ in process.machine]
+    seconds_between = pace(course.trials, slots)
+    process, start, end = course.process, course.trials[slots], course.trials[-1]
+    samples = [(at, cpu_seconds) for at, cpu_seconds in process.cpu if start <= at <= end]
+    (first, cpu_before), (last, cpu_after) = samples[0], samples[-1]
+    used_bytes = [bytes_ for _, bytes_ in process.machine]
     return {
-        ("trials", "1/s"): 1 / every,
-        ("slots at work", "ratio"): seconds / (every * slots),
-        ("driver", "cores"): (after - before) / (last - first),
+        ("trials", "1/s"): 1 / seconds_between,
+        ("slots at work", "ratio"): seconds / (seconds_between * slots),
+        ("driver", "cores"): (cpu_after - cpu_before) / (last - first),
         ("driver memory at its end", "MB"): process.memory[-1][1] / 1_000_000,
-        ("memory a slot", "MB"): (max(used) - used[0]) / slots / 1_000_000,
+        ("memory a slot", "MB"): (max(used_bytes) - used_bytes[0]) / slots / 1_000_000,
     }
 
 
 def measurements(loads: Mapping[int, Sequence[Readings]]) -> list[Measurement]:
     """The rows of the table."""
-    return [row for slots, found in loads.items() for row in measured(f"{slots} slots", found)]
+    return [row for slots, readings in loads.items() for row in to_measurements(f"{slots} slots", readings)]
 
 
 def main(options: Options) -> None:

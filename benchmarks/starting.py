@@ -1,7 +1,7 @@
 """How soon a command answers: `--help`, `--dry-run`, and the end of the first training step.
 
-Command: `python -m benchmarks.starting`. Beside `--help` stands `import keras`, which a script that imports it at
-its top pays first; beside the first step that of a plain Keras loop.
+Command: `python -m benchmarks.starting`. `--help` is compared with `import keras`, the least time of a script that
+imports Keras; the first step is compared with that of a plain Keras loop.
 """
 
 import sys
@@ -13,8 +13,8 @@ from typing import Final
 import tyro
 
 from benchmarks import processes
-from benchmarks.peers import ours, peer
-from benchmarks.programs.asked import Work, read_answer
+from benchmarks.peers import peer, run_sweep
+from benchmarks.programs.peer_task import Work, read_answer
 from benchmarks.report import Measurement, ratio
 from benchmarks.rounds import Rounds, RoundsOptions
 from layersweep.records.read import read
@@ -34,38 +34,38 @@ class Options(RoundsOptions):
     """What to measure."""
 
     images: int = 2_000
-    """Training images of the model that makes the first step."""
+    """Training images for the first step."""
     repeat: int = 5
-    """Rounds; everything is started once in each."""
+    """Number of rounds; everything is started once in each."""
 
 
-def _answered(*command: str | Path) -> Callable[[Work, Path], float]:
-    """The seconds that a command takes."""
+def _command_seconds(*command: str | Path) -> Callable[[Work, Path], float]:
+    """A function that runs a command and returns its seconds."""
     return lambda _work, folder: processes.run([sys.executable, *command], log=folder / "log.txt").seconds
 
 
 def _dry_run(_work: Work, folder: Path) -> float:
-    return _answered(_SCRIPT, "--dry-run", "--results", folder / "results")(_work, folder)
+    return _command_seconds(_SCRIPT, "--dry-run", "--results", folder / "results")(_work, folder)
 
 
 def _first_step(work: Work, folder: Path) -> float:
-    began = ours(work, "float32", folder / "results").began
+    start = run_sweep(work, "float32", folder / "results").start
     (epoch,) = read(folder / "results", "epochs").iter_rows(named=True)
-    later = sum(float(epoch[f"seconds_{name}"]) for name in ("train", "validate", "test", "measure"))
-    return float(epoch["at"].timestamp()) - later - began
+    later_seconds = sum(float(epoch[f"seconds_{name}"]) for name in ("train", "validate", "test", "measure"))
+    return float(epoch["at"].timestamp()) - later_seconds - start
 
 
 def _plain_first_step(work: Work, folder: Path) -> float:
     process, out = peer("plain_keras", work, folder)
     _, first_step = read_answer(out)
-    assert first_step is not None, "a plain loop says when its first step had ended"
-    return first_step - process.began
+    assert first_step is not None, "the plain loop did not write when its first step ended"
+    return first_step - process.start
 
 
 CASES: Final[dict[str, Callable[[Work, Path], float]]] = {
-    HELP: _answered(_SCRIPT, "--help"),
+    HELP: _command_seconds(_SCRIPT, "--help"),
     DRY_RUN: _dry_run,
-    IMPORT: _answered("-c", "import keras"),
+    IMPORT: _command_seconds("-c", "import keras"),
     FIRST_STEP: _first_step,
     PLAIN_FIRST_STEP: _plain_first_step,
 }

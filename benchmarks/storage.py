@@ -1,10 +1,10 @@
-"""What records cost: 10,000 trials of 50 epochs written, and the mean curve of each arm read back.
+"""The cost of records: 10,000 trials of 50 epochs are written, and the mean curve of each arm is read back.
 
 Command: `python -m benchmarks.storage`.
 
-The rows are those of a sweep: losses of the training are 32-bit numbers, accuracies are hits over images, validation
-losses have all their digits, and seconds are rounded as a sweep does it. Two trials run at a time, and a flush comes
-every 500 epochs.
+The rows are like those of a sweep: training losses are 32-bit numbers, accuracies are hits divided by images,
+validation losses have all digits, and seconds are rounded as in a sweep. Two trials run at a time, and the rows are
+flushed after every 500 epochs.
 """
 
 import itertools
@@ -41,28 +41,28 @@ class Options(RoundsOptions):
     """What to measure."""
 
     trials: int = 10_000
-    """Trials."""
+    """Number of trials."""
     epochs: int = 50
-    """Epochs of each."""
+    """Epochs of each trial."""
     slots: int = 2
-    """Trials at once: their epochs take turns in the table."""
+    """Trials at once; their epochs alternate in the table."""
     flush_rows: int = 500
     """Epochs between two flushes."""
     repeat: int = 3
-    """Rounds of writing; each is read three times."""
+    """Number of rounds; in each, the records are written once and read three times."""
 
 
 def trial_ids(count: int) -> list[str]:
-    """Names like those of trials, the same ones each time."""
-    drawn = random.Random(0)  # noqa: S311 (no secret)
-    return [f"{drawn.getrandbits(64):016x}" for _ in range(count)]
+    """Ids like those of trials, the same in each call."""
+    rng = random.Random(0)  # noqa: S311 (no secret)
+    return [f"{rng.getrandbits(64):016x}" for _ in range(count)]
 
 
 def interleaved(trials: int, epochs: int, slots: int) -> Iterator[tuple[int, int]]:
-    """(trial, epoch) in the order in which so many slots end them; epochs count from 1."""
+    """(trial, epoch) in the order in which this number of slots ends them; epochs count from 1."""
     for first in range(0, trials, slots):
-        together = range(first, min(first + slots, trials))
-        yield from ((trial, epoch) for epoch in range(1, epochs + 1) for trial in together)
+        running_trials = range(first, min(first + slots, trials))
+        yield from ((trial, epoch) for epoch in range(1, epochs + 1) for trial in running_trials)
 
 
 def epoch_row(trial_id: str, epoch: int, *, sequence: int, last: bool, draws: np.random.Generator) -> dict[str, Any]:
@@ -90,23 +90,23 @@ def epoch_row(trial_id: str, epoch: int, *, sequence: int, last: bool, draws: np
 
 
 def write(results: Path, options: Options) -> float:
-    """Writes all trials, rows made beforehand for each flush; returns the seconds that the writer took."""
+    """Writes all trials; returns the seconds of writing, without the time to make the rows."""
     ids, draws = trial_ids(options.trials), np.random.default_rng(1)
-    order = enumerate(interleaved(options.trials, options.epochs, options.slots))
+    numbered_epochs = enumerate(interleaved(options.trials, options.epochs, options.slots))
     seconds = 0.0
     with Writer(results, SWEEP) as writer:
-        while some := list(itertools.islice(order, options.flush_rows)):
+        while batch := list(itertools.islice(numbered_epochs, options.flush_rows)):
             rows = [
                 epoch_row(ids[trial], epoch, sequence=number, last=epoch == options.epochs, draws=draws)
-                for number, (trial, epoch) in some
+                for number, (trial, epoch) in batch
             ]
-            last = [trial for _, (trial, epoch) in some if epoch == options.epochs]
-            ended = [_trial_row(ids[trial], trial, options.epochs) for trial in last]
-            began = time.perf_counter()
+            last = [trial for _, (trial, epoch) in batch if epoch == options.epochs]
+            trial_rows = [_trial_row(ids[trial], trial, options.epochs) for trial in last]
+            start = time.perf_counter()
             writer.append("epochs", rows)
-            writer.append("trials", ended)
+            writer.append("trials", trial_rows)
             writer.flush()
-            seconds += time.perf_counter() - began
+            seconds += time.perf_counter() - start
     return seconds
 
 
@@ -116,37 +116,37 @@ def _trial_row(trial_id: str, number: int, epochs: int) -> Row:
 
 
 def mean_curves(results: Path) -> pl.DataFrame:
-    """The mean validation accuracy of each arm at each epoch, read as a study would."""
+    """The mean validation accuracy of each arm at each epoch, read as a study reads it."""
     arms = read(results, "trials", columns=("trial_id", "arm"))
     epochs = read(results, "epochs", columns=("trial_id", "epoch", "val_accuracy"))
     return _means(epochs.join(arms, on="trial_id"))
 
 
 def mean_curves_plain(results: Path) -> pl.DataFrame:
-    """The same by polars alone: only the columns that are needed, and no promise about damaged or merged parts."""
+    """The same with polars alone: only the needed columns, and without care for damaged or merged parts."""
     arms = pl.scan_parquet(results / "trials" / SWEEP / "*.parquet").select("trial_id", "arm").collect()
     columns = ("trial_id", "epoch", "val_accuracy")
     epochs = pl.scan_parquet(results / "epochs" / SWEEP / "*.parquet").select(columns).collect()
     return _means(epochs.join(arms, on="trial_id"))
 
 
-def _means(joined: pl.DataFrame) -> pl.DataFrame:
-    return joined.group_by("arm", "epoch").agg(pl.col("val_accuracy").mean()).sort("arm", "epoch")
+def _means(epochs: pl.DataFrame) -> pl.DataFrame:
+    return epochs.group_by("arm", "epoch").agg(pl.col("val_accuracy").mean()).sort("arm", "epoch")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Round:
-    """What one round showed; `reads` are the seconds of `mean_curves` and `mean_curves_plain`, side by side."""
+    """The readings of one round; `reads` are pairs of the seconds of `mean_curves` and `mean_curves_plain`."""
 
-    written: float
+    seconds_written: float
     bytes_epochs: int
     files: int
     reads: Sequence[tuple[float, float]]
 
 
 def one_round(options: Options, results: Path) -> Round:
-    """Writes everything once and reads it three times in either way, in turn."""
-    written = write(results, options)
+    """Writes everything once, and reads it three times in both ways, in turn."""
+    seconds_written = write(results, options)
     expected = (min(len(ARMS), options.trials) * options.epochs, 3)
     reads: list[tuple[float, float]] = []
     for _ in range(_READS):
@@ -155,7 +155,7 @@ def one_round(options: Options, results: Path) -> Round:
         assert ours.shape == plain.shape == expected, f"{ours.shape} and {plain.shape} are not {expected}"
         reads.append((seconds, seconds_plain))
     files = [path.stat().st_size for path in (results / "epochs" / SWEEP).iterdir()]
-    return Round(written=written, bytes_epochs=sum(files), files=len(files), reads=reads)
+    return Round(seconds_written=seconds_written, bytes_epochs=sum(files), files=len(files), reads=reads)
 
 
 def measurements(options: Options, rounds: Sequence[Round]) -> list[Measurement]:
@@ -172,8 +172,8 @@ def measurements(options: Options, rounds: Sequence[Round]) -> list[Measurement]
         ratio(*reads, case=f"{OURS} / {PLAIN}, {case}"),
         row("an epoch's row", "bytes", [r.bytes_epochs / rows for r in rounds]),
         row("files of the table epochs", "files", [r.files for r in rounds]),
-        row("an epoch written", "us", [1_000_000 * r.written / rows for r in rounds]),
-        row("everything written", "s", [r.written for r in rounds]),
+        row("an epoch written", "us", [1_000_000 * r.seconds_written / rows for r in rounds]),
+        row("everything written", "s", [r.seconds_written for r in rounds]),
     ]
 
 

@@ -1,1 +1,1 @@
-"""What each sweep varies, as flat data: key to a list of choices or a Range. Several dicts are a union of arms."""
+"""The search space of each sweep, as flat data: each key has a list of choices, or a Range; several dicts add up."""

@@ -1,4 +1,4 @@
-"""Every family, each as its paper or the reports have it, on images that it can take."""
+"""Every family at the defaults of its paper or the reports, on images that it can process."""
 
 from typing import Final
 

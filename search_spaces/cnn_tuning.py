@@ -1,4 +1,4 @@
-"""Two CNNs as they stand, and everything of one of them that is worth a search."""
+"""Two CNNs at their defaults, and a search over all important keys of one of them."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Three optimizers, to be compared on folds; any other key may vary instead."""
+"""Three optimizers, compared on folds; any other key may vary instead."""
 
 from typing import Final
 

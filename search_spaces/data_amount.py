@@ -1,4 +1,4 @@
-"""A head on a frozen network, and the whole network from new weights, on growing shares of the images."""
+"""A head on a frozen network, and the whole network with new weights, on growing shares of the images."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Heads on a frozen network, beside the same network from new weights."""
+"""Heads on a frozen network, and the same network with new weights."""
 
 from typing import Final
 
@@ -11,7 +11,8 @@ OTHERS: Final[Space] = {
     "classes": ["5-9"],
     "normalization_momentum": [0.9],
 }
-"""Half of the classes that the source has not seen. Steps are few: with averages of .99 validation would lag behind."""
+"""The classes that the source was not trained on. Training steps are few: with the default momentum of 0.99, validation
+would lag behind."""
 
 SPACES: Final[list[Space]] = [
     {**OTHERS, "pooling": ["flatten", "average"], "dense_units": [0, 128, 512], "dropout": [0.5]},

@@ -1,4 +1,4 @@
-"""The last layers of a network trained again at a lower learning rate, behind a head that was trained first."""
+"""The last layers of a network, trained again at a lower learning rate after the head was trained alone."""
 
 from typing import Final
 
@@ -12,4 +12,4 @@ SPACES: Final[list[Space]] = [
     {**OTHERS, **HEAD, "trained": ["5", "8", "13", "all"], "head_epochs": [10], "learning_rate": [1e-4]},
     {**OTHERS, **HEAD, "begin": ["scratch"], "trained": ["all"]},
 ]
-"""Frozen, so many of the last layers, all of them, and from new weights."""
+"""Frozen; some of the last layers, or all; and new weights."""

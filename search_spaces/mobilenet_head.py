@@ -1,4 +1,4 @@
-"""Two dense layers on a frozen MobileNetV2: batch size and dropout of the reports."""
+"""Two dense layers on a frozen MobileNetV2: the reports' batch sizes and dropouts."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""MobileNetV2 from new weights: width, learning rate, momentum and weight decay, by RMSprop."""
+"""MobileNetV2 with new weights: width, learning rate, momentum and weight decay, with RMSprop."""
 
 from typing import Final
 

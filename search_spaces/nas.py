@@ -1,4 +1,4 @@
-"""AutoKeras' oracles on residual and plain networks at the images' own size, and two fixed networks beside them."""
+"""AutoKeras' oracles on residual and plain networks at the images' own size, and two fixed networks."""
 
 from typing import Final
 

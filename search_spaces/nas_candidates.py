@@ -1,4 +1,4 @@
-"""AutoKeras' greedy oracle on residual and plain networks at the images' own size, and two fixed networks beside it."""
+"""AutoKeras' greedy oracle on residual and plain networks at the images' own size, and two fixed networks."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Optimizers, each at the learning rate that Keras gives it, or at one that is searched for it."""
+"""Optimizers, each with its default learning rate in Keras, or with a learning rate from a search."""
 
 from typing import Final
 
@@ -9,20 +9,20 @@ SPACES: Final = [
 ]
 
 RANGES: Final[dict[str, Range]] = {
-    # Zeiler 2012 (arXiv:1212.5701) has no learning rate, which is one of 1.
+    # Zeiler 2012 (arXiv:1212.5701) has no learning rate, which equals a learning rate of 1.
     "adadelta": Range(1e-3, 10.0, log=True),
-    # Shazeer & Stern 2018 (arXiv:1804.04235): at most 0.01 of a weight's own size a step.
+    # Shazeer & Stern 2018 (arXiv:1804.04235): a step is at most 0.01 of a weight's own size.
     "adafactor": Range(1e-4, 1e-1, log=True),
-    # Duchi et al. 2011 has 1 in Keras' form; Keras: "tends to benefit from higher initial learning rate values".
+    # Duchi et al. 2011: 1 in Keras' form; Keras: "tends to benefit from higher initial learning rate values".
     "adagrad": Range(3e-4, 1.0, log=True),
-    # Kingma & Ba 2015 (arXiv:1412.6980): 0.001, and 0.002 for its adamax.
+    # Kingma & Ba 2015 (arXiv:1412.6980): 0.001 for Adam, 0.002 for Adamax.
     "adam": Range(3e-5, 1e-2, log=True),
     "adamax": Range(3e-5, 1e-2, log=True),
     # Loshchilov & Hutter 2019 (arXiv:1711.05101): 0.001.
     "adamw": Range(3e-5, 1e-2, log=True),
-    # McMahan et al. 2013: steps shrink as adagrad's do.
+    # McMahan et al. 2013: steps shrink as in Adagrad.
     "ftrl": Range(3e-4, 1.0, log=True),
-    # You et al. 2020 (arXiv:1904.00962): a share of a layer's norm a step, up to about 0.01 at their batches.
+    # You et al. 2020 (arXiv:1904.00962): a step is a share of a layer's norm, up to about 0.01 for their batches.
     "lamb": Range(1e-4, 3e-2, log=True),
     # Chen et al. 2023 (arXiv:2302.06675): 3 to 10 times smaller than AdamW's.
     "lion": Range(1e-5, 3e-3, log=True),
@@ -37,10 +37,10 @@ RANGES: Final[dict[str, Range]] = {
     # Bengio 2012 (arXiv:1206.5533): 0.01, and less than 1.
     "sgd": Range(1e-3, 1.0, log=True),
 }
-"""Learning rates worth a search, for each optimizer; each range holds the rate that Keras gives it."""
+"""The learning rates to search for each optimizer; each range contains Keras' default."""
 
 EVERY_OPTIMIZER: Final = tuple(RANGES)
-"""All that this version of Keras has; `--set optimizer=lion,muon` tries others than those of the space."""
+"""All optimizers of this version of Keras; `--set optimizer=lion,muon` selects others than the space has."""
 
 TUNED: Final[list[dict[str, list[str] | Range]]] = [
     {"optimizer": [name], "learning_rate": RANGES[name]} for space in SPACES for name in space["optimizer"]

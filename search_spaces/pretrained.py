@@ -1,4 +1,4 @@
-"""The families of keras.applications as frozen bases with ImageNet's weights, under equal heads."""
+"""The families of keras.applications as frozen bases with ImageNet's weights and equal heads."""
 
 from typing import Final
 

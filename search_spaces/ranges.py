@@ -1,4 +1,4 @@
-"""What a space is made of: values to choose from, and ranges of numbers that a search draws from."""
+"""The parts of a search space: lists of values, and ranges of numbers for a search."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Range:
-    """Numbers from `low` to `high`, drawn uniformly, or uniformly in their logarithm if `log`.
+    """Numbers from `low` to `high`, drawn uniformly, or uniformly in their logarithm with `log`.
 
     Raises:
-        ValueError: if the range is empty, or logarithmic and not positive.
+        ValueError: if the range is empty, or logarithmic but not positive.
     """
 
     low: float
@@ -19,8 +19,10 @@ class Range:
     def __post_init__(self) -> None:
         """Checks the bounds."""
         if not self.low < self.high or (self.log and self.low <= 0):
-            raise ValueError(f"Range({self.low}, {self.high}, log={self.log}) is empty or has no logarithm")
+            raise ValueError(
+                f"Range({self.low}, {self.high}, log={self.log}) is not valid; valid: low < high, and 0 < low with log"
+            )
 
 
 Space = Mapping[str, Sequence[bool | int | float | str] | Range]
-"""The values of each key that arms are made of, or the range of a key that is searched."""
+"""Each key's values, from which arms are made, or its range for a search."""

@@ -1,4 +1,4 @@
-"""One network at five resolutions, and AlexNet at the two that the reports compared."""
+"""One network at five resolutions, and AlexNet at the reports' two resolutions."""
 
 from typing import Final
 

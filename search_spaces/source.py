@@ -1,4 +1,4 @@
-"""The network that others are made from: the CNN of the reports on half of the classes, in colour at its own size."""
+"""The source of other networks: the reports' CNN on half of the classes, in colour at its own image size."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""MobileNetV2 whole and cut behind a block, its first stride, learned upsampling, and smaller families beside it."""
+"""MobileNetV2 whole and cut after a block, its first stride, learned upsampling, and smaller families."""
 
 from typing import Final
 

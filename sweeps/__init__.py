@@ -1,1 +1,1 @@
-"""One question a file; each is a script."""
+"""The questions, one per file; each file is a script."""

@@ -1,10 +1,10 @@
 """Every question in this folder, one after another.
 
-    python sweeps/all.py --dry-run      what each would train, what is recorded, about how long it takes
-    python sweeps/all.py --quick        runs them all, small; any flag that a sweep has is passed on to each
+    python sweeps/all.py --dry-run      shows the trials of each sweep, recorded trials, and the estimated time
+    python sweeps/all.py --quick        runs all sweeps, small; the flags of a sweep are passed on to each
 
-One that fails does not keep the others from running; the exit code is then that of the worst. Ctrl-C ends them all, and
-the same command goes on.
+If one sweep fails, the others still run; the exit code is that of the worst. Ctrl-C ends them all, and the same command
+continues them.
 """
 
 import sys

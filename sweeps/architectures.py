@@ -1,9 +1,9 @@
 """Which architecture does best at an equal budget, and at what cost?
 
-Command: `python sweeps/architectures.py`: 15 families, 3 seeds, 10 epochs of 50,000 images, each family at its least
-image size; `--set family=fashion_cnn,residual_cnn` compares some. With more than 12 arms ASHA screens them on one seed
-first: `--scheduler none` gives each all epochs and seeds. Weights are random, and each family has its own optimizer and
-learning rate.
+Command: `python sweeps/architectures.py`: 15 families, 3 seeds, 10 epochs of 50,000 images, each family at its smallest
+image size; `--set family=fashion_cnn,residual_cnn` compares only these. With more than 12 arms ASHA screens them on one
+seed first; `--scheduler none` gives each all epochs and seeds. Weights are random, and each family has its own
+optimizer and learning rate.
 
 Quick: `python sweeps/architectures.py --quick`: 1 seed, 2 epochs of 1,000 images.
 

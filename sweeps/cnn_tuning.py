@@ -1,12 +1,12 @@
 """How much does tuning everything at once gain over the CNNs as they were published?
 
-Command: `python sweeps/cnn_tuning.py`: HyperOpt under ASHA searches optimizer, learning rate, batch size, batch
-normalisation, augmentation, dropout and depth of `cifar100_cnn` within 8 full trainings (`--trials`), and compares the
-best on 3 fresh seeds with that CNN and `cifar_cnn` as they stand; 10 epochs of 50,000 images.
+Command: `python sweeps/cnn_tuning.py`: HyperOpt with ASHA searches optimizer, learning rate, batch size, batch
+normalisation, augmentation, dropout and depth of `cifar100_cnn`, at the cost of 8 full trainings (`--trials`). The best
+candidate is compared on 3 new seeds with that CNN and `cifar_cnn` at their defaults; 10 epochs of 50,000 images.
 
 As in the reports: `--dataset tiny_imagenet --set batch_size=32 --epochs 50`.
 
-Quick: `python sweeps/cnn_tuning.py --quick`: 3 trainings' worth of candidates, 1 seed, 2 epochs of 1,000 images;
+Quick: `python sweeps/cnn_tuning.py --quick`: a search at the cost of 3 trainings, 1 seed, 2 epochs of 1,000 images;
 45 s on 2 cores of an AMD EPYC.
 
 Study: `layersweep study cnn_tuning`.

@@ -5,7 +5,7 @@ epochs of 50,000 images.
 
 Quick: `python sweeps/depth.py --quick`: 1 seed, 16 epochs of 1,000 images; 2 min on 2 cores of an AMD EPYC.
 
-As in the reports: `--dataset tiny_imagenet_70_30`. The 18-layer CNN is a family of its own: `python
+As in the reports: `--dataset tiny_imagenet_70_30`. The 18-layer CNN is a separate family: `python
 sweeps/architectures.py --set family=eighteen_layer_cnn,seven_conv_cnn --epochs 200`.
 
 Study: `layersweep study depth`.

@@ -1,10 +1,10 @@
 """Which head on a frozen network learns classes that the network has never seen?
 
-Command: `python sweeps/feature_extraction.py`: six heads on the frozen `cifar_cnn` of the
-sweep `source`, beside the same network from new weights, on classes 5 to 9; 3 seeds, 10 epochs. Features are computed
-once for all heads. `--set weights=` takes any other network: a trial's id, `best:SWEEP` or a file. On 5 seeds and 200
-images a class (`--images 2000 --seeds 5`): 1 min 18 s on 2 cores of an AMD EPYC, where `fine_tuning` has
-recorded the 5 trainings from new weights.
+Command: `python sweeps/feature_extraction.py`: six heads on the frozen `cifar_cnn` of the sweep `source`, and the same
+network with new random weights, on classes 5 to 9; 3 seeds, 10 epochs. Features are computed once for all heads.
+`--set weights=` selects another network: a trial's id, `best:SWEEP` or a file. With 5 seeds and 200 images per class
+(`--images 2000 --seeds 5`): 1 min 18 s on 2 cores of an AMD EPYC, after `fine_tuning` had recorded the 5 trainings with
+new weights.
 
 Quick: `python sweeps/feature_extraction.py --quick`: 2 epochs of 500 images, 1 seed.
 

@@ -1,15 +1,15 @@
 """How many filters does each convolution of the Fashion-MNIST CNN want?
 
 Command: `python sweeps/filters.py`: 32 or 64 on each of four convolutions, 16 arms, Nadam. ASHA screens them on one
-seed; the survivors are compared on 3 fresh ones, 10 epochs of 50,000 images. Activations are those that lead in the
-sweep `activations`, if it lies below the same results, and stay when that one goes on; `--set activation_1=selu` gives
-others. 6 epochs of 5,000 images in bfloat16: 40 trainings, 32 min with tests beside them (docs/gallery.md has what
-came out).
+seed; the survivors are compared on 3 new seeds, 10 epochs of 50,000 images. The activations are those of the leading
+arm of the sweep `activations`, if the results folder has it; they stay the same when that sweep continues. `--set
+activation_1=selu` selects others. With 6 epochs of 5,000 images in bfloat16: 40 trainings, 32 min while tests ran
+(docs/gallery.md has the results).
 
 Quick: `python sweeps/filters.py --quick`: every arm on 1 seed, 2 epochs of 1,000 images; 2 min 5 s
 on 2 cores of an AMD EPYC.
 
-Study: `layersweep study filters`: what each layer's choice adds, with its interval, and costs.
+Study: `layersweep study filters`: the effect of each layer's choice, with its interval, and the costs.
 """
 
 from layersweep import Sweep, main

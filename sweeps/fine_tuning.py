@@ -1,11 +1,11 @@
 """How many of the last layers are worth training again?
 
-Command: `python sweeps/fine_tuning.py`: the `cifar_cnn` of the sweep `source` on classes 5 to 9:
-frozen; its last 5, 8, 13 or all layers trained at a tenth of the learning rate behind a head that was trained alone for
-10 epochs first, once for all of them; and from new weights. 3 seeds, 10 epochs. On 5 seeds and 200 images a class
-(`--images 2000 --seeds 5`): 35 trainings, 4 min 25 s on 2 cores of an AMD EPYC.
+Command: `python sweeps/fine_tuning.py`: the `cifar_cnn` of the sweep `source` on classes 5 to 9, in three ways: frozen;
+with its last 5, 8, 13 or all layers trained again; and with new random weights. Before layers are trained again, at a
+tenth of the learning rate, the head alone is trained for 10 epochs, once for all arms. 3 seeds, 10 epochs. With 5 seeds
+and 200 images per class (`--images 2000 --seeds 5`): 35 trainings, 4 min 25 s on 2 cores of an AMD EPYC.
 
-Quick: `python sweeps/fine_tuning.py --quick`: 2 epochs of 500 images, 1 seed, behind 2 epochs of the head.
+Quick: `python sweeps/fine_tuning.py --quick`: 2 epochs of 500 images, 1 seed, after 2 epochs of the head.
 
 Study: `layersweep study fine_tuning`.
 """

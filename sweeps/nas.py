@@ -1,14 +1,14 @@
 """Which of AutoKeras' ways of searching finds the better network in the same time?
 
-Command: `python sweeps/nas.py --time-budget 1h`: the oracles greedy, bayesian, hyperband and random search for an hour
-each, one candidate after another in a slot, each as long as AutoKeras would train it; then the best of each is trained
-on 3 fresh seeds beside `fashion_cnn` and `residual_cnn`; 10 epochs of 50,000 images.
+Command: `python sweeps/nas.py --time-budget 1h`: the oracles greedy, bayesian, hyperband and random search for one hour
+each. Each trains one candidate after another in one slot, for as long as AutoKeras would. Then the best network of each
+oracle is compared with `fashion_cnn` and `residual_cnn` on 3 new seeds; 10 epochs of 50,000 images.
 
 Other spaces: `--set block=any`, `resnet`, `vanilla`, `xception`, `efficient` or several joined by +; `--set
-normalize=on`, `--set augment=off`; `--set oracle=greedy,random`. `--set enlarge=true` lets candidates enlarge images to
-ImageNet's 224 pixels, `--set pretrained=true` lets them begin with its weights.
+normalize=on`, `--set augment=off`; `--set oracle=greedy,random`. With `--set enlarge=true` candidates may enlarge
+images to ImageNet's 224 pixels; with `--set pretrained=true` they may start with ImageNet's weights.
 
-Quick: `python sweeps/nas.py --quick`: 1 minute each, 1 seed, 3 epochs of 2,000 images, plain networks alone.
+Quick: `python sweeps/nas.py --quick`: 1 minute each, 1 seed, 3 epochs of 2,000 images, only plain networks.
 
 Study: `layersweep study nas`.
 """

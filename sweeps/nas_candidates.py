@@ -1,12 +1,12 @@
 """Which network does AutoKeras find when every slot trains candidates, and ASHA stops those that fall behind?
 
-Command: `python sweeps/nas_candidates.py --time-budget 1h`: the greedy oracle searches for an hour on all slots, of the
-cluster where there is one; then its best network is trained on 3 fresh seeds beside `fashion_cnn` and `residual_cnn`;
-10 epochs of 50,000 images.
+Command: `python sweeps/nas_candidates.py --time-budget 1h`: the greedy oracle searches for one hour on all slots, also
+those of a cluster. Then its best network is compared with `fashion_cnn` and `residual_cnn` on 3 new seeds; 10 epochs of
+50,000 images.
 
 Other oracles and spaces as in `sweeps/nas.py`: `--set oracle=...`, `--set block=...`.
 
-Quick: `python sweeps/nas_candidates.py --quick`: 2 minutes, 1 seed, 3 epochs of 2,000 images, plain networks alone.
+Quick: `python sweeps/nas_candidates.py --quick`: 2 minutes, 1 seed, 3 epochs of 2,000 images, only plain networks.
 
 Study: `layersweep study nas_candidates`.
 """

@@ -3,12 +3,12 @@
 Command: `python sweeps/optimizers.py`: 8 optimizers, 3 seeds, 10 epochs of 50,000 images.
 
 Quick: `python sweeps/optimizers.py --quick`: 2 seeds, 3 epochs of 2,000 images; 2 min 48 s on 2 cores of an AMD EPYC.
-3 seeds, 5 epochs of 10,000 images: 37 min, with other work beside it (docs/evidence). The whole: at most about 5 h, as
-`--dry-run` estimates from trials recorded there.
+With 3 seeds and 5 epochs of 10,000 images: 37 min while other work ran (docs/evidence). The whole sweep: at most about
+5 h; `--dry-run` estimates it from the trials recorded there.
 
-Tuned: `python sweeps/optimizers.py --search hyperopt` searches each optimizer's own rate besides, under an equal number
-of epochs, and compares the best of each on the same fresh seeds. With `--epochs 5 --images 6000 --trials 6`: 104
-trials, 464 epochs, 2 h 29 min with other work beside it (docs/evidence has what came out).
+Tuned: `python sweeps/optimizers.py --search hyperopt` also searches a learning rate for each optimizer, with an equal
+number of epochs, and compares the best of each on the same new seeds. With `--epochs 5 --images 6000 --trials 6`: 104
+trials, 464 epochs, 2 h 29 min while other work ran (docs/evidence has the results).
 
 Study: `layersweep study optimizers` reads the records again; it needs neither Ray nor Keras.
 """

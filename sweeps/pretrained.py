@@ -1,10 +1,10 @@
 """Which network from ImageNet is the best frozen base?
 
-Command: `python sweeps/pretrained.py`: seven families of keras.applications, frozen, under
-equal heads; 3 seeds, 10 epochs. Needs ImageNet's weights, which Keras fetches once.
+Command: `python sweeps/pretrained.py`: seven families of keras.applications, frozen, with equal heads; 3 seeds,
+10 epochs. The sweep needs ImageNet's weights, which Keras downloads once.
 
-Quick: `python sweeps/pretrained.py --quick`: MobileNets alone, 2 epochs of 500 images, 1 seed; on 2 seeds and random
-weights (`--set weights=none`) 38 s on 2 cores of an AMD EPYC.
+Quick: `python sweeps/pretrained.py --quick`: only MobileNets, 2 epochs of 500 images, 1 seed. With 2 seeds and random
+weights (`--set weights=none`): 38 s on 2 cores of an AMD EPYC.
 
 Study: `layersweep study pretrained`.
 """

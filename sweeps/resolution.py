@@ -1,16 +1,16 @@
 """What does a higher resolution buy, and what does it cost?
 
 Command: `python sweeps/resolution.py`: `residual_cnn` on images resized to 32, 64, 96, 128 and 224 pixels, and AlexNet
-as the reports had it, at 32 and at 224; 3 seeds, 10 epochs of 50,000 images. Resizing adds no detail: with `--dataset
-tiny_imagenet`, images of 64x64, the smallest size loses some.
+at 32 and 224 pixels as in the reports; 3 seeds, 10 epochs of 50,000 images. Resizing adds no detail. The images of
+`--dataset tiny_imagenet` have 64x64 pixels, so the smallest size loses some.
 
-That is days on a laptop: `--set family=residual_cnn --images 5000 --seeds 1` begins smaller. `--set image_size=…`
-goes together with `--set family=…`, since AlexNet has sizes of its own.
+This takes days on a laptop; `--set family=residual_cnn --images 5000 --seeds 1` is a smaller start. `--set
+image_size=…` needs `--set family=…`, because AlexNet has its own sizes.
 
-Quick: `python sweeps/resolution.py --quick`: `residual_cnn` alone, up to 96 pixels, 1 seed, 2 epochs of 500
+Quick: `python sweeps/resolution.py --quick`: only `residual_cnn`, up to 96 pixels, 1 seed, 2 epochs of 500
 images; 50 s on 2 cores of an AMD EPYC.
 
-Study: `layersweep study resolution`: cost beside accuracy.
+Study: `layersweep study resolution`: cost against accuracy.
 """
 
 from layersweep import Sweep, main

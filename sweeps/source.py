@@ -1,10 +1,9 @@
 """How well does the network that others are made from know its own classes?
 
-Command: `python sweeps/source.py`: `cifar_cnn` at 32x32x3 on classes 0 to 4, one seed,
-20 epochs, its best weights kept below `results/weights`: what `feature_extraction`, `fine_tuning` and `data_amount`
-begin with.
+Command: `python sweeps/source.py`: `cifar_cnn` on images of 32x32x3 of classes 0 to 4, one seed, 20 epochs. Its best
+weights are kept in `results/weights`; the sweeps `feature_extraction`, `fine_tuning` and `data_amount` start from them.
 
-10,000 images: 3 min 31 s on one core of an AMD EPYC.
+With 10,000 images: 3 min 31 s on one core of an AMD EPYC.
 
 Quick: `python sweeps/source.py --quick`: 2 epochs of 1,000 images.
 

@@ -1,4 +1,4 @@
-"""What a configuration may hold: domains on the fields of a family's frozen `Config`, checked when one is made.
+"""The valid values of a configuration: domains on the fields of a family's frozen `Config`, checked when it is made.
 
     @dataclass(frozen=True, kw_only=True)
     class Config:
@@ -8,7 +8,7 @@
         def __post_init__(self) -> None:
             check(self)
 
-Nothing here needs Keras, so that a sweep is refused before anything heavy starts.
+Nothing here needs Keras, so that a wrong sweep is refused before anything slow starts.
 """
 
 import math
@@ -47,14 +47,14 @@ class OneOf:
 
 @dataclass(frozen=True)
 class Between:
-    """A domain of finite numbers from `low` to `high`, both included, `low` excluded if `above`."""
+    """A domain of finite numbers from `low` to `high`, both included; with `above`, `low` is excluded."""
 
     low: float
     high: float
     above: bool = False
 
     def holds(self, value: object) -> bool:
-        """Whether the value is a number in the domain; a bool is none."""
+        """Whether the value is a number in the domain; a bool is not a number here."""
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             return False
         return (self.low < value if self.above else self.low <= value) and value <= self.high
@@ -65,13 +65,13 @@ class Between:
 
 @dataclass(frozen=True)
 class Text:
-    """A domain of texts of a form, which is described for people."""
+    """A domain of texts that match the regular expression `form`; the description is for people."""
 
     form: str
     description: str
 
     def holds(self, value: object) -> bool:
-        """Whether the value is a text of that form."""
+        """Whether the value is a text that matches `form`."""
         return isinstance(value, str) and re.fullmatch(self.form, value) is not None
 
     def __str__(self) -> str:
@@ -82,9 +82,9 @@ Domain = OneOf | Between | Text
 
 
 def one_of(default: Value, values: Sequence[Value], doc: str, *, optional: bool = False) -> Any:
-    """A field whose value is one of those listed.
+    """A field whose value is one of a list.
 
-    An optional one does not belong to a configuration that leaves it at its default: see `stated`.
+    An optional field that has its default value does not count as part of the configuration: see `stated`.
     """
     return _field(default, OneOf(tuple(values)), doc, optional)
 
@@ -92,12 +92,12 @@ def one_of(default: Value, values: Sequence[Value], doc: str, *, optional: bool 
 def between(
     default: float | None, low: float, high: float, doc: str, *, above: bool = False, optional: bool = False
 ) -> Any:
-    """A field whose value is a number from `low` to `high`; a default of None is filled in by the Config."""
+    """A field whose value is a number from `low` to `high`; the Config replaces a default of None."""
     return _field(default, Between(low, high, above), doc, optional)
 
 
 def text(default: str, form: str, description: str, doc: str, *, optional: bool = False) -> Any:
-    """A field whose value is a text that matches the regular expression `form`."""
+    """A field whose value is a text that matches the regular expression `form`, which `description` explains."""
     return _field(default, Text(form, description), doc, optional)
 
 
@@ -106,31 +106,30 @@ def _field(default: Value | None, domain: Domain, doc: str, optional: bool) -> A
 
 
 def stated(config: Dataclass) -> dict[str, Value]:
-    """The configuration as a flat dict, without optional keys that are at their defaults.
+    """The configuration as a flat dict, without optional keys that have their default values.
 
-    So a configuration stays the same one when a family gets another optional key: in its trials' ids, and in the
-    records.
+    So trial ids and records stay the same when a family gets a new optional key.
     """
     values = ((f, getattr(config, f.name)) for f in fields(config))
     return {f.name: value for f, value in values if not (f.metadata["optional"] and value == f.default)}
 
 
 def types(config_type: type[Dataclass]) -> dict[str, type]:
-    """Each key with the type of its values (`float | None` counts as float: configurations are recorded filled in)."""
+    """The type of each key's values. `float | None` counts as float, since a made configuration has no None."""
     hints = typing.get_type_hints(config_type)
-    return {f.name: _plain(hints[f.name]) for f in fields(config_type)}
+    return {f.name: _type_of(hints[f.name]) for f in fields(config_type)}
 
 
-def _plain(hint: Any) -> type:
-    kinds = [k for k in typing.get_args(hint) if k is not type(None)] or [hint]
-    return typing.cast("type", kinds[0])
+def _type_of(hint: Any) -> type:
+    alternatives = [k for k in typing.get_args(hint) if k is not type(None)] or [hint]
+    return typing.cast("type", alternatives[0])
 
 
 def domain(config_type: type[Dataclass], key: str) -> Domain:
     """The domain of a key.
 
     Raises:
-        ConfigError: if no such key exists; the message lists the valid ones.
+        ConfigError: if the key does not exist; the message lists the valid keys.
     """
     by_name = {f.name: f for f in fields(config_type)}
     if key not in by_name:
@@ -142,7 +141,7 @@ def check_value(config_type: type[Dataclass], key: str, value: object) -> None:
     """Checks one value of one key.
 
     Raises:
-        ConfigError: naming key, value and the valid ones.
+        ConfigError: names the key, the value and the valid values.
     """
     valid, kind = domain(config_type, key), types(config_type)[key]
     fits = isinstance(value, int | float if kind is float else kind) and (kind is bool or not isinstance(value, bool))
@@ -154,14 +153,14 @@ def check(config: Dataclass) -> None:
     """Checks every value of a configuration.
 
     Raises:
-        ConfigError: naming the first key whose value is outside its domain.
+        ConfigError: names the first key whose value is outside its domain.
     """
     for f in fields(config):
         check_value(type(config), f.name, getattr(config, f.name))
 
 
 def make(config_type: type[C], values: Mapping[str, Any]) -> C:
-    """A filled-in configuration from some of its values; a whole number for a real one is taken as real.
+    """Makes a configuration from some of its values; the others get their defaults, and an int becomes a float.
 
     Raises:
         ConfigError: for an unknown key or a value outside its domain.
@@ -173,10 +172,10 @@ def make(config_type: type[C], values: Mapping[str, Any]) -> C:
 
 
 def parse(config_type: type[Dataclass], key: str, text: str) -> Value:
-    """Reads a value of a key from a command line.
+    """Reads a key's value from the command line.
 
     Raises:
-        ConfigError: if the text is no value of the key's type, or outside its domain.
+        ConfigError: if the text is not a value of the key's type, or is outside its domain.
     """
     kind, valid = (types(config_type).get(key, str), domain(config_type, key))
     try:

@@ -1,4 +1,4 @@
-"""What a training process must be told before Keras is imported, and what it runs on."""
+"""Settings that a training process needs before Keras is imported, and the hardware that it runs on."""
 
 import os
 import sys
@@ -12,31 +12,32 @@ ENVIRONMENT: Final = {
     "OPENBLAS_NUM_THREADS": "1",
     "JE_ARROW_MALLOC_CONF": "background_thread:false",
 }
-"""What a training process is started with: else NumPy's OpenBLAS starts a thread a core when it is imported, and
-Arrow's jemalloc (Keras imports it, by way of pandas) one. While there are threads, no process is forked."""
+"""The environment of a training process. Without it, NumPy's OpenBLAS starts a thread per core at its import, and
+Arrow's jemalloc (Keras imports it through pandas) starts one. A process with several threads must not be forked."""
 
 
 @contextmanager
-def left_out(*names: str) -> Iterator[None]:
-    """While inside, packages that were not imported yet are as if they were not installed.
+def without_packages(*names: str) -> Iterator[None]:
+    """Inside, these packages count as not installed, unless they are imported already.
 
-    Keras imports some if they are there, for data frames and drawings that no training needs: a fifth of its time.
+    Keras imports some packages if they are installed, for data frames and drawings that no training needs. That takes
+    a fifth of its import time.
     """
     modules = cast("dict[str, object]", sys.modules)
-    absent = [name for name in names if name not in modules]
-    modules.update(dict.fromkeys(absent))  # where a module is None, its import fails
+    missing = [name for name in names if name not in modules]
+    modules.update(dict.fromkeys(missing))  # where a module is None, its import fails
     try:
         yield
     finally:
-        for name in absent:
+        for name in missing:
             del modules[name]
 
 
 def one_thread(*, gpu: bool = False) -> None:
-    """Makes this process train on one thread, which is also what makes it repeatable; call it before any Keras import.
+    """Makes this process train on one thread, so that results are repeatable; call it before Keras is imported.
 
-    Many trials on one thread each beat one trial on many: two trials of `fashion_cnn` trained 400 images/s each, one on
-    both cores 640 (measured in November 2026 on a machine of two cores without a GPU).
+    Many trials on one thread each are faster than one trial on many threads. Two trials of `fashion_cnn` trained 400
+    images/s each; one trial on both cores trained 640 (November 2026, a machine with two cores and no GPU).
     """
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -50,7 +51,7 @@ def one_thread(*, gpu: bool = False) -> None:
 
 
 def cores() -> int:
-    """The cores that this process may use."""
+    """The number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -72,7 +73,7 @@ def device() -> str:
 
 
 def cpu_model() -> str:
-    """The CPU's model as Linux names it, else as Python's platform module does."""
+    """The CPU's model by its name in Linux, else in Python's platform module."""
     import platform
 
     described = first_core(Path("/proc/cpuinfo"))
@@ -80,7 +81,7 @@ def cpu_model() -> str:
 
 
 def first_core(cpu_information: Path) -> dict[str, str]:
-    """What Linux says there of the first core, by name; nothing where there is no Linux."""
+    """Linux' facts about the first core, by name; empty on other systems."""
     try:
         first = cpu_information.read_text(encoding="utf-8").partition("\n\n")[0]
     except OSError:

@@ -1,4 +1,4 @@
-"""Names that Keras gives its optimizers, activations and initializers, known without importing Keras.
+"""The names of Keras' optimizers, activations and initializers, without importing Keras.
 
 Tests compare them with the installed Keras.
 """
@@ -22,7 +22,7 @@ LEARNING_RATES: Final[Mapping[str, float]] = {
     "schedulefreeadamw": 0.0025,
     "sgd": 0.01,
 }
-"""Every optimizer of Keras by its class' name in lower case, with the learning rate that Keras gives it."""
+"""Every optimizer of Keras: its class' name in lower case, and its default learning rate in Keras."""
 
 ACTIVATIONS: Final = (
     "celu",
@@ -51,8 +51,8 @@ ACTIVATIONS: Final = (
     "tanh",
     "tanh_shrink",
 )
-"""Keras' activations that act on each number by itself (softmax, sparsemax and glu do not) and need nothing
-more (threshold does), without aliases."""
+"""Keras' activations, without aliases, that act on each number by itself (unlike softmax, sparsemax and glu) and need
+no further argument (unlike threshold)."""
 
 INITIALIZERS: Final = (
     "glorot_normal",
@@ -67,7 +67,7 @@ INITIALIZERS: Final = (
     "truncated_normal",
     "variance_scaling",
 )
-"""Keras' initializers for the kernel of a convolution or a dense layer that draw at random."""
+"""Keras' random initializers for the kernel of a convolution or a dense layer."""
 
 PRECISIONS: Final = ("float32", "mixed_bfloat16", "mixed_float16")
 """Keras' dtype policies for training."""

@@ -1,1 +1,1 @@
-"""The programs that are measured, each a process of its own; a benchmark starts them."""
+"""The measured programs, each a separate process that a benchmark starts."""

@@ -1,4 +1,4 @@
-"""Trainings that do nothing, and their sweep: what is left is what a trial costs."""
+"""Trainings that do nothing, and their sweep: their time is a trial's own cost."""
 
 import random
 import time
@@ -15,11 +15,11 @@ from trainables.worker.training_server import WarmUp
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """How much a training that does nothing has to tell."""
+    """The amount of results that a training without work reports."""
 
-    layers: int = between(0, 0, 1000, "layers that are measured; with any, the classes are reported, too")
-    batch_size: int = between(32, 1, 1024, "images a step, if there were any")
-    seconds: float = between(0.0, 0, 60, "how long an epoch sleeps, as if another machine trained")
+    layers: int = between(0, 0, 1000, "number of measured layers; above 0, the classes are reported, too")
+    batch_size: int = between(32, 1, 1024, "images per step; without effect")
+    seconds: float = between(0.0, 0, 60, "seconds that an epoch sleeps, as if another machine trained")
 
     def __post_init__(self) -> None:
         """Checks every value."""
@@ -31,7 +31,7 @@ def imports() -> None:
 
 
 def device() -> str:
-    """Trains on nothing."""
+    """The device's name: there is none."""
     return "none"
 
 
@@ -44,7 +44,7 @@ def train(
     precision: str = "float32",  # noqa: ARG001 (every training takes it)
     start: Path | None = None,  # noqa: ARG001
 ) -> Iterator[Built | Epoch]:
-    """Yields at once what a training yields; it never opens its data."""
+    """Yields the values of a training without any work; it does not read its data."""
     layers = tuple(_layer(index) for index in range(config.layers))
     yield Built(parameters=0, trainable_parameters=0, flops=0, size_bytes=0, layers=layers, seconds_build=0.0)
     for epoch in range(1, epochs + 1):
@@ -54,7 +54,7 @@ def train(
 
 def _epoch(config: Config, data: Data, seed: int, epoch: int, epochs: int) -> Epoch:
     last = epoch == epochs
-    measured = last or epoch & (epoch - 1) == 0
+    is_measured = last or epoch & (epoch - 1) == 0
     chance = random.Random(f"{seed}-{epoch}").random  # noqa: S311 (digits as real ones have them, which take space)
     loss, accuracy = (1 + chance() / 100) / epoch, (epoch - chance() / 100) / (epoch + 1)
     names = ("validation", "test") if last and config.layers else ()
@@ -70,7 +70,7 @@ def _epoch(config: Config, data: Data, seed: int, epoch: int, epochs: int) -> Ep
         seconds_validate=0.0,
         seconds_test=0.0,
         seconds_measure=0.0,
-        statistics=tuple(_statistics(index, chance) for index in range(config.layers)) if measured else (),
+        statistics=tuple(_statistics(index, chance) for index in range(config.layers)) if is_measured else (),
         test=Test(loss=1.0, accuracy=accuracy, images=data.test_images) if last else None,
         classes=tuple(_report(data, name, index) for name in names for index in range(len(data.classes))),
         latency=Latency(min_ms=0.5, median_ms=1.0, p95_ms=2.0, n=100, ratio=2.5, reference_ms=0.5) if last else None,

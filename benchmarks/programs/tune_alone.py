@@ -1,4 +1,4 @@
-"""Trials that do nothing, by Ray Tune alone: reused actors, its loggers off. Writes when each result and trial came."""
+"""Trials that do nothing, with Ray Tune alone: actors are reused, loggers are off. Writes the times of all results."""
 
 import json
 import os
@@ -34,7 +34,7 @@ class Options:
 
 
 class NoOp(tune.Trainable):
-    """Reports as many results as its config says."""
+    """Reports the number of results in its config."""
 
     def setup(self, config: dict[str, Any]) -> None:
         """Takes the first trial."""
@@ -46,21 +46,21 @@ class NoOp(tune.Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
-        """One result, with the scalars that a slot of ours reports."""
+        """One result, with the same scalars as a slot of ours."""
         self._epoch += 1
-        done = self._epoch >= self._epochs
-        return {"epoch": self._epoch, "val_accuracy": 0.5, "val_loss": 1 / self._epoch, "done": done}
+        is_last = self._epoch >= self._epochs
+        return {"epoch": self._epoch, "val_accuracy": 0.5, "val_loss": 1 / self._epoch, "done": is_last}
 
 
 class Times(tune.Callback):
-    """Notes when results and ends of trials come in."""
+    """Notes the times of results and of trials' ends."""
 
     def __init__(self) -> None:
         self.epochs: list[float] = []
         self.trials: list[float] = []
 
     def __getstate__(self) -> dict[str, object]:
-        """Nothing: Tune pickles its callbacks."""
+        """An empty state, because Tune pickles its callbacks."""
         return {}
 
     def on_trial_result(

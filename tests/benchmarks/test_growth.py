@@ -2,14 +2,14 @@ import pytest
 
 from benchmarks.growth import Options, cost, draw, measurements, points
 from benchmarks.overhead import Course
-from benchmarks.processes import Finished
+from benchmarks.processes import ProcessRun
 
 OPTIONS = Options(trials=(10, 20), epochs=(1, 5), layers=(0, 3))
 
 
 def test_one_thing_grows_at_a_time():
-    found = [(p.axis, p.value, p.size.trials, p.size.epochs, p.layers) for p in points(OPTIONS)]
-    assert found == [
+    result = [(p.axis, p.value, p.size.trials, p.size.epochs, p.layers) for p in points(OPTIONS)]
+    assert result == [
         ("trials", 10, 10, 1, 0),
         ("trials", 20, 20, 1, 0),
         ("epochs", 1, 100, 1, 0),
@@ -24,11 +24,11 @@ def test_a_cost_is_that_of_a_warm_trial_with_all_that_it_stored(tmp_path):
     (tmp_path / "epochs" / "part.parquet").write_bytes(b"x" * 800)
     (tmp_path / "trials.parquet").write_bytes(b"x" * 200)
     (tmp_path / "log.txt").write_bytes(b"x" * 999)
-    ended = [0.0, 5.0, 9.0, 10.0, 10.5, 10.6, 10.8, 11.0, 11.2, 11.3]  # from the fifth on: 0.8 s for 5
-    course = Course(trials=ended, epochs=ended, process=Finished(began=0.0, seconds=12.0, memory=((1, 5), (2, 7))))
-    found = cost(course, tmp_path)
-    assert found["a trial", "ms"] == pytest.approx(160)
-    assert (found["stored a trial", "B"], found["driver memory at its end", "B"]) == (100, 7)
+    ends = [0.0, 5.0, 9.0, 10.0, 10.5, 10.6, 10.8, 11.0, 11.2, 11.3]  # from the fifth on: 0.8 s for 5
+    course = Course(trials=ends, epochs=ends, process=ProcessRun(start=0.0, seconds=12.0, memory=((1, 5), (2, 7))))
+    result = cost(course, tmp_path)
+    assert result["a trial", "ms"] == pytest.approx(160)
+    assert (result["stored a trial", "B"], result["driver memory at its end", "B"]) == (100, 7)
 
 
 def costs():

@@ -17,23 +17,23 @@ from benchmarks.ledger import (
 )
 
 
-def trained(trial_id, began, ended, **seconds):
+def trial_row(trial_id, first_second, last_second, **seconds):
     """A trial between two seconds of the run."""
-    times = {"started_at": START + timedelta(seconds=began), "ended_at": START + timedelta(seconds=ended)}
-    return trial(trial_id, **times, **{f"seconds_{name}": float(spent) for name, spent in seconds.items()})
+    times = {"started_at": START + timedelta(seconds=first_second), "ended_at": START + timedelta(seconds=last_second)}
+    return trial(trial_id, **times, **{f"seconds_{name}": float(value) for name, value in seconds.items()})
 
 
 @pytest.fixture
 def results(tmp_path):
     """Two slots for 100 s: one trains from 10 to 50 and from 52 to 90, the other from 12 to 70."""
-    spent = {"seconds_train": 100.0, "seconds_test": 8.0, "seconds_import": 10.0, "seconds_start": 2.0}
+    seconds = {"seconds_train": 100.0, "seconds_test": 8.0, "seconds_import": 10.0, "seconds_start": 2.0}
     record(
         tmp_path, "optimizers",
-        runs=[run(), run(event="end", at=START, slots=2, seconds_wall=100.0, **spent)],
+        runs=[run(), run(event="end", at=START, slots=2, seconds_wall=100.0, **seconds)],
         trials=[
-            trained("a", 10, 50, train=30, test=3, **{"import": 5, "start": 1}),
-            trained("b", 12, 70, train=45, test=2, **{"import": 5, "start": 1}),
-            trained("c", 52, 90, train=25, test=3),
+            trial_row("a", 10, 50, train=30, test=3, **{"import": 5, "start": 1}),
+            trial_row("b", 12, 70, train=45, test=2, **{"import": 5, "start": 1}),
+            trial_row("c", 52, 90, train=25, test=3),
         ],
     )  # fmt: skip
     return tmp_path
@@ -41,8 +41,8 @@ def results(tmp_path):
 
 def test_every_second_is_in_one_class(results):
     (ledger,) = ledgers(results, "optimizers")
-    spent = {name: seconds for name, seconds in ledger.seconds.items() if seconds}
-    assert spent == pytest.approx({
+    classes = {name: seconds for name, seconds in ledger.seconds.items() if seconds}
+    assert classes == pytest.approx({
         BEFORE: 22, "start": 2, "import": 10, "train": 100, "test": 8, IDLE: 20, AFTER: 20, UNACCOUNTED: 18,
     })  # fmt: skip
     assert sum(ledger.shares.values()) == pytest.approx(1)
@@ -67,7 +67,7 @@ def test_the_runs_own_sums_are_held_against_its_trials(tmp_path):
         tmp_path,
         "optimizers",
         runs=[run(), run(event="end", slots=1, seconds_wall=20.0, seconds_train=9.0)],
-        trials=[trained("a", 0, 20, train=10)],
+        trials=[trial_row("a", 0, 20, train=10)],
     )
     assert ledgers(tmp_path, "optimizers")[0].difference == pytest.approx(0.1)
 
@@ -77,7 +77,7 @@ def test_a_slot_that_never_had_a_trial_is_idle(tmp_path):
         tmp_path,
         "optimizers",
         runs=[run(), run(event="end", slots=2, seconds_wall=20.0, seconds_train=10.0)],
-        trials=[trained("a", 5, 15, train=10)],
+        trials=[trial_row("a", 5, 15, train=10)],
     )
     (ledger,) = ledgers(tmp_path, "optimizers")
     assert ledger.seconds[IDLE] == pytest.approx(15)
@@ -97,7 +97,7 @@ def test_the_rows_of_a_case_hold_every_run(results):
 
 
 def test_nothing_recorded_is_said(tmp_path):
-    with pytest.raises(SystemExit, match="no run of 'optimizers' that ended"):
+    with pytest.raises(SystemExit, match=r"no run of 'optimizers' in .* has ended"):
         main(Options(results=(tmp_path,), out=tmp_path))
 
 

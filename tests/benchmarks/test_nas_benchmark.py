@@ -17,7 +17,7 @@ from benchmarks.nas import (
     draw,
     measurements,
     medians,
-    searched,
+    read_or_run,
     within,
 )
 from benchmarks.programs.autokeras_fit import SPACE, Line, auto_model, read_lines
@@ -27,8 +27,8 @@ BUDGET = 100.0
 
 
 def search(*steps):
-    made = [Step(seconds=seconds, candidate=name, val_accuracy=accuracy) for seconds, name, accuracy in steps]
-    return Search(steps=made, commit="abc", load=1.0)
+    epochs = [Step(seconds=seconds, candidate=name, val_accuracy=accuracy) for seconds, name, accuracy in steps]
+    return Search(steps=epochs, commit="abc", load=1.0)
 
 
 SEARCHES = {
@@ -43,10 +43,10 @@ def test_what_ended_behind_the_budget_does_not_count():
 
 
 def test_the_best_so_far_never_falls():
-    found = search((10, "1", 0.5), (20, "2", 0.25), (30, "2", 0.75))
-    assert [found.best(seconds) for seconds in (5, 10, 25, 30)] == [-math.inf, 0.5, 0.5, 0.75]
-    assert (found.reached(0.5), found.reached(0.6), found.reached(0.8)) == (10, 30, math.inf)
-    assert found.counts["candidates with an epoch", ""] == 2
+    one_search = search((10, "1", 0.5), (20, "2", 0.25), (30, "2", 0.75))
+    assert [one_search.best(seconds) for seconds in (5, 10, 25, 30)] == [-math.inf, 0.5, 0.5, 0.75]
+    assert (one_search.time_to(0.5), one_search.time_to(0.6), one_search.time_to(0.8)) == (10, 30, math.inf)
+    assert one_search.counts["candidates with an epoch", ""] == 2
 
 
 def test_the_table_has_accuracies_times_and_counts():
@@ -79,24 +79,24 @@ def test_the_figure_is_drawn(tmp_path):
 def test_a_search_is_run_once(tmp_path, monkeypatch):
     options, runs = Options(minutes=1, out=tmp_path), []
 
-    def run(*asked):
-        runs.append(asked)
+    def run(*arguments):
+        runs.append(arguments)
         return [Step(seconds=70, candidate="1", val_accuracy=0.75), Step(seconds=50, candidate="1", val_accuracy=0.5)]
 
     monkeypatch.setattr("benchmarks.nas._ours", run)
-    first = searched(OURS, 1, options, tmp_path)
+    first = read_or_run(OURS, 1, options, tmp_path)
     assert first.steps == [Step(seconds=50, candidate="1", val_accuracy=0.5)]
-    assert searched(OURS, 1, options, tmp_path) == first
+    assert read_or_run(OURS, 1, options, tmp_path) == first
     assert len(runs) == 1
     with pytest.raises(processes.ProgramFailed, match=r"is of \{.*1\}, not \{.*2\}: choose another --out"):
-        searched(OURS, 1, Options(minutes=2, out=tmp_path), tmp_path)
+        read_or_run(OURS, 1, Options(minutes=2, out=tmp_path), tmp_path)
     monkeypatch.setattr("benchmarks.nas._ours", lambda *_: [])
     with pytest.raises(processes.ProgramFailed, match="no epoch within 60 s"):
-        searched(OURS, 2, options, tmp_path)
+        read_or_run(OURS, 2, options, tmp_path)
 
 
 def test_our_epochs_count_from_the_command_on_and_only_candidates_do(tmp_path, monkeypatch):
-    from benchmarks.nas import recorded
+    from benchmarks.nas import recorded_steps
 
     def at(second):
         return datetime.fromtimestamp(second, UTC)
@@ -114,8 +114,8 @@ def test_our_epochs_count_from_the_command_on_and_only_candidates_do(tmp_path, m
         ),
     }
     monkeypatch.setattr("benchmarks.nas.read", lambda _results, table, *, columns: tables[table].select(columns))
-    found = sorted((step.seconds, step.candidate, step.val_accuracy) for step in recorded(tmp_path, 100.0))
-    assert found == [(10, "a", 0.5), (20, "a", 0.75)]
+    steps = sorted((step.seconds, step.candidate, step.val_accuracy) for step in recorded_steps(tmp_path, 100.0))
+    assert steps == [(10, "a", 0.5), (20, "a", 0.75)]
 
 
 def test_a_line_is_read_as_it_was_written(tmp_path):
@@ -134,12 +134,12 @@ def test_both_programs_search_the_same_space(tmp_path):
     import keras
     import numpy as np
 
-    from trainables.nas.blocks import built, first_candidates, of_values
+    from trainables.nas.blocks import build_model, first_candidates, with_values
 
-    def asked(space):
-        """The choices of a space, by name; what has one value is none."""
-        found = {hp.name: hp.get_config() for hp in space if type(hp).__name__ != "Fixed"}
-        return {name: (config.get("values"), config["default"]) for name, config in found.items()}
+    def choices_of(space):
+        """The choices of a space by name, without those that have one value."""
+        configs = {hp.name: hp.get_config() for hp in space if type(hp).__name__ != "Fixed"}
+        return {name: (config.get("values"), config["default"]) for name, config in configs.items()}
 
     images, labels = np.zeros((20, 28, 28, 1), np.uint8), np.arange(20) % 10
     model = auto_model(1, tmp_path)
@@ -148,14 +148,16 @@ def test_both_programs_search_the_same_space(tmp_path):
     model.tuner.hypermodel.set_fit_args(0, epochs=2)
     theirs, ours = {}, {}
     for values in first_candidates(SPACE):
-        space = of_values(values)
+        space = with_values(values)
         model.tuner._prepare_model_build(space, x=images, y=labels)
         parameters = model.tuner._try_build(space).count_params()
-        theirs |= asked(space.space)
+        theirs |= choices_of(space.space)
         keras.backend.clear_session()
-        own = of_values(values)
-        assert built(SPACE, own, (28, 28, 1), 10).count_params() == parameters - 1  # theirs counts images, too
-        ours |= asked(own.space)
-    del theirs["image_block_1/image_augmentation_1/zoom_factor"]  # by which AutoKeras 3.0 builds nothing
+        hyperparameters = with_values(values)
+        assert (
+            build_model(SPACE, hyperparameters, (28, 28, 1), 10).count_params() == parameters - 1
+        )  # theirs counts images, too
+        ours |= choices_of(hyperparameters.space)
+    del theirs["image_block_1/image_augmentation_1/zoom_factor"]  # AutoKeras 3.0 does not use it
     assert theirs == ours
     assert {"image_block_1/normalize", "image_block_1/augment", "image_block_1/res_net_block_1/version"} <= set(ours)

@@ -9,20 +9,20 @@ from benchmarks.overhead import (
     TUNE,
     Course,
     Size,
-    compared,
+    comparison,
     growth,
-    measured,
     measurements,
+    measurements_of,
     pace,
 )
-from benchmarks.processes import Finished
+from benchmarks.processes import ProcessRun
 
 
 def course(seconds, bytes_a_trial, trials=9):
-    """A trial ends each `seconds`; the driver grows by so many bytes with each."""
-    ended = [10 + seconds * n for n in range(trials)]
-    memory = tuple((at, 1_000_000 + bytes_a_trial * n) for n, at in enumerate(ended, 1))
-    return Course(trials=ended, epochs=ended, process=Finished(began=0, seconds=60, memory=memory))
+    """One trial ends every `seconds`; the driver's memory grows by this number of bytes with each trial."""
+    ends = [10 + seconds * n for n in range(trials)]
+    memory = tuple((at, 1_000_000 + bytes_a_trial * n) for n, at in enumerate(ends, 1))
+    return Course(trials=ends, epochs=ends, process=ProcessRun(start=0, seconds=60, memory=memory))
 
 
 def test_the_pace_leaves_the_start_out():
@@ -35,9 +35,9 @@ def test_too_few_events_have_no_pace():
 
 
 def test_memory_grows_along_a_line():
-    ended = [1.0, 2.0, 3.0, 4.0, 5.0]
+    ends = [1.0, 2.0, 3.0, 4.0, 5.0]
     memory = [(0.5, 9_999_999), (2.5, 200), (3.5, 300), (4.5, 400), (9.0, 0)]
-    assert growth(memory, ended, 1) == pytest.approx(100)
+    assert growth(memory, ends, 1) == pytest.approx(100)
 
 
 def test_memory_read_too_seldom_has_no_growth():
@@ -47,9 +47,9 @@ def test_memory_read_too_seldom_has_no_growth():
 
 def test_ours_is_compared_with_tune_at_the_same_size():
     size = Size(trials=9, epochs=1)
-    tune = measured(TUNE, size, [course(0.02, 3_000)], slots=1)
-    ours = measured(OURS, size, [course(0.03, 5_000)], slots=1)
-    rows = {(row.case, row.measure): row.values for row in compared(size, tune, ours)}
+    tune = measurements_of(TUNE, size, [course(0.02, 3_000)], slots=1)
+    ours = measurements_of(OURS, size, [course(0.03, 5_000)], slots=1)
+    rows = {(row.case, row.measure): row.values for row in comparison(size, tune, ours)}
     assert rows["Tune alone, 9 x 1", "a trial"] == pytest.approx([20])
     assert rows["Layersweep, 9 x 1", "recorded epochs"] == pytest.approx([1 / 0.03])
     assert rows["Layersweep / Tune alone, 9 x 1", "a trial"] == pytest.approx([1.5])

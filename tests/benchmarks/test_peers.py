@@ -2,7 +2,7 @@ import pytest
 
 from benchmarks.peers import OURS, PLAIN, Run, complete, measurements
 from benchmarks.processes import ProgramFailed
-from benchmarks.programs.asked import Result, Work, answer, read_answer
+from benchmarks.programs.peer_task import Result, Work, read_answer, write_answer
 
 WORK = Work(optimizers=("adam", "sgd"), seeds=1)
 
@@ -26,7 +26,7 @@ def test_a_program_that_left_something_out_has_failed():
 
 
 def test_an_answer_is_read_as_it_was_written(tmp_path):
-    answer(tmp_path / "answer.json", [reached("adam")], first_step=5.0)
+    write_answer(tmp_path / "answer.json", [reached("adam")], first_step=5.0)
     assert read_answer(tmp_path / "answer.json") == ([reached("adam")], 5.0)
 
 

@@ -7,7 +7,7 @@ FLOAT32 = {("adam", 1): 0.80, ("adam", 2): 0.82, ("sgd", 1): 0.60, ("sgd", 2): 0
 
 
 def moved(*by):
-    return {pair: value + more for (pair, value), more in zip(FLOAT32.items(), by, strict=True)}
+    return {pair: value + difference for (pair, value), difference in zip(FLOAT32.items(), by, strict=True)}
 
 
 def test_the_noise_is_that_of_the_seeds_within_an_optimizer():
@@ -31,7 +31,7 @@ def test_pairs_that_scatter_too_much_show_nothing():
 
 
 def test_trainings_must_be_in_both_and_have_seeds():
-    with pytest.raises(ValueError, match=r"not in both: \[\('sgd', 2\)\]"):
+    with pytest.raises(ValueError, match=r"not in both precisions: \[\('sgd', 2\)\]"):
         Verdict.of(FLOAT32, {pair: value for pair, value in FLOAT32.items() if pair != ("sgd", 2)})
     single = {("adam", 1): 0.5, ("sgd", 1): 0.5}
     with pytest.raises(ValueError, match="two seeds"):

@@ -6,7 +6,7 @@ from rich.console import Console
 
 from benchmarks.report import Circumstances, Measurement, Report, number, ratio
 
-HERE = Circumstances(
+CIRCUMSTANCES = Circumstances(
     machine="alder", cpu="EPYC", cores=2, memory_bytes=24 << 30, load=0.5, commit="0123abc", command="python -m x",
     at=datetime(2026, 11, 3, 9, tzinfo=UTC),
 )  # fmt: skip
@@ -15,7 +15,7 @@ THEIRS = Measurement(case="theirs", measure="whole process", unit="s", values=[6
 
 
 def report(*measurements):
-    return Report(benchmark="made_up", title="A title", circumstances=HERE, measurements=measurements)
+    return Report(benchmark="made_up", title="A title", circumstances=CIRCUMSTANCES, measurements=measurements)
 
 
 def test_a_quantity_comes_with_n_and_spread():
@@ -30,9 +30,9 @@ def test_a_quantity_that_was_never_measured_is_refused():
 
 
 def test_a_ratio_is_taken_round_by_round():
-    found = ratio(SECONDS, THEIRS, case="ours / theirs")
-    assert found.values == [0.5, 0.25, 1.0]  # not the ratio of the medians, 0.625
-    assert (found.case, found.measure, found.unit) == ("ours / theirs", "whole process", "ratio")
+    result = ratio(SECONDS, THEIRS, case="ours / theirs")
+    assert result.values == [0.5, 0.25, 1.0]  # not the ratio of the medians, 0.625
+    assert (result.case, result.measure, result.unit) == ("ours / theirs", "whole process", "ratio")
 
 
 def test_a_ratio_of_different_rounds_is_refused():
@@ -49,7 +49,7 @@ def test_the_parquet_file_says_where_and_of_what(tmp_path):
     assert rows.select("benchmark", "machine", "cpu", "cores", "commit", "n", "unit").row(0) == (
         "made_up", "alder", "EPYC", 2, "0123abc", 3, "s",
     )  # fmt: skip
-    assert rows["at"][0] == HERE.at
+    assert rows["at"][0] == CIRCUMSTANCES.at
 
 
 def test_the_markdown_page_holds_the_same_table(tmp_path):

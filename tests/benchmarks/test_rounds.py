@@ -1,14 +1,14 @@
-"""In what order cases are measured, and when the table is written."""
+"""The order in which cases are measured, and the times when the table is written."""
 
 import polars as pl
 import pytest
 
-from benchmarks.report import measured
+from benchmarks.report import to_measurements
 from benchmarks.rounds import Rounds, RoundsOptions, in_turn
 
 
-def rows(found):
-    return [row for case, readings in found.items() for row in measured(case, readings)]
+def rows(readings):
+    return [row for case, readings in readings.items() for row in to_measurements(case, readings)]
 
 
 def test_each_round_begins_with_the_next_program():
@@ -27,10 +27,13 @@ def test_every_case_is_measured_once_a_round_in_an_empty_folder_that_goes(tmp_pa
         folders.append(folder)
         return {("taken", "s"): number + len(case)}
 
-    found = Rounds(benchmark="made_up", title="t", cases=["a", "bb"], once=once, rows=rows).run(
+    readings = Rounds(benchmark="made_up", title="t", cases=["a", "bb"], once=once, rows=rows).run(
         RoundsOptions(repeat=2, out=tmp_path)
     )
-    assert found == {"a": [{("taken", "s"): 2}, {("taken", "s"): 3}], "bb": [{("taken", "s"): 3}, {("taken", "s"): 4}]}
+    assert readings == {
+        "a": [{("taken", "s"): 2}, {("taken", "s"): 3}],
+        "bb": [{("taken", "s"): 3}, {("taken", "s"): 4}],
+    }
     assert pl.read_parquet(tmp_path / "made_up.parquet").select("case", "n", "max").rows() == [
         ("a", 2, 3),
         ("bb", 2, 4),
@@ -39,14 +42,14 @@ def test_every_case_is_measured_once_a_round_in_an_empty_folder_that_goes(tmp_pa
     assert not any(folder.exists() for folder in folders)
 
 
-@pytest.mark.parametrize(("partial", "written"), [(False, [("a", 1), ("b", 1)]), (True, [("a", 2), ("b", 1)])])
-def test_a_failure_loses_no_complete_round(tmp_path, partial, written):
+@pytest.mark.parametrize(("partial", "expected_rows"), [(False, [("a", 1), ("b", 1)]), (True, [("a", 2), ("b", 1)])])
+def test_a_failure_loses_no_complete_round(tmp_path, partial, expected_rows):
     def once(case, number, _folder):
         if (case, number) == ("b", 2):
             raise RuntimeError("no")
         return {("taken", "s"): 1.0}
 
-    made = Rounds(benchmark="made_up", title="t", cases=["a", "b"], once=once, rows=rows, partial=partial)
+    rounds = Rounds(benchmark="made_up", title="t", cases=["a", "b"], once=once, rows=rows, partial=partial)
     with pytest.raises(RuntimeError, match="no"):
-        made.run(RoundsOptions(out=tmp_path))
-    assert pl.read_parquet(tmp_path / "made_up.parquet").select("case", "n").rows() == written
+        rounds.run(RoundsOptions(out=tmp_path))
+    assert pl.read_parquet(tmp_path / "made_up.parquet").select("case", "n").rows() == expected_rows

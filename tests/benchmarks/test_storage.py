@@ -35,7 +35,7 @@ def test_what_is_written_is_read_back_alike_in_both_ways(tmp_path):
 
 
 def test_sizes_are_told_by_the_row():
-    one = Round(written=0.5, bytes_epochs=4_000, files=2, reads=[(1.0, 0.5), (3.0, 1.0)])
+    one = Round(seconds_written=0.5, bytes_epochs=4_000, files=2, reads=[(1.0, 0.5), (3.0, 1.0)])
     rows = {(row.case, row.measure): row.values for row in measurements(Options(trials=10, epochs=10), [one])}
     assert rows["records, 10 x 10", "an epoch's row"] == [40]
     assert rows["records, 10 x 10", "an epoch written"] == [5_000]

@@ -1,4 +1,4 @@
-"""A range has a beginning and an end, and a logarithm where it needs one."""
+"""A range has a lower and an upper bound, and a logarithm if it needs one."""
 
 import math
 
@@ -26,7 +26,7 @@ def test_a_range_is_plain_data():
     ],
 )
 def test_a_range_without_numbers_or_without_their_logarithm_is_refused(low, high, log):
-    with pytest.raises(ValueError, match=rf"Range\({low}, {high}, log={log}\) is empty or has no logarithm"):
+    with pytest.raises(ValueError, match=rf"Range\({low}, {high}, log={log}\) is not valid; valid: low < high"):
         Range(low, high, log)
 
 

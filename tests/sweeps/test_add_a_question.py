@@ -16,7 +16,7 @@ FILES = dict(re.findall(r"`((?:search_spaces|sweeps)/\w+\.py)`:\n\n```python\n(.
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
-    """The rooms as they are, with the page's files in them."""
+    """A copy of the project with the page's files."""
     folder = tmp_path_factory.mktemp("project")
     for room in ("layersweep", "search_spaces", "sweeps", "trainables"):
         shutil.copytree(ROOT / room, folder / room, ignore=shutil.ignore_patterns("__pycache__"))
@@ -44,24 +44,24 @@ def test_the_page_has_two_files_of_one_name():
 
 
 def test_the_question_asks_for_its_arms(project, fashion_mnist):
-    ended = run(project, "sweeps/kernel_sizes.py", "--dry-run")
-    assert ended.returncode == 0, ended.stderr
-    assert "screening: 16 arms on 1 seed" in ended.stdout
-    assert "5-5-3-3" in ended.stdout
+    process = run(project, "sweeps/kernel_sizes.py", "--dry-run")
+    assert process.returncode == 0, process.stderr
+    assert "screening: 16 arms on 1 seed" in process.stdout
+    assert "5-5-3-3" in process.stdout
 
 
 def test_the_question_is_among_all(project, fashion_mnist):
-    ended = run(project, "sweeps/all.py", "--dry-run")
-    assert ended.returncode == 0, ended.stderr
-    assert "Which kernel size does each convolution of the Fashion-MNIST CNN want?" in " ".join(ended.stdout.split())
+    process = run(project, "sweeps/all.py", "--dry-run")
+    assert process.returncode == 0, process.stderr
+    assert "Which kernel size does each convolution of the Fashion-MNIST CNN want?" in " ".join(process.stdout.split())
 
 
 def test_the_question_is_answered(project, fashion_mnist):
-    narrow = [word for k in (1, 2) for word in ("--set", f"kernel_size_{k}=3")]
+    narrow = [argument for k in (1, 2) for argument in ("--set", f"kernel_size_{k}=3")]
     size = ("--images", "400", "--epochs", "1", "--seeds", "1")
-    ended = run(project, "sweeps/kernel_sizes.py", *narrow, *size)
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    assert "3-3-5-5" in ended.stdout
+    process = run(project, "sweeps/kernel_sizes.py", *narrow, *size)
+    assert process.returncode == 0, process.stdout + process.stderr
+    assert "3-3-5-5" in process.stdout
     again = run(project, "-m", "layersweep", "study", "kernel_sizes")
     assert again.returncode == 0, again.stderr
     assert "4 trainings at epoch 1 on 1 seed" in again.stdout

@@ -22,7 +22,7 @@ def run(results, *arguments, environment=None):
 
 
 @pytest.fixture(scope="module")
-def swept(tmp_path_factory, fashion_mnist, joining):
+def sweep_run(tmp_path_factory, fashion_mnist, joining):
     results = tmp_path_factory.mktemp("architectures") / "results"
     size = ("--epochs", "1", "--seeds", "1", "--images", "100")
     return results, run(results, "--set", "family=residual_cnn,mobilenet_v3_small", *size, environment=joining)
@@ -31,15 +31,15 @@ def swept(tmp_path_factory, fashion_mnist, joining):
 def test_every_family_is_an_arm_on_images_that_it_can_take(fashion_mnist):
     from layersweep.tuning.experiment.arm_checks import check_images
 
-    made = arms(SWEEP, {})
-    assert sorted(arm.family or "fashion_cnn" for arm in made) == sorted(FAMILIES)
-    assert check_images(SWEEP, made, fashion_mnist)
+    sweep_arms = arms(SWEEP, {})
+    assert sorted(arm.family or "fashion_cnn" for arm in sweep_arms) == sorted(FAMILIES)
+    assert check_images(SWEEP, sweep_arms, fashion_mnist)
 
 
-def test_families_train_side_by_side_and_keep_their_own_keys(swept):
-    results, ended = swept
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    assert "grey images get three equal channels for mobilenet_v3_small" in ended.stdout
+def test_families_train_side_by_side_and_keep_their_own_keys(sweep_run):
+    results, process = sweep_run
+    assert process.returncode == 0, process.stdout + process.stderr
+    assert "grey images get three equal channels for mobilenet_v3_small" in process.stdout
     trials = {row["family"]: row for row in read(results, "trials").iter_rows(named=True)}
     assert set(trials) == {"residual_cnn", "mobilenet_v3_small"}
     assert (trials["residual_cnn"]["blocks"], trials["residual_cnn"]["alpha"]) == (2, None)
@@ -47,31 +47,31 @@ def test_families_train_side_by_side_and_keep_their_own_keys(swept):
     assert read(results, "layers").filter(kind="DepthwiseConv2D").height
 
 
-def test_the_study_shows_what_each_costs(swept):
-    results, ended = swept
-    assert "On the Pareto front of accuracy against FLOPs: " in ended.stdout
+def test_the_study_shows_what_each_costs(sweep_run):
+    results, process = sweep_run
+    assert "On the Pareto front of accuracy against FLOPs: " in process.stdout
     for name in ("architectures.html", "architectures.png", "architectures_costs.png"):
         assert (results / "studies" / name).stat().st_size > 10_000
 
 
 def test_an_image_too_small_for_a_family_is_refused_in_one_line(tmp_path):
-    ended = run(tmp_path / "results", "--set", "family=mobilenet", "--set", "image_size=16", "--images", "100")
-    assert ended.returncode == 2
-    (line,) = ended.stderr.splitlines()
-    assert "mobilenet needs images of 32x32 pixels or more, these have 16x16" in line
+    process = run(tmp_path / "results", "--set", "family=mobilenet", "--set", "image_size=16", "--images", "100")
+    assert process.returncode == 2
+    (line,) = process.stderr.splitlines()
+    assert "mobilenet needs images of 32x32 pixels or more, but these have 16x16" in line
 
 
 def test_a_family_that_is_not_compared_is_refused_with_those_that_are(tmp_path):
-    ended = run(tmp_path / "results", "--set", "family=lenet")
-    assert ended.returncode == 2
-    assert "family='lenet' is not valid; valid: fashion_cnn, " in ended.stderr
+    process = run(tmp_path / "results", "--set", "family=lenet")
+    assert process.returncode == 2
+    assert "family='lenet' is not valid; valid: fashion_cnn, " in process.stderr
 
 
 def test_folds_are_replicates(tmp_path, fashion_mnist, joining):
     results = tmp_path / "results"
     arguments = ("--set", "family=residual_cnn", "--images", "60", "--epochs", "1", "--folds", "3")
-    ended = run(results, *arguments, environment=joining)
-    assert ended.returncode == 0, ended.stdout + ended.stderr
+    process = run(results, *arguments, environment=joining)
+    assert process.returncode == 0, process.stdout + process.stderr
     trials = read(results, "trials")
     assert sorted(trials["fold"]) == [0, 1, 2]
-    assert trials["validation_images"].unique().to_list() == [24]  # a third of the 72 images asked for, 60 and 12
+    assert trials["validation_images"].unique().to_list() == [24]  # a third of 72 images: 60 and 12

@@ -12,7 +12,7 @@ from layersweep.tuning.experiment.arm_grid import arms
 from sweeps.optimizers import SWEEP
 
 SCRIPT = Path(__file__).parent.parent.parent / "sweeps" / "optimizers.py"
-MEASURED = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate")
+METRICS = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate")
 
 
 def run(results, *arguments, environment=None):
@@ -22,15 +22,15 @@ def run(results, *arguments, environment=None):
 
 
 @pytest.fixture(scope="module")
-def swept(tmp_path_factory, fashion_mnist):
+def sweep_run(tmp_path_factory, fashion_mnist):
     results = tmp_path_factory.mktemp("optimizers") / "results"
     size = ("--epochs", "2", "--seeds", "1", "--images", "100")
     return results, run(results, "--set", "optimizer=adam,sgd", *size)
 
 
 def test_the_arms_are_the_reports_optimizers_at_keras_learning_rates():
-    made = {a.name: a.values["learning_rate"] for a in arms(SWEEP, {})}
-    assert made == {
+    rates = {a.name: a.values["learning_rate"] for a in arms(SWEEP, {})}
+    assert rates == {
         "adadelta": 0.001, "adagrad": 0.001, "adam": 0.001, "adamax": 0.001, "ftrl": 0.001, "nadam": 0.001,
         "rmsprop": 0.001, "sgd": 0.01,
     }  # fmt: skip
@@ -40,9 +40,9 @@ def test_the_control_is_one_of_the_arms():
     assert SWEEP.control in {a.name for a in arms(SWEEP, {})}
 
 
-def test_the_sweep_trains_records_and_studies(swept):
-    results, ended = swept
-    assert ended.returncode == 0, ended.stdout + ended.stderr
+def test_the_sweep_trains_records_and_studies(sweep_run):
+    results, process = sweep_run
+    assert process.returncode == 0, process.stdout + process.stderr
     trials = read(results, "trials")
     assert trials["outcome"].to_list() == ["completed"] * 2
     assert set(trials["parameters"]) == {3_831_018}
@@ -52,31 +52,31 @@ def test_the_sweep_trains_records_and_studies(swept):
     assert read(results, "tests")["images"].to_list() == [20, 20]
     assert read(results, "classes").height == 2 * 2 * 10
     assert (trials["latency_ms_median"] > 0).all()
-    assert "one seed" in ended.stdout
+    assert "one seed" in process.stdout
     assert (results / "studies" / "optimizers.html").exists()
     assert (results / "studies" / "optimizers.png").exists()
 
 
-def test_every_second_of_every_slot_is_in_one_class(swept):
-    results, _ = swept
+def test_every_second_of_every_slot_is_in_one_class(sweep_run):
+    results, _ = sweep_run
     end = read(results, "runs").filter(event="end").row(0, named=True)
     classes = {k: v for k, v in end.items() if k.startswith("seconds_") and k != "seconds_wall"}
     assert all(seconds >= 0 for seconds in classes.values()), classes
     trials = read(results, "trials")
     for name in ("import", "build", "train", "validate", "test", "measure"):
         assert end[f"seconds_{name}"] == pytest.approx(trials[f"seconds_{name}"].sum(), abs=1e-5)
-        assert end[f"seconds_{name}"] > 0 or name == "import"  # it may have been done before a slot had to wait
+        assert end[f"seconds_{name}"] > 0 or name == "import"  # imports may be done before a slot waits for them
 
 
-def test_the_same_trials_in_other_processes_are_equal_in_every_digit(swept, tmp_path, joining):
-    results, _ = swept
+def test_the_same_trials_in_other_processes_are_equal_in_every_digit(sweep_run, tmp_path, joining):
+    results, _ = sweep_run
     again = tmp_path / "again"
     arguments = ("--set", "optimizer=sgd", "--epochs", "2", "--seeds", "1", "--images", "100")
     assert run(again, *arguments, environment=joining).returncode == 0
     keys = ["trial_id", "epoch"]
     (second,) = [read(again, "epochs").sort(keys)]
     first = read(results, "epochs").filter(trial_id=second["trial_id"][0]).sort(keys)
-    assert first.select(*keys, *MEASURED).equals(second.select(*keys, *MEASURED))
+    assert first.select(*keys, *METRICS).equals(second.select(*keys, *METRICS))
     statistics = ["trial_id", "epoch", "index", "activation_mean", "activation_deviation", "dead_share", "weight_norm"]
     layers = read(results, "layers").filter(trial_id=second["trial_id"][0])
     assert layers.select(statistics).equals(read(again, "layers").select(statistics))
@@ -91,7 +91,7 @@ def test_the_same_trials_in_other_processes_are_equal_in_every_digit(swept, tmp_
     ],
 )
 def test_bad_input_is_refused_before_any_trial(tmp_path, arguments, words):
-    ended = run(tmp_path / "results", *arguments)
-    assert ended.returncode == 2
-    assert words in ended.stderr
+    process = run(tmp_path / "results", *arguments)
+    assert process.returncode == 2
+    assert words in process.stderr
     assert not (tmp_path / "results").exists()

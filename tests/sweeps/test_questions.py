@@ -29,7 +29,7 @@ ARMS = {
     "optimizers": 8, "pretrained": 7, "resolution": 7, "source": 1, "truncation": 7,
 }  # fmt: skip
 AFTER_SOURCE = {"data_amount", "feature_extraction", "fine_tuning"}
-"""They need a network that the sweep `source` has trained."""
+"""These sweeps need a network that the sweep `source` has trained."""
 
 
 def sweep_of(name):
@@ -39,10 +39,10 @@ def sweep_of(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_arms_fit_the_images(name, fashion_mnist):
     sweep = sweep_of(name)
-    made = arms(sweep, {})
-    assert len(made) == ARMS.get(name, len(made))
-    check_images(sweep, [*made, *sample_arms(tuned_arms(sweep, {}))], fashion_mnist, folds=sweep.folds)
-    assert sweep.control is None or sweep.control in {arm.name for arm in made}
+    sweep_arms = arms(sweep, {})
+    assert len(sweep_arms) == ARMS.get(name, len(sweep_arms))
+    check_images(sweep, [*sweep_arms, *sample_arms(tuned_arms(sweep, {}))], fashion_mnist, folds=sweep.folds)
+    assert sweep.control is None or sweep.control in {arm.name for arm in sweep_arms}
 
 
 @pytest.mark.parametrize("name", sorted(AFTER_SOURCE))
@@ -54,11 +54,11 @@ def test_a_sweep_without_its_source_says_what_is_missing(name, fashion_mnist, tm
 @pytest.mark.parametrize("name", sorted({*NAMES} - AFTER_SOURCE))
 def test_quick_is_a_sweep_of_minutes(name, fashion_mnist, tmp_path):
     sweep = sweep_of(name)
-    seen = outline(sweep, parse(["--quick", "--results", str(tmp_path)], program="all.py"))
+    forecast = outline(sweep, parse(["--quick", "--results", str(tmp_path)], program="all.py"))
     searching = {"nas": "about 2 min 00 s, and ", "nas_candidates": "about 2 min 00 s, and "}.get(name)
-    assert seen.recorded_trials == 0
-    assert seen.time.startswith(searching or "unknown until the first trial is recorded")
-    assert seen.epochs * sweep.quick["images"] <= 200_000
+    assert forecast.recorded_trials == 0
+    assert forecast.time.startswith(searching or "unknown until the first trial is recorded")
+    assert forecast.epochs * sweep.quick["images"] <= 200_000
 
 
 def test_the_reports_arms_have_their_names():
@@ -87,46 +87,46 @@ def test_filters_take_the_activations_that_led(tmp_path, fashion_mnist):
         "activation_4": ["elu"],
     }
     assert "those of selu-relu-elu-relu, which leads in sweep 'activations'" in source
-    made = arms(filters.SWEEP, values)
-    assert {arm.values["activation_4"] for arm in made} == {"elu"}
-    assert made[0].name == "32-32-32-32"
+    sweep_arms = arms(filters.SWEEP, values)
+    assert {arm.values["activation_4"] for arm in sweep_arms} == {"elu"}
+    assert sweep_arms[0].name == "32-32-32-32"
 
 
 def test_all_questions_are_listed_with_what_they_take(tmp_path, fashion_mnist):
     command = [sys.executable, str(ROOT / "sweeps" / "all.py"), "--dry-run", "--quick", "--results", str(tmp_path)]
     wide = os.environ | {"COLUMNS": "200"}
-    ended = subprocess.run(command, check=False, capture_output=True, text=True, timeout=200, env=wide)
-    assert ended.returncode == 0, ended.stderr
-    words = [line.split() for line in ended.stdout.splitlines()]
-    rows = {line[0]: line[1:] for line in words if line and line[0] in {*NAMES} - AFTER_SOURCE}
+    process = subprocess.run(command, check=False, capture_output=True, text=True, timeout=200, env=wide)
+    assert process.returncode == 0, process.stderr
+    lines = [line.split() for line in process.stdout.splitlines()]
+    rows = {line[0]: line[1:] for line in lines if line and line[0] in {*NAMES} - AFTER_SOURCE}
     assert {name: int(row[0]) for name, row in rows.items()} == {
         "activations": 9, "alexnet": 4, "architectures": 15, "cnn_tuning": 3, "cross_validation": 3, "depth": 12,
         "filters": 16, "mobilenet_head": 6, "mobilenet_scratch": 3, "nas": 6, "nas_candidates": 3, "optimizers": 8,
         "pretrained": 3, "resolution": 3, "source": 1, "truncation": 7,
     }  # fmt: skip
-    order = [line[0] for line in words if line and line[0] in NAMES]
-    assert all(order.index("source") < order.index(name) for name in AFTER_SOURCE)
-    assert order.index("activations") < order.index("filters")
+    names = [line[0] for line in lines if line and line[0] in NAMES]
+    assert all(names.index("source") < names.index(name) for name in AFTER_SOURCE)
+    assert names.index("activations") < names.index("filters")
     assert rows["optimizers"] == ["8", "16", "0", "48"]
     assert rows["cnn_tuning"] == ["3", "2+", "0", "12"]
-    assert "Which activation does each convolution of the Fashion-MNIST CNN want?" in ended.stdout
+    assert "Which activation does each convolution of the Fashion-MNIST CNN want?" in process.stdout
     assert not list(tmp_path.iterdir())
 
 
 def test_a_flag_that_one_sweep_cannot_take_is_said_in_its_row(tmp_path, fashion_mnist):
     command = [sys.executable, str(ROOT / "sweeps" / "all.py"), "--dry-run", "--search", "random"]
-    ended = subprocess.run(
+    process = subprocess.run(
         [*command, "--results", str(tmp_path)], check=False, capture_output=True, text=True, timeout=200
     )
-    assert ended.returncode == 0, ended.stderr
-    assert "has no tuned spaces" in " ".join(ended.stdout.split())
+    assert process.returncode == 0, process.stderr
+    assert "has no tuned spaces" in " ".join(process.stdout.split())
 
 
 def test_a_wrong_flag_is_refused_once():
     command = [sys.executable, str(ROOT / "sweeps" / "all.py"), "--epoch", "3"]
-    ended = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
-    assert ended.returncode == 2
-    (line,) = ended.stderr.splitlines()
+    process = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    assert process.returncode == 2
+    (line,) = process.stderr.splitlines()
     assert line.startswith("all.py: error: unknown flag")
 
 
@@ -139,17 +139,17 @@ def test_what_is_foreseen_is_without_what_is_recorded(tmp_path, fashion_mnist):
     )
     settings = resolve(sweep, options)
     request = Request.of(sweep, settings, str)
-    done = plan_of(request, request.prepare_data(str)).trials[0]
-    ids = {"trial_id": done.trial_id, "attempt": 0}
-    row = {"continuation": 0, "arm": done.arm.name, "seed": 1, "outcome": "completed", "epochs": 2, "epochs_asked": 2}
-    row |= {"family": "fashion_cnn", "dataset": "fashion_mnist", "train_images": done.data.train_images}
+    trial = plan_of(request, request.prepare_data(str)).trials[0]
+    ids = {"trial_id": trial.trial_id, "attempt": 0}
+    row = {"continuation": 0, "arm": trial.arm.name, "seed": 1, "outcome": "completed", "epochs": 2, "epochs_asked": 2}
+    row |= {"family": "fashion_cnn", "dataset": "fashion_mnist", "train_images": trial.data.train_images}
     with Writer(tmp_path, "cross_validation", config_types={}) as writer:
         metrics = {"loss": 1.0, "accuracy": 0.5, "val_loss": 1.0, "val_accuracy": 0.5, "learning_rate": 0.1}
         for epoch in (1, 2):
             writer.append("epochs", [ids | metrics | {"epoch": epoch, "sequence": epoch, "decision": "continue"}])
         writer.append("trials", [ids | row | {"seconds_train": 30.0}])
-    seen = outline(sweep, dataclasses.replace(options, slots=2))
-    assert (seen.recorded_trials, seen.epochs) == (1, 16)
-    assert seen.time == "at most about 2 min 00 s"  # 8 trials of 30 s on 2 slots
+    forecast = outline(sweep, dataclasses.replace(options, slots=2))
+    assert (forecast.recorded_trials, forecast.epochs) == (1, 16)
+    assert forecast.time == "at most about 2 min 00 s"  # 8 trials of 30 s on 2 slots
     with pytest.raises(UsageError, match="folds 1 is not valid"):
         outline(sweep, parse(["--folds", "1"], program="all.py"))

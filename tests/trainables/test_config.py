@@ -1,4 +1,4 @@
-"""A configuration is checked when it is made: what is refused, and what the refusal says."""
+"""A configuration is checked when it is made: the values that are refused, and the error messages."""
 
 import math
 import re
@@ -42,8 +42,10 @@ def refused(message, call, *arguments, **values):
 
 
 def test_what_is_not_given_has_its_default():
-    made = config.make(Config, {"filters": 16, "activation": "tanh"})
-    assert made == Config(activation="tanh", augment=False, filters=16, kernel_size=3, dropout=0.5, learning_rate=0.001)
+    values = config.make(Config, {"filters": 16, "activation": "tanh"})
+    assert values == Config(
+        activation="tanh", augment=False, filters=16, kernel_size=3, dropout=0.5, learning_rate=0.001
+    )
 
 
 def test_a_configuration_cannot_be_changed():
@@ -144,9 +146,9 @@ def test_a_domain_can_be_read_by_who_draws_from_it():
     ],
 )
 def test_a_value_is_read_from_a_command_line_as_its_key_asks(key, text, value):
-    read = config.parse(Config, key, text)
-    assert read == value
-    assert type(read) is type(value)
+    result = config.parse(Config, key, text)
+    assert result == value
+    assert type(result) is type(value)
 
 
 @pytest.mark.parametrize(
@@ -191,7 +193,7 @@ def test_a_family_is_imported_without_anything_heavy():
     code = "import sys, trainables.families.fashion_cnn; print(*{name.split('.')[0] for name in sys.modules})"
     repository = Path(fashion_cnn.__file__).parents[2]
     child = subprocess.run([sys.executable, "-c", code], cwd=repository, check=True, capture_output=True, text=True)
-    loaded = set(child.stdout.split())
+    modules = set(child.stdout.split())
     heavy = {"keras", "tensorflow", "ray", "sklearn", "scipy", "pandas", "polars", "pyarrow", "matplotlib", "h5py"}
-    assert "trainables" in loaded
-    assert not loaded & heavy
+    assert "trainables" in modules
+    assert not modules & heavy

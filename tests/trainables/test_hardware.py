@@ -1,4 +1,4 @@
-"""A training process has one thread, and says what it runs on."""
+"""A training process has one thread, and knows its device."""
 # ruff: noqa: E402
 
 import os
@@ -57,7 +57,7 @@ def test_the_device_is_the_gpu_where_one_is_seen(monkeypatch):
 
 @pytest.fixture
 def cpuinfo(monkeypatch, tmp_path):
-    """Stands for /proc/cpuinfo; it is not there until a test writes it."""
+    """Replaces /proc/cpuinfo; it does not exist until a test writes it."""
     monkeypatch.setattr(hardware, "Path", lambda path: tmp_path / path.removeprefix("/proc/"))
     monkeypatch.setattr(platform, "machine", lambda: "made_64")
     return tmp_path / "cpuinfo"

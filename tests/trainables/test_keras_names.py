@@ -1,4 +1,4 @@
-"""The names known without Keras are those of the installed Keras: all of them, and each does what is said of it."""
+"""The listed names are those of the installed Keras: all of them, and each works as its list says."""
 # ruff: noqa: E402
 
 import inspect
@@ -46,7 +46,7 @@ NO_INITIALIZERS = {
 
 
 def exported(module, kind):
-    """What a module of Keras offers, by name."""
+    """The public objects of a Keras module, by name."""
     return {name: value for name, value in vars(module).items() if kind(value) and not name.startswith("_")}
 
 

@@ -18,23 +18,23 @@ def processor(tmp_path, line):
     ],
 )
 def test_a_checked_family_trains_in_bfloat16_where_the_processor_has_it(tmp_path, line, flag):
-    precision, why = automatic(["fashion_cnn"], processor(tmp_path, line))
+    precision, reason = automatic(["fashion_cnn"], processor(tmp_path, line))
     assert precision == BFLOAT16
-    assert flag in why
+    assert flag in reason
 
 
 @pytest.mark.parametrize("line", ["flags\t\t: fpu sse2 avx512f", "flags\t\t: avx512_bf16_no", "Features\t: fp asimd"])
 def test_a_processor_without_it_trains_in_float32(tmp_path, line):
-    precision, why = automatic(["fashion_cnn"], processor(tmp_path, line))
+    precision, reason = automatic(["fashion_cnn"], processor(tmp_path, line))
     assert precision == FLOAT32
-    assert "no bfloat16 instructions" in why
+    assert "no bfloat16 instructions" in reason
 
 
 def test_a_processor_whose_bfloat16_is_slow_trains_in_float32(tmp_path):
     line = "vendor_id\t: GenuineIntel\nflags\t\t: fpu sse2 avx512_bf16 vnni"
-    precision, why = automatic(["fashion_cnn"], processor(tmp_path, line))
+    precision, reason = automatic(["fashion_cnn"], processor(tmp_path, line))
     assert precision == FLOAT32
-    assert "avx512_bf16 is slower than its float32" in why
+    assert "avx512_bf16 is slower than its float32" in reason
 
 
 def test_where_the_processor_is_not_described_float32_is_taken(tmp_path):
@@ -44,7 +44,7 @@ def test_where_the_processor_is_not_described_float32_is_taken(tmp_path):
 
 
 def test_a_family_that_was_never_checked_trains_in_float32_anywhere(tmp_path):
-    precision, why = automatic(["fashion_cnn", "some_cnn"], processor(tmp_path, "flags\t: avx512_bf16"))
+    precision, reason = automatic(["fashion_cnn", "some_cnn"], processor(tmp_path, "flags\t: avx512_bf16"))
     assert precision == FLOAT32
-    assert "some_cnn" in why
-    assert ", ".join(sorted(CHECKED)) in why
+    assert "some_cnn" in reason
+    assert ", ".join(sorted(CHECKED)) in reason

@@ -1,1 +1,1 @@
-"""A data set's way from its files to a trial: download, cache, splits."""
+"""Data sets: download, image files, the cache of a machine, splits."""

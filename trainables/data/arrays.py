@@ -1,4 +1,4 @@
-"""What a data set is in memory: whole arrays, rows of them, and the three sets of a trial."""
+"""A data set in memory: whole arrays, rows of them, and the three sets of a trial."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ Images: TypeAlias = npt.NDArray[np.uint8]
 Labels: TypeAlias = npt.NDArray[np.int64]
 
 ARRAYS: Final = ("train_images", "train_labels", "test_images", "test_labels")
-"""What of a data set is an array, and a file in the cache."""
+"""The names of a data set's arrays; each array is a file in the cache."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Arrays:
-    """A whole data set: uint8 images (n, height, width, channels), int64 labels (n,) from 0, the classes' names."""
+    """A whole data set: uint8 images (n, height, width, channels), int64 labels (n,) from 0, names of the classes."""
 
     train_images: Images
     train_labels: Labels
@@ -25,10 +25,10 @@ class Arrays:
     classes: tuple[str, ...]
 
     @classmethod
-    def parted(
+    def split_by(
         cls, images: Images, labels: Labels, in_test: npt.NDArray[np.bool_], classes: tuple[str, ...]
     ) -> "Arrays":
-        """One set in two, by which images are the test set's (n,)."""
+        """Splits one set into two: `in_test` (n,) says which images belong to the test set."""
         return cls(
             train_images=images[~in_test],
             train_labels=labels[~in_test],
@@ -38,32 +38,32 @@ class Arrays:
         )
 
     @property
-    def named(self) -> Mapping[str, npt.NDArray[Any]]:
+    def by_name(self) -> Mapping[str, npt.NDArray[Any]]:
         """The arrays by name."""
         return {name: getattr(self, name) for name in ARRAYS}
 
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Rows (n,) of an array in the cache, read when they are asked for: processes share what the system has read."""
+    """Rows (n,) of an array in the cache. They are read on access, so that processes share the system's file cache."""
 
     array: Images
     rows: npt.NDArray[np.int64]
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """That of the rows together."""
+        """The shape of all rows together."""
         return (len(self.rows), *self.array.shape[1:])
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def __getitem__(self, key: slice | npt.NDArray[np.int64]) -> Images:
-        """Those at these places, as a copy."""
+        """A copy of the rows with these indices."""
         return self.array[self.rows[key]]
 
     def __array__(self, dtype: npt.DTypeLike | None = None, *, copy: bool | None = None) -> npt.NDArray[Any]:
-        """All of them, as NumPy asks for them."""
+        """All rows; NumPy calls this."""
         return np.asarray(self.array[self.rows], dtype=dtype)
 
 
@@ -75,7 +75,7 @@ class ImageSet:
     labels: Labels
 
     def first(self, number: int) -> "ImageSet":
-        """So many of its images, or all that there are."""
+        """The first `number` images, or all if there are fewer."""
         return (
             self if number >= len(self.labels) else ImageSet(images=self.images[:number], labels=self.labels[:number])
         )
@@ -83,7 +83,7 @@ class ImageSet:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Sets:
-    """The three sets of a trial; scheduling and choice see validation only."""
+    """The three sets of a trial; schedulers and searches use the validation set only."""
 
     train: ImageSet
     validation: ImageSet

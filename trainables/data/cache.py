@@ -1,4 +1,4 @@
-"""A node's cache of data sets: plain arrays, in a folder that their content names, so that two versions never meet."""
+"""A machine's cache of data sets: plain arrays, in a folder named after their content: versions never mix."""
 
 import hashlib
 import json
@@ -19,16 +19,16 @@ from trainables.errors import DataError
 
 ENVIRONMENT: Final = "LAYERSWEEP_CACHE"
 _META: Final = "meta.json"
-"""What the arrays of a cached data set are, and its classes."""
+"""The file with the sizes, types and shapes of a cached data set's arrays, and its classes."""
 _LAYOUT: Final = 2
 
 
 def cache_root() -> Path:
     """Return the node-local cache: LAYERSWEEP_CACHE, else XDG_CACHE_HOME/layersweep, else ~/.cache/layersweep."""
-    if named := os.environ.get(ENVIRONMENT):
-        return Path(named).absolute()
-    home = os.environ.get("XDG_CACHE_HOME")
-    return (Path(home) if home else Path.home() / ".cache") / "layersweep"
+    if folder := os.environ.get(ENVIRONMENT):
+        return Path(folder).absolute()
+    cache_home = os.environ.get("XDG_CACHE_HOME")
+    return (Path(cache_home) if cache_home else Path.home() / ".cache") / "layersweep"
 
 
 def open_array(folder: Path, array: str) -> npt.NDArray[Any]:
@@ -43,13 +43,13 @@ def class_names(folder: Path) -> tuple[str, ...]:
 
 @contextmanager
 def preparation_lock(name: str, say: Say) -> Iterator[None]:
-    """While inside, no other process of this node prepares the data set."""
+    """Holds a lock, so that no other process of this machine prepares the data set."""
     cache_root().mkdir(parents=True, exist_ok=True)
     lock = filelock.FileLock(cache_root() / f"{name}.lock")
     try:
         lock.acquire(timeout=0)
     except filelock.Timeout:
-        say(f"waiting for another process that prepares {name} …")
+        say(f"waiting for another process that is preparing {name} …")
         lock.acquire()
     try:
         yield
@@ -59,28 +59,28 @@ def preparation_lock(name: str, say: Say) -> Iterator[None]:
 
 @contextmanager
 def replacement(folder: Path) -> Iterator[Path]:
-    """A temporary folder that is renamed once it is written; trials that read a damaged one keep their open files."""
-    making, damaged = (folder.with_name(f".{state}-{folder.name}") for state in ("making", "damaged"))
-    for leftover in (making, damaged):
+    """A temporary folder that replaces `folder` once it is written; trials that still read the old files keep them."""
+    new_folder, damaged = (folder.with_name(f".{state}-{folder.name}") for state in ("making", "damaged"))
+    for leftover in (new_folder, damaged):
         shutil.rmtree(leftover, ignore_errors=True)
-    making.mkdir(parents=True)
-    yield making
+    new_folder.mkdir(parents=True)
+    yield new_folder
     if folder.exists():
         folder.rename(damaged)
-    making.rename(folder)
+    new_folder.rename(folder)
     shutil.rmtree(damaged, ignore_errors=True)
 
 
-def folder_of(source: Source, found: Path, strict: bool, say: Say) -> Path:
-    """Return the data set's folder in the cache, made where it is missing or damaged; the caller holds the lock."""
-    stamp = _stamp(source, found, strict)
-    known = stamp.read_text(errors="replace") if stamp.is_file() else "unknown"
-    folder = cache_root() / f"{source.NAME}-{known}"
+def folder_of(source: Source, source_folder: Path, strict: bool, say: Say) -> Path:
+    """The data set's folder in the cache; it is made if it is missing or damaged. The caller holds the lock."""
+    stamp = _stamp(source, source_folder, strict)
+    fingerprint = stamp.read_text(errors="replace") if stamp.is_file() else "unknown"
+    folder = cache_root() / f"{source.NAME}-{fingerprint}"
     damage = _damage(folder) if folder.is_dir() else f"{source.NAME} is not in the cache yet"
     if damage is None:
         return folder
-    say(f"{damage}: making it from {found} …")
-    arrays = source.load(found, strict=strict, say=say)
+    say(f"{damage}; making it from {source_folder} …")
+    arrays = source.load(source_folder, strict=strict, say=say)
     fingerprint = _fingerprint(arrays, () if hasattr(source, "CLASSES") else arrays.classes)
     folder = cache_root() / f"{source.NAME}-{fingerprint}"
     if not is_intact(folder):
@@ -90,53 +90,53 @@ def folder_of(source: Source, found: Path, strict: bool, say: Say) -> Path:
     return folder
 
 
-def fetch(there: Path, piece: Callable[[Path, int], bytes]) -> Path:
-    """Return a folder of another machine's cache in this one's, brought where it is missing; the caller holds the lock.
+def fetch(remote_folder: Path, read_piece: Callable[[Path, int], bytes]) -> Path:
+    """Copies a folder of another machine's cache into this one's, if it is missing here; the caller holds the lock.
 
     Raises:
-        OSError: if it cannot be read there, or not be written here.
-        DataError: if it arrives damaged.
+        OSError: if it cannot be read on that machine or written on this one.
+        DataError: if the copy is damaged.
     """
-    folder = cache_root() / there.name
+    folder = cache_root() / remote_folder.name
     if not is_intact(folder):
-        with replacement(folder) as making:
+        with replacement(folder) as new_folder:
             for name in (*(f"{array}.npy" for array in ARRAYS), _META):
-                with _synced(making / name) as file:
-                    while part := piece(there / name, file.tell()):
-                        file.write(part)
-            if damage := _damage(making):
-                raise DataError(f"{damage}, brought from {there} of another machine")
+                with _synced(new_folder / name) as file:
+                    while block := read_piece(remote_folder / name, file.tell()):
+                        file.write(block)
+            if damage := _damage(new_folder):
+                raise DataError(f"{damage}; it was copied from {remote_folder} of another machine")
     return folder
 
 
 def is_intact(folder: Path) -> bool:
-    """Whether a cached data set is there, as it was written."""
+    """Whether a cached data set exists and is as it was written."""
     return folder.is_dir() and _damage(folder) is None
 
 
 def write(folder: Path, arrays: Arrays) -> None:
     """Writes a data set into the cache."""
-    with replacement(folder) as making:
-        for name, array in arrays.named.items():
-            with _synced(making / f"{name}.npy") as file:
+    with replacement(folder) as new_folder:
+        for name, array in arrays.by_name.items():
+            with _synced(new_folder / f"{name}.npy") as file:
                 np.save(file, array)
-        meta = {name: _state(making, name) for name in ARRAYS} | {"classes": arrays.classes}
-        with _synced(making / _META) as file:
+        meta = {name: _state(new_folder, name) for name in ARRAYS} | {"classes": arrays.classes}
+        with _synced(new_folder / _META) as file:
             file.write(json.dumps(meta).encode())
 
 
-def _stamp(source: Source, found: Path, strict: bool) -> Path:
-    """Return the file that remembers which content the files, as they are now, were found to hold."""
-    stats = [(str(path), path.stat()) for path in source.files(found)]
+def _stamp(source: Source, source_folder: Path, strict: bool) -> Path:
+    """The file that remembers the fingerprint of the source files in their present state."""
+    stats = [(str(path), path.stat()) for path in source.files(source_folder)]
     states = sorted((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats)
-    key = json.dumps([_LAYOUT, source.NAME, strict, str(found.resolve()), states])
+    key = json.dumps([_LAYOUT, source.NAME, strict, str(source_folder.resolve()), states])
     return cache_root() / "stamps" / hashlib.sha256(key.encode()).hexdigest()[:16]
 
 
 def _fingerprint(arrays: Arrays, names: Sequence[str]) -> str:
-    """That of the arrays, and of the classes' names where the data set's files give them."""
+    """The fingerprint of the arrays, and of the classes' names where the data set's files give them."""
     digest = hashlib.sha256(json.dumps(names).encode() if names else b"")
-    for name, values in arrays.named.items():
+    for name, values in arrays.by_name.items():
         array = np.ascontiguousarray(values)
         digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
         digest.update(array.data)
@@ -149,7 +149,7 @@ def _state(folder: Path, array: str) -> list[object]:
 
 
 def _damage(folder: Path) -> str | None:
-    """Return what of a cached data set is not as it was written, by sizes and headers alone: bytes are not read."""
+    """What is damaged in a cached data set, or None. Only sizes and headers are checked, not the content."""
     try:
         states = json.loads((folder / _META).read_text())
         damaged = [name for name in ARRAYS if _state(folder, name) != states[name]]

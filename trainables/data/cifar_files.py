@@ -1,6 +1,6 @@
 """The files of CIFAR-10 and CIFAR-100 in their version for Python (Krizhevsky 2009), as Keras and others keep them.
 
-They are pickles, and a pickle may run any code: these are read by an unpickler that makes arrays and nothing else.
+They are pickles, and a pickle may run any code. So an unpickler reads them that makes arrays and nothing else.
 """
 
 import io
@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from trainables.data.arrays import Arrays
 from trainables.data.cache import cache_root
-from trainables.data.download import download, keras_home, unpacked
+from trainables.data.download import download, keras_home, unpack
 from trainables.data.sources import Say, log
 from trainables.errors import DataError
 
@@ -33,24 +33,24 @@ _BROKEN: Final = (
     pickle.UnpicklingError, EOFError, ValueError, TypeError, IndexError, KeyError, AttributeError, ImportError,
     OverflowError, MemoryError,
 )  # fmt: skip
-"""What a damaged pickle may raise."""
+"""The errors that a damaged pickle may raise."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Files:
-    """Where a data set lies, and what its files are called.
+class CifarFiles:
+    """The names of a data set's files, and where to download them.
 
     Attributes:
-        title: its name for people.
-        folder: what its archive unpacks to.
+        title: the data set's name for people.
+        folder: the folder in its archive.
         archive: the archive's name.
-        address: where it is fetched from.
-        sha256: the archive's.
-        train: the files to train on.
-        test: the one to test on.
+        address: the archive's address.
+        sha256: the archive's SHA-256.
+        train: the files of the training set.
+        test: the file of the test set.
         labels: the key of the labels.
         meta: the file that names the classes.
-        names: the key of their names.
+        names: the key of the classes' names.
     """
 
     title: str
@@ -65,21 +65,21 @@ class Files:
     names: str
 
     @property
-    def every(self) -> tuple[str, ...]:
-        """All of its files."""
+    def file_names(self) -> tuple[str, ...]:
+        """The names of all files."""
         return (*self.train, self.test, self.meta)
 
     def find(self, folder: Path | None = None, *, say: Say = log) -> Path:
-        """The folder with the files: in `folder` alone, where given; else Keras', ours, or fetched.
+        """The folder with the files: only in `folder` if it is given; else Keras' folder, ours, or a download.
 
         Raises:
-            DataError: if they are nowhere, with every place that was looked at.
+            DataError: if the files are not found; the message says what is valid.
         """
         keras = keras_home() / "datasets"
-        places = [folder] if folder else [keras, keras / f"{self.folder}-target", self._own]
+        places = [folder] if folder else [keras, keras / f"{self.folder}-target", self._downloads]
         for place in places:
             for inner in (place, place / self.folder):
-                if all((inner / name).is_file() for name in self.every):
+                if all((inner / name).is_file() for name in self.file_names):
                     return inner
         archives = (place / self.archive for place in places)
         archive = next((path for path in archives if path.is_file()), None)
@@ -87,36 +87,39 @@ class Files:
             if folder:
                 raise DataError(
                     f"{self.title} was not found in {folder}; valid: a folder with {self.archive}, or with "
-                    f"{', '.join(self.every)}"
+                    f"{', '.join(self.file_names)}"
                 )
-            archive = self._own / self.archive
+            archive = self._downloads / self.archive
             download(self.address, archive, sha256=self.sha256, say=say)
-        inner = unpacked(archive, self._own, say=say) / self.folder
-        if missing := [name for name in self.every if not (inner / name).is_file()]:
+        inner = unpack(archive, self._downloads, say=say) / self.folder
+        if missing := [name for name in self.file_names if not (inner / name).is_file()]:
             raise DataError(f"{archive} is not {self.title}'s archive: it lacks {self.folder}/{missing[0]}")
         return inner
 
     @property
-    def _own(self) -> Path:
+    def _downloads(self) -> Path:
         return cache_root() / "downloads" / self.folder
 
-    def files(self, found: Path) -> list[Path]:
+    def files(self, folder: Path) -> list[Path]:
         """The files of a folder."""
-        return [found / name for name in self.every]
+        return [folder / name for name in self.file_names]
 
-    def load(self, found: Path, *, strict: bool = False, say: Say = log) -> Arrays:
+    def load(self, folder: Path, *, strict: bool = False, say: Say = log) -> Arrays:
         """The whole data set.
 
         Raises:
-            DataError: if a file is damaged, or not in CIFAR's format.
+            DataError: if a file is damaged or not in CIFAR's format.
         """
-        train = [self._batch(found / name) for name in self.train]
-        test_images, test_labels = self._batch(found / self.test)
-        classes = self._classes(found / self.meta)
+        train = [self._batch(folder / name) for name in self.train]
+        test_images, test_labels = self._batch(folder / self.test)
+        classes = self._classes(folder / self.meta)
         train_labels = np.concatenate([labels for _, labels in train])
         for labels in (train_labels, test_labels):
             if len(labels) and not 0 <= labels.min() <= labels.max() < len(classes):
-                raise DataError(f"{found} has labels {labels.min()} to {labels.max()}, and {len(classes)} classes")
+                raise DataError(
+                    f"{folder} has labels {labels.min()} to {labels.max()}; valid for its {len(classes)} classes: 0 to "
+                    f"{len(classes) - 1}"
+                )
         return Arrays(
             train_images=np.concatenate([images for images, _ in train]),
             train_labels=train_labels,
@@ -127,36 +130,36 @@ class Files:
 
     def _classes(self, path: Path) -> tuple[str, ...]:
         try:
-            return tuple(name.decode() for name in _read(path)[self.names.encode()])
+            return tuple(name.decode() for name in _unpickle(path)[self.names.encode()])
         except (KeyError, AttributeError, TypeError) as error:
             raise DataError(f"{path} is not a file of {self.title}: {error!r}") from error
 
     def _batch(self, path: Path) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-        content = _read(path)
+        content = _unpickle(path)
         try:
             images = np.asarray(content[b"data"], dtype=np.uint8).reshape(-1, *_SHAPE).transpose(0, 2, 3, 1)
             labels = np.asarray(content[self.labels.encode()], dtype=np.int64)
         except (KeyError, ValueError) as error:
             raise DataError(f"{path} is not a file of {self.title}: {error!r}") from error
         if len(images) != len(labels):
-            raise DataError(f"{path} has {len(images)} images and {len(labels)} labels")
+            raise DataError(f"{path} has {len(images)} images but {len(labels)} labels")
         return np.ascontiguousarray(images), labels
 
 
 class _ArraysOnly(pickle.Unpickler):
-    """Makes arrays, numbers, texts, lists and dicts; refuses whatever else a pickle asks for."""
+    """Makes arrays, numbers, texts, lists and dicts; refuses every other class that a pickle names."""
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in _ARRAYS:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which data has no use for")
+            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which image data does not need")
         return super().find_class(module, name)
 
 
-def _read(path: Path) -> dict[bytes, Any]:
+def _unpickle(path: Path) -> dict[bytes, Any]:
     try:
         content = _ArraysOnly(io.BytesIO(path.read_bytes()), encoding="bytes").load()
     except _BROKEN as error:
-        raise DataError(f"{path} is truncated, damaged or no CIFAR file: {error}") from error
+        raise DataError(f"{path} is truncated, damaged or not a CIFAR file: {error}") from error
     if not isinstance(content, dict):
-        raise DataError(f"{path} is no CIFAR file: it holds a {type(content).__name__}")
+        raise DataError(f"{path} is not a CIFAR file: it holds a {type(content).__name__}, not a dict")
     return content

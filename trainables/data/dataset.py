@@ -1,4 +1,4 @@
-"""A data set's way from its files to a trial: found, brought into this node's cache once, then split by seed."""
+"""A prepared data set: found once, copied into this machine's cache, then split by each trial's seed."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -21,17 +21,18 @@ VALIDATION_SHARE: Final = Fraction(1, 6)
 
 @dataclass(frozen=True, kw_only=True)
 class Data:
-    """A prepared data set: small and picklable, valid on the node whose cache it names.
+    """A prepared data set: small and picklable, valid on the machine whose cache it names.
 
-    The fingerprint, 16 hexadecimal digits, is that of the whole data set, whatever part was asked for. A label is an
-    index into the classes; the shape is height, width, channels; the sizes are numbers of images. The majority share is
-    that of the largest class among the training file's labels: what always naming this class gets right.
+    The fingerprint has 16 hexadecimal digits and stands for the whole data set, whatever part of it is used. A label is
+    an index into the classes; the shape is height, width, channels; the sizes are numbers of images. The majority share
+    is the largest class' share of the training file: the accuracy of a model that always predicts this class.
 
     Attributes:
         chosen: the classes' indices in the whole data set.
-        share: the share of the training images that the command asked for.
-        validating: the share of the training file that validates.
-        fold: the part of the training file that validates instead, of `folds` equal parts; None for no folds.
+        share: the share of the training images that the command uses.
+        validating: the share of the training file that is used for validation.
+        fold: the part of the training file that is used for validation instead, one of `folds` equal parts; None
+            without folds.
     """
 
     name: str
@@ -58,12 +59,12 @@ class Data:
         fold: int | None = None,
         folds: int = 0,
     ) -> "Data":
-        """The part of the data set that a trial sees; what is None stays as it is.
+        """The part of the data set that a trial uses; an argument of None changes nothing.
 
-        A smaller share of the training images is part of a larger one; the sets to validate and test stay.
+        A smaller share of the training images is part of a larger one; the validation and test sets stay the same.
 
         Raises:
-            DataError: if a class is too small for it.
+            DataError: if a class has too few images for this part.
         """
         chosen = self.chosen if chosen is None else chosen
         validating = self.validating if validating is None else validating
@@ -71,11 +72,11 @@ class Data:
             return self
         labels, test = (select_classes(self.labels(file), chosen)[1] for file in ("train", "test"))
         names = tuple(self.classes[self.chosen.index(index)] for index in chosen)
-        sized = sizes(labels, test, share=self.share, validating=validating, folds=folds, train_share=train_share)
-        check_classes(self.name, labels, names, validating=validating, train=sized.train_images, folds=folds)
+        set_sizes = sizes(labels, test, share=self.share, validating=validating, folds=folds, train_share=train_share)
+        check_classes(self.name, labels, names, validating=validating, train=set_sizes.train_images, folds=folds)
         return replace(
             self,
-            **vars(sized),
+            **vars(set_sizes),
             classes=names,
             chosen=chosen,
             validating=validating,
@@ -84,23 +85,23 @@ class Data:
         )
 
     def split(self, seed: int) -> Sets:
-        """Return the sets of a seed: the same in every process, and larger sizes contain the smaller.
+        """The sets of a seed: the same in every process, and a larger set contains the smaller one.
 
-        Validation images come from the training file, drawn by the seed and stratified; the test set is the same for
-        every seed. Images stay in the cache until they are asked for.
+        The seed draws the validation images from the training file, stratified by class; the test set is the same for
+        every seed. Images stay in the cache until they are accessed.
 
         Raises:
-            DataError: The seed is negative, or the cache is not (or no longer) on this node.
+            DataError: if the seed is negative, or the data set is not in this machine's cache.
         """
         if seed < 0:
-            raise DataError(f"seed {seed} is not valid: 0 or more is")
+            raise DataError(f"seed {seed} is not valid; valid: 0 or more")
         places, labels = select_classes(self.labels("train"), self.chosen)
-        order = stratified_order(labels, seed)
+        permutation = stratified_order(labels, seed)
         first, pool = self._validation(len(labels))
-        order = np.roll(order, -first)
+        permutation = np.roll(permutation, -first)
         test_places, test_labels = select_classes(self.labels("test"), self.chosen)
         test = stratified_order(test_labels, TEST_SEED)[: self.test_images]
-        train, validation = order[pool : pool + self.train_images], order[: self.validation_images]
+        train, validation = permutation[pool : pool + self.train_images], permutation[: self.validation_images]
         return Sets(
             train=self._rows("train", places[train], labels[train]),
             validation=self._rows("train", places[validation], labels[validation]),
@@ -111,25 +112,25 @@ class Data:
         """All labels of a file of the whole data set, `train` or `test`.
 
         Raises:
-            DataError: if the cache is not (or no longer) on this node.
+            DataError: if the data set is not in this machine's cache.
         """
-        return self._open(f"{file}_labels")
+        return self._array(f"{file}_labels")
 
     def _validation(self, images: int) -> tuple[int, int]:
-        """Where the images that validate begin in the order, and how many they are."""
+        """The first validation image in the permutation, and the number of validation images."""
         if self.fold is None:
             return 0, round_half_up(images * self.validating)
         first, end = (images * part // self.folds for part in (self.fold, self.fold + 1))
         return first, end - first
 
     def _rows(self, file: str, rows: npt.NDArray[np.int64], labels: Labels) -> ImageSet:
-        return ImageSet(images=Rows(self._open(f"{file}_images"), rows), labels=labels)
+        return ImageSet(images=Rows(self._array(f"{file}_images"), rows), labels=labels)
 
-    def _open(self, array: str) -> npt.NDArray[Any]:
+    def _array(self, array: str) -> npt.NDArray[Any]:
         try:
             return cache.open_array(self.folder, array)
         except (OSError, ValueError) as error:
-            raise DataError(f"{self.name} is not in this node's cache ({error}): call prepare here first") from error
+            raise DataError(f"{self.name} is not in this machine's cache ({error}); call prepare here first") from error
 
 
 def prepare(
@@ -140,62 +141,62 @@ def prepare(
     strict: bool = False,
     say: Say = log,
 ) -> Data:
-    """Find a data set, bring it into this node's cache once, and return its sizes.
+    """Finds a data set, copies it into this machine's cache once, and returns it with its sizes.
 
     Args:
-        name: A module of trainables/data/datasets.
-        folder: The only place to look for its files; by default the module's own places.
-        images: Number of training images, all by default; validation and test shrink in the same proportion, and keep
-            at least as many images as there are classes (one of each, where classes are of equal size).
-        strict: Whether a damaged image is an error; else it is named and left out.
-        say: Told in short sentences what takes time.
+        name: a module in trainables/data/datasets.
+        folder: the only place to look for its files; by default the module's own places.
+        images: number of training images, all by default. The validation and test sets shrink in the same proportion,
+            but keep at least as many images as there are classes (one of each, where classes are of equal size).
+        strict: whether a damaged image is an error; else it is named and left out.
+        say: takes short sentences about work that takes time.
 
     Raises:
-        DataError: The name or number is not valid, the files are not found or damaged, or the cache cannot be written.
+        DataError: if the name or number is not valid, the files are missing or damaged, or the cache cannot be written.
     """
-    its = source(name)
+    data_source = source(name)
     try:
         with cache.preparation_lock(name, say):
-            folder = cache.folder_of(its, its.find(folder, say=say), strict, say)
+            folder = cache.folder_of(data_source, data_source.find(folder, say=say), strict, say)
     except OSError as error:
         raise DataError(
-            f"the cache {cache.cache_root()} cannot be used: {error}. Set {cache.ENVIRONMENT} to a folder"
+            f"the cache {cache.cache_root()} cannot be used: {error}. Set {cache.ENVIRONMENT} to another folder"
         ) from error
-    return _data(its.NAME, folder, images)
+    return _data(data_source.NAME, folder, images)
 
 
-def brought(data: Data, piece: Callable[[Path, int], bytes]) -> Data:
-    """A data set that another machine has prepared, in this machine's cache; brought here once, if it is not there.
+def brought(data: Data, read_piece: Callable[[Path, int], bytes]) -> Data:
+    """A data set that another machine has prepared, in this machine's cache; it is copied if it is not here yet.
 
     Args:
         data: the data set, valid on the other machine.
-        piece: gives the bytes of a file of that machine from an offset on; none behind its end.
+        read_piece: reads bytes of a file of that machine from an offset on; returns no bytes at its end.
 
     Raises:
-        OSError: if it cannot be read there, or not be written here.
-        DataError: if it arrives damaged.
+        OSError: if it cannot be read on that machine or written on this one.
+        DataError: if the copy is damaged.
     """
     if cache.is_intact(data.folder):
         return data
     with cache.preparation_lock(data.name, log):
-        return replace(data, folder=cache.fetch(data.folder, piece))
+        return replace(data, folder=cache.fetch(data.folder, read_piece))
 
 
-def _data(name: str, cached: Path, images: int | None) -> Data:
-    names = cache.class_names(cached)
-    _, height, width, channels = cache.open_array(cached, "train_images").shape
-    labels, test = cache.open_array(cached, "train_labels"), cache.open_array(cached, "test_labels")
-    whole = len(labels) - round_half_up(len(labels) * VALIDATION_SHARE)
-    train = whole if images is None else images
-    if not len(names) <= train <= whole:
-        raise DataError(f"images={train} is not valid for {name}: {len(names)} to {whole:,} training images are")
-    share = Fraction(train, whole)
+def _data(name: str, folder: Path, images: int | None) -> Data:
+    names = cache.class_names(folder)
+    _, height, width, channels = cache.open_array(folder, "train_images").shape
+    labels, test = cache.open_array(folder, "train_labels"), cache.open_array(folder, "test_labels")
+    available = len(labels) - round_half_up(len(labels) * VALIDATION_SHARE)
+    train = available if images is None else images
+    if not len(names) <= train <= available:
+        raise DataError(f"images={train} is not valid for {name}; valid: {len(names)} to {available:,} training images")
+    share = Fraction(train, available)
     check_classes(name, labels, names, validating=VALIDATION_SHARE, train=train)
     return Data(
         **vars(sizes(labels, test, share=share, validating=VALIDATION_SHARE)),
         name=name,
-        folder=cached,
-        fingerprint=cached.name.rpartition("-")[2],
+        folder=folder,
+        fingerprint=folder.name.rpartition("-")[2],
         classes=names,
         image_shape=(height, width, channels),
         chosen=tuple(range(len(names))),

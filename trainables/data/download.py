@@ -1,4 +1,4 @@
-"""Files from elsewhere: downloaded whole or not at all, and archives unpacked without trusting what they name."""
+"""Downloads that are whole or leave nothing, and archives that are unpacked without trusting their names."""
 
 import gzip
 import hashlib
@@ -16,7 +16,7 @@ from trainables.data.sources import Say
 from trainables.errors import DataError
 
 CONNECT_SECONDS: Final = 10.0
-"""The limit of connecting, and of each read; not of the whole file."""
+"""The time limit of connecting, and of each read; not of the whole file."""
 
 _DAMAGED: Final = (
     tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError, NotImplementedError, RuntimeError,
@@ -26,53 +26,51 @@ _TENTH: Final = 10
 
 
 def keras_home() -> Path:
-    """Where Keras keeps what it fetches: KERAS_HOME, else ~/.keras."""
+    """The folder of Keras' downloads: KERAS_HOME, else ~/.keras."""
     return Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser()
 
 
 def download(address: str, path: Path, *, sha256: str | None, say: Say) -> None:
-    """Downloads a file to `path`, whose folder is made.
+    """Downloads a file to `path`, and makes its folder.
 
     Raises:
-        DataError: if it cannot be had, or is not the one that was expected; nothing is left at `path` then.
+        DataError: if the download fails, or is not the expected file; then there is nothing at `path`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".layersweep-", dir=path.parent) as work:
         part = Path(work) / path.name
         try:
-            found = _streamed(address, part, say)
+            digest = _write_stream(address, part, say)
         except (OSError, http.client.HTTPException) as error:
-            raise DataError(f"{address} could not be fetched ({error}); put the file at {path} yourself") from error
-        if sha256 is not None and found != sha256:
-            raise DataError(f"{address} is not the expected file: its sha256 is {found}, not {sha256}")
+            raise DataError(f"{address} could not be downloaded ({error}); put the file at {path} yourself") from error
+        if sha256 is not None and digest != sha256:
+            raise DataError(f"{address} is not the expected file: its sha256 is {digest}, not {sha256}")
         part.replace(path)
 
 
-def _streamed(address: str, part: Path, say: Say) -> str:
-    """Writes what the address holds, says each tenth of it, and returns its SHA-256."""
-    digest, done, said = hashlib.sha256(), 0, 0
+def _write_stream(address: str, part: Path, say: Say) -> str:
+    """Writes the file at this address, reports each tenth of it, and returns its SHA-256."""
+    digest, bytes_read, tenths = hashlib.sha256(), 0, 0
     with urllib.request.urlopen(address, timeout=CONNECT_SECONDS) as answer, part.open("wb") as file:  # noqa: S310
         size = int(answer.headers.get("Content-Length") or 0)
         say(f"downloading {address} ({size / 1e6:.0f} MB) …")
         while block := answer.read(_BLOCK):
             file.write(block)
             digest.update(block)
-            done += len(block)
-            if size and done * _TENTH // size > said:
-                said = done * _TENTH // size
-                say(f"  {said * _TENTH} %")
-    if size and done != size:
-        raise OSError(f"the connection ended after {done:,} of {size:,} bytes")
+            bytes_read += len(block)
+            if size and bytes_read * _TENTH // size > tenths:
+                tenths = bytes_read * _TENTH // size
+                say(f"  {tenths * _TENTH} %")
+    if size and bytes_read != size:
+        raise OSError(f"the connection ended after {bytes_read:,} of {size:,} bytes")
     return digest.hexdigest()
 
 
-def unpacked(archive: Path, below: Path, *, say: Say) -> Path:
-    """The folder below `below` that this .tar.gz or .zip is unpacked to, whole or not at all, unless it was before.
-
-    Nothing in it may lead out of there.
+def unpack(archive: Path, below: Path, *, say: Say) -> Path:
+    """Unpacks a .tar.gz or .zip once, whole or not at all, and returns its folder, which lies in `below`.
 
     Raises:
-        DataError: if it is truncated or damaged, or there is no room.
+        DataError: if it is truncated or damaged, points outside its folder, or there is no room.
     """
     state = archive.stat()
     key = f"{archive.resolve()} {state.st_size} {state.st_mtime_ns}"
@@ -83,32 +81,32 @@ def unpacked(archive: Path, below: Path, *, say: Say) -> Path:
 
 
 def _only_plain(archive: Path, members: tarfile.TarFile, folder: Path) -> None:
-    """Refuses an archive with links, devices or names that lead elsewhere; older Pythons have no filter for that."""
+    """Refuses an archive with links, devices or names that point outside it; older Pythons have no filter for that."""
     root = folder.resolve()
     for member in members.getmembers():
         if not (member.isfile() or member.isdir()) or not (root / member.name).resolve().is_relative_to(root):
-            raise DataError(f"{archive} is no archive of data: {member.name} would lead out of its folder")
+            raise DataError(f"{archive} is not a safe archive: {member.name} points outside its folder")
 
 
 def _unpack(archive: Path, folder: Path, say: Say) -> None:
     say(f"unpacking {archive} …")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".layersweep-", dir=folder.parent) as work:
-        made = Path(work) / "unpacked"
+        new_folder = Path(work) / "unpacked"
         try:
             if archive.suffix == ".zip":
                 with zipfile.ZipFile(archive) as members:
-                    members.extractall(made)  # noqa: S202 (it makes names that lead elsewhere harmless)
+                    members.extractall(new_folder)  # noqa: S202 (it makes names that point outside harmless)
             else:
                 with tarfile.open(archive) as members_of_tar:
-                    _only_plain(archive, members_of_tar, made)
-                    members_of_tar.extractall(made)  # noqa: S202 (each member was looked at)
+                    _only_plain(archive, members_of_tar, new_folder)
+                    members_of_tar.extractall(new_folder)  # noqa: S202 (each member was checked)
         except _DAMAGED as error:
-            raise DataError(f"{archive} is truncated or damaged ({error}): fetch it again") from error
+            raise DataError(f"{archive} is truncated or damaged ({error}); download it again") from error
         except OSError as error:
             raise DataError(f"{archive} could not be unpacked to {folder}: {error}") from error
         try:
-            made.rename(folder)
+            new_folder.rename(folder)
         except OSError:
-            if not folder.is_dir():  # else another process has just unpacked it, too
+            if not folder.is_dir():  # else another process has just unpacked it
                 raise

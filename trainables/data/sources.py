@@ -1,4 +1,4 @@
-"""Where data sets come from: a module in trainables/data/datasets each, found by its name."""
+"""The sources of data sets: each is a module in trainables/data/datasets, found by its name."""
 
 import importlib
 import logging
@@ -12,33 +12,33 @@ from trainables.data.arrays import Arrays
 from trainables.errors import DataError
 
 Say = Callable[[str], None]
-"""Is told in short sentences what takes time."""
+"""Takes a short sentence about work that takes time."""
 
 log: Say = logging.getLogger(__name__).info
 
 
 class Source(Protocol):
-    """What a module in trainables/data/datasets has."""
+    """The protocol of a module in trainables/data/datasets."""
 
     NAME: str
 
     def find(self, folder: Path | None = None, *, say: Say) -> Path:
-        """Return the folder or archive that holds the data set, or raise DataError."""
+        """The folder that holds the data set; raises DataError if there is none."""
 
-    def files(self, found: Path) -> Iterable[Path]:
-        """Return the files that, unchanged, need not be read again."""
+    def files(self, folder: Path) -> Iterable[Path]:
+        """The data set's files; while they do not change, they are not read again."""
 
-    def load(self, found: Path, *, strict: bool, say: Say) -> Arrays:
-        """Return the whole data set, checked, or raise DataError; if strict, a damaged image is an error, too."""
+    def load(self, folder: Path, *, strict: bool, say: Say) -> Arrays:
+        """The whole data set, checked; raises DataError if it is damaged. With strict, so does one damaged image."""
 
 
 def source(name: str) -> Source:
-    """The module of that name.
+    """The module with this name.
 
     Raises:
-        DataError: if there is none; the message lists those that there are.
+        DataError: if there is none; the message lists the valid names.
     """
     names = sorted(module.name for module in pkgutil.iter_modules(datasets.__path__))
     if name not in names:
-        raise DataError(f"data set {name!r} is not known: valid are {', '.join(names)}")
+        raise DataError(f"data set {name!r} is not known; valid: {', '.join(names)}")
     return cast(Source, importlib.import_module(f"{datasets.__name__}.{name}"))

@@ -1,7 +1,7 @@
-"""The files of Tiny-ImageNet-200: 200 kinds of things, 500 colour images of 64x64 of each to train, 50 to validate.
+"""The files of Tiny-ImageNet-200: colour images of 64x64, 200 classes of 500 training and 50 validation images.
 
-The official folder: `wnids.txt` (a class a line), `words.txt` (their names), `train/<class>/images/*.JPEG` and
-`val/images/*.JPEG` with `val/val_annotations.txt` (file, class and a box a line). Its test images have no labels.
+The official folder: `wnids.txt` (one class per line), `words.txt` (their names), `train/<class>/images/*.JPEG` and
+`val/images/*.JPEG` with `val/val_annotations.txt` (file, class and box per line). Its test images have no labels.
 (Le & Yang 2015, Tiny ImageNet visual recognition challenge, a part of ImageNet.)
 """
 
@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from trainables.data.arrays import Arrays
 from trainables.data.cache import cache_root
-from trainables.data.download import download, unpacked
+from trainables.data.download import download, unpack
 from trainables.data.image_files import Decoded, decoded, files_below
 from trainables.data.sources import Say, log
 from trainables.data.splits import stratified_mask
@@ -27,136 +27,141 @@ ADDRESS: Final = f"https://cs231n.stanford.edu/{ARCHIVE}"
 ENVIRONMENT: Final = "LAYERSWEEP_TINY_IMAGENET"
 
 _ANNOTATIONS: Final = Path("val") / "val_annotations.txt"
-_NEEDED: Final = (Path("wnids.txt"), Path("words.txt"), _ANNOTATIONS)
+_LISTS: Final = (Path("wnids.txt"), Path("words.txt"), _ANNOTATIONS)
 
 
 def find(folder: Path | None = None, *, say: Say = log) -> Path:
-    """The official folder: below `folder` or what LAYERSWEEP_TINY_IMAGENET names, where given; else ours, or fetched.
+    """The official folder: in `folder`, or in LAYERSWEEP_TINY_IMAGENET, if either is set; else ours, or a download.
 
-    A zip in its place is unpacked into the cache.
+    If there is a zip instead, it is unpacked into the cache.
 
     Raises:
-        DataError: if it is nowhere, or the zip is damaged.
+        DataError: if the folder is not found, or the zip is damaged.
     """
-    named = folder or (Path(os.environ[ENVIRONMENT]) if os.environ.get(ENVIRONMENT) else None)
-    own = cache_root() / "downloads" / FOLDER
-    for place in [named] if named else sorted(own.glob("unpacked*")):
+    user_path = folder or (Path(os.environ[ENVIRONMENT]) if os.environ.get(ENVIRONMENT) else None)
+    downloads = cache_root() / "downloads" / FOLDER
+    for place in [user_path] if user_path else sorted(downloads.glob("unpacked*")):
         for inner in (place, place / FOLDER):
-            if all((inner / name).is_file() for name in _NEEDED):
+            if all((inner / name).is_file() for name in _LISTS):
                 return inner
-    archive = (named if named.suffix == ".zip" else named / ARCHIVE) if named else own / ARCHIVE
+    archive = (user_path if user_path.suffix == ".zip" else user_path / ARCHIVE) if user_path else downloads / ARCHIVE
     if not archive.is_file():
-        if named:
+        if user_path:
             raise DataError(
-                f"Tiny-ImageNet was not found in {named}; valid: a folder with {', '.join(map(str, _NEEDED))} and "
-                f"train/, or with {ARCHIVE}"
+                f"Tiny-ImageNet was not found in {user_path}; valid: a folder with train/, "
+                f"{', '.join(map(str, _LISTS))}, or with {ARCHIVE}"
             )
         download(ADDRESS, archive, sha256=None, say=say)
-    folder = unpacked(archive, own, say=say)
+    folder = unpack(archive, downloads, say=say)
     inner = folder / FOLDER if (folder / FOLDER).is_dir() else folder
-    if missing := [str(name) for name in _NEEDED if not (inner / name).is_file()]:
-        raise DataError(f"{archive} is not Tiny-ImageNet's: it lacks {missing[0]}")
+    if missing := [str(name) for name in _LISTS if not (inner / name).is_file()]:
+        raise DataError(f"{archive} is not Tiny-ImageNet's archive: it lacks {missing[0]}")
     return inner
 
 
-def files(found: Path) -> list[Path]:
-    """The files that the data set is made of."""
-    return [*(found / name for name in _NEEDED), *files_below(found / "train"), *files_below(found / "val" / "images")]
+def files(folder: Path) -> list[Path]:
+    """All files of the data set."""
+    return [
+        *(folder / name for name in _LISTS),
+        *files_below(folder / "train"),
+        *files_below(folder / "val" / "images"),
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Listed:
-    """Images, damaged ones left out, with their labels (n,)."""
+class _LabelledImages:
+    """Images without damaged ones, and their labels (n,)."""
 
     images: npt.NDArray[np.uint8]
     labels: npt.NDArray[np.int64]
 
     @classmethod
-    def of(cls, labels: list[int], found: Decoded) -> "_Listed":
-        """Those that could be decoded."""
-        return cls(images=found.images, labels=np.array(labels, dtype=np.int64)[found.places])
+    def of(cls, labels: list[int], decoded_images: Decoded) -> "_LabelledImages":
+        """The decoded images, and their labels out of those of all files."""
+        return cls(images=decoded_images.images, labels=np.array(labels, dtype=np.int64)[decoded_images.places])
 
 
-def official(found: Path, *, strict: bool = False, say: Say = log) -> Arrays:
-    """Its images to train, and its labelled validation images as the test set.
-
-    Raises:
-        DataError: if a file is missing or does not hold what it should.
-    """
-    ids = _classes(found)
-    paths, labels = _annotated(found, ids)
-    train = _train(found, ids, strict=strict, say=say)
-    say(f"reading {len(paths):,} images to test …")
-    test = _Listed.of(labels, decoded(paths, strict=strict, say=say))
-    return _arrays(found, ids, train, test)
-
-
-def parted(found: Path, *, share: float, strict: bool = False, say: Say = log) -> Arrays:
-    """Its images to train, a share of which (stratified, always the same) becomes the test set.
+def official(folder: Path, *, strict: bool = False, say: Say = log) -> Arrays:
+    """The training images, with the labelled validation images as the test set.
 
     Raises:
-        DataError: if a file is missing or does not hold what it should.
+        DataError: if a file is missing or damaged.
     """
-    ids = _classes(found)
-    every = _train(found, ids, strict=strict, say=say)
-    return Arrays.parted(every.images, every.labels, stratified_mask(every.labels, share), _names(found, ids))
+    ids = _classes(folder)
+    paths, labels = _annotated(folder, ids)
+    train = _train(folder, ids, strict=strict, say=say)
+    say(f"reading {len(paths):,} test images …")
+    test = _LabelledImages.of(labels, decoded(paths, strict=strict, say=say))
+    return _arrays(folder, ids, train, test)
 
 
-def _train(found: Path, ids: list[str], *, strict: bool, say: Say) -> _Listed:
-    by_class = [files_below(found / "train" / name) for name in ids]
+def with_own_test_set(folder: Path, *, share: float, strict: bool = False, say: Say = log) -> Arrays:
+    """The training images alone: a share of them (stratified, always the same) is the test set.
+
+    Raises:
+        DataError: if a file is missing or damaged.
+    """
+    ids = _classes(folder)
+    images = _train(folder, ids, strict=strict, say=say)
+    return Arrays.split_by(images.images, images.labels, stratified_mask(images.labels, share), _names(folder, ids))
+
+
+def _train(folder: Path, ids: list[str], *, strict: bool, say: Say) -> _LabelledImages:
+    by_class = [files_below(folder / "train" / name) for name in ids]
     empty = [name for name, paths in zip(ids, by_class, strict=True) if not paths]
     if empty:
-        raise DataError(f"{found / 'train' / empty[0]} has no images, and neither have {len(empty) - 1} other classes")
-    paths = [path for some in by_class for path in some]
-    labels = [index for index, some in enumerate(by_class) for _ in some]
-    say(f"reading {len(paths):,} images to train …")
-    return _Listed.of(labels, decoded(paths, strict=strict, say=say))
+        others = f" ({len(empty) - 1} other classes have none either)" if len(empty) > 1 else ""
+        raise DataError(f"{folder / 'train' / empty[0]} has no images{others}")
+    paths = [path for class_paths in by_class for path in class_paths]
+    labels = [index for index, class_paths in enumerate(by_class) for _ in class_paths]
+    say(f"reading {len(paths):,} training images …")
+    return _LabelledImages.of(labels, decoded(paths, strict=strict, say=say))
 
 
-def _classes(found: Path) -> list[str]:
-    ids = (found / "wnids.txt").read_text(encoding="utf-8").split()
+def _classes(folder: Path) -> list[str]:
+    ids = (folder / "wnids.txt").read_text(encoding="utf-8").split()
     if not ids:
-        raise DataError(f"{found / 'wnids.txt'} names no class")
+        raise DataError(f"{folder / 'wnids.txt'} names no class; valid: one class per line")
     return ids
 
 
-def _annotated(found: Path, ids: list[str]) -> tuple[list[Path], list[int]]:
+def _annotated(folder: Path, ids: list[str]) -> tuple[list[Path], list[int]]:
     """The validation images and their labels."""
     index = {name: place for place, name in enumerate(ids)}
     paths, labels = [], []
-    for number, line in enumerate((found / _ANNOTATIONS).read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate((folder / _ANNOTATIONS).read_text(encoding="utf-8").splitlines(), start=1):
         words = line.split("\t")
         if len(words) < 2 or words[1] not in index:  # noqa: PLR2004 (file and class)
             raise DataError(
-                f"{found / _ANNOTATIONS}, line {number}: expected a file and a class of wnids.txt, got {line!r}"
+                f"{folder / _ANNOTATIONS}, line {number}: expected a file and a class of wnids.txt, got {line!r}"
             )
-        paths.append(found / "val" / "images" / words[0])
+        paths.append(folder / "val" / "images" / words[0])
         labels.append(index[words[1]])
     return paths, labels
 
 
-def _arrays(found: Path, ids: list[str], train: _Listed, test: _Listed) -> Arrays:
-    """The arrays, grey images given the channels of the others."""
+def _arrays(folder: Path, ids: list[str], train: _LabelledImages, test: _LabelledImages) -> Arrays:
+    """The arrays; if one set is grey, it gets the channels of the other."""
     channels = max(train.images.shape[-1], test.images.shape[-1])
     if train.images.shape[1:3] != test.images.shape[1:3]:
         raise DataError(
-            f"images to train have {train.images.shape[1:3]} pixels, those to test {test.images.shape[1:3]}"
+            f"training images have {train.images.shape[1:3]} pixels, but test images have {test.images.shape[1:3]}"
         )
     return Arrays(
-        train_images=_coloured(train.images, channels),
+        train_images=_with_channels(train.images, channels),
         train_labels=train.labels,
-        test_images=_coloured(test.images, channels),
+        test_images=_with_channels(test.images, channels),
         test_labels=test.labels,
-        classes=_names(found, ids),
+        classes=_names(folder, ids),
     )
 
 
-def _names(found: Path, ids: list[str]) -> tuple[str, ...]:
+def _names(folder: Path, ids: list[str]) -> tuple[str, ...]:
     """The first name of each class."""
-    lines = (line.partition("\t") for line in (found / "words.txt").read_text(encoding="utf-8").splitlines())
-    words = {name: said.split(",")[0] for name, _, said in lines}
+    lines = (line.partition("\t") for line in (folder / "words.txt").read_text(encoding="utf-8").splitlines())
+    words = {name: names.split(",")[0] for name, _, names in lines}
     return tuple(words.get(name, name) for name in ids)
 
 
-def _coloured(images: npt.NDArray[np.uint8], channels: int) -> npt.NDArray[np.uint8]:
+def _with_channels(images: npt.NDArray[np.uint8], channels: int) -> npt.NDArray[np.uint8]:
     return images if images.shape[-1] == channels else np.repeat(images, channels, axis=-1)

@@ -1,1 +1,1 @@
-"""The model families, one a file; those of keras.applications in one table."""
+"""The model families: one per file, and those of keras.applications in one table."""

@@ -1,9 +1,9 @@
 """AlexNet at its own size (Krizhevsky, Sutskever & Hinton 2012, Advances in Neural Information Processing Systems 25).
 
 Conv 11x11x96 stride 4 "valid"; MaxPool 3 stride 2; BN; Conv 5x5x256 "same"; MaxPool 3 stride 2; BN; Conv 3x3x384, 384
-and 256 "same"; MaxPool 3 stride 2; Flatten; twice Dense 4096 and Dropout; Dense softmax; relu throughout. Batch
-normalisation stands where the paper has its local response normalisation. Images are resized to 227x227 unless
-`image_size` says otherwise.
+and 256 "same"; MaxPool 3 stride 2; Flatten; twice Dense 4096 and Dropout; Dense softmax. The activation is relu. Batch
+normalisation replaces the paper's local response normalisation. Images are resized to 227x227 unless `image_size` has
+another value.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Config(Keys):
 
     minimum_size: ClassVar[int] = 67
 
-    image_size: int = between(227, 0, 1024, "height and width that images are resized to, pixels; 0: none")
+    image_size: int = between(227, 0, 1024, "height and width of resized images, pixels; 0: not resized")
     activation: str = one_of("relu", ACTIVATIONS, "activation of every layer but the last")
     dense_units: int = between(4096, 1, 65536, "units of each dense layer")
     dropout: float = between(0.5, 0, 0.95, "share of outputs dropped after each dense layer")

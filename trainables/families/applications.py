@@ -1,7 +1,7 @@
-"""The families from keras.applications, in one table: a base as published, its own preprocessing, weights, and a head.
+"""The families of keras.applications in one table: a base as published, its preprocessing, its weights, and a head.
 
-All layers are those of one flat model: each is counted, measured, and may be cut at. `mobilenet_v2`, whose base may be
-changed, is a file of its own.
+The model is flat: each layer is counted and measured, and the model can be cut at each. `mobilenet_v2` has its own
+file, because its base can be changed.
 """
 
 import warnings
@@ -24,12 +24,12 @@ NONE: Final = "none"
 IMAGENET: Final = "imagenet"
 
 Layers = Callable[[Tensor], Tensor]
-"""Adds layers behind a tensor."""
+"""Adds layers after a tensor."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Application(Keys):
-    """Weights, and the head: global average pooling, Dense relu if asked for, Dropout, Dense softmax."""
+    """Weights, and the head: global average pooling, Dense relu if `dense_units` is set, Dropout, Dense softmax."""
 
     colour: ClassVar[bool] = True
     minimum_size: ClassVar[int] = 32
@@ -38,59 +38,59 @@ class Application(Keys):
         NONE, r"\S.*", "none, imagenet, or a file's path", "where the base's weights come from", optional=True
     )
     trained: str = text(
-        "all", r"\w+", "all, none, a number, or a layer's name", "layers of the base that are trained: so many last "
-        "ones, or from one on", optional=True,
+        "all", r"\w+", "all, none, a number, or a layer's name", "layers of the base that are trained: this number of "
+        "last layers, or this layer and all later ones", optional=True,
     )  # fmt: skip
     normalization: str = one_of(
         "inference", ("inference", "training"), "how frozen batch normalisation behaves", optional=True
     )
     input_range: str = one_of(
-        "own", ("own", "raw"), "what the base gets: its own preprocessing, or 0 to 255 as it is", optional=True
+        "own", ("own", "raw"), "the base's input: its own preprocessing, or raw numbers of 0 to 255", optional=True
     )
     dense_layers: int = between(
-        1, 1, 4, "how many dense layers there are, if any, each with its dropout", optional=True
+        1, 1, 4, "number of dense layers, each with its dropout, if dense_units is not 0", optional=True
     )
-    dense_units: int = between(0, 0, 65536, "units of a dense relu layer before the last one; 0: no such layer")
+    dense_units: int = between(0, 0, 65536, "units of each dense relu layer before the last layer; 0: no such layer")
     dropout: float = between(0.2, 0, 0.95, "share of outputs dropped before the last layer")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scaled(Application):
-    """The width as well."""
+    """A family whose width can be scaled."""
 
     alpha: float = between(1.0, 0.05, 2, "filters of each layer, as a share of the paper's")
 
 
 @dataclass(frozen=True, kw_only=True)
 class From71(Application):
-    """On images of 71 pixels or more."""
+    """A family for images of 71 pixels or more."""
 
     minimum_size: ClassVar[int] = 71
 
 
 @dataclass(frozen=True, kw_only=True)
 class From75(Application):
-    """On images of 75 pixels or more."""
+    """A family for images of 75 pixels or more."""
 
     minimum_size: ClassVar[int] = 75
 
 
 def minus_one_to_one(x: Tensor) -> Tensor:
-    """Images of 0 to 255 as numbers of -1 to 1, as MobileNet, Xception and Inception want them."""
+    """Scales images of 0 to 255 to -1 to 1, the input of MobileNet, Xception and Inception."""
     from keras import layers
 
     return layers.Rescaling(1 / 127.5, offset=-1, dtype="float32", name="preprocessing")(x)
 
 
 def as_it_is(x: Tensor) -> Tensor:
-    """Images of 0 to 255 in float32, where a base is to have no preprocessing."""
+    """Images of 0 to 255 in float32, for a base without preprocessing."""
     from keras import layers
 
     return layers.Rescaling(1.0, dtype="float32", name="preprocessing")(x)
 
 
 def bgr_around_zero(x: Tensor) -> Tensor:
-    """Blue, green and red less ImageNet's means, as VGG and ResNet want them."""
+    """Blue, green and red minus ImageNet's means, the input of VGG and ResNet."""
     import keras
     from keras import layers
 
@@ -100,8 +100,8 @@ def bgr_around_zero(x: Tensor) -> Tensor:
     return means(keras.ops.flip(keras.ops.cast(x, "float32"), axis=-1))
 
 
-def _headed(config: Application, x: Tensor, classes: int) -> Tensor:
-    """Adds the head behind a base's output, (batch, height, width, channels)."""
+def _add_head(config: Application, x: Tensor, classes: int) -> Tensor:
+    """Adds the head after a base's output, (batch, height, width, channels)."""
     from keras import layers
 
     x = layers.GlobalAveragePooling2D(name="pooling")(x)
@@ -114,28 +114,29 @@ def _headed(config: Application, x: Tensor, classes: int) -> Tensor:
     return layers.Dense(classes, activation="softmax", dtype="float32", name="classes")(x)
 
 
-def _take_over(variables: list[Any], source: str, base: Callable[..., "keras.Model"]) -> None:
-    """Gives a base's variables the values of an equal one: ImageNet's, or those in a file.
+def _copy_weights(variables: list[Any], source: str, base: Callable[..., "keras.Model"]) -> None:
+    """Copies the weights of an equal base, from ImageNet or a file, into a base's variables.
 
     Raises:
-        WeightsError: naming the file and the first variable that does not fit.
+        WeightsError: names the source and the first variable that does not fit.
     """
-    theirs = _loaded(source, base).weights
-    if len(variables) != len(theirs):
+    source_variables = _model_with_weights(source, base).weights
+    if len(variables) != len(source_variables):
         raise WeightsError(
-            f"weights {source} do not fit: they are {len(theirs)} variables, the model has {len(variables)}"
+            f"weights {source} do not fit: they have {len(source_variables)} variables, but the model has "
+            f"{len(variables)}"
         )
-    for mine, other in zip(variables, theirs, strict=True):
-        if mine.shape != other.shape:
+    for variable, source_variable in zip(variables, source_variables, strict=True):
+        if variable.shape != source_variable.shape:
             raise WeightsError(
-                f"weights {source} do not fit: {other.path} has the shape {tuple(other.shape)}, "
-                f"the model's {mine.path} {tuple(mine.shape)}"
+                f"weights {source} do not fit: {source_variable.path} has the shape {tuple(source_variable.shape)}, "
+                f"but the model's {variable.path} has the shape {tuple(variable.shape)}"
             )
-        mine.assign(other)
+        variable.assign(source_variable)
 
 
-def _loaded(source: str, base: Callable[..., "keras.Model"]) -> "keras.Model":
-    """A model with the weights of the source; a whole model in a .keras file is read without running its code."""
+def _model_with_weights(source: str, base: Callable[..., "keras.Model"]) -> "keras.Model":
+    """A model with the weights of the source; code in a .keras file is not run."""
     if source == IMAGENET:
         try:
             return base(weights=IMAGENET)
@@ -145,14 +146,16 @@ def _loaded(source: str, base: Callable[..., "keras.Model"]) -> "keras.Model":
     if not path.is_file():
         raise WeightsError(f"weights {source}: there is no such file; valid: none, imagenet, or a file's path")
     try:
-        with warnings.catch_warnings(action="error", category=UserWarning):  # of layers left as they were
-            return _read(path, base)
+        with warnings.catch_warnings(
+            action="error", category=UserWarning
+        ):  # Keras warns of layers without weights in the file
+            return _load_file(path, base)
     except (UserWarning, ValueError, OSError, KeyError, TypeError, RuntimeError, zipfile.BadZipFile) as error:
-        said = " ".join(str(error).split())
-        raise WeightsError(f"weights {source} do not fit, or are damaged: {said}") from error
+        message = " ".join(str(error).split())
+        raise WeightsError(f"weights {source} do not fit, or are damaged: {message}") from error
 
 
-def _read(path: Path, base: Callable[..., "keras.Model"]) -> "keras.Model":
+def _load_file(path: Path, base: Callable[..., "keras.Model"]) -> "keras.Model":
     import keras
 
     if path.suffix == ".keras":
@@ -164,15 +167,15 @@ def _read(path: Path, base: Callable[..., "keras.Model"]) -> "keras.Model":
 
 @dataclass(frozen=True, eq=False)
 class Published:
-    """A family whose base is what a function of keras.applications makes.
+    """A family whose base is made by a function of keras.applications.
 
     Attributes:
-        name: the family's; in this module, too.
-        paper: where its base is from.
-        base: the function.
-        preprocess: brings images of 0 to 255 to what the base wants.
-        Config: its keys.
-        options: of the function.
+        name: the family's name, also in this module.
+        paper: the paper of its base.
+        base: the name of the function.
+        preprocess: scales images of 0 to 255 to the base's input.
+        Config: the class of its configurations.
+        options: further arguments of the function.
     """
 
     name: str
@@ -189,16 +192,16 @@ class Published:
         classes: int,
         *,
         enlarge: Layers | None = None,
-        cut: "Callable[[keras.Model], Tensor] | None" = None,
+        head_input: "Callable[[keras.Model], Tensor] | None" = None,
     ) -> "keras.Model":
-        """The model, not compiled: uint8 images (batch, *image_shape) in, class probabilities (batch, classes) out.
+        """The model, not compiled: takes uint8 images (batch, *image_shape), returns probabilities (batch, classes).
 
         Args:
             config: the configuration.
             image_shape: height, width and channels of the data set's images.
-            classes: how many there are.
-            enlarge: layers of the family's own between preprocessing and base.
-            cut: what the head stands on, (batch, height, width, channels), given the base; its output, if None.
+            classes: the number of classes.
+            enlarge: adds the family's own layers between preprocessing and base.
+            head_input: the head's input, (batch, height, width, channels), for a base; if None, the base's output.
 
         Raises:
             WeightsError: if the weights are not found, or do not fit.
@@ -213,20 +216,20 @@ class Published:
         image, x = pictures(config, image_shape)
         x = (as_it_is if config.input_range == "raw" else self.preprocess)(x)
         x = enlarge(x) if enlarge else x
-        before = {id(layer) for layer in keras.Model(image, x).layers}
-        flat = base(weights=None, input_tensor=x)
-        mine = [layer for layer in flat.layers if id(layer) not in before]
-        thaw(mine, config.trained)
+        earlier_layers = {id(layer) for layer in keras.Model(image, x).layers}
+        base_model = base(weights=None, input_tensor=x)
+        base_layers = [layer for layer in base_model.layers if id(layer) not in earlier_layers]
+        thaw(base_layers, config.trained)
         if config.weights != NONE:
-            own = [variable for layer in mine for variable in layer.weights]
-            _take_over(own, config.weights, partial(base, input_shape=tuple(x.shape[1:])))
-        outputs = _headed(config, cut(flat) if cut else flat.output, classes)
+            variables = [variable for layer in base_layers for variable in layer.weights]
+            _copy_weights(variables, config.weights, partial(base, input_shape=tuple(x.shape[1:])))
+        outputs = _add_head(config, head_input(base_model) if head_input else base_model.output, classes)
         model = keras.Model(image, outputs, name=self.name)
-        return model if config.normalization != TRAINING else by_batches(model, {layer.name for layer in mine})
+        return model if config.normalization != TRAINING else by_batches(model, {layer.name for layer in base_layers})
 
     @cached_property
     def train(self) -> Train:
-        """The family's `train`, which other processes find by the name of its family in this module."""
+        """The family's `train`; other processes unpickle it by the family's name in this module."""
         train = trains(self.build)
         train.__qualname__ = f"{self.name}.train"
         train.__annotations__["config"] = self.Config

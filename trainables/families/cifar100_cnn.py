@@ -1,7 +1,7 @@
-"""A CNN of double convolutions as in Keras' CIFAR examples, with what the reports tuned by hand as its keys.
+"""A CNN of double convolutions as in Keras' CIFAR examples; its keys are what the reports tuned by hand.
 
-`blocks` blocks of twice Conv 3x3 "same" (BN,) activation, MaxPool 2, Dropout; each block has twice the filters of the
-one before. Then Flatten, Dense (BN,) activation, Dropout, Dense softmax.
+It has `blocks` blocks of two times Conv 3x3 "same", BN if `batch_normalization`, activation; then MaxPool 2, Dropout.
+Each block has twice the filters of the block before. Then Flatten, Dense, BN, activation, Dropout, Dense softmax.
 """
 
 from dataclasses import dataclass
@@ -23,20 +23,20 @@ class Config(Keys):
     batch_normalization: bool = one_of(True, (True, False), "whether each layer's output is normalised")
     dropout: float = between(0.25, 0, 0.95, "share of outputs dropped after each block")
     dense_units: int = between(512, 1, 65536, "units of the dense layer")
-    head_dropout: float = between(0.5, 0, 0.95, "share of its outputs dropped")
+    head_dropout: float = between(0.5, 0, 0.95, "share of the dense layer's outputs dropped")
 
     def check_shape(self, image_shape: tuple[int, int, int], family: str) -> None:
-        """Refuses images that `blocks` poolings leave nothing of.
+        """Refuses images that are too small for `blocks` poolings.
 
         Raises:
-            ConfigError: naming the least size.
+            ConfigError: names the smallest valid size.
         """
         super().check_shape(image_shape, family)
         height, width, _ = self.shape(image_shape)
         if min(height, width) < 2**self.blocks:
             raise ConfigError(
                 f"{family} with blocks={self.blocks} needs images of {2**self.blocks}x{2**self.blocks} pixels or more, "
-                f"these have {height}x{width}; valid: a larger image_size or fewer blocks"
+                f"but these have {height}x{width}; valid: a larger image_size, or fewer blocks"
             )
 
 
@@ -48,15 +48,15 @@ def build(config: Config, x: Tensor) -> Tensor:
     from trainables.layers.batch_normalization import BatchNormalization
     from trainables.layers.dropout import Dropout
 
-    def activated(x: Tensor) -> Tensor:
+    def activate(x: Tensor) -> Tensor:
         x = BatchNormalization()(x) if config.batch_normalization else x
         return layers.Activation(config.activation)(x)
 
     for block in range(config.blocks):
         for _ in range(2):
-            x = activated(layers.Conv2D(config.filters * 2**block, 3, padding="same")(x))
+            x = activate(layers.Conv2D(config.filters * 2**block, 3, padding="same")(x))
         x = Dropout(config.dropout)(layers.MaxPooling2D(2)(x))
-    x = activated(layers.Dense(config.dense_units)(layers.Flatten()(x)))
+    x = activate(layers.Dense(config.dense_units)(layers.Flatten()(x)))
     return Dropout(config.head_dropout)(x)
 
 

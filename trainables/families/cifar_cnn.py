@@ -1,8 +1,8 @@
 """The CIFAR-10 CNN of the reports, whose features are transferred to Tiny-ImageNet.
 
 Three blocks of 32, 64 and 128 filters: Conv 3x3 "same", activation, BN; Conv 3x3 "valid", activation, BN; MaxPool 2;
-SpatialDropout (the third: Dropout). Then, as its head, Flatten, Dense, activation, Dropout, Dense softmax. At 32x32
-the blocks leave features of 2x2x128.
+SpatialDropout (the third: Dropout). The head is Flatten, Dense, activation, Dropout, Dense softmax. For images of 32x32
+the features are 2x2x128.
 """
 
 from dataclasses import dataclass
@@ -24,10 +24,10 @@ class Config(Keys):
 
     activation: str = one_of("relu", ACTIVATIONS, "activation of every convolution and of the dense layer")
     dropout_1: float = between(0.2, 0, 0.95, "share of channels dropped after the first block")
-    dropout_2: float = between(0.3, 0, 0.95, "the same after the second")
+    dropout_2: float = between(0.3, 0, 0.95, "share of channels dropped after the second block")
     dropout_3: float = between(0.4, 0, 0.95, "share of outputs dropped after the third block")
     dense_units: int = between(512, 1, 65536, "units of the dense layer")
-    head_dropout: float = between(0.5, 0, 0.95, "share of its outputs dropped")
+    head_dropout: float = between(0.5, 0, 0.95, "share of the dense layer's outputs dropped")
 
 
 @classifier

@@ -1,9 +1,9 @@
 """A plain CNN of 18 layers with weights, after VGG (Simonyan & Zisserman 2015, https://arxiv.org/abs/1409.1556).
 
-The reports name its depth and how it was trained (Adam at 1e-5, batches of 64, the defaults here), not its layers:
-these are 16 convolutions 3x3 "same" in five stages of 2, 2, 4, 4 and 4 with 64, 128, 256, 512 and 512 filters, as in
-VGG's deepest network, each with its activation and a MaxPool 2 after each stage; then Flatten, Dense, activation,
-Dropout, Dense softmax. The width is the share of those filters that is there.
+The reports give its depth and its training (Adam at 1e-5, batches of 64, the defaults here), but not its layers. Here
+it has 16 convolutions 3x3 "same" in five stages of 2, 2, 4, 4 and 4 with 64, 128, 256, 512 and 512 filters, as in VGG's
+deepest network. Each convolution has an activation, and each stage ends with MaxPool 2. Then Flatten, Dense,
+activation, Dropout, Dense softmax. The width scales the numbers of filters.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from trainables.keras_names import ACTIVATIONS
 from trainables.keys import Keys
 
 STAGES: Final = ((2, 64), (2, 128), (4, 256), (4, 512), (4, 512))
-"""Convolutions and filters of each."""
+"""The number of convolutions and filters of each stage."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,9 +27,11 @@ class Config(Keys):
     width: float = between(0.5, 0, 2, "filters of each stage, as a share of VGG's", above=True)
     activation: str = one_of("relu", ACTIVATIONS, "activation of every layer but the last")
     dense_units: int = between(512, 1, 65536, "units of the dense layer")
-    head_dropout: float = between(0.5, 0, 0.95, "share of its outputs dropped")
-    learning_rate: float | None = between(1e-5, 0, 100, "step size; None: the optimizer's own in Keras", above=True)
-    batch_size: int = between(64, 1, 1_000_000, "images a training step")
+    head_dropout: float = between(0.5, 0, 0.95, "share of the dense layer's outputs dropped")
+    learning_rate: float | None = between(
+        1e-5, 0, 100, "learning rate; None: the optimizer's default in Keras", above=True
+    )
+    batch_size: int = between(64, 1, 1_000_000, "images per training step")
 
 
 @classifier
@@ -39,8 +41,8 @@ def build(config: Config, x: Tensor) -> Tensor:
 
     from trainables.layers.dropout import Dropout
 
-    for convolutions, whole in STAGES:
-        filters = max(1, round(config.width * whole))
+    for convolutions, vgg_filters in STAGES:
+        filters = max(1, round(config.width * vgg_filters))
         for _ in range(convolutions):
             x = layers.Conv2D(filters, 3, padding="same", kernel_initializer="he_uniform")(x)
             x = layers.Activation(config.activation)(x)

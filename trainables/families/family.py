@@ -1,4 +1,4 @@
-"""What makes a family of its Config and its layers: `classifier`, `trains`, and how a `train` is named."""
+"""Makes a family from its Config and its layers: `classifier`, `trains`; and the name of a family, `name_of`."""
 
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -18,15 +18,16 @@ Tensor = Any
 
 
 def classifier(layers: Callable[[Any, Tensor], Tensor]) -> "Build":
-    """The `build` of a family that adds its layers to images of 0 to 1, and classifies what comes out by softmax.
+    """The `build` of a family whose layers stand between images scaled to 0 to 1 and a softmax over the classes.
 
     Args:
-        layers: adds them: `layers(config, x)`, the first annotated with a Config. The model is named after its module.
+        layers: adds the layers: `layers(config, x)`, with `config` annotated as a Config. The model is named after the
+            module of this function.
     """
     name = layers.__module__.rpartition(".")[2]
 
     def build(config: Any, image_shape: tuple[int, int, int], classes: int) -> "keras.Model":
-        """The model, not compiled: uint8 images (batch, *image_shape) in, class probabilities (batch, classes) out."""
+        """The model, not compiled: takes uint8 images (batch, *image_shape), returns probabilities (batch, classes)."""
         import keras
 
         from trainables.layers.preprocessing import pictures
@@ -41,17 +42,17 @@ def classifier(layers: Callable[[Any, Tensor], Tensor]) -> "Build":
 
 
 def trains(build: "Build") -> Train:
-    """The `train` of a family, which belongs to the module of its `build`: Keras is imported when it is called.
+    """The `train` of a family; it counts as a function of the module of `build`, and imports Keras when it is called.
 
     Args:
-        build: makes the model, not compiled: `build(config, image_shape, classes)`, the first annotated with a Config.
+        build: makes the model, not compiled: `build(config, image_shape, classes)`; `config` is annotated as a Config.
     """
 
     def train(config: Any, data: Data, **options: Any) -> Iterator[Built | Epoch]:
-        """Trains the family: `trainables.training.loop.run` says with which options, and what is yielded."""
-        from trainables.training.loop import run
+        """Trains the family; the options are the fields of `trainables.training.loop.Options`."""
+        from trainables.training.loop import Options, run
 
-        return run(build, config, data, **options)
+        return run(build, config, data, Options(**options))
 
     train.__module__, train.__qualname__ = build.__module__, "train"
     train.__annotations__["config"] = build.__annotations__["config"]
@@ -59,6 +60,6 @@ def trains(build: "Build") -> Train:
 
 
 def name_of(train: Train) -> str:
-    """The name of the family that a `train` belongs to: of a row of a table, or else of a module."""
-    owner = train.__qualname__.rpartition(".")[0]
-    return owner if owner.isidentifier() else train.__module__.rpartition(".")[2]
+    """The name of the family of a `train`: its row in the table of keras.applications, or else its module."""
+    row = train.__qualname__.rpartition(".")[0]
+    return row if row.isidentifier() else train.__module__.rpartition(".")[2]

@@ -1,9 +1,8 @@
 """A small residual network with pre-activation (He, Zhang, Ren & Sun 2016, https://arxiv.org/abs/1603.05027).
 
-Conv 3x3; three stages of `blocks` residual blocks with once, twice and four times the first stage's filters, the second
-and third halving height and width; BN, activation, global average pooling, Dense softmax. A block is BN, activation,
-Conv 3x3, BN, activation, Conv 3x3, added to its input, which where the shape changes goes through the first activation
-and a Conv 1x1.
+Conv 3x3; three stages of `blocks` residual blocks; BN, activation, global average pooling, Dense softmax. The second
+and third stage double the filters, and halve height and width. A block is BN, activation, Conv 3x3, BN, activation,
+Conv 3x3, added to its input. If the shape changes, the input first goes through the first activation and a Conv 1x1.
 """
 
 from dataclasses import dataclass
@@ -20,9 +19,9 @@ STAGES = 3
 class Config(Keys):
     """Depth, width, activation."""
 
-    blocks: int = between(2, 1, 18, "residual blocks a stage: 6 x blocks + 2 layers with weights in depth")
+    blocks: int = between(2, 1, 18, "residual blocks per stage; the depth is 6 x blocks + 2 layers with weights")
     filters: int = between(16, 1, 256, "filters of the first stage")
-    activation: str = one_of("relu", ACTIVATIONS, "activation before each convolution but the first")
+    activation: str = one_of("relu", ACTIVATIONS, "activation before each convolution except the first")
 
 
 @classifier
@@ -32,23 +31,23 @@ def build(config: Config, x: Tensor) -> Tensor:
 
     from trainables.layers.batch_normalization import BatchNormalization
 
-    def activated(x: Tensor) -> Tensor:
+    def activate(x: Tensor) -> Tensor:
         return layers.Activation(config.activation)(BatchNormalization()(x))
 
     def convolution(x: Tensor, filters: int, size: int = 3, strides: int = 1) -> Tensor:
         return layers.Conv2D(filters, size, strides, "same", use_bias=False, kernel_initializer="he_normal")(x)
 
     def block(x: Tensor, filters: int, strides: int) -> Tensor:
-        before = activated(x)
+        activation = activate(x)
         same = strides == 1 and x.shape[-1] == filters
-        shortcut = x if same else convolution(before, filters, 1, strides)
-        return layers.Add()([shortcut, convolution(activated(convolution(before, filters, 3, strides)), filters)])
+        shortcut = x if same else convolution(activation, filters, 1, strides)
+        return layers.Add()([shortcut, convolution(activate(convolution(activation, filters, 3, strides)), filters)])
 
     x = convolution(x, config.filters)
     for stage in range(STAGES):
         for number in range(config.blocks):
             x = block(x, config.filters * 2**stage, 2 if stage and not number else 1)
-    return layers.GlobalAveragePooling2D()(activated(x))
+    return layers.GlobalAveragePooling2D()(activate(x))
 
 
 train = trains(build)

@@ -1,8 +1,8 @@
 """The seven-convolution CNN of the reports on Tiny-ImageNet at 32x32.
 
 Convolutions 3x3 of 16, 16, 32, 32, 64, 64, 64 filters, the odd ones "same", the even ones "valid", each followed by its
-activation and batch normalisation; MaxPool 2 and Dropout after the second, fourth, sixth and seventh; global average
-pooling, activation, Dropout, Dense softmax. With fewer `convolutions` the last ones are left out.
+activation and batch normalisation. MaxPool 2 and Dropout follow the second, fourth, sixth and seventh. Then global
+average pooling, activation, Dropout, Dense softmax. With fewer `convolutions` the last ones are left out.
 """
 
 from dataclasses import dataclass
@@ -23,10 +23,10 @@ class Config(Keys):
 
     minimum_size: ClassVar[int] = 30
 
-    convolutions: int = between(7, 2, 7, "how many convolutions there are")
+    convolutions: int = between(7, 2, 7, "number of convolutions")
     activation: str = one_of("relu", ACTIVATIONS, "activation of every convolution, and after the last pooling")
     dropout: float = between(0.2, 0, 0.95, "share of outputs dropped after each pooling")
-    head_dropout: float = between(0.3, 0, 0.95, "the same before the last layer")
+    head_dropout: float = between(0.3, 0, 0.95, "share of outputs dropped before the last layer")
 
 
 @classifier

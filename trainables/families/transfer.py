@@ -1,9 +1,9 @@
-"""Any network that was trained before, cut at a layer, under a new head: feature extraction and fine-tuning.
+"""A pretrained network, cut at a layer, with a new head: feature extraction and fine-tuning.
 
-The source is a `.keras` file: in a sweep also an earlier trial, by its id or as the best of another sweep. What comes
-before the cut is the base; it takes images as it was trained on them, in any size that its layers allow. The head, as
-in the reports: Flatten (or global average pooling), Dense relu, Dropout, Dense softmax. Dropout in what is frozen is
-off, batch normalisation there goes by its averages.
+The source is a `.keras` file; in a sweep it may also be an earlier trial, by its id or as the best of another sweep.
+The base is the part before the cut. It takes images as in its own training, in any size that its layers allow. The head
+is that of the reports: Flatten (or global average pooling), Dense relu, Dropout, Dense softmax. In frozen layers,
+dropout is off and batch normalisation uses its moving averages.
 """
 
 import zipfile
@@ -27,43 +27,43 @@ SCRATCH: Final = "scratch"
 ALL: Final = "all"
 _HEAD: Final = "head_"
 _HEADS: Final = ("Flatten", "GlobalAveragePooling2D", "GlobalMaxPooling2D")
-"""Kinds of layers with which a head begins."""
+"""Types of layers with which a head begins."""
 _RANGES: Final = ("Rescaling", "Normalization", "Standardization")
 _DROPOUTS: Final = ("Dropout", "SpatialDropout2D", "GaussianDropout", "GaussianNoise", "AlphaDropout")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config(Keys):
-    """Source, cut, what is trained of the base, and the head."""
+    """Source, cut, trained layers of the base, and head."""
 
     weights: str = text(
         SOURCELESS, r"\S.*", "a .keras file's path, a trial's id, or best:SWEEP", "the network that is cut"
     )
     cut: str = text(BEFORE_HEAD, r"\S+", "head, or a layer's name", "the base's last layer; head: before the head")
     trained: str = text(
-        "none", r"\w+", "none, all, a number, or a layer's name", "layers of the base that are trained: so many last "
-        "ones, or from one on",
+        "none", r"\w+", "none, all, a number, or a layer's name", "layers of the base that are trained: this number of "
+        "last layers, or this layer and all later ones",
     )  # fmt: skip
-    begin: str = one_of("source", ("source", SCRATCH), "weights that the base begins with: the source's, or new ones")
+    begin: str = one_of("source", ("source", SCRATCH), "the base's first weights: the source's, or new random ones")
     normalization: str = one_of(
         "inference", ("inference", "training"), "how frozen batch normalisation behaves", optional=True
     )
     input_range: str = one_of(
-        "own", ("own", "raw"), "what the base gets: as it was trained on, or 0 to 255 as it is", optional=True
+        "own", ("own", "raw"), "the base's input: as in its training, or raw numbers of 0 to 255", optional=True
     )
-    pooling: str = one_of("flatten", ("flatten", "average"), "what the head makes of features by place")
+    pooling: str = one_of("flatten", ("flatten", "average"), "how the head pools features of (height, width, filters)")
     dense_units: int = between(512, 0, 65536, "units of the head's dense layer; 0: no such layer")
-    dropout: float = between(0.5, 0, 0.95, "share of its outputs dropped")
+    dropout: float = between(0.5, 0, 0.95, "share of the dense layer's outputs dropped")
     head_epochs: int = between(
-        0, 0, 10_000, "epochs for which the head alone is trained first, by a trial of its own", optional=True
+        0, 0, 10_000, "epochs in which only the head is trained first, in a separate trial", optional=True
     )
     head_learning_rate: float = between(
-        0.0, 0, 100, "step size of these epochs; 0: the optimizer's own in Keras", optional=True
+        0.0, 0, 100, "learning rate of these epochs; 0: the optimizer's default in Keras", optional=True
     )
 
     @property
     def first_phase(self) -> "tuple[Config, int] | None":
-        """The same with a frozen base, so many epochs long."""
+        """The same configuration with a frozen base, and its number of epochs; None without a first phase."""
         if not self.head_epochs or self.trained == "none" or self.begin == SCRATCH:
             return None
         rate = self.head_learning_rate or LEARNING_RATES[self.optimizer]
@@ -72,10 +72,10 @@ class Config(Keys):
 
 
 def build(config: Config, image_shape: tuple[int, int, int], classes: int) -> "keras.Model":
-    """The model, not compiled: uint8 images (batch, *image_shape) in, class probabilities (batch, classes) out.
+    """The model, not compiled: takes uint8 images (batch, *image_shape), returns probabilities (batch, classes).
 
     Raises:
-        WeightsError: if the source cannot be read, has no such layer, or takes other images.
+        WeightsError: if the source cannot be read, has no such layer, or needs other images.
     """
     import keras
     from keras import layers
@@ -83,17 +83,17 @@ def build(config: Config, image_shape: tuple[int, int, int], classes: int) -> "k
     from trainables.layers.freezing import TRAINING, by_batches, thaw
     from trainables.layers.preprocessing import pictures
 
-    source = loaded(config.weights)
+    source = load_source(config.weights)
     image, x = pictures(config, image_shape)
     begin, end = _beginning(source), _end(source, config.cut, config.weights)
     if begin.shape[-1] != x.shape[-1]:
         raise WeightsError(
-            f"weights {config.weights} take {begin.shape[-1]} channels, these images have {x.shape[-1]}; valid: "
-            f"channels={begin.shape[-1]}"
+            f"weights {config.weights} need {begin.shape[-1]}-channel images, but these have {x.shape[-1]} channels; "
+            f"valid: channels={begin.shape[-1]}"
         )
-    base, x = _put_on(source, begin, end, x, config)
+    base, x = _copy_base(source, begin, end, x, config)
     thaw(base, ALL if config.begin == SCRATCH else config.trained)
-    if len(x.shape) > 2:  # noqa: PLR2004 (features by place: batch, height, width, filters)
+    if len(x.shape) > 2:  # noqa: PLR2004 (batch, height, width, filters)
         pooling = layers.Flatten if config.pooling == "flatten" else layers.GlobalAveragePooling2D
         x = pooling(name="head_pooling")(x)
     if config.dense_units:
@@ -104,11 +104,11 @@ def build(config: Config, image_shape: tuple[int, int, int], classes: int) -> "k
     return model if config.normalization != TRAINING else by_batches(model, {layer.name for layer in base})
 
 
-def loaded(path: str) -> "keras.Model":
-    """The network in a `.keras` file; no code of the file is run.
+def load_source(path: str) -> "keras.Model":
+    """The network in a `.keras` file; code in the file is not run.
 
     Raises:
-        WeightsError: if there is no such file, or it holds no network that can be cut.
+        WeightsError: if there is no such file, or its network cannot be cut.
     """
     import keras
 
@@ -120,25 +120,25 @@ def loaded(path: str) -> "keras.Model":
     if not file.is_file():
         raise WeightsError(f"weights {path}: there is no such file")
     if file.suffix != ".keras":
-        raise WeightsError(f"weights {path}: only .keras files are read, no pickle or HDF5 file of a whole model")
+        raise WeightsError(f"weights {path}: this is not a .keras file; valid: only .keras files, no pickle, no HDF5")
     try:
         model = keras.saving.load_model(file, safe_mode=True, compile=False)
     except (ValueError, OSError, KeyError, TypeError, RuntimeError, zipfile.BadZipFile) as error:
-        said = " ".join(str(error).split())
-        raise WeightsError(f"weights {path} cannot be read: {said}") from error
-    model = getattr(model, "_functional", None) or model  # a Sequential holds one
+        message = " ".join(str(error).split())
+        raise WeightsError(f"weights {path} cannot be read: {message}") from error
+    model = getattr(model, "_functional", None) or model  # a Sequential model holds a functional one
     if not hasattr(model, "_nodes_by_depth"):
-        raise WeightsError(f"weights {path} hold no network of layers that can be cut; valid: functional, Sequential")
+        raise WeightsError(f"weights {path} hold no network that can be cut; valid: a functional or Sequential model")
     return model
 
 
 def _beginning(source: "keras.Model") -> Any:
-    """What the source's own layers begin with: its images as numbers, in their size and with their channels."""
+    """The input of the source's own layers: its images after resizing and changes of channels."""
     from trainables.features.frozen_part import nodes
     from trainables.layers.preprocessing import PICTURE_LAYERS
 
-    made = [node for node in nodes(source) if node.operation.name in PICTURE_LAYERS]
-    return made[-1].outputs[0] if made else source.inputs[0]
+    picture_nodes = [node for node in nodes(source) if node.operation.name in PICTURE_LAYERS]
+    return picture_nodes[-1].outputs[0] if picture_nodes else source.inputs[0]
 
 
 def _end(source: "keras.Model", name: str, path: str) -> Any:
@@ -149,7 +149,7 @@ def _end(source: "keras.Model", name: str, path: str) -> Any:
     if name == BEFORE_HEAD:
         heads = [node for node in calls.values() if type(node.operation).__name__ in _HEADS]
         if not heads:
-            raise WeightsError(f"weights {path} have no head that can be told from the base; valid: cut=a layer's name")
+            raise WeightsError(f"weights {path}: it is not clear where the head begins; valid: cut=a layer's name")
         return heads[-1].input_tensors[0]
     names = [layer.name for layer in source.layers]
     if name not in names:
@@ -157,63 +157,66 @@ def _end(source: "keras.Model", name: str, path: str) -> Any:
     return calls[name].outputs[0]
 
 
-def _put_on(
-    source: "keras.Model", begin: Any, end: Any, x: "keras.KerasTensor", config: Config
+def _copy_base(
+    source: "keras.Model", base_input: Any, base_output: Any, x: "keras.KerasTensor", config: Config
 ) -> "tuple[list[keras.layers.Layer], keras.KerasTensor]":
-    """Copies of the layers between two tensors on top of these images, with their weights if they are asked for.
+    """Copies the layers between two tensors, and applies them to `x`; unless `begin` is scratch, with their weights.
 
     Returns:
-        The copies in their order, and the last one's output.
+        The copies in their order, and the last copy's output.
     """
     import keras
 
     from trainables.features.frozen_part import nodes
     from trainables.layers.freezing import first_trained
 
-    between: list[Any] = []
-    known = {id(begin)}
-    for node in nodes(source):  # those that lead from the one to the other
-        if not node.is_input and known.issuperset(map(id, node.input_tensors)) and id(end) not in known:
-            between.append(node)
-            known |= set(map(id, node.outputs))
-    if id(end) not in known:
-        raise WeightsError(f"cut={config.cut!r} of weights {config.weights} does not come behind its images alone")
-    layers = [node.operation for node in between if isinstance(node.operation, keras.Layer)]
-    trained = 0 if config.begin == SCRATCH else first_trained([layer.name for layer in layers], config.trained)
-    frozen = {layer.name for layer in layers[:trained]}
+    path: list[Any] = []
+    reachable = {id(base_input)}
+    for node in nodes(source):  # the calls between base_input and base_output
+        if not node.is_input and reachable.issuperset(map(id, node.input_tensors)) and id(base_output) not in reachable:
+            path.append(node)
+            reachable |= set(map(id, node.outputs))
+    if id(base_output) not in reachable:
+        raise WeightsError(
+            f"cut={config.cut!r} of weights {config.weights} depends on more than the images; valid: a layer that is "
+            "computed from the images alone"
+        )
+    layers = [node.operation for node in path if isinstance(node.operation, keras.Layer)]
+    first_trainable = 0 if config.begin == SCRATCH else first_trained([layer.name for layer in layers], config.trained)
+    frozen_names = {layer.name for layer in layers[:first_trainable]}
     copies: list[keras.layers.Layer] = []
-    seen = {id(begin): x}
-    for node in between:
+    tensors = {id(base_input): x}
+    for node in path:
         operation = node.operation
         if isinstance(operation, keras.Layer):
-            operation = _copied(operation, config, off=operation.name in frozen)
+            operation = _copy_layer(operation, config, off=operation.name in frozen_names)
             copies.append(operation)
-        arguments, options = node.arguments.fill_in(seen)
+        arguments, options = node.arguments.fill_in(tensors)
         outputs = keras.tree.flatten(operation(*arguments, **options))
-        seen |= {id(old): new for old, new in zip(node.outputs, outputs, strict=True)}
+        tensors |= {id(old): new for old, new in zip(node.outputs, outputs, strict=True)}
     if config.begin != SCRATCH:
         for layer, copy in zip(layers, copies, strict=True):
             if copy.weights:
-                _take_over(copy, layer, config)
-    return copies, seen[id(end)]
+                _copy_weights(copy, layer, config)
+    return copies, tensors[id(base_output)]
 
 
-def _take_over(copy: Any, layer: Any, config: Config) -> None:
-    mine, theirs = ([tuple(weight.shape) for weight in one.weights] for one in (copy, layer))
-    if mine != theirs:
+def _copy_weights(copy: Any, layer: Any, config: Config) -> None:
+    shapes, source_shapes = ([tuple(weight.shape) for weight in each.weights] for each in (copy, layer))
+    if shapes != source_shapes:
         raise WeightsError(
-            f"layer {layer.name} of weights {config.weights} has shapes {theirs}, and {mine} for these images; valid: "
-            "the source's image_size, or a cut before that layer"
+            f"layer {layer.name} of weights {config.weights} has the shapes {source_shapes}, but these images need "
+            f"{shapes}; valid: the source's image_size, or a cut before that layer"
         )
     copy.set_weights(layer.get_weights())
 
 
-def _copied(layer: Any, config: Config, *, off: bool) -> Any:
-    """A layer of the same settings, in the precision of this training; dropout that is off does nothing."""
+def _copy_layer(layer: Any, config: Config, *, off: bool) -> Any:
+    """A layer with the same settings, in the precision of this training; with `off`, a dropout layer does nothing."""
     import keras
 
     kind, name = type(layer).__name__, layer.name
-    if name.startswith(_HEAD):  # the source was made here as well: its head is part of the base now
+    if name.startswith(_HEAD):  # the source is a transfer network, too: its head is now part of the base
         name = f"source_{name}"
     if off and kind in _DROPOUTS:
         return keras.layers.Identity(name=name)

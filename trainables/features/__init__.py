@@ -1,1 +1,1 @@
-"""The frozen part of a network, and its cached features."""
+"""The frozen part of a network, and the cache of its features."""

@@ -1,8 +1,9 @@
-"""Features of images by a frozen base, computed once on a node: for every head of a sweep, and for later sweeps.
+"""Features of images by a frozen base, computed once per machine: for every head of a sweep, and for later sweeps.
 
-A folder in the cache holds those of one data set by one base, named by the content of both: an array for each of the
-data set's files, with a row an image, sparse where nobody has asked for it, and a byte an image that says whether its
-row is there. Processes that need the same rows share the work without waiting for each other.
+A folder in the cache has the features of one data set by one base, and is named after the content of both. It has an
+array for each of the data set's files, one row per image, and one byte per image that says whether its row is computed.
+The arrays are sparse files: rows that are not computed take no space. Processes that need the same rows share the work
+without waiting for each other.
 """
 
 import contextlib
@@ -26,27 +27,27 @@ from trainables.errors import DataError
 
 ENVIRONMENT: Final = "LAYERSWEEP_FEATURES_GIB"
 LIMIT_GIB: Final = 20.0
-"""What all features of a node may take; those that were not used for longest go first. With 0 none are kept: a base is
-run in each epoch."""
+"""The disk space for all features of a machine; the least recently used are deleted first. With 0 nothing is stored,
+and a base runs in each epoch."""
 
 BATCH: Final = 64
-"""Images at a time, always as many: a row does not depend on what else is computed with it."""
+"""Images per batch. All batches have this size, so that a row does not depend on the other images of its batch."""
 
-_SAVED: Final = 16
-"""Batches after which what was computed is written, and then marked as there."""
+_BATCHES_PER_FLUSH: Final = 16
+"""The number of batches after which the new rows are written to disk, and then marked as computed."""
 _GIB: Final = 1 << 30
 _BYTES: Final = 4
-"""Of a number."""
-_LAST: Final = "test_there.npy"
+"""Bytes of a float32 number."""
+_LAST_FILE: Final = "test_there.npy"
 """The file of a folder that is made last."""
 _BLOCK: Final = 512
-"""Bytes of what a file system counts by: of a sparse file, what there is of it."""
+"""Bytes per block in `st_blocks`, which counts only the stored blocks of a sparse file."""
 
 Base = Callable[[Images], npt.NDArray[np.float32]]
-"""Images (batch, height, width, channels) in, features (batch, ...) out."""
+"""Takes images (batch, height, width, channels), returns features (batch, ...)."""
 
-Augmented = Callable[[Images, int, int], npt.NDArray[np.float32]]
-"""The same of images that are augmented at random first, by the number of the view and that of the batch."""
+AugmentedBase = Callable[[Images, int, int], npt.NDArray[np.float32]]
+"""The same for images that are first augmented at random; it also takes the numbers of the view and the batch."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,10 +55,10 @@ class Features:
     """The features of one data set's images by one base.
 
     Args:
-        folder: where they are.
-        shape: that of one image's features.
-        arrays: those of each of the data set's files, and which of their rows are there; open, so that what another
-            process deletes to make room stays as long as it is needed here.
+        folder: the folder with the arrays.
+        shape: the shape of one image's features.
+        arrays: the arrays of each of the data set's files, and the marks of their computed rows. They are open, so that
+            they stay readable here when another process deletes them to make room.
     """
 
     folder: Path
@@ -66,7 +67,7 @@ class Features:
 
     @classmethod
     def of(cls, data: Data, digest: str, shape: tuple[int, ...], *, precision: str) -> "Features":
-        """Those of a data set by the base with this digest; the folder is made if there is none.
+        """The features of a data set by the base with this digest; the folder is made if it does not exist.
 
         Raises:
             DataError: if the cache cannot be written.
@@ -76,20 +77,20 @@ class Features:
         try:
             root().mkdir(parents=True, exist_ok=True)
             with filelock.FileLock(root() / "lock"):
-                if not (folder / _LAST).is_file():
+                if not (folder / _LAST_FILE).is_file():
                     make_room(sum(images.values()) * math.prod(shape) * _BYTES)
                     _make(folder, images, shape)
                 os.utime(folder)
                 names = [name for file in images for name in (file, f"{file}_there")]
                 arrays = {name: np.lib.format.open_memmap(folder / f"{name}.npy", "r+") for name in names}
         except OSError as error:
-            raise DataError(f"features cannot be kept in {root()}: {error.strerror or error}") from error
+            raise DataError(f"features cannot be stored in {root()}: {error.strerror or error}") from error
         return cls(folder=folder, shape=shape, arrays=arrays)
 
     def sets(self, sets: Sets, base: Base, *, training: bool = True) -> Sets:
-        """The same sets with features in place of images; what is not there yet is computed.
+        """The same sets with features in place of images; missing features are computed.
 
-        The training set stays as it is where that is not asked for.
+        Without `training`, the training set keeps its images.
         """
         return Sets(
             train=self._set("train", sets.train, base) if training else sets.train,
@@ -97,34 +98,34 @@ class Features:
             test=self._set("test", sets.test, base),
         )
 
-    def views(self, images: ImageSet, base: Augmented, number: int) -> list[ImageSet]:
-        """So many views of a training set, each augmented in another way: the same in every process.
+    def views(self, images: ImageSet, base: AugmentedBase, views: int) -> list[ImageSet]:
+        """This number of views of a training set, each with its own augmentation, the same in every process.
 
-        They belong to these images in this order, so that heads share them, and seeds do not.
+        They belong to these images in this order: heads share them, but seeds do not.
         """
         assert isinstance(images.images, Rows)
         array, rows = images.images.array, images.images.rows
         digest = hashlib.sha256(np.ascontiguousarray(rows).tobytes()).hexdigest()[:16]
-        found = []
+        view_sets = []
         with filelock.FileLock(root() / "lock"):
-            missing = [view for view in range(number) if not (self.folder / f"view_{digest}_{view}.npy").is_file()]
-            make_room(len(missing) * len(rows) * math.prod(self.shape) * _BYTES, but=self.folder)
+            missing_views = [view for view in range(views) if not (self.folder / f"view_{digest}_{view}.npy").is_file()]
+            make_room(len(missing_views) * len(rows) * math.prod(self.shape) * _BYTES, protected=self.folder)
             self.folder.mkdir(exist_ok=True)
-        for view in range(number):
+        for view in range(views):
             path = self.folder / f"view_{digest}_{view}.npy"
-            with filelock.FileLock(path.with_suffix(".lock")):  # another process may be at it: then it is waited for
+            with filelock.FileLock(path.with_suffix(".lock")):  # waits if another process computes it
                 if not path.is_file():
-                    making = path.with_name(f".making-{path.name}")
-                    features = np.lib.format.open_memmap(making, "w+", np.float32, (len(rows), *self.shape))
+                    part_path = path.with_name(f".making-{path.name}")
+                    new_features = np.lib.format.open_memmap(part_path, "w+", np.float32, (len(rows), *self.shape))
                     for first in range(0, len(rows), BATCH):
                         batch = np.resize(rows[first : first + BATCH], BATCH)
-                        part = features[first : first + BATCH]
-                        part[:] = base(array[batch], view, first // BATCH)[: len(part)]
-                    features.flush()
-                    making.rename(path)
-            there = np.lib.format.open_memmap(path, "r")
-            found.append(replace(images, images=Rows(there, np.arange(len(rows)))))
-        return found
+                        rows_of_batch = new_features[first : first + BATCH]
+                        rows_of_batch[:] = base(array[batch], view, first // BATCH)[: len(rows_of_batch)]
+                    new_features.flush()
+                    part_path.rename(path)
+            features = np.lib.format.open_memmap(path, "r")
+            view_sets.append(replace(images, images=Rows(features, np.arange(len(rows)))))
+        return view_sets
 
     def _set(self, file: str, images: ImageSet, base: Base) -> ImageSet:
         assert isinstance(images.images, Rows)
@@ -132,95 +133,96 @@ class Features:
         return replace(images, images=Rows(self.arrays[file], images.images.rows))
 
     def _fill(self, file: str, images: Rows, base: Base) -> None:
-        """Computes the rows that are not there, from a place of this process' own: others begin elsewhere."""
-        there, features = self.arrays[f"{file}_there"], self.arrays[file]
-        missing = np.unique(images.rows[there[images.rows] == 0])
+        """Computes the missing rows. Each process begins at another row, so that they do not repeat the same work."""
+        marks, features = self.arrays[f"{file}_there"], self.arrays[file]
+        missing = np.unique(images.rows[marks[images.rows] == 0])
         missing = np.roll(missing, -int(np.random.default_rng(os.getpid()).integers(len(missing) or 1)))
-        new: list[npt.NDArray[np.int64]] = []
+        computed_rows: list[npt.NDArray[np.int64]] = []
         for first in range(0, len(missing), BATCH):
             rows = missing[first : first + BATCH]
-            rows = rows[there[rows] == 0]  # another process may have been here meanwhile
+            rows = rows[marks[rows] == 0]  # another process may have computed some meanwhile
             if len(rows):
                 padded = np.resize(rows, BATCH)
                 features[rows] = base(images.array[padded])[: len(rows)]
-                new.append(rows)
-            if len(new) == _SAVED or first + BATCH >= len(missing):
+                computed_rows.append(rows)
+            if len(computed_rows) == _BATCHES_PER_FLUSH or first + BATCH >= len(missing):
                 features.flush()
-                for written in new:
-                    there[written] = 1
-                new.clear()
+                for rows in computed_rows:
+                    marks[rows] = 1
+                computed_rows.clear()
 
 
 def _make(folder: Path, images: Mapping[str, int], shape: tuple[int, ...]) -> None:
     """Makes empty arrays."""
-    with replacement(folder) as making:
+    with replacement(folder) as new_folder:
         for file, number in images.items():
-            np.lib.format.open_memmap(making / f"{file}.npy", "w+", np.float32, (number, *shape))
-            np.lib.format.open_memmap(making / f"{file}_there.npy", "w+", np.uint8, (number,))
+            np.lib.format.open_memmap(new_folder / f"{file}.npy", "w+", np.float32, (number, *shape))
+            np.lib.format.open_memmap(new_folder / f"{file}_there.npy", "w+", np.uint8, (number,))
 
 
-def refused(images: int, shape: tuple[int, ...]) -> str | None:
-    """Why the features of so many images are not kept, if so: they would take more than they may, or than there is."""
-    needed = images * math.prod(shape) * _BYTES
-    there = next(path for path in (root(), *root().parents) if path.is_dir())
-    most = min(_limit(), shutil.disk_usage(there).free / 2)
-    if needed <= most:
+def space_problem(images: int, shape: tuple[int, ...]) -> str | None:
+    """The reason why the features of this number of images cannot be stored: no space; None if there is enough."""
+    needed_bytes = images * math.prod(shape) * _BYTES
+    existing_folder = next(path for path in (root(), *root().parents) if path.is_dir())
+    limit_bytes = min(_limit(), shutil.disk_usage(existing_folder).free / 2)
+    if needed_bytes <= limit_bytes:
         return None
     return (
-        f"features of {images:,} images would take {needed / _GIB:.1f} GiB, and {most / _GIB:.1f} may be taken "
-        f"({ENVIRONMENT}, half of the free disk): the frozen base is run in each epoch"
+        f"features of {images:,} images need {needed_bytes / _GIB:.1f} GiB, but they may take only "
+        f"{limit_bytes / _GIB:.1f} GiB (the limit is {ENVIRONMENT}, or half of the free disk space); "
+        "the frozen base runs in each epoch"
     )
 
 
 def root() -> Path:
-    """Where the features of this node are."""
+    """The folder of this machine's features."""
     return cache_root() / "features"
 
 
-def kept() -> bool:
-    """Whether features are kept at all."""
+def is_enabled() -> bool:
+    """Whether features are stored at all."""
     return _limit() > 0
 
 
 def _limit() -> float:
-    """Bytes that all features may take.
+    """The bytes that all features may take.
 
     Raises:
-        DataError: if that is no number.
+        DataError: if LAYERSWEEP_FEATURES_GIB is not a number.
     """
-    said = os.environ.get(ENVIRONMENT, str(LIMIT_GIB))
+    text = os.environ.get(ENVIRONMENT, str(LIMIT_GIB))
     try:
-        return float(said) * _GIB
+        return float(text) * _GIB
     except ValueError:
         raise DataError(
-            f"{ENVIRONMENT}={said} is not valid; valid: GiB, such as {LIMIT_GIB:g}, or 0 for none"
+            f"{ENVIRONMENT}={text} is not valid; valid: a number of GiB, such as {LIMIT_GIB:g}, or 0 for none"
         ) from None
 
 
-def make_room(needed: float, *, but: Path | None = None) -> None:
-    """Deletes the features that were not used for longest, until so many bytes more are no more than all may take.
+def make_room(needed_bytes: float, *, protected: Path | None = None) -> None:
+    """Deletes the least recently used features, but not `protected`, until `needed_bytes` more fit into the limit.
 
-    A training that reads some of them goes on: its files are open.
+    A training that reads deleted features continues: its files are open.
     """
     sizes = {folder: _size(folder) for folder in root().iterdir() if folder.is_dir()}
-    total = needed + sum(size for _, size in sizes.values())
-    if but is not None:
-        sizes.pop(but, None)
+    total = needed_bytes + sum(size for _, size in sizes.values())
+    if protected is not None:
+        sizes.pop(protected, None)
     for folder, (_, size) in sorted(sizes.items(), key=lambda item: item[1]):
         if total <= _limit():
             return
-        going = folder.with_name(f".going-{folder.name.removeprefix('.going-')}")
-        folder.rename(going)  # a kill leaves no half of it in place
-        shutil.rmtree(going, ignore_errors=True)
+        doomed = folder.with_name(f".going-{folder.name.removeprefix('.going-')}")
+        folder.rename(doomed)  # so that a kill does not leave half a folder
+        shutil.rmtree(doomed, ignore_errors=True)
         total -= size
 
 
 def _size(folder: Path) -> tuple[float, int]:
-    """When a folder was last used, and the bytes that it takes; what goes meanwhile counts as nothing."""
-    taken, used = 0, 0.0
+    """The time of a folder's last use, and its bytes; files that are deleted meanwhile count as 0."""
+    size, last_use = 0, 0.0
     with contextlib.suppress(FileNotFoundError):
-        used = folder.stat().st_mtime
+        last_use = folder.stat().st_mtime
         for file in folder.iterdir():
             with contextlib.suppress(FileNotFoundError):
-                taken += file.stat().st_blocks * _BLOCK
-    return used, taken
+                size += file.stat().st_blocks * _BLOCK
+    return last_use, size

@@ -1,6 +1,6 @@
-"""The part of a model that training neither changes nor draws anything in: it gives an image the same features always.
+"""Finds the frozen part of a model: training does not change it, so its features of an image are always the same.
 
-It is found in the model itself, so every family has it that holds frozen layers, whatever they are.
+It is found in the model's graph, so it works for every family with frozen layers.
 """
 
 import hashlib
@@ -15,8 +15,8 @@ import numpy as np
 
 from trainables.layers.layer_costs import flops
 
-_WORTH: Final = 400
-"""Operations a number from which on reading it back is faster than computing it again."""
+_MINIMUM_FLOPS_PER_NUMBER: Final = 400
+"""Operations per number of a feature from which reading the stored feature is faster than computing it again."""
 
 _AUGMENTATIONS: Final = (
     keras.layers.RandomFlip,
@@ -25,14 +25,14 @@ _AUGMENTATIONS: Final = (
     keras.layers.RandomZoom,
     keras.layers.RandomContrast,
 )
-_NAMED: Final = frozenset({"name", "build_config"})
+_NAME_SETTINGS: Final = frozenset({"name", "build_config"})
 
 
 @dataclass(frozen=True, kw_only=True)
-class Frozen:
-    """A model cut in two: `base`, images in and features out, and `head`, features in and probabilities out.
+class SplitModel:
+    """A model in two parts: `base` takes images and returns features; `head` takes features, returns probabilities.
 
-    Both hold the layers of the model itself, not copies.
+    Both use the layers of the model itself, not copies.
     """
 
     base: keras.Model
@@ -40,63 +40,63 @@ class Frozen:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """That of one image's features."""
+        """The shape of one image's features."""
         return tuple(self.base.output.shape[1:])
 
     @property
     def digest(self) -> str:
-        """32 hexadecimal digits of what features depend on besides the image: layers, their settings, their weights."""
-        found = hashlib.sha256(json.dumps(list(_settings(self.base)), sort_keys=True, default=str).encode())
+        """32 hexadecimal digits of all that features depend on besides the image: layers, settings, weights."""
+        digest = hashlib.sha256(json.dumps(list(_settings(self.base)), sort_keys=True, default=str).encode())
         for weight in self.base.weights:
-            found.update(np.ascontiguousarray(weight.numpy()).tobytes())
-        return found.hexdigest()[:32]
+            digest.update(np.ascontiguousarray(weight.numpy()).tobytes())
+        return digest.hexdigest()[:32]
 
 
-def frozen(model: keras.Model, *, augmented: bool = False) -> Frozen | None:
-    """Cuts a functional model where its frozen part ends; None where it has none, or none that is worth keeping.
+def split_model(model: keras.Model, *, augmented: bool = False) -> SplitModel | None:
+    """Splits a functional model where its frozen part ends; None if it has none, or one that is not worth storing.
 
-    What has no variables, or is not trainable, is frozen if all before it is; a layer that draws random numbers never
-    is, but for those that augment images, if `augmented` says that each image is seen in a few ways alone. The cut is
-    one tensor: where several lead from the frozen part on, there is none. Dropout of rate 0 at its end is the head's:
-    heads of other rates share the features.
+    A layer is frozen if all layers before it are, and it has no variables or is not trainable. A layer that draws
+    random numbers is not frozen, except for layers that augment images if `augmented` is set: then each image has a
+    few fixed views. The boundary is one tensor; if several tensors leave the frozen part, the result is None. A dropout
+    layer of rate 0 at its end belongs to the head, so that heads with and without dropout share the features.
     """
-    cut = _cut(model, augmented=augmented)
-    while cut is not None and isinstance(operation := cut._keras_history.operation, keras.layers.Dropout):
-        cut = operation.input
-    if cut is None:
+    boundary = _boundary(model, augmented=augmented)
+    while boundary is not None and isinstance(operation := boundary._keras_history.operation, keras.layers.Dropout):
+        boundary = operation.input
+    if boundary is None:
         return None
-    base = keras.Model(model.inputs, cut)
-    numbers = math.prod(cut.shape[1:])
-    if sum(flops(layer) for layer in base.layers) < _WORTH * numbers:
+    base = keras.Model(model.inputs, boundary)
+    numbers = math.prod(boundary.shape[1:])
+    if sum(flops(layer) for layer in base.layers) < _MINIMUM_FLOPS_PER_NUMBER * numbers:
         return None
-    return Frozen(base=base, head=keras.Model(cut, model.outputs[0]))
+    return SplitModel(base=base, head=keras.Model(boundary, model.outputs[0]))
 
 
 def nodes(model: keras.Model) -> Iterator[Any]:
-    """The calls of layers that make up a model, each after those that it needs."""
+    """The layer calls of a model, each after the calls whose outputs it needs."""
     by_depth = model._nodes_by_depth
     for depth in sorted(by_depth, reverse=True):
         yield from by_depth[depth]
 
 
-def _cut(model: keras.Model, *, augmented: bool) -> Any:
-    fixed = {id(tensor): tensor for tensor in model.inputs}
-    leading: dict[int, Any] = {}
+def _boundary(model: keras.Model, *, augmented: bool) -> Any:
+    constants = {id(tensor): tensor for tensor in model.inputs}
+    boundary_tensors: dict[int, Any] = {}
     for node in nodes(model):
         if node.is_input:
             continue
         inputs = {id(tensor): tensor for tensor in node.input_tensors}
-        if inputs.keys() <= fixed.keys() and _still(node.operation, augmented=augmented):
-            fixed |= {id(tensor): tensor for tensor in node.outputs}
+        if inputs.keys() <= constants.keys() and _is_constant(node.operation, augmented=augmented):
+            constants |= {id(tensor): tensor for tensor in node.outputs}
         else:
-            leading |= {key: tensor for key, tensor in inputs.items() if key in fixed}
-    leading |= {id(tensor): tensor for tensor in model.outputs if id(tensor) in fixed}
-    (only,) = leading.values() if len(leading) == 1 else (None,)
-    return None if only is None or any(only is tensor for tensor in model.inputs) else only
+            boundary_tensors |= {key: tensor for key, tensor in inputs.items() if key in constants}
+    boundary_tensors |= {id(tensor): tensor for tensor in model.outputs if id(tensor) in constants}
+    (boundary,) = boundary_tensors.values() if len(boundary_tensors) == 1 else (None,)
+    return None if boundary is None or any(boundary is tensor for tensor in model.inputs) else boundary
 
 
-def _still(operation: Any, *, augmented: bool) -> bool:
-    """Whether an operation gives equal outputs for equal inputs all through a training."""
+def _is_constant(operation: Any, *, augmented: bool) -> bool:
+    """Whether an operation gives equal outputs for equal inputs during a whole training."""
     if augmented and isinstance(operation, _AUGMENTATIONS):
         return True
     variables = getattr(operation, "variables", [])
@@ -108,12 +108,12 @@ def _still(operation: Any, *, augmented: bool) -> bool:
 
 
 def _settings(model: keras.Model) -> Iterator[Any]:
-    """Each layer's kind, settings and inputs, without names: those count up in a process."""
-    place: dict[int, int] = {}
+    """Each layer's type, settings and inputs, without names: Keras numbers these through a process."""
+    places: dict[int, int] = {}
     for node in nodes(model):
         for tensor in node.outputs:
-            place[id(tensor)] = len(place)
+            places[id(tensor)] = len(places)
         operation = node.operation
-        own = {key: value for key, value in operation.get_config().items() if key not in _NAMED}
-        inputs = [place[id(tensor)] for tensor in node.input_tensors]
-        yield type(operation).__name__, own, inputs, repr(node.arguments.fill_in(place))
+        settings = {key: value for key, value in operation.get_config().items() if key not in _NAME_SETTINGS}
+        inputs = [places[id(tensor)] for tensor in node.input_tensors]
+        yield type(operation).__name__, settings, inputs, repr(node.arguments.fill_in(places))

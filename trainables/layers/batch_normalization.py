@@ -15,13 +15,13 @@ _IMAGES: Final = 4
 
 @keras.saving.register_keras_serializable(package="layersweep")
 class BatchNormalization(keras.layers.BatchNormalization):  # type: ignore[misc]  # Keras has no types
-    """Keras' layer of that name, whose arguments it takes; images (batch, height, width, channels) go a faster way.
+    """Keras' layer of the same name and arguments, but faster for images (batch, height, width, channels).
 
-    The moving variance is that of the batch, as in Keras: TensorFlow's kernel would give n / (n - 1) times that.
+    The moving variance is the batch's own, as in Keras; TensorFlow's kernel would give n / (n - 1) times as much.
 
     Args:
-        by_batch: in training, go by the batch also where the layer is frozen, as frozen layers once did.
-        settings: those of Keras' layer.
+        by_batch: whether training uses the batch's mean and variance even if the layer is frozen, as old Keras did.
+        settings: the arguments of Keras' layer.
     """
 
     def __init__(self, *, by_batch: bool = False, **settings: Any) -> None:
@@ -29,16 +29,16 @@ class BatchNormalization(keras.layers.BatchNormalization):  # type: ignore[misc]
         self.by_batch = by_batch
 
     def get_config(self) -> dict[str, Any]:
-        """The settings; `by_batch` only where it is asked for."""
+        """The settings; `by_batch` only if it is set."""
         config: dict[str, Any] = super().get_config()
         return {**config, "by_batch": True} if self.by_batch else config
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
-        """Normalises as Keras does: by the batch in training, else by the moving averages."""
+        """Normalises as Keras does: with the batch's mean and variance in training, else with the moving averages."""
         by_batch = bool(training and (self.trainable or self.by_batch))
         if not self._fusible(inputs, mask):
             if by_batch and not self.trainable:
-                raise NotImplementedError(f"layer {self.name!r}: by_batch is for images in the layer's own precision")
+                raise NotImplementedError(f"layer {self.name!r}: by_batch needs images in the layer's own precision")
             return super().call(inputs, training=training, mask=mask)
         x, averages = tf.convert_to_tensor(inputs), (self.moving_mean.value, self.moving_variance.value)
         outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
@@ -58,6 +58,6 @@ class BatchNormalization(keras.layers.BatchNormalization):  # type: ignore[misc]
         return outputs
 
     def _fusible(self, inputs: Any, mask: Any) -> bool:
-        plain = mask is None and self.scale and self.center and not self.renorm
-        last = self.axis in (-1, _IMAGES - 1)
-        return plain and last and len(inputs.shape) == _IMAGES and inputs.dtype == self.compute_dtype
+        is_plain = mask is None and self.scale and self.center and not self.renorm
+        is_last = self.axis in (-1, _IMAGES - 1)
+        return is_plain and is_last and len(inputs.shape) == _IMAGES and inputs.dtype == self.compute_dtype

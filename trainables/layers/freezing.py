@@ -1,4 +1,4 @@
-"""Which layers of a base that was trained before are trained again, and how its frozen normalisation behaves."""
+"""Selects the layers of a pretrained base that are trained again, and how its frozen batch normalisation behaves."""
 
 from collections.abc import Collection, Sequence
 from typing import Any, Final
@@ -13,50 +13,50 @@ NONE: Final = "none"
 TRAINING: Final = "training"
 
 
-def thaw(base: Sequence[keras.layers.Layer], trained: str) -> None:
-    """Trains the layers of a base that are asked for, and freezes the others.
+def thaw(base: Sequence[keras.layers.Layer], selection: str) -> None:
+    """Makes the selected layers of a base trainable, and freezes the others.
 
     Args:
-        base: its layers, from the first to the last.
-        trained: `all`, `none`, how many of the last ones, or the name of the layer from which on.
+        base: the base's layers, from the first to the last.
+        selection: `all`, `none`, the number of last layers, or the name of the first layer to train.
 
     Raises:
-        WeightsError: if there is no such layer; names those near it.
+        WeightsError: if there is no such layer; the message lists similar names.
     """
-    first = first_trained([layer.name for layer in base], trained)
+    first = first_trained([layer.name for layer in base], selection)
     for place, layer in enumerate(base):
         layer.trainable = place >= first
 
 
 def by_batches(model: keras.Model, base: Collection[str]) -> keras.Model:
-    """A copy of a model in which frozen batch normalisation of these layers goes by each batch in training.
+    """A copy of a model in which frozen batch normalisation among these layers uses each batch's mean and variance.
 
-    Frozen, Keras' layers go by their averages, as they should; this shows what it does if they do not.
+    Keras' frozen layers use their moving averages, as they should. This copy shows what happens if they do not.
     """
 
-    def copied(layer: Any) -> Any:
+    def copy_layer(layer: Any) -> Any:
         config = layer.get_config()
         if layer.name in base and not layer.trainable and isinstance(layer, keras.layers.BatchNormalization):
             return BatchNormalization.from_config({**config, "by_batch": True})
         return type(layer).from_config(config)
 
-    made = keras.models.clone_model(model, clone_function=copied)
-    made.set_weights(model.get_weights())
-    return made
+    copy = keras.models.clone_model(model, clone_function=copy_layer)
+    copy.set_weights(model.get_weights())
+    return copy
 
 
-def first_trained(names: Sequence[str], trained: str) -> int:
-    """The place of the first layer that is trained; behind the last, if none is.
+def first_trained(names: Sequence[str], selection: str) -> int:
+    """The index of the first layer that is trained, or the number of layers if none is.
 
     Raises:
         WeightsError: if there is no such layer.
     """
-    if trained == ALL:
+    if selection == ALL:
         return 0
-    if trained == NONE:
+    if selection == NONE:
         return len(names)
-    if trained.isdecimal():
-        return max(0, len(names) - int(trained))
-    if trained in names:
-        return names.index(trained)
-    raise WeightsError(unknown_layer("trained", trained, "the base", names, "all, none, a number of last layers"))
+    if selection.isdecimal():
+        return max(0, len(names) - int(selection))
+    if selection in names:
+        return names.index(selection)
+    raise WeightsError(unknown_layer("trained", selection, "the base", names, "all, none, a number of last layers"))

@@ -1,4 +1,4 @@
-"""What is known of each layer of a model that is built: its shape and its cost."""
+"""The shape and the cost of each layer of a built model."""
 
 import math
 
@@ -16,15 +16,15 @@ def describe(index: int, layer: kl.Layer) -> Layer:
         kind=type(layer).__name__,
         activation=None if activation is None else getattr(activation, "__name__", type(activation).__name__),
         filters=getattr(layer, "filters", None) or getattr(layer, "units", None),
-        kernel=_by(getattr(layer, "kernel_size", None) or getattr(layer, "pool_size", None)),
-        stride=_by(getattr(layer, "strides", None)),
+        kernel=_size_text(getattr(layer, "kernel_size", None) or getattr(layer, "pool_size", None)),
+        stride=_size_text(getattr(layer, "strides", None)),
         parameters=layer.count_params(),
         trainable=bool(layer.trainable_weights),
-        output_shape=_by(layer.output.shape[1:]) or "",
+        output_shape=_size_text(layer.output.shape[1:]) or "",
     )
 
 
-def _by(sizes: tuple[int, ...] | int | None) -> str | None:
+def _size_text(sizes: tuple[int, ...] | int | None) -> str | None:
     if sizes is None:
         return None
     return "x".join(map(str, sizes if isinstance(sizes, tuple | list) else (sizes,)))
@@ -33,11 +33,11 @@ def _by(sizes: tuple[int, ...] | int | None) -> str | None:
 def flops(layer: kl.Layer) -> int:
     """Floating-point operations of a layer for one image, forward: 2 for each multiply-accumulate and 1 for a bias.
 
-    Convolutions and dense layers are counted; what the others do (normalisation, activation, pooling) is left out, as
-    is usual, and is below 1 % in a CNN.
+    Only convolutions and dense layers count. Other layers (normalisation, activation, pooling) are left out, as is
+    usual; they are below 1 % in a CNN.
 
     Raises:
-        NotImplementedError: for a layer with a kernel that is not known here: it must not be counted as free.
+        NotImplementedError: for an unknown layer with a kernel, which must not count as 0.
     """
     positions = math.prod(layer.output.shape[1:])
     bias = positions if getattr(layer, "use_bias", False) else 0

@@ -1,4 +1,4 @@
-"""The way of images into a model, as layers: resized, given channels, and in training augmented at random."""
+"""Layers that prepare a model's images: they resize, change channels, and in training augment at random."""
 
 import keras
 from keras import layers
@@ -10,33 +10,33 @@ _FULL_TURN = 360.0
 PICTURE_LAYERS = frozenset(
     {"numbers", "random_flip", "random_shift", "random_rotate", "random_zoom", "random_contrast", "resizing", "colour"}
 )
-"""The names of the layers that are made here."""
+"""The names of the layers that this module makes."""
 
 
 def pictures(config: Keys, image_shape: tuple[int, int, int]) -> tuple[keras.KerasTensor, keras.KerasTensor]:
-    """A model's input, uint8 (batch, *image_shape), and what its family sees, (batch, *config.shape(image_shape)).
+    """A model's input, uint8 (batch, *image_shape), and the input of its family, (batch, *config.shape(image_shape)).
 
-    Numbers stay within 0 to 255: each family brings them to its own range. They are uint8 as long as nothing was asked
-    for, else float32, also where the model computes in another precision.
+    Numbers stay within 0 to 255; each family scales them to its own range. They stay uint8 if nothing is changed, else
+    they are float32, even if the model computes in another precision.
     """
     image = keras.Input(image_shape, dtype="uint8", name="image")
     height, width, channels = config.shape(image_shape)
     resized = (height, width) != image_shape[:2]
     x = image
-    if resized or config.augmented:  # Keras' layers for images treat uint8 otherwise eagerly than in a graph
+    if resized or config.augmented:  # Keras' image layers treat uint8 differently in eager mode and in a graph
         x = layers.Rescaling(1.0, dtype="float32", name="numbers")(x)
     if config.augmented:
-        x = _augmented(config, x)
+        x = _augment(config, x)
     if resized:
         x = layers.Resizing(height, width, interpolation=config.resizing, dtype="float32", name="resizing")(x)
     return image, _with_channels(x, channels)
 
 
-def _augmented(config: Keys, x: keras.KerasTensor) -> keras.KerasTensor:
-    """Each change in the order of its key, at the images' own size; nothing happens in inference."""
-    mirrored = {"horizontal": "horizontal", "vertical": "vertical", "both": "horizontal_and_vertical"}
-    if config.flip in mirrored:
-        x = layers.RandomFlip(mirrored[config.flip], dtype="float32", name="random_flip")(x)
+def _augment(config: Keys, x: keras.KerasTensor) -> keras.KerasTensor:
+    """Adds each augmentation in the order of the keys, at the images' own size; they do nothing in inference."""
+    modes = {"horizontal": "horizontal", "vertical": "vertical", "both": "horizontal_and_vertical"}
+    if config.flip in modes:
+        x = layers.RandomFlip(modes[config.flip], dtype="float32", name="random_flip")(x)
     if config.shift:
         x = layers.RandomTranslation(config.shift, config.shift, dtype="float32", name="random_shift")(x)
     if config.rotate:

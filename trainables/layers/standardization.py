@@ -1,4 +1,4 @@
-"""Images brought to a mean of 0 and a deviation of 1, channel by channel, by what the training set has."""
+"""Standardises images: each channel gets a mean of 0 and a standard deviation of 1 over the training set."""
 
 from typing import Any, Final
 
@@ -11,38 +11,38 @@ from trainables.data.arrays import Images, Rows
 _IMAGES_AT_ONCE: Final = 4096
 _LEAST_DEVIATION: Final = 1e-7
 _LUMINANCE: Final = (0.2989, 0.5870, 0.1140)
-"""Of red, green and blue, as Keras makes images grey."""
+"""The weights of red, green and blue in Keras' conversion to grey."""
 
 
 @keras.saving.register_keras_serializable(package="layersweep")
 class Standardization(keras.layers.Layer):
-    """Subtracts each channel's mean and divides by its deviation, both of them weights that no optimizer changes.
+    """Subtracts each channel's mean and divides by its deviation; both are weights that no optimizer changes.
 
-    Keras' own Normalization keeps them outside its variables once it has adapted, so that a model which is used again
-    for another training set goes on with the first one's.
+    Keras' Normalization stores them outside its variables after `adapt`. A model that is reused for another training
+    set would then keep the first set's mean and deviation.
     """
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Makes the weights: as long as nothing was measured, numbers pass as they are."""
+        """Makes the weights; before `measure` they change nothing."""
         channels = (input_shape[-1],)
         self.mean = self.add_weight(name="mean", shape=channels, initializer="zeros", trainable=False)
         self.deviation = self.add_weight(name="deviation", shape=channels, initializer="ones", trainable=False)
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
-        self.measured = False
+        self.has_statistics = False
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "Standardization":
-        """A layer like one that was made before, whose weights it will get: it is not to be measured anew."""
-        made = cls(**config)
-        made.measured = True
-        return made
+        """A copy of a layer, which will get that layer's weights: it must not be measured again."""
+        layer = cls(**config)
+        layer.has_statistics = True
+        return layer
 
     def measure(self, images: Images | Rows) -> None:
-        """Takes mean and deviation from images (n, height, width, channels), some thousands at a time.
+        """Measures mean and deviation on images (n, height, width, channels), some thousands at a time.
 
-        Images of another number of channels than the layer sees are given those, as `preprocessing` does.
+        Images with another number of channels than the layer's input are converted, as in `preprocessing`.
         """
         channels = self.mean.shape[0]
         count, total, squares = 0, np.zeros(channels), np.zeros(channels)
@@ -54,7 +54,7 @@ class Standardization(keras.layers.Layer):
         mean = total / count
         self.mean.assign(mean)
         self.deviation.assign(np.sqrt(np.maximum(squares / count - mean**2, 0)))
-        self.measured = True
+        self.has_statistics = True
 
     def call(self, inputs: Any) -> Any:
         """Standardises (batch, height, width, channels)."""
@@ -63,8 +63,8 @@ class Standardization(keras.layers.Layer):
 
 
 def _with_channels(numbers: npt.NDArray[np.float64], channels: int) -> npt.NDArray[np.float64]:
-    """All positions of all images (positions, channels)."""
-    of_position = numbers.reshape(-1, numbers.shape[-1])
-    if of_position.shape[-1] == channels:
-        return of_position
-    return np.repeat(of_position, channels, axis=1) if channels > 1 else of_position @ np.array(_LUMINANCE)[:, None]
+    """All positions of all images, with this number of channels: (positions, channels)."""
+    positions = numbers.reshape(-1, numbers.shape[-1])
+    if positions.shape[-1] == channels:
+        return positions
+    return np.repeat(positions, channels, axis=1) if channels > 1 else positions @ np.array(_LUMINANCE)[:, None]

@@ -1,1 +1,1 @@
-"""What is read off a model: size, costs, latency, layer statistics, LiteRT."""
+"""Measurements of a model: size, costs, accuracy, latency, layer statistics, LiteRT."""

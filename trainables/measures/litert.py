@@ -1,7 +1,7 @@
-"""A trained network as LiteRT (TensorFlow Lite) runs it, in float32 and in int8: size, accuracy, latency.
+"""A trained network in LiteRT (TensorFlow Lite), in float32 and in int8: size, accuracy, latency.
 
-int8 follows Jacob et al. 2018 (https://arxiv.org/abs/1712.05877) as TensorFlow's converter has it: weights and
-activations in eight bits, their ranges read off training images; what has no such kernel stays in float32.
+int8 is TensorFlow's version of Jacob et al. 2018 (https://arxiv.org/abs/1712.05877): weights and activations have eight
+bits, and training images give their ranges. Operations that have no int8 kernel stay in float32.
 """
 
 import os
@@ -18,25 +18,25 @@ import tensorflow as tf
 from layersweep.records.values import Export
 from trainables.data.arrays import Images, ImageSet, Rows
 from trainables.measures import model_measures
-from trainables.measures.reference_computations import of_numpy
+from trainables.measures.reference_computations import numpy_reference
 
 Form = Literal["float32", "int8"]
 FORMS: Final[tuple[Form, ...]] = ("float32", "int8")
 
 _FLOAT32: Final = {"dtype": "float32"}
-_HALVES: Final = {"bfloat16", "float16"}
+_HALF_PRECISIONS: Final = {"bfloat16", "float16"}
 
 _CALLS: Final = model_measures.WARM_UP + 200
-"""Of which a latency is made, warming up included: each takes a fraction of a millisecond."""
+"""The number of calls for a latency, warming up included; each takes a fraction of a millisecond."""
 
 CALIBRATION_IMAGES: Final = 200
-"""Training images whose activations say which range eight bits are to cover."""
+"""The number of training images whose activations give the range that eight bits cover."""
 
 
 def exports(model: keras.Model, *, train: ImageSet, validation: ImageSet) -> tuple[Export, ...]:
-    """A network in each form, read on the validation set; or why LiteRT cannot convert or run it.
+    """A network in each form, evaluated on the validation set; or the reason why LiteRT cannot convert or run it.
 
-    The test set stays closed: a study opens it for the leading arms only.
+    It does not use the test set: a study evaluates that for the leading arms only.
     """
     network = in_float32(model)
     return tuple(_export(network, form, train, validation) for form in FORMS)
@@ -44,44 +44,44 @@ def exports(model: keras.Model, *, train: ImageSet, validation: ImageSet) -> tup
 
 def _export(model: keras.Model, form: Form, train: ImageSet, validation: ImageSet) -> Export:
     try:
-        with _quiet():
-            return read(converted(model, form, train.images), validation, form)
-    except (ValueError, RuntimeError) as error:  # what LiteRT's interpreter raises, too
+        with _without_stderr():
+            return evaluate(convert(model, form, train.images), validation, form)
+    except (ValueError, RuntimeError) as error:  # LiteRT's interpreter raises these, too
         return Export(form=form, problem=" ".join(str(error).split()))
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps out of a trial's log what converter and interpreter say of every network, on the way of C++."""
+def _without_stderr() -> Iterator[None]:
+    """Discards stderr: converter and interpreter write messages about every network there, from C++."""
     sys.stderr.flush()
-    kept = os.dup(2)
-    with Path(os.devnull).open("wb") as nowhere, warnings.catch_warnings():
+    stderr_copy = os.dup(2)
+    with Path(os.devnull).open("wb") as null_device, warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Statistics for quantized inputs were expected")
-        os.dup2(nowhere.fileno(), 2)
+        os.dup2(null_device.fileno(), 2)
         try:
             yield
         finally:
-            os.dup2(kept, 2)
-            os.close(kept)
+            os.dup2(stderr_copy, 2)
+            os.close(stderr_copy)
 
 
 def in_float32(model: keras.Model) -> keras.Model:
-    """A network itself, or its copy where it computes in another precision, which LiteRT does not know."""
+    """The network itself, or a copy in float32 if it computes in bfloat16 or float16, which LiteRT does not know."""
 
-    def copied(layer: Any) -> Any:
+    def copy_layer(layer: Any) -> Any:
         config = layer.get_config()
         computes = isinstance(layer, keras.layers.Layer) and not isinstance(layer, keras.layers.InputLayer)
         return type(layer).from_config(config | _FLOAT32 if computes else config)
 
-    if not _HALVES & {getattr(layer, "compute_dtype", None) for layer in model.layers}:
+    if not _HALF_PRECISIONS & {getattr(layer, "compute_dtype", None) for layer in model.layers}:
         return model
-    made = keras.models.clone_model(model, clone_function=copied)
-    made.set_weights(model.get_weights())
-    return made
+    copy = keras.models.clone_model(model, clone_function=copy_layer)
+    copy.set_weights(model.get_weights())
+    return copy
 
 
-def converted(model: keras.Model, form: Form, calibration: Images | Rows) -> bytes:
-    """A network as a LiteRT file: uint8 images (1, height, width, channels) in, class probabilities (1, classes) out.
+def convert(model: keras.Model, form: Form, calibration: Images | Rows) -> bytes:
+    """A network as a LiteRT file: takes uint8 images (1, height, width, channels), returns probabilities (1, classes).
 
     Raises:
         ValueError: if the converter does not know an operation of the network.
@@ -103,27 +103,27 @@ def converted(model: keras.Model, form: Form, calibration: Images | Rows) -> byt
         raise ValueError(f"LiteRT's converter refuses the network: {str(error).splitlines()[0]}") from error
 
 
-def read(network: bytes, images: ImageSet, form: Form) -> Export:
-    """Runs a LiteRT network over a set, an image at a time on one thread, and times single images."""
-    from ai_edge_litert.interpreter import Interpreter  # LiteRT's own: TensorFlow's is to go
+def evaluate(network: bytes, images: ImageSet, form: Form) -> Export:
+    """Runs a LiteRT network on a set, one image at a time on one thread, and measures the latency."""
+    from ai_edge_litert.interpreter import Interpreter  # TensorFlow will remove its own interpreter
 
     interpreter = Interpreter(model_content=network, num_threads=1)
     interpreter.allocate_tensors()
-    (into,), (out,) = interpreter.get_input_details(), interpreter.get_output_details()
+    (model_input,), (model_output,) = interpreter.get_input_details(), interpreter.get_output_details()
 
-    def predicted(image: Images) -> Any:
-        interpreter.set_tensor(into["index"], image)
+    def predict(image: Images) -> Any:
+        interpreter.set_tensor(model_input["index"], image)
         interpreter.invoke()
-        return interpreter.get_tensor(out["index"])
+        return interpreter.get_tensor(model_output["index"])
 
     number = len(images.labels)
-    hits = sum(int(predicted(images.images[k : k + 1]).argmax() == images.labels[k]) for k in range(number))
+    hits = sum(int(predict(images.images[k : k + 1]).argmax() == images.labels[k]) for k in range(number))
     single = [images.images[k % number : k % number + 1] for k in range(_CALLS)]
-    timed = model_measures.timed(predicted, single, of_numpy())
+    latency = model_measures.time_calls(predict, single, numpy_reference())
     return Export(
         form=form,
         size_bytes=len(network),
         accuracy=hits / number,
         images=number,
-        **vars(timed),
+        **vars(latency),
     )

@@ -1,4 +1,4 @@
-"""What is read off a model: its size and cost, how well it does, and how long one image takes."""
+"""Measurements of a model: size and cost, accuracy, and latency of one image."""
 
 import math
 import time
@@ -15,7 +15,7 @@ import tensorflow as tf
 from layersweep.records.values import Built, ClassReport, Latency
 from trainables.data.arrays import Images, ImageSet, Rows
 from trainables.layers import layer_costs
-from trainables.measures.reference_computations import Reference, of_tensorflow
+from trainables.measures.reference_computations import Reference, tensorflow_reference
 
 EVALUATION_BATCH: Final = 256
 _LEAST_PROBABILITY: Final = 1e-7  # as Keras clips probabilities: an image adds at most 16.1 to the loss
@@ -23,11 +23,11 @@ WARM_UP: Final = 5
 _CALLS: Final = WARM_UP + 50
 
 Forward = Callable[[tf.Tensor], tf.Tensor]
-"""Images, uint8 (batch, height, width, channels), in; class probabilities (batch, classes) out."""
+"""Takes uint8 images (batch, height, width, channels), returns class probabilities (batch, classes)."""
 
 
-def built(model: keras.Model, *, seconds_build: float) -> Built:
-    """The size of a built model. `size_bytes` is that of all its weights as they are stored, optimizer excluded."""
+def model_size(model: keras.Model, *, seconds_build: float) -> Built:
+    """The size of a built model. `size_bytes` counts all stored weights, without the optimizer."""
     return Built(
         parameters=model.count_params(),
         trainable_parameters=sum(math.prod(w.shape) for w in model.trainable_weights),
@@ -40,7 +40,7 @@ def built(model: keras.Model, *, seconds_build: float) -> Built:
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """How a model does on a set: mean cross-entropy, share of hits, and the class taken for each image (n,)."""
+    """A model's result on a set: mean cross-entropy, accuracy, and each image's true and predicted class (n,)."""
 
     loss: float
     accuracy: float
@@ -49,12 +49,12 @@ class Reading:
 
     @property
     def images(self) -> int:
-        """How many images were read."""
+        """The number of images."""
         return len(self.labels)
 
 
 def evaluate(forward: Forward, images: ImageSet) -> Reading:
-    """Reads a set once. One pass gives loss, accuracy and confusion; a NaN in the output makes the loss NaN."""
+    """Evaluates a model on a set in one pass; a NaN in the output makes the loss NaN."""
     labels = images.labels.astype(np.int64)
     batches = (images.images[first : first + EVALUATION_BATCH] for first in range(0, len(labels), EVALUATION_BATCH))
     probabilities = np.concatenate([forward(tf.constant(batch)).numpy() for batch in batches]).astype(np.float64)
@@ -69,12 +69,12 @@ def evaluate(forward: Forward, images: ImageSet) -> Reading:
 
 
 def class_reports(set_name: str, reading: Reading, classes: Sequence[str]) -> list[ClassReport]:
-    """Precision, recall, F1 and confusion counts of each class; 0 where a class was never predicted."""
+    """Precision, recall, F1 and confusion counts of each class; 0 for a class that was never predicted."""
     from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-    every = np.arange(len(classes))
-    counts = confusion_matrix(reading.labels, reading.predicted, labels=every)
-    scores: Any = precision_recall_fscore_support(reading.labels, reading.predicted, labels=every, zero_division=0)
+    indices = np.arange(len(classes))
+    counts = confusion_matrix(reading.labels, reading.predicted, labels=indices)
+    scores: Any = precision_recall_fscore_support(reading.labels, reading.predicted, labels=indices, zero_division=0)
     return [
         ClassReport(
             set_name=set_name,
@@ -91,40 +91,45 @@ def class_reports(set_name: str, reading: Reading, classes: Sequence[str]) -> li
 
 
 def forward(model: keras.Model, *, training: bool = False) -> Forward:
-    """The compiled model in inference, or as in training; traced at its first call, for batches of any size."""
+    """The compiled model in inference or in training mode; its first call traces it for batches of any size."""
     compiled: Forward = tf.function(
-        lambda batch: model(batch, training=training), input_signature=[fed(model)], autograph=False, jit_compile=False
+        lambda batch: model(batch, training=training),
+        input_signature=[input_spec(model)],
+        autograph=False,
+        jit_compile=False,
     )
     return compiled
 
 
-def fed(model: keras.Model) -> tf.TensorSpec:
-    """What a model is given: images as they are, features in float32, whatever it computes in."""
-    into = model.inputs[0]
-    return tf.TensorSpec(into.shape, into.dtype if tf.as_dtype(into.dtype).is_integer else tf.float32)
+def input_spec(model: keras.Model) -> tf.TensorSpec:
+    """The type and shape of a model's input: images keep their type, features are float32 in every precision."""
+    model_input = model.inputs[0]
+    return tf.TensorSpec(
+        model_input.shape, model_input.dtype if tf.as_dtype(model_input.dtype).is_integer else tf.float32
+    )
 
 
 def latency(forward: Forward, images: Images | Rows) -> Latency:
-    """Time of one image through a compiled model, batch of 1, after warming up."""
+    """The time that a compiled model takes for one image (a batch of 1), after warming up."""
     batches = [tf.constant(images[k % len(images) : k % len(images) + 1]) for k in range(_CALLS)]
-    return timed(lambda batch: forward(batch).numpy(), batches, of_tensorflow())
+    return time_calls(lambda batch: forward(batch).numpy(), batches, tensorflow_reference())
 
 
-def timed(call: Callable[[Any], Any], batches: Sequence[Any], beside: Reference) -> Latency:
-    """Times a call of each batch, and the reference behind each; the first ones warm up."""
-    pairs = [(_milliseconds(partial(call, batch)), _milliseconds(beside)) for batch in batches][WARM_UP:]
-    milliseconds, referred = np.array(pairs).T
+def time_calls(call: Callable[[Any], Any], batches: Sequence[Any], reference: Reference) -> Latency:
+    """Measures a call for each batch, and the reference computation after each call; the first calls warm up."""
+    pairs = [(_milliseconds(partial(call, batch)), _milliseconds(reference)) for batch in batches][WARM_UP:]
+    milliseconds, reference_milliseconds = np.array(pairs).T
     return Latency(
         min_ms=float(milliseconds.min()),
         median_ms=float(np.median(milliseconds)),
         p95_ms=float(np.percentile(milliseconds, 95)),
         n=len(pairs),
-        ratio=float(np.median(milliseconds / referred)),
-        reference_ms=float(referred.min()),
+        ratio=float(np.median(milliseconds / reference_milliseconds)),
+        reference_ms=float(reference_milliseconds.min()),
     )
 
 
 def _milliseconds(call: Callable[[], Any]) -> float:
-    began = time.perf_counter()
+    start = time.perf_counter()
     call()
-    return 1000 * (time.perf_counter() - began)
+    return 1000 * (time.perf_counter() - start)

@@ -1,1 +1,1 @@
-"""AutoKeras: its search space, its oracles, and the family whose networks a search found."""
+"""AutoKeras: its search space, its oracles, and the family of its networks."""

@@ -1,4 +1,4 @@
-"""The family of AutoKeras' networks: `Config` says which one (see trainables/nas/configuration.py)."""
+"""The family of AutoKeras' networks; trainables/nas/configuration.py has its `Config`."""
 
 from typing import TYPE_CHECKING
 
@@ -14,17 +14,17 @@ __all__ = ["Config", "build", "imports", "train"]
 
 
 def imports() -> None:
-    """Imports what networks of AutoKeras need, for a slot of one thread."""
+    """Imports the packages that AutoKeras' networks need, for a training on one thread."""
     warm_up.imports()
-    with hardware.left_out("pandas", "matplotlib"):
+    with hardware.without_packages("pandas", "matplotlib"):
         import trainables.nas.blocks  # noqa: F401
 
 
 def build(config: Config, image_shape: tuple[int, int, int], classes: int) -> "keras.Model":
-    """The model, not compiled: uint8 images (batch, *image_shape) in, class probabilities (batch, classes) out."""
-    from trainables.nas.blocks import built, of_values
+    """The model, not compiled: takes uint8 images (batch, *image_shape), returns probabilities (batch, classes)."""
+    from trainables.nas.blocks import build_model, with_values
 
-    return built(config, of_values(config.values), image_shape, classes)
+    return build_model(config, with_values(config.values), image_shape, classes)
 
 
 train = trains(build)

@@ -1,8 +1,8 @@
-"""AutoKeras' oracles, asked for one candidate after another: `main(…)` is a process that answers over a pipe.
+"""AutoKeras' oracles propose one candidate after another; `main(…)` is a process that answers over a pipe.
 
-An oracle is made anew for each candidate, from those before it and how they ended, and draws by a seed of its own: so a
-search that was killed goes on from its records as if it had never stopped. Needs no Ray; the side of Ray is
-`layersweep.tuning.search.autokeras_sampler`.
+Each proposal comes from a new oracle, which gets all earlier candidates with their results and has its own seed. So a
+search that was killed continues from its records as if it had never stopped. This module needs no Ray; the other end of
+the pipe is `layersweep.tuning.search.autokeras_sampler`.
 """
 
 import hashlib
@@ -29,14 +29,14 @@ GREEDY: Final = "greedy"
 HYPERBAND: Final = "hyperband"
 
 INITIAL_POINTS: Final = 8
-"""Candidates that the bayesian oracle draws at random; KerasTuner's default, three for each hyperparameter, is more
-than most searches ever see."""
+"""The number of random candidates with which the bayesian oracle starts. KerasTuner's default is three for each
+hyperparameter, more than most searches ever train."""
 
 FACTOR: Final = 3
-"""Hyperband goes on with one of so many."""
+"""Hyperband continues one of this number of candidates."""
 
 _TRIES: Final = 20
-"""Candidates that may turn out, once they are built, to be ones that were drawn before."""
+"""The most draws for one proposal: a draw may turn out, once it is built, to be an earlier candidate."""
 
 _MATRIX: Final = 1024
 _PRODUCTS: Final = 10
@@ -46,17 +46,17 @@ _METRIC: Final = "metric"
 
 @dataclass(frozen=True, kw_only=True)
 class Search:
-    """What is searched, and how.
+    """A search: its space, its oracle and its seed.
 
     Attributes:
-        name: what tells it from others of the same command.
+        name: unique among the searches of one command.
         oracle: one of `ORACLES`.
         config: the space, as a Config's values by name.
         image_shape: height, width and channels of the images.
-        classes: how many there are.
-        seed: what the draws depend on.
-        epochs: of the longest training.
-        mode: whether the metric is better when larger (max) or smaller (min).
+        classes: the number of classes.
+        seed: the seed of the draws.
+        epochs: the epochs of the longest training.
+        mode: `max` if a larger metric is better, `min` if a smaller one is.
     """
 
     name: str
@@ -71,7 +71,7 @@ class Search:
 
 @dataclass(frozen=True, kw_only=True)
 class Drawn:
-    """A candidate that was drawn: all its values, and its metric; None while it runs, NaN if it failed."""
+    """An earlier candidate: all its values, and its metric; the metric is None while it runs, NaN if it failed."""
 
     values: Mapping[str, Value]
     metric: float | None = None
@@ -82,11 +82,11 @@ class Proposal:
     """A candidate to train.
 
     Attributes:
-        values: of all hyperparameters that it has; those of Hyperband itself begin with `tuner/`.
-        parameters: how many its network has; None where it could not be built.
-        flops: of one image's forward pass; None where it could not be built.
-        problem: why it could not be built.
-        flops_per_second: what a core of this machine can do at most; of the first one alone.
+        values: the values of all its hyperparameters; names of Hyperband's own values begin with `tuner/`.
+        parameters: the number of parameters of its network; None if it could not be built.
+        flops: the operations of one image's forward pass; None if it could not be built.
+        problem: why it could not be built; None if it was built.
+        flops_per_second: the most that a core of this machine can do; only in a search's first proposal.
     """
 
     values: Mapping[str, Value]
@@ -97,8 +97,8 @@ class Proposal:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Grown:
-    """What building a candidate has told: its hyperparameters with their space, and itself."""
+class _BuiltCandidate:
+    """A candidate that was built: its hyperparameters with their space, and its proposal."""
 
     hyperparameters: "keras_tuner.HyperParameters"
     proposal: Proposal
@@ -109,41 +109,43 @@ class Proposer:
     """Proposes the candidates of one search."""
 
     search: Search
-    _built: dict[str, _Grown] = field(default_factory=dict)
+    _candidates: dict[str, _BuiltCandidate] = field(default_factory=dict)
 
     def first(self) -> Proposal:
-        """What AutoKeras' defaults mean, which every search begins from."""
-        return replace(self._grow({}).proposal, values={}, flops_per_second=peak())
+        """The network of AutoKeras' defaults, which every search starts from."""
+        return replace(self._candidate({}).proposal, values={}, flops_per_second=peak())
 
-    def propose(self, drawn: Sequence[Drawn]) -> Proposal | None:
-        """The next candidate, behind these; None if the oracle has no other."""
-        before = {_key(d.values) for d in drawn}
+    def propose(self, candidates: Sequence[Drawn]) -> Proposal | None:
+        """The next candidate after these; None if the oracle has no new one."""
+        earlier_keys = {_key(d.values) for d in candidates}
         for attempt in range(_TRIES):
-            oracle = self._oracle(drawn, _number(self.search.seed, self.search.oracle, len(drawn), attempt))
-            response = oracle.populate_space(str(len(drawn)))
+            oracle = self._oracle(
+                candidates, _numpy_seed(self.search.seed, self.search.oracle, len(candidates), attempt)
+            )
+            response = oracle.populate_space(str(len(candidates)))
             if response["status"] != "RUNNING":
                 return None
-            asked = oracle.get_space()
-            asked.values = dict(response["values"])
-            network = of_network(asked.values)
-            proposal = self._grow(network).proposal
-            notes = {name: value for name, value in asked.values.items() if name not in network}
-            values = {**proposal.values, **plain(notes)}
-            if _key(values) not in before:
+            hyperparameters = oracle.get_space()
+            hyperparameters.values = dict(response["values"])
+            network = of_network(hyperparameters.values)
+            proposal = self._candidate(network).proposal
+            notes = {name: value for name, value in hyperparameters.values.items() if name not in network}
+            values = {**proposal.values, **python_values(notes)}
+            if _key(values) not in earlier_keys:
                 return replace(proposal, values=values)
         return None
 
-    def _oracle(self, drawn: Sequence[Drawn], seed: int) -> Any:
-        """The oracle as it stands behind these candidates."""
+    def _oracle(self, candidates: Sequence[Drawn], seed: int) -> Any:
+        """A new oracle in its state after these candidates."""
         import numpy as np
         from keras_tuner.engine.trial import Trial
 
         oracle = _make(self.search, self._config, seed)
-        oracle.update_space(self._grow({}).hyperparameters)
+        oracle.update_space(self._candidate({}).hyperparameters)
         np.random.seed(seed)
-        for number, candidate in enumerate(drawn):
+        for number, candidate in enumerate(candidates):
             values = candidate.values
-            hyperparameters = self._grow(of_network(values)).hyperparameters.copy()
+            hyperparameters = self._candidate(of_network(values)).hyperparameters.copy()
             hyperparameters.values = dict(values)
             oracle.update_space(hyperparameters)
             trial = Trial(hyperparameters=hyperparameters, trial_id=str(number), status="RUNNING")
@@ -154,35 +156,39 @@ class Proposer:
                 _enter_bracket(oracle, trial.trial_id, values)
             _end(oracle, trial, candidate.metric)
         if self.search.oracle == GREEDY:
-            oracle._tried_initial_hps = [k < len(drawn) for k in range(len(oracle.initial_hps))]
+            oracle._tried_initial_hps = [k < len(candidates) for k in range(len(oracle.initial_hps))]
         oracle._seed_state = seed
         return oracle
 
-    def _grow(self, values: Mapping[str, Value]) -> _Grown:
-        """What these values lead to, built once."""
+    def _candidate(self, values: Mapping[str, Value]) -> _BuiltCandidate:
+        """The candidate with these values; it is built once."""
         key = _key(values)
-        if key not in self._built:
-            self._built[key] = grown = self._build(values)
-            self._built.setdefault(_key(grown.proposal.values), grown)
-        return self._built[key]
+        if key not in self._candidates:
+            self._candidates[key] = candidate = self._build(values)
+            self._candidates.setdefault(_key(candidate.proposal.values), candidate)
+        return self._candidates[key]
 
-    def _build(self, values: Mapping[str, Value]) -> _Grown:
+    def _build(self, values: Mapping[str, Value]) -> _BuiltCandidate:
         import keras
 
         from trainables.layers import layer_costs
-        from trainables.nas.blocks import built, of_values
+        from trainables.nas.blocks import build_model, with_values
 
-        hyperparameters = of_values(values)
-        keras.StatelessScope().__enter__()  # variables get no values: a large network is built in a fifth of the time
+        hyperparameters = with_values(values)
+        keras.StatelessScope().__enter__()  # variables without values: a large network is built in a fifth of the time
         try:
-            model = built(self._config, hyperparameters, self.search.image_shape, self.search.classes, weighted=False)
+            model = build_model(
+                self._config, hyperparameters, self.search.image_shape, self.search.classes, load_weights=False
+            )
             flops = sum(layer_costs.flops(layer) for layer in model.layers)
-            told: dict[str, Any] = {"parameters": model.count_params(), "flops": flops}
-        except (ValueError, NotImplementedError) as error:  # Keras': layers that these images do not fit
-            told = {"problem": " ".join(str(error).split())}
+            facts: dict[str, Any] = {"parameters": model.count_params(), "flops": flops}
+        except (ValueError, NotImplementedError) as error:  # Keras raises ValueError if the images do not fit
+            facts = {"problem": " ".join(str(error).split())}
         finally:
-            keras.backend.clear_session()  # ends the scope as well, which would give all of them values at its exit
-        return _Grown(hyperparameters=hyperparameters, proposal=Proposal(values=taken(hyperparameters), **told))
+            keras.backend.clear_session()  # also ends the scope; its own exit would give all variables values
+        return _BuiltCandidate(
+            hyperparameters=hyperparameters, proposal=Proposal(values=used_values(hyperparameters), **facts)
+        )
 
     @property
     def _config(self) -> Config:
@@ -191,7 +197,7 @@ class Proposer:
 
 
 def peak() -> float:
-    """Floating-point operations a second of a large product of matrices on one thread: no network does more."""
+    """Floating-point operations per second of a large matrix product on one thread; no network is faster."""
     import tensorflow as tf
 
     matrix = tf.fill((_MATRIX, _MATRIX), 0.5)
@@ -206,16 +212,16 @@ def _make(search: Search, config: Config, seed: int) -> Any:
     from trainables.nas.blocks import first_candidates
 
     objective = keras_tuner.Objective(_METRIC, search.mode)
-    shared = {"objective": objective, "seed": seed, "max_consecutive_failed_trials": _ENDLESS}
+    options = {"objective": objective, "seed": seed, "max_consecutive_failed_trials": _ENDLESS}
     oracles: dict[str, Callable[[], Any]] = {
-        GREEDY: lambda: GreedyOracle(initial_hps=first_candidates(config), max_trials=_ENDLESS, **shared),
+        GREEDY: lambda: GreedyOracle(initial_hps=first_candidates(config), max_trials=_ENDLESS, **options),
         "bayesian": lambda: keras_tuner.oracles.BayesianOptimizationOracle(
-            max_trials=_ENDLESS, num_initial_points=INITIAL_POINTS, **shared
+            max_trials=_ENDLESS, num_initial_points=INITIAL_POINTS, **options
         ),
         HYPERBAND: lambda: keras_tuner.oracles.HyperbandOracle(
-            max_epochs=search.epochs, factor=FACTOR, hyperband_iterations=_ENDLESS, **shared
+            max_epochs=search.epochs, factor=FACTOR, hyperband_iterations=_ENDLESS, **options
         ),
-        "random": lambda: keras_tuner.oracles.RandomSearchOracle(max_trials=_ENDLESS, **shared),
+        "random": lambda: keras_tuner.oracles.RandomSearchOracle(max_trials=_ENDLESS, **options),
     }
     oracle = oracles[search.oracle]()
     oracle.verbose = 0
@@ -223,7 +229,7 @@ def _make(search: Search, config: Config, seed: int) -> Any:
 
 
 def _end(oracle: Any, trial: Any, metric: float | None) -> None:
-    """Notes how a trial ended, or that it runs; without the files that KerasTuner writes of each."""
+    """Tells the oracle how a trial ended, or that it runs, without the files that KerasTuner writes for each trial."""
     if metric is None:
         oracle.ongoing_trials[trial.trial_id] = trial
         return
@@ -237,15 +243,15 @@ def _end(oracle: Any, trial: Any, metric: float | None) -> None:
 
 
 def _enter_bracket(oracle: Any, trial_id: str, values: Mapping[str, Value]) -> None:
-    """Puts a trial where Hyperband had it: its round says so, and which trial it goes on from."""
-    past, number = values.get("tuner/trial_id"), int(values["tuner/round"])
-    if past is not None:
+    """Puts a trial into Hyperband's bracket again, by its round and the trial that it continues."""
+    parent_id, number = values.get("tuner/trial_id"), int(values["tuner/round"])
+    if parent_id is not None:
         for bracket in oracle._brackets:
             rounds = bracket["rounds"]
-            if number < len(rounds) and any(info["id"] == past for info in rounds[number - 1]):
-                rounds[number].append({"past_id": past, "id": trial_id})
+            if number < len(rounds) and any(info["id"] == parent_id for info in rounds[number - 1]):
+                rounds[number].append({"past_id": parent_id, "id": trial_id})
                 return
-        return  # it was drawn for more epochs than a training has now
+        return  # its search had longer trainings than this one
     free = (b for b in oracle._brackets if len(b["rounds"][0]) < oracle._get_size(b["bracket_num"], round_num=0))
     bracket = next(free, None)
     if bracket is None:
@@ -255,34 +261,34 @@ def _enter_bracket(oracle: Any, trial_id: str, values: Mapping[str, Value]) -> N
     bracket["rounds"][0].append({"past_id": None, "id": trial_id})
 
 
-def taken(hyperparameters: "keras_tuner.HyperParameters") -> dict[str, Value]:
-    """The values that a network took when it was built: without those of a second block, say, where it has one.
+def used_values(hyperparameters: "keras_tuner.HyperParameters") -> dict[str, Value]:
+    """The values that a network uses; for example, one with a single block uses no value of a second block.
 
-    Networks that differ in others are the same one, which AutoKeras trains again.
+    Candidates that differ only in unused values are the same network; AutoKeras itself would train it again.
     """
     names = {hp.name for hp in hyperparameters.space}
-    return plain({name: value for name, value in hyperparameters.values.items() if name in names})
+    return python_values({name: value for name, value in hyperparameters.values.items() if name in names})
 
 
-def plain(values: Mapping[str, Any]) -> dict[str, Value]:
-    """Python's own numbers and texts in place of NumPy's."""
+def python_values(values: Mapping[str, Any]) -> dict[str, Value]:
+    """The same values with Python's types in place of NumPy's."""
     return {name: value.item() if hasattr(value, "item") else value for name, value in values.items()}
 
 
 def _key(values: Mapping[str, Value]) -> str:
-    return json.dumps(plain(values), sort_keys=True)
+    return json.dumps(python_values(values), sort_keys=True)
 
 
-def _number(*parts: object) -> int:
-    """A seed for NumPy, the same in every process; never 0, which KerasTuner takes for none."""
+def _numpy_seed(*parts: object) -> int:
+    """A seed for NumPy, the same in every process; never 0, because KerasTuner treats 0 as no seed."""
     return 1 + int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:4], "big") % (2**31 - 2)
 
 
 def main(descriptor: int) -> None:
-    """Answers over the pipe of this descriptor until it is closed.
+    """Answers over the pipe with this descriptor until it is closed.
 
-    Each message is a pair: a search and None, to which `Proposer.first` is the answer, or a search and what was drawn.
-    An error is the last answer: a `trainables.worker.training_server.Failure`.
+    Each message is a pair: a search and its earlier candidates, or None for `Proposer.first`. After an error the last
+    answer is a `trainables.worker.training_server.Failure`.
     """
     from trainables.worker.warm_up import imports
 
@@ -299,10 +305,10 @@ def _answer(pipe: Connection) -> None:
     proposers: dict[str, Proposer] = {}
     while True:
         try:
-            search, drawn = pipe.recv()
+            search, candidates = pipe.recv()
         except EOFError:
             return
         if search.name not in proposers:
             proposers[search.name] = Proposer(search=search)
         proposer = proposers[search.name]
-        pipe.send(proposer.first() if drawn is None else proposer.propose(drawn))
+        pipe.send(proposer.first() if candidates is None else proposer.propose(candidates))

@@ -1,1 +1,1 @@
-"""How a model is trained, epoch by epoch."""
+"""The training of a model, epoch by epoch."""

@@ -1,4 +1,4 @@
-"""How images reach the model: as NumPy arrays, a batch at a time, in an order of each epoch's own."""
+"""Batches of images as NumPy arrays, in a new random order in each epoch."""
 
 from collections.abc import Iterator
 
@@ -8,12 +8,11 @@ from trainables.data.arrays import Images, ImageSet, Labels
 
 
 def batches(images: ImageSet, batch_size: int, *, seed: int, epoch: int) -> Iterator[tuple[Images, Labels]]:
-    """All images once, with their labels, in an order drawn from (seed, epoch); the last batch has what is left.
+    """All images once, with their labels, in an order drawn from (seed, epoch); the last batch may be smaller.
 
-    A step of a small CNN on one core takes a hundred times as long as its batch: there is nothing to fetch ahead, and
-    no thread that would do so.
+    A step of a small CNN on one core takes a hundred times as long as reading its batch, so nothing is prefetched.
     """
-    order = np.random.default_rng([seed, epoch]).permutation(len(images.labels))
-    for first in range(0, len(order), batch_size):
-        rows = order[first : first + batch_size]
+    permutation = np.random.default_rng([seed, epoch]).permutation(len(images.labels))
+    for first in range(0, len(permutation), batch_size):
+        rows = permutation[first : first + batch_size]
         yield images.images[rows], images.labels[rows].astype(np.int64, copy=False)

@@ -1,11 +1,11 @@
-"""A training as a generator: `Built` first, then one `Epoch` after each epoch; the last one carries the test set.
+"""A training as a generator: it yields `Built`, then an `Epoch` after each epoch; the last one has the test results.
 
-    for value in run(build, config, data, seed=1, epochs=3):
+    for value in run(build, config, data, Options(seed=1, epochs=3)):
         ...
 
-Whoever reads it may stop after any value: nothing depends on code behind a yield. On a CPU with one thread
-(`trainables.hardware.one_thread`) two runs with equal arguments are equal in every digit; why is in
-docs/decisions/determinism.md.
+The caller may stop after any value: nothing depends on code after a yield. On a CPU with one thread
+(`trainables.hardware.one_thread`) two runs with equal arguments are equal in every digit; docs/decisions/determinism.md
+explains why.
 """
 
 import math
@@ -31,74 +31,86 @@ from trainables.layers.standardization import Standardization
 from trainables.measures import model_measures
 from trainables.training import saved_network
 from trainables.training.batches import batches
-from trainables.training.inputs import Fed, fed
+from trainables.training.inputs import Inputs, prepare_inputs
 from trainables.training.random_states import reseed
 from trainables.training.step import Step
-from trainables.training.traced_models import Traced, traced
+from trainables.training.traced_models import TracedModel, traced_model
 
 PROBE_IMAGES: Final = 64
-"""The layers are measured on the first images of the training set: the same for every arm of a seed."""
+"""The layers are measured on this many first images of the training set: the same images for every arm of a seed."""
 
 
 Build = Callable[[Any, tuple[int, int, int], int], keras.Model]
-"""Makes a family's model, not compiled, of a Config, the shape of its images, and the number of classes."""
+"""Makes a family's model, not compiled, from a Config, the images' shape, and the number of classes."""
 
 
-def run(
-    build: Build,
-    config: Keys,
-    data: Data,
-    *,
-    seed: int,
-    epochs: int,
-    precision: str = "float32",
-    start: Path | None = None,
-    parent: Path | None = None,
-    lite: bool = False,
-) -> Iterator[Built | Epoch]:
-    """Trains a model from `build`, epoch by epoch, to `epochs`; from the checkpoint `start` if one is given.
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How to train a model. These are also the options of each family's `train`.
 
-    It begins with the weights of the network saved as `parent`, if one is given, which has the same layers. With `lite`
-    the network is converted by LiteRT after the last epoch (`trainables.measures.litert`).
+    Attributes:
+        seed: draws the validation set, the initial weights, the order of the images, and dropout.
+        epochs: the number of epochs, those before the checkpoint included.
+        precision: one of Keras' dtype policies (`trainables.keras_names.PRECISIONS`).
+        start: the checkpoint to continue from; None for a new training.
+        parent: a saved network with the same layers, whose weights a new training starts with.
+        lite: whether LiteRT converts the network after the last epoch (`trainables.measures.litert`).
+    """
 
-    The seed draws validation set, initial weights, order of the images and dropout. An epoch that meets a NaN ends at
-    once, and its losses say so; the reader decides whether to go on.
+    seed: int
+    epochs: int
+    precision: str = "float32"
+    start: Path | None = None
+    parent: Path | None = None
+    lite: bool = False
+
+    @property
+    def first_epoch(self) -> int:
+        """The first epoch to train; epochs count from 1."""
+        return 1 if self.start is None else 1 + saved_network.saved_after(self.start)
+
+
+def run(build: Build, config: Keys, data: Data, options: Options) -> Iterator[Built | Epoch]:
+    """Trains the model that `build` makes, epoch by epoch.
+
+    An epoch that meets a NaN ends at once, and its losses are NaN; the caller decides whether to continue.
     """
     clock = _Clock()
-    sets, views = data.split(seed), config.augmented_views
-    if start is None:
-        compiled = partial(_compiled, build, config, data, sets, parent)
+    sets, views = data.split(options.seed), config.augmented_views
+    if options.start is None:
+        key = (build, _layers(config), data.image_shape, len(data.classes))
+        make_model = partial(_compile, build, config, data, sets, options.parent)
     else:
-        compiled = partial(keras.saving.load_model, start, safe_mode=True)
-    key = (build, _layers(config), data.image_shape, len(data.classes)) if start is None else None
-    with traced(key, compiled, seed=seed, precision=precision, augmented=views > 0) as model:
-        yield model_measures.built(model.model, seconds_build=clock.lap())
+        key, make_model = None, partial(keras.saving.load_model, options.start, safe_mode=True)
+    seed, precision = options.seed, options.precision
+    with traced_model(key, make_model, seed=seed, precision=precision, augmented=views > 0) as model:
+        yield model_measures.model_size(model.model, seconds_build=clock.lap())
         clock = _Clock()
         training = _Training(
             model=model,
-            inputs=fed(model, data, sets, views=views, precision=precision),
+            inputs=prepare_inputs(model, data, sets, views=views, precision=precision),
             probe=sets.train.first(PROBE_IMAGES),
             classes=data.classes,
             batch_size=config.batch_size,
             seed=seed,
-            epochs=epochs,
+            epochs=options.epochs,
         )
         seconds_features = clock.lap()
-        for epoch in range(1 if start is None else 1 + saved_network.saved_after(start), epochs + 1):
-            done = training.epoch(epoch)
-            if lite and epoch == epochs and not done.diverged:
-                done = _exported(done, model.model, sets)
-            yield replace(done, seconds_features=seconds_features)
+        for number in range(options.first_epoch, options.epochs + 1):
+            epoch = training.epoch(number)
+            if options.lite and number == options.epochs and not epoch.diverged:
+                epoch = _with_exports(epoch, model.model, sets)
+            yield replace(epoch, seconds_features=seconds_features)
             seconds_features = 0.0
 
 
 def _now() -> float:
-    return time.perf_counter()  # looked up each time: a test gives `time` another clock
+    return time.perf_counter()  # looked up on each call: a test replaces `time`
 
 
 @dataclass
 class _Clock:
-    """A stopwatch that gives the seconds since it was last read."""
+    """A stopwatch: `lap` returns the seconds since its last call."""
 
     last: float = field(default_factory=_now)
 
@@ -108,95 +120,97 @@ class _Clock:
         return seconds
 
 
-_OF_TRAINING: Final = frozenset({"optimizer", "learning_rate", "momentum", "batch_size"})
-"""What of a Config says how a model is trained, and nothing of its layers."""
+_TRAINING_KEYS: Final = frozenset({"optimizer", "learning_rate", "momentum", "batch_size"})
+"""The keys of a Config on which the layers never depend."""
 
 
 def _layers(config: Keys) -> tuple[object, ...]:
-    """What of a Config the layers may depend on."""
-    named = (key.name for key in fields(config) if key.name not in _OF_TRAINING)
-    return type(config), *(getattr(config, name) for name in named)
+    """The type of a Config, and all its values on which the layers may depend."""
+    names = (key.name for key in fields(config) if key.name not in _TRAINING_KEYS)
+    return type(config), *(getattr(config, name) for name in names)
 
 
-def _compiled(build: Build, config: Keys, data: Data, sets: Sets, parent: Path | None) -> keras.Model:
+def _compile(build: Build, config: Keys, data: Data, sets: Sets, parent: Path | None) -> keras.Model:
     model = build(config, data.image_shape, len(data.classes))
     for layer in model.layers:
         if config.normalization_momentum and isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = config.normalization_momentum
-        if isinstance(layer, Standardization) and not layer.measured:
+        if isinstance(layer, Standardization) and not layer.has_statistics:
             layer.measure(sets.train.images)
     if parent is not None:
         model.set_weights(keras.saving.load_model(parent, safe_mode=True, compile=False).get_weights())
     model.compile(
         optimizer=optimizer(config.optimizer, config.learning_rate, config.momentum),
         loss="sparse_categorical_crossentropy",
-        metrics=["accuracy"],  # for whoever loads it
+        metrics=["accuracy"],  # for people who load the saved model
         jit_compile=on_gpu(),  # XLA makes convolutions 2-4x slower on a CPU
     )
     return model
 
 
 def optimizer(name: str, learning_rate: float | None, momentum: float = 0.0) -> keras.optimizers.Optimizer:
-    """The Keras optimizer of that name: its class' name in lower case, a key of `LEARNING_RATES`.
+    """The Keras optimizer with this name: its class' name in lower case, a key of `LEARNING_RATES`.
 
-    One without momentum takes none.
+    A learning rate of None is Keras' default. A momentum of 0 is not passed on: some optimizers have none.
     """
     rate = LEARNING_RATES[name] if learning_rate is None else learning_rate
-    more = {"momentum": momentum} if momentum else {}
-    by_name = {n.lower(): getattr(keras.optimizers, n) for n in dir(keras.optimizers)}  # keras' own `get` lacks Lamb
-    return by_name[name](learning_rate=rate, **more)
+    arguments = {"momentum": momentum} if momentum else {}
+    by_name = {
+        n.lower(): getattr(keras.optimizers, n) for n in dir(keras.optimizers)
+    }  # keras.optimizers.get lacks Lamb
+    return by_name[name](learning_rate=rate, **arguments)
 
 
-def measured(epoch: int, epochs: int) -> bool:
-    """Whether the layers are measured after an epoch: 1, 2, 4, 8, ... and the last."""
+def is_measured_epoch(epoch: int, epochs: int) -> bool:
+    """Whether the layers are measured after this epoch: after 1, 2, 4, 8, ... and the last."""
     return epoch == epochs or epoch & (epoch - 1) == 0
 
 
 def _save(model: keras.Model, epoch: int, path: Path) -> None:
-    """Saves model and optimizer with the epoch: the optimizer's own count leaves out steps that float16 skipped."""
+    """Saves the model, its optimizer and the epoch: the optimizer does not count steps that float16 skipped."""
     model.save(path)
     saved_network.mark(path, epoch)
 
 
-def _exported(done: Epoch, model: keras.Model, sets: Sets) -> Epoch:
-    """The last epoch with what its network was converted to."""
+def _with_exports(epoch: Epoch, model: keras.Model, sets: Sets) -> Epoch:
+    """The last epoch, with the network converted by LiteRT."""
     from trainables.measures import litert
 
     clock = _Clock()
     exports = litert.exports(model, train=sets.train, validation=sets.validation)
-    return replace(done, exports=exports, seconds_measure=done.seconds_measure + clock.lap())
+    return replace(epoch, exports=exports, seconds_measure=epoch.seconds_measure + clock.lap())
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Trained:
-    """Means over the images of an epoch, and the seconds of its first step if that had something to trace."""
+class _EpochMeans:
+    """Means over the images of an epoch, and the seconds of its first step if that step was traced."""
 
     loss: float
     accuracy: float
     seconds_build: float
 
 
-def _trained(step: Step, images: Iterable[tuple[Images, Labels]]) -> _Trained:
-    """Takes a step for each batch, up to the first whose loss is no number."""
+def _train_epoch(step: Step, images: Iterable[tuple[Images, Labels]]) -> _EpochMeans:
+    """Takes a step for each batch; stops after a batch whose loss is not finite."""
     clock, seconds_build = _Clock(), 0.0
-    losses, hits, seen = 0.0, 0, 0
+    losses, hits, count = 0.0, 0, 0
     for batch, labels in images:
-        fresh = step.fresh
-        stepped = step(batch, labels)
-        if fresh:
+        tracing = step.needs_tracing
+        result = step(batch, labels)
+        if tracing:
             seconds_build = clock.lap()
-        losses, hits, seen = losses + stepped.loss * len(labels), hits + stepped.hits, seen + len(labels)
-        if not math.isfinite(stepped.loss):
+        losses, hits, count = losses + result.loss * len(labels), hits + result.hits, count + len(labels)
+        if not math.isfinite(result.loss):
             break
-    return _Trained(loss=losses / seen, accuracy=hits / seen, seconds_build=seconds_build)
+    return _EpochMeans(loss=losses / count, accuracy=hits / count, seconds_build=seconds_build)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Training:
-    """A model in training, what it is trained and measured on, and for how long."""
+    """A model in training, its inputs, and its options."""
 
-    model: Traced
-    inputs: Fed
+    model: TracedModel
+    inputs: Inputs
     probe: ImageSet
     classes: Sequence[str]
     batch_size: int
@@ -204,35 +218,35 @@ class _Training:
     epochs: int
 
     def epoch(self, epoch: int) -> Epoch:
-        """Trains one epoch and reads everything that is due after it."""
+        """Trains one epoch, and takes all measurements that are due after it."""
         model, clock, last = self.model.model, _Clock(), epoch == self.epochs
         images = batches(self.inputs.of_epoch(epoch), self.batch_size, seed=self.seed, epoch=epoch)
         reseed(model, self.seed, epoch)
-        trained = _trained(self.model.step, images)
-        seconds_train = clock.lap() - trained.seconds_build
-        validation = model_measures.evaluate(self.model.ahead, self.inputs.validation)
+        means = _train_epoch(self.model.step, images)
+        seconds_train = clock.lap() - means.seconds_build
+        validation = model_measures.evaluate(self.model.forward_inputs, self.inputs.validation)
         seconds_validate = clock.lap()
-        test = model_measures.evaluate(self.model.ahead, self.inputs.test) if last else None
+        test = model_measures.evaluate(self.model.forward_inputs, self.inputs.test) if last else None
         seconds_test = clock.lap()
-        statistics = self.model.probed.statistics(self.probe) if measured(epoch, self.epochs) else ()
+        statistics = self.model.layer_probe.statistics(self.probe) if is_measured_epoch(epoch, self.epochs) else ()
         latency = model_measures.latency(self.model.forward, self.probe.images) if last else None
         readings = {"validation": validation, "test": test} if test else {}
-        classes = [model_measures.class_reports(name, read, self.classes) for name, read in readings.items()]
+        reports = [model_measures.class_reports(name, reading, self.classes) for name, reading in readings.items()]
         return Epoch(
             epoch=epoch,
-            loss=trained.loss,
-            accuracy=trained.accuracy,
+            loss=means.loss,
+            accuracy=means.accuracy,
             val_loss=validation.loss,
             val_accuracy=validation.accuracy,
             learning_rate=float(model.optimizer.learning_rate),
-            seconds_build=trained.seconds_build,
+            seconds_build=means.seconds_build,
             seconds_train=seconds_train,
             seconds_validate=seconds_validate,
             seconds_test=seconds_test,
             seconds_measure=clock.lap(),
             statistics=statistics,
             test=Test(loss=test.loss, accuracy=test.accuracy, images=test.images) if test else None,
-            classes=tuple(chain(*classes)),
+            classes=tuple(chain(*reports)),
             latency=latency,
             save=partial(_save, model, epoch),
         )

@@ -1,11 +1,11 @@
-"""What a saved network says of itself besides what Keras writes: the epoch that it was saved after."""
+"""The epoch of a saved network, which is stored in its file besides what Keras writes."""
 
 import zipfile
 from pathlib import Path
 from typing import Final
 
 _EPOCH: Final = "layersweep_epoch.txt"
-"""A file in the archive that a `.keras` file is."""
+"""A file in the `.keras` file, which is a zip archive."""
 
 
 def mark(path: Path, epoch: int) -> None:
@@ -15,10 +15,10 @@ def mark(path: Path, epoch: int) -> None:
 
 
 def saved_after(path: Path) -> int:
-    """The epoch that a network was saved after.
+    """The epoch after which a network was saved.
 
     Raises:
-        OSError, zipfile.BadZipFile, KeyError, ValueError: if it is damaged, or was not saved by a training here.
+        OSError, zipfile.BadZipFile, KeyError, ValueError: if the file is damaged, or `mark` did not write into it.
     """
     with zipfile.ZipFile(path) as file:
         return int(file.read(_EPOCH))

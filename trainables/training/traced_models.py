@@ -1,8 +1,8 @@
-"""One traced model a process, used again by trainings that differ in seed and in how they train alone.
+"""One traced model per process, which trainings reuse if they differ only in the seed and in how they train.
 
-A model's functions are traced when they are first called: for a small CNN as long as half an epoch of 2,000 images.
-What a training leaves in the model is written over before the next one, so that both are equal in every digit to
-trainings in processes of their own.
+A model's functions are traced at their first call. For a small CNN that takes as long as half an epoch of 2,000 images.
+Before the next training, everything in the model is overwritten: results are equal in every digit to those of a
+training in its own process.
 """
 
 import gc
@@ -15,134 +15,139 @@ import keras
 import numpy as np
 
 from trainables.features import feature_cache
-from trainables.features.frozen_part import frozen
-from trainables.measures.layer_statistics import Probed
+from trainables.features.frozen_part import split_model
+from trainables.measures.layer_statistics import LayerProbe
 from trainables.measures.model_measures import forward
 from trainables.training.step import Step
 
 
-class Traced:
-    """A compiled model, with what is traced or made for it besides.
+class TracedModel:
+    """A compiled model with its traced functions.
 
     Args:
         model: the model.
-        key: what trainings that may use it share; None if no other may.
-        augmented: whether its frozen part sees each image in a few ways alone (`trainables.features.frozen_part`).
+        key: equal for trainings that may share the model; None if no other training may use it.
+        augmented: whether the frozen part gets a few fixed views of each image (`trainables.features.frozen_part`).
 
     Attributes:
-        step: trains it, a batch at a time.
-        probed: gives the output of every layer.
-        forward: the model in inference.
-        frozen: the model cut behind its frozen part, if it has one.
-        ahead: what is trained in inference: of features where there is a frozen part, else the model.
+        step: trains the model, one batch at a time.
+        layer_probe: measures every layer.
+        forward: the model in inference, on images.
+        split: the model split after its frozen part; None without a frozen part.
+        forward_inputs: the part that is trained, in inference: on features if there is a frozen part, else on images.
     """
 
     def __init__(self, model: keras.Model, key: Hashable = None, *, augmented: bool = False) -> None:
         self.model, self.key = model, key
         _build_optimizer(model)
-        self.frozen = frozen(model, augmented=augmented) if feature_cache.kept() else None
-        trained = self.frozen.head if self.frozen else model
-        self.step, self.probed, self.forward = Step(model, trained), Probed(model, self.frozen), forward(model)
-        self.ahead = forward(trained) if self.frozen else self.forward
+        self.split = split_model(model, augmented=augmented) if feature_cache.is_enabled() else None
+        trained_part = self.split.head if self.split else model
+        self.step, self.layer_probe, self.forward = (
+            Step(model, trained_part),
+            LayerProbe(model, self.split),
+            forward(model),
+        )
+        self.forward_inputs = forward(trained_part) if self.split else self.forward
 
-    def run_through(self) -> None:
-        """Trains through the frozen part, as if there were none."""
-        self.frozen = None
-        self.step, self.ahead = Step(self.model), self.forward
+    def ignore_frozen_part(self) -> None:
+        """Runs the frozen part in each step, as if nothing were frozen."""
+        self.split = None
+        self.step, self.forward_inputs = Step(self.model), self.forward
 
-    def fits(self, fresh: keras.Model) -> bool:
-        """Whether another model has the same layers, whatever it took from how it is trained."""
-        return _layers(self.model) == _layers(fresh)
+    def has_layers_of(self, new_model: keras.Model) -> bool:
+        """Whether another model has the same layers with the same settings."""
+        return _layers(self.model) == _layers(new_model)
 
-    def begin_again(self, fresh: keras.Model) -> None:
-        """Takes over all that another model of the same layers has, one just compiled: every variable, the optimizer.
+    def restart_from(self, new_model: keras.Model) -> None:
+        """Copies every variable and the optimizer from a model with the same layers that was just compiled.
 
-        An optimizer of the same settings stays, and so does what was compiled for it.
+        An optimizer with the same settings stays, and so do its compiled functions.
         """
-        _take_over(self.model.variables, fresh.variables)  # first: what an optimizer begins with may be made of them
-        if _settings(fresh.optimizer) == _settings(self.model.optimizer):
-            _build_optimizer(fresh)
-            _take_over(self.model.optimizer.variables, fresh.optimizer.variables)
+        # The variables come first: an optimizer's first state may depend on them.
+        _copy_values(self.model.variables, new_model.variables)
+        if _settings(new_model.optimizer) == _settings(self.model.optimizer):
+            _build_optimizer(new_model)
+            _copy_values(self.model.optimizer.variables, new_model.optimizer.variables)
         else:
-            self.model.compile_from_config(fresh.get_compile_config())  # builds the optimizer too
-            self.step.take(self.model.optimizer)
+            self.model.compile_from_config(new_model.get_compile_config())  # builds the optimizer too
+            self.step.use_optimizer(self.model.optimizer)
             gc.collect()  # else the last optimizer's state stays for a while
 
 
 def _build_optimizer(model: keras.Model) -> None:
-    """Has a model's optimizer make its state; one that came from a file has it."""
+    """Builds a model's optimizer, unless it came from a file and is built already."""
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
 
 
-def _take_over(mine: Iterable[keras.Variable], theirs: Iterable[keras.Variable]) -> None:
-    for variable, other in zip(mine, theirs, strict=True):
-        variable.assign(other)
+def _copy_values(targets: Iterable[keras.Variable], sources: Iterable[keras.Variable]) -> None:
+    for target, source in zip(targets, sources, strict=True):
+        target.assign(source)
 
 
 def _layers(model: keras.Model) -> list[tuple[type, dict[str, Any]]]:
-    """Kind and settings of each layer, without names, which count up in a process."""
+    """The type and settings of each layer, without names: Keras numbers these through a process."""
     return [(type(layer), {**layer.get_config(), "name": None}) for layer in model.layers]
 
 
 def _settings(optimizer: keras.optimizers.Optimizer) -> dict[str, Any]:
-    """What an optimizer was made with; its learning rate is a variable."""
+    """An optimizer's settings without its learning rate, which is a variable."""
     return {**optimizer.get_config(), "learning_rate": None, "name": type(optimizer)}
 
 
-_SCALED: Final = "mixed_float16"
-"""Its optimizer scales the loss, and a second training through the same one was seen to differ: never used again."""
+_LOSS_SCALING: Final = "mixed_float16"
+"""Its optimizer scales the loss. A second training with that optimizer gave other results, so no model is reused."""
 
-_kept: list[Traced] = []
-"""The last model, while no training uses it."""
-
-
-def kept() -> Traced | None:
-    """The model that the next training may use."""
-    return _kept[0] if _kept else None
+_idle_models: list[TracedModel] = []
+"""The last model, or nothing while a training uses it."""
 
 
-def forget() -> None:
-    """The next training makes a model of its own."""
-    _kept.clear()
+def idle_model() -> TracedModel | None:
+    """The model that the next training may reuse."""
+    return _idle_models[0] if _idle_models else None
+
+
+def forget_idle_model() -> None:
+    """Makes the next training build a new model."""
+    _idle_models.clear()
 
 
 def _seed_keras(seed: int) -> None:
-    """Seeds what Keras' initializers and layers draw from.
+    """Seeds the generators that Keras' initializers and layers use.
 
-    TensorFlow's own seed, which they do not use, stays: when it is set, TensorFlow forgets every function that it has
-    optimized, and takes half a second to do so again.
+    They do not use TensorFlow's own seed. It stays: if it were set, TensorFlow would optimize every function again,
+    which takes half a second.
     """
     random.seed(seed)
     np.random.seed(seed)
 
 
 @contextmanager
-def traced(
-    key: Hashable, compiled: Callable[[], keras.Model], *, seed: int, precision: str, augmented: bool = False
-) -> Iterator[Traced]:
-    """What `compiled` makes in this precision after the seed was set, or a model of the same key, made equal to that.
+def traced_model(
+    key: Hashable, make_model: Callable[[], keras.Model], *, seed: int, precision: str, augmented: bool = False
+) -> Iterator[TracedModel]:
+    """The model that `make_model` makes with this precision and seed, or the idle model of this key, made equal to it.
 
-    While it is in use no other training gets it; afterwards it is kept for the next. With the key None it is neither
-    one that was kept nor kept itself.
+    Afterwards the model is idle, and the next training may reuse it. With a key of None the model is always new, and
+    is not reused.
     """
-    wanted = None if key is None or precision == _SCALED else (key, precision)
-    found = _kept.pop() if _kept else None
-    if found is None or found.key != wanted or wanted is None:
-        found = None
+    model_key = None if key is None or precision == _LOSS_SCALING else (key, precision)
+    model = _idle_models.pop() if _idle_models else None
+    if model is None or model.key != model_key or model_key is None:
+        model = None
         keras.backend.clear_session(free_memory=True)
     keras.config.set_dtype_policy(precision)
-    if found is None:
+    if model is None:
         keras.utils.set_random_seed(seed)
-        found = Traced(compiled(), wanted, augmented=augmented)
+        model = TracedModel(make_model(), model_key, augmented=augmented)
     else:
         _seed_keras(seed)
-        fresh = compiled()
-        if found.fits(fresh):
-            found.begin_again(fresh)
+        new_model = make_model()
+        if model.has_layers_of(new_model):
+            model.restart_from(new_model)
         else:
-            found = Traced(fresh, wanted, augmented=augmented)
+            model = TracedModel(new_model, model_key, augmented=augmented)
     try:
-        yield found
+        yield model
     finally:
-        _kept[:] = [] if wanted is None else [found]
+        _idle_models[:] = [] if model_key is None else [model]

@@ -1,1 +1,1 @@
-"""The process that trains: it serves one training after another, forks, and checks models."""
+"""The training process, which serves one training after another, and the processes that fork it and check models."""

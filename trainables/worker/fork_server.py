@@ -1,10 +1,10 @@
-"""Imports what trainings need once, then forks a process that serves them for each slot that asks: `main(…)`.
+"""Imports everything that trainings need once, then forks a training process for each slot's request: `main(…)`.
 
-A slot connects to the server's Unix socket and sends its niceness (Ray gives its workers 15) and one end of a pipe,
-which its child will serve as `training_server` does. The server answers with the child's pid and a pidfd, and when the
-child has ended with its exit code, on the same connection, which ends with the server. It forks only while it has one
-thread: a lock that another thread holds would stay locked in the child for ever. Why processes are forked:
-docs/decisions/training_processes.md.
+A slot connects to the server's Unix socket. It sends its niceness (Ray gives its workers 15) and one end of a pipe,
+which its child will serve, as `training_server` does. The server answers with the child's pid and a pidfd. When the
+child has ended, it sends the exit code on the same connection, which closes when the server ends. It forks only while
+it has one thread: a lock that another thread holds would stay locked in the child for ever.
+docs/decisions/training_processes.md explains why processes are forked.
 """
 
 import contextlib
@@ -24,13 +24,13 @@ import numpy as np
 from trainables.worker.training_server import WarmUp, serve
 
 WORD: Final = struct.Struct("=i")
-"""What a slot says: its niceness (the pipe comes with it). What the server says: a pid (a pidfd comes with it), then an
-exit code as `subprocess` gives it."""
+"""The format of all messages, one number. A slot sends its niceness, together with a pipe. The server sends a pid,
+together with a pidfd, and later an exit code as in `subprocess`."""
 
 
 @dataclass(frozen=True)
-class _Forked:
-    """A child, and the connection to the slot that asked for it."""
+class _Child:
+    """A child, and the connection to its slot."""
 
     pid: int
     slot: socket.socket
@@ -41,35 +41,35 @@ def main(owner: int, listener: int) -> None:
 
     Args:
         owner: the descriptor of a pipe to the process that started this one.
-        listener: that of a Unix socket on which slots are waiting, perhaps.
+        listener: the descriptor of a Unix socket on which slots connect.
     """
-    pipe, door = Connection(owner), socket.socket(fileno=listener)
+    owner_pipe, server_socket = Connection(owner), socket.socket(fileno=listener)
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)  # the driver hears them; a Ray job that is stopped tells all below it
-    _import(pipe.recv(), pipe)
-    served = _Server(door, pipe).run()
-    if served is None:
-        _remove(Path(door.getsockname()))
+        signal.signal(number, signal.SIG_IGN)  # the driver handles them; stopping a Ray job signals all its processes
+    _import(owner_pipe.recv(), owner_pipe)
+    pipe = _Server(server_socket, owner_pipe).run()
+    if pipe is None:
+        _remove(Path(server_socket.getsockname()))
     else:  # from here on this is a child
-        serve(served)
+        serve(pipe)
 
 
 def _remove(path: Path) -> None:
-    """Removes the socket and its folder, which an owner that was killed leaves behind."""
+    """Removes the socket and its folder, which stay if the owner is killed."""
     with contextlib.suppress(OSError):
         path.unlink()
         path.parent.rmdir()
 
 
 def threads() -> int:
-    """How many threads this process has, those of libraries included."""
+    """The number of threads of this process, those of libraries included."""
     return len(list(Path("/proc/self/task").iterdir()))
 
 
 def _import(warm_up: WarmUp, owner: Connection) -> None:
-    """Imports, and leaves the memory as it is from then on: pages that nobody writes to are shared with the children.
+    """Imports, and then stops the garbage collector from writing to memory: the children share unchanged pages.
 
-    Imports take ten seconds; an owner that dies meanwhile takes this process along at once, by SIGIO.
+    Imports take ten seconds. If the owner dies meanwhile, SIGIO ends this process at once.
     """
     gc.disable()
     flags = fcntl.fcntl(owner, fcntl.F_GETFL)
@@ -82,92 +82,92 @@ def _import(warm_up: WarmUp, owner: Connection) -> None:
 
 
 class _Server:
-    """Attends to whoever has something to say: a slot that asks, a child that has ended, the owner that goes."""
+    """Handles all events: a slot that requests a process, a child that has ended, an owner that has closed its pipe."""
 
-    def __init__(self, door: socket.socket, owner: Connection) -> None:
-        self._door, self._owner = door, owner
-        self._asking: list[socket.socket] = []
-        self._children: dict[int, _Forked] = {}  # by pidfd
+    def __init__(self, listener: socket.socket, owner: Connection) -> None:
+        self._listener, self._owner = listener, owner
+        self._waiting_slots: list[socket.socket] = []
+        self._children: dict[int, _Child] = {}  # by pidfd
 
     def run(self) -> Connection | None:
-        """Forks for each slot that asks. Returns in a child its pipe; in the server None, when it is to end.
+        """Forks for each request. Returns the pipe in a child, and None in the server when it has to end.
 
-        It ends as well when it finds that it has more than one thread; then slots start processes of their own.
+        It also ends if it has more than one thread; then slots start their own processes.
         """
-        while self._owner not in (ready := wait([self._owner, self._door, *self._asking, *self._children])):
+        while self._owner not in (ready := wait([self._owner, self._listener, *self._waiting_slots, *self._children])):
             if threads() > 1:
                 return None
-            for one in ready:
-                pipe = self._attend(one)
+            for source in ready:
+                pipe = self._handle(source)
                 if pipe is not None:
                     return pipe
         return None
 
-    def _attend(self, one: object) -> Connection | None:
-        if one is self._door:
-            self._asking.append(self._door.accept()[0])
-        elif isinstance(one, int):
-            _bury(one, self._children.pop(one))
-        elif isinstance(one, socket.socket):
-            self._asking.remove(one)
-            return self._fork(one)
+    def _handle(self, source: object) -> Connection | None:
+        if source is self._listener:
+            self._waiting_slots.append(self._listener.accept()[0])
+        elif isinstance(source, int):
+            _report_end(source, self._children.pop(source))
+        elif isinstance(source, socket.socket):
+            self._waiting_slots.remove(source)
+            return self._fork(source)
         return None
 
     def _fork(self, slot: socket.socket) -> Connection | None:
-        """Forks; returns in the child its pipe."""
-        niceness, pipe = _asked(slot)
+        """Forks; returns the pipe in the child, and None in the server."""
+        niceness, pipe = _read_request(slot)
         try:
             pid = os.fork() if pipe is not None else None
-        except OSError:  # no memory, no number left: the slot reads it from the end of its connection
+        except OSError:  # no memory or no free pid: the slot's connection is closed
             pid = None
         if pid == 0:
-            self._become_a_child(slot, niceness)
+            self._set_up_child(slot, niceness)
             return pipe
         if pipe is not None:
             pipe.close()
         if pid is None:
             slot.close()
         else:
-            self._tell(slot, pid)
+            self._answer(slot, pid)
         return None
 
-    def _tell(self, slot: socket.socket, pid: int) -> None:
-        """Tells a slot of its child, which nobody but this process can wait for: its pid is certainly its own."""
-        handle = os.pidfd_open(pid)
-        self._children[handle] = _Forked(pid, slot)
-        with contextlib.suppress(OSError):  # the slot has gone: so will the child
-            socket.send_fds(slot, [WORD.pack(pid)], [handle])
+    def _answer(self, slot: socket.socket, pid: int) -> None:
+        """Sends a slot its child's pid and pidfd. The pid is still valid: only this process can wait for the child."""
+        descriptor = os.pidfd_open(pid)
+        self._children[descriptor] = _Child(pid, slot)
+        with contextlib.suppress(OSError):  # the slot has ended: the child will end, too
+            socket.send_fds(slot, [WORD.pack(pid)], [descriptor])
 
-    def _become_a_child(self, slot: socket.socket, niceness: int) -> None:
-        """Lets go of what is the server's, and of what a process started afresh would not share with its siblings."""
+    def _set_up_child(self, slot: socket.socket, niceness: int) -> None:
+        """Closes the server's connections, and resets state that a newly started process would not share."""
         os.setsid()
-        with contextlib.suppress(OSError):  # nobody may become less nice
+        with contextlib.suppress(OSError):  # a process may not lower its niceness
             os.setpriority(os.PRIO_PROCESS, 0, niceness)
         self._owner.close()
-        for connection in (self._door, slot, *self._asking):
+        for connection in (self._listener, slot, *self._waiting_slots):
             connection.close()
-        for handle, sibling in self._children.items():
-            os.close(handle)
+        for descriptor, sibling in self._children.items():
+            os.close(descriptor)
             sibling.slot.close()
-        np.random.seed()  # Python does as much for `random`
+        np.random.seed()  # Python itself reseeds `random` after a fork
         gc.enable()
 
 
-def _asked(slot: socket.socket) -> tuple[int, Connection | None]:
-    """The niceness and the pipe that a slot sends; no pipe if it has gone."""
+def _read_request(slot: socket.socket) -> tuple[int, Connection | None]:
+    """The niceness and the pipe that a slot sends; the pipe is None if the slot has ended."""
     try:
-        word, handles, _, _ = socket.recv_fds(slot, WORD.size, 1)
+        message, descriptors, _, _ = socket.recv_fds(slot, WORD.size, 1)
     except ConnectionError:
         return 0, None
-    return (WORD.unpack(word)[0], Connection(handles[0])) if handles else (0, None)
+    return (WORD.unpack(message)[0], Connection(descriptors[0])) if descriptors else (0, None)
 
 
-def _bury(handle: int, child: _Forked) -> None:
-    """Tells a slot how its child ended; what that has left in its session ends with it."""
+def _report_end(descriptor: int, child: _Child) -> None:
+    """Sends a slot its child's exit code, after ending all processes that are left in the child's session."""
     with contextlib.suppress(OSError):
-        os.killpg(child.pid, signal.SIGKILL)  # not waited for yet, it keeps its number
+        os.killpg(child.pid, signal.SIGKILL)  # the pid is still valid: nobody has waited for it
     code = os.waitstatus_to_exitcode(os.waitpid(child.pid, 0)[1])
     with contextlib.suppress(OSError):
         child.slot.send(WORD.pack(code))
     child.slot.close()
-    os.close(handle)
+    os.close(descriptor)

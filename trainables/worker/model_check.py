@@ -1,7 +1,7 @@
-"""Builds models in a process of its own, to find before any trial starts what only building shows: `main()`.
+"""Builds models in a separate process before any trial starts, to find problems that only building shows: `main()`.
 
-Weights are fetched on the way, once. It reads a JSON list of what to build from stdin, and writes a JSON list of
-problems to stdout, null where there is none.
+It also downloads missing weights. It reads a JSON list of models from stdin, and writes a JSON list of problems to
+stdout, with null for a model without a problem.
 """
 
 import json
@@ -22,7 +22,7 @@ _ADDRESS: Final = re.compile(r"https?://\S+?/([^/\s:]+\.h5)")
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """One model: a family's name, its configuration as JSON, and the data's shape and number of classes."""
+    """A model to build: its family's name, its configuration as JSON, the images' shape, the number of classes."""
 
     family: str
     config_json: str
@@ -30,44 +30,44 @@ class Wanted:
     classes: int
 
 
-def problems(wanted: Sequence[Wanted]) -> list[str | None]:
-    """What is wrong with each model, in a sentence; takes ten seconds and more, as Keras is imported for it.
+def problems(models: Sequence[Wanted]) -> list[str | None]:
+    """The problem of each model in a sentence, or None; takes ten seconds or more, because Keras is imported.
 
     Raises:
         WeightsError: if the process itself failed.
     """
-    asked = json.dumps([asdict(one) for one in wanted])
+    request = json.dumps([asdict(model) for model in models])
     command = [sys.executable, "-c", "from trainables.worker.model_check import main; main()"]
-    done = subprocess.run(command, input=asked, capture_output=True, text=True, check=False)
-    if done.returncode:
-        last = next((line for line in reversed(done.stderr.splitlines()) if line.strip()), "no output")
-        raise WeightsError(f"models could not be built to look at their weights: {last}")
-    found: list[str | None] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    process = subprocess.run(command, input=request, capture_output=True, text=True, check=False)
+    if process.returncode:
+        last = next((line for line in reversed(process.stderr.splitlines()) if line.strip()), "no output")
+        raise WeightsError(f"the process that checks models failed: {last}")
+    answers: list[str | None] = json.loads(process.stdout.splitlines()[-1])
+    return answers
 
 
 def main() -> None:
-    """Builds what stdin asks for."""
+    """Builds the models that stdin lists."""
     from trainables.worker.warm_up import imports
 
-    wanted = [Wanted(**one) for one in json.load(sys.stdin)]
+    models = [Wanted(**model) for model in json.load(sys.stdin)]
     imports()
-    sys.stdout.write("\n" + json.dumps([_problem(one) for one in wanted]) + "\n")
+    sys.stdout.write("\n" + json.dumps([_problem(model) for model in models]) + "\n")
 
 
-def _problem(wanted: Wanted) -> str | None:
-    module = family(wanted.family)
-    config = domains.make(module.Config, json.loads(wanted.config_json))
+def _problem(model: Wanted) -> str | None:
+    module = family(model.family)
+    config = domains.make(module.Config, json.loads(model.config_json))
     try:
-        module.build(config, tuple(wanted.image_shape), wanted.classes)
-    except (WeightsError, ValueError) as error:  # Keras': layers that these images do not fit
+        module.build(config, tuple(model.image_shape), model.classes)
+    except (WeightsError, ValueError) as error:  # Keras raises ValueError if the images do not fit
         return " ".join(str(error).split())
     except Exception as error:
         address = _ADDRESS.search(str(error))
         if type(error) is not Exception or address is None:
             raise
         return (
-            f"ImageNet's weights could not be fetched from {address[0]}: put that file at "
+            f"ImageNet's weights could not be downloaded from {address[0]}; put that file at "
             f"{keras_home() / 'models' / address[1]} yourself"
         )
     return None

@@ -1,8 +1,8 @@
-"""Serves trainings to the slot that owns this process, over a pipe: `main(descriptor)`, or `serve` in a forked process.
+"""Serves trainings over a pipe to the slot that owns this process: `main(descriptor)`, or `serve` in a forked process.
 
-The slot sends a `WarmUp`, answered by `Hello`; then, for each training, `Begin`, a `NEXT` for each epoch, `Save`
-where a checkpoint is due, and `CLOSE`, each answered by one `Reply`. An error ends the process with a `Failure` as its
-last word: what a training left behind after an error is not trusted with another one.
+The slot sends a `WarmUp`, and gets a `Hello`. Then, for each training, it sends `Begin`, a `NEXT` for each epoch,
+`Save` when a checkpoint is due, and `CLOSE`; each gets one `Reply`. After an error the process sends a `Failure` and
+ends, because its state is not safe for another training.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 NEXT: Final = "next"
 CLOSE: Final = "close"
-_FAREWELL_SECONDS: Final = 1.0
+_GRACE_SECONDS: Final = 1.0
 
 Values = Iterator[Built | Epoch]
 
@@ -39,9 +39,9 @@ class WarmUp:
     """What a process does before its first training: two functions of a module.
 
     Attributes:
-        imports: imports what trainings need, and starts nothing: no thread, no operation of TensorFlow, no look at a
-            GPU. Processes may be forked after it.
-        device: the name of the device that trains; called in the process that will.
+        imports: imports the packages that trainings need. It starts no thread, runs no TensorFlow operation and does
+            not look for a GPU, so that processes may be forked after it.
+        device: returns the name of the device that trains; it is called in the training process.
     """
 
     imports: Callable[[], None]
@@ -50,10 +50,10 @@ class WarmUp:
 
 @dataclass(frozen=True, kw_only=True)
 class Begin:
-    """Starts a training: `train` is a family's function; what the training prints goes to the file `log`.
+    """Starts a training: `train` is a family's function; the training's output goes to the file `log`.
 
-    It goes on from the checkpoint `start`, if there is one; it begins with the weights of `parent`, if it has one. With
-    `lite` its network is converted by LiteRT at the end.
+    The training continues from the checkpoint `start`, or starts with the weights of `parent`, if one is given. With
+    `lite` LiteRT converts its network at the end.
     """
 
     train: Callable[..., Values]
@@ -68,24 +68,24 @@ class Begin:
     lite: bool = False
 
     def values(self) -> Values:
-        """The training itself."""
+        """Calls `train`: the training, as an iterator."""
         options = {name: getattr(self, name) for name in ("seed", "epochs", "precision", "start")}
-        asked = {name: getattr(self, name) for name in ("parent", "lite") if getattr(self, name)}
-        return self.train(self.config, self.data, **options, **asked)
+        further_options = {name: getattr(self, name) for name in ("parent", "lite") if getattr(self, name)}
+        return self.train(self.config, self.data, **options, **further_options)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Save:
-    """Asks for a checkpoint of the last epoch, put at `path` whole or not at all."""
+    """Requests a checkpoint of the last epoch, written to `path` whole or not at all."""
 
     path: Path
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reply:
-    """A training's next value (None: it has ended, or was closed), and the memory that the process holds.
+    """A training's next value (None if it has ended or is closed), and the memory of the process.
 
-    `problem` says why a checkpoint could not be written; the training goes on.
+    `problem` is the reason why a checkpoint could not be written; the training continues.
     """
 
     value: Built | Epoch | None
@@ -95,14 +95,14 @@ class Reply:
 
 @dataclass(frozen=True, kw_only=True)
 class Hello:
-    """The first word: the imports are done."""
+    """The first message: the imports are done."""
 
     device: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """The last word of a process whose training raised an error."""
+    """The last message of a process whose training raised an error."""
 
     error_type: str
     message: str
@@ -110,24 +110,24 @@ class Failure:
 
     @classmethod
     def of(cls, error: BaseException) -> "Failure":
-        """That of an error."""
+        """The message for an error."""
         text = "".join(traceback.format_exception(error))
         return cls(error_type=type(error).__name__, message=str(error), traceback=text)
 
 
 def main(descriptor: int) -> None:
-    """Serves over the pipe of this descriptor."""
+    """Serves over the pipe with this descriptor."""
     serve(Connection(descriptor))
 
 
 def serve(pipe: Connection) -> None:
     """Serves until the pipe is closed."""
-    over = threading.Event()
-    _behave_as_a_child(pipe, over)
+    end_of_service = threading.Event()
+    _behave_as_a_child(pipe, end_of_service)
     warm_up: WarmUp = pipe.recv()
     warm_up.imports()
     gc.collect()
-    gc.freeze()  # what was imported is never freed: no later collection looks at it again
+    gc.freeze()  # imported objects are never freed: later collections skip them
     pipe.send(Hello(device=warm_up.device()))
     training: Values = iter(())
     value: Built | Epoch | None = None
@@ -144,34 +144,34 @@ def serve(pipe: Connection) -> None:
                 training = message.values()
             value = None if message == CLOSE else next(training, None)
             if message == CLOSE:
-                training = _closed(training, log)
+                training = _close_training(training, log)
             pipe.send(_reply(value))
-    over.set()
+    end_of_service.set()
     _drop_if_empty(log)
 
 
 def _save(value: Built | Epoch | None, path: Path) -> str | None:
-    """Writes a checkpoint aside, syncs it and renames it; returns why that failed (a full disk), if it did."""
+    """Writes a checkpoint to a new file, syncs it and renames it; returns the problem (such as a full disk) or None."""
     if not isinstance(value, Epoch) or value.save is cannot_save:
         return None
-    aside = path.with_name(f".{path.name}")  # Keras wants the suffix
+    new_file = path.with_name(f".{path.name}")  # Keras needs the suffix
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        value.save(aside)
-        with aside.open("rb") as file:
+        value.save(new_file)
+        with new_file.open("rb") as file:
             os.fsync(file.fileno())
-        aside.rename(path)
+        new_file.rename(path)
     except OSError as error:
         with contextlib.suppress(OSError):
-            aside.unlink(missing_ok=True)
+            new_file.unlink(missing_ok=True)
         return f"no checkpoint could be written to {path.parent}: {error.strerror or error}"
     return None
 
 
-def _closed(training: Values, log: Path | None) -> Values:
-    """Frees what the training held, its log too if nothing was said. Returns a training that has ended.
+def _close_training(training: Values, log: Path | None) -> Values:
+    """Frees a training's memory, and its log if that is empty. Returns a training that has ended.
 
-    What `trainables.training.traced_models` keeps for the next training stays.
+    The idle model in `trainables.training.traced_models` stays for the next training.
     """
     getattr(training, "close", lambda: None)()
     del training
@@ -186,21 +186,21 @@ def _drop_if_empty(log: Path | None) -> None:
 
 
 def _reply(value: Built | Epoch | None, problem: str | None = None) -> Reply:
-    import psutil  # here: a laptop that follows a sweep has none
+    import psutil  # imported here, because a laptop that follows a sweep does not have it
 
-    if isinstance(value, Epoch):  # a bound method of the model cannot cross the pipe
+    if isinstance(value, Epoch):  # a bound method of the model cannot be pickled
         value = dataclasses.replace(value, save=cannot_save)
     return Reply(value=value, memory_bytes=memory_bytes(psutil.Process()), problem=problem)
 
 
 def memory_bytes(process: "psutil.Process") -> int:
-    """What a process holds, without files that it has mapped: those are given back when memory is short."""
-    held = process.memory_info()
-    return int(held.rss - getattr(held, "shared", 0))
+    """A process' memory without mapped files, which the system frees when memory is short."""
+    memory = process.memory_info()
+    return int(memory.rss - getattr(memory, "shared", 0))
 
 
 def _redirect(log: Path) -> None:
-    """Sends what this process prints from now on to a file of its own."""
+    """Sends this process' output to a file from now on."""
     log.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(handle, 1)
@@ -208,27 +208,29 @@ def _redirect(log: Path) -> None:
     os.close(handle)
 
 
-def _behave_as_a_child(pipe: Connection, over: threading.Event) -> None:
-    """Leaves signals to the driver, dies with its slot, is first to go when memory is short, and says why it dies."""
+def _behave_as_a_child(pipe: Connection, end_of_service: threading.Event) -> None:
+    """Sets up this process: the driver handles signals; it ends with its slot, ends first if memory is short, and
+    reports an error before it ends.
+    """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")
-    threading.Thread(target=_exit_when_orphaned, args=(pipe.fileno(), over), daemon=True).start()
+    threading.Thread(target=_exit_when_orphaned, args=(pipe.fileno(), end_of_service), daemon=True).start()
 
-    def last_word(_kind: type[BaseException], error: BaseException, _trace: TracebackType | None) -> None:
+    def report_failure(_kind: type[BaseException], error: BaseException, _trace: TracebackType | None) -> None:
         failure = Failure.of(error)
         sys.stderr.write(failure.traceback)
         with contextlib.suppress(OSError):
             pipe.send(failure)
 
-    sys.excepthook = last_word
+    sys.excepthook = report_failure
 
 
-def _exit_when_orphaned(pipe: int, over: threading.Event) -> None:
-    """An idle child sees its pipe close and ends in order; one that trains does not, and is ended here."""
-    hung_up = select.poll()
-    hung_up.register(pipe, 0)
-    hung_up.poll()
-    if not over.wait(_FAREWELL_SECONDS):
+def _exit_when_orphaned(pipe: int, end_of_service: threading.Event) -> None:
+    """Ends this process if its pipe is closed during a training; an idle process notices that itself, and ends."""
+    poll = select.poll()
+    poll.register(pipe, 0)
+    poll.poll()
+    if not end_of_service.wait(_GRACE_SECONDS):
         os._exit(1)

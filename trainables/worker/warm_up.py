@@ -1,11 +1,11 @@
-"""What a training process imports before its first training."""
+"""The imports of a training process before its first training."""
 
-from trainables.hardware import left_out, one_thread
+from trainables.hardware import one_thread, without_packages
 
 
 def imports() -> None:
-    """Imports TensorFlow and Keras, set up for a slot of one thread; starts no thread and looks for no GPU."""
-    with left_out("pandas", "matplotlib"):
+    """Imports TensorFlow and Keras for a training on one thread; starts no thread and does not look for a GPU."""
+    with without_packages("pandas", "matplotlib"):
         one_thread()  # TensorFlow imports Keras
     import sklearn.metrics  # noqa: F401
 

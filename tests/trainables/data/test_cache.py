@@ -1,4 +1,4 @@
-"""Where a node's cache lies; what it does with a data set is in test_dataset.py."""
+"""The place of a machine's cache; test_dataset.py tests what the cache does with a data set."""
 
 from pathlib import Path
 

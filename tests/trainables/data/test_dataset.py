@@ -1,4 +1,4 @@
-"""The cache and the splits: made once, remade when damaged, and the same sets for a seed wherever they are drawn."""
+"""The cache and the splits: made once, made again if damaged, and equal sets for a seed in every process."""
 
 import json
 import os
@@ -46,7 +46,7 @@ def load(folder, *, strict, say):
 
 
 def write(folder: Path, *, brightness: int = 0) -> None:
-    """Write the tiny data set's file; the labels go round the classes."""
+    """Write the tiny data set's file; the classes alternate."""
     images = np.zeros((90, 2, 3, 1), dtype=np.uint8)
     images[:, 0, 0, 0] = np.arange(90)
     images[:, 1, 1, 0] = brightness
@@ -89,24 +89,24 @@ def rows(images: ImageSet) -> list[int]:
 
 
 def test_prepare_gives_sizes_shape_and_classes(tiny: Path) -> None:
-    prepared = dataset.prepare("tiny", folder=tiny)
-    assert (prepared.train_images, prepared.validation_images, prepared.test_images) == (75, 15, 30)
-    assert prepared.image_shape == (2, 3, 1)
-    assert prepared.classes == ("a", "b", "c")
-    assert prepared.folder.name == f"tiny-{prepared.fingerprint}"
-    assert len(prepared.fingerprint) == 16
-    assert prepared.majority_share == 1 / 3
-    assert pickle.loads(pickle.dumps(prepared)) == prepared
+    data = dataset.prepare("tiny", folder=tiny)
+    assert (data.train_images, data.validation_images, data.test_images) == (75, 15, 30)
+    assert data.image_shape == (2, 3, 1)
+    assert data.classes == ("a", "b", "c")
+    assert data.folder.name == f"tiny-{data.fingerprint}"
+    assert len(data.fingerprint) == 16
+    assert data.majority_share == 1 / 3
+    assert pickle.loads(pickle.dumps(data)) == data
 
 
 @pytest.mark.parametrize(
     ("images", "validation", "test"), [(75, 15, 30), (50, 10, 20), (33, 7, 13), (32, 6, 13), (3, 3, 3)]
 )
 def test_images_scales_all_three_sets(tiny: Path, images: int, validation: int, test: int) -> None:
-    """33 of 75 is 0.44: 6.6 of 15 and 13.2 of 30; 3 of 75 is 0.6 and 1.2, raised to one image a class."""
-    prepared = dataset.prepare("tiny", folder=tiny, images=images)
-    assert (prepared.train_images, prepared.validation_images, prepared.test_images) == (images, validation, test)
-    sets = prepared.split(0)
+    """33 of 75 is 0.44: 6.6 of 15 and 13.2 of 30; 3 of 75 is 0.6 and 1.2, raised to one image per class."""
+    data = dataset.prepare("tiny", folder=tiny, images=images)
+    assert (data.train_images, data.validation_images, data.test_images) == (images, validation, test)
+    sets = data.split(0)
     assert [len(one.labels) for one in (sets.train, sets.validation, sets.test)] == [images, validation, test]
     for one in (sets.train, sets.validation, sets.test):
         counts = np.bincount(one.labels, minlength=3)
@@ -115,7 +115,7 @@ def test_images_scales_all_three_sets(tiny: Path, images: int, validation: int, 
 
 
 def test_the_majority_share_is_that_of_the_largest_class_of_the_training_file(tiny: Path) -> None:
-    """60 of 90 labels are 1, whatever the number of images asked for; the test file's labels do not matter."""
+    """60 of 90 labels are 1, for every number of images; the test file's labels do not matter."""
     images = np.zeros((90, 2, 3, 1), dtype=np.uint8)
     labels = np.repeat([0, 1, 2], [10, 60, 20])
     np.savez(tiny / "tiny.npz", train_images=images, train_labels=labels, test_images=images, test_labels=labels * 0)
@@ -125,12 +125,12 @@ def test_the_majority_share_is_that_of_the_largest_class_of_the_training_file(ti
 
 @pytest.mark.parametrize("images", [-1, 0, 2, 76])
 def test_a_number_of_images_out_of_range_is_refused(tiny: Path, images: int) -> None:
-    with pytest.raises(DataError, match=rf"images={images} is not valid for tiny: 3 to 75 training images"):
+    with pytest.raises(DataError, match=rf"images={images} is not valid for tiny; valid: 3 to 75 training images"):
         dataset.prepare("tiny", folder=tiny, images=images)
 
 
 def test_an_unknown_name_lists_the_known(tiny: Path) -> None:
-    with pytest.raises(DataError, match=r"'mnist' is not known: valid are cifar10, cifar100, fashion_mnist, .*tiny"):
+    with pytest.raises(DataError, match=r"'mnist' is not known; valid: cifar10, cifar100, fashion_mnist, .*tiny"):
         dataset.prepare("mnist")
 
 
@@ -154,39 +154,39 @@ def test_a_smaller_set_is_part_of_the_larger(tiny: Path) -> None:
 
 
 def test_the_seed_changes_the_split_but_not_the_test_set(tiny: Path) -> None:
-    prepared = dataset.prepare("tiny", folder=tiny, images=30)
-    first, second, again = prepared.split(0), prepared.split(1), prepared.split(0)
+    data = dataset.prepare("tiny", folder=tiny, images=30)
+    first, second, again = data.split(0), data.split(1), data.split(0)
     assert rows(first.train) == rows(again.train)
     assert set(rows(first.validation)) != set(rows(second.validation))
     assert rows(first.train) != rows(second.train)
     assert rows(first.test) == rows(second.test)
-    with pytest.raises(DataError, match="seed -1 is not valid"):
-        prepared.split(-1)
+    with pytest.raises(DataError, match="seed -1 is not valid; valid: 0 or more"):
+        data.split(-1)
 
 
 def test_another_process_draws_the_same_sets(tiny: Path) -> None:
-    prepared = dataset.prepare("tiny", folder=tiny, images=30)
+    data = dataset.prepare("tiny", folder=tiny, images=30)
     code = "s = data.prepare('tiny', folder=folder, images=30).split(7); "
     code += "print([one.images[:][:, 0, 0, 0].tolist() for one in (s.train, s.validation, s.test)])"
     out, _ = elsewhere(tiny, code).communicate(timeout=60)
-    sets = prepared.split(7)
+    sets = data.split(7)
     assert json.loads(out) == [rows(sets.train), rows(sets.validation), rows(sets.test)]
 
 
 def test_a_prepared_data_set_says_where_it_is_valid(tiny: Path, tmp_path: Path) -> None:
-    prepared = replace(dataset.prepare("tiny", folder=tiny), folder=tmp_path / "another node")
-    with pytest.raises(DataError, match=r"tiny is not in this node's cache .* call prepare here first"):
-        prepared.split(0)
+    data = replace(dataset.prepare("tiny", folder=tiny), folder=tmp_path / "another node")
+    with pytest.raises(DataError, match=r"tiny is not in this machine's cache .* call prepare here first"):
+        data.split(0)
 
 
 def test_a_second_start_does_not_read_the_source(tiny: Path) -> None:
-    said: list[str] = []
-    first = dataset.prepare("tiny", folder=tiny, say=said.append)
-    second = dataset.prepare("tiny", folder=tiny, say=said.append)
+    messages: list[str] = []
+    first = dataset.prepare("tiny", folder=tiny, say=messages.append)
+    second = dataset.prepare("tiny", folder=tiny, say=messages.append)
     assert first == second
     assert loads(tiny) == 1
-    assert len(said) == 1
-    assert said[0].startswith("tiny is not in the cache yet")
+    assert len(messages) == 1
+    assert messages[0].startswith("tiny is not in the cache yet")
 
 
 def test_two_processes_at_once_make_it_once(tiny: Path) -> None:
@@ -224,12 +224,12 @@ def test_a_damaged_cache_is_remade_and_said(tiny: Path, damage: str) -> None:
         (first.folder / "meta.json").write_text("" if damage == "no meta" else "[]")
     else:
         file.write_bytes({"truncated": whole[:-1], "empty": b"", "no header": b"x" * len(whole)}[damage])
-    said: list[str] = []
-    again = dataset.prepare("tiny", folder=tiny, say=said.append)
+    messages: list[str] = []
+    again = dataset.prepare("tiny", folder=tiny, say=messages.append)
     assert again == first
     assert rows(again.split(0).train) == expected
-    assert len(said) == 1
-    assert f"{first.folder} is damaged" in said[0]
+    assert len(messages) == 1
+    assert f"{first.folder} is damaged" in messages[0]
     assert file.read_bytes() == whole
     assert not list(first.folder.parent.glob(".*"))
 
@@ -254,13 +254,13 @@ def test_a_cache_that_cannot_be_written_is_said(tiny: Path, tmp_path: Path, monk
 
 
 def test_a_part_that_is_the_whole_is_the_same(tiny: Path) -> None:
-    prepared = dataset.prepare("tiny", folder=tiny)
-    assert prepared.narrowed() is prepared
-    assert prepared.narrowed(chosen=(0, 1, 2), validating=Fraction(1, 6)) is prepared
+    data = dataset.prepare("tiny", folder=tiny)
+    assert data.narrowed() is data
+    assert data.narrowed(chosen=(0, 1, 2), validating=Fraction(1, 6)) is data
 
 
 def test_chosen_classes_are_told_apart_and_named(tiny: Path) -> None:
-    """Two of three classes: 60 images, of which a sixth validates; labels count the chosen ones."""
+    """Two of three classes: 60 images, one sixth for validation; labels are indices into the selected classes."""
     part = dataset.prepare("tiny", folder=tiny).narrowed(chosen=(0, 2))
     assert (part.classes, part.train_images, part.validation_images, part.test_images) == (("a", "c"), 50, 10, 20)
     assert part.majority_share == 0.5
@@ -271,29 +271,29 @@ def test_chosen_classes_are_told_apart_and_named(tiny: Path) -> None:
 
 
 def test_a_smaller_share_is_part_of_a_larger_and_the_other_sets_stay(tiny: Path) -> None:
-    prepared = dataset.prepare("tiny", folder=tiny)
-    half, tenth = (prepared.narrowed(train_share=Fraction(1, n)) for n in (2, 10))
+    data = dataset.prepare("tiny", folder=tiny)
+    half, tenth = (data.narrowed(train_share=Fraction(1, n)) for n in (2, 10))
     assert (half.train_images, tenth.train_images) == (38, 8)
-    whole, more, less = (one.split(2) for one in (prepared, half, tenth))
-    assert rows(more.train) == rows(whole.train)[:38]
-    assert rows(less.train) == rows(whole.train)[:8]
-    for one in (more, less):
+    whole, larger, smaller = (one.split(2) for one in (data, half, tenth))
+    assert rows(larger.train) == rows(whole.train)[:38]
+    assert rows(smaller.train) == rows(whole.train)[:8]
+    for one in (larger, smaller):
         assert rows(one.validation) == rows(whole.validation)
         assert rows(one.test) == rows(whole.test)
 
 
 def test_another_share_validates(tiny: Path) -> None:
     part = dataset.prepare("tiny", folder=tiny, images=60).narrowed(validating=Fraction(1, 3))
-    assert (part.train_images, part.validation_images) == (48, 24)  # 60 and 30, of which four fifths were asked for
+    assert (part.train_images, part.validation_images) == (48, 24)  # four fifths of 60 and 30
     sets = part.split(1)
     assert not set(rows(sets.train)) & set(rows(sets.validation))
 
 
 @pytest.mark.parametrize("folds", [2, 3, 4, 7])
 def test_every_image_validates_in_one_fold(tiny: Path, folds: int) -> None:
-    """7 folds of 90 images have 12 or 13: all sets are of 12, and of the 77 that remain in each."""
-    prepared = dataset.prepare("tiny", folder=tiny)
-    parts = [prepared.narrowed(fold=fold, folds=folds) for fold in range(folds)]
+    """7 folds of 90 images have 12 or 13 images: all validation sets have 12, and all training sets 77."""
+    data = dataset.prepare("tiny", folder=tiny)
+    parts = [data.narrowed(fold=fold, folds=folds) for fold in range(folds)]
     least, most = 90 // folds, -(-90 // folds)
     assert {(part.train_images, part.validation_images) for part in parts} == {(90 - most, least)}
     validated: list[int] = []
@@ -305,18 +305,21 @@ def test_every_image_validates_in_one_fold(tiny: Path, folds: int) -> None:
         assert counts.max() - counts.min() <= 2
         validated += rows(sets.validation)
     assert len(validated) == len(set(validated)) == folds * least
-    assert rows(parts[0].split(4).test) == rows(prepared.split(4).test)
+    assert rows(parts[0].split(4).test) == rows(data.split(4).test)
 
 
 @pytest.mark.parametrize(
-    ("part", "said"),
+    ("part", "message"),
     [
-        ({"folds": 31, "fold": 0}, "class 'a' of tiny has 30 training images, too few for 31 folds: 31 are needed"),
-        ({"validating": Fraction(1, 40)}, "too few for validation_share=0.025: 40 are needed"),
+        (
+            {"folds": 31, "fold": 0},
+            "class 'a' of tiny has 30 training images, too few for 31 folds; valid: 31 or more images",
+        ),
+        ({"validating": Fraction(1, 40)}, "too few for validation_share=0.025; valid: 40 or more images"),
     ],
 )
-def test_a_class_too_small_to_be_split_is_named(tiny: Path, part: dict[str, object], said: str) -> None:
-    with pytest.raises(DataError, match=said):
+def test_a_class_too_small_to_be_split_is_named(tiny: Path, part: dict[str, object], message: str) -> None:
+    with pytest.raises(DataError, match=message):
         dataset.prepare("tiny", folder=tiny).narrowed(**part)
 
 
@@ -329,7 +332,7 @@ def test_a_class_too_small_for_the_data_set_itself_is_named(tiny: Path) -> None:
 
 
 def test_fashion_mnist_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fashion_mnist_files: Path) -> None:
-    """The real files: 6,000 and 1,000 images a class, whose first labels are well known."""
+    """The real files: 6,000 and 1,000 images per class, with their well-known first labels."""
     monkeypatch.setenv("LAYERSWEEP_CACHE", str(tmp_path))
     whole = dataset.prepare("fashion_mnist", folder=fashion_mnist_files)
     assert (whole.train_images, whole.validation_images, whole.test_images) == (50_000, 10_000, 10_000)

@@ -1,4 +1,4 @@
-"""Folders of images, Tiny-ImageNet among them: found, decoded by all cores, damage named."""
+"""Folders of images, such as Tiny-ImageNet: they are found and decoded on all cores, and damaged files are named."""
 
 import zipfile
 
@@ -25,9 +25,9 @@ def cache(tmp_path, monkeypatch):
     monkeypatch.delenv("LAYERSWEEP_TINY_IMAGENET", raising=False)
 
 
-def read(paths, *, strict=False):
-    said = []
-    return decoded(paths, strict=strict, say=said.append), said
+def decode(paths, *, strict=False):
+    messages = []
+    return decoded(paths, strict=strict, say=messages.append), messages
 
 
 # decoding
@@ -35,40 +35,40 @@ def read(paths, *, strict=False):
 
 def test_images_keep_their_order_and_size(tmp_path):
     paths = [picture(tmp_path / f"{k}.png", 10 * k) for k in range(5)]
-    found, _ = read(paths)
-    assert found.images.shape == (5, 4, 6, 3)
-    assert found.images[:, 0, 0].tolist() == [[10 * k, 5 * k, 7] for k in range(5)]
-    assert found.places.tolist() == [0, 1, 2, 3, 4]
+    decoded_images, _ = decode(paths)
+    assert decoded_images.images.shape == (5, 4, 6, 3)
+    assert decoded_images.images[:, 0, 0].tolist() == [[10 * k, 5 * k, 7] for k in range(5)]
+    assert decoded_images.places.tolist() == [0, 1, 2, 3, 4]
 
 
 def test_more_than_a_chunk_are_decoded_by_several_processes(tmp_path, monkeypatch):
     monkeypatch.setattr("trainables.data.image_files._CHUNK", 4)
     monkeypatch.setattr("trainables.data.image_files.cores", lambda: 3)
     paths = [picture(tmp_path / f"{k:02}.png", k) for k in range(30)]
-    found, said = read(paths)
-    assert found.images[:, 0, 0, 0].tolist() == list(range(30))
-    assert said[-1] == "  100 %"
+    decoded_images, messages = decode(paths)
+    assert decoded_images.images[:, 0, 0, 0].tolist() == list(range(30))
+    assert messages[-1] == "  100 %"
 
 
 def test_grey_ones_have_one_channel_if_all_are_grey(tmp_path):
     grey = [picture(tmp_path / f"{k}.png", k, mode="L") for k in range(3)]
-    assert read(grey)[0].images.shape == (3, 4, 6, 1)
+    assert decode(grey)[0].images.shape == (3, 4, 6, 1)
     both = [*grey, picture(tmp_path / "coloured.jpg", 200)]
-    assert read(both)[0].images.shape == (4, 4, 6, 3)
+    assert decode(both)[0].images.shape == (4, 4, 6, 3)
 
 
 def test_several_sizes_are_brought_to_the_most_frequent_and_said(tmp_path):
     paths = [picture(tmp_path / f"{k}.png", 9, size=(8, 8)) for k in range(3)] + [
         picture(tmp_path / "wide.png", 9, size=(20, 10))
     ]
-    found, said = read(paths)
-    assert found.images.shape == (4, 8, 8, 3)
-    assert said[1] == "images of 2 sizes are brought to 8x8 pixels"
+    decoded_images, messages = decode(paths)
+    assert decoded_images.images.shape == (4, 8, 8, 3)
+    assert messages[1] == "images of 2 sizes are resized to 8x8 pixels"
 
 
 def test_large_ones_of_several_sizes_are_bounded(tmp_path):
     paths = [picture(tmp_path / "a.png", 9, size=(1000, 500)), picture(tmp_path / "b.png", 9, size=(900, 500))]
-    assert read(paths)[0].images.shape == (2, 128, 256, 3)
+    assert decode(paths)[0].images.shape == (2, 128, 256, 3)
 
 
 @pytest.mark.parametrize("how", ["empty", "cut", "text"])
@@ -76,18 +76,18 @@ def test_a_damaged_one_is_named_and_left_out_or_refused(tmp_path, how):
     paths = [picture(tmp_path / f"{k}.png", k, size=(40, 40)) for k in range(3)]
     whole = paths[1].read_bytes()
     paths[1].write_bytes({"empty": b"", "cut": whole[: len(whole) // 2], "text": b"no image" * 20}[how])
-    found, said = read(paths)
-    assert found.places.tolist() == [0, 2]
-    assert found.images[:, 0, 0, 0].tolist() == [0, 2]
-    assert said[-1].startswith(f"1 of 3 image files cannot be read: {paths[1]}: ")
+    decoded_images, messages = decode(paths)
+    assert decoded_images.places.tolist() == [0, 2]
+    assert decoded_images.images[:, 0, 0, 0].tolist() == [0, 2]
+    assert messages[-1].startswith(f"1 of 3 image files cannot be read: {paths[1]}: ")
     with pytest.raises(DataError, match=r"1 of 3 image files cannot be read: .*1\.png.*Without --strict"):
-        read(paths, strict=True)
+        decode(paths, strict=True)
 
 
 def test_a_folder_of_nothing_but_damage_is_an_error(tmp_path):
     (tmp_path / "a.png").write_bytes(b"")
-    with pytest.raises(DataError, match=r"none of 1 image files can be read; the first: .*a\.png"):
-        read([tmp_path / "a.png"])
+    with pytest.raises(DataError, match=r"none of 1 image files can be read; the first error: .*a\.png"):
+        decode([tmp_path / "a.png"])
 
 
 def test_hidden_files_and_others_are_no_images(tmp_path):
@@ -144,7 +144,7 @@ def test_a_class_without_a_sound_image_is_named(tmp_path):
         picture(tmp_path / "cat" / f"{k}.png", k)
     (tmp_path / "dog").mkdir()
     (tmp_path / "dog" / "0.png").write_bytes(b"")
-    with pytest.raises(DataError, match="class 'dog' has no image to train"):
+    with pytest.raises(DataError, match="class 'dog' has no image in the train set"):
         prepare("image_folder", folder=tmp_path)
 
 
@@ -156,7 +156,7 @@ IDS = ("n01443537", "n01629819", "n01641577")
 
 @pytest.fixture
 def tiny(tmp_path):
-    """Three classes of 20 images to train and 4 to validate; one is grey, as some are."""
+    """Three classes of 20 training and 4 validation images; one image is grey, as in the real files."""
     root = tmp_path / "tiny-imagenet-200"
     for label, name in enumerate(IDS):
         for k in range(20):
@@ -195,14 +195,14 @@ def test_or_30_of_a_hundred_of_its_training_images_are(tiny):
 def test_its_zip_is_unpacked_once(tiny, tmp_path):
     archive = tmp_path / "given" / "tiny-imagenet-200.zip"
     archive.parent.mkdir()
-    with zipfile.ZipFile(archive, "w") as made:
+    with zipfile.ZipFile(archive, "w") as members:
         for path in sorted(tiny.rglob("*")):
-            made.write(path, path.relative_to(tiny.parent))
-    said = []
+            members.write(path, path.relative_to(tiny.parent))
+    messages = []
     for _ in range(2):
-        found = tiny_imagenet.find(archive, say=said.append)
-        assert len(tiny_imagenet.load(found).train_labels) == 60
-    assert len([line for line in said if "unpacking" in line]) == 1
+        folder = tiny_imagenet.find(archive, say=messages.append)
+        assert len(tiny_imagenet.load(folder).train_labels) == 60
+    assert len([line for line in messages if "unpacking" in line]) == 1
 
 
 def test_a_truncated_zip_is_said(tmp_path):

@@ -1,4 +1,4 @@
-"""Weights from elsewhere: taken over whole, or refused with what does not fit, before any trial starts."""
+"""Weights from a file: they are copied completely, or refused with the reason, before any trial starts."""
 
 import json
 import pickle
@@ -26,13 +26,13 @@ SMALL = {"alpha": 0.35, "image_size": 32}
 
 @pytest.fixture(scope="module")
 def base():
-    """A MobileNetV2 with weights of its own, as published files hold them: without a head."""
+    """A MobileNetV2 with random weights and, like published files, without a head."""
     keras.utils.set_random_seed(5)
     return keras.applications.MobileNetV2(alpha=0.35, include_top=False, weights=None, input_shape=SHAPE)
 
 
 @pytest.fixture(scope="module")
-def saved(base, tmp_path_factory):
+def weights_folder(base, tmp_path_factory):
     folder = tmp_path_factory.mktemp("weights")
     base.save_weights(folder / "base.weights.h5")
     base.save(folder / "base.keras")
@@ -48,37 +48,39 @@ def build(weights, image_shape=SHAPE, **keys):
 @pytest.mark.parametrize(
     "keys", [{}, {"truncate_after": "block_5_add"}, {"first_stride": 1}, {"upsampling": 2}, {"flip": "horizontal"}]
 )
-def test_a_model_takes_over_every_weight_of_the_base(base, saved, name, keys):
-    made = build(saved / name, **keys)
-    compared = 0
+def test_a_model_takes_over_every_weight_of_the_base(base, weights_folder, name, keys):
+    model = build(weights_folder / name, **keys)
+    count = 0
     for layer in base.layers:
-        mine = next((one for one in made.layers if one.name == layer.name), None)
-        for expected, found in zip(layer.get_weights(), mine.get_weights() if mine else [], strict=bool(mine)):
-            np.testing.assert_array_equal(found, expected)
-            compared += 1
-    assert compared > 20
+        layer_of_model = next((one for one in model.layers if one.name == layer.name), None)
+        for expected, weights in zip(
+            layer.get_weights(), layer_of_model.get_weights() if layer_of_model else [], strict=bool(layer_of_model)
+        ):
+            np.testing.assert_array_equal(weights, expected)
+            count += 1
+    assert count > 20
 
 
 def test_random_weights_are_others(base):
     module = family("mobilenet_v2")
-    made = module.build(module.Config(**SMALL), SHAPE, 10)
-    expected, found = (m.get_layer("Conv1").get_weights()[0] for m in (base, made))
-    assert not np.array_equal(expected, found)
+    model = module.build(module.Config(**SMALL), SHAPE, 10)
+    expected, weights = (m.get_layer("Conv1").get_weights()[0] for m in (base, model))
+    assert not np.array_equal(expected, weights)
 
 
-def test_weights_of_another_width_are_refused_with_the_shapes(saved):
+def test_weights_of_another_width_are_refused_with_the_shapes(weights_folder):
     with pytest.raises(
-        WeightsError, match=r"base\.keras do not fit: .*Conv1.*\(3, 3, 3, 16\), the model's .*\(3, 3, 3, 32\)"
+        WeightsError, match=r"base\.keras do not fit: .*Conv1.*\(3, 3, 3, 16\), but the model's .*\(3, 3, 3, 32\)"
     ):
-        build(saved / "base.keras", alpha=1.0)
+        build(weights_folder / "base.keras", alpha=1.0)
     with pytest.raises(WeightsError, match=r"base\.weights\.h5 do not fit, or are damaged"):
-        build(saved / "base.weights.h5", alpha=1.0)
+        build(weights_folder / "base.weights.h5", alpha=1.0)
 
 
 def test_weights_of_another_model_are_refused_with_their_number(tmp_path):
     image = keras.Input(SHAPE)
     keras.Model(image, keras.layers.Conv2D(3, 3)(image)).save(tmp_path / "other.keras")
-    with pytest.raises(WeightsError, match=r"other\.keras do not fit: they are 2 variables, the model has \d+"):
+    with pytest.raises(WeightsError, match=r"other\.keras do not fit: they have 2 variables, but the model has \d+"):
         build(tmp_path / "other.keras")
 
 
@@ -115,17 +117,17 @@ def test_another_process_finds_a_family_of_the_table_without_keras():
     code += "train, config = pickle.load(sys.stdin.buffer)\n"
     code += "print(name_of(train), config.minimum_size, 'keras' in sys.modules)"
     for pickled in (pickle.dumps, cloudpickle.dumps):
-        sent = pickled((xception.train, xception.Config(dropout=0.1)))
-        done = subprocess.run([sys.executable, "-c", code], input=sent, capture_output=True, check=True, cwd=ROOT)
-        assert done.stdout.decode().split() == ["xception", "71", "False"]
+        content = pickled((xception.train, xception.Config(dropout=0.1)))
+        process = subprocess.run([sys.executable, "-c", code], input=content, capture_output=True, check=True, cwd=ROOT)
+        assert process.stdout.decode().split() == ["xception", "71", "False"]
 
 
-def test_models_are_tried_in_a_process_of_their_own(saved, tmp_path, monkeypatch):
-    """The last needs ImageNet's weights, where there is no network."""
+def test_models_are_tried_in_a_process_of_their_own(weights_folder, tmp_path, monkeypatch):
+    """The last model needs ImageNet's weights, but there is no network."""
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     for name in ("http_proxy", "https_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
-    wanted = [
+    models = [
         Wanted(
             family="mobilenet_v2",
             config_json=json.dumps({"weights": str(weights), **keys}),
@@ -133,13 +135,13 @@ def test_models_are_tried_in_a_process_of_their_own(saved, tmp_path, monkeypatch
             classes=10,
         )
         for weights, keys in (
-            (saved / "base.keras", SMALL),
-            (saved / "absent.keras", SMALL),
+            (weights_folder / "base.keras", SMALL),
+            (weights_folder / "absent.keras", SMALL),
             ("imagenet", {**SMALL, "image_size": 96}),
         )
     ]
-    fitting, absent, unreachable = problems(wanted)
+    fitting, missing, unreachable = problems(models)
     assert fitting is None
-    assert "there is no such file" in absent
+    assert "there is no such file" in missing
     assert "mobilenet_v2_weights" in unreachable
     assert f"at {tmp_path / 'keras' / 'models'}/mobilenet_v2_weights" in unreachable

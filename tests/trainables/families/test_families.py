@@ -44,7 +44,7 @@ def dense(inputs, units):
 
 
 def chain(kernel, *channels, normalised=False, bias=True):
-    """Convolutions one behind the other, each with batch normalisation if asked for."""
+    """A chain of convolutions, each with batch normalisation if `normalised`."""
     pairs = list(pairwise(channels))
     return sum(conv(kernel, a, b, bias=bias) + normalised * bn(b) for a, b in pairs)
 
@@ -104,7 +104,7 @@ def mobilenet():
 
 
 MOBILENET_V2 = [(24, 2), (32, 3), (64, 4), (96, 3), (160, 3), (320, 1)]
-"""Channels and blocks behind the first block; each expands its input six times."""
+"""Channels and numbers of blocks after the first block; each block expands its input six times."""
 
 
 def inverted(inputs, filters, factor=6):
@@ -114,11 +114,11 @@ def inverted(inputs, filters, factor=6):
 
 
 def mobilenet_v2_base(blocks):
-    """The first so many blocks behind the one that does not expand."""
+    """The first `blocks` blocks after the block that does not expand."""
     total, channels = conv(3, 3, 32, bias=False) + bn(32) + inverted(32, 16, 1), 16
-    filters = [c for c, n in MOBILENET_V2 for _ in range(n)][:blocks]
-    for wanted in filters:
-        total, channels = total + inverted(channels, wanted), wanted
+    filters_of_blocks = [c for c, n in MOBILENET_V2 for _ in range(n)][:blocks]
+    for number_of_filters in filters_of_blocks:
+        total, channels = total + inverted(channels, number_of_filters), number_of_filters
     return total
 
 
@@ -166,7 +166,7 @@ def xception():
 
 def inception_v3():
     def unit(inputs, *steps):
-        """Convolutions one behind the other as (kernel, filters), without bias; normalisation has no scale."""
+        """A chain of convolutions as (kernel, filters), without bias; normalisation has no scale."""
         total = 0
         for kernel, filters in steps:
             total, inputs = total + conv(kernel, inputs, filters, bias=False) + 3 * filters, filters
@@ -185,7 +185,7 @@ def inception_v3():
         return 2 * unit(768, (1, 192)) + once + twice
 
     def large(inputs):
-        """8x8: 1x1, 3x3 in two beside each other, 3x3 and the same, pooling."""
+        """8x8: 1x1, two parallel halves of 3x3, 3x3 and the same, pooling."""
         beside = unit(384, ((1, 3), 384)) + unit(384, ((3, 1), 384))
         once, twice = unit(inputs, (1, 384)) + beside, unit(inputs, (1, 448), (3, 384)) + beside
         return unit(inputs, (1, 320)) + once + twice + unit(inputs, (1, 192))
@@ -229,30 +229,30 @@ SHAPES = {
 """The outputs of the convolutions, for images of the size in SIZES."""
 
 
-def sized(name, **keys):
-    """A Config at the family's own size, or at 32x32 where that suffices."""
+def config_of(name, **keys):
+    """A Config at the family's own size, or at 32x32 if that is large enough."""
     config_type = family(name).Config
     least = config_type.minimum_size
-    own = config_type().image_size
-    size = {} if own or least <= 32 else {"image_size": least}
+    image_size = config_type().image_size
+    size = {} if image_size or least <= 32 else {"image_size": least}
     return config_type(**size, **keys)
 
 
 def model(name, **keys):
-    return family(name).build(sized(name, **keys), COLOUR_32, CLASSES)
+    return family(name).build(config_of(name, **keys), COLOUR_32, CLASSES)
 
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_parameters_are_those_of_the_layer_list(name):
-    built = model_measures.built(model(name), seconds_build=0)
-    assert built.parameters == EXPECTED[name]()
-    assert built.flops > 1_000_000
+    size = model_measures.model_size(model(name), seconds_build=0)
+    assert size.parameters == EXPECTED[name]()
+    assert size.flops > 1_000_000
 
 
 @pytest.mark.parametrize("name", SHAPES)
 def test_the_convolutions_have_the_sizes_of_the_paper_or_the_report(name):
-    found = [layer.output.shape[1:] for layer in model(name).layers if type(layer) is keras.layers.Conv2D]
-    assert found == SHAPES[name]
+    shapes = [layer.output.shape[1:] for layer in model(name).layers if type(layer) is keras.layers.Conv2D]
+    assert shapes == SHAPES[name]
 
 
 def test_the_features_of_the_cifar_cnn_are_2_by_2_by_128():
@@ -265,28 +265,28 @@ RANGES = {
     "mobilenet": (-1, 1), "mobilenet_v2": (-1, 1), "mobilenet_v3_small": (-1, 1), "xception": (-1, 1),
     "inception_v3": (-1, 1), "vgg16": (-123.68, 255 - 103.939), "resnet50": (-123.68, 255 - 103.939),
 }  # fmt: skip
-"""What black and white become; 0 to 1 for every other family."""
+"""The inputs for black and white; 0 and 1 for every other family."""
 
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_the_first_convolution_sees_the_range_that_its_paper_has(name):
-    made = model(name)
-    first = next(layer for layer in made.layers if isinstance(layer, keras.layers.Conv2D))
-    seen = keras.Model(made.input, first.input)
+    network = model(name)
+    first = next(layer for layer in network.layers if isinstance(layer, keras.layers.Conv2D))
+    first_input = keras.Model(network.input, first.input)
     pictures = np.stack([np.zeros(COLOUR_32, np.uint8), np.full(COLOUR_32, 255, np.uint8)])
-    black, white = np.asarray(seen(pictures), dtype=np.float32)
+    black, white = np.asarray(first_input(pictures), dtype=np.float32)
     low, high = RANGES.get(name, (0, 1))
     inner = slice(4, -4)  # a padding of zeros may stand around it
     assert (black[inner, inner].min(), white[inner, inner].max()) == pytest.approx((low, high), abs=1e-3)
 
 
 def test_vgg_and_resnet_see_blue_first_and_less_its_mean():
-    made = model("vgg16")
-    first = next(layer for layer in made.layers if isinstance(layer, keras.layers.Conv2D))
-    seen = keras.Model(made.input, first.input)
+    network = model("vgg16")
+    first = next(layer for layer in network.layers if isinstance(layer, keras.layers.Conv2D))
+    first_input = keras.Model(network.input, first.input)
     red = np.zeros((1, *COLOUR_32), np.uint8)
     red[..., 0] = 255
-    assert np.asarray(seen(red))[0, 16, 16] == pytest.approx([-103.939, -116.779, 255 - 123.68], abs=1e-3)
+    assert np.asarray(first_input(red))[0, 16, 16] == pytest.approx([-103.939, -116.779, 255 - 123.68], abs=1e-3)
 
 
 LEARNING = {"alexnet_32": {"learning_rate": 0.01}, "alexnet": {"image_size": 67}}
@@ -295,9 +295,9 @@ LEARNING = {"alexnet_32": {"learning_rate": 0.01}, "alexnet": {"image_size": 67}
 @pytest.mark.parametrize("name", FAMILIES)
 def test_one_training_step_lowers_the_loss(name):
     keras.utils.set_random_seed(1)
-    config = sized(name, **LEARNING.get(name, {}))
-    made = family(name).build(config, COLOUR_32, CLASSES)
-    made.compile(
+    config = config_of(name, **LEARNING.get(name, {}))
+    network = family(name).build(config, COLOUR_32, CLASSES)
+    network.compile(
         optimizer=keras.optimizers.SGD(1.0, global_clipnorm=1e-3),
         loss="sparse_categorical_crossentropy",
         jit_compile=False,
@@ -305,10 +305,10 @@ def test_one_training_step_lowers_the_loss(name):
     )
     rng = np.random.default_rng(1)
     images, labels = rng.integers(0, 256, (8, *COLOUR_32), dtype=np.uint8), np.arange(8)
-    train = partial(made, training=True)
+    train = partial(network, training=True)
 
     def same_draws():
-        for variable in made.variables:
+        for variable in network.variables:
             if variable.path.endswith("seed_generator_state"):
                 variable.assign([1, 2])
 
@@ -318,7 +318,7 @@ def test_one_training_step_lowers_the_loss(name):
 
     before = loss()
     same_draws()
-    made.train_on_batch(images, labels)
+    network.train_on_batch(images, labels)
     assert loss() < before
 
 
@@ -337,8 +337,8 @@ def test_a_family_is_a_config_a_build_and_a_train_with_a_source(name):
 def test_augmentation_goes_before_any_familys_own_layers():
     for name in ("vgg16", "mobilenet_v2", "residual_cnn"):
         keras.backend.clear_session()
-        made = model(name, flip="horizontal", contrast=0.2)
-        assert "RandomFlip" in [type(layer).__name__ for layer in made.layers[:4]]
+        network = model(name, flip="horizontal", contrast=0.2)
+        assert "RandomFlip" in [type(layer).__name__ for layer in network.layers[:4]]
 
 
 def test_an_unknown_family_is_refused_with_the_nearest():
@@ -350,7 +350,7 @@ def test_an_unknown_family_is_refused_with_the_nearest():
     ("name", "least"), [(name, family(name).Config.minimum_size) for name in FAMILIES if name != "cifar100_cnn"]
 )
 def test_the_least_size_is_the_least(name, least):
-    """At it the model has something left; with a pixel less the family is refused."""
+    """The model can be built at this size; one pixel less is refused."""
     config_type = family(name).Config
     config = config_type(image_size=least)
     config.check_shape((28, 28, 1), name)
@@ -378,15 +378,15 @@ def test_the_layer_names_are_those_of_keras():
 
 
 def test_an_unknown_layer_is_refused_with_the_nearest():
-    with pytest.raises(ConfigError, match=r"truncate_after='block_12_ad'.*near it: block_12_add"):
+    with pytest.raises(ConfigError, match=r"truncate_after='block_12_ad'.*similar: block_12_add"):
         family("mobilenet_v2").Config(truncate_after="block_12_ad")
 
 
 def test_truncated_it_ends_in_96_channels_of_2_by_2_and_a_head_of_its_own():
-    made = model("mobilenet_v2", truncate_after="block_12_add", head_filters=1280)
-    assert made.get_layer("block_12_add").output.shape == (None, 2, 2, 96)
+    network = model("mobilenet_v2", truncate_after="block_12_add", head_filters=1280)
+    assert network.get_layer("block_12_add").output.shape == (None, 2, 2, 96)
     expected = mobilenet_v2_base(12) + conv(1, 96, 1280) + bn(1280) + dense(1280, CLASSES)
-    assert made.count_params() == expected
+    assert network.count_params() == expected
 
 
 def test_a_first_stride_of_1_doubles_every_size_and_keeps_the_weights():
@@ -409,6 +409,6 @@ def test_weight_decay_is_a_penalty_on_every_kernel():
 
 
 def test_learned_upsampling_enlarges_images_first():
-    made = model("mobilenet_v2", upsampling=2)
-    assert made.get_layer("upsampling").output.shape == (None, 64, 64, 3)
-    assert made.count_params() == mobilenet_v2() + conv(4, 3, 3)
+    network = model("mobilenet_v2", upsampling=2)
+    assert network.get_layer("upsampling").output.shape == (None, 64, 64, 3)
+    assert network.count_params() == mobilenet_v2() + conv(4, 3, 3)

@@ -85,19 +85,21 @@ def of_kind(model, kind):
 
 
 def test_the_layers_are_those_of_the_report(default):
-    built = model_measures.built(default, seconds_build=0.0)
-    assert [(each.kind, each.activation, each.output_shape, each.parameters) for each in built.layers] == REPORT
+    size = model_measures.model_size(default, seconds_build=0.0)
+    assert [(each.kind, each.activation, each.output_shape, each.parameters) for each in size.layers] == REPORT
 
 
 def test_the_size_is_the_sum_of_the_layers(default):
-    built = model_measures.built(default, seconds_build=0.0)
-    assert built.parameters == sum(parameters for *_, parameters in REPORT) == 3_831_018
-    assert built.trainable_parameters == 3_831_018 - 2 * NORMALISED_CHANNELS == 3_827_562
-    assert built.size_bytes == 4 * 3_831_018
+    size = model_measures.model_size(default, seconds_build=0.0)
+    assert size.parameters == sum(parameters for *_, parameters in REPORT) == 3_831_018
+    assert size.trainable_parameters == 3_831_018 - 2 * NORMALISED_CHANNELS == 3_827_562
+    assert size.size_bytes == 4 * 3_831_018
 
 
 def test_the_cost_is_what_the_convolutions_and_dense_layers_multiply(default):
-    assert model_measures.built(default, seconds_build=0.0).flops == 2 * MULTIPLICATIONS + ADDED_BIASES == 70_629_386
+    assert (
+        model_measures.model_size(default, seconds_build=0.0).flops == 2 * MULTIPLICATIONS + ADDED_BIASES == 70_629_386
+    )
 
 
 def test_the_details_are_those_of_the_report(default):
@@ -140,10 +142,10 @@ def test_other_images_and_classes_have_their_own_shapes():
 
 def test_the_first_convolution_sees_numbers_from_0_to_1(other):
     every_byte = np.resize(np.arange(256, dtype=np.uint8), (1, *IMAGE))
-    seen = keras.Model(other.input, of_kind(other, kl.Conv2D)[0].input)(every_byte)
+    numbers = keras.Model(other.input, of_kind(other, kl.Conv2D)[0].input)(every_byte)
     assert other.input.dtype == "uint8"
-    np.testing.assert_allclose(seen, every_byte / 255, rtol=1e-6)
-    assert (float(np.min(seen)), float(np.max(seen))) == (0.0, pytest.approx(1.0))
+    np.testing.assert_allclose(numbers, every_byte / 255, rtol=1e-6)
+    assert (float(np.min(numbers)), float(np.max(numbers))) == (0.0, pytest.approx(1.0))
 
 
 def test_the_answer_is_a_probability_of_each_class(other, fashion_mnist):

@@ -1,4 +1,4 @@
-"""The fused layer is Keras' own to rounding: forward, gradients, moving averages, and through a file."""
+"""The fused layer equals Keras' own up to rounding: outputs, gradients, moving averages, and after saving."""
 
 import numpy as np
 import pytest
@@ -18,16 +18,16 @@ IMAGES = (8, 6, 5, 3)
 def pair(**settings):
     """Keras' layer and ours with the same weights, none of them at its initial value."""
     rng = np.random.default_rng(1)
-    made = [kind(**settings) for kind in (keras.layers.BatchNormalization, BatchNormalization)]
+    layers = [kind(**settings) for kind in (keras.layers.BatchNormalization, BatchNormalization)]
     weights = [rng.uniform(0.5, 2, 3), rng.normal(size=3), rng.normal(size=3), rng.uniform(0.5, 2, 3)]
-    for layer in made:
+    for layer in layers:
         layer.build(IMAGES)
         layer.set_weights(weights)
-    return made
+    return layers
 
 
-def seen(layer, x, *, training):
-    """Output, and the gradients by input and weights of a sum in which no two outputs count alike."""
+def output_and_gradients(layer, x, *, training):
+    """The output, and the gradients of a weighted sum of the outputs by input and weights."""
     factors = tf.constant(np.random.default_rng(2).normal(size=x.shape), tf.float32)
     with tf.GradientTape() as tape:
         tape.watch(x)
@@ -40,10 +40,14 @@ def seen(layer, x, *, training):
 def test_outputs_gradients_and_averages_are_those_of_keras(training):
     x = tf.constant(np.random.default_rng(3).normal(2, 3, IMAGES), tf.float32)
     theirs, mine = pair()
-    for expected, found in zip(seen(theirs, x, training=training), seen(mine, x, training=training), strict=True):
-        np.testing.assert_allclose(found, expected, rtol=2e-4, atol=2e-4)
-    for expected, found in zip(theirs.get_weights(), mine.get_weights(), strict=True):
-        np.testing.assert_allclose(found, expected, rtol=1e-5)
+    for expected, actual in zip(
+        output_and_gradients(theirs, x, training=training),
+        output_and_gradients(mine, x, training=training),
+        strict=True,
+    ):
+        np.testing.assert_allclose(actual, expected, rtol=2e-4, atol=2e-4)
+    for expected, actual in zip(theirs.get_weights(), mine.get_weights(), strict=True):
+        np.testing.assert_allclose(actual, expected, rtol=1e-5)
 
 
 def test_a_frozen_one_normalises_by_its_averages_and_keeps_them():
@@ -58,9 +62,9 @@ def test_a_frozen_one_normalises_by_its_averages_and_keeps_them():
 def test_it_computes_in_bfloat16_and_averages_in_float32():
     x = tf.constant(np.random.default_rng(3).normal(2, 3, IMAGES), tf.bfloat16)
     theirs, mine = pair(dtype="mixed_bfloat16")
-    expected, found = (layer(x, training=True) for layer in (theirs, mine))
-    assert found.dtype == expected.dtype == tf.bfloat16
-    np.testing.assert_allclose(tf.cast(found, tf.float32), tf.cast(expected, tf.float32), rtol=0.02, atol=0.02)
+    expected, actual = (layer(x, training=True) for layer in (theirs, mine))
+    assert actual.dtype == expected.dtype == tf.bfloat16
+    np.testing.assert_allclose(tf.cast(actual, tf.float32), tf.cast(expected, tf.float32), rtol=0.02, atol=0.02)
     for one, other in zip(theirs.weights, mine.weights, strict=True):
         assert other.dtype == "float32"
         np.testing.assert_allclose(other, one, rtol=1e-3, atol=1e-3)

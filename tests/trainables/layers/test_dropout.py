@@ -1,4 +1,4 @@
-"""What is dropped is drawn by the seed, at the rate, and is nothing in inference."""
+"""Dropout depends on the seed, keeps its rate, and does nothing in inference."""
 
 import numpy as np
 import pytest
@@ -17,17 +17,17 @@ ONES = np.ones((50, 8, 8, 32), np.float32)
 
 @pytest.mark.parametrize("rate", [0.05, 0.3, 0.5, 0.95])
 def test_numbers_are_dropped_at_the_rate_and_the_others_enlarged(rate):
-    kept = Dropout(rate, seed=1)(ONES, training=True).numpy()
-    assert set(np.unique(kept)) == {np.float32(0), np.float32(1 / (1 - rate))}
-    deviation = np.sqrt(rate * (1 - rate) / kept.size)
-    assert (kept == 0).mean() == pytest.approx(rate, abs=4 * deviation)
-    by_place = (kept == 0).mean(axis=(0, 1, 2))  # no channel fares better than another
+    outputs = Dropout(rate, seed=1)(ONES, training=True).numpy()
+    assert set(np.unique(outputs)) == {np.float32(0), np.float32(1 / (1 - rate))}
+    deviation = np.sqrt(rate * (1 - rate) / outputs.size)
+    assert (outputs == 0).mean() == pytest.approx(rate, abs=4 * deviation)
+    by_place = (outputs == 0).mean(axis=(0, 1, 2))  # no channel fares better than another
     assert np.abs(by_place - rate).max() < 5 * deviation * np.sqrt(32)
 
 
 def test_neighbours_are_dropped_independently():
-    dropped = Dropout(0.5, seed=1)(ONES, training=True).numpy() == 0
-    both = (dropped[..., 0::2] & dropped[..., 1::2]).mean()
+    zeros = Dropout(0.5, seed=1)(ONES, training=True).numpy() == 0
+    both = (zeros[..., 0::2] & zeros[..., 1::2]).mean()
     assert both == pytest.approx(0.25, abs=0.01)
 
 

@@ -1,4 +1,4 @@
-"""Images on their way into a model: resized, coloured, augmented in training alone."""
+"""The preparation of images: resized, coloured, and augmented in training only."""
 
 import numpy as np
 import pytest
@@ -24,35 +24,35 @@ def through(image_shape, images, *, training=False, **keys):
 
 def test_as_they_are_they_stay_untouched_and_uint8():
     images = np.random.default_rng(1).integers(0, 256, (2, *GREY), dtype=np.uint8)
-    found = through(GREY, images)
-    assert found.dtype == np.uint8
-    np.testing.assert_array_equal(found, images)
+    outputs = through(GREY, images)
+    assert outputs.dtype == np.uint8
+    np.testing.assert_array_equal(outputs, images)
 
 
 @pytest.mark.parametrize("resizing", ["bilinear", "nearest"])
 def test_they_are_resized_within_their_range(resizing):
     images = np.zeros((1, *GREY), dtype=np.uint8)
     images[:, :14] = 255
-    found = through(GREY, images, image_size=56, resizing=resizing)
-    assert found.shape == (1, 56, 56, 1)
-    assert (found.min(), found.max()) == (0, 255)
-    between = ((found > 0) & (found < 255)).any()
+    outputs = through(GREY, images, image_size=56, resizing=resizing)
+    assert outputs.shape == (1, 56, 56, 1)
+    assert (outputs.min(), outputs.max()) == (0, 255)
+    between = ((outputs > 0) & (outputs < 255)).any()
     assert between == (resizing == "bilinear")
 
 
 def test_grey_ones_get_three_equal_channels():
     images = np.random.default_rng(1).integers(0, 256, (2, *GREY), dtype=np.uint8)
-    found = through(GREY, images, channels=3)
-    np.testing.assert_array_equal(found, np.repeat(images, 3, axis=-1))
+    outputs = through(GREY, images, channels=3)
+    np.testing.assert_array_equal(outputs, np.repeat(images, 3, axis=-1))
 
 
 def test_coloured_ones_become_grey_by_luminance():
     images = np.zeros((3, *COLOUR), dtype=np.uint8)
     for place in range(3):
         images[place, ..., place] = 255
-    found = through(COLOUR, images, channels=1)
-    assert found.shape == (3, 8, 8, 1)
-    assert found[:, 0, 0, 0] == pytest.approx([255 * 0.2989, 255 * 0.587, 255 * 0.114], rel=0.01)
+    outputs = through(COLOUR, images, channels=1)
+    assert outputs.shape == (3, 8, 8, 1)
+    assert outputs[:, 0, 0, 0] == pytest.approx([255 * 0.2989, 255 * 0.587, 255 * 0.114], rel=0.01)
 
 
 CHANGES = {"flip": "horizontal", "shift": 0.25, "rotate": 30.0, "zoom": 0.3, "contrast": 0.5}
@@ -71,12 +71,12 @@ def test_augmentation_changes_them_in_training_alone(key, value):
 def test_a_mirrored_image_is_itself_or_its_mirror():
     images = np.random.default_rng(1).integers(0, 256, (16, *GREY), dtype=np.uint8)
     keras.utils.set_random_seed(1)
-    found = through(GREY, images, training=True, flip="horizontal")
-    mirrored = [np.array_equal(one, other[:, ::-1]) for one, other in zip(found, images, strict=True)]
-    kept = [np.array_equal(one, other) for one, other in zip(found, images, strict=True)]
-    assert all(a or b for a, b in zip(mirrored, kept, strict=True))
+    outputs = through(GREY, images, training=True, flip="horizontal")
+    mirrored = [np.array_equal(one, other[:, ::-1]) for one, other in zip(outputs, images, strict=True)]
+    unchanged = [np.array_equal(one, other) for one, other in zip(outputs, images, strict=True)]
+    assert all(a or b for a, b in zip(mirrored, unchanged, strict=True))
     assert any(mirrored)
-    assert any(kept)
+    assert any(unchanged)
 
 
 def test_a_trial_does_not_have_what_is_left_as_it_is():
@@ -88,11 +88,11 @@ def test_a_trial_does_not_have_what_is_left_as_it_is():
 
 
 @pytest.mark.parametrize(
-    ("text", "chosen"),
+    ("text", "indices"),
     [("all", (0, 1, 2, 3, 4, 5)), ("3+1", (1, 3)), ("0-2+4", (0, 1, 2, 4)), ("2-4+3-5", (2, 3, 4, 5))],
 )
-def test_classes_are_chosen_by_index(text, chosen):
-    assert Keys(classes=text).chosen(6) == chosen
+def test_classes_are_chosen_by_index(text, indices):
+    assert Keys(classes=text).chosen(6) == indices
 
 
 @pytest.mark.parametrize("text", ["3", "4-6", "2-2", "7+8"])

@@ -1,4 +1,4 @@
-"""What is said of a layer: its shape, its cost worked out by hand, its behaviour on images small enough to follow."""
+"""A layer's description: its shape, its cost as computed by hand, its statistics on small images."""
 # ruff: noqa: E402
 
 import numpy as np
@@ -14,7 +14,7 @@ from keras import layers as kl
 from layersweep.records.values import Layer
 from trainables.data.arrays import ImageSet
 from trainables.layers.layer_costs import describe, flops
-from trainables.measures.layer_statistics import Probed
+from trainables.measures.layer_statistics import LayerProbe
 
 
 def on(shape, layer):
@@ -154,14 +154,14 @@ INPUT, RESCALING, FLATTEN, RELU, TANH, SOFTMAX = range(6)
 def loss(weights):
     """The model's mean cross-entropy on the probe, written out in NumPy."""
     kernel_1, bias_1, kernel_2, bias_2, kernel_3, bias_3 = weights
-    hidden = np.maximum(PROBE.images.reshape(4, 2) @ kernel_1 + bias_1, 0)
-    exponentials = np.exp(np.tanh(hidden @ kernel_2 + bias_2) @ kernel_3 + bias_3)
+    units = np.maximum(PROBE.images.reshape(4, 2) @ kernel_1 + bias_1, 0)
+    exponentials = np.exp(np.tanh(units @ kernel_2 + bias_2) @ kernel_3 + bias_3)
     probabilities = exponentials / exponentials.sum(axis=1, keepdims=True)
     return -np.log(probabilities[np.arange(4), PROBE.labels]).mean()
 
 
 def slope(position, place):
-    """How fast the loss grows with one number of the weights, by a small step to either side."""
+    """The derivative of the loss by one number of the weights, from a small step to either side."""
     ends = []
     for step in (1e-6, -1e-6):
         weights = [each.copy() for each in WEIGHTS]
@@ -175,7 +175,7 @@ def gradient_norm(*positions):
 
 
 @pytest.fixture(scope="module")
-def measured():
+def statistics():
     model = keras.Sequential(
         [
             keras.Input((1, 1, 2), dtype="uint8"),
@@ -188,57 +188,59 @@ def measured():
     )
     model.set_weights(WEIGHTS)
     functional = keras.Model(model.inputs, model.outputs)  # its layers begin with the input, as a family's do
-    return Probed(functional).statistics(PROBE)
+    return LayerProbe(functional).statistics(PROBE)
 
 
-def test_every_layer_is_measured_in_its_place(measured):
-    assert [each.index for each in measured] == [INPUT, RESCALING, FLATTEN, RELU, TANH, SOFTMAX]
+def test_every_layer_is_measured_in_its_place(statistics):
+    assert [each.index for each in statistics] == [INPUT, RESCALING, FLATTEN, RELU, TANH, SOFTMAX]
 
 
-def test_mean_and_deviation_are_over_all_outputs(measured):
+def test_mean_and_deviation_are_over_all_outputs(statistics):
     # a unit a column: a + b + 1/4, -a - b - 1/2, 3a - b + 1/2, b / 2 + 1/4, and 0 where that is negative
     outputs = np.array([[0.25, 0, 0.5, 0.25], [1.25, 0, 3.5, 0.25], [2.25, 0, 0, 1.25], [3.25, 0, 1.5, 1.25]])
-    assert measured[RELU].activation_mean == pytest.approx(15.5 / 16)
-    assert measured[RELU].activation_deviation == pytest.approx(np.sqrt((outputs**2).mean() - (15.5 / 16) ** 2))
-    assert measured[INPUT].activation_mean == measured[FLATTEN].activation_mean == 6 / 8
+    assert statistics[RELU].activation_mean == pytest.approx(15.5 / 16)
+    assert statistics[RELU].activation_deviation == pytest.approx(np.sqrt((outputs**2).mean() - (15.5 / 16) ** 2))
+    assert statistics[INPUT].activation_mean == statistics[FLATTEN].activation_mean == 6 / 8
 
 
-def test_a_unit_that_is_never_positive_is_dead(measured):
-    assert measured[RELU].dead_share == 1 / 4
+def test_a_unit_that_is_never_positive_is_dead(statistics):
+    assert statistics[RELU].dead_share == 1 / 4
 
 
-def test_a_tanh_that_is_always_one_is_saturated(measured):
-    assert measured[TANH].dead_share == 1 / 2
+def test_a_tanh_that_is_always_one_is_saturated(statistics):
+    assert statistics[TANH].dead_share == 1 / 2
 
 
-def test_units_that_tell_images_apart_are_alive(measured):
-    assert [measured[k].dead_share for k in (INPUT, RESCALING, FLATTEN, SOFTMAX)] == [0, 0, 0, 0]
+def test_units_that_tell_images_apart_are_alive(statistics):
+    assert [statistics[k].dead_share for k in (INPUT, RESCALING, FLATTEN, SOFTMAX)] == [0, 0, 0, 0]
 
 
 def test_a_channel_that_differs_between_positions_is_alive():
     model = keras.Sequential([keras.Input((1, 2, 2), dtype="uint8"), kl.Flatten(), kl.Rescaling(1.0), kl.Dense(2)])
     functional = keras.Model(model.inputs, model.outputs)
     same_images = np.array([[[[0, 7], [5, 7]]]] * 3, dtype=np.uint8)  # channel 0: 0, 5; channel 1: 7, 7
-    image, flat, *_ = Probed(functional).statistics(ImageSet(images=same_images, labels=np.zeros(3, dtype=np.int64)))
+    image, flat, *_ = LayerProbe(functional).statistics(
+        ImageSet(images=same_images, labels=np.zeros(3, dtype=np.int64))
+    )
     assert image.dead_share == 1 / 2
     assert flat.dead_share == 1.0
 
 
-def test_weight_norms_are_euclidean(measured):
-    assert measured[RELU].weight_norm == pytest.approx(
+def test_weight_norms_are_euclidean(statistics):
+    assert statistics[RELU].weight_norm == pytest.approx(
         np.sqrt(1 + 1 + 9 + 0 + 1 + 1 + 1 + 0.25 + 2 * 0.5**2 + 2 * 0.25**2)
     )
-    assert measured[SOFTMAX].weight_norm == pytest.approx(np.sqrt(1 + 1 + 0.25 + 0.04 + 0.04))
+    assert statistics[SOFTMAX].weight_norm == pytest.approx(np.sqrt(1 + 1 + 0.25 + 0.04 + 0.04))
 
 
-def test_gradient_norms_are_those_of_small_steps(measured):
-    assert measured[RELU].gradient_norm == pytest.approx(gradient_norm(0, 1), rel=1e-4)
-    assert measured[TANH].gradient_norm == pytest.approx(gradient_norm(2, 3), rel=1e-4)
-    assert measured[SOFTMAX].gradient_norm == pytest.approx(gradient_norm(4, 5), rel=1e-4)
+def test_gradient_norms_are_those_of_small_steps(statistics):
+    assert statistics[RELU].gradient_norm == pytest.approx(gradient_norm(0, 1), rel=1e-4)
+    assert statistics[TANH].gradient_norm == pytest.approx(gradient_norm(2, 3), rel=1e-4)
+    assert statistics[SOFTMAX].gradient_norm == pytest.approx(gradient_norm(4, 5), rel=1e-4)
 
 
-def test_a_layer_without_weights_has_no_norms(measured):
-    assert [(measured[k].weight_norm, measured[k].gradient_norm) for k in (INPUT, FLATTEN)] == [(None, None)] * 2
+def test_a_layer_without_weights_has_no_norms(statistics):
+    assert [(statistics[k].weight_norm, statistics[k].gradient_norm) for k in (INPUT, FLATTEN)] == [(None, None)] * 2
 
 
 def test_measuring_leaves_the_model_as_it_was_and_drops_nothing():
@@ -246,15 +248,15 @@ def test_measuring_leaves_the_model_as_it_was_and_drops_nothing():
     x = kl.BatchNormalization()(kl.Dense(8)(kl.Flatten()(kl.Rescaling(1.0)(image))))
     model = keras.Model(image, kl.Dense(2, "softmax")(kl.Dropout(0.5)(x)))
     before = [each.value.numpy() for each in model.variables]  # the dropout's random state too
-    probed = Probed(model)
-    first, again = probed.statistics(PROBE), probed.statistics(PROBE)
+    probe = LayerProbe(model)
+    first, again = probe.statistics(PROBE), probe.statistics(PROBE)
     assert first == again
     assert first[4].activation_mean == first[5].activation_mean  # normalised, then not dropped
     for old, each in zip(before, model.variables, strict=True):
         np.testing.assert_array_equal(old, each.value.numpy(), err_msg=each.path)
 
 
-def test_frozen_weights_have_no_norms_and_those_before_them_keep_their_gradients(measured):
+def test_frozen_weights_have_no_norms_and_those_before_them_keep_their_gradients(statistics):
     model = keras.Sequential(
         [
             keras.Input((1, 1, 2), dtype="uint8"),
@@ -267,7 +269,7 @@ def test_frozen_weights_have_no_norms_and_those_before_them_keep_their_gradients
     )
     model.set_weights(WEIGHTS)
     functional = keras.Model(model.inputs, model.outputs)
-    frozen = Probed(functional).statistics(PROBE)
-    assert (frozen[TANH].weight_norm, frozen[TANH].gradient_norm) == (None, None)
-    assert frozen[RELU] == measured[RELU]
-    assert frozen[SOFTMAX] == measured[SOFTMAX]
+    frozen_statistics = LayerProbe(functional).statistics(PROBE)
+    assert (frozen_statistics[TANH].weight_norm, frozen_statistics[TANH].gradient_norm) == (None, None)
+    assert frozen_statistics[RELU] == statistics[RELU]
+    assert frozen_statistics[SOFTMAX] == statistics[SOFTMAX]

@@ -1,4 +1,4 @@
-"""A trained network as LiteRT runs it: as accurate in float32, smaller in int8; what cannot be converted says why."""
+"""A trained network in LiteRT: equal accuracy in float32, smaller in int8; a failed conversion has its reason."""
 
 from dataclasses import replace
 
@@ -21,7 +21,7 @@ CLASSES = 3
 
 
 def images(number: int, seed: int) -> ImageSet:
-    """Images whose brightness says their class."""
+    """Images whose brightness depends on their class."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, CLASSES, number)
     pixels = 60 * labels[:, None, None, None] + rng.integers(0, 60, (number, 8, 8, 1))
@@ -50,11 +50,11 @@ def network(policy: str = "float32") -> keras.Model:
 def test_both_forms_know_what_the_network_knows(policy: str) -> None:
     model, validation = network(policy), images(200, 1)
     whole, eighth = litert.exports(model, train=images(300, 0), validation=validation)
-    own = float((model.predict(validation.images, verbose=0).argmax(axis=1) == validation.labels).mean())
-    assert own > 0.9
+    accuracy = float((model.predict(validation.images, verbose=0).argmax(axis=1) == validation.labels).mean())
+    assert accuracy > 0.9
     assert (whole.form, eighth.form) == ("float32", "int8")
-    assert whole.accuracy == pytest.approx(own, abs=0.011)
-    assert eighth.accuracy == pytest.approx(own, abs=0.05)
+    assert whole.accuracy == pytest.approx(accuracy, abs=0.011)
+    assert eighth.accuracy == pytest.approx(accuracy, abs=0.05)
     assert whole.size_bytes > 4 * model.count_params() > 2 * eighth.size_bytes
     for form in (whole, eighth):
         assert form.problem is None
@@ -65,20 +65,20 @@ def test_both_forms_know_what_the_network_knows(policy: str) -> None:
 
 def test_a_float32_file_gives_the_networks_own_probabilities() -> None:
     model, some = network(), images(5, 2).images
-    interpreter = Interpreter(model_content=litert.converted(model, "float32", some), num_threads=1)
+    interpreter = Interpreter(model_content=litert.convert(model, "float32", some), num_threads=1)
     interpreter.allocate_tensors()
-    (into,), (out,) = interpreter.get_input_details(), interpreter.get_output_details()
+    (model_input,), (model_output,) = interpreter.get_input_details(), interpreter.get_output_details()
     for k, expected in enumerate(model.predict(some, verbose=0)):
-        interpreter.set_tensor(into["index"], some[k : k + 1])
+        interpreter.set_tensor(model_input["index"], some[k : k + 1])
         interpreter.invoke()
-        np.testing.assert_allclose(interpreter.get_tensor(out["index"])[0], expected, atol=1e-5)
+        np.testing.assert_allclose(interpreter.get_tensor(model_output["index"])[0], expected, atol=1e-5)
 
 
 def test_what_cannot_be_converted_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> bytes:
         raise ValueError("LiteRT's converter refuses the network: no such operation")
 
-    monkeypatch.setattr(litert, "converted", refuse)
+    monkeypatch.setattr(litert, "convert", refuse)
     for export in litert.exports(network(), train=images(10, 0), validation=images(10, 1)):
         assert export.problem == "LiteRT's converter refuses the network: no such operation"
         assert export.accuracy is None

@@ -1,4 +1,4 @@
-"""What is read off a model agrees with Keras and with counting by hand."""
+"""The measurements of a model agree with Keras and with counting by hand."""
 # ruff: noqa: E402
 
 import itertools
@@ -19,11 +19,11 @@ from trainables.data.arrays import ImageSet
 from trainables.measures.model_measures import (
     EVALUATION_BATCH,
     Reading,
-    built,
     class_reports,
     evaluate,
     forward,
     latency,
+    model_size,
 )
 
 
@@ -33,9 +33,9 @@ def model():
     keras.utils.set_random_seed(1)
     image = keras.Input((5, 5, 1), dtype="uint8")
     x = kl.BatchNormalization()(kl.Conv2D(2, 3)(kl.Rescaling(1 / 255)(image)))
-    made = keras.Model(image, kl.Dense(3, "softmax")(kl.Flatten()(x)))
-    made.compile(loss="sparse_categorical_crossentropy", metrics=["accuracy"])
-    return made
+    network = keras.Model(image, kl.Dense(3, "softmax")(kl.Flatten()(x)))
+    network.compile(loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    return network
 
 
 @pytest.fixture(scope="module")
@@ -141,28 +141,28 @@ def test_what_slows_the_machine_leaves_the_ratio_as_it_is(monkeypatch):
     ticks = itertools.cycle((0.0, 0.006, 0.0, 0.002))
     monkeypatch.setattr("trainables.measures.model_measures.time.perf_counter", lambda: slower["by"] * next(ticks))
     network, image = certain([0.0, 0.0, 0.0]), np.zeros((1, 5, 5, 1), dtype=np.uint8)
-    idle = latency(network, image)
+    first = latency(network, image)
     slower["by"] = 1.8
-    busy = latency(network, image)
-    assert busy.min_ms == pytest.approx(1.8 * idle.min_ms)
-    assert busy.ratio == pytest.approx(idle.ratio) == pytest.approx(3)
+    second = latency(network, image)
+    assert second.min_ms == pytest.approx(1.8 * first.min_ms)
+    assert second.ratio == pytest.approx(first.ratio) == pytest.approx(3)
 
 
 def test_a_built_model_has_its_size_and_cost(model):
-    made = built(model, seconds_build=1.5)
+    size = model_size(model, seconds_build=1.5)
     convolution, normalisation, dense = 3 * 3 * 2 + 2, 4 * 2, 18 * 3 + 3  # 5 x 5 becomes 3 x 3 x 2 = 18 numbers
-    assert made.parameters == convolution + normalisation + dense
-    assert made.trainable_parameters == made.parameters - 2 * 2  # the moving mean and variance of two channels
-    assert made.size_bytes == 4 * made.parameters
-    assert made.flops == (2 * 18 * 9 + 18) + (2 * 18 * 3 + 3)
-    assert made.seconds_build == 1.5
-    assert [layer.kind for layer in made.layers] == [
+    assert size.parameters == convolution + normalisation + dense
+    assert size.trainable_parameters == size.parameters - 2 * 2  # the moving mean and variance of two channels
+    assert size.size_bytes == 4 * size.parameters
+    assert size.flops == (2 * 18 * 9 + 18) + (2 * 18 * 3 + 3)
+    assert size.seconds_build == 1.5
+    assert [layer.kind for layer in size.layers] == [
         "InputLayer", "Rescaling", "Conv2D", "BatchNormalization", "Flatten", "Dense",
     ]  # fmt: skip
-    assert [layer.index for layer in made.layers] == list(range(6))
+    assert [layer.index for layer in size.layers] == list(range(6))
 
 
 def test_frozen_parameters_count_as_parameters_alone():
     model = keras.Sequential([keras.Input((7,)), kl.Dense(5, trainable=False), kl.Dense(2)])
-    made = built(model, seconds_build=0.0)
-    assert (made.parameters, made.trainable_parameters) == (40 + 12, 12)
+    size = model_size(model, seconds_build=0.0)
+    assert (size.parameters, size.trainable_parameters) == (40 + 12, 12)

@@ -1,4 +1,4 @@
-"""AutoKeras' networks as a family, and its oracles: what they propose, behind what was drawn before."""
+"""AutoKeras' networks as a family, and the proposals of its oracles after earlier candidates."""
 
 import json
 import math
@@ -33,22 +33,24 @@ SMALL = json.dumps({
 VANILLA = Config(block="vanilla", normalize="on", augment="off", choices=SMALL)
 
 
-def search(oracle, **more):
-    """Greedy begins with a ResNet; the others search among networks that are built in a tenth of its time."""
+def search(oracle, **options):
+    """Greedy begins with a ResNet; the other oracles search networks that are built in a tenth of its time."""
     block = "vanilla+resnet" if oracle == "greedy" else "vanilla"
     return Search(
         name=oracle, oracle=oracle, config={"block": block}, image_shape=GREY_28, classes=10, seed=0,
-        epochs=9, **more,
+        epochs=9, **options,
     )  # fmt: skip
 
 
-def drawn(proposer, number, *, running=0, seed=0):
-    """So many candidates one behind the other, with made-up metrics: one failed, the last ones run."""
-    chance, found = random.Random(seed), []
+def make_candidates(proposer, number, *, number_running=0, seed=0):
+    """This number of candidates, with made-up metrics: one has failed, the last ones still run."""
+    rng, candidates = random.Random(seed), []
     for k in range(number):
-        metric = math.nan if k == 2 else chance.random()
-        found.append(Drawn(values=proposer.propose(found).values, metric=metric))
-    return found[: number - running] + [replace(d, metric=None) for d in found[number - running :]]
+        metric = math.nan if k == 2 else rng.random()
+        candidates.append(Drawn(values=proposer.propose(candidates).values, metric=metric))
+    return candidates[: number - number_running] + [
+        replace(d, metric=None) for d in candidates[number - number_running :]
+    ]
 
 
 def test_the_reports_network_has_the_layers_of_resnet50():
@@ -72,30 +74,30 @@ def test_augmentation_is_there_where_it_is_asked_for():
 
 
 @pytest.mark.parametrize(
-    ("values", "said"),
+    ("values", "message"),
     [
         ({"block": "vanila"}, r"block='vanila' is not valid; valid: any, resnet, xception, vanilla, efficient, or"),
         ({"normalize": "yes"}, r"normalize='yes' is not valid; valid: any, on, off"),
-        ({"choices": "{1}"}, r"choices='\{1\}' is not valid: .*; valid: a JSON object"),
-        ({"choices": '{"a": [1]}'}, r"choices: a=\[1\] is not valid; valid: a number, text, true or false"),
+        ({"choices": "{1}"}, r"choices='\{1\}' is not valid .*; valid: a JSON object"),
+        ({"choices": '{"a": [1]}'}, r"choices: a=\[1\] is not valid; valid: a number, a text, true or false"),
     ],
 )
-def test_bad_input_is_named(values, said):
-    with pytest.raises(ConfigError, match=said):
+def test_bad_input_is_named(values, message):
+    with pytest.raises(ConfigError, match=message):
         Config(**values)
 
 
 def test_images_are_standardized_by_their_own_training_set(fashion_mnist):
-    """Also where a model is used again for another seed, and so another training set."""
+    """Also if a model is reused for another seed, which has another training set."""
 
     def epochs(seed):
         return [v for v in autokeras.train(VANILLA, fashion_mnist, seed=seed, epochs=1) if isinstance(v, Epoch)]
 
-    from trainables.training.traced_models import kept
+    from trainables.training.traced_models import idle_model
 
     first, (second,) = epochs(1), epochs(2)
     images = np.asarray(fashion_mnist.split(2).train.images[:], dtype=np.float64)
-    standardization = kept().model.get_layer("standardization")
+    standardization = idle_model().model.get_layer("standardization")
     assert float(standardization.mean.value[0]) == pytest.approx(images.mean(), rel=1e-6)
     assert float(standardization.deviation.value[0]) == pytest.approx(images.std(), rel=1e-6)
     assert first
@@ -108,9 +110,9 @@ def test_images_are_standardized_by_their_own_training_set(fashion_mnist):
 @pytest.mark.filterwarnings("ignore:The optimal value found:sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("oracle", ORACLES)
 def test_a_search_that_is_made_anew_goes_on_as_it_would_have(oracle):
-    """The bayesian one is asked behind its random points, where it fits a Gaussian process."""
+    """The bayesian oracle proposes after its random points, so that it fits a Gaussian process."""
     proposer = Proposer(search=search(oracle))
-    before = drawn(proposer, 10 if oracle == "bayesian" else 9, running=1)
+    before = make_candidates(proposer, 10 if oracle == "bayesian" else 9, number_running=1)
     proposed = proposer.propose(before)
     assert Proposer(search=search(oracle)).propose(before) == proposed
     assert proposed.values not in [d.values for d in before]
@@ -118,13 +120,13 @@ def test_a_search_that_is_made_anew_goes_on_as_it_would_have(oracle):
 
 
 def test_choices_that_mean_nothing_are_left_out():
-    """One block of one layer has no filters of another: two networks that differ there would be the same one."""
+    """A network of one block does not use the filters of a second block: two such networks would be the same."""
     config = {"block": "vanilla", "normalize": "on", "augment": "off"}
     proposer = Proposer(search=replace(search("random"), config=config))
-    for candidate in drawn(proposer, 9):
+    for candidate in make_candidates(proposer, 9):
         values = {name.rpartition("/")[2]: value for name, value in candidate.values.items()}
-        asked = {f"filters_{i}_{j}" for i in range(values["num_blocks"]) for j in range(values["num_layers"])}
-        assert {name for name in values if name.startswith("filters")} == asked
+        names = {f"filters_{i}_{j}" for i in range(values["num_blocks"]) for j in range(values["num_layers"])}
+        assert {name for name in values if name.startswith("filters")} == names
 
 
 def test_the_seed_is_honoured_0_too():
@@ -137,7 +139,7 @@ def test_the_seed_is_honoured_0_too():
 
 def test_greedy_begins_with_what_autokeras_tries_first():
     proposer = Proposer(search=search("greedy"))
-    first, second = drawn(proposer, 2)
+    first, second = make_candidates(proposer, 2)
     assert first.values["image_block_1/block_type"] == "vanilla"
     assert proposer.propose([]).parameters == 110_988  # AutoKeras' 110,989 weights less its count of images, and ours 2
     assert second.values["image_block_1/res_net_block_1/version"] == "resnet50"
@@ -147,39 +149,39 @@ def test_greedy_begins_with_what_autokeras_tries_first():
 
 def test_hyperband_goes_on_with_the_best():
     proposer = Proposer(search=search("hyperband"))
-    found = drawn(proposer, 13)
-    rounds = [int(d.values["tuner/round"]) for d in found]
+    candidates = make_candidates(proposer, 13)
+    rounds = [int(d.values["tuner/round"]) for d in candidates]
     assert rounds[:9] == [0] * 9
-    best = max(range(9), key=lambda k: -math.inf if math.isnan(found[k].metric) else found[k].metric)
-    promoted = found[9].values
+    best = max(range(9), key=lambda k: -math.inf if math.isnan(candidates[k].metric) else candidates[k].metric)
+    promoted = candidates[9].values
     assert (promoted["tuner/trial_id"], promoted["tuner/round"]) == (str(best), 1)
-    assert promoted["tuner/epochs"] == FACTOR * found[best].values["tuner/epochs"]
+    assert promoted["tuner/epochs"] == FACTOR * candidates[best].values["tuner/epochs"]
     network = {k: v for k, v in promoted.items() if not k.startswith("tuner/")}
-    assert network.items() <= found[best].values.items()
+    assert network.items() <= candidates[best].values.items()
 
 
 def test_hyperband_is_made_anew_with_brackets_of_one_round_beside():
-    """Brackets of 9, 5 and 3: what the first one promotes to its last round is behind the second and the third."""
-    found = []
+    """Brackets of 9, 5 and 3: the first bracket's last promotions come after the second and third bracket."""
+    candidates = []
     proposer = Proposer(search=search("hyperband"))
     for k in range(24):
-        proposed = proposer.propose(found)
-        found.append(Drawn(values=proposed.values, metric=k / 100))
-    rounds = {(d.values["tuner/bracket"], d.values["tuner/round"]) for d in found}
+        proposed = proposer.propose(candidates)
+        candidates.append(Drawn(values=proposed.values, metric=k / 100))
+    rounds = {(d.values["tuner/bracket"], d.values["tuner/round"]) for d in candidates}
     assert {(2, 0), (2, 1), (2, 2), (1, 0)} <= rounds
-    late = [found[k] for k in (*range(9), *range(12, 24), *range(9, 12))]  # the first one's promotions come last
+    late = [candidates[k] for k in (*range(9), *range(12, 24), *range(9, 12))]  # the first one's promotions come last
     assert proposer.propose(late) is not None
     shorter = Proposer(search=replace(search("hyperband"), epochs=3))
-    assert shorter.propose(found) is not None  # records of longer trainings
+    assert shorter.propose(candidates) is not None  # records of longer trainings
 
 
 def test_images_get_the_channels_that_the_network_sees(fashion_mnist):
-    coloured = replace(VANILLA, channels=3)
-    _, epoch = autokeras.train(coloured, fashion_mnist, seed=1, epochs=1)
+    config = replace(VANILLA, channels=3)
+    _, epoch = autokeras.train(config, fashion_mnist, seed=1, epochs=1)
     assert math.isfinite(epoch.loss)
-    from trainables.training.traced_models import kept
+    from trainables.training.traced_models import idle_model
 
-    mean = kept().model.get_layer("standardization").mean.value
+    mean = idle_model().model.get_layer("standardization").mean.value
     assert len(set(mean.numpy().tolist())) == 1
     layer = Standardization()
     layer.build((None, 4, 4, 1))
@@ -189,8 +191,8 @@ def test_images_get_the_channels_that_the_network_sees(fashion_mnist):
 
 def test_a_layer_that_was_measured_elsewhere_keeps_that():
     layer = Standardization(name="standardization")
-    assert not layer.measured
-    assert Standardization.from_config(layer.get_config()).measured
+    assert not layer.has_statistics
+    assert Standardization.from_config(layer.get_config()).has_statistics
 
 
 def test_a_configuration_holds_all_that_the_oracle_knows():

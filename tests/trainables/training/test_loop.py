@@ -1,5 +1,5 @@
-"""A training is a generator whose values depend on its arguments alone: not on the process, on what ran before, on a
-pause, or on whether anybody reads it to the end.
+"""A training is a generator whose values depend only on its arguments: not on the process, on earlier trainings, on
+pauses, or on whether the generator is read to its end.
 """
 # ruff: noqa: E402
 
@@ -32,13 +32,13 @@ from trainables.keys import Keys
 from trainables.meaning import MEANING
 from trainables.training import loop, optimizer_updates, traced_models
 from trainables.training.batches import batches
-from trainables.training.loop import measured
+from trainables.training.loop import is_measured_epoch
 
 SMALL = {"filters_1": 4, "filters_2": 4, "filters_3": 4, "filters_4": 4, "dense_units_1": 8, "dense_units_2": 8}
-"""Of the real family, for where it is needed."""
+"""A small configuration of the real family."""
 
 LARGE = SMALL | {"dense_units_1": 400, "dropout_1": 0.0, "dropout_2": 0.0, "dropout_3": 0.0}
-"""The same with one variable that is large enough for its update to be compiled."""
+"""The same, with one variable whose update is large enough to be compiled."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +51,7 @@ class Config(Keys):
 
 
 def build(config, image_shape, classes):
-    """A model that is quickly traced, with all that makes a training hard to repeat."""
+    """A model that is traced quickly, with everything that makes a training hard to repeat."""
     image = keras.Input(image_shape, dtype="uint8")
     x = kl.MaxPooling2D(4)(kl.Rescaling(config.brightness)(image))
     x = kl.BatchNormalization()(kl.Conv2D(4, 3, activation="relu")(x))
@@ -60,11 +60,11 @@ def build(config, image_shape, classes):
 
 
 def train(data, *, seed=1, epochs=4, config=None, **options):
-    return loop.run(build, config or Config(), data, seed=seed, epochs=epochs, **options)
+    return loop.run(build, config or Config(), data, loop.Options(seed=seed, epochs=epochs, **options))
 
 
 def timeless(values):
-    """The values as text, every number in all its digits, without times and what holds the model."""
+    """The values as text, with all digits, but without times and without the function that saves the model."""
     texts = []
     for value in values:
         times = {f.name: 0.0 for f in fields(value) if f.name.startswith("seconds")}
@@ -106,13 +106,13 @@ def in_another_process(data):
     return pickle.loads(child.stdout)
 
 
-# what is yielded
+# the yielded values
 
 
 def test_the_model_comes_first_and_then_each_epoch(values):
-    built, *epochs = values
-    assert isinstance(built, Built)
-    assert [layer.kind for layer in built.layers[-3:]] == ["Flatten", "Dropout", "Dense"]
+    size, *epochs = values
+    assert isinstance(size, Built)
+    assert [layer.kind for layer in size.layers[-3:]] == ["Flatten", "Dropout", "Dense"]
     assert [type(value) for value in epochs] == [Epoch] * 4
     assert [epoch.epoch for epoch in epochs] == [1, 2, 3, 4]
     assert [epoch.learning_rate for epoch in epochs] == [pytest.approx(0.01)] * 4
@@ -139,24 +139,24 @@ def test_the_classes_are_those_of_validation_and_test(values, data):
 
 
 def test_the_layers_are_measured_after_epochs_1_2_4_8_and_the_last():
-    assert [epoch for epoch in range(1, 12) if measured(epoch, 11)] == [1, 2, 4, 8, 11]
-    assert [epoch for epoch in range(1, 9) if measured(epoch, 8)] == [1, 2, 4, 8]
-    assert measured(1, 1)
+    assert [epoch for epoch in range(1, 12) if is_measured_epoch(epoch, 11)] == [1, 2, 4, 8, 11]
+    assert [epoch for epoch in range(1, 9) if is_measured_epoch(epoch, 8)] == [1, 2, 4, 8]
+    assert is_measured_epoch(1, 1)
 
 
 def test_a_measured_epoch_has_every_layer_and_one_between_has_none(values):
-    built, *epochs = values
-    every = [layer.index for layer in built.layers]
+    size, *epochs = values
+    every = [layer.index for layer in size.layers]
     assert [[each.index for each in epoch.statistics] for epoch in epochs] == [every, every, [], every]
 
 
 @pytest.fixture(scope="module")
 def shorter(data):
-    """The same training, asked for two epochs alone, and the seconds that it took.
+    """The same training with only two epochs, and its seconds.
 
-    By the clock of this process, which stands still while others run.
+    They are CPU seconds of this process, which do not count the time of other processes.
     """
-    list(train(data, config=Config(brightness=0.5), epochs=1))  # else the model would be one that is traced
+    list(train(data, config=Config(brightness=0.5), epochs=1))  # so that the model must be traced again
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loop, "time", SimpleNamespace(perf_counter=time.process_time))
         began = time.process_time()
@@ -164,8 +164,8 @@ def shorter(data):
 
 
 def test_time_is_counted_once_and_where_it_was_spent(shorter):
-    (built, first, second), wall = shorter
-    seconds = [getattr(v, f.name) for v in (built, first, second) for f in fields(v) if f.name.startswith("seconds")]
+    (size, first, second), wall = shorter
+    seconds = [getattr(v, f.name) for v in (size, first, second) for f in fields(v) if f.name.startswith("seconds")]
     assert 0.95 * wall < sum(seconds) < wall
     assert first.seconds_build > 0 == second.seconds_build  # tracing, once
     assert min(first.seconds_train, second.seconds_train, first.seconds_validate, second.seconds_test) > 0
@@ -175,13 +175,13 @@ def test_a_training_learns(values):
     assert values[-1].loss < values[1].loss
 
 
-# what it depends on
+# what the values depend on
 
 
 def test_a_shorter_training_is_the_beginning_of_a_longer_one(values, shorter):
-    built, first, second = shorter[0]
+    size, first, second = shorter[0]
     assert second.test.images == 50
-    assert timeless([built, first, replace(second, test=None, classes=())]) == timeless(values[:3])
+    assert timeless([size, first, replace(second, test=None, classes=())]) == timeless(values[:3])
 
 
 def test_another_process_finds_the_same_in_every_digit(values, in_another_process):
@@ -199,7 +199,7 @@ def test_another_seed_is_another_training_and_a_closed_one_leaves_nothing_behind
     disturbing = train(data, seed=2)
     other = [next(disturbing), next(disturbing)]
     assert other[1].loss != values[1].loss
-    assert timeless(other[:1]) == timeless(values[:1])  # the model is the same but for its numbers
+    assert timeless(other[:1]) == timeless(values[:1])  # the model is the same except for its weights
     disturbing.close()
     assert list(disturbing) == []
     assert timeless(train(data)) == timeless(values)
@@ -236,20 +236,20 @@ def test_no_image_is_both_trained_on_and_validated_on(fashion_mnist):
         assert not train_images & validation_images
 
 
-# the feed
+# batches
 
 
 def test_the_feed_gives_each_image_once_an_epoch_with_its_own_label(data):
     images = data.split(1).train
     marked = replace(images, images=np.arange(100, dtype=np.uint8).reshape(100, 1, 1, 1), labels=np.arange(100))
-    found = list(batches(marked, 32, seed=1, epoch=1))
-    assert [len(labels) for _, labels in found] == [32, 32, 32, 4]
-    assert sorted(np.concatenate([labels for _, labels in found])) == list(range(100))
-    for pixels, labels in found:
+    feed = list(batches(marked, 32, seed=1, epoch=1))
+    assert [len(labels) for _, labels in feed] == [32, 32, 32, 4]
+    assert sorted(np.concatenate([labels for _, labels in feed])) == list(range(100))
+    for pixels, labels in feed:
         np.testing.assert_array_equal(pixels.ravel(), labels)
 
 
-# precision, and numbers that are none
+# precision, NaN and infinity
 
 
 def test_bfloat16_trains_and_its_softmax_stays_float32(data, tmp_path):
@@ -278,16 +278,16 @@ def test_a_training_that_blows_up_says_so_and_goes_on_if_asked(data):
 
 
 def others(data, **options):
-    """Trains something else in between, so that no model is kept; then the same twice: the second reuses the first."""
+    """Trains something else first, then trains twice: only the second training can reuse a model."""
     list(train(data, config=Config(brightness=0.5), epochs=1))
     return list(train(data, **options)), list(train(data, **options))
 
 
 @dataclass
 class Trainings:
-    """One training by a new model, by the same again, and once more when another optimizer has used it in between."""
+    """A training with a new model, again with the same model, and again after another optimizer has used it."""
 
-    made: list[Built | Epoch]
+    first: list[Built | Epoch]
     reused: list[Built | Epoch]
     changed: list[Built | Epoch]
     models: list[keras.Model]
@@ -295,26 +295,26 @@ class Trainings:
 
 @pytest.fixture(scope="module", params=[*LEARNING_RATES])
 def trainings(request, data):
-    """Of each optimizer; each has a brightness, so a model, of its own."""
+    """The trainings of each optimizer; each has its own brightness, and so its own model."""
     optimizer, number = request.param, [*LEARNING_RATES].index(request.param)
     config = Config(optimizer=optimizer, brightness=1 / (256 + number))
-    made, reused = (list(train(data, config=config, epochs=2)) for _ in range(2))
-    before = traced_models.kept().model
+    first, reused = (list(train(data, config=config, epochs=2)) for _ in range(2))
+    before = traced_models.idle_model().model
     list(train(data, config=replace(config, optimizer="sgd" if optimizer == "adam" else "adam"), epochs=1))
     changed = list(train(data, config=config, epochs=2))
-    return Trainings(made, reused, changed, [before, traced_models.kept().model])
+    return Trainings(first, reused, changed, [before, traced_models.idle_model().model])
 
 
 def test_a_model_that_is_used_again_gives_what_a_new_one_gives(trainings):
-    made, reused = trainings.made, trainings.reused
-    assert timeless(made) == timeless(reused)
-    assert made[1].seconds_build > 0
+    first, reused = trainings.first, trainings.reused
+    assert timeless(first) == timeless(reused)
+    assert first[1].seconds_build > 0
     assert reused[1].seconds_build == 0, "it was traced again"
 
 
 def test_a_model_changes_its_optimizer_and_gives_what_a_new_one_gives(trainings):
     before, after = trainings.models
-    assert timeless(trainings.changed) == timeless(trainings.made)
+    assert timeless(trainings.changed) == timeless(trainings.first)
     assert after is before, "the layers were traced again"
 
 
@@ -324,14 +324,15 @@ def test_a_model_whose_layers_depend_on_how_it_is_trained_is_made_anew(data):
         x = kl.Dropout(0.1 if config.optimizer == "sgd" else 0.9)(kl.Flatten()(kl.Rescaling(1 / 255)(image)))
         return keras.Model(image, kl.Dense(classes, "softmax")(x))
 
-    def trained(optimizer):
-        return timeless(loop.run(strange, Config(optimizer=optimizer), data, seed=1, epochs=1))[1:]
+    def train_strange(optimizer):
+        options = loop.Options(seed=1, epochs=1)
+        return timeless(loop.run(strange, Config(optimizer=optimizer), data, options))[1:]
 
     list(train(data, epochs=1))
-    alone = trained("sgd")
+    alone = train_strange("sgd")
     list(train(data, epochs=1))
-    trained("adam")
-    assert trained("sgd") == alone
+    train_strange("adam")
+    assert train_strange("sgd") == alone
 
 
 @pytest.mark.parametrize(
@@ -349,66 +350,66 @@ def test_a_model_whose_layers_depend_on_how_it_is_trained_is_made_anew(data):
     ],
 )
 def test_variables_are_updated_as_keras_does(name, settings):
-    """By another operation of TensorFlow's, or by XLA if they are large: the same to rounding."""
+    """One TensorFlow operation, or XLA for large variables, gives the same result up to rounding."""
     rng = np.random.default_rng(1)
     starts = [rng.normal(size=shape).astype(np.float32) for shape in ((300, 300), (30,))]
     steps = [[rng.normal(size=start.shape).astype(np.float32) for start in starts] for _ in range(4)]
 
-    def updated(how):
+    def variables_after(how):
         variables = [keras.Variable(start, dtype="float32", name=f"kernel_{n}") for n, start in enumerate(starts)]
         plain = loop.optimizer(name, None)
-        made = plain.from_config({**plain.get_config(), **settings})
-        made.build(variables)
-        update = tf.function(how(made, variables), autograph=False)
+        instance = plain.from_config({**plain.get_config(), **settings})
+        instance.build(variables)
+        update = tf.function(how(instance, variables), autograph=False)
         for gradients in steps:
             update([tf.constant(gradient) for gradient in gradients])
-        return [v.numpy() for v in [*variables, *made.variables]]
+        return [v.numpy() for v in [*variables, *instance.variables]]
 
-    mine = updated(optimizer_updates.on_cpu)
-    for theirs, own in zip(updated(optimizer_updates.by_keras), mine, strict=True):
-        np.testing.assert_allclose(own, theirs, rtol=1e-4, atol=1e-6 * max(1, np.abs(theirs).max()))
-    assert all((own != start).any() for own, start in zip(mine, starts, strict=False))
+    mine = variables_after(optimizer_updates.on_cpu)
+    for theirs, value in zip(variables_after(optimizer_updates.by_keras), mine, strict=True):
+        np.testing.assert_allclose(value, theirs, rtol=1e-4, atol=1e-6 * max(1, np.abs(theirs).max()))
+    assert all((value != start).any() for value, start in zip(mine, starts, strict=False))
 
 
 @pytest.mark.parametrize(("kind", "momentum"), optimizer_updates._KERNELS)
 def test_where_tensorflow_has_the_update_nothing_else_is_traced(kind, momentum):
     variables = [keras.Variable(np.ones((300, 300)), dtype="float32", name=f"kernel_{n}") for n in range(2)]
-    made = kind(**{"momentum": 0.9} if momentum else {})
-    made.build(variables)
-    traced_update = tf.function(optimizer_updates.on_cpu(made, variables), autograph=False)
+    instance = kind(**{"momentum": 0.9} if momentum else {})
+    instance.build(variables)
+    traced_update = tf.function(optimizer_updates.on_cpu(instance, variables), autograph=False)
     graph = traced_update.get_concrete_function([tf.ones((300, 300))] * 2).graph
     kinds = [operation.type for operation in graph.get_operations()]
     assert sum(kind.startswith("ResourceApply") for kind in kinds) == 2
     assert kinds.count("AssignVariableOp") == 1, "the number of steps alone"
     assert kinds.count("AssignSubVariableOp") == (2 if kind is keras.optimizers.AdamW else 0), "its decay alone"
-    assert "update_step" not in vars(made)
+    assert "update_step" not in vars(instance)
 
 
 @pytest.mark.parametrize("optimizer", sorted(LEARNING_RATES.keys() - {"muon"}))
-@pytest.mark.parametrize("lost", [math.nan, math.inf])
-def test_an_update_that_is_no_number_shows_in_the_weights(optimizer, lost):
-    """Else a training that blew up would look as if it went on."""
+@pytest.mark.parametrize("bad_number", [math.nan, math.inf])
+def test_an_update_that_is_no_number_shows_in_the_weights(optimizer, bad_number):
+    """Otherwise a diverged training would seem to continue."""
     variables = [keras.Variable(np.ones(shape), dtype="float32", name=f"kernel_{shape}") for shape in (70_000, 3)]
 
     def after(how):
-        made = loop.optimizer(optimizer, None)
-        made.build(variables)
-        update = tf.function(how(made, variables), autograph=False)
+        instance = loop.optimizer(optimizer, None)
+        instance.build(variables)
+        update = tf.function(how(instance, variables), autograph=False)
         for variable in variables:
             variable.assign(np.ones(variable.shape))
-        for slope in (1.0, lost, 1.0):
+        for slope in (1.0, bad_number, 1.0):
             update([tf.fill(variable.shape, slope) for variable in variables])
         return [np.isfinite(variable.numpy()).all() for variable in variables]
 
     assert after(optimizer_updates.on_cpu) == after(optimizer_updates.by_keras)
-    if math.isnan(lost) and optimizer != "lion":  # which takes the sign alone
+    if math.isnan(bad_number) and optimizer != "lion":  # which uses only the sign
         assert after(optimizer_updates.on_cpu) == [False, False]
 
 
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
 def test_it_does_in_other_precisions_too(data, precision):
-    made, reused = others(data, precision=precision, epochs=2)
-    assert timeless(made) == timeless(reused)
+    first, reused = others(data, precision=precision, epochs=2)
+    assert timeless(first) == timeless(reused)
 
 
 def test_seed_learning_rate_and_what_it_went_through_do_not_matter(data, values):
@@ -445,10 +446,10 @@ def test_a_trial_means_what_it_meant(data):
     optimizer that divides a gradient by itself, no last batch of a few images to normalise, a low learning rate.
     """
     config = fashion_cnn.Config(**SMALL, activation_2="tanh", optimizer="sgd", learning_rate=0.001, batch_size=50)
-    built, first, last = fashion_cnn.train(config, data, seed=7, epochs=2)
+    size, first, last = fashion_cnn.train(config, data, seed=7, epochs=2)
     convolution = last.statistics[2]
     assert MEANING == 4
-    assert (built.parameters, built.flops) == (2670, 908_186)
+    assert (size.parameters, size.flops) == (2670, 908_186)
     assert (first.loss, first.val_loss) == pytest.approx((2.72816, 2.28918), rel=1e-5)
     assert (last.loss, last.val_loss, last.test.loss) == pytest.approx((2.86237, 2.28470, 2.29283), rel=1e-5)
     assert (last.accuracy, last.val_accuracy, last.test.accuracy) == pytest.approx((0.03, 0.1, 0.1))
@@ -458,7 +459,7 @@ def test_a_trial_means_what_it_meant(data):
 
 
 def test_a_trial_with_a_large_variable_means_what_it_meant(data):
-    """The same where XLA compiles an update. Adagrad's sums begin at .1, beside which a gradient's square is little."""
+    """The same with an update that XLA compiles. Adagrad's sums begin at 0.1; a gradient's square is much smaller."""
     config = fashion_cnn.Config(**LARGE, activation_2="tanh", optimizer="adagrad", learning_rate=0.001, batch_size=50)
     _, first, last = fashion_cnn.train(config, data, seed=7, epochs=2)
     assert MEANING == 4
@@ -467,9 +468,9 @@ def test_a_trial_with_a_large_variable_means_what_it_meant(data):
 
 
 def test_the_averages_of_batch_normalisation_may_go_by_another_momentum(data, tmp_path):
-    own, other = ([*train(data, epochs=1, config=c)][-1] for c in (Config(), Config(normalization_momentum=0.5)))
-    assert (own.loss, own.accuracy) == (other.loss, other.accuracy)  # it trains alike
-    assert own.val_loss != other.val_loss
+    default, other = ([*train(data, epochs=1, config=c)][-1] for c in (Config(), Config(normalization_momentum=0.5)))
+    assert (default.loss, default.accuracy) == (other.loss, other.accuracy)  # it trains alike
+    assert default.val_loss != other.val_loss
     *_, epoch = train(data, epochs=1, config=Config(normalization_momentum=0.5))
     epoch.save(tmp_path / "model.keras")
     (layer,) = (x for x in keras.saving.load_model(tmp_path / "model.keras").layers if "batch_norm" in x.name)
@@ -477,7 +478,7 @@ def test_the_averages_of_batch_normalisation_may_go_by_another_momentum(data, tm
 
 
 def test_a_process_that_has_built_no_model_reads_a_checkpoint_with_our_layers(tmp_path):
-    """It goes on from another process' checkpoint: what registers the layers is the training's own import."""
+    """It continues from another process' checkpoint; importing the training registers the layers."""
     from trainables.layers.batch_normalization import BatchNormalization
     from trainables.layers.dropout import Dropout
     from trainables.layers.standardization import Standardization

@@ -1,1 +1,1 @@
-"""The data sets, one a file: where its files are found, and how they become arrays."""
+"""The data sets, one per file: where their files are found, and how they become arrays."""

@@ -1,12 +1,12 @@
-"""CIFAR-10: 60,000 colour 32x32 images of 10 kinds of things (Krizhevsky 2009, Learning multiple layers)."""
+"""CIFAR-10: 60,000 colour images of 32x32 in 10 classes (Krizhevsky 2009, Learning multiple layers)."""
 
 from typing import Final
 
-from trainables.data.cifar_files import Files
+from trainables.data.cifar_files import CifarFiles
 
 NAME: Final = "cifar10"
 
-_FILES: Final = Files(
+_FILES: Final = CifarFiles(
     title="CIFAR-10",
     folder="cifar-10-batches-py",
     archive="cifar-10-python.tar.gz",

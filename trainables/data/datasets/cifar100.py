@@ -1,12 +1,12 @@
-"""CIFAR-100: 60,000 colour 32x32 images of 100 kinds of things (Krizhevsky 2009, Learning multiple layers)."""
+"""CIFAR-100: 60,000 colour images of 32x32 in 100 classes (Krizhevsky 2009, Learning multiple layers)."""
 
 from typing import Final
 
-from trainables.data.cifar_files import Files
+from trainables.data.cifar_files import CifarFiles
 
 NAME: Final = "cifar100"
 
-_FILES: Final = Files(
+_FILES: Final = CifarFiles(
     title="CIFAR-100",
     folder="cifar-100-python",
     archive="cifar-100-python.tar.gz",

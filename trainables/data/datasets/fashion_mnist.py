@@ -1,6 +1,6 @@
-"""Fashion-MNIST: 70,000 grey 28×28 images of ten kinds of clothing (Xiao, Rasul, Vollgraf 2017, arXiv:1708.07747).
+"""Fashion-MNIST: 70,000 grey images of 28x28, ten classes of clothing (Xiao, Rasul, Vollgraf 2017, arXiv:1708.07747).
 
-The files are looked for on the machine, then downloaded as Keras would, then taken from Debian's package without root.
+The files are searched for on this machine, then downloaded as Keras does, or taken from Debian's package, without root.
 """
 
 import gzip
@@ -36,7 +36,7 @@ PACKAGE: Final = "dataset-fashion-mnist"
 
 @dataclass(frozen=True, kw_only=True)
 class Content:
-    """What a file holds once decompressed: archives of the same content differ, since Debian compresses it anew."""
+    """The decompressed content of a file: the compressed files differ, since Debian compresses them anew."""
 
     bytes: int
     sha256: str
@@ -62,26 +62,26 @@ COMMAND_SECONDS = 300.0
 
 
 def find(folder: Path | None = None, *, say: Say = log) -> Path:
-    """Return a folder that holds the four files, fetched where the machine has none; load checks what they hold.
+    """A folder that has the four files, downloaded if this machine has none; `load` checks their content.
 
     Args:
-        folder: The only place to look in, where given; else the folder that LAYERSWEEP_FASHION_MNIST names is; else
-            the system's, Keras' and our own folders, Keras' address and Debian's package are tried in this order.
-        say: Told in short sentences what takes time.
+        folder: the only place to look in, if it is given, or else LAYERSWEEP_FASHION_MNIST. Without both, the system's,
+            Keras' and our own folders, Keras' address and Debian's package are tried in this order.
+        say: takes short sentences about work that takes time.
 
     Raises:
-        DataError: No place has the four files; the message lists each place, why it failed, and what is valid.
+        DataError: if no place has the four files; the message lists each place, why it failed, and what is valid.
     """
-    named = os.environ.get(ENVIRONMENT)
+    environment_folder = os.environ.get(ENVIRONMENT)
     if folder is not None:
-        return _only(folder, "--data")
-    if named:
-        return _only(Path(named), ENVIRONMENT)
+        return _given_folder(folder, "--data")
+    if environment_folder:
+        return _given_folder(Path(environment_folder), ENVIRONMENT)
     places = (*SYSTEM_FOLDERS, keras_folder(), downloads_folder())
     for place in places:
         if not _missing(place):
             return place
-    failures = [f"{place} {_lack(place)}" for place in places]
+    failures = [f"{place} {_problem(place)}" for place in places]
     for title, fetch in ((ADDRESS, _download), (f"Debian's package {PACKAGE}", _unpack_debian)):
         try:
             return fetch(say)
@@ -90,35 +90,35 @@ def find(folder: Path | None = None, *, say: Say = log) -> Path:
     raise DataError(f"Fashion-MNIST was not found: {'; '.join(failures)}. {_VALID}")
 
 
-def files(found: Path) -> list[Path]:
-    """Return the four files of a folder."""
-    return [found / name for name in FILES]
+def files(folder: Path) -> list[Path]:
+    """The four files of a folder."""
+    return [folder / name for name in FILES]
 
 
-def load(found: Path, *, strict: bool = False, say: Say = log) -> Arrays:  # noqa: ARG001
-    """Return the whole data set from a folder's four files: images (60,000 and 10,000, 28, 28, 1), labels 0 to 9.
+def load(folder: Path, *, strict: bool = False, say: Say = log) -> Arrays:  # noqa: ARG001
+    """The whole data set from a folder's four files: images (60,000 and 10,000, 28, 28, 1), labels 0 to 9.
 
     Decompressing and checking takes about half a second and 110 MB.
 
     Raises:
-        DataError: A file is missing, unreadable, or does not hold what it should.
+        DataError: if a file is missing, unreadable or damaged.
     """
     return Arrays(
-        train_images=_images(found / TRAIN_IMAGES),
-        train_labels=_labels(found / TRAIN_LABELS),
-        test_images=_images(found / TEST_IMAGES),
-        test_labels=_labels(found / TEST_LABELS),
+        train_images=_images(folder / TRAIN_IMAGES),
+        train_labels=_labels(folder / TRAIN_LABELS),
+        test_images=_images(folder / TEST_IMAGES),
+        test_labels=_labels(folder / TEST_LABELS),
         classes=CLASSES,
     )
 
 
 def keras_folder() -> Path:
-    """Return where keras.datasets.fashion_mnist keeps its files: below KERAS_HOME, else below ~/.keras."""
+    """The folder of keras.datasets.fashion_mnist: in KERAS_HOME, else in ~/.keras."""
     return keras_home() / "datasets" / "fashion-mnist"
 
 
 def downloads_folder() -> Path:
-    """Return where the files of Debian's package are kept, so that the next start finds them at once."""
+    """The folder for the files of Debian's package, where the next start finds them."""
     return cache_root() / "downloads" / "fashion-mnist"
 
 
@@ -130,18 +130,18 @@ def _missing(folder: Path) -> list[str]:
     return [name for name in FILES if not os.path.isfile(folder / name)]
 
 
-def _lack(folder: Path) -> str:
-    return f"lacks {', '.join(_missing(folder))}" if os.path.isdir(folder) else "is no folder"
+def _problem(folder: Path) -> str:
+    return f"lacks {', '.join(_missing(folder))}" if os.path.isdir(folder) else "is not a folder"
 
 
-def _only(folder: Path, giver: str) -> Path:
+def _given_folder(folder: Path, giver: str) -> Path:
     if _missing(folder):
-        raise DataError(f"Fashion-MNIST was not found: {folder}, given by {giver}, {_lack(folder)}. {_VALID}")
+        raise DataError(f"Fashion-MNIST was not found: {folder}, given by {giver}, {_problem(folder)}. {_VALID}")
     return folder
 
 
 def _content(path: Path) -> bytes:
-    """Return a file's decompressed content, checked, or raise the reason why it is not what it should be."""
+    """A file's decompressed content, checked; raises DataError with the expected and the actual content."""
     expected = FILES[path.name]
     try:
         content = gzip.decompress(path.read_bytes())
@@ -158,24 +158,24 @@ def _content(path: Path) -> bytes:
     return content
 
 
-def _checked(path: Path) -> bytes:
+def _checked_content(path: Path) -> bytes:
     try:
         return _content(path)
     except DataError as error:
         raise DataError(
-            f"{path} is not Fashion-MNIST's file, or is damaged: {error}. Delete it, so that it is fetched again, "
+            f"{path} is not Fashion-MNIST's file, or is damaged: {error}. Delete it, so that it is downloaded again, "
             f"or give another folder with --data or {ENVIRONMENT}"
         ) from error
 
 
 def _images(path: Path) -> npt.NDArray[np.uint8]:
-    content = _checked(path)
+    content = _checked_content(path)
     count, height, width = (int(size) for size in np.frombuffer(content, dtype=">u4", count=3, offset=4))
     return np.frombuffer(content, dtype=np.uint8, offset=16).reshape(count, height, width, 1)
 
 
 def _labels(path: Path) -> npt.NDArray[np.int64]:
-    return np.frombuffer(_checked(path), dtype=np.uint8, offset=8).astype(np.int64)
+    return np.frombuffer(_checked_content(path), dtype=np.uint8, offset=8).astype(np.int64)
 
 
 def _download(say: Say) -> Path:
@@ -184,7 +184,7 @@ def _download(say: Say) -> Path:
     for name in _missing(folder):
         say(f"downloading Fashion-MNIST's {name} to {folder} …")
         with urllib.request.urlopen(ADDRESS + name, timeout=CONNECT_SECONDS) as answer:  # noqa: S310
-            _put(answer, folder / name)
+            _write(answer, folder / name)
     return folder
 
 
@@ -197,57 +197,57 @@ def _unpack_debian(say: Say) -> Path:
         work = Path(name)
         package = _fetch_debian(work, say)
         _run(work, "dpkg-deb", "-x", str(package), str(work / "unpacked"))
-        return _keep(work / "unpacked/usr/share/datasets/fashion-mnist")
+        return _copy_to_downloads(work / "unpacked/usr/share/datasets/fashion-mnist")
 
 
 def _fetch_debian(work: Path, say: Say) -> Path:
-    say(f"fetching Debian's package {PACKAGE} (30 MB) …")
+    say(f"downloading Debian's package {PACKAGE} (30 MB) …")
     try:
         _run(work, "apt-get", "download", PACKAGE)
     except DataError:
-        say("apt has no lists of packages here: fetching them into a temporary folder …")
+        say("apt has no package lists here: downloading them into a temporary folder …")
         (work / "lists/partial").mkdir(parents=True)
         (work / "cache/archives/partial").mkdir(parents=True)
         settings = (f"Dir::State::lists={work}/lists", f"Dir::Cache={work}/cache", "Debug::NoLocking=1")
-        private = [word for setting in settings for word in ("-o", setting)]
+        private = [argument for setting in settings for argument in ("-o", setting)]
         _run(work, "apt-get", *private, "update")
         _run(work, "apt-get", *private, "download", PACKAGE)
     packages = list(work.glob(f"{PACKAGE}_*.deb"))
     if not packages:
-        raise DataError(f"apt-get download left no {PACKAGE}_*.deb")
+        raise DataError(f"apt-get download wrote no {PACKAGE}_*.deb")
     return packages[0]
 
 
 def _run(work: Path, *command: str) -> None:
-    """Run a command in a folder; raise DataError with its last line where it fails, TimeoutError where it hangs."""
-    # A file, not a pipe: a pipe that a grandchild holds open would outlast the time limit.
+    """Runs a command in a folder; raises DataError with its last line if it fails, TimeoutError if it hangs."""
+    # A file, not a pipe: a grandchild that holds a pipe open would make us wait beyond the time limit.
     log = work / "log.txt"
     environment = {**os.environ, "LC_ALL": "C"}
     try:
         with log.open("wb") as output:
-            done = subprocess.run(
+            process = subprocess.run(
                 command, cwd=work, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
                 env=environment, timeout=COMMAND_SECONDS, check=False,
             )  # fmt: skip
     except subprocess.TimeoutExpired as error:
         raise TimeoutError(f"{command[0]} did not end within {COMMAND_SECONDS:g} s") from error
-    if done.returncode != 0:
+    if process.returncode != 0:
         lines = log.read_text(errors="replace").split("\n")
         last = next((line for line in reversed(lines) if line.strip()), "no output")
-        raise DataError(f"{command[0]} ended with {done.returncode}: {last}")
+        raise DataError(f"{command[0]} ended with exit code {process.returncode}: {last}")
 
 
-def _keep(source: Path) -> Path:
+def _copy_to_downloads(source: Path) -> Path:
     folder = downloads_folder()
     folder.mkdir(parents=True, exist_ok=True)
     for name in FILES:
         with (source / name).open("rb") as unpacked:
-            _put(unpacked, folder / name)
+            _write(unpacked, folder / name)
     return folder
 
 
-def _put(content: IO[bytes], path: Path) -> None:
-    """Puts a file in its place whole, or not at all where it is not what it should be."""
+def _write(content: IO[bytes], path: Path) -> None:
+    """Writes a file whole and checked, or not at all."""
     with tempfile.TemporaryDirectory(prefix=".layersweep-", dir=path.parent) as work:
         part = Path(work) / path.name
         with part.open("wb") as file:

@@ -1,7 +1,7 @@
-"""Any folder of images: a folder a class, named after it, with PNG or JPEG files.
+"""Any folder of images: one folder per class, named after it, with PNG or JPEG files.
 
-`FOLDER/<class>/*.png`, of which a sixth (always the same, by class) is the test set; or `FOLDER/train/<class>/*.png`
-and `FOLDER/test/<class>/*.png`. Images of several sizes are brought to the most frequent one; damaged ones are named
+Either `FOLDER/<class>/*.png`: a sixth (stratified, always the same) is the test set. Or `FOLDER/train/<class>/*.png`
+and `FOLDER/test/<class>/*.png`. Images of several sizes are resized to the most frequent size. Damaged images are named
 and left out, or refused with --strict.
 """
 
@@ -23,63 +23,67 @@ _FEWEST_CLASSES: Final = 2
 
 
 def find(folder: Path | None = None, *, say: Say = log) -> Path:  # noqa: ARG001
-    """Return the folder.
+    """The folder itself, checked.
 
     Raises:
-        DataError: None was given, or it is not there, or has not a folder with images for each of two classes.
+        DataError: if it is None or missing, or has fewer than two folders with images.
     """
     if folder is None:
         raise DataError("image_folder needs a folder: give --data FOLDER, with a folder of images for each class")
     if not folder.is_dir():
-        raise DataError(f"--data {folder} is no folder; valid: one with a folder of PNG or JPEG images for each class")
+        raise DataError(
+            f"--data {folder} is not a folder; valid: a folder that has a folder of PNG or JPEG images for each class"
+        )
     if (classes := len(_classes(folder))) < _FEWEST_CLASSES:
         raise DataError(
             f"--data {folder} has {classes} folders of PNG or JPEG images; valid: two or more, one for "
-            "each class, or train/ and test/ with the same ones in each"
+            "each class, or train/ and test/ with the same folders in each"
         )
     return folder
 
 
-def files(found: Path) -> list[Path]:
-    """Return its image files."""
-    return files_below(found)
+def files(folder: Path) -> list[Path]:
+    """The folder's image files."""
+    return files_below(folder)
 
 
-def load(found: Path, *, strict: bool = False, say: Say = log) -> Arrays:
-    """Return the whole data set: images of one size, grey ones with one channel if all are.
+def load(folder: Path, *, strict: bool = False, say: Say = log) -> Arrays:
+    """The whole data set: images of one size, with one channel if all are grey.
 
     Raises:
-        DataError: No image can be read, a class is left without any; if strict, an image is damaged.
+        DataError: if no image can be read, or a class has none; with strict, if one image is damaged.
     """
-    classes = _classes(found)
-    folders = [found / "train", found / "test"] if _parted(found) else [found]
-    places = [(path, label, part) for part, root in enumerate(folders) for path, label in _labelled(root, classes)]
-    read = decoded([path for path, _, _ in places], strict=strict, say=say)
-    labels = np.array([label for _, label, _ in places], dtype=np.int64)[read.places]
-    in_test = np.array([part for _, _, part in places], dtype=bool)[read.places]
-    if not _parted(found):
+    classes = _classes(folder)
+    folders = [folder / "train", folder / "test"] if _has_test_folder(folder) else [folder]
+    places = [
+        (path, label, part) for part, root in enumerate(folders) for path, label in _labelled_files(root, classes)
+    ]
+    decoded_images = decoded([path for path, _, _ in places], strict=strict, say=say)
+    labels = np.array([label for _, label, _ in places], dtype=np.int64)[decoded_images.places]
+    in_test = np.array([part for _, _, part in places], dtype=bool)[decoded_images.places]
+    if not _has_test_folder(folder):
         in_test = stratified_mask(labels, TEST_SHARE)
-    for name, chosen in (("train", ~in_test), ("test", in_test)):
-        _check(found, name, labels[chosen], classes)
-    return Arrays.parted(read.images, labels, in_test, classes)
+    for name, mask in (("train", ~in_test), ("test", in_test)):
+        _check(folder, name, labels[mask], classes)
+    return Arrays.split_by(decoded_images.images, labels, in_test, classes)
 
 
-def _parted(folder: Path) -> bool:
+def _has_test_folder(folder: Path) -> bool:
     return (folder / "train").is_dir() and (folder / "test").is_dir()
 
 
 def _classes(folder: Path) -> tuple[str, ...]:
     """The names of the folders that have images, sorted."""
-    root = folder / "train" if _parted(folder) else folder
-    inner = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
-    return tuple(path.name for path in inner if any(images_below(path)))
+    root = folder / "train" if _has_test_folder(folder) else folder
+    folders = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+    return tuple(path.name for path in folders if any(images_below(path)))
 
 
-def _labelled(root: Path, classes: tuple[str, ...]) -> list[tuple[Path, int]]:
+def _labelled_files(root: Path, classes: tuple[str, ...]) -> list[tuple[Path, int]]:
     return [(path, label) for label, name in enumerate(classes) for path in files_below(root / name)]
 
 
 def _check(folder: Path, name: str, labels: npt.NDArray[np.int64], classes: tuple[str, ...]) -> None:
     counts = np.bincount(labels, minlength=len(classes))
     if not counts.min():
-        raise DataError(f"{folder}: class {classes[int(counts.argmin())]!r} has no image to {name}")
+        raise DataError(f"{folder}: class {classes[int(counts.argmin())]!r} has no image in the {name} set")

@@ -1,4 +1,4 @@
-"""Tiny-ImageNet-200: 100,000 colour 64x64 images of 200 kinds to train; its 10,000 labelled validation images test."""
+"""Tiny-ImageNet-200: 100,000 colour training images of 64x64 in 200 classes; tested on its 10,000 validation images."""
 
 from typing import Final
 

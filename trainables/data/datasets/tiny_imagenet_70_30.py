@@ -1,4 +1,4 @@
-"""Tiny-ImageNet-200 with the reports' own test set: 30 % of its images to train, always the same, by class."""
+"""Tiny-ImageNet-200 with the reports' own test set: 30 % of its training images, stratified, always the same."""
 
 from functools import partial
 from typing import Final
@@ -9,4 +9,4 @@ NAME: Final = "tiny_imagenet_70_30"
 TEST_SHARE: Final = 0.3
 
 find, files = tiny_imagenet_files.find, tiny_imagenet_files.files
-load = partial(tiny_imagenet_files.parted, share=TEST_SHARE)
+load = partial(tiny_imagenet_files.with_own_test_set, share=TEST_SHARE)

@@ -1,4 +1,4 @@
-"""Fashion-MNIST's files: where they are looked for, in which order, and what is said where they are not right."""
+"""Fashion-MNIST's files: the places that are searched, their order, and the errors for damaged files."""
 
 import gzip
 import hashlib
@@ -24,7 +24,7 @@ CONTENTS = {
 }
 
 
-def put(folder: Path) -> Path:
+def write_files(folder: Path) -> Path:
     """Write the four small files into a folder and return it."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in CONTENTS.items():
@@ -34,7 +34,7 @@ def put(folder: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine without the data set, without a network and without apt, on which the small files are the true ones."""
+    """A machine without the data set, a network and apt; the small files count as the real ones."""
     files = {
         name: fashion_mnist.Content(bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
         for name, content in CONTENTS.items()
@@ -58,7 +58,7 @@ def program(tmp_path: Path, name: str, text: str) -> None:
 
 def debian(tmp_path: Path, *, lists: bool) -> Path:
     """Put a stand-in for apt-get and dpkg-deb on the PATH and return the log of their calls."""
-    put(tmp_path / "package/usr/share/datasets/fashion-mnist")
+    write_files(tmp_path / "package/usr/share/datasets/fashion-mnist")
     log = tmp_path / "calls.txt"
     refuse = (
         ""
@@ -75,7 +75,7 @@ def debian(tmp_path: Path, *, lists: bool) -> Path:
 
 
 def test_load_reads_images_and_labels_as_idx_defines_them(tmp_path: Path) -> None:
-    arrays = fashion_mnist.load(put(tmp_path / "data"))
+    arrays = fashion_mnist.load(write_files(tmp_path / "data"))
     assert arrays.train_images.shape == (3, 2, 2, 1)
     assert arrays.train_images[1, :, :, 0].tolist() == [[4, 5], [6, 7]]
     assert arrays.train_labels.tolist() == [9, 0, 2]
@@ -86,18 +86,18 @@ def test_load_reads_images_and_labels_as_idx_defines_them(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("damage", ["truncated", "no gzip", "another content", "empty"])
 def test_a_damaged_file_is_named_with_what_to_do(tmp_path: Path, damage: str) -> None:
-    path = put(tmp_path / "data") / "t10k-images-idx3-ubyte.gz"
+    path = write_files(tmp_path / "data") / "t10k-images-idx3-ubyte.gz"
     whole = path.read_bytes()
     other = gzip.compress(CONTENTS[path.name][:-1] + b"\x09")
     path.write_bytes({"truncated": whole[:-9], "no gzip": b"<html>", "another content": other, "empty": b""}[damage])
-    with pytest.raises(DataError, match=r"expected .* to hold 20 bytes .* got .*Delete it.*--data") as caught:
+    with pytest.raises(DataError, match=r"expected .* to hold 20 bytes .* got .*Delete it.*--data") as info:
         fashion_mnist.load(path.parent)
-    assert str(path) in str(caught.value)
+    assert str(path) in str(info.value)
 
 
 def test_the_given_folder_is_the_only_place(tmp_path: Path) -> None:
-    put(tmp_path / "usr/share")
-    assert fashion_mnist.find(put(tmp_path / "mine")) == tmp_path / "mine"
+    write_files(tmp_path / "usr/share")
+    assert fashion_mnist.find(write_files(tmp_path / "mine")) == tmp_path / "mine"
     (tmp_path / "mine/t10k-labels-idx1-ubyte.gz").unlink()
     with pytest.raises(DataError, match=r"mine, given by --data, lacks t10k-labels-idx1-ubyte\.gz\. Valid"):
         fashion_mnist.find(tmp_path / "mine")
@@ -106,30 +106,30 @@ def test_the_given_folder_is_the_only_place(tmp_path: Path) -> None:
 def test_the_environment_comes_after_the_argument_and_is_also_the_only_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    put(tmp_path / "usr/share")
-    monkeypatch.setenv("LAYERSWEEP_FASHION_MNIST", str(put(tmp_path / "named")))
+    write_files(tmp_path / "usr/share")
+    monkeypatch.setenv("LAYERSWEEP_FASHION_MNIST", str(write_files(tmp_path / "named")))
     assert fashion_mnist.find() == tmp_path / "named"
-    assert fashion_mnist.find(put(tmp_path / "mine")) == tmp_path / "mine"
+    assert fashion_mnist.find(write_files(tmp_path / "mine")) == tmp_path / "mine"
     monkeypatch.setenv("LAYERSWEEP_FASHION_MNIST", str(tmp_path / "gone"))
-    with pytest.raises(DataError, match="gone, given by LAYERSWEEP_FASHION_MNIST, is no folder"):
+    with pytest.raises(DataError, match="gone, given by LAYERSWEEP_FASHION_MNIST, is not a folder"):
         fashion_mnist.find()
 
 
 def test_places_on_the_machine_are_taken_in_order(tmp_path: Path) -> None:
     for place in ("cache/downloads/fashion-mnist", "keras/datasets/fashion-mnist", "usr/local/share", "usr/share"):
-        put(tmp_path / place)
+        write_files(tmp_path / place)
         assert fashion_mnist.find() == tmp_path / place
 
 
 @pytest.fixture
-def open_metrics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def server_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder that a server on this machine offers as Keras' address."""
 
     class Quiet(SimpleHTTPRequestHandler):
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
-    folder = put(tmp_path / "served")
+    folder = write_files(tmp_path / "served")
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder))) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
@@ -139,21 +139,21 @@ def open_metrics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pa
         thread.join()
 
 
-def test_what_keras_lacks_is_downloaded_into_its_folder(tmp_path: Path, served: Path) -> None:
-    keras = put(tmp_path / "keras/datasets/fashion-mnist")
+def test_what_keras_lacks_is_downloaded_into_its_folder(tmp_path: Path, server_folder: Path) -> None:
+    keras = write_files(tmp_path / "keras/datasets/fashion-mnist")
     (keras / "train-images-idx3-ubyte.gz").unlink()
-    said: list[str] = []
-    assert fashion_mnist.find(say=said.append) == keras
-    assert len(said) == 1
-    assert said[0].startswith("downloading Fashion-MNIST's train-images-idx3-ubyte.gz")
+    messages: list[str] = []
+    assert fashion_mnist.find(say=messages.append) == keras
+    assert len(messages) == 1
+    assert messages[0].startswith("downloading Fashion-MNIST's train-images-idx3-ubyte.gz")
     assert sorted(path.name for path in keras.iterdir()) == sorted(CONTENTS)
     assert fashion_mnist.load(keras).train_labels.tolist() == [9, 0, 2]
-    assert fashion_mnist.find(say=said.append) == keras
-    assert len(said) == 1
+    assert fashion_mnist.find(say=messages.append) == keras
+    assert len(messages) == 1
 
 
-def test_a_download_that_is_not_the_file_leaves_nothing(tmp_path: Path, served: Path) -> None:
-    for path in served.iterdir():
+def test_a_download_that_is_not_the_file_leaves_nothing(tmp_path: Path, server_folder: Path) -> None:
+    for path in server_folder.iterdir():
         path.write_bytes(b"<html>please log in</html>")
     with pytest.raises(DataError, match="Not a gzipped file"):
         fashion_mnist.find()
@@ -163,16 +163,16 @@ def test_a_download_that_is_not_the_file_leaves_nothing(tmp_path: Path, served: 
 @pytest.mark.parametrize("lists", [True, False])
 def test_debian_package_is_unpacked_without_root_and_kept(tmp_path: Path, lists: bool) -> None:
     log = debian(tmp_path, lists=lists)
-    kept = tmp_path / "cache/downloads/fashion-mnist"
-    assert fashion_mnist.find() == kept
-    assert sorted(path.name for path in kept.iterdir()) == sorted(CONTENTS)
+    downloads = tmp_path / "cache/downloads/fashion-mnist"
+    assert fashion_mnist.find() == downloads
+    assert sorted(path.name for path in downloads.iterdir()) == sorted(CONTENTS)
     calls = log.read_text().splitlines()
     assert calls[0] == "apt-get download dataset-fashion-mnist"
     assert [call.split()[-1] for call in calls] == (
         ["dataset-fashion-mnist", "-x"] if lists else ["dataset-fashion-mnist", "update", "dataset-fashion-mnist", "-x"]
     )
     assert all("Dir::State::lists=" in call and "Debug::NoLocking=1" in call for call in calls[1:-1])
-    assert fashion_mnist.find() == kept
+    assert fashion_mnist.find() == downloads
     assert log.read_text().splitlines() == calls
 
 
@@ -180,17 +180,17 @@ def test_nothing_found_is_one_line_that_lists_each_place_and_what_is_valid(tmp_p
     program(tmp_path, "apt-get", 'echo "E: Unable to locate package"; exit 100')
     program(tmp_path, "dpkg-deb", "exit 0")
     (tmp_path / "usr/share").mkdir(parents=True)
-    with pytest.raises(DataError) as caught:
+    with pytest.raises(DataError) as info:
         fashion_mnist.find()
-    message = str(caught.value)
+    message = str(info.value)
     assert "\n" not in message
     for part in (
         f"{tmp_path}/usr/share lacks train-images-idx3-ubyte.gz, ",
-        f"{tmp_path}/usr/local/share is no folder",
-        f"{tmp_path}/keras/datasets/fashion-mnist is no folder",
-        f"{tmp_path}/cache/downloads/fashion-mnist is no folder",
+        f"{tmp_path}/usr/local/share is not a folder",
+        f"{tmp_path}/keras/datasets/fashion-mnist is not a folder",
+        f"{tmp_path}/cache/downloads/fashion-mnist is not a folder",
         f"file://{tmp_path}/nowhere/: <urlopen error",
-        "Debian's package dataset-fashion-mnist: apt-get ended with 100: E: Unable to locate package",
+        "Debian's package dataset-fashion-mnist: apt-get ended with exit code 100: E: Unable to locate package",
         "--data FOLDER or LAYERSWEEP_FASHION_MNIST=FOLDER",
         "`apt install dataset-fashion-mnist`",
     ):
@@ -211,11 +211,11 @@ def test_importing_it_brings_neither_keras_nor_tensorflow_nor_ray() -> None:
     code = (
         "import sys, trainables.data.datasets.fashion_mnist; print({'keras', 'tensorflow', 'ray'} & set(sys.modules))"
     )
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", code],
         cwd=Path(fashion_mnist.__file__).parents[3],
         capture_output=True,
         text=True,
         check=True,
     )
-    assert done.stdout.strip() == "set()"
+    assert process.stdout.strip() == "set()"

@@ -1,4 +1,4 @@
-"""What every peer is asked to do, and what it answers: the same models on the same images, by other means."""
+"""The task of every peer program, and its answer: the same models on the same images, trained by other tools."""
 
 import json
 import time
@@ -37,7 +37,7 @@ class Work:
 
     @property
     def count(self) -> int:
-        """How many trainings there are."""
+        """The number of trainings."""
         return len(self.optimizers) * self.seeds
 
     @property
@@ -47,7 +47,7 @@ class Work:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class Arguments:
     """A peer's command line."""
 
     out: Path
@@ -57,7 +57,7 @@ class Asked:
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """One training's end; accuracies are shares."""
+    """The result of one training; accuracies are shares."""
 
     optimizer: str
     seed: int
@@ -65,21 +65,21 @@ class Result:
     test_accuracy: float
 
 
-def asked(description: str | None) -> Asked:
+def read_arguments(description: str | None) -> Arguments:
     """Reads the command line."""
-    return tyro.cli(Asked, description=description)
+    return tyro.cli(Arguments, description=description)
 
 
-def model(optimizer: str, data: Data) -> Any:
-    """The model of the sweep, compiled as Keras does unless told otherwise."""
-    made = fashion_cnn.build(fashion_cnn.Config(), data.image_shape, len(data.classes))
-    made.compile(optimizer=optimizer, loss=LOSS, metrics=["accuracy"])
-    return made
+def build_model(optimizer: str, data: Data) -> Any:
+    """The model of the sweep, compiled with Keras' defaults."""
+    model = fashion_cnn.build(fashion_cnn.Config(), data.image_shape, len(data.classes))
+    model.compile(optimizer=optimizer, loss=LOSS, metrics=["accuracy"])
+    return model
 
 
-def fit(made: Any, sets: Sets, epochs: int, callbacks: Sequence[Any] = ()) -> Any:
-    """Trains on NumPy arrays, and validates after each epoch."""
-    return made.fit(
+def fit(model: Any, sets: Sets, epochs: int, callbacks: Sequence[Any] = ()) -> Any:
+    """Trains with Keras' `fit` on NumPy arrays, and validates after each epoch."""
+    return model.fit(
         sets.train.images,
         sets.train.labels,
         validation_data=(sets.validation.images, sets.validation.labels),
@@ -89,26 +89,26 @@ def fit(made: Any, sets: Sets, epochs: int, callbacks: Sequence[Any] = ()) -> An
     )
 
 
-def result(optimizer: str, seed: int, made: Any, fitted: Any, sets: Sets) -> Result:
-    """Reads the test set once."""
-    _, accuracy = made.evaluate(sets.test.images, sets.test.labels, verbose=0)
-    reached = float(fitted.history["val_accuracy"][-1])
-    return Result(optimizer=optimizer, seed=seed, val_accuracy=reached, test_accuracy=float(accuracy))
+def evaluate(optimizer: str, seed: int, model: Any, history: Any, sets: Sets) -> Result:
+    """Evaluates a trained model on the test set once."""
+    _, accuracy = model.evaluate(sets.test.images, sets.test.labels, verbose=0)
+    val_accuracy = float(history.history["val_accuracy"][-1])
+    return Result(optimizer=optimizer, seed=seed, val_accuracy=val_accuracy, test_accuracy=float(accuracy))
 
 
-def answer(out: Path, results: Sequence[Result], *, first_step: float | None = None) -> None:
-    """Writes what was reached; `first_step` is when the first training step had ended, seconds since 1970."""
+def write_answer(out: Path, results: Sequence[Result], *, first_step: float | None = None) -> None:
+    """Writes the results; `first_step` is the time when the first training step ended, in seconds since 1970."""
     out.write_text(json.dumps({"results": [asdict(r) for r in results], "first_step": first_step}))
 
 
 def read_answer(out: Path) -> tuple[list[Result], float | None]:
-    """What a peer wrote."""
-    said = json.loads(out.read_text())
-    return [Result(**row) for row in said["results"]], said["first_step"]
+    """The results that a peer wrote, and the time when its first training step ended."""
+    content = json.loads(out.read_text())
+    return [Result(**row) for row in content["results"]], content["first_step"]
 
 
-def first_step_noted(times: list[float]) -> Any:
-    """A Keras callback that appends the time at which the first training step has ended."""
+def first_step_callback(times: list[float]) -> Any:
+    """A Keras callback that appends the time when the first training step ends."""
     import keras
 
     def note(*_: object, **__: object) -> None:
