@@ -103,7 +103,7 @@ class Keys:
         size = (self.image_size, self.image_size) if self.image_size else (height, width)
         return *size, self.channels or (COLOUR if self.colour else channels)
 
-    def recoloured(self, image_shape: tuple[int, int, int]) -> bool:
+    def changes_channels(self, image_shape: tuple[int, int, int]) -> bool:
         """Whether the family changes the images' channels although `channels` is not set."""
         return not self.channels and self.shape(image_shape)[-1] != image_shape[-1]
 
@@ -123,7 +123,7 @@ class Keys:
         if self.colour and channels != COLOUR:
             raise ConfigError(f"{family} needs images of 3 channels, but these have {channels}; valid: channels=3")
 
-    def chosen(self, classes: int) -> tuple[int, ...]:
+    def class_indices(self, classes: int) -> tuple[int, ...]:
         """The indices of the classes that the network learns, out of this number of classes.
 
         Raises:
@@ -143,7 +143,7 @@ class Keys:
         return None
 
     @property
-    def validating(self) -> Fraction | None:
+    def holdout(self) -> Fraction | None:
         """The share of the training file for validation; None for the data set's own share."""
         share = Fraction(self.validation_share).limit_denominator(_LARGEST_DENOMINATOR)
         return max(share, Fraction(1, _LARGEST_DENOMINATOR)) if self.validation_share else None

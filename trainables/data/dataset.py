@@ -28,9 +28,9 @@ class Data:
     is the largest class' share of the training file: the accuracy of a model that always predicts this class.
 
     Attributes:
-        chosen: the classes' indices in the whole data set.
+        class_indices: the classes' indices in the whole data set.
         share: the share of the training images that the command uses.
-        validating: the share of the training file that is used for validation.
+        holdout: the share of the training file that is used for validation.
         fold: the part of the training file that is used for validation instead, one of `folds` equal parts; None
             without folds.
     """
@@ -44,18 +44,18 @@ class Data:
     validation_images: int
     test_images: int
     majority_share: float
-    chosen: tuple[int, ...] = ()
+    class_indices: tuple[int, ...] = ()
     share: Fraction = Fraction(1)
-    validating: Fraction = VALIDATION_SHARE
+    holdout: Fraction = VALIDATION_SHARE
     fold: int | None = None
     folds: int = 0
 
-    def narrowed(
+    def part(
         self,
         *,
-        chosen: tuple[int, ...] | None = None,
+        class_indices: tuple[int, ...] | None = None,
         train_share: Fraction = Fraction(1),
-        validating: Fraction | None = None,
+        holdout: Fraction | None = None,
         fold: int | None = None,
         folds: int = 0,
     ) -> "Data":
@@ -66,20 +66,20 @@ class Data:
         Raises:
             DataError: if a class has too few images for this part.
         """
-        chosen = self.chosen if chosen is None else chosen
-        validating = self.validating if validating is None else validating
-        if (chosen, train_share, validating, folds) == (self.chosen, Fraction(1), self.validating, 0):
+        class_indices = self.class_indices if class_indices is None else class_indices
+        holdout = self.holdout if holdout is None else holdout
+        if (class_indices, train_share, holdout, folds) == (self.class_indices, Fraction(1), self.holdout, 0):
             return self
-        labels, test = (select_classes(self.labels(file), chosen)[1] for file in ("train", "test"))
-        names = tuple(self.classes[self.chosen.index(index)] for index in chosen)
-        set_sizes = sizes(labels, test, share=self.share, validating=validating, folds=folds, train_share=train_share)
-        check_classes(self.name, labels, names, validating=validating, train=set_sizes.train_images, folds=folds)
+        labels, test = (select_classes(self.labels(file), class_indices)[1] for file in ("train", "test"))
+        names = tuple(self.classes[self.class_indices.index(index)] for index in class_indices)
+        set_sizes = sizes(labels, test, share=self.share, holdout=holdout, folds=folds, train_share=train_share)
+        check_classes(self.name, labels, names, holdout=holdout, train=set_sizes.train_images, folds=folds)
         return replace(
             self,
             **vars(set_sizes),
             classes=names,
-            chosen=chosen,
-            validating=validating,
+            class_indices=class_indices,
+            holdout=holdout,
             fold=fold,
             folds=folds,
         )
@@ -95,11 +95,11 @@ class Data:
         """
         if seed < 0:
             raise DataError(f"seed {seed} is not valid; valid: 0 or more")
-        places, labels = select_classes(self.labels("train"), self.chosen)
+        places, labels = select_classes(self.labels("train"), self.class_indices)
         permutation = stratified_order(labels, seed)
         first, pool = self._validation(len(labels))
         permutation = np.roll(permutation, -first)
-        test_places, test_labels = select_classes(self.labels("test"), self.chosen)
+        test_places, test_labels = select_classes(self.labels("test"), self.class_indices)
         test = stratified_order(test_labels, TEST_SEED)[: self.test_images]
         train, validation = permutation[pool : pool + self.train_images], permutation[: self.validation_images]
         return Sets(
@@ -119,7 +119,7 @@ class Data:
     def _validation(self, images: int) -> tuple[int, int]:
         """The first validation image in the permutation, and the number of validation images."""
         if self.fold is None:
-            return 0, round_half_up(images * self.validating)
+            return 0, round_half_up(images * self.holdout)
         first, end = (images * part // self.folds for part in (self.fold, self.fold + 1))
         return first, end - first
 
@@ -165,7 +165,7 @@ def prepare(
     return _data(data_source.NAME, folder, images)
 
 
-def brought(data: Data, read_piece: Callable[[Path, int], bytes]) -> Data:
+def local_copy(data: Data, read_piece: Callable[[Path, int], bytes]) -> Data:
     """A data set that another machine has prepared, in this machine's cache; it is copied if it is not here yet.
 
     Args:
@@ -191,14 +191,14 @@ def _data(name: str, folder: Path, images: int | None) -> Data:
     if not len(names) <= train <= available:
         raise DataError(f"images={train} is not valid for {name}; valid: {len(names)} to {available:,} training images")
     share = Fraction(train, available)
-    check_classes(name, labels, names, validating=VALIDATION_SHARE, train=train)
+    check_classes(name, labels, names, holdout=VALIDATION_SHARE, train=train)
     return Data(
-        **vars(sizes(labels, test, share=share, validating=VALIDATION_SHARE)),
+        **vars(sizes(labels, test, share=share, holdout=VALIDATION_SHARE)),
         name=name,
         folder=folder,
         fingerprint=folder.name.rpartition("-")[2],
         classes=names,
         image_shape=(height, width, channels),
-        chosen=tuple(range(len(names))),
+        class_indices=tuple(range(len(names))),
         share=share,
     )

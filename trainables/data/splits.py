@@ -66,7 +66,7 @@ def sizes(
     test: Labels,
     *,
     share: Fraction,
-    validating: Fraction,
+    holdout: Fraction,
     folds: int = 0,
     train_share: Fraction = Fraction(1),
 ) -> Sizes:
@@ -76,7 +76,7 @@ def sizes(
     reduced further to `train_share`.
     """
     classes, n = len(np.unique(labels)), len(labels)
-    validation, largest_validation = (n // folds, -(-n // folds)) if folds else (round_half_up(n * validating),) * 2
+    validation, largest_validation = (n // folds, -(-n // folds)) if folds else (round_half_up(n * holdout),) * 2
     return Sizes(
         train_images=max(classes, round_half_up(round_half_up((n - largest_validation) * share) * train_share)),
         validation_images=min(validation, max(classes, round_half_up(validation * share))),
@@ -86,7 +86,7 @@ def sizes(
 
 
 def check_classes(
-    data_set: str, labels: Labels, names: Sequence[str], *, validating: Fraction, train: int, folds: int = 0
+    data_set: str, labels: Labels, names: Sequence[str], *, holdout: Fraction, train: int, folds: int = 0
 ) -> None:
     """Refuses a split in which a class has no image for training or validation.
 
@@ -95,9 +95,9 @@ def check_classes(
     """
     counts = np.bincount(labels, minlength=len(names))
     smallest = int(counts.argmin())
-    minimum = folds or math.ceil(1 / min(validating, 1 - validating))
+    minimum = folds or math.ceil(1 / min(holdout, 1 - holdout))
     if counts[smallest] < minimum:
-        split = f"{folds} folds" if folds else f"validation_share={float(validating):g}"
+        split = f"{folds} folds" if folds else f"validation_share={float(holdout):g}"
         raise DataError(
             f"class {names[smallest]!r} of {data_set} has {counts[smallest]} training images, too few for {split}; "
             f"valid: {minimum} or more images of each class"

@@ -28,7 +28,7 @@ EPOCHS: Final = "tuner/epochs"
 
 _OF_THE_ORACLE: Final = "tuner/"
 
-CHOSEN: Final = ("choices", "optimizer", "learning_rate", "momentum")
+ORACLE_KEYS: Final = ("choices", "optimizer", "learning_rate", "momentum")
 """The keys whose values an oracle proposes, and `momentum`, which would not fit every proposed optimizer."""
 
 OPTIMIZERS: Final = {"adam": "adam", "sgd": "sgd", "adam_weight_decay": "adamw"}
@@ -84,7 +84,7 @@ class Config(Keys):
         return {**choices, "optimizer": autokeras_names.get(self.optimizer, self.optimizer), "learning_rate": rate}
 
     @property
-    def described(self) -> str:
+    def summary(self) -> str:
         """The network in a few words: its version or kind, its optimizer and learning rate."""
         values = {name.rpartition("/")[2]: value for name, value in self.values.items()}
         kind = values.get("version") or values.get("block_type") or self.kinds[0]
@@ -102,7 +102,7 @@ def of_network(values: Mapping[str, Value]) -> dict[str, Value]:
     return {name: value for name, value in values.items() if not name.startswith(_OF_THE_ORACLE)}
 
 
-def configured(space: Mapping[str, Value], values: Mapping[str, Value]) -> Config:
+def config_of(space: Mapping[str, Value], values: Mapping[str, Value]) -> Config:
     """The configuration of a space with these values of its hyperparameters, optimizer and learning rate included."""
     choices = {name: value for name, value in values.items() if name not in ("optimizer", "learning_rate")}
     training = {"optimizer": OPTIMIZERS[str(values["optimizer"])], "learning_rate": values["learning_rate"]}

@@ -70,7 +70,7 @@ class Search:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Drawn:
+class Candidate:
     """An earlier candidate: all its values, and its metric; the metric is None while it runs, NaN if it failed."""
 
     values: Mapping[str, Value]
@@ -115,7 +115,7 @@ class Proposer:
         """The network of AutoKeras' defaults, which every search starts from."""
         return replace(self._candidate({}).proposal, values={}, flops_per_second=peak())
 
-    def propose(self, candidates: Sequence[Drawn]) -> Proposal | None:
+    def propose(self, candidates: Sequence[Candidate]) -> Proposal | None:
         """The next candidate after these; None if the oracle has no new one."""
         earlier_keys = {_key(d.values) for d in candidates}
         for attempt in range(_TRIES):
@@ -135,7 +135,7 @@ class Proposer:
                 return replace(proposal, values=values)
         return None
 
-    def _oracle(self, candidates: Sequence[Drawn], seed: int) -> Any:
+    def _oracle(self, candidates: Sequence[Candidate], seed: int) -> Any:
         """A new oracle in its state after these candidates."""
         import numpy as np
         from keras_tuner.engine.trial import Trial

@@ -23,7 +23,7 @@ import numpy as np
 
 from trainables.worker.training_server import WarmUp, serve
 
-WORD: Final = struct.Struct("=i")
+MESSAGE: Final = struct.Struct("=i")
 """The format of all messages, one number. A slot sends its niceness, together with a pipe. The server sends a pid,
 together with a pidfd, and later an exit code as in `subprocess`."""
 
@@ -136,7 +136,7 @@ class _Server:
         descriptor = os.pidfd_open(pid)
         self._children[descriptor] = _Child(pid, slot)
         with contextlib.suppress(OSError):  # the slot has ended: the child will end, too
-            socket.send_fds(slot, [WORD.pack(pid)], [descriptor])
+            socket.send_fds(slot, [MESSAGE.pack(pid)], [descriptor])
 
     def _set_up_child(self, slot: socket.socket, niceness: int) -> None:
         """Closes the server's connections, and resets state that a newly started process would not share."""
@@ -156,10 +156,10 @@ class _Server:
 def _read_request(slot: socket.socket) -> tuple[int, Connection | None]:
     """The niceness and the pipe that a slot sends; the pipe is None if the slot has ended."""
     try:
-        message, descriptors, _, _ = socket.recv_fds(slot, WORD.size, 1)
+        message, descriptors, _, _ = socket.recv_fds(slot, MESSAGE.size, 1)
     except ConnectionError:
         return 0, None
-    return (WORD.unpack(message)[0], Connection(descriptors[0])) if descriptors else (0, None)
+    return (MESSAGE.unpack(message)[0], Connection(descriptors[0])) if descriptors else (0, None)
 
 
 def _report_end(descriptor: int, child: _Child) -> None:
@@ -168,6 +168,6 @@ def _report_end(descriptor: int, child: _Child) -> None:
         os.killpg(child.pid, signal.SIGKILL)  # the pid is still valid: nobody has waited for it
     code = os.waitstatus_to_exitcode(os.waitpid(child.pid, 0)[1])
     with contextlib.suppress(OSError):
-        child.slot.send(WORD.pack(code))
+        child.slot.send(MESSAGE.pack(code))
     child.slot.close()
     os.close(descriptor)

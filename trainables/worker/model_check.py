@@ -21,7 +21,7 @@ _ADDRESS: Final = re.compile(r"https?://\S+?/([^/\s:]+\.h5)")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
+class ModelSpec:
     """A model to build: its family's name, its configuration as JSON, the images' shape, the number of classes."""
 
     family: str
@@ -30,7 +30,7 @@ class Wanted:
     classes: int
 
 
-def problems(models: Sequence[Wanted]) -> list[str | None]:
+def problems(models: Sequence[ModelSpec]) -> list[str | None]:
     """The problem of each model in a sentence, or None; takes ten seconds or more, because Keras is imported.
 
     Raises:
@@ -50,12 +50,12 @@ def main() -> None:
     """Builds the models that stdin lists."""
     from trainables.worker.warm_up import imports
 
-    models = [Wanted(**model) for model in json.load(sys.stdin)]
+    models = [ModelSpec(**model) for model in json.load(sys.stdin)]
     imports()
     sys.stdout.write("\n" + json.dumps([_problem(model) for model in models]) + "\n")
 
 
-def _problem(model: Wanted) -> str | None:
+def _problem(model: ModelSpec) -> str | None:
     module = family(model.family)
     config = domains.make(module.Config, json.loads(model.config_json))
     try:

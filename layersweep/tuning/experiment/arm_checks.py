@@ -32,7 +32,7 @@ def check_images(sweep: Sweep, arms: Sequence[Arm], data: Data, *, folds: int = 
             visible_data(arm, data, fold=0 if folds else None, folds=folds)
         except (ConfigError, DataError) as error:
             raise UsageError(f"arm {arm.name}: {error}") from error
-        if keys is not None and keys.recoloured(data.image_shape):
+        if keys is not None and keys.changes_channels(data.image_shape):
             families_in_colour.append(family)
     if not families_in_colour:
         return []
@@ -48,7 +48,7 @@ def check_weights(sweep: Sweep, arms: Sequence[Arm], data: Data, results: Path) 
     from trainables.worker import model_check
 
     arms_by_model = {
-        model_check.Wanted(
+        model_check.ModelSpec(
             family=sweep.family_of(arm),
             config_json=json.dumps(arm.stated | kept_weights.weight_files(arm.stated, results), sort_keys=True),
             image_shape=data.image_shape,

@@ -198,11 +198,11 @@ def visible_data(arm: Arm, data: Data, *, fold: int | None = None, folds: int = 
     """
     keys = arm.config
     if not isinstance(keys, Keys):
-        return data.narrowed(fold=fold, folds=folds)
-    return data.narrowed(
-        chosen=keys.chosen(len(data.chosen)),
+        return data.part(fold=fold, folds=folds)
+    return data.part(
+        class_indices=keys.class_indices(len(data.class_indices)),
         train_share=Fraction(keys.train_share).limit_denominator(_LARGEST_DENOMINATOR),
-        validating=keys.validating,
+        holdout=keys.holdout,
         fold=fold,
         folds=folds,
     )

@@ -29,7 +29,7 @@ class TunedArm:
         config_type: the Config of its family.
         fixed_values: the keys that are fixed.
         search_space: the keys that are searched, with their choices or Range.
-        oracle: the AutoKeras oracle that draws what `trainables.nas.configuration.CHOSEN` names; empty for none.
+        oracle: the AutoKeras oracle that draws what `trainables.nas.configuration.ORACLE_KEYS` names; empty for none.
     """
 
     name: str
@@ -56,7 +56,7 @@ class TunedArm:
     def describe(self, config: Dataclass) -> str:
         """What was drawn: `learning_rate .00316`."""
         if isinstance(config, configuration.Config):
-            return config.described
+            return config.summary
         return ", ".join(f"{key} {_short(getattr(config, key))}" for key in self.search_space)
 
 
@@ -170,7 +170,7 @@ def _no_oracle(name: str) -> str:
 
 def _one(sweep: Sweep, key: str, values: Sequence[Value] | Range) -> Value:
     """The one value of a key that an oracle does not choose."""
-    if key in configuration.CHOSEN:
+    if key in configuration.ORACLE_KEYS:
         raise UsageError(f"{key} is what the oracle chooses; valid: any other key, or --set family= of the fixed arms")
     valid = _valid(sweep, key, values)
     if isinstance(valid, Range) or len(valid) > 1:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from trainables.hardware import ENVIRONMENT
-from trainables.worker.fork_server import WORD
+from trainables.worker.fork_server import MESSAGE
 
 _ANSWER_SECONDS: Final = 5.0
 
@@ -75,14 +75,14 @@ class ForkedProcess:
         if not wait([self._server], timeout):
             return False
         try:
-            message, handles, _, _ = socket.recv_fds(self._server, WORD.size, 1)
+            message, handles, _, _ = socket.recv_fds(self._server, MESSAGE.size, 1)
         except ConnectionError:
             message, handles = b"", []
         if message and self._pid is None:
-            self._handle, (self._pid,) = handles[0], WORD.unpack(message)
+            self._handle, (self._pid,) = handles[0], MESSAGE.unpack(message)
             return True
         if message:
-            (self._code,) = WORD.unpack(message)
+            (self._code,) = MESSAGE.unpack(message)
         self._server.close()
         return True
 
@@ -134,7 +134,7 @@ def fork(fork_server: Path, pipe: Connection) -> ForkedProcess | None:
     try:
         server.settimeout(_ANSWER_SECONDS)
         server.connect(str(fork_server))
-        socket.send_fds(server, [WORD.pack(os.getpriority(os.PRIO_PROCESS, 0))], [pipe.fileno()])
+        socket.send_fds(server, [MESSAGE.pack(os.getpriority(os.PRIO_PROCESS, 0))], [pipe.fileno()])
     except OSError:  # the server has died, or is on another machine
         server.close()
         return None

@@ -15,7 +15,7 @@ from layersweep.tuning.runtime.processes import StartedProcess, end, start
 from layersweep.tuning.search.samplers import NOT_YET, NotYet
 from trainables.config import Dataclass, Value
 from trainables.nas import configuration
-from trainables.nas.oracles import Drawn, Proposal
+from trainables.nas.oracles import Candidate, Proposal
 from trainables.nas.oracles import Search as OracleSearch
 from trainables.worker.training_server import Failure
 
@@ -33,7 +33,7 @@ class OracleProcess:
         self.ready = False
         self._process: StartedProcess | None = None
         self._pipe: Connection | None = None
-        self._requests: deque[tuple[OracleSearch, Sequence[Drawn]]] = deque()
+        self._requests: deque[tuple[OracleSearch, Sequence[Candidate]]] = deque()
         self._current_search: OracleSearch | None = None
         self._answers: dict[str, Proposal | None] = {}
 
@@ -65,7 +65,7 @@ class OracleProcess:
         assert isinstance(answer, Proposal)
         return answer
 
-    def proposal(self, search: OracleSearch, candidates: Sequence[Drawn]) -> Proposal | NotYet | None:
+    def proposal(self, search: OracleSearch, candidates: Sequence[Candidate]) -> Proposal | NotYet | None:
         """The candidate that follows these, NOT_YET while the oracle computes it, None if it has no other.
 
         The oracle knows the candidates as they were when it was asked: it learns of later ends at the next request.
@@ -90,7 +90,7 @@ class OracleProcess:
             self._current_search, candidates = self._requests.popleft()
             self._send(self._current_search, candidates)
 
-    def _send(self, search: OracleSearch, candidates: Sequence[Drawn] | None) -> None:
+    def _send(self, search: OracleSearch, candidates: Sequence[Candidate] | None) -> None:
         self.start()
         assert self._pipe is not None
         try:
@@ -131,11 +131,11 @@ class OracleSampler:
 
     def draw(self) -> Dataclass | NotYet | None:
         """The next configuration, NOT_YET while the oracle thinks; None if it has no other."""
-        candidates = [Drawn(values=_values(config), metric=metric) for config, metric in self._metrics.items()]
+        candidates = [Candidate(values=_values(config), metric=metric) for config, metric in self._metrics.items()]
         answer = self._process.proposal(self._search, candidates)
         if answer is None or isinstance(answer, NotYet):
             return answer
-        config = configuration.configured(self._search.config, answer.values)
+        config = configuration.config_of(self._search.config, answer.values)
         self._metrics[config] = None
         return config
 

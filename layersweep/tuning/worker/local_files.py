@@ -14,7 +14,7 @@ import filelock
 from layersweep.tuning.experiment.trials import Trial
 from layersweep.tuning.worker.assignment import Assignment
 from layersweep.tuning.worker.file_transfer import DriverFiles, write
-from trainables.data.dataset import brought
+from trainables.data.dataset import local_copy
 from trainables.errors import DataError
 
 _PREFIX: Final = "layersweep-slot-"
@@ -117,6 +117,6 @@ def with_local_data(trial: Trial, driver_files: DriverFiles) -> Trial:
         NotFetchedError: if it could not be copied.
     """
     try:
-        return replace(trial, data=brought(trial.data, driver_files.piece))
+        return replace(trial, data=local_copy(trial.data, driver_files.piece))
     except (OSError, DataError) as error:
         raise NotFetchedError(f"the data set could not be copied to this machine: {error}") from error

@@ -255,13 +255,13 @@ def test_a_cache_that_cannot_be_written_is_said(tiny: Path, tmp_path: Path, monk
 
 def test_a_part_that_is_the_whole_is_the_same(tiny: Path) -> None:
     data = dataset.prepare("tiny", folder=tiny)
-    assert data.narrowed() is data
-    assert data.narrowed(chosen=(0, 1, 2), validating=Fraction(1, 6)) is data
+    assert data.part() is data
+    assert data.part(class_indices=(0, 1, 2), holdout=Fraction(1, 6)) is data
 
 
 def test_chosen_classes_are_told_apart_and_named(tiny: Path) -> None:
     """Two of three classes: 60 images, one sixth for validation; labels are indices into the selected classes."""
-    part = dataset.prepare("tiny", folder=tiny).narrowed(chosen=(0, 2))
+    part = dataset.prepare("tiny", folder=tiny).part(class_indices=(0, 2))
     assert (part.classes, part.train_images, part.validation_images, part.test_images) == (("a", "c"), 50, 10, 20)
     assert part.majority_share == 0.5
     sets = part.split(1)
@@ -272,7 +272,7 @@ def test_chosen_classes_are_told_apart_and_named(tiny: Path) -> None:
 
 def test_a_smaller_share_is_part_of_a_larger_and_the_other_sets_stay(tiny: Path) -> None:
     data = dataset.prepare("tiny", folder=tiny)
-    half, tenth = (data.narrowed(train_share=Fraction(1, n)) for n in (2, 10))
+    half, tenth = (data.part(train_share=Fraction(1, n)) for n in (2, 10))
     assert (half.train_images, tenth.train_images) == (38, 8)
     whole, larger, smaller = (one.split(2) for one in (data, half, tenth))
     assert rows(larger.train) == rows(whole.train)[:38]
@@ -283,7 +283,7 @@ def test_a_smaller_share_is_part_of_a_larger_and_the_other_sets_stay(tiny: Path)
 
 
 def test_another_share_validates(tiny: Path) -> None:
-    part = dataset.prepare("tiny", folder=tiny, images=60).narrowed(validating=Fraction(1, 3))
+    part = dataset.prepare("tiny", folder=tiny, images=60).part(holdout=Fraction(1, 3))
     assert (part.train_images, part.validation_images) == (48, 24)  # four fifths of 60 and 30
     sets = part.split(1)
     assert not set(rows(sets.train)) & set(rows(sets.validation))
@@ -293,7 +293,7 @@ def test_another_share_validates(tiny: Path) -> None:
 def test_every_image_validates_in_one_fold(tiny: Path, folds: int) -> None:
     """7 folds of 90 images have 12 or 13 images: all validation sets have 12, and all training sets 77."""
     data = dataset.prepare("tiny", folder=tiny)
-    parts = [data.narrowed(fold=fold, folds=folds) for fold in range(folds)]
+    parts = [data.part(fold=fold, folds=folds) for fold in range(folds)]
     least, most = 90 // folds, -(-90 // folds)
     assert {(part.train_images, part.validation_images) for part in parts} == {(90 - most, least)}
     validated: list[int] = []
@@ -315,12 +315,12 @@ def test_every_image_validates_in_one_fold(tiny: Path, folds: int) -> None:
             {"folds": 31, "fold": 0},
             "class 'a' of tiny has 30 training images, too few for 31 folds; valid: 31 or more images",
         ),
-        ({"validating": Fraction(1, 40)}, "too few for validation_share=0.025; valid: 40 or more images"),
+        ({"holdout": Fraction(1, 40)}, "too few for validation_share=0.025; valid: 40 or more images"),
     ],
 )
 def test_a_class_too_small_to_be_split_is_named(tiny: Path, part: dict[str, object], message: str) -> None:
     with pytest.raises(DataError, match=message):
-        dataset.prepare("tiny", folder=tiny).narrowed(**part)
+        dataset.prepare("tiny", folder=tiny).part(**part)
 
 
 def test_a_class_too_small_for_the_data_set_itself_is_named(tiny: Path) -> None:

@@ -14,7 +14,7 @@ from trainables.errors import ConfigError, WeightsError
 from trainables.families import applications
 from trainables.families.by_name import family
 from trainables.hardware import one_thread
-from trainables.worker.model_check import Wanted, problems
+from trainables.worker.model_check import ModelSpec, problems
 
 one_thread()
 
@@ -128,7 +128,7 @@ def test_models_are_tried_in_a_process_of_their_own(weights_folder, tmp_path, mo
     for name in ("http_proxy", "https_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     models = [
-        Wanted(
+        ModelSpec(
             family="mobilenet_v2",
             config_json=json.dumps({"weights": str(weights), **keys}),
             image_shape=(28, 28, 1),

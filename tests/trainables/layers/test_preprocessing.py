@@ -92,13 +92,13 @@ def test_a_trial_does_not_have_what_is_left_as_it_is():
     [("all", (0, 1, 2, 3, 4, 5)), ("3+1", (1, 3)), ("0-2+4", (0, 1, 2, 4)), ("2-4+3-5", (2, 3, 4, 5))],
 )
 def test_classes_are_chosen_by_index(text, indices):
-    assert Keys(classes=text).chosen(6) == indices
+    assert Keys(classes=text).class_indices(6) == indices
 
 
 @pytest.mark.parametrize("text", ["3", "4-6", "2-2", "7+8"])
 def test_classes_that_there_are_not_or_too_few_are_refused(text):
     with pytest.raises(DataError, match=r"valid: at least two of 0 to 5"):
-        Keys(classes=text).chosen(6)
+        Keys(classes=text).class_indices(6)
 
 
 @pytest.mark.parametrize("text", ["", "a", "1,2", "-1", "1-"])

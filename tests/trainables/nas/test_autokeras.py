@@ -12,7 +12,7 @@ from trainables.errors import ConfigError
 from trainables.hardware import one_thread
 from trainables.nas import autokeras
 from trainables.nas.autokeras import Config
-from trainables.nas.configuration import configured
+from trainables.nas.configuration import config_of
 
 one_thread()
 
@@ -20,7 +20,7 @@ from keras import layers  # noqa: E402
 
 from layersweep.records.values import Built, Epoch  # noqa: E402
 from trainables.layers.standardization import Standardization  # noqa: E402
-from trainables.nas.oracles import FACTOR, ORACLES, Drawn, Proposer, Search  # noqa: E402
+from trainables.nas.oracles import FACTOR, ORACLES, Candidate, Proposer, Search  # noqa: E402
 
 GREY_28 = (28, 28, 1)
 RESNET50 = json.dumps({"image_block_1/res_net_block_1/version": "resnet50"})
@@ -47,7 +47,7 @@ def make_candidates(proposer, number, *, number_running=0, seed=0):
     rng, candidates = random.Random(seed), []
     for k in range(number):
         metric = math.nan if k == 2 else rng.random()
-        candidates.append(Drawn(values=proposer.propose(candidates).values, metric=metric))
+        candidates.append(Candidate(values=proposer.propose(candidates).values, metric=metric))
     return candidates[: number - number_running] + [
         replace(d, metric=None) for d in candidates[number - number_running :]
     ]
@@ -166,7 +166,7 @@ def test_hyperband_is_made_anew_with_brackets_of_one_round_beside():
     proposer = Proposer(search=search("hyperband"))
     for k in range(24):
         proposed = proposer.propose(candidates)
-        candidates.append(Drawn(values=proposed.values, metric=k / 100))
+        candidates.append(Candidate(values=proposed.values, metric=k / 100))
     rounds = {(d.values["tuner/bracket"], d.values["tuner/round"]) for d in candidates}
     assert {(2, 0), (2, 1), (2, 2), (1, 0)} <= rounds
     late = [candidates[k] for k in (*range(9), *range(12, 24), *range(9, 12))]  # the first one's promotions come last
@@ -197,7 +197,7 @@ def test_a_layer_that_was_measured_elsewhere_keeps_that():
 
 def test_a_configuration_holds_all_that_the_oracle_knows():
     values = Proposer(search=search("greedy")).propose([]).values
-    config = configured({"block": "vanilla+resnet", "batch_size": 64}, values)
+    config = config_of({"block": "vanilla+resnet", "batch_size": 64}, values)
     assert config.every_value == values
     assert (config.optimizer, config.learning_rate, config.batch_size) == ("adam", 1e-3, 64)
-    assert configured({}, {**values, "optimizer": "adam_weight_decay"}).optimizer == "adamw"
+    assert config_of({}, {**values, "optimizer": "adam_weight_decay"}).optimizer == "adamw"

@@ -95,24 +95,24 @@ def test_a_data_set_is_brought_once(prepared, tmp_path):
 
     gone = tmp_path / "moved"
     prepared.folder.rename(gone)  # the other machine's path does not exist here
-    brought = data_sets.brought(prepared, lambda path, offset: piece(gone / path.name, offset))
+    brought = data_sets.local_copy(prepared, lambda path, offset: piece(gone / path.name, offset))
     assert brought == dataclasses.replace(prepared, folder=tmp_path / "cache here" / prepared.folder.name)
     for name in ARRAYS:
         np.testing.assert_array_equal(np.load(brought.folder / f"{name}.npy"), np.load(gone / f"{name}.npy"))
     number = len(pieces)
-    assert data_sets.brought(prepared, piece) == brought
+    assert data_sets.local_copy(prepared, piece) == brought
     assert len(pieces) == number
 
 
 def test_a_data_set_that_is_seen_stays_where_it_is(prepared):
-    assert data_sets.brought(prepared, lambda *_: pytest.fail("nothing is to be brought")) is prepared
+    assert data_sets.local_copy(prepared, lambda *_: pytest.fail("nothing is to be brought")) is prepared
 
 
 def test_what_arrives_damaged_is_not_used(prepared, tmp_path):
     gone = tmp_path / "moved"
     prepared.folder.rename(gone)
     with pytest.raises(data_sets.DataError, match="damaged"):
-        data_sets.brought(prepared, lambda path, offset: file_transfer._piece(gone / path.name, offset)[:-1])
+        data_sets.local_copy(prepared, lambda path, offset: file_transfer._piece(gone / path.name, offset)[:-1])
     assert not (tmp_path / "cache here" / prepared.folder.name).exists()
 
 
