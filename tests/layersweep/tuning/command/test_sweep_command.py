@@ -151,7 +151,7 @@ def test_another_data_set_that_there_is_not_is_refused_with_those_that_there_are
     results, _ = compared
     refused = run(results, "--dataset", "mnist")
     assert refused.returncode == 2
-    assert "data set 'mnist' is not known: valid are cifar10, cifar100, fashion_mnist, image_folder" in refused.stderr
+    assert "data set 'mnist' is not known; valid: cifar10, cifar100, fashion_mnist, image_folder" in refused.stderr
 
 
 def test_asha_screens_on_one_seed_and_compares_survivors_on_fresh_ones(screened):
@@ -288,8 +288,8 @@ def test_a_second_command_on_the_same_sweep_says_so(tmp_path, fashion_mnist):
         (["--set", "quality=3"], "quality=3.0 is not valid; valid: 0 to 1"),
         (["--set", "colour=red"], "unknown key 'colour'"),
         (["--flag"], "unknown flag: --flag"),
-        (["--images", "50001"], "images=50001 is not valid for fashion_mnist: 10 to 50,000"),
-        (["--data", "/nowhere"], "/nowhere, given by --data, is no folder"),
+        (["--images", "50001"], "images=50001 is not valid for fashion_mnist; valid: 10 to 50,000"),
+        (["--data", "/nowhere"], "/nowhere, given by --data, is not a folder"),
         (["--results", "/proc/results"], "cannot write to the results folder /proc/results"),
     ],
 )
