@@ -49,10 +49,10 @@ def trains(build: "Build") -> Train:
     """
 
     def train(config: Any, data: Data, **options: Any) -> Iterator[Built | Epoch]:
-        """Trains the family; the options are the fields of `trainables.training.loop.Options`."""
-        from trainables.training.loop import Options, run
+        """Trains the family; the options are the fields of `trainables.training.loop.TrainingOptions`."""
+        from trainables.training.loop import TrainingOptions, run
 
-        return run(build, config, data, Options(**options))
+        return run(build, config, data, TrainingOptions(**options))
 
     train.__module__, train.__qualname__ = build.__module__, "train"
     train.__annotations__["config"] = build.__annotations__["config"]

@@ -1,6 +1,6 @@
 """A training as a generator: it yields `Built`, then an `Epoch` after each epoch; the last one has the test results.
 
-    for value in run(build, config, data, Options(seed=1, epochs=3)):
+    for value in run(build, config, data, TrainingOptions(seed=1, epochs=3)):
         ...
 
 The caller may stop after any value: nothing depends on code after a yield. On a CPU with one thread
@@ -45,7 +45,7 @@ Build = Callable[[Any, tuple[int, int, int], int], keras.Model]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class TrainingOptions:
     """How to train a model. These are also the options of each family's `train`.
 
     Attributes:
@@ -70,7 +70,7 @@ class Options:
         return 1 if self.start is None else 1 + saved_network.saved_after(self.start)
 
 
-def run(build: Build, config: Keys, data: Data, options: Options) -> Iterator[Built | Epoch]:
+def run(build: Build, config: Keys, data: Data, options: TrainingOptions) -> Iterator[Built | Epoch]:
     """Trains the model that `build` makes, epoch by epoch.
 
     An epoch that meets a NaN ends at once, and its losses are NaN; the caller decides whether to continue.

@@ -131,7 +131,7 @@ def test_a_process_that_dies_is_said():
     oracles = OracleProcess()
     oracles.start()
     oracles._process.kill()
-    with pytest.raises(BrokenOffError, match="ended with code -9. To continue, run the same command"):
+    with pytest.raises(BrokenOffError, match=r"ended with code -9. To continue, run the same command"):
         oracles.first(search_of(arm))
     oracles.close()
 
