@@ -60,7 +60,7 @@ def build(config, image_shape, classes):
 
 
 def train(data, *, seed=1, epochs=4, config=None, **options):
-    return loop.run(build, config or Config(), data, loop.Options(seed=seed, epochs=epochs, **options))
+    return loop.run(build, config or Config(), data, loop.TrainingOptions(seed=seed, epochs=epochs, **options))
 
 
 def timeless(values):
@@ -325,7 +325,7 @@ def test_a_model_whose_layers_depend_on_how_it_is_trained_is_made_anew(data):
         return keras.Model(image, kl.Dense(classes, "softmax")(x))
 
     def train_strange(optimizer):
-        options = loop.Options(seed=1, epochs=1)
+        options = loop.TrainingOptions(seed=1, epochs=1)
         return timeless(loop.run(strange, Config(optimizer=optimizer), data, options))[1:]
 
     list(train(data, epochs=1))
