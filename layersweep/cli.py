@@ -1,4 +1,4 @@
-"""The command `layersweep`: one command with parts, each with its own `--help`."""
+"""The command `layersweep` with its subcommands; each has its own `--help`."""
 
 import importlib
 import sys
@@ -6,49 +6,51 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, cast
 
+from layersweep.exit_codes import BAD_INPUT, OK
 from layersweep.records.errors import ResultsError
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
-    """One part of the command.
+class Subcommand:
+    """One subcommand.
 
     Attributes:
-        module: where its `main` is, which is given the arguments and returns the exit code; imported when it is run.
-        does: what it does, for `--help`.
+        module: the module whose `main` takes the arguments and returns the exit code; imported only when it runs.
+        description: what it does, for `--help`.
     """
 
     module: str
-    does: str
+    description: str
 
 
-PARTS: Final = {
-    "study": Part(
-        module="layersweep.studies.study", does="answers what a recorded sweep asks: tables, figures, a page"
+SUBCOMMANDS: Final = {
+    "study": Subcommand(
+        module="layersweep.studies.study",
+        description="answers the question of a recorded sweep: tables, figures, a page",
     ),
-    "gallery": Part(module="layersweep.studies.gallery", does="puts every recorded question on one page"),
-    "records": Part(
-        module="layersweep.records.command", does="lists, shows, exports, deletes and prunes what is recorded"
+    "gallery": Subcommand(
+        module="layersweep.studies.gallery", description="shows the answers of all recorded sweeps on one page"
     ),
-    "doctor": Part(
-        module="layersweep.tuning.doctor.doctor_command", does="says what is wrong with a cluster or this machine"
+    "records": Subcommand(
+        module="layersweep.records.command", description="lists, shows, exports, deletes and prunes recorded sweeps"
+    ),
+    "doctor": Subcommand(
+        module="layersweep.tuning.doctor.doctor_command", description="checks a cluster or this machine for problems"
     ),
 }
 
-BAD_INPUT: Final = 2
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a part of the command; returns its exit code, 2 if there is no such part, or nothing to read."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    if not given or given[0] in ("-h", "--help"):
+    """Runs a subcommand and returns its exit code; 2 for an unknown subcommand, or if the records cannot be read."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if not words or words[0] in ("-h", "--help"):
         sys.stdout.write(_usage())
-        return 0 if given else BAD_INPUT
-    name, *rest = given
-    if name not in PARTS:
-        sys.stderr.write(f"layersweep: error: there is no part {name!r}; valid: {', '.join(PARTS)}\n")
+        return OK if words else BAD_INPUT
+    name, *rest = words
+    if name not in SUBCOMMANDS:
+        sys.stderr.write(f"layersweep: error: unknown command {name!r}; valid: {', '.join(SUBCOMMANDS)}\n")
         return BAD_INPUT
-    run = cast("Callable[[Sequence[str]], int]", importlib.import_module(PARTS[name].module).main)
+    run = cast("Callable[[Sequence[str]], int]", importlib.import_module(SUBCOMMANDS[name].module).main)
     try:
         return run(rest)
     except ResultsError as error:
@@ -57,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _usage() -> str:
-    width = max(map(len, PARTS))
-    parts = "".join(f"  {name:<{width}}  {part.does}\n" for name, part in PARTS.items())
-    more = "layersweep PART --help says more. A sweep is run by its own file: python sweeps/optimizers.py"
-    return f"usage: layersweep PART [...]\n\n{parts}\n{more}\n"
+    width = max(map(len, SUBCOMMANDS))
+    lines = "".join(f"  {name:<{width}}  {command.description}\n" for name, command in SUBCOMMANDS.items())
+    hint = "For the options of a command: layersweep COMMAND --help. To run a sweep: python sweeps/optimizers.py"
+    return f"usage: layersweep COMMAND [...]\n\n{lines}\n{hint}\n"

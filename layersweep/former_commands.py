@@ -1,9 +1,9 @@
-"""What `python -m studies.NAME`, `python -m records` and `python -m tuning.doctor` are called now."""
+"""The present form of `python -m studies.NAME`, `python -m records` and `python -m tuning.doctor`."""
 
 import sys
 from typing import Final, NoReturn
 
-_FIXED: Final = {
+_NEW_COMMANDS: Final = {
     "records": "layersweep records",
     "studies.gallery": "layersweep gallery",
     "tuning.doctor": "layersweep doctor",
@@ -11,10 +11,11 @@ _FIXED: Final = {
 
 
 def say_and_end() -> NoReturn:
-    """Ends a command of before with exit code 2 and one line: the command that does it now."""
-    words = sys.orig_argv[sys.orig_argv.index("-m") + 1 :] if "-m" in sys.orig_argv else [""]
-    module, *rest = words
-    room, _, name = module.partition(".")
-    now = _FIXED.get(module, f"layersweep study {name or 'NAME'}" if room == "studies" else "layersweep --help")
-    sys.stderr.write(f"python -m {module} is now: {' '.join([now, *rest])}\n")
+    """Prints in one line which command replaces the former one, and ends with exit code 2."""
+    arguments = sys.orig_argv[sys.orig_argv.index("-m") + 1 :] if "-m" in sys.orig_argv else [""]
+    module, *rest = arguments
+    package, _, name = module.partition(".")
+    by_package = f"layersweep study {name or 'NAME'}" if package == "studies" else "layersweep --help"
+    command = _NEW_COMMANDS.get(module, by_package)
+    sys.stderr.write(f"python -m {module} is now: {' '.join([command, *rest])}\n")
     sys.exit(2)

@@ -1,7 +1,7 @@
-"""Where the project is: a clone, in which packages are installed in place."""
+"""The folder of the project: a clone in which the packages are installed in place."""
 
 from pathlib import Path
 from typing import Final
 
 FOLDER: Final = Path(__file__).resolve().parents[1]
-"""The folder that holds sweeps/, search_spaces/, trainables/ and this package; a cluster's machines have it as well."""
+"""The folder with sweeps/, search_spaces/, trainables/ and this package. Each machine of a cluster has a copy of it."""

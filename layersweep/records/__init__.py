@@ -1,1 +1,1 @@
-"""What a trial, an epoch and a layer are, and how they are kept in Parquet. Needs neither Ray nor Keras."""
+"""The recorded values of trials, epochs and layers, and their Parquet files. Needs neither Ray nor Keras."""

@@ -1,4 +1,4 @@
-"""Looks after recorded sweeps: `layersweep records list | show | export | delete | prune`; each has its `--help`."""
+"""Manages recorded sweeps: `layersweep records list | show | export | delete | prune`; each has its own `--help`."""
 
 import sys
 from collections.abc import Iterable, Sequence
@@ -9,18 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import tyro
 from rich.console import Console
 
+from layersweep.exit_codes import BAD_INPUT, FAILED, INTERRUPTED, OK
 from layersweep.records.errors import ResultsError
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from layersweep.records.overview import TrialStory
-    from layersweep.records.upkeep import Waste
+    from layersweep.records.overview import TrialDetails
+    from layersweep.records.upkeep import FileGroup
 
-OK: Final = 0
-NOT_DONE: Final = 1
-BAD_INPUT: Final = 2
-INTERRUPTED: Final = 130
 _WIDTH: Final = 160
 
 _RESULTS: Final = Path("results")
@@ -32,7 +29,7 @@ Trial = Annotated[tyro.conf.Positional[str | None], tyro.conf.arg(metavar="TRIAL
 
 
 def list_(*, results: Results = _RESULTS) -> int:
-    """Every sweep: its trials by outcome, its epochs, its last run, its size on disk.
+    """Lists all sweeps: trials by outcome, epochs, last run, size on disk.
 
     Args:
         results: The results folder.
@@ -40,28 +37,28 @@ def list_(*, results: Results = _RESULTS) -> int:
     from layersweep.records.overview import summaries
     from layersweep.records.tables import OUTCOMES
 
-    found = summaries(results)
-    if not found:
+    sweeps = summaries(results)
+    if not sweeps:
         _line(f"no sweep is recorded in {results}")
         return OK
-    shown = [outcome for outcome in OUTCOMES if any(outcome in s.outcomes for s in found)]
+    outcomes = [outcome for outcome in OUTCOMES if any(outcome in s.outcomes for s in sweeps)]
     rows = [
         [
-            *(s.sweep, *(s.outcomes.get(outcome) for outcome in shown), s.unfinished, s.epochs),
+            *(s.sweep, *(s.outcomes.get(outcome) for outcome in outcomes), s.unfinished, s.epochs),
             *(s.last_run, s.last_outcome, _size(s.size_bytes)),
         ]
-        for s in found
+        for s in sweeps
     ]
-    _table(["sweep", *shown, "unfinished", "epochs", "last run (UTC)", "its end", "size"], rows)
+    _table(["sweep", *outcomes, "unfinished", "epochs", "last run (UTC)", "its outcome", "size"], rows)
     return OK
 
 
 def show(sweep: Sweep, trial: Trial = None, *, results: Results = _RESULTS) -> int:
-    """A sweep's trials, or all about one of them: its ends, its epochs, its error, its log.
+    """Shows the trials of a sweep, or one trial in full: its ends, epochs, error and log.
 
     Args:
         sweep: The sweep, as `list` names it.
-        trial: A trial's id or its beginning.
+        trial: The id of a trial, or the first characters of it.
         results: The results folder.
     """
     from layersweep.records import overview
@@ -69,7 +66,7 @@ def show(sweep: Sweep, trial: Trial = None, *, results: Results = _RESULTS) -> i
     if trial is None:
         _frame(overview.trials(results, sweep))
     else:
-        _story(overview.trial(results, sweep, trial), sweep)
+        _print_trial(overview.trial(results, sweep, trial), sweep)
     return OK
 
 
@@ -78,8 +75,8 @@ def export(sweep: Sweep, *, out: File, table: str = "trials", force: bool = Fals
 
     Args:
         sweep: The sweep, as `list` names it.
-        out: The file; its suffix says the format.
-        table: plan, runs, trials, epochs, layers, tests or classes.
+        out: The file to write; its suffix selects the format.
+        table: plan, runs, trials, epochs, layers, tests, classes or exports.
         force: Overwrite the file.
         results: The results folder.
     """
@@ -91,56 +88,56 @@ def export(sweep: Sweep, *, out: File, table: str = "trials", force: bool = Fals
 
 
 def delete(sweep: Sweep, *, yes: bool = False, results: Results = _RESULTS) -> int:
-    """Deletes a sweep: its tables, and checkpoints and logs that no other sweep needs. Its studies stay.
+    """Deletes a sweep: its tables, and the checkpoints and logs that no other sweep needs. Its studies stay.
 
     Args:
         sweep: The sweep, as `list` names it.
-        yes: Do not ask.
+        yes: Delete without asking.
         results: The results folder.
     """
     from layersweep.records import upkeep
     from layersweep.records.lock import alone
-    from layersweep.records.overview import check_known
+    from layersweep.records.overview import check_recorded
+    from layersweep.words import count
 
-    check_known(results, sweep)
+    check_recorded(results, sweep)
     with alone(results, sweep):
-        _wastes(upkeep.doomed(results, sweep))
-        for other, trials in upkeep.shared(results, sweep).items():
-            lost = f"{trials:,} of its trials {'is' if trials == 1 else 'are'} asked for by {other} as well"
-            _line(f"{lost}, which would train them again", style="yellow")
-        _line(f"what is in {results / 'studies'} stays")
-        if not yes and not _agreed(f"delete the sweep {sweep}?"):
+        _print_sizes(upkeep.deletable_files(results, sweep))
+        for other, trials in upkeep.trials_to_repeat(results, sweep).items():
+            _line(f"sweep {other} also uses {count(trials, 'trial')} of it and would train them again", style="yellow")
+        _line(f"the files in {results / 'studies'} stay")
+        if not yes and not _confirm(f"delete the sweep {sweep}?"):
             _line("nothing was deleted")
-            return NOT_DONE
+            return FAILED
         upkeep.delete(results, sweep)
     _line(f"deleted the sweep {sweep}")
     return OK
 
 
 def prune(*, damaged: bool = False, dry_run: bool = False, results: Results = _RESULTS) -> int:
-    """Frees what nobody needs: leftovers of killed commands, superseded parts, logs and checkpoints of ended trials.
+    """Deletes files that are no longer needed: leftovers of killed commands, merged parts, old logs and checkpoints.
 
     Args:
-        damaged: Damaged parts that were set aside go, too.
-        dry_run: Say what would go, and stop.
+        damaged: Also delete the damaged parts that were set aside.
+        dry_run: Only print what would be deleted.
         results: The results folder.
     """
     from layersweep.records import upkeep
 
-    pruned = upkeep.prune(results, damaged=damaged, dry_run=dry_run)
-    for sweep in pruned.busy:
-        _line(f"left alone, as a command is running it: {sweep}")
-    if not pruned.found:
-        _line("nothing to free")
+    result = upkeep.prune(results, damaged=damaged, dry_run=dry_run)
+    for sweep in result.busy_sweeps:
+        _line(f"skipped, because a command is running it: {sweep}")
+    if not result.groups:
+        _line("nothing to delete")
         return OK
-    _wastes(pruned.found)
-    freed = _size(sum(waste.size_bytes for waste in pruned.found))
-    _line(f"would free {freed}" if dry_run else f"freed {freed}")
+    _print_sizes(result.groups)
+    size = _size(sum(group.size_bytes for group in result.groups))
+    _line(f"would free {size}" if dry_run else f"freed {size}")
     return OK
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs a command; returns the exit code: 0 done, 1 not done as nobody agreed, 2 bad input (one line on stderr)."""
+    """Runs a command; returns the exit code: 0 success, 1 not confirmed, 2 bad input (one line on stderr)."""
     try:
         code: int = tyro.extras.subcommand_cli_from_dict(
             {"list": list_, "show": show, "export": export, "delete": delete, "prune": prune},
@@ -161,55 +158,55 @@ def _console() -> Console:
     return Console(highlight=False, width=None if sys.stdout.isatty() else _WIDTH)
 
 
-def _story(story: "TrialStory", sweep: str) -> None:
-    named = f"trial {story.trial_id}: {story.arm}, seed {story.seed}, {story.question}"
-    elsewhere = "" if story.trained_by in (sweep, None) else f"; trained by sweep {story.trained_by}"
-    _line(named + elsewhere)
-    if not story.ends:
-        _line("it has no end: waiting, running, or killed")
-    for end in story.ends:
-        facts = [[name, _cell(value)] for name, value in end.items() if value is not None and name not in _TOLD]
+def _print_trial(trial: "TrialDetails", sweep: str) -> None:
+    title = f"trial {trial.trial_id}: {trial.arm}, seed {trial.seed}, {trial.question}"
+    trainer = "" if trial.trained_by in (sweep, None) else f"; trained by sweep {trial.trained_by}"
+    _line(title + trainer)
+    if not trial.ends:
+        _line("it has not ended: waiting, running or killed")
+    for end in trial.ends:
+        facts = [[name, _cell(value)] for name, value in end.items() if value is not None and name not in _IN_HEADING]
         _line(f"\nattempt {end['attempt']}, end {end['continuation']}: {end['outcome']}")
-        _table(["", ""], facts, head=False)
+        _table(["", ""], facts, show_header=False)
         if end["traceback"] or end["error_message"]:
             _line(end["traceback"] or f"{end['error_type']}: {end['error_message']}")
-    if story.epochs.height:
-        _frame(story.epochs.select(_OF_EPOCHS))
-    if story.log is not None:
-        _line(f"log  {story.log}")
+    if trial.epochs.height:
+        _frame(trial.epochs.select(_EPOCH_COLUMNS))
+    if trial.log is not None:
+        _line(f"log  {trial.log}")
 
 
-_TOLD: Final = {
+_IN_HEADING: Final = {
     "sweep", "trial_id", "attempt", "continuation", "outcome", "arm", "seed", "question", "error_type",
     "error_message", "traceback", "log",
 }  # fmt: skip
-_OF_EPOCHS: Final = (
+_EPOCH_COLUMNS: Final = (
     "attempt", "epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "decision", "at",
 )  # fmt: skip
 
 
-def _wastes(found: "Iterable[Waste]") -> None:
-    rows = [[w.what, len(w.paths), _size(w.size_bytes)] for w in found]
+def _print_sizes(groups: "Iterable[FileGroup]") -> None:
+    rows = [[group.name, len(group.paths), _size(group.size_bytes)] for group in groups]
     _table(["what", "files or folders", "size"], rows)
 
 
-def _agreed(question: str) -> bool:
+def _confirm(question: str) -> bool:
     if not sys.stdin.isatty():
-        raise ResultsError("there is no terminal to ask on: give --yes")
+        raise ResultsError("cannot ask for confirmation without a terminal: give --yes")
     return _console().input(f"{question} [y/N] ", markup=False).strip().lower() in ("y", "yes")
 
 
 def _frame(frame: "pl.DataFrame") -> None:
-    filled = [name for name in frame.columns if frame[name].null_count() < frame.height]
-    _table([name.replace("_", " ") for name in filled], frame.select(filled).rows())
+    columns = [name for name in frame.columns if frame[name].null_count() < frame.height]
+    _table([name.replace("_", " ") for name in columns], frame.select(columns).rows())
 
 
-def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, head: bool = True) -> None:
+def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, show_header: bool = True) -> None:
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD if head else None, pad_edge=False, show_header=head)
+    table = Table(box=box.SIMPLE_HEAD if show_header else None, pad_edge=False, show_header=show_header)
     for number, name in enumerate(columns):
         numeric = any(isinstance(row[number], int | float) for row in rows)
         table.add_column(name, justify="right" if numeric else "left", overflow="fold")
@@ -230,8 +227,8 @@ def _cell(value: Any) -> str:
     return "" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def _size(count: int) -> str:
-    size = float(count)
+def _size(size_bytes: int) -> str:
+    size = float(size_bytes)
     for unit in ("B", "kB", "MB"):
         if size < 1000:  # noqa: PLR2004
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"

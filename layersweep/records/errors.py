@@ -1,9 +1,9 @@
-"""Errors that a caller of this room may catch."""
+"""Errors that callers of this package may catch."""
 
 
 class ResultsError(Exception):
-    """Results cannot be read or written; the message names the path and what to do."""
+    """Results cannot be read or written; the message names the path and says what to do."""
 
 
 class BusyError(ResultsError):
-    """Another command works on the sweep."""
+    """Another command is using the sweep."""

@@ -1,4 +1,4 @@
-"""Writes a sweep's table to one file that other programs read."""
+"""Writes a table of a sweep to one file for other programs."""
 
 import json
 import os
@@ -11,22 +11,22 @@ import polars as pl
 import polars.selectors as cs
 
 from layersweep.records.errors import ResultsError
-from layersweep.records.overview import check_known
+from layersweep.records.overview import check_recorded
 from layersweep.records.read import read
 
 
 def export(results: Path, sweep: str, table: str, out: Path, *, force: bool = False) -> int:
-    """Writes all rows of a sweep's table to `out`, in the format that its suffix names; returns how many.
+    """Writes all rows of a sweep's table to `out`, in the format that its suffix names; returns the number of rows.
 
-    The file is there whole or not at all. In CSV a list is its JSON text.
+    The file is complete or absent. In CSV a list is written as JSON.
 
     Raises:
-        ResultsError: if the table, the sweep or the suffix is unknown, `out` exists and is not to be overwritten, or
-            it cannot be written.
+        ResultsError: if the table, the sweep or the suffix is unknown, `out` exists and `force` is false, or it cannot
+            be written.
     """
-    check_known(results, sweep)
+    check_recorded(results, sweep)
     if out.suffix not in _FORMATS:
-        raise ResultsError(f"{out}: the suffix {out.suffix!r} is not valid; valid: {', '.join(_FORMATS)}")
+        raise ResultsError(f"{out}: unknown suffix {out.suffix!r}; valid: {', '.join(_FORMATS)}")
     if out.exists() and not force:
         raise ResultsError(f"{out} exists: give another --out, or --force to overwrite it")
     frame = read(results, table, sweep)

@@ -1,4 +1,4 @@
-"""One command at a time works on a sweep."""
+"""The lock of a sweep: only one command at a time may use it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from layersweep.records.errors import BusyError, ResultsError
 
 @contextmanager
 def alone(results: Path, sweep: str) -> Iterator[None]:
-    """Holds the sweep's lock, `results/.state/<sweep>.lock`; the system gives it back when the process ends.
+    """Holds the sweep's lock, `results/.state/<sweep>.lock`; the system releases it when the process ends.
 
     Raises:
         BusyError: if another command holds it.
@@ -19,10 +19,10 @@ def alone(results: Path, sweep: str) -> Iterator[None]:
 
     lock = filelock.FileLock(results / ".state" / f"{sweep}.lock")
     try:
-        held = lock.acquire(timeout=0)
+        lock_guard = lock.acquire(timeout=0)
     except filelock.Timeout:
         raise BusyError(f"another command is running the sweep {sweep!r} in {results}: wait for it") from None
     except OSError as error:
         raise ResultsError(f"cannot lock the sweep {sweep!r} in {results}: {error.strerror or error}") from error
-    with held:
+    with lock_guard:
         yield

@@ -1,4 +1,4 @@
-"""What is recorded: every sweep in a line, a sweep's trials, all about one trial."""
+"""Overviews of the records: a summary of each sweep, the trials of a sweep, the details of one trial."""
 
 import re
 from dataclasses import dataclass
@@ -13,20 +13,20 @@ from layersweep.records.read import read, sweeps
 from layersweep.records.tables import OUTCOMES, TABLES
 
 UNFINISHED: Final = "unfinished"
-"""Stands for the outcome of a trial that is planned and has no end: waiting, running, or killed."""
+"""Shown as the outcome of a planned trial that has not ended: waiting, running or killed."""
 
 RUNNING_OR_KILLED: Final = "running or killed"
-"""Stands for the outcome of a run without an end."""
+"""Shown as the outcome of a run that has no recorded end."""
 
-_ASKED: Final = ("trial_id", "arm", "question", "seed", "fold")
-_ENDED: Final = ("outcome", "epochs", "best_val_accuracy", "reason", "warning")
-_CANDIDATES: Final = 12
+_PLAN_COLUMNS: Final = ("trial_id", "arm", "question", "seed", "fold")
+_END_COLUMNS: Final = ("outcome", "epochs", "best_val_accuracy", "reason", "warning")
+_LISTED_TRIALS: Final = 12
 _NAMED_WEIGHTS: Final = re.compile(r'"weights": "(?P<trial_id>[0-9a-f]{16})@(?P<epoch>\d+)"')
 
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """A sweep in a line: its trials by what became of them, its epochs, when it ran last and how that ended."""
+    """A summary of a sweep: its trials by outcome, its epochs, when it ran last and how that run ended."""
 
     sweep: str
     outcomes: dict[str, int]
@@ -38,10 +38,10 @@ class Summary:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrialStory:
-    """All about one trial: the rows of `trials` and `epochs` in the order of the attempts, and where its log is.
+class TrialDetails:
+    """One trial: its rows of `trials` and `epochs` in the order of the attempts, and the path of its log.
 
-    `trained_by` is the sweep whose rows they are: another one than asked for where only that has trained the trial.
+    `trained_by` is the sweep that recorded these rows: another sweep if only that one has trained the trial.
     """
 
     trial_id: str
@@ -58,94 +58,95 @@ def names(results: Path) -> list[str]:
     """The sweeps that have rows in any table, sorted.
 
     Raises:
-        ResultsError: if there is no such folder.
+        ResultsError: if the folder does not exist.
     """
     if not results.is_dir():
-        raise ResultsError(f"there is no results folder {results}: give it with --results")
+        raise ResultsError(f"there is no results folder {results}: set the right one with --results")
     return sorted({name for table in TABLES for name in sweeps(results, table)})
 
 
-def check_known(results: Path, sweep: str) -> None:
-    """Refuses a sweep that is not recorded.
+def check_recorded(results: Path, sweep: str) -> None:
+    """Checks that a sweep is recorded.
 
     Raises:
-        ResultsError: naming the sweeps that are.
+        ResultsError: if it is not; the message lists the recorded sweeps.
     """
-    if sweep not in (there := names(results)):
-        known = f"sweeps there: {', '.join(there)}" if there else "no sweep is recorded there"
-        raise ResultsError(f"no results of sweep {sweep!r} below {results.absolute()}; {known}")
+    recorded_sweeps = names(results)
+    if sweep not in recorded_sweeps:
+        valid = f"recorded sweeps: {', '.join(recorded_sweeps)}" if recorded_sweeps else "no sweep is recorded there"
+        raise ResultsError(f"no results of sweep {sweep!r} in {results.absolute()}; {valid}")
 
 
 def named_weights(results: Path, *, but: str | None = None) -> frozenset[str]:
-    """The files `<trial_id>-<epoch>.keras` that recorded plans begin with, those of one sweep left out.
+    """The files `<trial_id>-<epoch>.keras` from which planned trials start; `but` excludes the plans of one sweep.
 
     Raises:
         ResultsError: if the plans cannot be read.
     """
     plan = read(results, "plan", columns=("sweep", "config_json"))
     texts = plan.filter(pl.col("sweep").cast(pl.String).ne_missing(but))["config_json"].drop_nulls().unique()
-    found = (match for text in texts for match in _NAMED_WEIGHTS.finditer(text))
-    return frozenset(f"{match['trial_id']}-{match['epoch']}.keras" for match in found)
+    matches = (match for text in texts for match in _NAMED_WEIGHTS.finditer(text))
+    return frozenset(f"{match['trial_id']}-{match['epoch']}.keras" for match in matches)
 
 
 def last_ends(trials: pl.DataFrame) -> pl.DataFrame:
-    """The rows of `trials` that say what became of each trial of each sweep."""
+    """The last row in `trials` of each trial of each sweep: its current outcome."""
     ordered = trials.sort("attempt", "continuation")
     return ordered.unique(["sweep", "trial_id"], keep="last", maintain_order=True)
 
 
 def summaries(results: Path) -> list[Summary]:
-    """Every sweep, by name.
+    """The summaries of all sweeps, sorted by name.
 
     Raises:
         ResultsError: if the results cannot be read.
     """
-    found, ends = names(results), last_ends(read(results, "trials"))
-    return [_summary(results, name, ends) for name in found]
+    ends = last_ends(read(results, "trials"))
+    return [_summary(results, name, ends) for name in names(results)]
 
 
 def trials(results: Path, sweep: str) -> pl.DataFrame:
-    """A row a trial that the sweep planned or ended: what was asked, and what became of it.
+    """The trials that the sweep planned or ended, one row each: the plan and the outcome.
 
-    A trial that only another sweep has ended has that end; one without any is `UNFINISHED`, with the epochs until now.
+    If only another sweep has ended a trial, that outcome counts. A trial without an end is `UNFINISHED`, with its
+    epochs so far.
 
     Raises:
         ResultsError: if the sweep is not recorded, or cannot be read.
     """
-    check_known(results, sweep)
+    check_recorded(results, sweep)
     return _trials(results, sweep, last_ends(read(results, "trials")), _epochs(results, sweep))
 
 
-def trial(results: Path, sweep: str, prefix: str) -> TrialStory:
-    """All about the one trial of a sweep whose id begins so.
+def trial(results: Path, sweep: str, prefix: str) -> TrialDetails:
+    """The details of the trial of a sweep whose id starts with `prefix`.
 
     Raises:
-        ResultsError: if the sweep is not recorded, or no trial or several begin so; it lists those that may be meant.
+        ResultsError: if the sweep is not recorded, or not exactly one trial matches; the message lists the trials.
     """
-    asked = trials(results, sweep)
-    row = _the_one(asked, sweep, prefix)
+    row = _matching_trial(trials(results, sweep), sweep, prefix)
     mine = pl.col("trial_id") == row["trial_id"]
     ends, epochs = (read(results, table).filter(mine) for table in ("trials", "epochs"))
     trainers = {*ends["sweep"], *epochs["sweep"]}
     trainer = sweep if sweep in trainers else min(trainers, default=sweep)
-    own = pl.col("sweep") == trainer
-    ended = ends.filter(own).sort("attempt", "continuation").to_dicts()
-    kept = results / "logs" / f"{row['trial_id']}.log"
-    told = [end["log"] for end in ended if end["log"] is not None]
-    return TrialStory(
+    by_trainer = pl.col("sweep") == trainer
+    end_rows = ends.filter(by_trainer).sort("attempt", "continuation").to_dicts()
+    log = results / "logs" / f"{row['trial_id']}.log"
+    recorded_logs = [end["log"] for end in end_rows if end["log"] is not None]
+    return TrialDetails(
         trial_id=row["trial_id"],
         arm=row["arm"],
         question=row["question"],
         seed=row["seed"],
         trained_by=trainer if trainers else None,
-        ends=ended,
-        epochs=epochs.filter(own).sort("attempt", "epoch"),
-        log=str(kept) if kept.exists() else told[-1] if told else None,
+        ends=end_rows,
+        epochs=epochs.filter(by_trainer).sort("attempt", "epoch"),
+        log=str(log) if log.exists() else recorded_logs[-1] if recorded_logs else None,
     )
 
 
 def size_bytes(path: Path) -> int:
-    """What a file, or all files below a folder, hold; what vanishes meanwhile counts nothing."""
+    """The size of a file, or of all files in a folder; files that disappear meanwhile count as 0."""
     total = 0
     for file in path.rglob("*") if path.is_dir() else [path]:
         try:
@@ -175,17 +176,20 @@ def _epochs(results: Path, sweep: str) -> pl.DataFrame:
 
 
 def _trials(results: Path, sweep: str, ends: pl.DataFrame, epochs: pl.DataFrame) -> pl.DataFrame:
-    own = ends.filter(pl.col("sweep") == sweep)
+    own_ends = ends.filter(pl.col("sweep") == sweep)
     plan = read(results, "plan", sweep)
-    asked = pl.concat([own.select(_ASKED), plan.select(_ASKED)]).unique("trial_id", keep="last", maintain_order=True)
-    own_first = ends.sort(pl.col("sweep") != sweep, maintain_order=True).unique("trial_id", keep="first")
-    begun = epochs.group_by("trial_id").agg(pl.col("epoch").max(), pl.col("val_accuracy").max())
-    joined = asked.join(own_first.select("trial_id", *_ENDED), on="trial_id", how="left", maintain_order="left")
-    joined = joined.join(begun, on="trial_id", how="left", maintain_order="left")
+    planned_trials = pl.concat([own_ends.select(_PLAN_COLUMNS), plan.select(_PLAN_COLUMNS)]).unique(
+        "trial_id", keep="last", maintain_order=True
+    )
+    preferred_ends = ends.sort(pl.col("sweep") != sweep, maintain_order=True).unique("trial_id", keep="first")
+    progress = epochs.group_by("trial_id").agg(pl.col("epoch").max(), pl.col("val_accuracy").max())
+    rows = planned_trials
+    for frame in (preferred_ends.select("trial_id", *_END_COLUMNS), progress):
+        rows = rows.join(frame, on="trial_id", how="left", maintain_order="left")
     unfinished = pl.col("outcome").is_null()
-    told = [name for name in _ASKED if name != "fold" or joined["fold"].null_count() < joined.height]
-    return joined.select(
-        *told,
+    columns = [name for name in _PLAN_COLUMNS if name != "fold" or rows["fold"].null_count() < rows.height]
+    return rows.select(
+        *columns,
         pl.col("outcome").fill_null(UNFINISHED),
         pl.when(unfinished).then(pl.col("epoch").fill_null(0)).otherwise("epochs").alias("epochs"),
         pl.when(unfinished).then("val_accuracy").otherwise("best_val_accuracy").alias("best_val_accuracy"),
@@ -203,13 +207,13 @@ def _last_run(runs: pl.DataFrame) -> tuple[datetime | None, str | None]:
     return last["at"], RUNNING_OR_KILLED if ends.is_empty() else ends["outcome"][-1]
 
 
-def _the_one(asked: pl.DataFrame, sweep: str, prefix: str) -> dict[str, Any]:
-    found = asked.filter(pl.col("trial_id").str.starts_with(prefix)).to_dicts()
-    if len(found) == 1:
-        return found[0]
-    several = f"{len(found)} trials of sweep {sweep!r} begin with {prefix!r}"
-    said = several if found else f"no trial of sweep {sweep!r} begins with {prefix!r}"
-    rows = found or asked.to_dicts()
-    candidates = [f"{r['trial_id']} ({r['arm']}, seed {r['seed']})" for r in rows[:_CANDIDATES]]
-    more = f" and {len(rows) - _CANDIDATES} more" if len(rows) > _CANDIDATES else ""
-    raise ResultsError(f"{said}; trials: {', '.join(candidates) or 'none'}{more}")
+def _matching_trial(trials: pl.DataFrame, sweep: str, prefix: str) -> dict[str, Any]:
+    matches = trials.filter(pl.col("trial_id").str.starts_with(prefix)).to_dicts()
+    if len(matches) == 1:
+        return matches[0]
+    several = f"the ids of {len(matches)} trials of sweep {sweep!r} start with {prefix!r}"
+    problem = several if matches else f"no trial id of sweep {sweep!r} starts with {prefix!r}"
+    rows = matches or trials.to_dicts()
+    valid = [f"{r['trial_id']} ({r['arm']}, seed {r['seed']})" for r in rows[:_LISTED_TRIALS]]
+    rest = f" and {len(rows) - _LISTED_TRIALS} more" if len(rows) > _LISTED_TRIALS else ""
+    raise ResultsError(f"{problem}; valid: {', '.join(valid) or 'none'}{rest}")

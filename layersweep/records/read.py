@@ -1,6 +1,6 @@
-"""Reads the tables back, exactly: no row twice, none missing, also while a sweep writes them.
+"""Reads the tables: each row exactly once, even while a sweep writes them.
 
-A damaged part is named, set aside below `results/.state/damaged/`, and the rest is read.
+A damaged part is reported and moved to `results/.state/damaged/`; the other parts are read.
 """
 
 import re
@@ -18,11 +18,11 @@ from layersweep.records.tables import SCHEMA_VERSION, TABLES, TRIALS
 
 _PART: Final = re.compile(r"(\d{8})-(\d{8})\.parquet")
 _ATTEMPTS: Final = 100
-_Wanted = TypeVar("_Wanted")
+_Content = TypeVar("_Content")
 
 
 class DamagedPartWarning(UserWarning):
-    """A part could not be read; it was set aside and the other parts were read."""
+    """A part could not be read; it was set aside, and the other parts were read."""
 
 
 def part_name(first: int, last: int) -> str:
@@ -31,22 +31,22 @@ def part_name(first: int, last: int) -> str:
 
 
 def part_range(path: Path) -> tuple[int, int] | None:
-    """The flushes that a part holds, or None if the file is not a part of ours."""
+    """The first and the last flush of a part; None if the file has another kind of name."""
     match = _PART.fullmatch(path.name)
     return (int(match[1]), int(match[2])) if match else None
 
 
 def parts(folder: Path) -> list[Path]:
-    """The parts in a sweep's folder that hold each flush once, in order: a merged part covers its sources."""
-    found = sorted((span, path) for path in folder.glob("*.parquet") if (span := part_range(path)))
-    return [p for (a, b), p in found if not any(c <= a and b <= d and (a, b) != (c, d) for (c, d), _ in found)]
+    """The parts in a sweep's folder that hold each flush once, in order: merged parts instead of their sources."""
+    ranges = sorted((span, path) for path in folder.glob("*.parquet") if (span := part_range(path)))
+    return [p for (a, b), p in ranges if not any(c <= a and b <= d and (a, b) != (c, d) for (c, d), _ in ranges)]
 
 
 def superseded(folder: Path, results: Path) -> list[Path]:
-    """The parts in a sweep's folder that a merger holds too, if every part that counts is sound."""
-    kept = parts(folder)
-    covered = sorted(p for p in folder.glob("*.parquet") if part_range(p) and p not in kept)
-    return covered if covered and all(read_part(p, results) is not None for p in kept) else []
+    """The parts in a sweep's folder whose rows a merged part has too; none if one of the current parts is damaged."""
+    current_parts = parts(folder)
+    sources = sorted(p for p in folder.glob("*.parquet") if part_range(p) and p not in current_parts)
+    return sources if sources and all(read_part(p, results) is not None for p in current_parts) else []
 
 
 def sweeps(results: Path, table: str = "trials") -> list[str]:
@@ -63,11 +63,11 @@ def read(
     columns: Iterable[str] | None = None,
     set_aside: bool = True,
 ) -> pl.DataFrame:
-    """All rows of a table, of one sweep or of all; with `columns` these alone, in their order.
+    """All rows of a table, of one sweep or of all; `columns` selects columns and sets their order.
 
     Columns that only some sweeps have (configuration keys) are null elsewhere. Without rows the frame is empty and has
-    the table's fixed columns. The parts are read again when a writer merged them meanwhile. A damaged part is named and
-    left out; `set_aside` moves it, too. Damage in a column that is not asked for is left to whoever reads that.
+    the table's fixed columns. If a writer merges parts meanwhile, they are read again. A damaged part causes a warning
+    and is left out; with `set_aside` it is also moved. Damage is noticed only in the columns that are read.
 
     Raises:
         ResultsError: if the table or a column is unknown, the results were written by a newer schema, or they keep
@@ -75,20 +75,22 @@ def read(
     """
     if table not in TABLES:
         raise ResultsError(f"unknown table {table!r}; valid: {', '.join(TABLES)}")
-    asked = None if columns is None else list(columns)
+    selection = None if columns is None else list(columns)
     names = sweeps(results, table) if sweep is None else [sweep]
-    frames = [_read_sweep(results, table, name, asked, set_aside=set_aside) for name in names]
-    empty = _named(TABLES[table].schema.empty_table())
-    whole = pl.concat([empty, *frames], how="diagonal_relaxed")
-    return whole if asked is None else whole.select(_known(table, whole.columns, asked))
+    frames = [_read_sweep(results, table, name, selection, set_aside=set_aside) for name in names]
+    empty = _to_frame(TABLES[table].schema.empty_table())
+    rows = pl.concat([empty, *frames], how="diagonal_relaxed")
+    if selection is None:
+        return rows
+    _check_columns(table, selection, rows.columns)
+    return rows.select(selection)
 
 
-def _known(table: str, there: Sequence[str], asked: Sequence[str]) -> Sequence[str]:
-    if unknown := [name for name in asked if name not in there]:
+def _check_columns(table: str, selection: Sequence[str], columns: Sequence[str]) -> None:
+    if unknown := [name for name in selection if name not in columns]:
         valid = ", ".join(TABLES[table].schema.names)
-        keys = " and the configurations' keys" if table == TRIALS.name else ""
+        keys = " and the configuration keys" if table == TRIALS.name else ""
         raise ResultsError(f"table {table!r} has no column {', '.join(map(repr, unknown))}; valid: {valid}{keys}")
-    return asked
 
 
 def _read_sweep(
@@ -97,67 +99,69 @@ def _read_sweep(
     folder = results / table / sweep
     for _ in range(_ATTEMPTS):
         try:
-            newest_first = reversed(parts(folder))  # they are the first to be merged away
-            found = [read_part(path, results, columns=columns, set_aside=set_aside) for path in newest_first]
-        except FileNotFoundError:  # merged away between listing and reading
+            newest_first = reversed(parts(folder))  # a writer merges the newest parts first
+            contents = [read_part(path, results, columns=columns, set_aside=set_aside) for path in newest_first]
+        except FileNotFoundError:  # a writer merged it after it was listed
             continue
-        contents = [content for content in reversed(found) if content is not None]
-        return _named(pa.concat_tables(contents, promote_options="default") if contents else pa.table({}))
+        sound = [content for content in reversed(contents) if content is not None]
+        return _to_frame(pa.concat_tables(sound, promote_options="default") if sound else pa.table({}))
     raise ResultsError(f"{folder} changed {_ATTEMPTS} times while it was read; try again")
 
 
-def _named(content: pa.Table) -> pl.DataFrame:
-    """The frame of a table, with names as strings: each part has a dictionary of its own."""
+def _to_frame(content: pa.Table) -> pl.DataFrame:
+    """The frame of a table. Categories become strings, because each part has its own dictionary of them."""
     return pl.DataFrame(pl.from_arrow(content)).with_columns(pl.col(pl.Categorical).cast(pl.String))
 
 
 def read_part(
     path: Path, results: Path, *, columns: Sequence[str] | None = None, set_aside: bool = True
 ) -> pa.Table | None:
-    """One part, or None with a warning if it is damaged: `set_aside` moves it below `results/.state/damaged`.
+    """One part; None with a warning if it is damaged, and `set_aside` then moves it to `results/.state/damaged`.
 
-    With `columns` it has those of them that it holds, and `sweep`, so that no row is lost where it holds none.
+    With `columns`, the result has those columns that the part has, and always `sweep`: it keeps the number of rows.
 
-    A part of `trials` of schema version 1, which did not count the ends of an attempt, has them as the first.
+    Schema version 1 of `trials` did not count the ends of an attempt; `continuation` is 0 there.
 
     Raises:
         FileNotFoundError: if the part is gone.
         ResultsError: if it was written by a newer schema, or the system refuses to open it.
     """
-    wanted = None if columns is None else ["sweep", *columns]
-    found = _read(path, results, lambda f: (f.schema_arrow.names, f.read(columns=wanted)), set_aside=set_aside)
-    if found is None:
+    selection = None if columns is None else ["sweep", *columns]
+    result = _open(path, results, lambda f: (f.schema_arrow.names, f.read(columns=selection)), set_aside=set_aside)
+    if result is None:
         return None
-    there, content = found
-    if path.relative_to(results).parts[0] != TRIALS.name or "continuation" in there:
+    names, content = result
+    if path.relative_to(results).parts[0] != TRIALS.name or "continuation" in names:
         return content
     field = TRIALS.schema.field("continuation")
     zeros = pa.repeat(pa.scalar(0, field.type), content.num_rows)
-    place = content.schema.names.index("attempt") + 1 if wanted is None else content.num_columns
+    place = content.schema.names.index("attempt") + 1 if selection is None else content.num_columns
     return content.add_column(place, field, zeros)
 
 
 def read_schema(path: Path, results: Path) -> pa.Schema | None:
-    """The columns of one part as they are written, without its rows; None if the part is damaged, as by `read_part`.
+    """The columns of one part, without its rows; None if the part is damaged, as in `read_part`.
 
     Raises:
         FileNotFoundError: if the part is gone.
         ResultsError: if it was written by a newer schema, or the system refuses to open it.
     """
-    return _read(path, results, lambda file: file.schema_arrow)
+    return _open(path, results, lambda file: file.schema_arrow)
 
 
-def _read(
-    path: Path, results: Path, wanted: Callable[[pq.ParquetFile], _Wanted], *, set_aside: bool = True
-) -> _Wanted | None:
+def _open(
+    path: Path, results: Path, reader: Callable[[pq.ParquetFile], _Content], *, set_aside: bool = True
+) -> _Content | None:
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             _check_version(file.schema_arrow, path)
-            return wanted(file)
+            return reader(file)
     except FileNotFoundError:
         raise
-    except (ValueError, pa.ArrowNotImplementedError, OSError) as error:  # text or numbers of the footer may be torn
-        if isinstance(error, OSError) and error.errno is not None:  # too many open files, no permission: not damage
+    except (ValueError, pa.ArrowNotImplementedError, OSError) as error:  # the footer may be damaged
+        if (
+            isinstance(error, OSError) and error.errno is not None
+        ):  # not damage, but too many open files or no permission
             raise ResultsError(f"cannot read {path}: {error.strerror}") from error
         aside = results / ".state" / "damaged" / path.relative_to(results)
         what = f"set aside as {aside}" if set_aside else "left out"
@@ -171,13 +175,14 @@ def _set_aside(path: Path, aside: Path) -> None:
     try:
         aside.parent.mkdir(parents=True, exist_ok=True)
         path.rename(aside)
-    except OSError as error:  # read-only results: name it and go on with the rest
-        warnings.warn(f"{path} stays where it is: {error}", DamagedPartWarning, stacklevel=4)
+    except OSError as error:  # read-only results: report it and read the other parts
+        warnings.warn(f"{path} cannot be moved: {error}", DamagedPartWarning, stacklevel=4)
 
 
 def _check_version(schema: pa.Schema, path: Path) -> None:
     version = int((schema.metadata or {}).get(b"schema_version", b"0"))
     if version > SCHEMA_VERSION:
         raise ResultsError(
-            f"{path} has schema version {version}, this program reads up to {SCHEMA_VERSION}: use a newer Layersweep"
+            f"{path} has schema version {version}, but this program reads up to version {SCHEMA_VERSION}: "
+            "use a newer Layersweep"
         )

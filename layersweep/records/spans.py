@@ -1,4 +1,4 @@
-"""How long somebody was at work: spans of time, in seconds of the clock, and the length of their union."""
+"""Spans of time in Unix seconds: their union, its length, and the spans in which a trial ran."""
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
@@ -9,42 +9,42 @@ Span: TypeAlias = tuple[float, float]
 
 
 def union(spans: Iterable[Span]) -> tuple[Span, ...]:
-    """The same times as spans that neither touch nor overlap, in order; what ends before it starts is none.
+    """Merges spans that touch or overlap; the result is sorted. Spans that end before they start are left out.
 
-    A clock may have been set back.
+    They occur if a clock was set back.
     """
-    merged: list[Span] = []
+    result: list[Span] = []
     for start, end in sorted(span for span in spans if span[0] <= span[1]):
-        if merged and start <= merged[-1][1]:
-            merged[-1] = merged[-1][0], max(merged[-1][1], end)
+        if result and start <= result[-1][1]:
+            result[-1] = result[-1][0], max(result[-1][1], end)
         else:
-            merged.append((start, end))
-    return tuple(merged)
+            result.append((start, end))
+    return tuple(result)
 
 
 def length(spans: Iterable[Span]) -> float:
-    """The seconds of spans that do not overlap."""
+    """The total seconds of spans that do not overlap."""
     return sum(end - start for start, end in spans)
 
 
-def spent(spans: Sequence[Span], until: float) -> float:
-    """The seconds of a union of spans that lie before a time."""
+def length_before(spans: Sequence[Span], until: float) -> float:
+    """The total seconds of spans that do not overlap, as far as they lie before a time."""
     return sum(min(end, until) - start for start, end in spans if start < until)
 
 
 def worked(ends: Sequence[Span], epochs: Sequence[tuple[float, float]], starts: Sequence[float]) -> tuple[Span, ...]:
     """The spans in which a trial ran.
 
-    A killed command leaves no end of what it trained, only epochs: they make a span from the beginning of the first of
-    them to the end of the last one. What the command had begun behind that is not known.
+    A killed command records no end of its trials, only epochs. They make a span from the start of the first of them to
+    the end of the last one. An epoch that was not finished then is unknown.
 
     Args:
-        ends: start and end of each of its ends.
-        epochs: when each of its epochs was seen, and the seconds that it took; in any order.
-        starts: when commands started, sorted: no span of epochs reaches over one.
+        ends: for each recorded end, when the training started and when it ended.
+        epochs: when each epoch ended and how many seconds it took, in any order.
+        starts: when commands started, sorted. No span of epochs contains such a time.
     """
-    left = sorted((at, seconds) for at, seconds in epochs if not any(a <= at <= b for a, b in ends))
+    uncovered = sorted((at, seconds) for at, seconds in epochs if not any(a <= at <= b for a, b in ends))
     cuts = sorted([*starts, *(start for start, _ in ends)])
-    stretches = [list(part) for _, part in groupby(left, lambda epoch: bisect_right(cuts, epoch[0]))]
-    killed = [(part[0][0] - part[0][1], part[-1][0]) for part in stretches]
-    return union([*ends, *killed])
+    groups = [list(group) for _, group in groupby(uncovered, lambda epoch: bisect_right(cuts, epoch[0]))]
+    killed_spans = [(group[0][0] - group[0][1], group[-1][0]) for group in groups]
+    return union([*ends, *killed_spans])

@@ -1,4 +1,4 @@
-"""What a sweep asks, and how it is to be answered, as its runs record it."""
+"""The question of a sweep and the settings of its study, as its runs record them."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -9,14 +9,16 @@ from typing import Self
 
 @dataclass(frozen=True, kw_only=True)
 class StudyQuestion:
-    """What a study of a sweep needs to know besides its trials.
+    """The question of a sweep and the settings of its study.
 
     Attributes:
         text: the question, in words.
-        sections: what is shown besides the comparison of the arms, by the names of `layersweep.studies.sections`; None
-            for whatever the records have.
-        reported: arms that were called best elsewhere, with their accuracies there.
-        apart: keys whose values are not to be compared with each other (other classes, say), each with its default.
+        sections: the names of the sections that follow the comparison, see `layersweep.studies.sections.registry`; None
+            for all sections for which there are records.
+        reported: arms that others reported as best, with the accuracies that they reported.
+        apart: configuration keys that split the arms into groups, each with its default value. Arms with different
+        values
+            (of `classes`, for example) are not compared with each other.
     """
 
     text: str
@@ -26,24 +28,24 @@ class StudyQuestion:
 
     @property
     def columns(self) -> dict[str, str]:
-        """The columns of the table `runs` that hold it."""
-        more = {"sections": self.sections, "reported": self.reported, "apart": self.apart}
-        return {"study_question": self.text, "study_json": json.dumps(more)}
+        """Its columns in the table `runs`."""
+        settings = {"sections": self.sections, "reported": self.reported, "apart": self.apart}
+        return {"study_question": self.text, "study_json": json.dumps(settings)}
 
     @classmethod
     def last(cls, results: Path, sweep: str) -> Self | None:
-        """What the last run of a sweep recorded; None where no run did.
+        """The question that the last run of a sweep recorded; None if no run did.
 
         Raises:
             ResultsError: if the records cannot be read.
         """
-        import polars as pl  # not at the top: a sweep's --help has no use for it
+        import polars as pl  # not at the top: it would slow down a sweep's --help
 
         from layersweep.records.read import read
 
         runs = read(results, "runs", sweep, columns=("event", "at", "study_question", "study_json"))
-        asked = runs.filter(pl.col("event") == "start").drop_nulls("study_json").sort("at", maintain_order=True)
-        if asked.is_empty():
+        starts = runs.filter(pl.col("event") == "start").drop_nulls("study_json").sort("at", maintain_order=True)
+        if starts.is_empty():
             return None
-        row = asked.row(-1, named=True)
+        row = starts.row(-1, named=True)
         return cls(text=row["study_question"], **json.loads(row["study_json"]))

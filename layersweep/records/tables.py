@@ -1,7 +1,7 @@
 """The tables: their columns, with units in the names, and the keys that make a row unique.
 
-Each table lives below the results folder as `<table>/<sweep>/*.parquet`. `trials` holds besides its fixed columns one
-typed column for every key of the configurations, which only the sweep knows.
+The files of each table are `<table>/<sweep>/*.parquet` in the results folder. Besides its fixed columns, `trials` has
+one typed column for every configuration key of the sweep.
 """
 
 from collections.abc import Mapping
@@ -15,14 +15,14 @@ SCHEMA_VERSION: Final = 2
 
 
 class Kind(NamedTuple):
-    """What a column holds: its type, and Parquet's encoding of it; without one, a dictionary of its values."""
+    """The type of a column and its encoding in Parquet; the default encoding is a dictionary of its values."""
 
     type: pa.DataType
     encoding: str | None = None
 
 
 Columns: TypeAlias = tuple[Kind, *tuple[str, ...]]
-"""Neighbouring columns of one kind: the kind, then their names."""
+"""Columns of the same kind: the kind, then their names."""
 
 _NAME: Final = Kind(pa.dictionary(pa.int32(), pa.string()))
 _TEXT: Final = Kind(pa.string())
@@ -31,7 +31,7 @@ _RISING: Final = Kind(pa.int64(), "DELTA_BINARY_PACKED")
 _SMALL: Final = Kind(pa.int32())
 _REAL: Final = Kind(pa.float64())
 _VARIED: Final = Kind(pa.float64(), "BYTE_STREAM_SPLIT")
-"""A real number that hardly ever repeats: a dictionary of its values would only cost."""
+"""Real numbers that rarely repeat: a dictionary of their values would need more space."""
 _FLAG: Final = Kind(pa.bool_())
 _TIME: Final = Kind(pa.timestamp("us", tz="UTC"), "DELTA_BINARY_PACKED")
 _COUNTS: Final = Kind(pa.list_(pa.int32()))
@@ -39,7 +39,7 @@ _COUNTS: Final = Kind(pa.list_(pa.int32()))
 TIME_CLASSES: Final = (
     "start", "import", "build", "features", "train", "validate", "test", "measure", "checkpoint", "close",
 )  # fmt: skip
-"""Where a slot's seconds go, besides waiting (what no trial accounts for)."""
+"""What the seconds of a slot are spent on, besides waiting (the time that belongs to no trial)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +75,7 @@ PLAN: Final = _table(
     (_NAME, "parent"),
     (_TEXT, "config_json"),
 )
-"""One trial that a sweep asks for, written before it starts."""
+"""A row is one planned trial of a sweep, written before the trial starts."""
 
 RUNS: Final = _table(
     "runs",
@@ -90,7 +90,7 @@ RUNS: Final = _table(
     _SECONDS,
     (_VARIED, "seconds_waiting"),
 )
-"""One start or one end of a command (no end: killed)."""
+"""A row is the start or the end of a command; a killed command has no end."""
 
 TRIALS: Final = _table(
     "trials",
@@ -122,7 +122,7 @@ TRIALS: Final = _table(
     (_NAME, "host", "device"),
     (_TEXT, "config_json"),
 )
-"""One end of an attempt of a trial; the last row of a trial is what became of it."""
+"""A row is one end of an attempt of a trial; the last row of a trial has its current outcome."""
 
 EPOCHS: Final = _table(
     "epochs",
@@ -142,8 +142,8 @@ EPOCHS: Final = _table(
     (_REAL, "cutoff"),
     (_TIME, "at"),
 )
-"""One epoch of one attempt; `decision` is what became of the trial behind it: `continue`; `stop`, by the scheduler;
-`last`, as no more were asked for; `diverged`, NaN or infinite; `hopeless`, at chance."""
+"""A row is one epoch of one attempt. `decision` is what happened to the trial after it: `continue`; `stop` by the
+scheduler; `last`, the last planned epoch; `diverged`, NaN or infinite; `hopeless`, accuracy at chance."""
 
 LAYERS: Final = _table(
     "layers",
@@ -160,7 +160,7 @@ LAYERS: Final = _table(
     (_REAL, "dead_share"),
     (_VARIED, "weight_norm", "gradient_norm"),
 )
-"""One layer of one trial at one measured epoch."""
+"""A row is one layer of one trial at one measured epoch."""
 
 TESTS: Final = _table(
     "tests",
@@ -171,7 +171,7 @@ TESTS: Final = _table(
     (_COUNT, "images"),
     (_TIME, "at"),
 )
-"""One completed trial's reading of the test set at an epoch."""
+"""A row is the result of a completed trial on the test set at one epoch."""
 
 CLASSES: Final = _table(
     "classes",
@@ -184,7 +184,7 @@ CLASSES: Final = _table(
     (_COUNT, "support"),
     (_COUNTS, "predicted"),
 )
-"""One class of one measured trial, validation or test."""
+"""A row is one class of one trial, on the validation set or the test set."""
 
 EXPORTS: Final = _table(
     "exports",
@@ -197,23 +197,24 @@ EXPORTS: Final = _table(
     (_COUNT, "images"),
     *_LATENCY,
 )
-"""One form that one completed trial's network was converted to, on the validation set."""
+"""A row is one form to which the network of a completed trial was converted, evaluated on the validation set."""
 
 TABLES: Final[Mapping[str, Table]] = {t.name: t for t in (PLAN, RUNS, LAYERS, TESTS, CLASSES, EXPORTS, EPOCHS, TRIALS)}
-"""By name, in the order in which they are written, so that a kill in between leaves nothing out: an epoch comes after
-its layers, tests, classes and exports, since a trial may go on behind it; a trial's end comes last."""
+"""All tables by name, in the order in which they are written. The order matters if a command is killed in between: a
+trial continues after its last recorded epoch, so the epoch follows its layers, tests, classes and exports; a trial's
+end is last."""
 
 OUTCOMES: Final = ("completed", "stopped", "diverged", "hopeless", "failed")
-"""completed: all epochs asked for; stopped: by the scheduler at `rung`, or without one when a search's time was spent;
-diverged: NaN or infinite; hopeless: at chance and not learning; failed: an error, or refused by an estimate. An attempt
-that failed, was reopened or was given more epochs goes on: `continuation` counts its ends, from 0, and the seconds of a
-row are those since the end before."""
+"""completed: all planned epochs; stopped: by the scheduler at `rung`, or without a rung when the time of a search was
+over; diverged: NaN or infinite; hopeless: accuracy stayed at chance; failed: an error, or refused by an estimate. An
+attempt can continue after its end, if it failed, was reopened or got more epochs: `continuation` counts its ends from
+0, and the seconds of a row are those since the previous end."""
 
 TOO_LARGE: Final = "TooLarge"
 TOO_SLOW: Final = "TooSlow"
 REFUSED: Final = (TOO_LARGE, TOO_SLOW)
-"""Error types of trainings that an estimate refused, so that they were never begun: no fault of theirs, and no reason
-to end a sweep."""
+"""Error types of trials that were refused by an estimate and never started. They are not faults, so they do not end a
+sweep."""
 
 _CONFIG_KINDS: Final[Mapping[type, Kind]] = {bool: _FLAG, int: _COUNT, float: _REAL, str: _NAME}
 
@@ -224,9 +225,9 @@ def with_config(table: Table, config_types: Mapping[str, type]) -> Table:
     Raises:
         ValueError: if a key has the name of a fixed column, or a type that has no column (bool, int, float, str have).
     """
-    fixed = set(table.schema.names)
+    fixed_columns = set(table.schema.names)
     for key, kind in config_types.items():
-        if key in fixed:
+        if key in fixed_columns:
             raise ValueError(
                 f"configuration key {key!r} is a fixed column of table {table.name!r}: choose another name"
             )

@@ -1,8 +1,7 @@
-"""Deletes a sweep, or what nobody needs any more.
+"""Deletes a sweep, or files that are no longer needed.
 
-Whatever is deleted is moved below `results/.state/deleted/` or is a single file, so that a kill leaves no half of it.
-Both commands hold the locks of the sweeps that they change. Why each file stays or goes is in
-docs/decisions/parquet_tables.md.
+Folders are first moved to `results/.state/deleted/`, so that a killed command leaves no half-deleted table. Both commands
+hold the locks of the sweeps that they change. Why each file stays or goes is in docs/decisions/parquet_tables.md.
 """
 
 import shutil
@@ -16,7 +15,7 @@ import polars as pl
 
 from layersweep.records.errors import BusyError, ResultsError
 from layersweep.records.lock import alone
-from layersweep.records.overview import check_known, last_ends, named_weights, names, size_bytes
+from layersweep.records.overview import check_recorded, last_ends, named_weights, names, size_bytes
 from layersweep.records.questions import FIRST_PHASE
 from layersweep.records.read import read, superseded, sweeps
 from layersweep.records.tables import TABLES
@@ -29,100 +28,100 @@ _WEIGHTS: Final = "weights/*.keras"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Waste:
-    """Files and folders that go, what they are, and how much they hold."""
+class FileGroup:
+    """Files and folders to delete: a name for all of them, their paths and their total size."""
 
-    what: str
+    name: str
     paths: tuple[Path, ...]
     size_bytes: int
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pruned:
-    """What `prune` removed, or would remove, and the sweeps that it left alone because they run."""
+class PruneResult:
+    """The files that `prune` deleted or would delete, and the sweeps that it skipped because they run."""
 
-    found: list[Waste]
-    busy: list[str]
+    groups: list[FileGroup]
+    busy_sweeps: list[str]
 
 
-def doomed(results: Path, sweep: str) -> list[Waste]:
-    """What `delete` removes: the sweep's tables, and checkpoints and logs of trials that no other sweep mentions.
+def deletable_files(results: Path, sweep: str) -> list[FileGroup]:
+    """The files that `delete` removes: the sweep's tables, and the checkpoints and logs of trials of no other sweep.
 
     Raises:
         ResultsError: if the sweep is not recorded, or a sweep cannot be read.
     """
-    check_known(results, sweep)
+    check_recorded(results, sweep)
     rows = pl.concat([read(results, table, columns=("sweep", "trial_id")) for table in ("plan", "trials")])
     mine = pl.col("sweep") == sweep
     ids = _ids(rows, mine) - _ids(rows, ~mine)
-    named = named_weights(results, but=sweep)
+    needed_weights = named_weights(results, but=sweep)
     files = {
         "checkpoints": [p for p in _files(results, _CHECKPOINTS) if _trial(p) in ids],
         "logs": [p for p in _files(results, _LOGS) if p.stem in ids],
-        "weights": [p for p in _files(results, _WEIGHTS) if _trial(p) in ids and p.name not in named],
+        "weights": [p for p in _files(results, _WEIGHTS) if _trial(p) in ids and p.name not in needed_weights],
     }
-    # The ends go before what they stand for, the plan last: what a kill leaves is a sweep with less trained.
+    # `trials` first, the plan last: a killed command leaves a sweep in which some trials are unfinished.
     folders = {f"table {table}": results / table / sweep for table in reversed([*TABLES])}
-    return _waste(files | {what: [folder] for what, folder in folders.items() if folder.is_dir()})
+    return _groups(files | {name: [folder] for name, folder in folders.items() if folder.is_dir()})
 
 
-def shared(results: Path, sweep: str) -> dict[str, int]:
-    """How many of the trials that `delete` removes other sweeps ask for as well, by sweep: they train them again.
+def trials_to_repeat(results: Path, sweep: str) -> dict[str, int]:
+    """By sweep, the number of its planned trials that only `sweep` has trained; after `delete` it trains them again.
 
     Raises:
         ResultsError: if a sweep cannot be read.
     """
-    ended, asked = (read(results, table, columns=("sweep", "trial_id")).unique() for table in ("trials", "plan"))
+    trials, plan = (read(results, table, columns=("sweep", "trial_id")).unique() for table in ("trials", "plan"))
     mine = pl.col("sweep") == sweep
-    lost = ended.filter(mine).join(ended.filter(~mine), on="trial_id", how="anti")
-    losers = asked.filter(~mine).join(lost, on="trial_id", how="semi")
-    return dict(sorted(losers.group_by("sweep").len().iter_rows()))
+    only_here = trials.filter(mine).join(trials.filter(~mine), on="trial_id", how="anti")
+    planned_elsewhere = plan.filter(~mine).join(only_here, on="trial_id", how="semi")
+    return dict(sorted(planned_elsewhere.group_by("sweep").len().iter_rows()))
 
 
 def delete(results: Path, sweep: str) -> None:
-    """Deletes a sweep; its lock is to be held. A kill leaves a sweep to delete again, or leftovers to prune.
+    """Deletes a sweep; the caller holds its lock. After a kill, delete the sweep again or prune the leftovers.
 
     Raises:
         ResultsError: if the sweep is not recorded, cannot be read, or cannot be deleted.
     """
-    aside = results / ".state" / "deleted" / f"{sweep}.{uuid.uuid4().hex}"
-    paths = [path for waste in doomed(results, sweep) for path in waste.paths]
+    trash = results / ".state" / "deleted" / f"{sweep}.{uuid.uuid4().hex}"
+    paths = [path for group in deletable_files(results, sweep) for path in group.paths]
     try:
         for path in paths:
-            target = aside / path.relative_to(results)
+            target = trash / path.relative_to(results)
             target.parent.mkdir(parents=True, exist_ok=True)
             path.rename(target)
-        shutil.rmtree(aside)
+        shutil.rmtree(trash)
     except OSError as error:
         raise ResultsError(f"cannot delete the sweep {sweep!r} in {results}: {error}") from error
 
 
-def prune(results: Path, *, damaged: bool = False, dry_run: bool = False) -> Pruned:
-    """Removes what nobody needs of the sweeps that do not run; their locks are held meanwhile.
+def prune(results: Path, *, damaged: bool = False, dry_run: bool = False) -> PruneResult:
+    """Deletes files that are no longer needed, of all sweeps that do not run; holds their locks meanwhile.
 
-    That is what killed commands left, parts that a merger holds too, logs of trials that did not fail, and checkpoints
-    of trials that no command would continue.
+    These are leftovers of killed commands, parts that were merged, logs of trials that did not fail, and checkpoints of
+    trials that no command would continue.
 
     Args:
         results: the results folder.
-        damaged: remove the damaged parts that were set aside, too.
-        dry_run: remove nothing.
+        damaged: also delete the damaged parts that were set aside.
+        dry_run: delete nothing.
 
     Raises:
         ResultsError: if the folder does not exist, or cannot be read or written.
     """
     with ExitStack() as locks:
-        known = _everyone(results)
-        free = {name for name in known if _hold(locks, results, name)}
-        found = _prunable(results, free, known - free, damaged=damaged)
+        all_sweeps = _all_sweeps(results)
+        free = {name for name in all_sweeps if _try_lock(locks, results, name)}
+        groups = _prunable_files(results, free, all_sweeps - free, damaged=damaged)
         if not dry_run:
-            for path in (path for waste in found for path in waste.paths):
+            for path in (path for group in groups for path in group.paths):
                 _remove(path)
-    return Pruned(found=found, busy=sorted(known - free))
+    return PruneResult(groups=groups, busy_sweeps=sorted(all_sweeps - free))
 
 
-def _everyone(results: Path) -> set[str]:
-    """Every sweep that has rows, a lock, or anything below `.state`."""
+def _all_sweeps(results: Path) -> set[str]:
+    """Every sweep that has rows, a lock, or files in `.state`."""
     state = results / ".state"
     owners = {name for path in _files(results, *_LEFTOVERS) if (name := owner(path))}
     locked = {path.stem for path in state.glob("*.lock")}
@@ -130,7 +129,7 @@ def _everyone(results: Path) -> set[str]:
     return {*names(results), *owners, *locked, *broken}
 
 
-def _hold(locks: ExitStack, results: Path, sweep: str) -> bool:
+def _try_lock(locks: ExitStack, results: Path, sweep: str) -> bool:
     try:
         locks.enter_context(alone(results, sweep))
     except BusyError:
@@ -138,58 +137,73 @@ def _hold(locks: ExitStack, results: Path, sweep: str) -> bool:
     return True
 
 
-def _prunable(results: Path, free: set[str], busy: set[str], *, damaged: bool) -> list[Waste]:
-    plan, trials = read(results, "plan"), read(results, "trials")
-    ends, calm = last_ends(trials), not busy
-    mentioned = pl.concat([plan.select("sweep", "trial_id"), trials.select("sweep", "trial_id")])
-    running = _ids(mentioned, pl.col("sweep").is_in(sorted(busy)))
-    wanted = _wanted(plan, ends, read(results, "epochs", columns=("sweep", "trial_id", "attempt", "epoch")))
-    planned, first_phases = {*plan["trial_id"]}, _ids(plan, pl.col("question") == FIRST_PHASE)
-    parents = {*plan.filter(pl.col("trial_id").is_in(sorted(wanted)))["parent"]}
-    ended_well = {*ends["trial_id"]} - _ids(ends, pl.col("outcome") == "failed")
-
-    def nobodys(path: Path) -> bool:
-        return calm if (name := owner(path)) is None else name in free
-
-    def spent(path: Path) -> bool:  # one that no plan names may be what a running sweep is about to plan
-        return _trial(path) not in running and (_trial(path) not in wanted if _trial(path) in planned else calm)
-
-    def unnamed(path: Path) -> bool:
-        return path.name not in named and (calm or _trial(path) not in running)
-
+def _prunable_files(results: Path, free: set[str], busy: set[str], *, damaged: bool) -> list[FileGroup]:
+    nothing_runs = not busy
     folders = [results / table / sweep for table in TABLES for sweep in sorted(free)]
-    named, unneeded = named_weights(results), first_phases - parents
-    found = {
-        "leftovers of killed commands": [path for path in _files(results, *_LEFTOVERS) if nobodys(path)],
-        "superseded parts": [path for folder in folders for path in superseded(folder, results)],
-        "logs of trials that did not fail": [p for p in _files(results, _LOGS) if p.stem in ended_well - running],
-        "checkpoints that no trial needs": [path for path in _files(results, _CHECKPOINTS) if spent(path)],
-        "weights of first phases that no trial needs": [
-            path for path in _files(results, _WEIGHTS) if _trial(path) in unneeded and unnamed(path)
+    plan, trials = read(results, "plan"), read(results, "trials")
+    ids = pl.concat([frame.select("sweep", "trial_id") for frame in (plan, trials)])
+    busy_trials = _ids(ids, pl.col("sweep").is_in(sorted(busy)))
+    files = {
+        "leftovers of killed commands": [
+            path
+            for path in _files(results, *_LEFTOVERS)
+            if (nothing_runs if (name := owner(path)) is None else name in free)
         ],
+        "superseded parts": [path for folder in folders for path in superseded(folder, results)],
+        **_unneeded_files(results, plan, trials, busy_trials, nothing_runs=nothing_runs),
     }
     if damaged:
-        aside = [results / ".state" / "damaged" / folder.relative_to(results) for folder in folders]
-        found["damaged parts"] = [path for folder in aside for path in sorted(folder.glob("*"))]
-    return _waste(found)
+        damaged_folders = [results / ".state" / "damaged" / folder.relative_to(results) for folder in folders]
+        files["damaged parts"] = [path for folder in damaged_folders for path in sorted(folder.glob("*"))]
+    return _groups(files)
+
+
+def _unneeded_files(
+    results: Path, plan: pl.DataFrame, trials: pl.DataFrame, busy_trials: set[str], *, nothing_runs: bool
+) -> dict[str, list[Path]]:
+    """Logs, checkpoints and weights of trials that no command would continue; none of `busy_trials`."""
+    ends = last_ends(trials)
+    open_trials = _open_trials(plan, ends, read(results, "epochs", columns=("sweep", "trial_id", "attempt", "epoch")))
+    planned_trials = {*plan["trial_id"]}
+    parents = {*plan.filter(pl.col("trial_id").is_in(sorted(open_trials)))["parent"]}
+    logs_to_keep = busy_trials | _ids(ends, pl.col("outcome") == "failed")
+    first_phases = _ids(plan, pl.col("question") == FIRST_PHASE) - parents
+    needed_weights = named_weights(results)
+
+    def no_trial_needs(checkpoint: Path) -> bool:  # a running sweep may be about to plan a trial that no plan has
+        trial = _trial(checkpoint)
+        return trial not in busy_trials and (trial not in open_trials if trial in planned_trials else nothing_runs)
+
+    def no_plan_names(weights: Path) -> bool:
+        return weights.name not in needed_weights and (nothing_runs or _trial(weights) not in busy_trials)
+
+    return {
+        "logs of trials that did not fail": [
+            path for path in _files(results, _LOGS) if path.stem in {*ends["trial_id"]} - logs_to_keep
+        ],
+        "checkpoints that no trial needs": [path for path in _files(results, _CHECKPOINTS) if no_trial_needs(path)],
+        "weights of first phases that no trial needs": [
+            path for path in _files(results, _WEIGHTS) if _trial(path) in first_phases and no_plan_names(path)
+        ],
+    }
 
 
 def _ids(rows: pl.DataFrame, which: pl.Expr) -> set[str]:
     return {*rows.filter(which)["trial_id"]}
 
 
-def _wanted(plan: pl.DataFrame, ends: pl.DataFrame, epochs: pl.DataFrame) -> set[str]:
-    """Trials that a sweep would go on with: without an end, failed, begun again since, or asked for more epochs."""
+def _open_trials(plan: pl.DataFrame, ends: pl.DataFrame, epochs: pl.DataFrame) -> set[str]:
+    """Trials that a sweep would continue: without an end, failed, with epochs after the end, or with more planned."""
     key = ["sweep", "trial_id"]
-    ended = ends.select(*key, "outcome", "attempt", pl.col("epochs").fill_null(0).alias("reached"))
-    begun = epochs.select(*key, "epoch", pl.col("attempt").alias("begun")).join(ended, on=key)
-    later = (pl.col("begun") > pl.col("attempt")) | (
-        (pl.col("begun") == pl.col("attempt")) & (pl.col("epoch") > pl.col("reached"))
+    last_rows = ends.select(*key, "outcome", "attempt", pl.col("epochs").fill_null(0).alias("reached"))
+    progress = epochs.select(*key, "epoch", pl.col("attempt").alias("epoch_attempt")).join(last_rows, on=key)
+    after_end = (pl.col("epoch_attempt") > pl.col("attempt")) | (
+        (pl.col("epoch_attempt") == pl.col("attempt")) & (pl.col("epoch") > pl.col("reached"))
     )
-    asked = plan.group_by(key).agg(pl.col("epochs").max()).join(ended, on=key, how="left")
+    planned = plan.group_by(key).agg(pl.col("epochs").max()).join(last_rows, on=key, how="left")
     short = (pl.col("outcome") == "completed") & (pl.col("reached") < pl.col("epochs"))
-    open_ended = pl.col("outcome").is_null() | (pl.col("outcome") == "failed")
-    return _ids(asked, open_ended | short) | _ids(begun, later)
+    not_successful = pl.col("outcome").is_null() | (pl.col("outcome") == "failed")
+    return _ids(planned, not_successful | short) | _ids(progress, after_end)
 
 
 def _files(results: Path, *patterns: str) -> list[Path]:
@@ -197,14 +211,14 @@ def _files(results: Path, *patterns: str) -> list[Path]:
 
 
 def _trial(checkpoint: Path) -> str:
-    """The trial of a checkpoint or of weights: `<trial_id>-<epoch>.keras`, with a dot before it while it is written."""
+    """The trial id in the name `<trial_id>-<epoch>.keras`; a file that is being written has a dot before it."""
     return checkpoint.name.removeprefix(".").partition("-")[0]
 
 
-def _waste(found: dict[str, list[Path]]) -> list[Waste]:
+def _groups(files: dict[str, list[Path]]) -> list[FileGroup]:
     return [
-        Waste(what=what, paths=tuple(paths), size_bytes=sum(map(size_bytes, paths)))
-        for what, paths in found.items()
+        FileGroup(name=name, paths=tuple(paths), size_bytes=sum(map(size_bytes, paths)))
+        for name, paths in files.items()
         if paths
     ]
 

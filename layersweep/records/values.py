@@ -1,6 +1,6 @@
 """The values that a training yields: one `Built`, then one `Epoch` after each epoch.
 
-Everything that is recorded about a trial is in one of them, so that a training may be stopped after any of them.
+They contain everything that is recorded about a trial, so a training can be stopped after any of them.
 """
 
 import math
@@ -11,7 +11,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, kw_only=True)
 class Layer:
-    """What is known of a layer once the model is built.
+    """A layer of a model after it was built.
 
     `filters` counts the filters of a convolution or the units of a dense layer; `kernel`, `stride` and
     `output_shape` are written as `5x5`, `1x1` and `28x28x32` (without the batch).
@@ -31,11 +31,12 @@ class Layer:
 
 @dataclass(frozen=True, kw_only=True)
 class LayerStatistics:
-    """How a layer behaves on the probe batch after an epoch.
+    """Measurements of a layer on a fixed batch of images after an epoch.
 
-    `activation_mean` and `activation_deviation` are over all outputs of the layer; `dead_share` is the share (0 to 1)
-    of its units or channels that answer every image and position alike, so that they carry nothing: dead or saturated.
-    The norms are Euclidean, of the layer's trainable weights and of the loss' gradient by them; None without weights.
+    `activation_mean` and `activation_deviation` are over all outputs of the layer. `dead_share` is the share (0 to 1)
+    of its units or channels that have the same output for every image and position: they are dead or saturated. The
+    norms are Euclidean: of the layer's trainable weights, and of the gradient of the loss with respect to them; None
+    without weights.
     """
 
     index: int
@@ -48,7 +49,7 @@ class LayerStatistics:
 
 @dataclass(frozen=True, kw_only=True)
 class Built:
-    """A model that is ready to train: its size and layers, and what building cost."""
+    """A model that is ready to train: its size, its layers, and the seconds that building it took."""
 
     parameters: int
     trainable_parameters: int
@@ -60,7 +61,7 @@ class Built:
 
 @dataclass(frozen=True, kw_only=True)
 class Test:
-    """One reading of the test set."""
+    """The results of one evaluation on the test set."""
 
     __test__ = False  # pytest: not a test class
 
@@ -71,7 +72,7 @@ class Test:
 
 @dataclass(frozen=True, kw_only=True)
 class ClassReport:
-    """How one class fares: `predicted[k]` counts its images that were taken for class k (a row of the confusion)."""
+    """The results of one class; `predicted[k]` counts its images that were classified as class k."""
 
     set_name: str
     class_index: int
@@ -85,10 +86,12 @@ class ClassReport:
 
 @dataclass(frozen=True, kw_only=True)
 class Latency:
-    """Milliseconds for one image, warm, batch of 1, on one thread: least, median and 95th percentile of `n` calls.
+    """Milliseconds for one image (batch of 1, one thread, after warm-up): minimum, median and 95th percentile of `n`
+    calls.
 
-    What else the machine does makes calls slower, so two runs agree on none of these. They agree on `ratio`, the median
-    over the calls of each one's time to that of a fixed computation right behind it, whose least is `reference_ms`.
+    Other work on the machine slows calls down, so these times differ between runs. `ratio` is comparable between runs:
+    after each call, a fixed computation is timed, and `ratio` is the median of call time / time of that computation.
+    `reference_ms` is the shortest time of the fixed computation.
     """
 
     min_ms: float
@@ -101,10 +104,10 @@ class Latency:
 
 @dataclass(frozen=True, kw_only=True)
 class Export:
-    """A network converted to another form: its file's size, how it does on the validation set, its latency.
+    """A network converted to another form: size of its file, accuracy on the validation set, latency.
 
-    Milliseconds, ratio and reference are as in `Latency`, with a reference of their own. What could not be converted
-    has a `problem`, and no numbers.
+    Milliseconds, ratio and reference are as in `Latency`, with their own reference. If the conversion failed, `problem`
+    is set and there are no numbers.
     """
 
     form: str
@@ -121,22 +124,22 @@ class Export:
 
 
 def cannot_save(path: Path) -> None:
-    """Stands for `Epoch.save` where the model is out of reach.
+    """The `Epoch.save` of an epoch without its model.
 
     Raises:
         RuntimeError: always.
     """
-    raise RuntimeError(f"this epoch came through a pipe or a file and holds no model to save to {path}")
+    raise RuntimeError(f"this epoch came from a pipe or a file and holds no model to save to {path}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Epoch:
     """One finished epoch of a training.
 
-    `loss` and `accuracy` are means over the training images, each as seen before its step; `val_*` are read after the
-    epoch. `seconds_build` is what tracing and compiling cost in the first epoch, `seconds_features` what computing
-    features of the images cost before it, where the model has a frozen part. Only the last epoch carries test, classes,
-    latency and what the network was converted to.
+    `loss` and `accuracy` are means over the training images, each measured before its step; `val_*` are measured after
+    the epoch. `seconds_build` are the seconds for tracing and compiling in the first epoch; `seconds_features` those
+    for computing the features of the images before it, if a part of the model is frozen. Only the last epoch has
+    `test`, `classes`, `latency` and `exports`.
     """
 
     epoch: int

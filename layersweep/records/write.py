@@ -1,8 +1,8 @@
-"""Writes one sweep's tables as Parquet parts that no reader ever meets torn.
+"""Writes the tables of a sweep as Parquet parts; readers never see an incomplete part.
 
-Rows wait in memory until `flush`; a flush writes each table's rows to `results/.state/`, syncs the file and renames it
-into `results/<table>/<sweep>/`. Parts of equal size are merged in tiers, so that a long sweep leaves few files.
-The decisions are in docs/decisions/parquet_tables.md.
+Rows wait in memory until `flush`. It writes the rows of each table to a file in `results/.state/`, syncs it, and
+renames it into `results/<table>/<sweep>/`. Parts of equal size are merged in tiers, so that a long sweep leaves few
+files. The decisions are in docs/decisions/parquet_tables.md.
 """
 
 import json
@@ -22,22 +22,22 @@ from layersweep.records.read import part_name, part_range, parts, read_part, rea
 from layersweep.records.tables import SCHEMA_VERSION, TABLES, TRIALS, with_config
 
 FAN_IN: Final = 8
-"""Parts of one tier that are merged into one of the next: n flushes leave at most 7 parts a tier, 8 tiers a table."""
+"""How many parts of one tier are merged into one part of the next: at most 7 parts per tier and 8 tiers per table."""
 
 Row = Mapping[str, Any]
 
 
 class Writer:
-    """Appends rows to the tables of one sweep; one writer a sweep at a time.
+    """Appends rows to the tables of one sweep. A sweep has only one writer at a time.
 
     Args:
-        results: the results folder; made if missing.
-        sweep: the sweep's name, filled into the `sweep` column of every row.
-        config_types: the configuration keys, which become columns of `trials`, with their types.
-        versions: package versions, kept in each part's metadata.
+        results: the results folder; created if missing.
+        sweep: the name of the sweep, the value of the column `sweep` in every row.
+        config_types: the configuration keys with their types; they become columns of `trials`.
+        versions: package versions, stored in the metadata of each part.
 
     Raises:
-        ResultsError: if the folder cannot be written, or holds results of a newer schema.
+        ResultsError: if the folder is not writable, or contains results of a newer schema.
     """
 
     def __init__(
@@ -57,13 +57,15 @@ class Writer:
         self._pending: dict[str, list[Row]] = {name: [] for name in TABLES}
         self._next: dict[str, int] = {}
         check_writable(self._results)
-        for name in TABLES:  # a newer schema is refused before anything is touched
+        for name in TABLES:  # refuses a newer schema before it changes any file
             self._schemas(name)
         for path in (self._results / ".state" / "parts").glob("*.tmp"):
-            if owner(path) == sweep:  # a killed writer's: one writes at a time
+            if owner(path) == sweep:  # left by a killed writer, as there is only one writer at a time
                 path.unlink(missing_ok=True)
         for name in TABLES:
-            for path in superseded(self._folder(name), self._results):  # a plain reader sees the merger as well
+            for path in superseded(
+                self._folder(name), self._results
+            ):  # other Parquet readers would see these rows twice
                 path.unlink(missing_ok=True)
             self._adopt_columns(name)
 
@@ -74,11 +76,11 @@ class Writer:
         self.flush()
 
     def append(self, table: str, rows: Iterable[Row]) -> None:
-        """Adds rows, which the next flush makes durable. Missing columns are null.
+        """Adds rows; the next flush writes them. Missing columns are null.
 
         Raises:
-            KeyError: if the table is unknown, or a row has a column that the table lacks, or lacks one of its key. No
-                row is added then.
+            KeyError: if the table is unknown, or a row has an unknown column or lacks a key column. Then no row is
+            added.
         """
         names, key = set(self._tables[table].schema.names), self._tables[table].key
         complete = [{"sweep": self._sweep, **row} for row in rows]
@@ -91,14 +93,14 @@ class Writer:
 
     @property
     def pending(self) -> int:
-        """How many rows the next flush will write."""
+        """The number of rows that the next flush will write."""
         return sum(map(len, self._pending.values()))
 
     def flush(self) -> None:
-        """Makes every appended row durable; merges parts where a tier is full.
+        """Writes all appended rows to disk; merges parts if a tier is full.
 
         Raises:
-            ResultsError: if the disk is full or the folder not writable. The rows stay pending: flush again later.
+            ResultsError: if the disk is full or the folder is not writable. The rows stay pending for the next flush.
         """
         for name, rows in self._pending.items():
             if not rows:
@@ -132,7 +134,7 @@ class Writer:
                 compression="zstd",
                 write_page_checksum=True,
                 use_dictionary=_in_dictionaries(content.schema, encodings),
-                column_encoding=dict(encodings),  # pyarrow changes what it is given
+                column_encoding=dict(encodings),  # a copy, because pyarrow changes it
             )
             _sync(temporary)
             temporary.rename(final)
@@ -150,52 +152,54 @@ class Writer:
             spans = [s for p in files if (s := part_range(p))]
             tiers = [_tier(s) for s in reversed(spans)]
             count = next((n for n, tier in enumerate(tiers) if tier != tiers[0]), len(tiers))
-            if count < FAN_IN:  # it is more where an earlier merge failed
+            if count < FAN_IN:  # more than FAN_IN if an earlier merge failed
                 return
             self._join(table, files[-count:], spans[-count][0], spans[-1][1])
 
     def _schemas(self, table: str) -> list[pa.Schema]:
-        """The columns of each part; reads no rows."""
+        """The columns of each part, without its rows."""
         files = parts(self._folder(table))
         return [schema for path in files if (schema := read_schema(path, self._results)) is not None]
 
     def _adopt_columns(self, table: str) -> None:
-        """Gives all parts of a table one schema: the recorded columns and the present ones."""
+        """Rewrites the parts of a table with one schema if they differ: the recorded columns and the present ones."""
         schemas = self._schemas(table)
         try:
             union = pa.unify_schemas([self._tables[table].schema, *schemas], promote_options="default")
         except pa.ArrowTypeError as error:
             raise ResultsError(
-                f"{self._folder(table)} has a column of another type than now ({error}): use another --results"
+                f"{self._folder(table)} has a column whose type has changed ({error}): use another --results"
             ) from error
         self._tables[table] = replace(self._tables[table], schema=union.remove_metadata())
         if any(schema.names != union.names for schema in schemas):
-            last = self._sequence(table)  # the part takes the next flush's number too, so that its range covers theirs
+            last = self._sequence(
+                table
+            )  # it also takes the number of the next flush, so that its range covers the other parts
             self._next[table] = last + 1
             self._join(table, parts(self._folder(table)), 0, last, columns_of=[union.empty_table()])
 
     def _join(
         self, table: str, files: Sequence[Path], first: int, last: int, *, columns_of: Sequence[pa.Table] = ()
     ) -> None:
-        """Puts one part in the place of some, with the columns of other tables first."""
+        """Replaces parts by one part; the columns of `columns_of` come first."""
         contents = [*columns_of, *(c for p in files if (c := read_part(p, self._results)) is not None)]
-        joined = pa.concat_tables(contents, promote_options="default").combine_chunks().unify_dictionaries()
-        self._write(table, joined, first, last)
+        content = pa.concat_tables(contents, promote_options="default").combine_chunks().unify_dictionaries()
+        self._write(table, content, first, last)
         for path in files:
             path.unlink(missing_ok=True)
 
 
 def owner(path: Path) -> str | None:
-    """The sweep that a temporary file or folder is of; None if its name does not tell."""
+    """The sweep of a temporary file or folder, from its name; None if the name has another form."""
     match = re.fullmatch(r"(.+)\.[0-9a-f]{32}(\.tmp)?", path.name)
     return match[1] if match else None
 
 
 def check_writable(results: Path) -> None:
-    """Tries the folder by writing to it.
+    """Checks that the folder is writable, by writing a file.
 
     Raises:
-        ResultsError: naming the folder and the reason.
+        ResultsError: if it is not; the message names the folder and the reason.
     """
     state = results / ".state"
     probe = state / f"{uuid.uuid4().hex}.tmp"
@@ -208,13 +212,13 @@ def check_writable(results: Path) -> None:
 
 
 def _in_dictionaries(schema: pa.Schema, encodings: Mapping[str, str]) -> list[str]:
-    """The columns whose values are written as a dictionary, as Parquet names them: all that have no encoding."""
+    """The columns without an encoding, by their names in Parquet: their values are written as a dictionary."""
     fields = [f for f in schema if f.name not in encodings]
     return [f"{f.name}.list.element" if pa.types.is_list(f.type) else f.name for f in fields]
 
 
 def _tier(span: tuple[int, int]) -> int:
-    """0 for a part of one flush, 1 for a merger of `FAN_IN`, and so on."""
+    """0 for a part of one flush, 1 for a part merged from `FAN_IN` of them, and so on."""
     size, tier = span[1] - span[0] + 1, 0
     while size >= FAN_IN:
         size, tier = size // FAN_IN, tier + 1
@@ -222,7 +226,7 @@ def _tier(span: tuple[int, int]) -> int:
 
 
 def _sync(path: Path) -> None:
-    """Asks the disk to keep a file's content, or a folder's names."""
+    """Flushes the content of a file, or the entries of a folder, to the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -61,11 +61,11 @@ def write(results: Path, out: Path, sweeps: Sequence[str] = ()) -> Iterator[Path
     Raises:
         ResultsError: if a sweep is not recorded, or none is.
     """
-    from layersweep.records.overview import check_known, names
+    from layersweep.records.overview import check_recorded, names
     from layersweep.studies.pages import comparison_page
 
     for sweep in sweeps:
-        check_known(results, sweep)
+        check_recorded(results, sweep)
     wanted = sweeps or names(results)
     if not wanted:
         raise ResultsError(f"no sweep is recorded below {results.absolute()}")

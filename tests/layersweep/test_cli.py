@@ -1,4 +1,4 @@
-"""The command `layersweep`: its parts, what it refuses, what it imports, and what commands of before are called now."""
+"""The command `layersweep`: its subcommands, its errors, its imports, and the new forms of former commands."""
 
 import subprocess
 import sys
@@ -11,35 +11,35 @@ from layersweep import cli
 HEAVY = "{'ray', 'tensorflow', 'keras', 'polars', 'matplotlib', 'scipy'} & set(sys.modules)"
 
 
-def test_help_names_every_part(capsys):
+def test_help_names_every_subcommand(capsys):
     assert cli.main(["--help"]) == 0
-    said = capsys.readouterr().out
-    assert said.startswith("usage: layersweep PART")
-    assert [line.split()[0] for line in said.splitlines() if line.startswith("  ")] == [*cli.PARTS]
+    text = capsys.readouterr().out
+    assert text.startswith("usage: layersweep COMMAND")
+    assert [line.split()[0] for line in text.splitlines() if line.startswith("  ")] == [*cli.SUBCOMMANDS]
 
 
-def test_without_a_part_it_says_what_there_is_and_ends_with_2(capsys):
+def test_without_a_subcommand_it_prints_the_help_and_ends_with_2(capsys):
     assert cli.main([]) == 2
     assert "usage" in capsys.readouterr().out
 
 
-def test_an_unknown_part_is_named_with_the_valid_ones(capsys):
+def test_an_unknown_subcommand_is_named_with_the_valid_ones(capsys):
     assert cli.main(["studies", "optimizers"]) == 2
     assert capsys.readouterr().err == (
-        "layersweep: error: there is no part 'studies'; valid: study, gallery, records, doctor\n"
+        "layersweep: error: unknown command 'studies'; valid: study, gallery, records, doctor\n"
     )
 
 
-@pytest.mark.parametrize("part", cli.PARTS)
-def test_help_of_a_part_imports_nothing_heavy(part):
+@pytest.mark.parametrize("name", cli.SUBCOMMANDS)
+def test_help_of_a_subcommand_imports_nothing_heavy(name):
     code = (
         "import sys; from layersweep import cli\n"
-        f"try: cli.main([{part!r}, '--help'])\n"
+        f"try: cli.main([{name!r}, '--help'])\n"
         f"except SystemExit as end: assert not end.code; print('heavy:', sorted({HEAVY}))\n"
     )
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
-    assert f"usage: layersweep {part}" in ended.stdout
-    assert ended.stdout.endswith("heavy: []\n")
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert f"usage: layersweep {name}" in result.stdout
+    assert result.stdout.endswith("heavy: []\n")
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_help_of_a_part_imports_nothing_heavy(part):
         (["tuning"], "layersweep --help"),
     ],
 )
-def test_a_command_of_before_says_the_one_of_now(before, now):
-    ended = subprocess.run([sys.executable, "-m", *before], capture_output=True, text=True, check=False, cwd=ROOT)
-    assert (ended.returncode, ended.stdout) == (2, "")
-    assert ended.stderr == f"python -m {before[0]} is now: {now}\n"
+def test_a_former_command_names_the_new_one(before, now):
+    result = subprocess.run([sys.executable, "-m", *before], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == f"python -m {before[0]} is now: {now}\n"

@@ -1,4 +1,4 @@
-"""Words that every room says alike."""
+"""Texts that all packages format alike."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from layersweep.words import exact_duration, few, first_line, gib, last_line
 @pytest.mark.parametrize(
     ("text", "first", "last"), [("", "", ""), ("a", "a", "a"), ("a\nb \n\n", "a", "b"), (" \n", " ", "")]
 )
-def test_the_first_line_is_as_it_stands_and_the_last_is_one_that_says_something(text, first, last):
+def test_the_first_line_is_unchanged_and_the_last_is_one_that_is_not_blank(text, first, last):
     assert (first_line(text), last_line(text)) == (first, last)
 
 
@@ -17,6 +17,6 @@ def test_of_many_names_the_first_are_shown():
     assert few([*"abcde"]) == "a, b, c and 2 more"
 
 
-def test_sizes_and_times_that_were_asked_for():
+def test_sizes_and_durations_that_a_user_set():
     assert gib(3 << 29) == "1.5 GiB"
     assert exact_duration(5407.5) == "1 h 30 min 7.5 s"

@@ -14,7 +14,7 @@ import polars as pl
 
 from layersweep.records.questions import COMPARISON
 from layersweep.records.read import read
-from layersweep.records.spans import Span, spent, union, worked
+from layersweep.records.spans import Span, length_before, union, worked
 from layersweep.records.tables import REFUSED
 from layersweep.studies.statistics.arm_comparison import Comparison
 from layersweep.studies.statistics.replicates import (
@@ -180,10 +180,10 @@ class _Records:
         rows = self.epochs.filter(pl.col("trial_id").is_in(list(trial_ids))).select("at", "val_accuracy").rows()
         values = (value if value is not None and math.isfinite(value) else -math.inf for _, value in rows)
         steps = [
-            Step(seconds=spent(spans, at) if at is not None else math.nan, epochs=count, best=best)
+            Step(seconds=length_before(spans, at) if at is not None else math.nan, epochs=count, best=best)
             for count, ((at, _), best) in enumerate(zip(rows, accumulate(values, max), strict=True), 1)
         ]
-        return tuple(step for step in steps if math.isfinite(step.best)), spent(spans, math.inf), len(rows)
+        return tuple(step for step in steps if math.isfinite(step.best)), length_before(spans, math.inf), len(rows)
 
     def last(self, trial_id: str) -> tuple[int, float | None]:
         """How many epochs a trial has, and its last finite validation accuracy."""

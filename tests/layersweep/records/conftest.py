@@ -31,13 +31,13 @@ class EndlessWriter:
         """From its first flush on to its death; gives the list of the epochs that it says to be durable."""
         self._process.stdin.write(f"{first} {rows} {results}\n")
         self._process.stdin.flush()
-        pid, told = int(self._line()), [int(self._line())]
+        pid, written_numbers = int(self._line()), [int(self._line())]
         try:
-            yield told
+            yield written_numbers
         finally:
             os.kill(pid, signal.SIGKILL)
             while (line := self._line()) != "dead":
-                told.append(int(line))
+                written_numbers.append(int(line))
 
     def _line(self):
         line = self._process.stdout.readline()

@@ -31,10 +31,10 @@ def say(results, capsys):
 
 
 def test_list_is_a_row_a_sweep(say):
-    code, said, errors = say("list")
+    code, output, errors = say("list")
     assert (code, errors) == (0, "")
-    head, big, small = (line.split() for line in said.splitlines() if line.strip() and "─" not in line)
-    assert " ".join(head) == "sweep completed stopped failed unfinished epochs last run (UTC) its end size"
+    head, big, small = (line.split() for line in output.splitlines() if line.strip() and "─" not in line)
+    assert " ".join(head) == "sweep completed stopped failed unfinished epochs last run (UTC) its outcome size"
     assert big[:8] == ["big", "3", "1", "1", "1", "9", "2026-11-03", "10:00:00"]
     assert big[8:11] == ["running", "or", "killed"]
     assert small[:4] == ["small", "2", "0", "2"]
@@ -48,22 +48,24 @@ def test_list_of_nothing(results, capsys):
 
 
 def test_show_is_a_row_a_trial(say):
-    code, said, _ = say("show", "big")
+    code, output, _ = say("show", "big")
     assert code == 0
-    rows = [line.split() for line in said.splitlines()]
+    rows = [line.split() for line in output.splitlines()]
     assert ["aa11", "adam", "comparison", "1", "completed", "2", "0.75", "slow"] in rows
     assert ["ab22", "sgd", "comparison", "1", "failed", "2", "ValueError:", "no"] in rows
     assert ["ee55", "adam", "comparison", "3", "unfinished", "1", "0.25"] in rows
 
 
 def test_show_tells_all_about_a_trial(say):
-    code, said, _ = say("show", "big", "ab")
+    code, output, _ = say("show", "big", "ab")
     assert code == 0
-    assert "trial ab22: sgd, seed 1, comparison" in said
-    assert said.index("attempt 0, end 0: failed") < said.index("Trace\n[x]") < said.index("attempt 1, end 0: failed")
-    assert ["1", "2", "0.5", "0.5"] in [line.split() for line in said.splitlines()]
-    assert "log  /gone/ab22.log" in said
-    assert "has no end: waiting" in say("show", "big", "ee")[1]
+    assert "trial ab22: sgd, seed 1, comparison" in output
+    assert (
+        output.index("attempt 0, end 0: failed") < output.index("Trace\n[x]") < output.index("attempt 1, end 0: failed")
+    )
+    assert ["1", "2", "0.5", "0.5"] in [line.split() for line in output.splitlines()]
+    assert "log  /gone/ab22.log" in output
+    assert "has not ended: waiting" in say("show", "big", "ee")[1]
     assert "trained by sweep small" in say("show", "big", "ff66")[1]
 
 
@@ -71,42 +73,47 @@ def test_brackets_in_what_is_recorded_are_printed(results, capsys):
     wild = {"error_type": "E", "error_message": "[/red] [bold]", "reason": "E: [/red]", "warning": "[x]"}
     record(results, "s", trials=[trial("t", "failed", **wild)], runs=[run()])
     assert main(["show", "s", "t", "--results", str(results)]) == main(["show", "s", "--results", str(results)]) == 0
-    said = capsys.readouterr().out
-    assert "E: [/red] [bold]" in said
-    assert said.count("[x]") == 2
+    output = capsys.readouterr().out
+    assert "E: [/red] [bold]" in output
+    assert output.count("[x]") == 2
 
 
 def test_export_says_where_and_how_much(say, tmp_path):
     out = tmp_path / "[b].csv"
-    code, said, _ = say("export", "big", "--out", out, "--table", "epochs")
-    assert (code, said) == (0, f"{out}: 9 rows of epochs\n")
+    code, output, _ = say("export", "big", "--out", out, "--table", "epochs")
+    assert (code, output) == (0, f"{out}: 9 rows of epochs\n")
     assert out.read_text().count("\n") == 10
     assert say("export", "big", "--out", out)[0] == 2
     assert say("export", "big", "--out", out, "--force")[:2] == (0, f"{out}: 6 rows of trials\n")
 
 
 def test_delete_says_what_goes_and_deletes_with_yes(say, results):
-    code, said, _ = say("delete", "big", "--yes")
+    code, output, _ = say("delete", "big", "--yes")
     assert code == 0
-    assert "epochs" in said
-    assert f"what is in {results / 'studies'} stays" in said.replace("\n", "")
+    assert "epochs" in output
+    assert f"the files in {results / 'studies'} stay" in output.replace("\n", "")
     assert overview.names(results) == ["small"]
 
 
-@pytest.mark.parametrize(("answer", "code", "left"), [("y", 0, ["small"]), ("", 1, ["big", "small"]), ("n", 1, None)])
-def test_delete_asks(say, results, monkeypatch, answer, code, left):
+@pytest.mark.parametrize(
+    ("answer", "code", "remaining_sweeps"), [("y", 0, ["small"]), ("", 1, ["big", "small"]), ("n", 1, None)]
+)
+def test_delete_asks(say, results, monkeypatch, answer, code, remaining_sweeps):
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     monkeypatch.setattr("builtins.input", lambda *_: answer)
-    ended, said, _ = say("delete", "big")
-    assert ended == code
-    assert overview.names(results) == (left or ["big", "small"])
-    assert ("nothing was deleted" in said) == (code == 1)
+    result, output, _ = say("delete", "big")
+    assert result == code
+    assert overview.names(results) == (remaining_sweeps or ["big", "small"])
+    assert ("nothing was deleted" in output) == (code == 1)
 
 
 def test_delete_without_a_terminal_needs_yes(results):
     two_sweeps(results)
-    ended = command("delete", "big", "--results", results, stdin=subprocess.DEVNULL)
-    assert (ended.returncode, ended.stderr) == (2, "error: there is no terminal to ask on: give --yes\n")
+    result = command("delete", "big", "--results", results, stdin=subprocess.DEVNULL)
+    assert (result.returncode, result.stderr) == (
+        2,
+        "error: cannot ask for confirmation without a terminal: give --yes\n",
+    )
     assert overview.names(results) == ["big", "small"]
 
 
@@ -121,26 +128,26 @@ def test_prune_says_what_it_frees(say, results):
     (results / "logs").mkdir()
     (results / "logs" / "aa11.log").write_bytes(bytes(1500))
     with alone(results, "small"):
-        assert "left alone, as a command is running it: small\nnothing to free" in say("prune")[1]
+        assert "skipped, because a command is running it: small\nnothing to delete" in say("prune")[1]
     assert "would free 1.5 kB" in say("prune", "--dry-run")[1]
     assert "logs of trials that did not fail" in say("prune", "--dry-run")[1]
     assert "\nfreed 1.5 kB" in say("prune")[1]
-    assert "nothing to free" in say("prune")[1]
+    assert "nothing to delete" in say("prune")[1]
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["show", "medium"], "no results of sweep 'medium' below "),
-        (["show", "big", "zz"], "no trial of sweep 'big' begins with 'zz'; trials: aa11"),
-        (["delete", "medium", "--yes"], "sweeps there: big, small"),
+        (["show", "medium"], "no results of sweep 'medium' in "),
+        (["show", "big", "zz"], "no trial id of sweep 'big' starts with 'zz'; valid: aa11"),
+        (["delete", "medium", "--yes"], "recorded sweeps: big, small"),
         (["export", "big", "--out", "x.xlsx"], "valid: .csv, .parquet, .json, .ndjson"),
         (["export", "big", "--out", "x.csv", "--table", "weights"], "unknown table 'weights'; valid: "),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(say, arguments, words):
-    code, said, errors = say(*arguments)
-    assert (code, said, errors.count("\n")) == (2, "", 1)
+    code, output, errors = say(*arguments)
+    assert (code, output, errors.count("\n")) == (2, "", 1)
     assert errors.startswith("error: ")
     assert words in errors
 
@@ -151,7 +158,7 @@ def test_bad_input_is_one_line_and_exit_code_2(say, arguments, words):
 )
 def test_a_folder_that_does_not_exist_is_said(results, capsys, arguments):
     assert main([*arguments, "--results", str(results)]) == 2
-    assert capsys.readouterr().err == f"error: there is no results folder {results}: give it with --results\n"
+    assert capsys.readouterr().err == f"error: there is no results folder {results}: set the right one with --results\n"
     assert not results.exists()
 
 
@@ -163,15 +170,15 @@ def test_help_answers_without_the_packages_that_read(arguments):
         "except SystemExit:\n    heavy = {'polars', 'pyarrow', 'numpy', 'filelock'} & set(sys.modules)\n"
         "    sys.exit(f'imports {heavy}' if heavy else 0)\n"
     )
-    ended = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", code, *arguments, "--help"], check=False, capture_output=True, text=True
     )
-    assert ended.returncode == 0, ended.stderr
-    assert "usage: layersweep records" in ended.stdout
+    assert result.returncode == 0, result.stderr
+    assert "usage: layersweep records" in result.stdout
 
 
 def test_the_module_is_a_command(results):
     two_sweeps(results)
-    ended = command("list", "--results", results)
-    assert (ended.returncode, ended.stderr) == (0, "")
-    assert "big" in ended.stdout
+    result = command("list", "--results", results)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "big" in result.stdout

@@ -51,13 +51,13 @@ def test_what_is_no_number_is_valid_json(results, tmp_path):
 @pytest.mark.parametrize("name", ["t.xlsx", "t", ".csv"])
 def test_an_unknown_suffix_is_refused_and_the_valid_ones_are_listed(results, tmp_path, name):
     two_sweeps(results)
-    with pytest.raises(ResultsError, match=r"is not valid; valid: \.csv, \.parquet, \.json, \.ndjson"):
+    with pytest.raises(ResultsError, match=r"unknown suffix .*; valid: \.csv, \.parquet, \.json, \.ndjson"):
         export(results, "big", "trials", tmp_path / name)
 
 
 def test_unknown_sweeps_and_tables_are_refused(results, tmp_path):
     two_sweeps(results)
-    with pytest.raises(ResultsError, match="sweeps there: big, small"):
+    with pytest.raises(ResultsError, match="recorded sweeps: big, small"):
         export(results, "medium", "trials", tmp_path / "t.csv")
     with pytest.raises(ResultsError, match="unknown table 'weights'; valid: "):
         export(results, "big", "weights", tmp_path / "t.csv")

@@ -29,9 +29,9 @@ def test_every_sweep_is_summed_up(results):
 
 def test_a_sweep_without_runs_or_epochs_is_summed_up(results):
     record(results, "s", plan=[plan("a")])
-    (found,) = overview.summaries(results)
-    assert (found.outcomes, found.unfinished, found.epochs) == ({}, 1, 0)
-    assert (found.last_run, found.last_outcome) == (None, None)
+    (summary,) = overview.summaries(results)
+    assert (summary.outcomes, summary.unfinished, summary.epochs) == ({}, 1, 0)
+    assert (summary.last_run, summary.last_outcome) == (None, None)
 
 
 def test_without_sweeps_there_is_none_and_without_results_it_is_said(results):
@@ -39,7 +39,7 @@ def test_without_sweeps_there_is_none_and_without_results_it_is_said(results):
         overview.summaries(results)
     Writer(results, "s")
     assert overview.summaries(results) == []
-    with pytest.raises(ResultsError, match=f"no results of sweep 's' below {results}; no sweep is recorded there"):
+    with pytest.raises(ResultsError, match=f"no results of sweep 's' in {results}; no sweep is recorded there"):
         overview.trials(results, "s")
 
 
@@ -54,8 +54,8 @@ def test_a_row_a_trial_with_what_became_of_it(results):
         ("ee55", "adam", "comparison", 3, "unfinished", 1, 0.25),
         ("ff66", "adam", "comparison", 4, "completed", 2, 0.5),
     ]
-    told = overview.trials(results, "big").select("trial_id", "reason", "warning").rows()
-    assert told[:3] == [("aa11", None, "slow"), ("ab22", "ValueError: no", None), ("cc33", None, None)]
+    messages = overview.trials(results, "big").select("trial_id", "reason", "warning").rows()
+    assert messages[:3] == [("aa11", None, "slow"), ("ab22", "ValueError: no", None), ("cc33", None, None)]
 
 
 def test_a_sweeps_own_end_goes_before_anothers(results):
@@ -93,8 +93,8 @@ def test_a_trial_that_another_sweep_trained_or_none(results):
 @pytest.mark.parametrize(
     ("prefix", "words"),
     [
-        ("a", "2 trials of sweep 'big' begin with 'a'; trials: aa11 (adam, seed 1), ab22 (sgd, seed 1)"),
-        ("zz", "no trial of sweep 'big' begins with 'zz'; trials: aa11 (adam, seed 1), ab22 (sgd, seed 1), cc33 "),
+        ("a", "the ids of 2 trials of sweep 'big' start with 'a'; valid: aa11 (adam, seed 1), ab22 (sgd, seed 1)"),
+        ("zz", "no trial id of sweep 'big' starts with 'zz'; valid: aa11 (adam, seed 1), ab22 (sgd, seed 1), cc33 "),
     ],
 )
 def test_a_beginning_of_several_trials_or_none_is_refused_with_the_candidates(results, prefix, words):
@@ -113,5 +113,5 @@ def test_of_many_candidates_the_first_are_listed(results):
 def test_an_unknown_sweep_is_refused_and_those_that_exist_are_named(results):
     two_sweeps(results)
     for ask in (lambda: overview.trials(results, "medium"), lambda: overview.trial(results, "..", "a")):
-        with pytest.raises(ResultsError, match=f"below {results}; sweeps there: big, small$"):
+        with pytest.raises(ResultsError, match=f"in {results}; recorded sweeps: big, small$"):
             ask()

@@ -14,7 +14,7 @@ from layersweep.records.errors import ResultsError
 from layersweep.records.lock import alone
 from layersweep.records.read import read
 from layersweep.records.tables import TABLES
-from layersweep.records.upkeep import delete, doomed, prune, shared
+from layersweep.records.upkeep import deletable_files, delete, prune, trials_to_repeat
 from layersweep.records.write import Writer
 
 TRIALS = ("aa11", "ab22", "cc33", "dd44", "ee55", "ff66")
@@ -36,7 +36,7 @@ def logs(results):
 
 
 @pytest.fixture
-def kept(results):
+def full_results(results):
     """Two sweeps with a checkpoint and a log of every trial, and of one that nobody knows."""
     two_sweeps(results)
     for name in (*TRIALS, "stray"):
@@ -54,50 +54,52 @@ def content(results):
 # Deleting
 
 
-def test_what_deleting_would_remove_is_told(kept):
-    found = {waste.what: waste for waste in doomed(kept, "big")}
-    assert list(found) == ["checkpoints", "logs", "table trials", "table epochs", "table runs", "table plan"]
-    assert [p.stem for p in found["checkpoints"].paths] == ["ab22-3", "cc33-3", "dd44-3", "ee55-3"]
-    assert (found["checkpoints"].size_bytes, found["logs"].size_bytes) == (400, 40)
-    assert found["table epochs"].paths == (kept / "epochs" / "big",)
-    assert found["table epochs"].size_bytes == sum(p.stat().st_size for p in (kept / "epochs" / "big").iterdir())
+def test_what_deleting_would_remove_is_told(full_results):
+    groups = {group.name: group for group in deletable_files(full_results, "big")}
+    assert list(groups) == ["checkpoints", "logs", "table trials", "table epochs", "table runs", "table plan"]
+    assert [p.stem for p in groups["checkpoints"].paths] == ["ab22-3", "cc33-3", "dd44-3", "ee55-3"]
+    assert (groups["checkpoints"].size_bytes, groups["logs"].size_bytes) == (400, 40)
+    assert groups["table epochs"].paths == (full_results / "epochs" / "big",)
+    assert groups["table epochs"].size_bytes == sum(
+        p.stat().st_size for p in (full_results / "epochs" / "big").iterdir()
+    )
 
 
-def test_a_sweep_is_deleted_and_all_else_stays(kept):
-    before = content(kept)
-    delete(kept, "big")
-    left = content(kept)
-    assert overview.names(kept) == ["small"]
-    assert checkpoints(kept) == logs(kept) == ["aa11", "ff66", "stray"]  # `small` plans both
-    gone = set(before) - set(left)
+def test_a_sweep_is_deleted_and_all_else_stays(full_results):
+    before = content(full_results)
+    delete(full_results, "big")
+    remaining = content(full_results)
+    assert overview.names(full_results) == ["small"]
+    assert checkpoints(full_results) == logs(full_results) == ["aa11", "ff66", "stray"]  # `small` plans both
+    gone = set(before) - set(remaining)
     assert all("/big/" in name or name.split("/")[-1][:4] in TRIALS for name in gone)
-    assert {name: before[name] for name in left} == left
-    assert {"studies/big.html"} < set(left)
-    assert list((kept / ".state" / "deleted").iterdir()) == []
+    assert {name: before[name] for name in remaining} == remaining
+    assert {"studies/big.html"} < set(remaining)
+    assert list((full_results / ".state" / "deleted").iterdir()) == []
 
 
-def test_the_last_sweep_takes_what_the_first_had_to_leave(kept):
-    delete(kept, "big")
-    delete(kept, "small")
-    assert checkpoints(kept) == logs(kept) == ["stray"]
-    assert overview.names(kept) == []
+def test_the_last_sweep_takes_what_the_first_had_to_leave(full_results):
+    delete(full_results, "big")
+    delete(full_results, "small")
+    assert checkpoints(full_results) == logs(full_results) == ["stray"]
+    assert overview.names(full_results) == []
 
 
 def test_trials_that_other_sweeps_ask_for_are_counted(results):
     record(results, "a", plan=[plan("t"), plan("u"), plan("v")], trials=[trial("t"), trial("u")])
     record(results, "b", plan=[plan("t"), plan("v")])
     record(results, "c", plan=[plan("t"), plan("u")], trials=[trial("u")])
-    assert shared(results, "a") == {"b": 1, "c": 1}  # v has no end that could be lost
-    assert shared(results, "b") == {}
-    assert shared(results, "c") == {}
+    assert trials_to_repeat(results, "a") == {"b": 1, "c": 1}  # v has no end that could be lost
+    assert trials_to_repeat(results, "b") == {}
+    assert trials_to_repeat(results, "c") == {}
 
 
-def test_an_unknown_sweep_is_not_deleted(kept):
-    before = content(kept)
+def test_an_unknown_sweep_is_not_deleted(full_results):
+    before = content(full_results)
     for name in ("medium", "..", ".", ""):
-        with pytest.raises(ResultsError, match="sweeps there: big, small"):
-            delete(kept, name)
-    assert content(kept) == before
+        with pytest.raises(ResultsError, match="recorded sweeps: big, small"):
+            delete(full_results, name)
+    assert content(full_results) == before
 
 
 class Kill(BaseException):
@@ -147,32 +149,32 @@ def test_a_kill_while_deleting_leaves_no_end_without_its_epochs_and_the_next_com
     assert step >= 5 * 2 + 1  # a checkpoint and four tables, each a folder and a renaming; then they go
 
 
-def test_what_cannot_be_deleted_is_said(kept, monkeypatch):
-    touch(kept / ".state" / "deleted")
+def test_what_cannot_be_deleted_is_said(full_results, monkeypatch):
+    touch(full_results / ".state" / "deleted")
     with pytest.raises(ResultsError, match="cannot delete the sweep 'big'"):
-        delete(kept, "big")
-    assert overview.names(kept) == ["big", "small"]
+        delete(full_results, "big")
+    assert overview.names(full_results) == ["big", "small"]
 
 
 # Pruning
 
 
 def what(pruned):
-    return {waste.what: [path.name for path in waste.paths] for waste in pruned.found}
+    return {group.name: [path.name for path in group.paths] for group in pruned.groups}
 
 
-def test_logs_and_checkpoints_of_trials_that_need_none_go(kept):
-    pruned = prune(kept)
-    assert pruned.busy == []
-    assert checkpoints(kept) == [
+def test_logs_and_checkpoints_of_trials_that_need_none_go(full_results):
+    pruned = prune(full_results)
+    assert pruned.busy_sweeps == []
+    assert checkpoints(full_results) == [
         "aa11",
         "ab22",
         "ee55",
         "ff66",
     ]  # ab22 failed; each other has no end in one of its plans
-    assert logs(kept) == ["ab22", "ee55", "stray"]  # failed, unfinished, unknown
-    assert [waste.size_bytes for waste in pruned.found] == [40, 300]
-    assert prune(kept).found == []
+    assert logs(full_results) == ["ab22", "ee55", "stray"]  # failed, unfinished, unknown
+    assert [group.size_bytes for group in pruned.groups] == [40, 300]
+    assert prune(full_results).groups == []
 
 
 @pytest.mark.parametrize(
@@ -197,13 +199,13 @@ def test_a_checkpoint_stays_while_a_sweep_would_go_on_from_it(results, rows, nee
     assert checkpoints(results) == (["t"] if needed else [])
 
 
-def test_a_dry_run_says_the_same_and_removes_nothing(kept):
-    touch(kept / ".state" / "parts" / f"big.{HEX}.tmp")
-    before = content(kept)
-    told = what(prune(kept, dry_run=True))
-    assert content(kept) == before
-    assert told == what(prune(kept))
-    assert list(told) == [
+def test_a_dry_run_says_the_same_and_removes_nothing(full_results):
+    touch(full_results / ".state" / "parts" / f"big.{HEX}.tmp")
+    before = content(full_results)
+    dry_run_result = what(prune(full_results, dry_run=True))
+    assert content(full_results) == before
+    assert dry_run_result == what(prune(full_results))
+    assert list(dry_run_result) == [
         "leftovers of killed commands",
         "logs of trials that did not fail",
         "checkpoints that no trial needs",
@@ -219,7 +221,7 @@ def test_leftovers_of_killed_commands_go(results):
     pruned = prune(results)
     assert what(pruned) == {"leftovers of killed commands": [f"{HEX}.tmp", f"big.{HEX}.tmp", f"gone.{HEX}.tmp",
                                                             f"gone.{HEX}"]}  # fmt: skip
-    assert pruned.found[0].size_bytes == 100
+    assert pruned.groups[0].size_bytes == 100
     assert list((state / "parts").iterdir()) == list((state / "deleted").iterdir()) == []
 
 
@@ -234,7 +236,7 @@ def test_superseded_parts_go_unless_their_merger_is_damaged(results):
     sound = merged.read_bytes()
     merged.write_bytes(b"torn")
     with pytest.warns(UserWarning, match="is damaged"):
-        assert prune(results).found == []
+        assert prune(results).groups == []
     assert numbers(results) == [0, 1, 2, 3, 4, 5, 6]
     merged.write_bytes(sound)
     assert len(what(prune(results))["superseded parts"]) == 7
@@ -246,36 +248,36 @@ def test_damaged_parts_go_only_when_asked_for(results):
     two_sweeps(results)
     aside = touch(results / ".state" / "damaged" / "epochs" / "big" / "00000000-00000000.parquet")
     gone = touch(results / ".state" / "damaged" / "epochs" / "gone" / "00000000-00000000.parquet")
-    assert prune(results).found == []
+    assert prune(results).groups == []
     assert aside.exists()
     assert what(prune(results, damaged=True)) == {"damaged parts": [aside.name, gone.name]}
     assert not aside.exists()
     assert not gone.exists()
 
 
-def test_what_a_running_sweep_may_need_stays(kept):
+def test_what_a_running_sweep_may_need_stays(full_results):
     for name in ("big", "small", "new", ""):
-        touch(kept / ".state" / "parts" / f"{name}.{HEX}.tmp".removeprefix("."))
-    touch(kept / ".state" / "damaged" / "epochs" / "big" / "00000000-00000000.parquet")
-    with alone(kept, "big"), alone(kept, "new"):
-        pruned = prune(kept, damaged=True)
-    assert pruned.busy == ["big", "new"]
+        touch(full_results / ".state" / "parts" / f"{name}.{HEX}.tmp".removeprefix("."))
+    touch(full_results / ".state" / "damaged" / "epochs" / "big" / "00000000-00000000.parquet")
+    with alone(full_results, "big"), alone(full_results, "new"):
+        pruned = prune(full_results, damaged=True)
+    assert pruned.busy_sweeps == ["big", "new"]
     assert what(pruned) == {"leftovers of killed commands": [f"small.{HEX}.tmp"]}
-    assert checkpoints(kept) == logs(kept) == [*TRIALS, "stray"]
-    with alone(kept, "small"):
-        assert what(prune(kept)) == {
+    assert checkpoints(full_results) == logs(full_results) == [*TRIALS, "stray"]
+    with alone(full_results, "small"):
+        assert what(prune(full_results)) == {
             "leftovers of killed commands": [f"big.{HEX}.tmp", f"new.{HEX}.tmp"],
             "logs of trials that did not fail": ["cc33.log", "dd44.log"],  # `small` plans aa11 and ff66
             "checkpoints that no trial needs": ["cc33-3.keras", "dd44-3.keras"],
         }
-    assert "stray-3.keras" in what(prune(kept))["checkpoints that no trial needs"]
+    assert "stray-3.keras" in what(prune(full_results))["checkpoints that no trial needs"]
 
 
-def test_what_is_recorded_is_never_pruned(kept):
-    before = {table: read(kept, table) for table in TABLES}
-    prune(kept, damaged=True)
-    assert all(read(kept, table).equals(before[table]) for table in TABLES)
-    assert (kept / "studies" / "big.html").exists()
+def test_what_is_recorded_is_never_pruned(full_results):
+    before = {table: read(full_results, table) for table in TABLES}
+    prune(full_results, damaged=True)
+    assert all(read(full_results, table).equals(before[table]) for table in TABLES)
+    assert (full_results / "studies" / "big.html").exists()
 
 
 def test_a_folder_that_does_not_exist_is_said(results):

@@ -112,8 +112,8 @@ def test_parts_and_mergers_have_the_encodings_of_their_columns_and_lose_no_digit
         writer.append("epochs", [row | dict.fromkeys(("loss", "val_loss", "accuracy"), loss)])
         writer.flush()
         group = pq.ParquetFile(max(folder(results).iterdir())).metadata.row_group(0)
-        found = {group.column(c).path_in_schema: set(group.column(c).encodings) for c in range(group.num_columns)}
-        assert all(encoding in found[name] for name, encoding in ENCODINGS.items()), found
+        rows = {group.column(c).path_in_schema: set(group.column(c).encodings) for c in range(group.num_columns)}
+        assert all(encoding in rows[name] for name, encoding in ENCODINGS.items()), rows
     assert names(results) == ["00000000-00000007.parquet"]
     plain = {
         "polars": pl.read_parquet(folder(results)).to_dict(as_series=False),
@@ -408,12 +408,15 @@ def test_sources_that_a_crash_left_are_kept_while_their_merger_is_damaged(result
 def test_kill_9_amid_flushes_loses_only_what_was_not_flushed(results, endless_writer):
     durable = -1
     for n in range(25):
-        with endless_writer.running(results, first=durable + 1) as told:
+        with endless_writer.running(results, first=durable + 1) as written_numbers:
             time.sleep(0.0037 * n)
-        found = numbers(results)  # a torn part would warn, and warnings are errors
-        assert found == list(range(len(found)))
-        assert len(found) in (told[-1] + 1, told[-1] + 4)  # the last flush may not have come to tell
-        durable = found[-1]
+        rows = numbers(results)  # a torn part would warn, and warnings are errors
+        assert rows == list(range(len(rows)))
+        assert len(rows) in (
+            written_numbers[-1] + 1,
+            written_numbers[-1] + 4,
+        )  # the last flush may not have come to tell
+        durable = rows[-1]
     flush(Writer(results, "s"), durable + 1)
     assert numbers(results) == list(range(durable + 2))
     assert sorted(pl.read_parquet(folder(results))["epoch"]) == list(range(durable + 2))
@@ -462,7 +465,7 @@ def test_the_same_keys_rewrite_nothing(results):
 def test_another_type_for_a_recorded_key_is_refused(results):
     with Writer(results, "s", config_types={"filters": int}) as writer:
         writer.append("trials", [trial("t0", filters=32)])
-    with pytest.raises(ResultsError, match=r"trials/s has a column of another type than now .*filters.*--results"):
+    with pytest.raises(ResultsError, match=r"trials/s has a column whose type has changed .*filters.*--results"):
         Writer(results, "s", config_types={"filters": str})
     assert read(results, "trials")["filters"].to_list() == [32]
 
@@ -491,7 +494,7 @@ def test_a_writer_refuses_a_newer_schema_in_any_table_of_its_sweep_and_touches_n
             writer.append(table, [ROWS[table]])
     before = {path: path.stat().st_mtime_ns for path in results.rglob("*.parquet")}
     with pytest.raises(
-        ResultsError, match=f"{table}/s/.* has schema version 3, this program reads up to 2: use a newe"
+        ResultsError, match=f"{table}/s/.* has schema version 3, but this program reads up to version 2"
     ):
         Writer(results, "s")
     assert {path: path.stat().st_mtime_ns for path in results.rglob("*.parquet")} == before

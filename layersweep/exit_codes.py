@@ -1,0 +1,9 @@
+"""The exit codes of all commands."""
+
+from typing import Final
+
+OK: Final = 0
+FAILED: Final = 1
+BAD_INPUT: Final = 2
+UNFINISHED: Final = 3
+INTERRUPTED: Final = 130
