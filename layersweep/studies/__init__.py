@@ -1,1 +1,1 @@
-"""Reads what a sweep recorded and answers its question: tables, figures, pages. Needs neither Ray nor Keras."""
+"""Answers the question of a sweep from its records: tables, figures, pages. Needs neither Ray nor Keras."""

@@ -1,8 +1,8 @@
-"""Every question that is recorded on one page: its figure, its answer, its command and scale.
+"""One page with the answers of all recorded sweeps: figure, answer, command and scale of each.
 
     layersweep gallery [SWEEP ...] [--results results] [--out results/studies/gallery.md]
 
-Writes Markdown, and the figures into a folder of its name beside it.
+Writes a Markdown file, and the figures into a folder with the same name.
 """
 
 import re
@@ -14,6 +14,7 @@ from typing import Final
 
 import tyro
 
+from layersweep.exit_codes import OK
 from layersweep.records.errors import ResultsError
 from layersweep.studies.study import Findings, findings_of
 
@@ -32,31 +33,31 @@ FACTS: Final = (
 )
 _TITLE: Final = """# Gallery
 
-Each question as its study answers it from the records, with command and scale. Written by `layersweep gallery`.
+The answer of each study to its question, with command and scale. Written by `layersweep gallery`.
 """
 _SPECIAL: Final = re.compile(r"([\\`*\[\]<>|])")
 
 
 def main(arguments: Sequence[str]) -> int:
-    """The command; returns the exit code.
+    """`layersweep gallery`; returns the exit code.
 
     Raises:
-        ResultsError: if there is nothing to read.
+        ResultsError: if a sweep is not recorded, or none is.
     """
     options = tyro.cli(Options, args=list(arguments), prog="layersweep gallery", description=__doc__)
     out = options.out or options.results / "studies" / "gallery.md"
     for path in write(options.results, out, options.sweeps):
         sys.stdout.write(f"gallery  {path}\n")
-    return 0
+    return OK
 
 
 def write(results: Path, out: Path, sweeps: Sequence[str] = ()) -> Iterator[Path]:
-    """Writes the page, its figures first; gives each file that is written.
+    """Writes the figures, then the page; yields the path of each file.
 
     Args:
         results: the results folder.
-        out: the page; its figures go into a folder beside it, `gallery/` for `gallery.md`.
-        sweeps: the sweeps, in this order; all that are recorded unless given.
+        out: the page; the figures go into a folder beside it, `gallery/` for `gallery.md`.
+        sweeps: the sweeps, in this order; all recorded sweeps if empty.
 
     Raises:
         ResultsError: if a sweep is not recorded, or none is.
@@ -66,11 +67,11 @@ def write(results: Path, out: Path, sweeps: Sequence[str] = ()) -> Iterator[Path
 
     for sweep in sweeps:
         check_recorded(results, sweep)
-    wanted = sweeps or names(results)
-    if not wanted:
-        raise ResultsError(f"no sweep is recorded below {results.absolute()}")
+    sweeps = sweeps or names(results)
+    if not sweeps:
+        raise ResultsError(f"no sweep is recorded in {results.absolute()}")
     sections = []
-    for sweep in wanted:
+    for sweep in sweeps:
         for findings in findings_of(results, sweep):
             figure = _figure(findings)
             if figure is not None:
@@ -83,43 +84,46 @@ def write(results: Path, out: Path, sweeps: Sequence[str] = ()) -> Iterator[Path
 
 
 def _figure(findings: Findings) -> tuple[str, bytes] | None:
-    """The figure that shows the answer: of a part that adds to it, else of the comparison."""
+    """The figure of the answer: of a section that answers the question, or else of the comparison."""
     pictures = findings.pictures()
-    telling = [f"{findings.name}_{suffix}" for extra in findings.extras if extra.answer for suffix in extra.files]
-    return next(((name, pictures[name]) for name in [*telling, *pictures]), None)
+    preferred_names = [
+        f"{findings.name}_{suffix}" for section in findings.sections if section.answer for suffix in section.files
+    ]
+    return next(((name, pictures[name]) for name in [*preferred_names, *pictures]), None)
 
 
 def _section(findings: Findings, figure: str | None) -> str:
     from layersweep.studies.wording.provenance import facts
     from layersweep.studies.wording.words import answer, on_the_test_set
 
-    found = findings.found
-    said = [answer(found), *(extra.answer for extra in findings.extras), on_the_test_set(found), *found.warnings]
-    known = facts(found, findings.runs)
+    comparison = findings.comparison
+    answers = [answer(comparison), *(section.answer for section in findings.sections)]
+    texts = [*answers, on_the_test_set(comparison), *comparison.warnings]
+    all_facts = facts(comparison, findings.runs)
     commands = findings.runs["command"].drop_nulls().unique(maintain_order=True)
     lines = [f"## {_plain(findings.title)}", ""]
     if figure is not None:
         lines += [f"![{_plain(findings.title)}]({figure})", ""]
-    first, *others = filter(None, said)
+    first, *others = filter(None, texts)
     for text in (f"**{_plain(first)}**", *map(_plain, others)):
         lines += [text, ""]
     lines += [f"    {' '.join(command.split())}" for command in commands]
-    lines += ["", *(f"- {name}: {_plain(known[name])}" for name in FACTS if known.get(name)), ""]
+    lines += ["", *(f"- {name}: {_plain(all_facts[name])}" for name in FACTS if all_facts.get(name)), ""]
     return "\n".join(lines)
 
 
 def _plain(text: str) -> str:
-    """Recorded text as Markdown that shows it, and does nothing else."""
+    """Recorded text, escaped so that Markdown shows it unchanged."""
     return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Reads the records, writes a page of all questions."""
+    """Writes a page with the answers of all recorded sweeps."""
 
     sweeps: tyro.conf.Positional[tuple[str, ...]] = ()
-    """The sweeps that are shown, in this order; all that are recorded unless given."""
+    """The sweeps to show, in this order; all recorded sweeps by default."""
     results: Path = Path("results")
     """The results folder."""
     out: Path | None = None
-    """The page; below the results, studies/gallery.md, unless given."""
+    """The page to write; studies/gallery.md in the results folder by default."""

@@ -1,1 +1,1 @@
-"""Plots, their style, and drawings of networks."""
+"""Figures of a study: plots, drawings of networks, and their style."""

@@ -1,7 +1,7 @@
-"""Draws what a comparison found: learning curves, accuracy against time, final accuracy by arm.
+"""The figures of a comparison: learning curves, accuracy against time, final accuracy by arm.
 
-Where weak arms would squeeze the strong ones together, all arms are drawn on the whole scale, and the strong ones again
-on an enlarged part of it: no arm is cut off.
+If weak arms would squeeze the strong arms together, there are two panels: all arms on the full scale, and the strong
+arms on an enlarged part of it. No arm is cut off.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -11,22 +11,22 @@ import polars as pl
 
 from layersweep.studies.figures import learning_rates
 from layersweep.studies.figures.drawing import WIDTH, Drawing
-from layersweep.studies.figures.learning_curves import Line, extent, lines, unseen
+from layersweep.studies.figures.learning_curves import Line, accuracy_range, arms_without_curve, lines
 from layersweep.studies.figures.style import (
     GRID,
     INK,
     MUTED,
     PAPER,
     accuracy_ticks,
-    inks,
+    arms_above_gap,
     label_inches,
-    leaders,
+    line_styles,
     margin_labels,
-    shortened,
+    shorten,
     window,
 )
 from layersweep.studies.statistics.arm_comparison import Comparison, Row
-from layersweep.studies.statistics.replicates import untuned
+from layersweep.studies.statistics.replicates import default_arm
 from layersweep.studies.wording.words import share, verdict, with_spread
 from layersweep.words import count
 
@@ -38,68 +38,68 @@ Draw: TypeAlias = "Callable[[Figure | SubFigure, Comparison], None]"
 _ACCURACY: Final = "validation accuracy"
 
 
-def learning_curves(figure: "Figure | SubFigure", found: Comparison) -> None:
-    """Validation accuracy against epoch: the mean over seeds, a band from the lowest to the highest seed."""
-    _draw(figure, lines(found, "epoch"), "epoch", found)
+def learning_curves(figure: "Figure | SubFigure", comparison: Comparison) -> None:
+    """Draws validation accuracy against epoch: the mean over seeds, a band from the lowest to the highest seed."""
+    _draw(figure, lines(comparison, "epoch"), "epoch", comparison)
 
 
-def against_seconds(figure: "Figure | SubFigure", found: Comparison) -> None:
-    """Validation accuracy against the seconds that a seed had spent, both as means over seeds."""
-    _draw(figure, lines(found, "seconds"), "seconds a trial (mean over seeds)", found)
+def against_seconds(figure: "Figure | SubFigure", comparison: Comparison) -> None:
+    """Draws validation accuracy against the seconds of a trial, both as means over seeds."""
+    _draw(figure, lines(comparison, "seconds"), "seconds per trial (mean over seeds)", comparison)
 
 
-def _draw(figure: "Figure | SubFigure", drawn: Sequence[Line], label: str, found: Comparison) -> None:
-    low, high = extent(drawn)
-    whole = (min(0.0, low), high + 0.06 * (high - min(0.0, low)))
-    to_the_end = [line for line in drawn if not line.stops] or drawn
-    strong = leaders({line.arm: line.end[1] for line in to_the_end})
-    part = window([y for line in drawn if line.arm in strong for y in _last_values(line)], whole, below=0.9)
+def _draw(figure: "Figure | SubFigure", all_lines: Sequence[Line], x_label: str, comparison: Comparison) -> None:
+    low, high = accuracy_range(all_lines)
+    full = (min(0.0, low), high + 0.06 * (high - min(0.0, low)))
+    complete_lines = [line for line in all_lines if not line.stops] or all_lines
+    strong_arms = arms_above_gap({line.arm: line.end[1] for line in complete_lines})
+    part = window([y for line in all_lines if line.arm in strong_arms for y in _last_values(line)], full, below=0.9)
     if part is None:
-        axes = figure.add_axes(_box(0.75, WIDTH - label_inches([line.arm for line in drawn]), figure))
-        _panel(axes, drawn, whole, label, _ends(drawn))
-        axes.set_title(_title(found, drawn))
+        axes = figure.add_axes(_box(0.75, WIDTH - label_inches([line.arm for line in all_lines]), figure))
+        _panel(axes, all_lines, full, x_label, _labels(all_lines))
+        axes.set_title(_title(comparison, all_lines))
         return
-    note = f"{count(len(strong), 'arm')}, enlarged"
-    right_edge = WIDTH - label_inches(sorted(strong))
-    between = label_inches([note, *(line.arm for line in drawn if line.arm not in strong)]) + 0.5
+    note = f"{count(len(strong_arms), 'arm')}, enlarged"
+    weak_lines = [line for line in all_lines if line.arm not in strong_arms]
+    right_edge = WIDTH - label_inches(sorted(strong_arms))
+    between = label_inches([note, *(line.arm for line in weak_lines)]) + 0.5
     middle = 0.6 + (right_edge - 0.6 - between) * 0.45
     left, right = (figure.add_axes(_box(a, b, figure)) for a, b in ((0.6, middle), (middle + between, right_edge)))
     left.axhspan(*part, color=GRID, alpha=0.9, lw=0, zorder=0)
-    reached = max(line.end[0] for line in drawn)
-    band = (reached, sum(part) / 2, note, MUTED)
-    _panel(left, drawn, whole, label, [band, *_ends(line for line in drawn if line.arm not in strong)])
-    left.set_title(_title(found, drawn))
-    seen = [line for line in drawn if line.arm in strong or any(y > part[0] for _, y in line.points)]
-    _panel(right, seen, part, label, _ends(line for line in seen if line.arm in strong))
-    right.set_xlim(left=_entry(seen, part[0]))
+    band_label = (max(line.end[0] for line in all_lines), sum(part) / 2, note, MUTED)
+    _panel(left, all_lines, full, x_label, [band_label, *_labels(weak_lines)])
+    left.set_title(_title(comparison, all_lines))
+    visible_lines = [line for line in all_lines if line.arm in strong_arms or any(y > part[0] for _, y in line.points)]
+    _panel(right, visible_lines, part, x_label, _labels(line for line in visible_lines if line.arm in strong_arms))
+    right.set_xlim(left=_first_visible_x(visible_lines, part[0]))
     right.set_title("The grey band, enlarged")
     right.set_ylabel("")
 
 
-def _title(found: Comparison, drawn: Sequence[Line]) -> str:
-    stops = "; \N{MULTIPLICATION SIGN} stopped, \N{EN DASH} the cutoff that it missed"
-    stopped = stops if any(line.stops for line in drawn) else ""
-    every = f"{len(drawn)} of {count(found.arms.height, 'arm')}" if unseen(found) else count(len(drawn), "arm")
-    arms = found.arms["arm"].to_list()
-    tuned = {untuned(arm) for arm in arms if untuned(arm) != arm}
-    dashed = "; dashed: the default of a tuned arm" if tuned & {line.arm for line in drawn} else ""
-    return f"{every}{dashed}{stopped}"
+def _title(comparison: Comparison, all_lines: Sequence[Line]) -> str:
+    stops = "; \N{MULTIPLICATION SIGN} stopped, \N{EN DASH} cutoff"
+    stop_note = stops if any(line.stops for line in all_lines) else ""
+    total = count(comparison.arms.height, "arm")
+    arms = f"{len(all_lines)} of {total}" if arms_without_curve(comparison) else count(len(all_lines), "arm")
+    arms_with_tuning = {default_arm(arm) for arm in comparison.arms["arm"].to_list() if default_arm(arm) != arm}
+    dashes = "; dashed: the default of a tuned arm" if arms_with_tuning & {line.arm for line in all_lines} else ""
+    return f"{arms}{dashes}{stop_note}"
 
 
 def _box(left: float, right: float, figure: "Figure | SubFigure") -> tuple[float, float, float, float]:
-    """Axes between two edges in inches; room for a title above and ticks and label below."""
+    """The position of axes between two edges in inches, with space for a title, ticks and a label."""
     height = figure.bbox.height / figure.dpi
     return left / WIDTH, 0.55 / height, (right - left) / WIDTH, 1 - 0.97 / height
 
 
-def _entry(seen: Sequence[Line], low: float) -> float:
-    """Where the first line enters an enlarged panel from below; what lies left of it would be empty."""
-    enters = min(x for line in seen for x, y in line.points if y >= low)
-    return max((x for line in seen for x, _ in line.points if x < enters), default=enters)
+def _first_visible_x(all_lines: Sequence[Line], low: float) -> float:
+    """The left limit of an enlarged panel: the last point before the first line rises above `low`."""
+    first = min(x for line in all_lines for x, y in line.points if y >= low)
+    return max((x for line in all_lines for x, _ in line.points if x < first), default=first)
 
 
-def _ends(drawn: Iterable[Line]) -> list[tuple[float, float, str, str]]:
-    return [(*line.end, _name(line), line.ink.colour) for line in drawn if line.ink.named]
+def _labels(all_lines: Iterable[Line]) -> list[tuple[float, float, str, str]]:
+    return [(*line.end, _name(line), line.style.colour) for line in all_lines if line.style.has_label]
 
 
 def _last_values(line: Line) -> list[float]:
@@ -108,66 +108,69 @@ def _last_values(line: Line) -> list[float]:
 
 def _panel(
     axes: "Axes",
-    drawn: Sequence[Line],
+    all_lines: Sequence[Line],
     limits: tuple[float, float],
-    label: str,
-    ends: Sequence[tuple[float, float, str, str]],
+    x_label: str,
+    labels: Sequence[tuple[float, float, str, str]],
 ) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    right = max(line.end[0] for line in drawn)
-    first = min(line.mean[0][0] for line in drawn) if label == "epoch" else 0.0
+    right = max(line.end[0] for line in all_lines)
+    first = min(line.mean[0][0] for line in all_lines) if x_label == "epoch" else 0.0
     axes.set_xlim(first - 0.03 * (right - first), right + 0.01 * (right - first) + 1e-9)
     axes.set_ylim(*limits)
-    for line in reversed(drawn):
+    for line in reversed(all_lines):
         _line(axes, line)
-    for line in drawn:
+    for line in all_lines:
         _stop_markers(axes, line, limits)
     accuracy_ticks(axes.yaxis)
     axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
-    axes.set_xlabel(label)
+    axes.set_xlabel(x_label)
     axes.set_ylabel(_ACCURACY)
-    margin_labels(axes, ends)
+    margin_labels(axes, labels)
 
 
 def _name(line: Line) -> str:
-    return f"{shortened(line.arm)} ({line.note})" if line.note else shortened(line.arm)
+    return f"{shorten(line.arm)} ({line.note})" if line.note else shorten(line.arm)
 
 
 def _line(axes: "Axes", line: Line) -> None:
-    ink = line.ink
-    width = 1.7 if ink.named else 0.7
-    if line.band and ink.named:
+    style = line.style
+    width = 1.7 if style.has_label else 0.7
+    if line.band and style.has_label:
         xs, low, high = zip(*line.band, strict=True)
-        axes.fill_between(xs, low, high, color=ink.colour, alpha=0.16, lw=0)
+        axes.fill_between(xs, low, high, color=style.colour, alpha=0.16, lw=0)
     xs, ys = zip(*line.mean, strict=True)
-    axes.plot(xs, ys, color=ink.colour, ls=ink.dashes, lw=width, marker="o" if len(xs) == 1 else "", ms=4)
-    for seed in line.beyond:
+    axes.plot(xs, ys, color=style.colour, ls=style.dashes, lw=width, marker="o" if len(xs) == 1 else "", ms=4)
+    for seed in line.longer_seeds:
         xs, ys = zip(*seed, strict=True)
-        axes.plot(xs, ys, color=ink.colour, ls=ink.dashes, lw=0.8)
+        axes.plot(xs, ys, color=style.colour, ls=style.dashes, lw=0.8)
 
 
-def _stop_markers(axes: "Axes", line: Line, inside: tuple[float, float]) -> None:
-    """A cross where the scheduler stopped a seed, and a bar at the cutoff that it missed."""
+def _stop_markers(axes: "Axes", line: Line, limits: tuple[float, float]) -> None:
+    """Draws a cross where the scheduler stopped a seed, and a bar at the cutoff."""
     for x, y, cutoff in line.stops:
-        if not inside[0] <= y <= inside[1]:
+        if not limits[0] <= y <= limits[1]:
             continue
-        axes.plot([x], [y], "X", color=line.ink.colour, ms=6.5, mec=PAPER, mew=0.8, zorder=5)
+        axes.plot([x], [y], "X", color=line.style.colour, ms=6.5, mec=PAPER, mew=0.8, zorder=5)
         if cutoff is not None:
             axes.plot([x, x], [y, cutoff], color=MUTED, lw=0.7, zorder=4)
             axes.plot([x], [cutoff], "_", color=INK, ms=8, mew=1.2, zorder=4)
 
 
-def final_accuracy(figure: "Figure | SubFigure", found: Comparison) -> None:
-    """Dots and intervals: each seed, the mean and its 95 % interval, best arm on top; a word where there is no mean."""
-    rows = found.arms.to_dicts()
-    ink = inks([row["arm"] for row in rows])
-    seeds = found.replicates.rows.filter(pl.col("accuracy").is_not_null())
-    values = {row["arm"]: seeds.filter(pl.col("arm") == row["arm"])["accuracy"].to_list() for row in found.compared}
-    strong = leaders({row["arm"]: row["mean"] for row in found.compared})
-    shown = [v for arm in strong for v in values[arm]]
-    shown += [v for row in found.compared if row["arm"] in strong for v in (row["low"], row["high"]) if v is not None]
-    everything = [v for part in values.values() for v in part]
+def final_accuracy(figure: "Figure | SubFigure", comparison: Comparison) -> None:
+    """Draws each seed, the mean and its 95 % interval, best arm on top; the verdict if there is no mean."""
+    rows = comparison.arms.to_dicts()
+    styles = line_styles([row["arm"] for row in rows])
+    seeds = comparison.replicates.rows.filter(pl.col("accuracy").is_not_null())
+    values = {
+        row["arm"]: seeds.filter(pl.col("arm") == row["arm"])["accuracy"].to_list() for row in comparison.compared_arms
+    }
+    strong_arms = arms_above_gap({row["arm"]: row["mean"] for row in comparison.compared_arms})
+    strong_rows = [row for row in comparison.compared_arms if row["arm"] in strong_arms]
+    strong_values = [v for arm in strong_arms for v in values[arm]]
+    strong_values += [v for row in strong_rows for v in (row["low"], row["high"]) if v is not None]
+    all_values = [v for seed_values in values.values() for v in seed_values]
     axes = figure.subplots(1, 1)
     height = figure.bbox.height / figure.dpi
     figure.subplots_adjust(
@@ -176,66 +179,66 @@ def final_accuracy(figure: "Figure | SubFigure", found: Comparison) -> None:
         top=1 - 0.1 / height,
         bottom=0.55 / height,
     )
-    part = window(shown, (min(everything), max(everything))) if len(strong) < len(values) else None
-    low, high = part or (min(shown + everything), max(shown + everything))
-    air = 0.04 * (high - low) or 0.01
-    axes.set_xlim(low - air, high + air)
-    for place, row in enumerate(reversed(rows)):
-        _dots(axes, place, row, values.get(row["arm"], []), ink[row["arm"]].colour)
+    part = window(strong_values, (min(all_values), max(all_values))) if len(strong_arms) < len(values) else None
+    low, high = part or (min(strong_values + all_values), max(strong_values + all_values))
+    margin = 0.04 * (high - low) or 0.01
+    axes.set_xlim(low - margin, high + margin)
+    for y, row in enumerate(reversed(rows)):
+        _dots(axes, y, row, values.get(row["arm"], []), styles[row["arm"]].colour)
     axes.set_ylim(-0.6, len(rows) - 0.4)
-    axes.set_yticks(range(len(rows)), [shortened(row["arm"]) for row in reversed(rows)])
+    axes.set_yticks(range(len(rows)), [shorten(row["arm"]) for row in reversed(rows)])
     for tick, row in zip(axes.get_yticklabels(), reversed(rows), strict=True):
-        tick.set_color(ink[row["arm"]].colour)
+        tick.set_color(styles[row["arm"]].colour)
     axes.grid(visible=False, axis="y")
     axes.grid(visible=True, axis="x")
     axes.spines["left"].set_visible(False)
     accuracy_ticks(axes.xaxis)
     axes.set_xlabel(
-        f"{_ACCURACY} after {count(found.epoch, 'epoch')}" + (", enlarged; ◂ lies to the left" if part else "")
+        f"{_ACCURACY} after {count(comparison.epoch, 'epoch')}" + (", enlarged; ◂ is further left" if part else "")
     )
 
 
-def height_of(found: Comparison) -> float:
-    """Inches that `final_accuracy` needs for its arms."""
-    return 0.75 + 0.27 * found.arms.height
+def height_of(comparison: Comparison) -> float:
+    """The height of `final_accuracy` in inches."""
+    return 0.75 + 0.27 * comparison.arms.height
 
 
-def _dots(axes: "Axes", height: int, row: Row, values: Sequence[float], colour: str) -> None:
+def _dots(axes: "Axes", y: int, row: Row, values: Sequence[float], colour: str) -> None:
     low, high = axes.get_xlim()
     right = axes.get_yaxis_transform()
-    words: dict[str, Any] = {"transform": right, "va": "center", "fontsize": 8.5}
+    text_style: dict[str, Any] = {"transform": right, "va": "center", "fontsize": 8.5}
     if not values:
         box = {"facecolor": PAPER, "edgecolor": "none", "pad": 1.5}
-        axes.text(0.01, height, verdict(row), color=MUTED, style="italic", bbox=box, **words)
+        axes.text(0.01, y, verdict(row), color=MUTED, style="italic", bbox=box, **text_style)
         return
-    said = (with_spread(row["mean"], row["sd"], row["n"]), INK), (row["verdict"].removesuffix(": no test"), MUTED)
-    for inches, (text, ink) in zip((0.12, 1.45), said, strict=True):
-        place = 1 + inches * axes.figure.dpi / axes.get_window_extent().width
-        axes.text(place, height, text, color=ink, **words)
+    texts = (with_spread(row["mean"], row["sd"], row["n"]), INK), (row["verdict"].removesuffix(": no test"), MUTED)
+    for inches, (text, text_colour) in zip((0.12, 1.45), texts, strict=True):
+        x = 1 + inches * axes.figure.dpi / axes.get_window_extent().width
+        axes.text(x, y, text, color=text_colour, **text_style)
     if row["mean"] < low:
-        axes.text(0.01, height, f"◂ {share(row['mean'])}", color=colour, **words)
+        axes.text(0.01, y, f"◂ {share(row['mean'])}", color=colour, **text_style)
         return
     if row["low"] is not None:
-        axes.plot([row["low"], row["high"]], [height, height], color=colour, lw=5, alpha=0.28, solid_capstyle="butt")
-    inside = [v for v in values if low <= v <= high]
-    axes.plot(inside, [height] * len(inside), "o", color=colour, ms=4.5, mec=PAPER, mew=0.6, alpha=0.9)
-    axes.plot([row["mean"]], [height], "|", color=colour, ms=13, mew=2)
+        axes.plot([row["low"], row["high"]], [y, y], color=colour, lw=5, alpha=0.28, solid_capstyle="butt")
+    visible_values = [v for v in values if low <= v <= high]
+    axes.plot(visible_values, [y] * len(visible_values), "o", color=colour, ms=4.5, mec=PAPER, mew=0.6, alpha=0.9)
+    axes.plot([row["mean"]], [y], "|", color=colour, ms=13, mew=2)
 
 
-def picture(found: Comparison) -> bytes:
-    """Learning curves above final accuracies above what tuning tried, as a PNG of 1,600 pixels' width on white."""
+def picture(comparison: Comparison) -> bytes:
+    """Learning curves, final accuracies and tunings below each other, as a PNG with a width of 1,600 pixels."""
     parts: list[tuple[float, Draw]] = []
-    if found.replicates.curves.height:
+    if comparison.replicates.curves.height:
         parts.append((4.2, learning_curves))
-    if found.compared:
-        parts.append((height_of(found), final_accuracy))
-    if learning_rates.drawn(found):
-        parts.append((learning_rates.height_of(found), learning_rates.rate_curves))
+    if comparison.compared_arms:
+        parts.append((height_of(comparison), final_accuracy))
+    if learning_rates.tunings_with_axis(comparison):
+        parts.append((learning_rates.height_of(comparison), learning_rates.rate_curves))
     heights = [height for height, _ in parts]
 
-    def draw(figure: "Figure | SubFigure", found: Comparison) -> None:
-        places: Any = figure.subfigures(len(parts), 1, height_ratios=heights, squeeze=False)
-        for place, (_, one) in zip(places.flat, parts, strict=True):
-            one(place, found)
+    def draw(figure: "Figure | SubFigure", comparison: Comparison) -> None:
+        subfigures: Any = figure.subfigures(len(parts), 1, height_ratios=heights, squeeze=False)
+        for subfigure, (_, draw_part) in zip(subfigures.flat, parts, strict=True):
+            draw_part(subfigure, comparison)
 
-    return Drawing(draw=draw, found=found, height=sum(heights)).png()
+    return Drawing(draw=draw, data=comparison, height=sum(heights)).png()

@@ -1,4 +1,4 @@
-"""A figure for a page, as SVG, and for a file, as PNG."""
+"""A figure as SVG for a page and as PNG for a file."""
 
 import io
 import re
@@ -13,54 +13,54 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 WIDTH: Final = 9.6
-"""Inches of every figure."""
+"""The width of every figure in inches."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Drawing(Generic[T]):
-    """What is to be drawn.
+    """A function that draws, and its data.
 
     Attributes:
-        draw: draws `found` onto an empty figure.
-        found: what it draws.
-        height: inches.
-        title: what a reader hears who does not see it; the PNG is without it.
+        draw: draws `data` onto an empty figure.
+        data: the data.
+        height: in inches.
+        title: a description for screen readers; the PNG does not have it.
     """
 
     draw: "Callable[[Figure | SubFigure, T], None]"
-    found: T
+    data: T
     height: float
     title: str = ""
 
     def svg(self) -> str:
-        """An `<svg>` element for a page: no external names, text as text."""
+        """An `<svg>` element for a page, without references to other files; its text is text."""
         from matplotlib.backends.backend_svg import FigureCanvasSVG
         from matplotlib.figure import Figure
 
         with style(**{"svg.hashsalt": self.title}):
             figure = Figure(figsize=(WIDTH, self.height), facecolor="none")
             FigureCanvasSVG(figure)
-            self.draw(figure, self.found)
+            self.draw(figure, self.data)
             file = io.StringIO()
             figure.savefig(file, format="svg", metadata={"Date": None})
         return _inline(file.getvalue(), self.title)
 
     def png(self) -> bytes:
-        """A PNG of 1,600 pixels' width on white."""
+        """A PNG with a width of 1,600 pixels and a white background."""
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
         with style():
             figure = Figure(figsize=(WIDTH, self.height), facecolor=PAPER)
             FigureCanvasAgg(figure)
-            self.draw(figure, self.found)
+            self.draw(figure, self.data)
             file = io.BytesIO()
             figure.savefig(file, format="png", dpi=1600 / WIDTH, facecolor=PAPER)
         return file.getvalue()
 
 
 def _inline(text: str, title: str) -> str:
-    """Strips what only a file of its own needs: prolog, metadata, namespaces, fixed size, counted names."""
+    """Removes parts that only an SVG file needs: prolog, metadata, namespaces, fixed size, numbered ids."""
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r'\sxmlns(:\w+)?="[^"]*"', "", text)
@@ -68,5 +68,5 @@ def _inline(text: str, title: str) -> str:
     text = re.sub(r'\sid="[\w.]+_\d+"', "", text)
     view = re.search(r'viewBox="[^"]*"', text)
     label = title.replace('"', "'").replace("<", "").replace("&", "and")
-    head = f'<svg role="img" aria-label="{label}" {view.group() if view else ""}>'
-    return re.sub(r"<svg[^>]*>", lambda _: head, text, count=1)
+    tag = f'<svg role="img" aria-label="{label}" {view.group() if view else ""}>'
+    return re.sub(r"<svg[^>]*>", lambda _: tag, text, count=1)

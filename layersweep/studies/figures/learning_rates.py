@@ -1,13 +1,13 @@
-"""The learning-rate curve of each optimizer: what every candidate of a tuning reached, one small panel a tuned arm."""
+"""The accuracy of each candidate of a tuning against its learning rate (or another key), one panel per tuned arm."""
 
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from layersweep.studies.figures.style import INK, MUTED, PAPER, accuracy_ticks, inks, shortened
+from layersweep.studies.figures.style import INK, MUTED, PAPER, accuracy_ticks, line_styles, shorten
 from layersweep.studies.statistics.arm_comparison import Comparison
-from layersweep.studies.statistics.replicates import BAD_ENDS, untuned
-from layersweep.studies.statistics.tuning_candidates import Candidate, Tuning, numeric
+from layersweep.studies.statistics.replicates import EXCLUDED_OUTCOMES, default_arm
+from layersweep.studies.statistics.tuning_candidates import Candidate, Tuning, is_numeric
 from layersweep.studies.wording.words import setting
 
 if TYPE_CHECKING:
@@ -15,57 +15,62 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure, SubFigure
 
 CAPTION: Final = (
-    "Last validation accuracy of each candidate of a tuning (one seed each) against its value. Filled: the chosen one; "
-    "pale: completed; hollow: stopped by the scheduler or unfinished, so after fewer epochs; crosses at the bottom: "
-    "diverged, hopeless or failed. The vertical line is the default's value, with the mean ± standard deviation of the "
-    "default over its own seeds."
+    "The last validation accuracy of each candidate of a tuning (one seed each) against its value. Filled dot: the "
+    "selected candidate. Pale dots: completed. Hollow dots: stopped by the scheduler or unfinished, so after fewer "
+    "epochs. Crosses at the bottom: diverged, hopeless or failed. The vertical line is the default value, with the "
+    "mean ± standard deviation of the default arm over its own seeds."
 )
 _COLUMNS: Final = 4
-_ROW: Final = 1.95
-_HEAD: Final = 0.55
+_ROW_HEIGHT: Final = 1.95
+_TITLE_HEIGHT: Final = 0.55
 _DECADE: Final = 10.0
 
 
-def drawn(found: Comparison) -> list[Tuning]:
-    """The tunings that have a numeric key to be drawn against."""
-    return [tuning for tuning in found.tunings if tuning.axis is not None]
+def tunings_with_axis(comparison: Comparison) -> list[Tuning]:
+    """The tunings with a numeric key for the axis."""
+    return [tuning for tuning in comparison.tunings if tuning.axis is not None]
 
 
-def height_of(found: Comparison) -> float:
-    """Inches that `rate_curves` needs for its panels."""
-    return _HEAD + _ROW * math.ceil(len(drawn(found)) / _COLUMNS)
+def height_of(comparison: Comparison) -> float:
+    """The height of `rate_curves` in inches."""
+    return _TITLE_HEIGHT + _ROW_HEIGHT * math.ceil(len(tunings_with_axis(comparison)) / _COLUMNS)
 
 
-def rate_curves(figure: "Figure | SubFigure", found: Comparison) -> None:
-    """Small multiples on one scale of accuracy."""
-    tuned = drawn(found)
-    ink = inks(found.arms["arm"].to_list())
-    rows = {row["arm"]: row for row in found.arms.to_dicts()}
-    low, high = _limits(tuned, [rows[untuned(t.arm)] for t in tuned if untuned(t.arm) in rows])
-    lines = math.ceil(len(tuned) / _COLUMNS)
+def rate_curves(figure: "Figure | SubFigure", comparison: Comparison) -> None:
+    """Draws one panel per tuned arm, all with the same accuracy axis."""
+    tunings = tunings_with_axis(comparison)
+    styles = line_styles(comparison.arms["arm"].to_list())
+    rows = {row["arm"]: row for row in comparison.arms.to_dicts()}
+    low, high = _limits(tunings, [rows[default_arm(t.arm)] for t in tunings if default_arm(t.arm) in rows])
+    panel_rows = math.ceil(len(tunings) / _COLUMNS)
     height = figure.bbox.height / figure.dpi
-    panels = figure.subplots(lines, _COLUMNS, squeeze=False, sharey=True)
+    panels = figure.subplots(panel_rows, _COLUMNS, squeeze=False, sharey=True)
     figure.subplots_adjust(
-        left=0.065, right=0.985, top=1 - _HEAD / height, bottom=0.48 / height, hspace=0.62, wspace=0.12
+        left=0.065, right=0.985, top=1 - _TITLE_HEIGHT / height, bottom=0.48 / height, hspace=0.62, wspace=0.12
     )
     figure.text(
         0.065, 1 - 0.12 / height,
-        "Tuning: ● chosen, pale completed, ○ stopped or unfinished, \N{MULTIPLICATION SIGN} no result; "
-        "┆ the default, mean ± sd",
+        "Tuning: ● selected, pale: completed, ○ stopped or unfinished, \N{MULTIPLICATION SIGN} no result; "
+        "┆ default, mean ± sd",
         va="center", fontsize=9.5,
     )  # fmt: skip
-    for axes in panels.flat[len(tuned) :]:
+    for axes in panels.flat[len(tunings) :]:
         axes.set_visible(False)
-    for axes, tuning in zip(panels.flat, tuned, strict=False):
+    for axes, tuning in zip(panels.flat, tunings, strict=False):
         axes.set_ylim(low, high)
-        _panel(axes, tuning, ink[tuning.arm].colour, rows.get(untuned(tuning.arm), {}))
+        _panel(axes, tuning, styles[tuning.arm].colour, rows.get(default_arm(tuning.arm), {}))
     for axes in panels[:, 0]:
         accuracy_ticks(axes.yaxis)
 
 
-def _limits(tuned: Sequence[Tuning], defaults: Sequence[dict[str, float | None]]) -> tuple[float, float]:
-    """All of the values, with room for the crosses below."""
-    values = [c.accuracy for t in tuned for c in t.candidates if c.accuracy is not None and c.outcome not in BAD_ENDS]
+def _limits(tunings: Sequence[Tuning], defaults: Sequence[dict[str, float | None]]) -> tuple[float, float]:
+    """The limits of the accuracy axis, with space for the crosses at the bottom."""
+    values = [
+        c.accuracy
+        for t in tunings
+        for c in t.candidates
+        if c.accuracy is not None and c.outcome not in EXCLUDED_OUTCOMES
+    ]
     for row in defaults:
         if (mean := row["mean"]) is not None:
             values += [mean - (row["sd"] or 0.0), mean + (row["sd"] or 0.0)]
@@ -76,23 +81,25 @@ def _limits(tuned: Sequence[Tuning], defaults: Sequence[dict[str, float | None]]
 
 def _panel(axes: "Axes", tuning: Tuning, colour: str, default: dict[str, float | None]) -> None:
     key = tuning.axis or ""
-    at = tuning.default.get(key)
-    values = [float(c.config[key]) for c in tuning.candidates] + ([float(at)] if numeric(at) else [])
+    default_value = tuning.default_values.get(key)
+    values = [float(c.config[key]) for c in tuning.candidates] + (
+        [float(default_value)] if is_numeric(default_value) else []
+    )
     _scale(axes, values)
-    if numeric(at):
-        axes.axvline(at, color=MUTED, lw=0.9, ls=":", zorder=1)
+    if is_numeric(default_value):
+        axes.axvline(default_value, color=MUTED, lw=0.9, ls=":", zorder=1)
         if (mean := default.get("mean")) is not None:
-            axes.errorbar([at], [mean], [default["sd"] or 0.0], color=INK, fmt="_", ms=7, lw=1.1, zorder=3)
-    for candidate in sorted(tuning.candidates, key=lambda c: c.chosen):
+            axes.errorbar([default_value], [mean], [default["sd"] or 0.0], color=INK, fmt="_", ms=7, lw=1.1, zorder=3)
+    for candidate in sorted(tuning.candidates, key=lambda c: c.is_selected):
         _mark(axes, float(candidate.config[key]), candidate, colour)
-    axes.set_title(shortened(tuning.arm), color=colour, fontsize=9)
+    axes.set_title(shorten(tuning.arm), color=colour, fontsize=9)
     axes.set_xlabel(key.replace("_", " "), fontsize=8.5, labelpad=1)
 
 
 def _mark(axes: "Axes", x: float, candidate: Candidate, colour: str) -> None:
-    if candidate.outcome in BAD_ENDS:
+    if candidate.outcome in EXCLUDED_OUTCOMES:
         axes.plot([x], [0.05], "x", color=colour, ms=5, mew=1.2, transform=axes.get_xaxis_transform())
-    elif candidate.accuracy is not None and candidate.chosen:
+    elif candidate.accuracy is not None and candidate.is_selected:
         axes.plot([x], [candidate.accuracy], "o", color=colour, ms=7, mec=PAPER, mew=0.8, zorder=5)
     elif candidate.accuracy is not None:
         face = colour if candidate.outcome == "completed" else "none"
@@ -101,18 +108,18 @@ def _mark(axes: "Axes", x: float, candidate: Candidate, colour: str) -> None:
 
 
 def _scale(axes: "Axes", values: Sequence[float]) -> None:
-    """A logarithmic axis where the values span more than a decade."""
+    """Sets up the axis: logarithmic if the values span more than a decade."""
     from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
     low, high = min(values), max(values)
     if low > 0 and high / low > _DECADE:
         axes.set_xscale("log")
-        air = (high / low) ** 0.06
-        axes.set_xlim(low / air, high * air)
+        margin = (high / low) ** 0.06
+        axes.set_xlim(low / margin, high * margin)
         axes.xaxis.set_major_locator(LogLocator(subs=(1.0,) if high / low > _DECADE**2 else (1.0, 3.0), numticks=5))
         axes.xaxis.set_minor_locator(NullLocator())
     else:
-        air = 0.06 * (high - low)
-        axes.set_xlim(low - air, high + air)
+        margin = 0.06 * (high - low)
+        axes.set_xlim(low - margin, high + margin)
         axes.xaxis.set_major_locator(MaxNLocator(4))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: setting(value)))

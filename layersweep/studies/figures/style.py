@@ -1,11 +1,11 @@
-"""What the figures share: colours of arms, axes, labels that do not collide, and when to enlarge a part."""
+"""The common style of figures: colours of arms, axes, labels that do not overlap, enlarged parts."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from layersweep.studies.statistics.replicates import untuned
+from layersweep.studies.statistics.replicates import default_arm
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,7 +16,7 @@ MUTED: Final = "#6f757d"
 GRID: Final = "#e4e7eb"
 PAPER: Final = "#fefefe"
 DARK: Final[Mapping[str, str]] = {INK: "#e6e8eb", MUTED: "#9aa1aa", GRID: "#33383f", PAPER: "#16181c"}
-"""What each of the four becomes on a dark page."""
+"""The colours for a dark page."""
 
 COLOURS: Final[Mapping[str, str]] = {
     "#0072b2": "#56b0e6",
@@ -30,7 +30,7 @@ COLOURS: Final[Mapping[str, str]] = {
     "#7c8500": "#c3cb4d",
     "#4d4d4d": "#bdbdbd",
 }
-"""Colours after Okabe and Ito, darkened to be read as text on white, each with its twin for a dark page."""
+"""Colours of arms, each with the one for a dark page: those of Okabe and Ito, darkened to be readable on white."""
 
 STYLE: Final[Mapping[str, Any]] = {
     "font.family": "DejaVu Sans",
@@ -61,79 +61,80 @@ STYLE: Final[Mapping[str, Any]] = {
     "text.parse_math": False,
 }
 
-_SOLID: Final = 5
-_LONGEST: Final = 30
+_MAX_SOLID_LINES: Final = 5
+_MAX_NAME_LENGTH: Final = 30
 _PAIR: Final = 2
-_FINE: Final = 0.03
-_GAP: Final = 2.0
-_ZOOM: Final = 0.4
+_SMALL_RANGE: Final = 0.03
+_WIDE_GAP: Final = 2.0
+_MAX_ENLARGED_PART: Final = 0.4
 
 
-def style(**more: object) -> AbstractContextManager[None]:
-    """Draws and saves figures in this module's style, and leaves matplotlib's settings as they were."""
+def style(**options: object) -> AbstractContextManager[None]:
+    """A context with this module's style; outside it, matplotlib's settings are unchanged."""
     from matplotlib import rc_context
 
-    settings: Any = {**STYLE, **more}
+    settings: Any = {**STYLE, **options}
     return rc_context(settings)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ink:
-    """How an arm is drawn, the same in every figure."""
+class LineStyle:
+    """The style of an arm, the same in all figures."""
 
     colour: str
     dashes: str
-    named: bool = True
+    has_label: bool = True
 
 
-def inks(ranked: Sequence[str]) -> dict[str, Ink]:
-    """A colour for each arm, by its name's order; of more arms than colours the last ranked are grey and unnamed.
+def line_styles(arms: Sequence[str]) -> dict[str, LineStyle]:
+    """The style of each arm; `arms` are sorted, best first. Colours are in the order of names.
 
-    A tuned arm has the colour of its default, which then is dashed.
+    If there are more arms than colours, the last arms are grey and without label. A tuned arm has the colour of its
+    default arm, which is then dashed.
     """
-    named = sorted(list(dict.fromkeys(map(untuned, ranked)))[: len(COLOURS)])
-    tuned = {untuned(arm) for arm in ranked if untuned(arm) != arm}
-    inks_of = dict(zip(named, COLOURS, strict=False))
-    late = set() if tuned else set(named[_SOLID:])
-    return {arm: _ink(inks_of.get(untuned(arm)), dashed=arm in tuned or arm in late) for arm in ranked}
+    coloured_arms = sorted(list(dict.fromkeys(map(default_arm, arms)))[: len(COLOURS)])
+    arms_with_tuning = {default_arm(arm) for arm in arms if default_arm(arm) != arm}
+    colours = dict(zip(coloured_arms, COLOURS, strict=False))
+    dashed_arms = arms_with_tuning or set(coloured_arms[_MAX_SOLID_LINES:])
+    return {arm: _line_style(colours.get(default_arm(arm)), dashed=arm in dashed_arms) for arm in arms}
 
 
-def _ink(colour: str | None, *, dashed: bool) -> Ink:
+def _line_style(colour: str | None, *, dashed: bool) -> LineStyle:
     if colour is None:
-        return Ink(colour=MUTED, dashes="-", named=False)
-    return Ink(colour=colour, dashes="--" if dashed else "-")
+        return LineStyle(colour=MUTED, dashes="-", has_label=False)
+    return LineStyle(colour=colour, dashes="--" if dashed else "-")
 
 
-def leaders(finals: Mapping[str, float]) -> set[str]:
-    """The arms that a common axis would squeeze together: those above the last wide gap; all where there is none.
+def arms_above_gap(accuracies: Mapping[str, float]) -> set[str]:
+    """The arms above the last wide gap, which a common axis would squeeze together; all arms if there is no gap.
 
-    A gap is wide when it exceeds twice the span of the arms above it.
+    A gap is wide if it is more than twice the range of the arms above it.
     """
-    group = sorted(finals, key=lambda arm: -finals[arm])
-    while len(group) > _PAIR and finals[group[0]] - finals[group[-1]] > _FINE:
-        values = [finals[arm] for arm in group]
-        wide = [i for i in range(2, len(group)) if values[i - 1] - values[i] > _GAP * (values[0] - values[i - 1])]
-        if not wide:
+    group = sorted(accuracies, key=lambda arm: -accuracies[arm])
+    while len(group) > _PAIR and accuracies[group[0]] - accuracies[group[-1]] > _SMALL_RANGE:
+        values = [accuracies[arm] for arm in group]
+        gaps = [i for i in range(2, len(group)) if values[i - 1] - values[i] > _WIDE_GAP * (values[0] - values[i - 1])]
+        if not gaps:
             break
-        group = group[: wide[-1]]
+        group = group[: gaps[-1]]
     return set(group)
 
 
 def window(values: Sequence[float], whole: tuple[float, float], *, below: float = 0.15) -> tuple[float, float] | None:
-    """The part of an axis that shows the values with air around; None if that is much of the whole anyway."""
+    """The part of an axis with these values and a margin; None if that is a large part of the whole axis."""
     low, high = min(values), max(values)
     span = max(high - low, 0.004)
     part = (low - below * span, high + 0.12 * span)
-    return part if part[1] - part[0] < _ZOOM * (whole[1] - whole[0]) else None
+    return part if part[1] - part[0] < _MAX_ENLARGED_PART * (whole[1] - whole[0]) else None
 
 
-def apart(wanted: Sequence[float], distance: float, low: float, high: float) -> list[float]:
-    """Positions near the wanted ones, at least `distance` from each other and, where they fit, between low and high."""
-    order = sorted(range(len(wanted)), key=lambda i: wanted[i])
-    distance = min(distance, (high - low) / max(len(wanted) - 1, 1))
+def spread_apart(positions: Sequence[float], distance: float, low: float, high: float) -> list[float]:
+    """Moves positions so that they are at least `distance` apart and, if possible, between low and high."""
+    order = sorted(range(len(positions)), key=lambda i: positions[i])
+    distance = min(distance, (high - low) / max(len(positions) - 1, 1))
     blocks: list[tuple[float, list[int]]] = []  # (centre, members), merged until none overlap
     for i in order:
-        centre, members = wanted[i], [i]
+        centre, members = positions[i], [i]
         while True:
             half = distance * (len(members) - 1) / 2
             centre = min(max(centre, low + half), high - half)
@@ -141,43 +142,45 @@ def apart(wanted: Sequence[float], distance: float, low: float, high: float) -> 
                 break
             _, before = blocks.pop()
             members = before + members
-            centre = sum(wanted[j] for j in members) / len(members)
+            centre = sum(positions[j] for j in members) / len(members)
         blocks.append((centre, members))
-    placed = [0.0] * len(wanted)
+    result = [0.0] * len(positions)
     for centre, members in blocks:
         for rank, i in enumerate(members):
-            placed[i] = centre + distance * (rank - (len(members) - 1) / 2)
-    return placed
+            result[i] = centre + distance * (rank - (len(members) - 1) / 2)
+    return result
 
 
-def shortened(name: str) -> str:
-    """A name that fits beside a figure: a long one loses its middle."""
-    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 13]}\N{HORIZONTAL ELLIPSIS}{name[-12:]}"
+def shorten(name: str) -> str:
+    """A name that fits beside a figure: the middle of a long name is replaced by an ellipsis."""
+    return (
+        name if len(name) <= _MAX_NAME_LENGTH else f"{name[: _MAX_NAME_LENGTH - 13]}\N{HORIZONTAL ELLIPSIS}{name[-12:]}"
+    )
 
 
 def label_inches(names: Sequence[str]) -> float:
-    """The room that these names need beside a figure."""
-    return 0.55 + 0.072 * max(map(len, map(shortened, names)), default=0)
+    """The width in inches that these names need beside a figure."""
+    return 0.55 + 0.072 * max(map(len, map(shorten, names)), default=0)
 
 
 def accuracy_ticks(axis: "Axis") -> None:
-    """Ticks of an accuracy axis as `.90`, with as many decimals as they need."""
+    """Formats the ticks of an accuracy axis as `.90`, with as many decimals as needed."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
     axis.set_major_formatter(FuncFormatter(_tick))
 
 
-def accuracy_against(axes: "Axes", label: str) -> None:
-    """Labels, ticks and grid of axes that show a validation accuracy against something."""
+def label_accuracy_axes(axes: "Axes", x_label: str) -> None:
+    """Sets labels, ticks and grid of axes with validation accuracy on the y axis."""
     accuracy_ticks(axes.yaxis)
     axes.grid(visible=True, color=GRID, lw=0.6)
-    axes.set_xlabel(label)
+    axes.set_xlabel(x_label)
     axes.set_ylabel("validation accuracy")
 
 
 def heat_map(axes: "Axes", rows: Sequence[str], columns: Sequence[str], *, rotation: float) -> None:
-    """Names of rows and columns around cells, without ticks, grid or frame."""
+    """Sets the names of rows and columns of a heat map; removes ticks, grid and frame."""
     axes.set_xticks(range(len(columns)), columns, rotation=rotation, ha="right" if rotation else "center")
     axes.set_yticks(range(len(rows)), rows)
     axes.tick_params(length=0)
@@ -191,17 +194,20 @@ def _tick(value: float, _: float | None) -> str:
 
 
 def margin_labels(axes: "Axes", ends: Sequence[tuple[float, float, str, str]], *, size: float = 8.5) -> None:
-    """Names lines at the right of the axes: (x, y, text, colour) of each end, moved apart, tied to it by a hairline."""
+    """Labels lines at the right of the axes; `ends` has (x, y, text, colour) of each line.
+
+    The labels are moved apart; a thin line connects each with the end of its line.
+    """
     height = axes.get_window_extent().height / axes.figure.dpi * 72
     width = axes.get_window_extent().width / axes.figure.dpi * 72
-    reach = 15 if len(ends) <= len(COLOURS) else 22  # the more labels, the further they are moved
+    distance = 15 if len(ends) <= len(COLOURS) else 22  # many labels are moved further
     low, high = axes.get_ylim()
-    places = apart([(y - low) / (high - low) for _, y, _, _ in ends], 1.3 * size / height, 0.0, 1.0)
-    for (x, y, text, colour), place in zip(ends, places, strict=True):
+    label_positions = spread_apart([(y - low) / (high - low) for _, y, _, _ in ends], 1.3 * size / height, 0.0, 1.0)
+    for (x, y, text, colour), label_y in zip(ends, label_positions, strict=True):
         axes.annotate(
             text,
             xy=(x, y),
-            xytext=(1 + reach / width, place),
+            xytext=(1 + distance / width, label_y),
             textcoords="axes fraction",
             va="center",
             color=colour,

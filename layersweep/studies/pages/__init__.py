@@ -1,1 +1,1 @@
-"""The frame of a page, and the page of a comparison."""
+"""HTML pages: the elements of every page, and the page of a comparison."""

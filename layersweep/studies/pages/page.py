@@ -1,4 +1,4 @@
-"""The frame of a report: a page of its own, without scripts or requests, to be read in light and dark."""
+"""The elements of HTML pages without scripts and external files, in light and dark colours."""
 
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -43,52 +43,52 @@ code { font: .88em ui-monospace, "SF Mono", Menlo, Consolas, monospace; overflow
 
 
 def page(title: str, body: Sequence[str]) -> str:
-    """An HTML document; the parts of its body are HTML already."""
+    """An HTML document; the parts of its body are HTML elements."""
     light = "".join(f"{name}: {colour}; " for colour, name in _NAMES.items())
-    dark = "".join(f"{_NAMES[colour]}: {twin}; " for colour, twin in {**DARK, **COLOURS}.items())
+    dark = "".join(f"{_NAMES[colour]}: {dark_colour}; " for colour, dark_colour in {**DARK, **COLOURS}.items())
     style = f":root {{ {light}}}\n@media (prefers-color-scheme: dark) {{ :root {{ {dark}}} }}{_CSS}"
-    head = (
+    head_html = (
         '<meta charset="utf-8">\n<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{escape(title)}</title>\n<style>{style}</style>"
     )
-    inner = "\n".join(part for part in body if part)
-    return f'<!DOCTYPE html>\n<html lang="en">\n<head>\n{head}\n</head>\n<body>\n{inner}\n</body>\n</html>\n'
+    body_html = "\n".join(part for part in body if part)
+    return f'<!DOCTYPE html>\n<html lang="en">\n<head>\n{head_html}\n</head>\n<body>\n{body_html}\n</body>\n</html>\n'
 
 
 def paragraph(text: str, kind: str = "") -> str:
-    """A paragraph of plain text; nothing for an empty one."""
+    """A paragraph of plain text; empty for empty text."""
     attribute = f' class="{kind}"' if kind else ""
     return f"<p{attribute}>{escape(text)}</p>" if text else ""
 
 
 def figure(drawing: Drawing[Any], caption: str) -> str:
-    """A figure over its caption; its colours follow the page's, light or dark."""
+    """A figure with its caption below; it uses the light or dark colours of the page."""
     svg = drawing.svg()
     for colour, name in _NAMES.items():
         svg = svg.replace(colour, f"var({name})")
     return f"<figure>{svg}<figcaption>{escape(caption)}</figcaption></figure>"
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]], caption: str, marks: Sequence[str] = ()) -> str:
-    """A table of plain texts; `marks` are the colours of dots before each row's first cell."""
-    titles = "".join(f"<th scope='col'>{escape(text)}</th>" for text in head)
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]], caption: str, marks: Sequence[str] = ()) -> str:
+    """A table of plain text; `marks` are the colours of dots before the first cell of each row."""
+    titles = "".join(f"<th scope='col'>{escape(text)}</th>" for text in columns)
     dots = [f'<span class="mark" style="background: var({_NAMES[mark]})"></span>' for mark in marks] or [""] * len(rows)
-    lines = [
+    body_rows = [
         "<tr>" + "".join(f"<td>{dot if i == 0 else ''}{escape(text)}</td>" for i, text in enumerate(row)) + "</tr>"
         for dot, row in zip(dots, rows, strict=True)
     ]
-    inner = f"<caption>{escape(caption)}</caption><thead><tr>{titles}</tr></thead><tbody>{''.join(lines)}</tbody>"
-    return f'<div class="wide"><table>{inner}</table></div>'
+    content = f"<caption>{escape(caption)}</caption><thead><tr>{titles}</tr></thead><tbody>{''.join(body_rows)}</tbody>"
+    return f'<div class="wide"><table>{content}</table></div>'
 
 
 def facts(pairs: Mapping[str, str]) -> str:
-    """Names and values, one a row; those without a value are left out."""
+    """A table of names and values, one per row; without empty values."""
     rows = [f"<tr><th scope='row'>{escape(k)}</th><td>{escape(v)}</td></tr>" for k, v in pairs.items() if v]
     return f'<table class="facts">{"".join(rows)}</table>'
 
 
-def warnings(said: Sequence[str]) -> str:
-    """What a reader should know first; nothing if there is nothing."""
-    if not said:
+def warnings(texts: Sequence[str]) -> str:
+    """A list of warnings; empty if there are none."""
+    if not texts:
         return ""
-    return f'<div class="warnings"><ul>{"".join(f"<li>{escape(text)}</li>" for text in said)}</ul></div>'
+    return f'<div class="warnings"><ul>{"".join(f"<li>{escape(text)}</li>" for text in texts)}</ul></div>'

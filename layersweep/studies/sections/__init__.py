@@ -1,1 +1,1 @@
-"""What a study may show besides the comparison of its arms."""
+"""The sections that a study can show after the comparison of its arms."""

@@ -1,4 +1,4 @@
-"""How the chosen arm fares class by class on the test set: precision, recall, F1, and what it takes for what."""
+"""The best arm on the test set, class by class: precision, recall, F1 and the confusion matrix."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from layersweep.records.read import read
 from layersweep.studies.figures.drawing import Drawing
 from layersweep.studies.figures.style import heat_map
-from layersweep.studies.sections.section import Extra, Table, section
+from layersweep.studies.sections.section import Section, Table, make_section
 from layersweep.studies.statistics.arm_comparison import Comparison
 from layersweep.studies.wording.words import share
 from layersweep.words import count
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure, SubFigure
 
 _COLUMNS: Final = ("trial_id", "attempt", "epoch", "set_name", "class_index", "class_name", "predicted")
-_NAMED: Final = 20
-"""Classes up to which cells of the confusion carry their numbers."""
+_MAX_CLASSES_WITH_NUMBERS: Final = 20
+"""With more classes, the cells of the confusion matrix show no numbers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,9 +30,9 @@ class ByClass:
 
     Attributes:
         arm: its name.
-        trials: how many of its trainings are counted together.
-        classes: the classes' names.
-        confusion: images of each class (rows) that were taken for each class (columns).
+        trials: the number of its trainings, which are added up.
+        classes: the names of the classes.
+        confusion: the number of images of each class (rows) that were classified as each class (columns).
     """
 
     arm: str
@@ -42,17 +42,17 @@ class ByClass:
 
     @property
     def recall(self) -> NDArray[np.float64]:
-        """The share of each class' images that were told right."""
+        """The share of correctly classified images among the images of each class."""
         return np.asarray(self._hits / np.maximum(self.confusion.sum(axis=1), 1))
 
     @property
     def precision(self) -> NDArray[np.float64]:
-        """The share of right ones among what was taken for each class; 0 where nothing was."""
+        """The share of correctly classified images among the images classified as each class; 0 if there are none."""
         return np.asarray(self._hits / np.maximum(self.confusion.sum(axis=0), 1))
 
     @property
     def f1(self) -> NDArray[np.float64]:
-        """The harmonic mean of precision and recall; 0 where both are."""
+        """The harmonic mean of precision and recall; 0 if both are 0."""
         both = self.precision + self.recall
         return np.asarray(2 * self.precision * self.recall / np.where(both > 0, both, 1))
 
@@ -61,16 +61,16 @@ class ByClass:
         return self.confusion.diagonal()
 
 
-def by_class(found: Comparison, results: Path) -> ByClass | None:
-    """The leading arm's completed trainings together; None where none has read the test set."""
-    if not found.compared:
+def by_class(comparison: Comparison, results: Path) -> ByClass | None:
+    """The completed trainings of the best arm, added up; None if no training was evaluated on the test set."""
+    if not comparison.compared_arms:
         return None
-    arm = found.compared[0]["arm"]
-    mine = found.replicates.rows.filter((pl.col("arm") == arm) & pl.col("accuracy").is_not_null())
+    arm = comparison.compared_arms[0]["arm"]
+    trainings = comparison.replicates.rows.filter((pl.col("arm") == arm) & pl.col("accuracy").is_not_null())
     rows = read(results, "classes", columns=_COLUMNS).filter(
-        (pl.col("set_name").cast(pl.String) == "test") & (pl.col("epoch") == found.epoch)
+        (pl.col("set_name").cast(pl.String) == "test") & (pl.col("epoch") == comparison.epoch)
     )
-    rows = rows.join(mine.select("trial_id", "attempt"), on=["trial_id", "attempt"], how="semi")
+    rows = rows.join(trainings.select("trial_id", "attempt"), on=["trial_id", "attempt"], how="semi")
     rows = rows.unique(["trial_id", "class_index"]).sort("class_index")
     if not rows.height:
         return None
@@ -81,46 +81,49 @@ def by_class(found: Comparison, results: Path) -> ByClass | None:
     return ByClass(arm=arm, trials=rows["trial_id"].n_unique(), classes=names, confusion=confusion)
 
 
-def shown(found: Comparison, results: Path) -> Extra:
-    """The report by class as a part of a study; empty where the test set was not read."""
-    seen = by_class(found, results)
-    if seen is None:
-        return Extra()
-    images = seen.confusion.sum(axis=1)
-    columns = zip(seen.classes, seen.precision, seen.recall, seen.f1, images, strict=True)
+def section(comparison: Comparison, results: Path) -> Section:
+    """The section about the classes; empty if the test set was not read."""
+    report = by_class(comparison, results)
+    if report is None:
+        return Section()
+    images = report.confusion.sum(axis=1)
+    columns = zip(report.classes, report.precision, report.recall, report.f1, images, strict=True)
     table = Table(
-        head=("class", "precision", "recall", "F1", "images"),
+        columns=("class", "precision", "recall", "F1", "images"),
         rows=[[name, share(p), share(r), share(f), f"{n:,}"] for name, p, r, f, n in columns],
-        title=f"{seen.arm}, test set",
-        caption="On the test set, opened for the chosen arm alone.",
+        title=f"{report.arm}, test set",
+        caption="On the test set, which was read only for the best arms.",
     )
-    height = max(4.0, 0.36 * len(seen.classes) + 1.2)
-    drawing = Drawing(draw=draw, found=seen, height=height, title="Confusion by class")
-    caption = f"Test images of {seen.arm}, {count(seen.trials, 'training')} together: rows are what they are."
-    return section(f"By class: {seen.arm}", [_said(seen)], tables=[table], figure=("classes", drawing, caption))
+    height = max(4.0, 0.36 * len(report.classes) + 1.2)
+    drawing = Drawing(draw=draw, data=report, height=height, title="Confusion by class")
+    caption = f"Test images, {count(report.trials, 'training')} of {report.arm} together: rows are the true classes."
+    return make_section(
+        f"By class: {report.arm}", [_sentence(report)], tables=[table], figure=("classes", drawing, caption)
+    )
 
 
-def _said(seen: ByClass) -> str:
-    """The class that is hardest, and the confusion that costs most."""
-    worst = int(np.argmin(seen.f1))
-    off = seen.confusion - np.diag(seen.confusion.diagonal())
-    row, column = np.unravel_index(int(np.argmax(off)), off.shape)
-    hardest = f"Hardest is {seen.classes[worst]} (F1 {share(float(seen.f1[worst]))})"
-    if not off.any():
+def _sentence(report: ByClass) -> str:
+    """A sentence about the class with the lowest F1 and the most frequent confusion."""
+    worst = int(np.argmin(report.f1))
+    errors = report.confusion - np.diag(report.confusion.diagonal())
+    row, column = np.unravel_index(int(np.argmax(errors)), errors.shape)
+    hardest = f"The hardest class is {report.classes[worst]} (F1 {share(float(report.f1[worst]))})"
+    if not errors.any():
         return f"{hardest}."
-    part = off[row, column] / max(1, int(seen.confusion[row].sum()))
-    return f"{hardest}; most often taken for another: {seen.classes[row]} for {seen.classes[column]} ({part:.0%})."
+    rate = errors[row, column] / max(1, int(report.confusion[row].sum()))
+    confusion = f"{report.classes[row]} is classified as {report.classes[column]} ({rate:.0%})"
+    return f"{hardest}; the most frequent confusion: {confusion}."
 
 
-def draw(figure: "Figure | SubFigure", seen: ByClass) -> None:
-    """The confusion as a heat map, each row as shares of its class."""
+def draw(figure: "Figure | SubFigure", report: ByClass) -> None:
+    """Draws the confusion matrix as a heat map; the values are shares of the row."""
     axes: Any = figure.subplots(1, 1)
-    shares = seen.confusion / np.maximum(seen.confusion.sum(axis=1, keepdims=True), 1)
+    shares = report.confusion / np.maximum(report.confusion.sum(axis=1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    heat_map(axes, seen.classes, seen.classes, rotation=45)
-    axes.set_xlabel("taken for")
-    if len(seen.classes) <= _NAMED:
-        for i, j in np.argwhere(seen.confusion):
-            ink = "#ffffff" if shares[i, j] > 0.5 else "#000000"  # noqa: PLR2004 (half-way up the colours)
-            axes.text(j, i, f"{shares[i, j]:.0%}", ha="center", va="center", fontsize=7, color=ink)
+    heat_map(axes, report.classes, report.classes, rotation=45)
+    axes.set_xlabel("classified as")
+    if len(report.classes) <= _MAX_CLASSES_WITH_NUMBERS:
+        for i, j in np.argwhere(report.confusion):
+            colour = "#ffffff" if shares[i, j] > 0.5 else "#000000"  # noqa: PLR2004 (the middle of the colours)
+            axes.text(j, i, f"{shares[i, j]:.0%}", ha="center", va="center", fontsize=7, color=colour)
     figure.subplots_adjust(left=0.18, right=0.98, top=0.97, bottom=0.24)

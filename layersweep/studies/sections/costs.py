@@ -1,4 +1,4 @@
-"""What each arm of a comparison costs beside what it reaches: size, FLOPs, latency, seconds an epoch, Pareto front."""
+"""The accuracy of each arm against its cost: size, FLOPs, latency, seconds per epoch, Pareto front."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from layersweep.studies.figures.drawing import Drawing
-from layersweep.studies.figures.style import GRID, INK, MUTED, apart, shortened
-from layersweep.studies.sections.section import Extra, Table, section
+from layersweep.studies.figures.style import GRID, INK, MUTED, shorten, spread_apart
+from layersweep.studies.sections.section import Section, Table, make_section
 from layersweep.studies.statistics.arm_comparison import Comparison, Row
 from layersweep.studies.statistics.pareto import front
 from layersweep.studies.statistics.replicates import TIMES
@@ -19,56 +19,57 @@ if TYPE_CHECKING:
 
 AXES: Final[Mapping[str, str]] = {
     "parameters": "parameters",
-    "flops": "FLOPs an image, forward",
+    "flops": "FLOPs per image, forward",
     "latency": "latency of one image",
-    "seconds_an_epoch": "seconds an epoch",
+    "seconds_per_epoch": "seconds per epoch",
 }
-"""What a picture has on its axes, by column."""
+"""The labels of the axes, by column."""
 
-_TIMES: Final = ("latency", "seconds_an_epoch")
+_TIME_COLUMNS: Final = ("latency", "seconds_per_epoch")
 _PANEL_HEIGHT: Final = 3.6
-_IN_A_ROW: Final = 2
-_ALIKE: Final = 1.05
-"""Costs of up to this ratio are the same: so far do latencies of one network lie apart."""
+_PANELS_PER_ROW: Final = 2
+_EQUAL_RATIO: Final = 1.05
+"""Costs count as equal up to this ratio: repeated latencies of one network differ that much."""
 
-_DECADE_PART: Final = 5.0
-"""Up to this ratio, fewer than two of 1, 2, 5, 10 may lie between two costs."""
+_NARROW_RATIO: Final = 5.0
+"""Up to this ratio between the largest and the smallest cost, ticks at 1, 2, 5, 10 may be too few."""
 
-_DARK: Final = "; dark: on the Pareto front."
+_FRONT_NOTE: Final = " Dark dots are on the Pareto front."
 _NAME_SIZE: Final = 7
-_FAR: Final = 9
-"""Points that a name may stand from its dot without a line to it."""
+_MAX_DISTANCE: Final = 9
+"""How many points a name can be away from its dot without a line between them."""
 
 
-def costs(found: Comparison) -> list[Row]:
-    """One row an arm that was compared, the most accurate first, with `seconds_an_epoch` and `front`.
+def costs(comparison: Comparison) -> list[Row]:
+    """One row per compared arm, the most accurate first, with `seconds_per_epoch` and `front`.
 
-    On the front is an arm if no other is as accurate or more for fewer FLOPs, or more accurate for as many.
+    `front` says whether the arm is on the Pareto front of accuracy and FLOPs.
     """
     rows = [
-        {**row, "seconds_an_epoch": row["seconds_training"] / row["epochs"] if row["epochs"] else None}
-        for row in found.arms.to_dicts()
+        {**row, "seconds_per_epoch": row["seconds_training"] / row["epochs"] if row["epochs"] else None}
+        for row in comparison.arms.to_dicts()
         if row["mean"] is not None
     ]
     rows.sort(key=lambda row: -row["mean"])
-    known = [row for row in rows if row["flops"] is not None]
-    best = front(known, lambda row: (row["flops"], row["mean"]))
-    return [{**row, "front": row in best} for row in rows]
+    rows_with_flops = [row for row in rows if row["flops"] is not None]
+    best_rows = front(rows_with_flops, lambda row: (row["flops"], row["mean"]))
+    return [{**row, "front": row in best_rows} for row in rows]
 
 
-def shown(found: Comparison, _results: Path) -> Extra:
-    """The costs as a part of a study; empty where no arm was compared."""
-    rows = costs(found)
+def section(comparison: Comparison, _results: Path) -> Section:
+    """The section about costs; empty if no arm was compared."""
+    rows = costs(comparison)
     if not rows:
-        return Extra()
+        return Section()
     if not _differs(rows, "flops"):
-        rows = [{**row, "front": False} for row in rows]  # there is no front against what all cost alike
-    best = [row["arm"] for row in rows if row["front"]]
-    said = f"On the Pareto front of accuracy against FLOPs: {', '.join(reversed(best))}." if best else ""
-    drawing = Drawing(draw=draw, found=rows, height=_height(rows), title="Accuracy against cost")
-    caption = f"Mean validation accuracy against what it costs{_DARK if best else '.'}"
+        rows = [{**row, "front": False} for row in rows]  # no front if all costs are equal
+    arms = [row["arm"] for row in rows if row["front"]]
+    sentence = f"On the Pareto front of accuracy against FLOPs: {', '.join(reversed(arms))}." if arms else ""
+    drawing = Drawing(draw=draw, data=rows, height=_height(rows), title="Accuracy against cost")
+    caption = f"Mean validation accuracy against cost.{_FRONT_NOTE if arms else ''}"
     figure = "costs", drawing, caption
-    return section("Accuracy against cost", [said] if said else [], tables=[_table(rows)], figure=figure, answer=said)
+    sentences = [sentence] if sentence else []
+    return make_section("Accuracy against cost", sentences, tables=[_table(rows)], figure=figure, answer=sentence)
 
 
 def _table(rows: Sequence[Row]) -> Table:
@@ -81,15 +82,15 @@ def _table(rows: Sequence[Row]) -> Table:
             _number(row["size_bytes"], 1, 1e6),
             _number(row["flops"], 1, 1e6),
             _number(row["latency"], 1),
-            _number(row["seconds_an_epoch"], 2),
+            _number(row["seconds_per_epoch"], 2),
         ]
         for row in rows
     ]
     notes = ["* on the Pareto front of accuracy against FLOPs"] if any(row["front"] for row in rows) else []
     if unit == TIMES and any(row["latency"] for row in rows):
-        notes.append(f"latency, {TIMES}: one image, in times of a fixed computation beside it")
-    head = ("arm", "accuracy", "parameters", "MB", "MFLOPs", f"latency, {unit}", "s an epoch")
-    return Table(head=head, rows=cells, note="; ".join(notes))
+        notes.append(f"latency, {TIMES}: one image, as a multiple of the time of a fixed computation")
+    columns = ("arm", "accuracy", "parameters", "MB", "MFLOPs", f"latency, {unit}", "s per epoch")
+    return Table(columns=columns, rows=cells, note="; ".join(notes))
 
 
 def _number(value: float | None, digits: int = 0, unit: float = 1) -> str:
@@ -97,35 +98,37 @@ def _number(value: float | None, digits: int = 0, unit: float = 1) -> str:
 
 
 def _height(rows: Sequence[Row]) -> float:
-    return _PANEL_HEIGHT * math.ceil(len(_telling(rows)) / _IN_A_ROW)
+    return _PANEL_HEIGHT * math.ceil(len(_varied_costs(rows)) / _PANELS_PER_ROW)
 
 
-def _telling(rows: Sequence[Row]) -> list[str]:
-    """The costs in which arms differ; all where they differ in none."""
+def _varied_costs(rows: Sequence[Row]) -> list[str]:
+    """The costs in which arms differ; all costs if they differ in none."""
     return [column for column in AXES if _differs(rows, column)] or [*AXES]
 
 
 def _differs(rows: Sequence[Row], column: str) -> bool:
     values = [row[column] for row in rows if row[column]]
-    return bool(values) and max(values) > _ALIKE * min(values)
+    return bool(values) and max(values) > _EQUAL_RATIO * min(values)
 
 
 def draw(figure: "Figure | SubFigure", rows: Sequence[Row]) -> None:
-    """Mean validation accuracy of each arm against each cost in which they differ, on a logarithmic scale."""
+    """Draws mean validation accuracy of the arms against each cost in which they differ, on a logarithmic scale."""
     from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
 
-    columns = _telling(rows)
-    down = math.ceil(len(columns) / _IN_A_ROW)
-    places: Any = figure.subplots(down, min(len(columns), _IN_A_ROW), sharey=True, squeeze=False)
-    low = 0.58 / (down * _PANEL_HEIGHT)
+    columns = _varied_costs(rows)
+    panel_rows = math.ceil(len(columns) / _PANELS_PER_ROW)
+    panels: Any = figure.subplots(panel_rows, min(len(columns), _PANELS_PER_ROW), sharey=True, squeeze=False)
+    low = 0.58 / (panel_rows * _PANEL_HEIGHT)
     figure.subplots_adjust(left=0.08, right=0.97, top=1 - low / 2, bottom=low, hspace=0.28, wspace=0.08)
-    for axes, column in zip(places.flat, columns, strict=False):
+    for axes, column in zip(panels.flat, columns, strict=False):
         dots = [row for row in rows if row[column]]
         axes.set_xscale("log")
-        few = max(row[column] for row in dots) < _DECADE_PART * min(row[column] for row in dots) if dots else False
-        axes.xaxis.set_major_locator(MaxNLocator(5) if few else LogLocator(subs=(1.0, 2.0, 5.0), numticks=6))
+        is_narrow = (
+            max(row[column] for row in dots) < _NARROW_RATIO * min(row[column] for row in dots) if dots else False
+        )
+        axes.xaxis.set_major_locator(MaxNLocator(5) if is_narrow else LogLocator(subs=(1.0, 2.0, 5.0), numticks=6))
         axes.xaxis.set_minor_locator(NullLocator())
-        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}") if column in _TIMES else EngFormatter(sep=""))
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}") if column in _TIME_COLUMNS else EngFormatter(sep=""))
         axes.set_xlabel(AXES[column] + (f", {rows[0]['latency_unit']}" if column == "latency" else ""))
         axes.grid(color=GRID, lw=0.6)
         for row in dots:
@@ -133,30 +136,31 @@ def draw(figure: "Figure | SubFigure", rows: Sequence[Row]) -> None:
         steps = sorted((row[column], row["mean"]) for row in dots if row["front"])
         if column == "flops" and steps:
             axes.plot(*zip(*steps, strict=True), color=INK, lw=1, alpha=0.5)
-    for axes in places[:, 0]:
+    for axes in panels[:, 0]:
         axes.set_ylabel("validation accuracy")
-    for axes in places.flat[len(columns) :]:
+    for axes in panels.flat[len(columns) :]:
         axes.remove()
-    for axes, column in zip(places.flat, columns, strict=False):  # now that the scales stand
-        _name(axes, [row for row in rows if row[column]], column)
+    for axes, column in zip(panels.flat, columns, strict=False):  # after the scales are fixed
+        _add_names(axes, [row for row in rows if row[column]], column)
 
 
-def _name(axes: "Axes", dots: Sequence[Row], column: str) -> None:
-    """Names each dot, towards the middle, so that none leaves the figure; names are moved apart, with lines if far."""
+def _add_names(axes: "Axes", dots: Sequence[Row], column: str) -> None:
+    """Adds the name of each dot, on the side of the middle; names are moved apart, with lines to dots far away."""
     if not dots:
         return
     middle = math.sqrt(min(row[column] for row in dots) * max(row[column] for row in dots))
     height = axes.get_window_extent().height / axes.figure.dpi * 72
     low, high = axes.get_ylim()
-    at = [(row["mean"] - low) / (high - low) * height for row in dots]
-    for row, y, place in zip(dots, at, apart([y + 6 for y in at], 1.25 * _NAME_SIZE, 0.0, height), strict=True):
+    heights = [(row["mean"] - low) / (high - low) * height for row in dots]
+    name_heights = spread_apart([y + 6 for y in heights], 1.25 * _NAME_SIZE, 0.0, height)
+    for row, y, name_y in zip(dots, heights, name_heights, strict=True):
         right = row[column] <= middle
-        far = abs(place - y) > _FAR
+        far = abs(name_y - y) > _MAX_DISTANCE
         line = {"arrowstyle": "-", "lw": 0.5, "color": MUTED, "shrinkA": 0, "shrinkB": 3, "relpos": (not right, 0.5)}
         axes.annotate(
-            shortened(row["arm"]),
+            shorten(row["arm"]),
             (row[column], row["mean"]),
-            ((12 if far else 4) * (1 if right else -1), place - y),
+            ((12 if far else 4) * (1 if right else -1), name_y - y),
             textcoords="offset points",
             fontsize=_NAME_SIZE,
             ha="left" if right else "right",

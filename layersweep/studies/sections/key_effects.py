@@ -1,4 +1,4 @@
-"""What each layer's choice does to accuracy, where arms are a grid: a table, a heat map, the answer in words."""
+"""The effect of each configuration key on accuracy, if the arms are a grid: sentences, a table, a heat map."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -10,262 +10,277 @@ import polars as pl
 
 from layersweep.studies.figures.drawing import WIDTH, Drawing
 from layersweep.studies.figures.style import INK, heat_map, label_inches
-from layersweep.studies.sections.section import Extra, Table, section
+from layersweep.studies.sections.section import Section, Table, make_section
 from layersweep.studies.statistics.arm_comparison import Comparison
-from layersweep.studies.statistics.effects import Effects, Tested, effects
+from layersweep.studies.statistics.effects import Effects, TermTest, effects
 from layersweep.studies.statistics.pooled_variance import ALPHA
-from layersweep.studies.wording.equal_trainings import Even, counted, even, grid_keys, values_of
-from layersweep.studies.wording.words import listed, share, signed
+from layersweep.studies.wording.equal_trainings import (
+    EqualTrainings,
+    equal_trainings,
+    grid_keys,
+    value_counts,
+    values_of,
+)
+from layersweep.studies.wording.words import join_words, share, signed
 from layersweep.words import count
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure, SubFigure
 
-_STRONGEST: Final = 3
+_MAX_PAIRS: Final = 3
 _POWER: Final = 0.8
-_LONG: Final = 9
-_MANY: Final = 6
-_PALE: Final = 2.2
-"""How far the colours go beyond the greatest effect: black text is read on all of them."""
+_MAX_NAME_LENGTH: Final = 9
+_MANY_COLUMNS: Final = 6
+_COLOUR_RANGE: Final = 2.2
+"""The colour scale ends at this multiple of the largest effect, so that black text is readable on all cells."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Grid:
-    """The trainings of a grid, all seen at one epoch.
+    """The trainings of a grid at one epoch.
 
     Attributes:
-        even: the trainings.
-        values: the value of each key in each of them.
-        lost: for each key the values of trainings that came to a bad end, with their numbers; empty where none did.
-        effects: what was made of them; None where they do not tell the keys apart.
+        trainings: the trainings.
+        values: for each key, its value in each training.
+        excluded_values: for each key, the values of failed trainings with their numbers; empty if none failed.
+        effects: the effects of the keys; None if they cannot be separated.
     """
 
-    even: Even
+    trainings: EqualTrainings
     values: Mapping[str, Sequence[str]]
-    lost: Mapping[str, str]
+    excluded_values: Mapping[str, str]
     effects: Effects | None
 
     @property
     def arms(self) -> list[str]:
         """The arm of each training."""
-        return self.even.rows["arm"].to_list()
+        return self.trainings.rows["arm"].to_list()
 
     @property
     def accuracies(self) -> list[float]:
-        """The validation accuracy of each."""
-        return self.even.rows["at"].to_list()
+        """The validation accuracy of each training."""
+        return self.trainings.rows["accuracy_at_epoch"].to_list()
 
 
-def grid(found: Comparison) -> Grid:
-    """The trainings of a sweep by the keys in which they differ."""
-    seen = even(found)
-    keys = grid_keys(pl.concat([seen.rows.drop("at"), seen.lost]))
-    values = {key: values_of(seen.rows, key) for key in keys}
+def grid(comparison: Comparison) -> Grid:
+    """The trainings of a sweep with the keys in which they differ."""
+    trainings = equal_trainings(comparison)
+    rows, excluded_rows = trainings.rows, trainings.excluded_rows
+    keys = grid_keys(pl.concat([rows.drop("accuracy_at_epoch"), excluded_rows]))
+    values = {key: values_of(rows, key) for key in keys}
+    excluded_values = {key: value_counts(values_of(excluded_rows, key)) for key in keys}
     return Grid(
-        even=seen,
+        trainings=trainings,
         values=values,
-        lost={key: counted(values_of(seen.lost, key)) for key in keys} if seen.lost.height else {},
-        effects=effects(values, seen.rows.select("seed", "fold").rows(), seen.rows["at"].to_list()),
+        excluded_values=excluded_values if excluded_rows.height else {},
+        effects=effects(values, rows.select("seed", "fold").rows(), rows["accuracy_at_epoch"].to_list()),
     )
 
 
-def shown(found: Comparison, _results: Path, reported: Mapping[str, float] | None = None) -> Extra:
-    """What each key of the arms does, as a section of a study.
+def section(comparison: Comparison, _results: Path, reported: Mapping[str, float] | None = None) -> Section:
+    """The section about the effect of each key.
 
     Args:
-        found: the comparison of the arms.
-        reported: arms that were called best elsewhere, with their accuracies there; the study says where they stand.
+        comparison: the comparison of the arms.
+        reported: arms that others reported as best, with their accuracies; the section gives their results here.
     """
-    seen = grid(found)
-    said = [*sentences(seen), *([standing(found, seen, reported)] if reported else [])]
-    title, answer = "What each choice adds", " ".join(said)
-    if seen.effects is None:
-        return section(title, said, answer=answer)
+    data = grid(comparison)
+    texts = [*sentences(data), *([reported_arms(comparison, data, reported)] if reported else [])]
+    title, answer = "The effect of each choice", " ".join(texts)
+    if data.effects is None:
+        return make_section(title, texts, answer=answer)
     caption = (
-        f"What each choice adds to the mean of its key's, in validation accuracy, {seen.even.where}; ± is "
-        "half a 95 % interval. Right: what the strongest pairs do together beyond what each choice does alone."
+        f"The difference of each choice from the mean of its key, in validation accuracy {data.trainings.where}; ± is "
+        "half a 95 % interval. On the right: the interactions of the strongest pairs, in addition to the effects of "
+        "each choice."
     )
-    drawing = Drawing(draw=draw, found=seen.effects, height=_height(seen.effects), title=title)
+    drawing = Drawing(draw=draw, data=data.effects, height=_height(data.effects), title=title)
     figure = "effects", drawing, caption
-    return section(title, said, tables=[_table(seen.effects)], figure=figure, answer=answer)
+    return make_section(title, texts, tables=[_table(data.effects)], figure=figure, answer=answer)
 
 
-def sentences(seen: Grid) -> list[str]:
-    """What the effects say, in words."""
-    found, where = seen.effects, seen.even.where
-    if found is None:
-        none = f"The {count(len(seen.arms), 'training')} {where} do not tell the choices apart."
-        return [text for text in (_lost(seen), none) if text]
-    far = [f"{seen.arms[i]} ({share(seen.accuracies[i])})" for i in found.outliers]
-    noise = f"what the model leaves is ±{share(found.deviation)} ({found.df} degrees of freedom)"
-    matter = sorted((test for test in found.main if test.p < ALPHA), key=lambda test: -test.share)
-    silent = [test.term[0] for test in found.main if test.p >= ALPHA]
-    said = (
-        _lost(seen),
-        f"Left out, since no other training comes near: {listed(far)}." if far else "",
-        f"{count(found.n, 'training')} {where}: {noise}.",
-        " ".join(f"{t.term[0]} matters (p = {t.p:.1g}): {_choices(found, t.term[0])}." for t in matter),
-        f"No effect was found of {listed(silent)}." if silent else "",
-        _together(found),
-        "" if seen.lost else _best(found, where),
+def sentences(data: Grid) -> list[str]:
+    """Sentences about the effects."""
+    fit, where = data.effects, data.trainings.where
+    if fit is None:
+        none = f"The {count(len(data.arms), 'training')} {where} are too few to separate the effects of the choices."
+        return [text for text in (_excluded(data), none) if text]
+    outliers = [f"{data.arms[i]} ({share(data.accuracies[i])})" for i in fit.outliers]
+    noise = f"the residual standard deviation is ±{share(fit.deviation)} ({fit.df} degrees of freedom)"
+    significant = sorted((test for test in fit.main if test.p < ALPHA), key=lambda test: -test.share)
+    other_keys = [test.term[0] for test in fit.main if test.p >= ALPHA]
+    texts = (
+        _excluded(data),
+        f"Left out as outliers: {join_words(outliers)}." if outliers else "",
+        f"{count(fit.n, 'training')} {where}: {noise}.",
+        " ".join(f"{t.term[0]} matters (p = {t.p:.1g}): {_choices(fit, t.term[0])}." for t in significant),
+        f"No significant effect of {join_words(other_keys)} was found." if other_keys else "",
+        _interactions(fit),
+        "" if data.excluded_values else _best(fit, where),
     )
-    return [text for text in said if text]
+    return [text for text in texts if text]
 
 
-def _lost(seen: Grid) -> str:
-    """Which values the trainings had that are not counted; a value that loses some is not as good as those it keeps."""
-    if not seen.lost:
+def _excluded(data: Grid) -> str:
+    """A sentence about the values of failed trainings: the mean of such a value looks better than it is."""
+    if not data.excluded_values:
         return ""
-    number = seen.even.lost.height
-    values = "; ".join(f"{key} {counts}" for key, counts in seen.lost.items())
-    return f"{count(number, 'training')} came to a bad end and {'is' if number == 1 else 'are'} left out: {values}."
+    n = data.trainings.excluded_rows.height
+    values = "; ".join(f"{key} {counts}" for key, counts in data.excluded_values.items())
+    verb = "is" if n == 1 else "are"
+    return f"{count(n, 'training')} diverged, failed or stayed at chance and {verb} left out: {values}."
 
 
-def _together(found: Effects) -> str:
-    """Which pairs of keys act together."""
-    pairs = [test for test in found.pairs if test.p < ALPHA]
+def _interactions(fit: Effects) -> str:
+    """Sentences about the interactions of keys."""
+    pairs = [test for test in fit.pairs if test.p < ALPHA]
     if pairs:
-        return " ".join(_of_pair(found, test) for test in pairs[:_STRONGEST])
-    if found.pairs:
-        return "No two keys were found to act together."
-    return "The trainings do not suffice to see whether keys act together." if len(found.levels) > 1 else ""
+        return " ".join(_interaction(fit, test) for test in pairs[:_MAX_PAIRS])
+    if fit.pairs:
+        return "No significant interaction of two keys was found."
+    return "There are too few trainings to test interactions of keys." if len(fit.levels) > 1 else ""
 
 
-def _best(found: Effects, where: str) -> str:
-    if not found.best:
+def _best(fit: Effects, where: str) -> str:
+    if not fit.best:
         return ""
-    best = ", ".join(f"{key} {' or '.join(values)}" for key, values in found.best.items())
-    alone = " by themselves" if any(test.p < ALPHA for test in found.pairs) else ""
-    return f"The best choices{alone}, {where}: {best}."
+    best = ", ".join(f"{key} {' or '.join(values)}" for key, values in fit.best.items())
+    limit = " without interactions" if any(test.p < ALPHA for test in fit.pairs) else ""
+    return f"The best choices{limit} {where}: {best}."
 
 
-def _choices(found: Effects, key: str) -> str:
-    """`selu +.0040 ± .0010, relu -.0040 ± .0010`."""
-    levels = found.levels[key]
+def _choices(fit: Effects, key: str) -> str:
+    """The effects of the values of a key: `selu +.0040 ± .0010, relu -.0040 ± .0010`."""
+    levels = fit.levels[key]
     return ", ".join(f"{level.value} {signed(level.effect)} ± {share(level.half_width)}" for level in levels)
 
 
-def _of_pair(found: Effects, test: Tested) -> str:
-    cells = found.cells[test.term]
+def _interaction(fit: Effects, test: TermTest) -> str:
+    cells = fit.cells[test.term]
     (first, second), effect = max(cells.items(), key=lambda cell: abs(cell[1]))
     a, b = test.term
     return (
-        f"{a} and {b} act together (p = {test.p:.1g}), most with {first} and {second}: {signed(effect)} beyond what "
-        "each does alone."
+        f"{a} and {b} interact (p = {test.p:.1g}), most strongly for {first} and {second}: {signed(effect)} in "
+        "addition to the effects of each."
     )
 
 
-def standing(found: Comparison, seen: Grid, reported: Mapping[str, float]) -> str:
-    """Where arms stand here that were called best elsewhere, and whether such differences can be told from chance."""
+def reported_arms(comparison: Comparison, data: Grid, reported: Mapping[str, float]) -> str:
+    """Sentences about arms that others reported as best: their results here, and the differences that chance causes."""
     parts = []
-    once = len(set(seen.arms)) == len(seen.arms)
-    order = sorted(range(len(seen.arms)), key=lambda i: -seen.accuracies[i])
-    ranks = {seen.arms[i]: rank for rank, i in enumerate(order, 1)} if once else {}
-    rows = {row["arm"]: row for row in found.arms.to_dicts()}
-    for arm, elsewhere in reported.items():
+    has_one_training_per_arm = len(set(data.arms)) == len(data.arms)
+    order = sorted(range(len(data.arms)), key=lambda i: -data.accuracies[i])
+    ranks = {data.arms[i]: rank for rank, i in enumerate(order, 1)} if has_one_training_per_arm else {}
+    rows = {row["arm"]: row for row in comparison.arms.to_dicts()}
+    for arm, accuracy in reported.items():
         if arm not in rows:
-            parts.append(f"{arm} (reported {share(elsewhere)}) is not among the arms.")
+            parts.append(f"{arm} (reported {share(accuracy)}) is not an arm of this sweep.")
             continue
         row = rows[arm]
         mean = f", mean {share(row['mean'])} (n = {row['n']})" if row["mean"] is not None else ""
-        rank = f"number {ranks[arm]} of {len(ranks)} {seen.even.where}; " if arm in ranks else ""
-        parts.append(f"{arm} (reported {share(elsewhere)}): {rank}{row['verdict']}{mean}.")
-    pool = found.fit.pool if found.fit else None
+        rank = f"rank {ranks[arm]} of {len(ranks)} {data.trainings.where}; " if arm in ranks else ""
+        parts.append(f"{arm} (reported {share(accuracy)}): {rank}{row['verdict']}{mean}.")
+    pool = comparison.fit.pool if comparison.fit else None
     if pool is not None and pool.deviation:
         parts.append(chance(pool.deviation))
     return " ".join(parts)
 
 
 def chance(deviation: float, difference: float = 0.0001) -> str:
-    """What chance does to two trainings that scatter so much, and the seeds that showing a small difference takes."""
+    """Sentences about differences that chance causes, and the number of seeds that shows a small difference."""
     from scipy.special import ndtri
 
     z = float(ndtri(1 - ALPHA / 2))
     seeds = math.ceil(2 * ((z + float(ndtri(_POWER))) * deviation / difference) ** 2)
     by_chance = share(z * math.sqrt(2) * deviation)
     return (
-        f"One training scatters by ±{share(deviation)}: two of them differ by up to {by_chance} by chance (95 %); "
-        f"to show a difference of {share(difference)} takes some {_round(seeds):,} seeds an arm."
+        f"The standard deviation of one training is ±{share(deviation)}: two trainings differ by up to {by_chance} by "
+        f"chance (95 %). To show a difference of {share(difference)}, about {_round(seeds):,} seeds per arm are "
+        "needed."
     )
 
 
 def _round(number: int) -> int:
-    """Two leading digits."""
+    """A number rounded to two digits."""
     scale = int(10 ** max(0, len(str(number)) - 2))
     return round(number / scale) * scale
 
 
-def _table(found: Effects) -> Table:
-    mains = [(_choices(found, test.term[0]), test) for test in found.main]
-    pairs = [("", test) for test in found.pairs[:_STRONGEST]]
+def _table(fit: Effects) -> Table:
+    mains = [(_choices(fit, test.term[0]), test) for test in fit.main]
+    pairs = [("", test) for test in fit.pairs[:_MAX_PAIRS]]
     return Table(
-        head=("key", "each choice less the mean of its key's", "share", "p (Holm)"),
+        columns=("key", "difference of each choice from the mean of its key", "share", "p (Holm)"),
         rows=[[" x ".join(t.term), choices, f"{t.share:.1%}", f"{t.p:.1g}"] for choices, t in (*mains, *pairs)],
-        left=2,
-        caption="Validation accuracy, ± half a 95 % interval. Share: of the trainings' sum of squares. p: F-test, "
+        text_columns=2,
+        caption="Validation accuracy, ± half a 95 % interval. Share: part of the total sum of squares. p: F-test, "
         "Holm-corrected over all keys and pairs.",
     )
 
 
-def _height(found: Effects) -> float:
-    return max(1.2 + 0.62 * len(found.levels), 3.4)
+def _height(fit: Effects) -> float:
+    return max(1.2 + 0.62 * len(fit.levels), 3.4)
 
 
-def draw(figure: "Figure | SubFigure", found: Effects) -> None:
-    """A heat map of the main effects, a row a key and a cell a choice; beside it the cells of the strongest pairs."""
-    pairs = found.pairs[:2]
-    places: Any = figure.subplots(1, 1 + len(pairs), squeeze=False, width_ratios=[1.6, *[1.0] * len(pairs)])
-    left = label_inches(list(found.levels)) / WIDTH
+def draw(figure: "Figure | SubFigure", fit: Effects) -> None:
+    """Draws heat maps: main effects (a row per key, a cell per choice), and the interactions of the strongest pairs."""
+    pairs = fit.pairs[:2]
+    panels: Any = figure.subplots(1, 1 + len(pairs), squeeze=False, width_ratios=[1.6, *[1.0] * len(pairs)])
+    left = label_inches(list(fit.levels)) / WIDTH
     figure.subplots_adjust(left=left, right=0.99, top=0.88, bottom=0.2, wspace=0.5)
-    cells = [cell for test in pairs for cell in found.cells[test.term].values()]
-    most = max(abs(effect) for effect in [*cells, *(lv.effect for levels in found.levels.values() for lv in levels)])
-    axes, *others = places[0]
-    ordered = {key: sorted(levels, key=lambda level: _rank(level.value)) for key, levels in found.levels.items()}
-    alike = len({tuple(level.value for level in levels) for levels in ordered.values()}) == 1
-    columns = (
-        [level.value for level in next(iter(ordered.values()))] if alike else [""] * max(map(len, ordered.values()))
-    )
+    cells = [cell for test in pairs for cell in fit.cells[test.term].values()]
+    main = [level.effect for levels in fit.levels.values() for level in levels]
+    limit = _COLOUR_RANGE * max(abs(effect) for effect in [*cells, *main])
+    axes, *pair_axes = panels[0]
+    sorted_levels = {key: sorted(levels, key=lambda level: _rank(level.value)) for key, levels in fit.levels.items()}
+    has_same_choices = len({tuple(level.value for level in levels) for levels in sorted_levels.values()}) == 1
+    columns = [level.value for level in next(iter(sorted_levels.values()))]
+    if not has_same_choices:
+        columns = [""] * max(map(len, sorted_levels.values()))
     values, texts = {}, {}
-    for i, levels in enumerate(ordered.values()):
+    for i, levels in enumerate(sorted_levels.values()):
         for j, level in enumerate(levels):
             values[i, j] = level.effect
-            name = "" if alike else f"{level.value}\n"
+            name = "" if has_same_choices else f"{level.value}\n"
             texts[i, j] = f"{name}{signed(level.effect)}\n± {share(level.half_width)}"
-    _heat(axes, list(ordered), columns, values, texts=texts, most=most)
-    axes.set_title(f"Main effects, {found.n} trainings")
-    for place, test in zip(others, pairs, strict=True):
-        together = found.cells[test.term]
-        first, second = (sorted({cell[i] for cell in together}, key=_rank) for i in range(2))
-        by_place = {(first.index(a), second.index(b)): value for (a, b), value in together.items()}
-        _heat(place, first, second, by_place, texts={cell: signed(v) for cell, v in by_place.items()}, most=most)
-        place.set_ylabel(test.term[0])
-        place.set_xlabel(test.term[1])
-        place.set_title(f"Together, p = {test.p:.1g}")
+    _heat_map(axes, list(sorted_levels), columns, values, texts=texts, limit=limit)
+    axes.set_title(f"Main effects, {fit.n} trainings")
+    for axes, test in zip(pair_axes, pairs, strict=True):
+        interactions = fit.cells[test.term]
+        first, second = (sorted({cell[i] for cell in interactions}, key=_rank) for i in range(2))
+        pair_values = {(first.index(a), second.index(b)): value for (a, b), value in interactions.items()}
+        pair_texts = {cell: signed(value) for cell, value in pair_values.items()}
+        _heat_map(axes, first, second, pair_values, texts=pair_texts, limit=limit)
+        axes.set_ylabel(test.term[0])
+        axes.set_xlabel(test.term[1])
+        axes.set_title(f"Interaction, p = {test.p:.1g}")
 
 
 def _rank(value: str) -> tuple[float, str]:
-    """By number where it is one, else by name."""
+    """The sorting key of a value: numbers by size, then texts by name."""
     try:
         return float(value), ""
     except ValueError:
         return math.inf, value
 
 
-def _heat(
+def _heat_map(
     axes: "Axes",
     rows: Sequence[str],
     columns: Sequence[str],
     values: Mapping[tuple[int, int], float],
     *,
     texts: Mapping[tuple[int, int], str],
-    most: float,
+    limit: float,
 ) -> None:
-    """Cells by row and column, green where they add and purple where they take away."""
+    """Draws cells by row and column: green for gains, purple for losses."""
     numbers = [[values.get((i, j), math.nan) for j in range(len(columns))] for i in range(len(rows))]
-    axes.imshow(numbers, cmap="PRGn", vmin=-_PALE * most, vmax=_PALE * most, aspect="auto")
-    heat_map(axes, rows, columns, rotation=30 if max(map(len, columns)) > _LONG else 0)
+    axes.imshow(numbers, cmap="PRGn", vmin=-limit, vmax=limit, aspect="auto")
+    heat_map(axes, rows, columns, rotation=30 if max(map(len, columns)) > _MAX_NAME_LENGTH else 0)
     for (i, j), text in texts.items():
-        axes.text(j, i, text, ha="center", va="center", fontsize=8 if len(columns) < _MANY else 6.5, color="#000000")
+        axes.text(
+            j, i, text, ha="center", va="center", fontsize=8 if len(columns) < _MANY_COLUMNS else 6.5, color="#000000"
+        )
     axes.xaxis.label.set_color(INK)
     axes.yaxis.label.set_color(INK)

@@ -1,71 +1,75 @@
-"""Candidates that were refused before any training, or came to a bad end, counted by reason."""
+"""Candidates that were refused, or that diverged, were hopeless or failed, counted by reason."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from layersweep.studies.sections.section import Extra, Table, section
+from layersweep.studies.sections.section import Section, Table, make_section
 from layersweep.studies.statistics.arm_comparison import Comparison
-from layersweep.studies.statistics.bad_ends import alike
-from layersweep.studies.statistics.replicates import BAD_ENDS
-from layersweep.studies.statistics.searches import Tried, searches
-from layersweep.studies.wording.words import listed
+from layersweep.studies.statistics.failure_reasons import without_numbers
+from layersweep.studies.statistics.replicates import EXCLUDED_OUTCOMES
+from layersweep.studies.statistics.searches import SearchCandidate, searches
+from layersweep.studies.wording.words import join_words
 from layersweep.words import first_line
 
-_BAD: Final = ("refused", *BAD_ENDS)
-_HEAD: Final = ("end", "error", "n", "candidates", "reason of the first")
-_LONGEST: Final = 160
+_ENDS: Final = ("refused", *EXCLUDED_OUTCOMES)
+_COLUMNS: Final = ("end", "error", "n", "candidates", "reason of the first one")
+_MAX_LENGTH: Final = 160
 _CAPTION: Final = (
-    "Refused: by an estimate, before any training. Reasons that differ in their numbers alone are one row; candidates "
-    "are counted from 0."
+    "Refused candidates were refused by an estimate and not trained. A row contains all reasons that differ only in "
+    "numbers. Candidates are numbered from 0."
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Refusal:
-    """Candidates of one bad end: what ended them, in the words of the first, and which they are."""
+    """Candidates with the same end and a similar reason; `reason` is that of the first one."""
 
     end: str
-    problem: str
+    error_type: str
     reason: str
-    candidates: tuple[Tried, ...]
+    candidates: tuple[SearchCandidate, ...]
 
     @property
-    def who(self) -> str:
-        """`greedy 3 and 5, random 0`."""
-        mine: dict[str, list[str]] = {}
+    def names(self) -> str:
+        """The searches and numbers of the candidates: `greedy 3 and 5, random 0`."""
+        numbers_by_search: dict[str, list[str]] = {}
         for candidate in self.candidates:
-            mine.setdefault(candidate.search, []).append(str(candidate.number))
-        return ", ".join(f"{name} {listed(numbers)}" for name, numbers in mine.items())
+            numbers_by_search.setdefault(candidate.search, []).append(str(candidate.number))
+        return ", ".join(f"{name} {join_words(numbers)}" for name, numbers in numbers_by_search.items())
 
 
-def refusals(candidates: Sequence[Tried]) -> list[Refusal]:
-    """The bad ends, refusals first, the most frequent first; reasons that differ in numbers alone count as one."""
-    groups: dict[tuple[str, str, str], list[Tried]] = {}
+def refusals(candidates: Sequence[SearchCandidate]) -> list[Refusal]:
+    """The groups of candidates with similar reasons: refused ones first, large groups first."""
+    groups: dict[tuple[str, str, str], list[SearchCandidate]] = {}
     for candidate in candidates:
-        if candidate.end in _BAD:
-            kind = candidate.end, candidate.problem, alike(_line(candidate.reason))
-            groups.setdefault(kind, []).append(candidate)
-    made = [
-        Refusal(end=end, problem=problem, reason=_line(mine[0].reason), candidates=tuple(mine))
-        for (end, problem, _), mine in groups.items()
+        if candidate.end in _ENDS:
+            key = candidate.end, candidate.error_type, without_numbers(_line(candidate.reason))
+            groups.setdefault(key, []).append(candidate)
+    result = [
+        Refusal(end=end, error_type=error_type, reason=_line(members[0].reason), candidates=tuple(members))
+        for (end, error_type, _), members in groups.items()
     ]
-    return sorted(made, key=lambda refusal: (_BAD.index(refusal.end), -len(refusal.candidates)))
+    return sorted(result, key=lambda refusal: (_ENDS.index(refusal.end), -len(refusal.candidates)))
 
 
-def shown(found: Comparison, results: Path) -> Extra:
-    """The refusals as a part of a study; a sentence where there are none."""
-    if not (seen := searches(found, results)):
-        return Extra()
-    made = refusals([candidate for course in seen for candidate in course.tried])
+def section(comparison: Comparison, results: Path) -> Section:
+    """The section about refusals and failures; a sentence if there are none."""
+    all_searches = searches(comparison, results)
+    if not all_searches:
+        return Section()
+    groups = refusals([candidate for search in all_searches for candidate in search.candidates])
     heading = "Refused or failed"
-    if not made:
-        return section(heading, ["No candidate was refused, failed or diverged."])
-    rows = [[one.end, one.problem, str(len(one.candidates)), one.who, one.reason] for one in made]
-    table = Table(head=_HEAD, rows=rows, left=len(_HEAD), title="refused or failed", caption=_CAPTION)
-    return section(heading, [], tables=[table])
+    if not groups:
+        return make_section(heading, ["No candidate was refused, failed or diverged."])
+    rows = [
+        [refusal.end, refusal.error_type, str(len(refusal.candidates)), refusal.names, refusal.reason]
+        for refusal in groups
+    ]
+    table = Table(columns=_COLUMNS, rows=rows, text_columns=len(_COLUMNS), title="refused or failed", caption=_CAPTION)
+    return make_section(heading, [], tables=[table])
 
 
 def _line(text: str) -> str:
-    return first_line(text.strip())[:_LONGEST] or "no reason recorded"
+    return first_line(text.strip())[:_MAX_LENGTH] or "no reason recorded"

@@ -1,4 +1,4 @@
-"""The sections that a study may show besides the comparison of its arms, by the names that sweeps ask for them."""
+"""The sections that a study can show after the comparison of its arms, by the names that sweeps use for them."""
 
 import importlib
 from collections.abc import Iterable, Mapping
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, cast
 from layersweep.records.errors import ResultsError
 
 if TYPE_CHECKING:
-    from layersweep.studies.sections.section import Extra
+    from layersweep.studies.sections.section import Section
     from layersweep.studies.statistics.arm_comparison import Comparison
 
 EFFECTS: Final = "effects"
@@ -27,29 +27,29 @@ SECTIONS: Final[Mapping[str, str]] = {
     "by_class": "by_class",
     "exports": "exports",
 }
-"""Each section's module beside this one, whose `shown` makes it of the comparison and the results folder; imported when
-it is shown."""
+"""The module of each section. Its function `section` makes the section from the comparison and the results folder. A
+module is imported only when its section is shown."""
 
 ALWAYS: Final = ("exports",)
-"""Shown wherever a sweep has recorded any."""
+"""The sections that every study shows if they are not empty."""
 
 
 def prepare(names: Iterable[str]) -> None:
-    """Imports what these sections need."""
+    """Imports the modules of these sections."""
     for name in (*names, *ALWAYS):
         _module(name)
 
 
-def shown(name: str, found: "Comparison", results: Path, reported: Mapping[str, float]) -> "Extra":
-    """A section of a study; `reported` are arms that were called best elsewhere, with their accuracies there.
+def section(name: str, comparison: "Comparison", results: Path, reported: Mapping[str, float]) -> "Section":
+    """A section of a study; `reported` are arms that others reported as best, with the accuracies that they reported.
 
     Raises:
-        ResultsError: for a name that is none: another version of this project may have recorded it.
+        ResultsError: for an unknown name, which another version of this project may have recorded.
     """
     if name not in SECTIONS:
-        raise ResultsError(f"the section {name!r} is recorded, and not known here; valid: {', '.join(SECTIONS)}")
-    more = {"reported": reported} if name == EFFECTS else {}
-    return cast("Extra", _module(name).shown(found, results, **more))
+        raise ResultsError(f"the records name an unknown section {name!r}; valid: {', '.join(SECTIONS)}")
+    options = {"reported": reported} if name == EFFECTS else {}
+    return cast("Section", _module(name).section(comparison, results, **options))
 
 
 def _module(name: str) -> ModuleType:

@@ -1,4 +1,4 @@
-"""What a study shows besides the comparison of its arms: in the terminal, on the page, in files."""
+"""A section of a study: its output in the terminal, on the page and in files."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,69 +16,73 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Extra:
-    """One more part of a study.
+class Section:
+    """One section of a study; empty if there is nothing to show.
 
     Attributes:
-        printed: what the terminal shows, in order.
-        sections: HTML that the page shows before its costs.
-        files: figures to write, by what their names add to the sweep's: `costs.png` is `<sweep>_costs.png`.
-        answer: what it adds to the answer, for whoever reads no more; empty if it only explains.
+        terminal: the output in the terminal, in order.
+        html: HTML elements of the page, in order.
+        files: figures by the end of their file names: `costs.png` becomes `<sweep>_costs.png`.
+        answer: a sentence for readers of the gallery; empty if the section does not answer the question.
     """
 
-    printed: "tuple[RenderableType, ...]" = ()
-    sections: tuple[str, ...] = ()
+    terminal: "tuple[RenderableType, ...]" = ()
+    html: tuple[str, ...] = ()
     files: Mapping[str, bytes] = field(default_factory=dict)
     answer: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """Plain texts for the terminal and the page.
+    """A table of plain text for the terminal and the page.
 
     Attributes:
-        head: the columns' names.
-        rows: their cells.
-        left: how many of the first columns hold words.
-        title: above it in the terminal; None where that does not show it.
-        note: below it in the terminal.
-        caption: above it on the page; None where that does not show it.
+        columns: the names of the columns.
+        rows: the cells.
+        text_columns: the number of columns with text; they come first.
+        title: above the table in the terminal; None if the terminal does not show it.
+        note: below the table in the terminal.
+        caption: above the table on the page; None if the page does not show it.
     """
 
-    head: Sequence[str]
+    columns: Sequence[str]
     rows: Sequence[Sequence[str]]
-    left: int = 1
+    text_columns: int = 1
     title: str | None = ""
     note: str = ""
     caption: str | None = None
 
 
-def section(
+def make_section(
     heading: str,
-    said: Sequence[str],
+    sentences: Sequence[str],
     *,
     tables: Sequence[Table] = (),
     figure: tuple[str, Drawing[Any], str] | None = None,
     answer: str = "",
-) -> Extra:
-    """A section: tables and sentences in the terminal; on the page sentences, a figure and tables below a heading.
+) -> Section:
+    """Makes a section: tables and sentences in the terminal; heading, sentences, figure and tables on the page.
 
     Args:
-        heading: plain text; none where it is empty.
-        said: sentences.
+        heading: plain text; no heading if empty.
+        sentences: plain text.
         tables: in order.
-        figure: what its file's name adds to the sweep's, the drawing, its caption.
-        answer: what it adds to the answer.
+        figure: the end of its file name without suffix, the drawing, the caption.
+        answer: see `Section`.
     """
-    printed = (table(t.head, t.rows, t.title, left=t.left, note=t.note) for t in tables if t.title is not None)
+    terminal_tables = (
+        table(t.columns, t.rows, t.title, text_columns=t.text_columns, note=t.note)
+        for t in tables
+        if t.title is not None
+    )
     name, drawing, caption = figure or ("", None, "")
-    return Extra(
-        printed=(*printed, *map(Text, said)),
-        sections=(
+    return Section(
+        terminal=(*terminal_tables, *map(Text, sentences)),
+        html=(
             *([f"<h2>{escape(heading)}</h2>"] if heading else []),
-            *map(page.paragraph, said),
+            *map(page.paragraph, sentences),
             *([page.figure(drawing, caption)] if drawing else []),
-            *(page.table(t.head, t.rows, t.caption) for t in tables if t.caption is not None),
+            *(page.table(t.columns, t.rows, t.caption) for t in tables if t.caption is not None),
         ),
         files={f"{name}.png": drawing.png()} if drawing else {},
         answer=answer,

@@ -1,1 +1,1 @@
-"""From recorded rows to comparisons of arms: numbers alone."""
+"""From recorded rows to comparisons of arms: the numbers of a study, without texts and figures."""

@@ -1,4 +1,4 @@
-"""The Pareto front: what nothing else beats in cost and accuracy at once."""
+"""The Pareto front of cost and accuracy."""
 
 from collections.abc import Callable, Iterable
 from typing import TypeVar
@@ -7,12 +7,12 @@ T = TypeVar("T")
 
 
 def front(items: Iterable[T], place: Callable[[T], tuple[float, float]]) -> list[T]:
-    """Those that no other beats, the cheapest first: cheaper and no less accurate, or more accurate for as much.
+    """The items on the Pareto front, the cheapest first: no other item is at least as good in both and better in one.
 
-    `place` gives an item's cost and accuracy; equal places are all kept.
+    `place` returns the cost and the accuracy of an item. Items at the same place are all on the front, or none is.
     """
-    kept: list[T] = []
+    result: list[T] = []
     for item in sorted(items, key=lambda item: (place(item)[0], -place(item)[1])):
-        if not kept or place(item)[1] > place(kept[-1])[1] or place(item) == place(kept[-1]):
-            kept.append(item)
-    return kept
+        if not result or place(item)[1] > place(result[-1])[1] or place(item) == place(result[-1]):
+            result.append(item)
+    return result

@@ -1,7 +1,7 @@
-"""From the recorded tables to one row a replicate: what an arm's trial with a seed and fold reached at equal epochs."""
+"""From the recorded tables to one row per replicate: what an arm's trial with one seed and fold reached."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -9,275 +9,353 @@ import polars as pl
 
 from layersweep.records.questions import COMPARISON, FIRST_PHASE, SCREENING, TUNING
 from layersweep.records.tables import EPOCHS, TIME_CLASSES
-from layersweep.studies.statistics.short_names import brief
+from layersweep.studies.statistics.short_names import shorten_names
 from layersweep.words import count
 
 _T = TypeVar("_T")
 
 REPLICATE: Final = ("arm", "seed", "fold")
-"""What makes a replicate. A screening's survivors are compared on fresh seeds; what screened them does not count."""
-BAD_ENDS: Final = ("diverged", "hopeless", "failed")
-"""The outcomes of trials that are counted, and left out of every mean."""
+"""The columns that identify a replicate. Arms that survive a screening are compared on new seeds, without it."""
+EXCLUDED_OUTCOMES: Final = ("diverged", "hopeless", "failed")
+"""The outcomes of trials that are counted, but left out of every mean."""
 
-_TUNED: Final = " tuned"
-_SETTING: Final = ("dataset", "data_fingerprint", "precision")
-_SIZES: Final = ("train_images", "validation_images")
-_PART: Final = frozenset({"classes", "train_share", "validation_share"})
-"""Keys of a configuration that change the sizes of an arm's own sets."""
-_ASKED: Final = "epochs_planned"
-_IS_TUNING: Final = (pl.col("question") == TUNING).fill_null(value=False)
+_TUNED_SUFFIX: Final = " tuned"
+_DATA_COLUMNS: Final = ("dataset", "data_fingerprint", "precision")
+_SIZE_COLUMNS: Final = ("train_images", "validation_images")
+_SUBSET_KEYS: Final = frozenset({"classes", "train_share", "validation_share"})
+"""Configuration keys that change the number of images of an arm."""
+_PLANNED_EPOCHS: Final = "epochs_planned"
+_IS_CANDIDATE: Final = (pl.col("question") == TUNING).fill_null(value=False)
 SECONDS: Final = tuple(f"seconds_{name}" for name in TIME_CLASSES)
-"""The columns of `trials` that say what an end's seconds were spent on."""
-_OF_EPOCHS: Final = tuple(name for name in EPOCHS.schema.names if name.startswith("seconds_"))
-EPOCH_SECONDS: Final = pl.sum_horizontal(pl.col(_OF_EPOCHS).fill_null(0))
+"""The columns of `trials` that add up to the seconds of an end."""
+_SECONDS_OF_EPOCHS: Final = tuple(name for name in EPOCHS.schema.names if name.startswith("seconds_"))
+EPOCH_SECONDS: Final = pl.sum_horizontal(pl.col(_SECONDS_OF_EPOCHS).fill_null(0))
 """The seconds of an epoch."""
 TIMES: Final = "\N{MULTIPLICATION SIGN}"
-"""The unit of a latency that was timed beside a fixed computation, of which it is so many times the time."""
+"""The unit of a latency that is a multiple of the time of a fixed computation."""
 
 TRAINING: Final = ("seconds_train", "seconds_validate")
-"""The columns of `epochs` that say how long an epoch takes as it is: nothing that is read or made once."""
-EPOCH_COLUMNS: Final = ("trial_id", "attempt", "epoch", "val_accuracy", *_OF_EPOCHS)
-"""What is read of `epochs`."""
+"""The columns of `epochs` whose seconds every epoch needs; the others occur once per trial."""
+EPOCH_COLUMNS: Final = ("trial_id", "attempt", "epoch", "val_accuracy", *_SECONDS_OF_EPOCHS)
+"""The columns of `epochs` that a study reads."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Replicates:
-    """What a comparison is made of.
+    """The rows that a comparison is computed from.
 
     Attributes:
-        epoch: the equal epochs: what most of the compared trials were asked for.
-        rows: one row a replicate: arm (by its brief name), seed, fold, trial_id, attempt, outcome (completed, stopped,
-            diverged, hopeless, failed or unfinished, seen at `epoch`; or "screening": what an arm was screened on
-            before it was compared), done (epochs reached, at most `epoch`), latency, latency_unit, accuracy (at
-            `epoch`, completed only), stop_accuracy, rung, cutoff, spent (epochs), seconds (of the whole attempt), and
-            the columns of `trials`.
-        tuning: one row a candidate of an arm's tuning, with `candidate`, `last` (its last finite accuracy) and the
-            columns of `rows`, each seen at the epochs that were asked of it. None of them is in `rows` or `curves`.
+        epoch: the equal epochs: what most of the compared trials were planned for.
+        rows: one row per replicate: arm (by its short name), seed, fold, trial_id, attempt, outcome (completed,
+        stopped,
+            diverged, hopeless, failed or unfinished, as it was at `epoch`; or "screening" for the screening trial of an
+            arm that was compared later), epochs_reached (at most `epoch`), latency, latency_unit, accuracy (at `epoch`,
+            completed only), stop_accuracy, rung, cutoff, epochs_spent, seconds (of the whole attempt), and the columns
+            of `trials`.
+        candidates: one row per candidate of an arm's tuning: `candidate`, `last_finite_accuracy` and the columns of
+            `rows`, as they were at the planned epochs of the candidate. `rows` and `curves` contain no candidate.
         curves: arm, seed, fold, epoch, val_accuracy (finite ones), seconds (cumulative); at most `epoch` epochs.
-        left_out: why planned trials are not compared, in words.
+        exclusions: sentences that say which planned trials are not compared, and why.
     """
 
     epoch: int
     rows: pl.DataFrame
-    tuning: pl.DataFrame
+    candidates: pl.DataFrame
     curves: pl.DataFrame
-    left_out: tuple[str, ...]
+    exclusions: tuple[str, ...]
 
 
-def replicates(plan: pl.DataFrame, trials: pl.DataFrame, epochs: pl.DataFrame) -> Replicates:
-    """Joins the tables of one question; only the latest attempt of a trial counts, and a shared trial counts once.
+def collect_replicates(plan: pl.DataFrame, trials: pl.DataFrame, epochs: pl.DataFrame) -> Replicates:
+    """Joins the tables of one sweep. Only the latest attempt of a trial counts, and a shared trial counts once.
 
-    Where an arm was planned twice with a seed and fold (other images, another configuration), the later plan counts;
-    trials on other data, or of another configuration than their arm's latest one, are left out.
+    If an arm was planned twice with a seed and fold (other images, another configuration), the later plan counts.
+    Trials on other data, or with another configuration than the latest one of their arm, are left out.
     """
-    plan = (plan if plan.height else _plan_of(trials)).with_row_index("planned")
-    plan = plan.filter((pl.col("question") != FIRST_PHASE).fill_null(value=True))
+    plan = _current_plan(plan if plan.height else _plan_of(trials))
     trials, epochs = latest_attempts(trials, epochs)
-    tuning = plan.filter(_IS_TUNING).unique(["arm", "trial_id"], keep="last")
-    plan = plan.filter(~_IS_TUNING)
-    if COMPARISON in plan["question"]:
-        plan = plan.filter(pl.col("question").is_in([COMPARISON, SCREENING]))
-    plan = pl.concat([plan.unique(REPLICATE, keep="last"), tuning]).sort("planned")
-    joined, left_out = _one_setting(_with_facts(plan, trials))
-    searched, joined = joined.filter(_IS_TUNING), joined.filter(~_IS_TUNING).drop("candidate")
-    at = _asked(joined if joined.height else searched)
-    rows = _without_screening(_seen_at(at, joined, epochs).drop("last"))
-    tuning, curves = _each_at_its_end(searched, epochs), _curves(joined, epochs, at)
-    called = pl.col("arm").replace(brief([*dict.fromkeys([*rows["arm"], *tuning["arm"]])]))
+    planned_trials, exclusions = _comparable_trials(_join_trials(plan, trials))
+    candidates = planned_trials.filter(_IS_CANDIDATE)
+    compared_trials = planned_trials.filter(~_IS_CANDIDATE).drop("candidate")
+    epoch = _equal_epochs(compared_trials if compared_trials.height else candidates)
+    rows = _mark_screenings(_rows_at(epoch, compared_trials, epochs).drop("last_finite_accuracy"))
+    candidates = _rows_at_planned_epochs(candidates, epochs)
+    short_names = shorten_names([*dict.fromkeys([*rows["arm"], *candidates["arm"]])])
+    arm = pl.col("arm").replace(short_names)
     return Replicates(
-        epoch=at,
-        rows=rows.with_columns(called, *latency(rows)),
-        tuning=tuning.with_columns(called),
-        curves=curves.with_columns(called),
-        left_out=left_out,
+        epoch=epoch,
+        rows=rows.with_columns(arm, *latency_columns(rows)),
+        candidates=candidates.with_columns(arm),
+        curves=_curves(compared_trials, epochs, epoch).with_columns(arm),
+        exclusions=exclusions,
     )
 
 
-def latency(rows: pl.DataFrame) -> tuple[pl.Expr, pl.Expr]:
-    """`latency` of one image and its `latency_unit`: times of a fixed computation, or ms for older rows."""
-    if of_medians(rows):
+def latency_columns(rows: pl.DataFrame) -> tuple[pl.Expr, pl.Expr]:
+    """The columns `latency` (of one image) and `latency_unit`: times of a fixed computation, or ms for older rows."""
+    if uses_latency_medians(rows):
         return pl.col("latency_ms_median").alias("latency"), pl.lit("ms").alias("latency_unit")
     return pl.col("latency_ratio").alias("latency"), pl.lit(TIMES).alias("latency_unit")
 
 
-def of_medians(rows: pl.DataFrame) -> bool:
-    """Whether medians of milliseconds have to be compared, since one row is older than the reference."""
+def uses_latency_medians(rows: pl.DataFrame) -> bool:
+    """Whether latencies are compared in milliseconds, because a row was recorded before `latency_ratio` existed."""
     return bool((rows["latency_ms_median"].is_not_null() & rows["latency_ratio"].is_null()).any())
 
 
-def untuned(arm: str) -> str:
-    """The name of the arm at its defaults: `adam` for `adam tuned`, and for `adam`."""
-    return arm.removesuffix(_TUNED)
+def default_arm(arm: str) -> str:
+    """The name of the arm with its default configuration: `adam` for `adam tuned`, and for `adam`."""
+    return arm.removesuffix(_TUNED_SUFFIX)
 
 
-def settings(rows: pl.DataFrame) -> dict[str, dict[str, Any]]:
-    """Each arm's configuration, as far as it is recorded; of replicates, which share one."""
+def configurations(rows: pl.DataFrame) -> dict[str, dict[str, Any]]:
+    """The recorded configuration of each arm; all replicates of an arm have the same one."""
     texts = rows.filter(pl.col("config_json").is_not_null()).select("arm", "config_json").rows()
     return {arm: configuration(text) for arm, text in texts}
 
 
 def configuration(config_json: str | None) -> dict[str, Any]:
-    """A recorded configuration without what may differ between replicates; empty for none."""
+    """A recorded configuration without the keys that differ between replicates; empty for None."""
     config = json.loads(config_json) if config_json else {}
     return {k: v for k, v in config.items() if k not in ("seed", "fold", "epochs")}
 
 
 def latest_attempts(trials: pl.DataFrame, epochs: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """One row for each trial, and its epochs, both of its latest attempt; in whatever order they were recorded.
+    """The latest attempt of each trial: one row of `trials`, and its rows of `epochs`; the order of rows is irrelevant.
 
-    The row is that of the attempt's last end, with the seconds of all its ends. An attempt that runs for the first time
-    has epochs, and no row yet.
+    The row is the last end of the attempt, with the seconds of all its ends. An attempt that is running for the first
+    time has epochs, but no row yet.
     """
     both = pl.concat([trials.select("trial_id", "attempt"), epochs.select("trial_id", "attempt")])
-    last = both.group_by("trial_id").agg(pl.col("attempt").max())
+    latest = both.group_by("trial_id").agg(pl.col("attempt").max())
     trials, epochs = (
-        table.join(last, on=["trial_id", "attempt"], how="semi", maintain_order="left") for table in (trials, epochs)
+        table.join(latest, on=["trial_id", "attempt"], how="semi", maintain_order="left") for table in (trials, epochs)
     )
     ends = trials.unique(["trial_id", "continuation"], keep="last").sort("trial_id", "continuation")
-    ends = _without_vain(ends)
-    summed = pl.col(SECONDS).sum().over("trial_id")
+    ends = _without_failures_after_completion(ends)
+    total_seconds = pl.col(SECONDS).sum().over("trial_id")
     return (
-        ends.with_columns(summed).unique("trial_id", keep="last", maintain_order=True),
+        ends.with_columns(total_seconds).unique("trial_id", keep="last", maintain_order=True),
         epochs.unique(["trial_id", "epoch"], keep="last").sort("trial_id", "epoch"),
     )
 
 
-def _without_vain(ends: pl.DataFrame) -> pl.DataFrame:
-    """Leaves out failures of trials that had completed before, with no more epochs asked for: of those for weights."""
+def _without_failures_after_completion(ends: pl.DataFrame) -> pl.DataFrame:
+    """Drops failures of trials that had already completed: they were only trained again for their weights."""
     completed = pl.when(pl.col("outcome") == "completed").then("epochs")
-    had = completed.cum_max().over("trial_id", order_by="continuation").forward_fill().over("trial_id")
-    vain = (pl.col("outcome") == "failed") & (pl.col("epochs_asked") <= had)
-    return ends.filter(~vain.fill_null(value=False))
+    completed_before = completed.cum_max().over("trial_id", order_by="continuation").forward_fill().over("trial_id")
+    irrelevant = (pl.col("outcome") == "failed") & (pl.col("epochs_asked") <= completed_before)
+    return ends.filter(~irrelevant.fill_null(value=False))
 
 
 def _plan_of(trials: pl.DataFrame) -> pl.DataFrame:
-    """A plan made up from the trials, for records that have none."""
-    none = pl.lit(None, pl.Int32).alias("candidate"), pl.lit(None, pl.String).alias("config_json")
-    asked = pl.col("epochs_asked").alias("epochs")
-    return trials.select("run", "question", *REPLICATE, "trial_id", asked, *none)
+    """A plan derived from the trials, for records without a plan."""
+    missing = pl.lit(None, pl.Int32).alias("candidate"), pl.lit(None, pl.String).alias("config_json")
+    planned_epochs = pl.col("epochs_asked").alias("epochs")
+    return trials.select("run", "question", *REPLICATE, "trial_id", planned_epochs, *missing)
 
 
-def _with_facts(plan: pl.DataFrame, trials: pl.DataFrame) -> pl.DataFrame:
-    """The plan's rows with what `trials` says of them; the configuration is known before a trial has ended."""
-    mine = ("planned", "run", *REPLICATE, "trial_id", "question", "candidate")
-    planned = plan.select(*mine, pl.col("epochs").alias(_ASKED), pl.col("config_json").alias("config_planned"))
+def _current_plan(plan: pl.DataFrame) -> pl.DataFrame:
+    """The last planned trial of each replicate and of each candidate, in the order of the plan.
+
+    First phases are left out. If the sweep has a comparison, only that and the screening count.
+    """
+    plan = plan.with_row_index("plan_order").filter((pl.col("question") != FIRST_PHASE).fill_null(value=True))
+    candidates = plan.filter(_IS_CANDIDATE).unique(["arm", "trial_id"], keep="last")
+    plan = plan.filter(~_IS_CANDIDATE)
+    if COMPARISON in plan["question"]:
+        plan = plan.filter(pl.col("question").is_in([COMPARISON, SCREENING]))
+    return pl.concat([plan.unique(REPLICATE, keep="last"), candidates]).sort("plan_order")
+
+
+def _join_trials(plan: pl.DataFrame, trials: pl.DataFrame) -> pl.DataFrame:
+    """The rows of the plan with the columns of `trials`; a trial that has not ended has the planned configuration."""
+    columns = ("plan_order", "run", *REPLICATE, "trial_id", "question", "candidate")
+    planned = plan.select(
+        *columns, pl.col("epochs").alias(_PLANNED_EPOCHS), pl.col("config_json").alias("config_planned")
+    )
     facts = trials.drop("sweep", "run", *REPLICATE, "question", strict=False)
     joined = planned.join(facts, on="trial_id", how="left", maintain_order="left")
     return joined.with_columns(pl.coalesce("config_json", "config_planned").alias("config_json")).drop("config_planned")
 
 
-def _asked(joined: pl.DataFrame) -> int:
-    """The epochs that most ended replicates were asked for, or if none has ended, all; the greater one of two."""
-    ended = joined.filter(pl.col("outcome").is_not_null())
-    asked = (ended if ended.height else joined).drop_nulls(_ASKED)
-    counts = asked.group_by(_ASKED).len().sort("len", _ASKED, descending=True)
-    return int(counts[_ASKED][0]) if counts.height else 0
+def _equal_epochs(rows: pl.DataFrame) -> int:
+    """The planned epochs of most ended trials, or of all trials if none has ended; the greater number of two."""
+    ends = rows.filter(pl.col("outcome").is_not_null())
+    planned = (ends if ends.height else rows).drop_nulls(_PLANNED_EPOCHS)
+    counts = planned.group_by(_PLANNED_EPOCHS).len().sort("len", _PLANNED_EPOCHS, descending=True)
+    return int(counts[_PLANNED_EPOCHS][0]) if counts.height else 0
 
 
-def _one_setting(joined: pl.DataFrame) -> tuple[pl.DataFrame, tuple[str, ...]]:
-    """Keeps the trials that share the latest plan's data and, unless they tune it, their arm's latest configuration."""
-    read = [configuration(text) for text in joined["config_json"]]
-    configs = [{"family": family, **config} for family, config in zip(joined["family"], read, strict=True)]
-    sizes = [None if _PART & set(c) else row for row, c in zip(joined.select(_SIZES).rows(), read, strict=True)]
-    data, questions = joined.select(_SETTING).rows(), joined["question"].to_list()
-    fixed = (joined["question"] != TUNING).fill_null(value=True).to_list()
-    ended = joined["outcome"].is_not_null().to_list()
-    newest_run = joined["run"][-1] if joined.height else None
-    in_newest = [i for i, run in enumerate(joined["run"]) if run == newest_run and ended[i]]
-    pool = in_newest or [i for i, end in enumerate(ended) if end]
-    latest = _most([data[i] for i in pool])
-    usual = {
-        question: _most([sizes[i] for i in pool if data[i] == latest and questions[i] == question])
-        for question in set(questions)
+@dataclass(frozen=True, kw_only=True)
+class _Setting:
+    """The data and the configuration of one planned trial.
+
+    Attributes:
+        arm: the arm.
+        question: what the trial was trained for.
+        run: the command that planned it.
+        has_ended: whether it has; the data are not known before.
+        data: the data set and the precision.
+        sizes: numbers of images; None if the configuration changes them.
+        config: the configuration with the model family.
+    """
+
+    arm: str
+    question: str | None
+    run: str | None
+    has_ended: bool
+    data: tuple[Any, ...]
+    sizes: tuple[Any, ...] | None
+    config: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> "_Setting":
+        """The setting of a row of the joined plan."""
+        config = configuration(row["config_json"])
+        return cls(
+            arm=row["arm"],
+            question=row["question"],
+            run=row["run"],
+            has_ended=row["outcome"] is not None,
+            data=tuple(row[name] for name in _DATA_COLUMNS),
+            sizes=None if _SUBSET_KEYS & set(config) else tuple(row[name] for name in _SIZE_COLUMNS),
+            config={"family": row["family"], **config},
+        )
+
+
+def _comparable_trials(planned_trials: pl.DataFrame) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    """The trials on the data of the latest run, with the latest configuration of their arm; and what is left out.
+
+    The candidates of a tuning have different configurations by design.
+    """
+    names = ("arm", "question", "run", "outcome", "config_json", "family", *_DATA_COLUMNS, *_SIZE_COLUMNS)
+    settings = [_Setting.of(row) for row in planned_trials.select(names).to_dicts()]
+    other_data = _on_other_data(settings, has_folds=not planned_trials["fold"].is_null().all())
+    other_config = _with_earlier_config(settings, other_data)
+    reasons = (
+        (sum(other_data), "on other data (dataset, images, split or precision) than the latest run"),
+        (sum(other_config), "with an earlier configuration of the arm"),
+    )
+    is_comparable = [not (data or config) for data, config in zip(other_data, other_config, strict=True)]
+    exclusions = tuple(_exclusion(n, reason) for n, reason in reasons if n)
+    return planned_trials.filter(pl.Series(is_comparable, dtype=pl.Boolean)), exclusions
+
+
+def _exclusion(n: int, reason: str) -> str:
+    verb, subject = ("is", "it was") if n == 1 else ("are", "they were")
+    return f"{count(n, 'trial')} {verb} left out, because {subject} trained {reason}."
+
+
+def _on_other_data(settings: Sequence[_Setting], *, has_folds: bool) -> list[bool]:
+    """Whether each trial has ended on other data than most trials of the latest run."""
+    ends = [setting for setting in settings if setting.has_ended]
+    reference = [setting for setting in ends if setting.run == settings[-1].run] or ends
+    data = _most_frequent([setting.data for setting in reference])
+    sizes = {
+        question: _most_frequent([s.sizes for s in reference if s.data == data and s.question == question])
+        for question in {setting.question for setting in settings}
     }
-    whole = usual.get(COMPARISON) if joined["fold"].is_null().all() else None
-    expected = [usual[question] or whole for question in questions]  # folds are of other sizes than a screening
-    other_size = [None not in (sizes[i], expected[i]) and sizes[i] != expected[i] for i in range(joined.height)]
-    other_data = [ended[i] and (data[i] != latest or other_size[i]) for i in range(joined.height)]
-    judged = [ended[i] and fixed[i] and not other_data[i] for i in range(joined.height)]
-    config = {arm: configs[i] for i, arm in enumerate(joined["arm"]) if judged[i]}
-    other_config = [judged[i] and configs[i] != config[arm] for i, arm in enumerate(joined["arm"])]
-    said = [
-        (sum(other_data), "on other data (dataset, images, split or precision) than the latest run's"),
-        (sum(other_config), "of an earlier configuration of their arm"),
+    if not has_folds:  # a fold has other numbers of images than a screening
+        sizes = {question: usual or sizes.get(COMPARISON) for question, usual in sizes.items()}
+
+    def has_other_size(setting: _Setting) -> bool:
+        usual = sizes[setting.question]
+        return None not in (setting.sizes, usual) and setting.sizes != usual
+
+    return [setting.has_ended and (setting.data != data or has_other_size(setting)) for setting in settings]
+
+
+def _with_earlier_config(settings: Sequence[_Setting], other_data: Sequence[bool]) -> list[bool]:
+    """Whether each trial has ended with another configuration than the latest one of its arm."""
+    is_relevant = [
+        setting.has_ended and setting.question != TUNING and not excluded
+        for setting, excluded in zip(settings, other_data, strict=True)
     ]
-    keep = [not (a or b) for a, b in zip(other_data, other_config, strict=True)]
-    kept = joined.filter(pl.Series(keep, dtype=pl.Boolean))
-    return kept, tuple(f"{count(n, 'trial')} left out: {why}" for n, why in said if n)
+    pairs = list(zip(settings, is_relevant, strict=True))
+    latest = {setting.arm: setting.config for setting, relevant in pairs if relevant}
+    return [relevant and setting.config != latest[setting.arm] for setting, relevant in pairs]
 
 
-def _most(values: Sequence[_T | None]) -> _T | None:
-    """The most frequent value that is known."""
-    known = [value for value in values if value is not None]
-    return max(known, key=known.count, default=None)
+def _most_frequent(values: Sequence[_T | None]) -> _T | None:
+    """The most frequent value other than None."""
+    known_values = [value for value in values if value is not None]
+    return max(known_values, key=known_values.count, default=None)
 
 
-def _reached(epochs: pl.DataFrame, at: int) -> pl.DataFrame:
-    """For each trial: its attempt, epochs done and recorded, the accuracy at `at`, seconds in epochs."""
-    finite = pl.col("val_accuracy").is_finite().fill_null(value=False)
+def _progress_at(epoch: int, epochs: pl.DataFrame) -> pl.DataFrame:
+    """One row per trial: what it had reached at `epoch`, and all that it has recorded."""
+    is_finite = pl.col("val_accuracy").is_finite().fill_null(value=False)
+    is_inside = is_finite & (pl.col("epoch") <= epoch)
     return epochs.group_by("trial_id").agg(
         pl.col("attempt").max(),
-        pl.col("epoch").filter(finite & (pl.col("epoch") <= at)).max().fill_null(0).alias("done"),
-        pl.col("val_accuracy").filter(finite & (pl.col("epoch") == at)).max().alias("at"),
-        pl.col("epoch").max().alias("recorded"),
+        pl.col("epoch").filter(is_inside).max().fill_null(0).alias("epochs_reached"),
+        pl.col("val_accuracy").filter(is_finite & (pl.col("epoch") == epoch)).max().alias("accuracy_at_epoch"),
+        pl.col("epoch").max().alias("epochs_recorded"),
         pl.sum_horizontal(pl.col(TRAINING).fill_null(0)).sum().alias("seconds_training"),
-        pl.col("val_accuracy").filter(finite & (pl.col("epoch") <= at)).last().alias("last"),
+        pl.col("val_accuracy").filter(is_inside).last().alias("last_finite_accuracy"),
         pl.struct("epoch", "val_accuracy", EPOCH_SECONDS.alias("seconds")).alias("history"),
     )
 
 
-def _seen_at(at: int, joined: pl.DataFrame, epochs: pl.DataFrame) -> pl.DataFrame:
-    """Outcomes as they are at `at` epochs: what happened to a trial later does not count.
+def _outcome_at(epoch: int) -> pl.Expr:
+    """The outcome as it was at `epoch`; what happened to a trial later does not count.
 
-    A trial with epochs beyond its last end is being continued: it is unfinished, unless it is seen at `at` already.
+    A trial with epochs after its last end is being continued: it is unfinished, unless it has already reached `epoch`.
     """
-    reached = _reached(epochs, at)
-    rows = joined.drop("attempt", _ASKED).join(reached, on="trial_id", how="left", maintain_order="left")
-    continued = (pl.col("recorded") > pl.col("epochs")).fill_null(value=False)
-    went_on = pl.col("epochs_asked") > at
-    ended_at = pl.col("outcome").is_not_null() & pl.col("at").is_not_null()
-    completed = ended_at & ((pl.col("outcome") == "completed") | went_on)
-    no_value = (pl.col("outcome") == "completed") & pl.col("at").is_null()
-    outcome = (
-        pl.when(completed)
+    has_value = pl.col("accuracy_at_epoch").is_not_null()
+    is_completed = pl.col("outcome") == "completed"
+    is_longer = pl.col("epochs_asked") > epoch
+    is_continued = (pl.col("epochs_recorded") > pl.col("epochs")).fill_null(value=False)
+    return (
+        pl.when(pl.col("outcome").is_not_null() & has_value & (is_completed | is_longer))
         .then(pl.lit("completed"))
-        .when(no_value & (pl.col("epochs") >= at))
+        .when(is_completed & ~has_value & (pl.col("epochs") >= epoch))
         .then(pl.lit("diverged"))
-        .when(no_value | continued | pl.col("outcome").is_null())
+        .when((is_completed & ~has_value) | is_continued | pl.col("outcome").is_null())
         .then(pl.lit("unfinished"))
         .otherwise(pl.col("outcome"))
     )
-    ended = pl.sum_horizontal(pl.col(SECONDS).fill_null(0))
+
+
+def _rows_at(epoch: int, planned_trials: pl.DataFrame, epochs: pl.DataFrame) -> pl.DataFrame:
+    """One row per planned trial, as it was at `epoch`, with what it has spent until now."""
+    trials = planned_trials.drop("attempt", _PLANNED_EPOCHS)
+    rows = trials.join(_progress_at(epoch, epochs), on="trial_id", how="left", maintain_order="left")
+    end_seconds = pl.sum_horizontal(pl.col(SECONDS).fill_null(0))
+    seconds = [_seconds(*row) for row in rows.select(end_seconds, "epochs", "history").rows()]
     rows = rows.with_columns(
-        pl.Series("seconds", [_seconds(*row) for row in rows.select(ended, "epochs", "history").rows()], pl.Float64),
-        pl.max_horizontal("epochs", "recorded").fill_null(0).alias("spent"),
-        pl.col("done").fill_null(0),
+        pl.Series("seconds", seconds, pl.Float64),
+        pl.max_horizontal("epochs", "epochs_recorded").fill_null(0).alias("epochs_spent"),
+        pl.col("epochs_reached").fill_null(0),
         pl.coalesce("rung", "epochs").alias("rung"),
-        outcome.alias("outcome"),
+        _outcome_at(epoch).alias("outcome"),
     )
-    stops = pl.Series("stop_accuracy", [_value_at(h, r) for h, r in rows.select("history", "rung").rows()], pl.Float64)
-    accuracy = pl.when(pl.col("outcome") == "completed").then(pl.col("at")).alias("accuracy")
-    return rows.with_columns(accuracy, stops).drop("at", "recorded", "history").sort(REPLICATE)
+    stop_accuracies = [_accuracy_at(history, rung) for history, rung in rows.select("history", "rung").rows()]
+    accuracy = pl.when(pl.col("outcome") == "completed").then(pl.col("accuracy_at_epoch")).alias("accuracy")
+    rows = rows.with_columns(accuracy, pl.Series("stop_accuracy", stop_accuracies, pl.Float64))
+    return rows.drop("accuracy_at_epoch", "epochs_recorded", "history").sort(REPLICATE)
 
 
-def _each_at_its_end(searched: pl.DataFrame, epochs: pl.DataFrame) -> pl.DataFrame:
-    """Candidates as they are at the epochs that their own plan asked for: a search may ask for more of some."""
-    asked = searched[_ASKED].fill_null(0)
-    parts = [_seen_at(at, searched.filter(asked == at), epochs) for at in asked.unique(maintain_order=True)]
-    return pl.concat([_seen_at(0, searched.clear(), epochs), *parts], how="vertical_relaxed")
+def _rows_at_planned_epochs(candidates: pl.DataFrame, epochs: pl.DataFrame) -> pl.DataFrame:
+    """One row per candidate at its own planned epochs: a search may plan more epochs for some candidates."""
+    planned = candidates[_PLANNED_EPOCHS].fill_null(0)
+    parts = [_rows_at(n, candidates.filter(planned == n), epochs) for n in planned.unique(maintain_order=True)]
+    return pl.concat([_rows_at(0, candidates.clear(), epochs), *parts], how="vertical_relaxed")
 
 
-def _without_screening(rows: pl.DataFrame) -> pl.DataFrame:
-    """Lets a screening count only for the arms that it stopped, once there is a comparison."""
-    compared = rows.filter(pl.col("question") == COMPARISON)["arm"].to_list()
-    if not compared:
+def _mark_screenings(rows: pl.DataFrame) -> pl.DataFrame:
+    """Gives the screening trials of arms that are compared the outcome "screening".
+
+    In a sweep with a comparison, an arm that completed its screening is unfinished until it is compared.
+    """
+    compared_arms = rows.filter(pl.col("question") == COMPARISON)["arm"].to_list()
+    if not compared_arms:
         return rows
-    screened = pl.col("question") == SCREENING
-    survived = pl.col("arm").is_in(compared)
+    is_screening = pl.col("question") == SCREENING
     outcome = (
-        pl.when(screened & survived)
+        pl.when(is_screening & pl.col("arm").is_in(compared_arms))
         .then(pl.lit(SCREENING))
-        .when(screened & (pl.col("outcome") == "completed"))
+        .when(is_screening & (pl.col("outcome") == "completed"))
         .then(pl.lit("unfinished"))
         .otherwise("outcome")
     )
@@ -286,20 +364,19 @@ def _without_screening(rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _seconds(ended: float, epochs: int | None, history: list[dict[str, float]] | None) -> float:
-    """The seconds of an attempt's ends, and of the epochs that are recorded beyond the last of them."""
-    after = (epochs or 0) if ended else 0
-    return ended + sum(row["seconds"] for row in history or [] if row["epoch"] > after)
+def _seconds(end_seconds: float, epochs: int | None, history: list[dict[str, float]] | None) -> float:
+    """The seconds of an attempt's ends, and of the epochs that are recorded after the last of them."""
+    last_epoch = (epochs or 0) if end_seconds else 0
+    return end_seconds + sum(row["seconds"] for row in history or [] if row["epoch"] > last_epoch)
 
 
-def _value_at(history: list[dict[str, float]] | None, epoch: int | None) -> float | None:
+def _accuracy_at(history: list[dict[str, float]] | None, epoch: int | None) -> float | None:
     return next((row["val_accuracy"] for row in history or [] if row["epoch"] == epoch), None)
 
 
-def _curves(joined: pl.DataFrame, epochs: pl.DataFrame, at: int) -> pl.DataFrame:
-    within = epochs.filter(pl.col("epoch") <= at).sort("trial_id", "epoch")
-    summed = within.select(
-        "trial_id", "epoch", "val_accuracy", EPOCH_SECONDS.cum_sum().over("trial_id").alias("seconds")
-    )
-    finite = summed.filter(pl.col("val_accuracy").is_finite().fill_null(value=False))
-    return joined.select(*REPLICATE, "trial_id").join(finite, on="trial_id").sort(*REPLICATE, "epoch")
+def _curves(compared_trials: pl.DataFrame, epochs: pl.DataFrame, last_epoch: int) -> pl.DataFrame:
+    inside = epochs.filter(pl.col("epoch") <= last_epoch).sort("trial_id", "epoch")
+    total_seconds = EPOCH_SECONDS.cum_sum().over("trial_id").alias("seconds")
+    points = inside.select("trial_id", "epoch", "val_accuracy", total_seconds)
+    finite_points = points.filter(pl.col("val_accuracy").is_finite().fill_null(value=False))
+    return compared_trials.select(*REPLICATE, "trial_id").join(finite_points, on="trial_id").sort(*REPLICATE, "epoch")

@@ -1,4 +1,4 @@
-"""Searches of architectures as their records tell them: what each tried, and the best so far in seconds and epochs."""
+"""Architecture searches: the candidates of each, and the best accuracy so far against seconds and epochs."""
 
 import json
 import math
@@ -18,41 +18,41 @@ from layersweep.records.spans import Span, length_before, union, worked
 from layersweep.records.tables import REFUSED
 from layersweep.studies.statistics.arm_comparison import Comparison
 from layersweep.studies.statistics.replicates import (
-    BAD_ENDS,
     EPOCH_COLUMNS,
     EPOCH_SECONDS,
+    EXCLUDED_OUTCOMES,
     SECONDS,
     configuration,
     latest_attempts,
 )
 
-ENDS: Final = ("completed", "stopped", "refused", *BAD_ENDS, "unfinished")
-"""What may become of a candidate: the outcomes of trials, and "refused", which is recorded as failed."""
-NOTHING: Final = "No search is recorded: this sweep has no candidates."
+ENDS: Final = ("completed", "stopped", "refused", *EXCLUDED_OUTCOMES, "unfinished")
+"""The outcomes of a candidate: those of trials, and "refused", which is recorded as failed."""
+NO_SEARCH: Final = "No search is recorded: this sweep has no candidates."
 
-_TRIALS: Final = (
+_TRIAL_COLUMNS: Final = (
     "trial_id", "attempt", "continuation", "outcome", "epochs", "epochs_asked", "rung", "started_at", "ended_at",
     *SECONDS,
 )  # fmt: skip
-_EPOCHS: Final = (*EPOCH_COLUMNS, "sequence", "at")
+_SEARCH_EPOCH_COLUMNS: Final = (*EPOCH_COLUMNS, "sequence", "at")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tried:
+class SearchCandidate:
     """One candidate of a search.
 
     Attributes:
-        search: the arm that searched.
-        number: its ordinal, from 0.
-        trial_id: its trial.
+        search: the arm of the search.
+        number: its number, from 0.
+        trial_id: the id of its trial.
         end: one of `ENDS`.
-        out_of_time: whether it was stopped since the search's time was spent, and not by the scheduler.
-        epochs: how many epochs it has.
+        out_of_time: whether it was stopped because the time of the search was over, and not by the scheduler.
+        epochs: the number of its epochs.
         accuracy: its last finite validation accuracy.
-        parameters: of its network; None where that was not built, or is not recorded yet.
+        parameters: those of its network; None if the network was not built, or is not recorded yet.
         config: its configuration.
-        problem: the error's type, if there was one.
-        reason: why it ended as it did, in the words of the records.
+        error_type: the type of its error, or "".
+        reason: the recorded reason of its end.
     """
 
     search: str
@@ -64,18 +64,18 @@ class Tried:
     accuracy: float | None
     parameters: int | None
     config: Mapping[str, Any]
-    problem: str
+    error_type: str
     reason: str
 
     @property
     def choices(self) -> dict[str, Any]:
-        """The hyperparameters that the search chose, by their whole names."""
+        """The hyperparameters that the search chose, by their full names."""
         text = self.config.get("choices")
         return json.loads(text) if text else {}
 
 
 class Step(NamedTuple):
-    """After so many seconds and epochs, the best validation accuracy so far."""
+    """The best validation accuracy after a number of seconds and epochs."""
 
     seconds: float
     epochs: float
@@ -83,20 +83,20 @@ class Step(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Course:
-    """How a search, or a fixed network, came to its best.
+class Trajectory:
+    """The best accuracy so far of a search, or of a fixed network, over time.
 
     Attributes:
         name: the arm.
-        tried: a search's candidates, in their order; empty for a fixed network.
-        seeds: over how many seeds a fixed network's steps are means; 0 for a search.
-        steps: one an epoch; empty if there is none.
-        seconds: of work: the union of the times in which any of the candidates ran.
-        epochs: of all candidates; of a fixed network those that all seeds have.
+        candidates: those of a search, in their order; empty for a fixed network.
+        seeds: the number of seeds of a fixed network, whose steps are means over them; 0 for a search.
+        steps: one per epoch; empty if there is no epoch.
+        seconds: the time during which at least one of the candidates ran.
+        epochs: those of all candidates; for a fixed network, those that all seeds have.
     """
 
     name: str
-    tried: tuple[Tried, ...]
+    candidates: tuple[SearchCandidate, ...]
     seeds: int
     steps: tuple[Step, ...]
     seconds: float
@@ -104,52 +104,57 @@ class Course:
 
     @property
     def best(self) -> Step | None:
-        """The step that reached the best; None without an epoch."""
+        """The first step with the best accuracy; None without an epoch."""
         return max(self.steps, key=lambda step: step.best, default=None)
 
     def after(self, seconds: float) -> float | None:
-        """The best after so many seconds; None where there was no epoch by then."""
+        """The best accuracy after a number of seconds; None if there was no epoch until then."""
         return max((step.best for step in self.steps if step.seconds <= seconds), default=None)
 
     @property
     def outcomes(self) -> str:
         """`12: 4 completed, 6 stopped (1 out of time), 2 refused`."""
-        counts = Counter(candidate.end for candidate in self.tried)
-        late = sum(candidate.out_of_time for candidate in self.tried)
-        said = {name: f"{counts[name]} {name}" for name in ENDS if counts[name]}
-        if late:
-            said["stopped"] += f" ({late} out of time)"
-        return f"{len(self.tried)}: {', '.join(said.values())}"
+        counts = Counter(candidate.end for candidate in self.candidates)
+        out_of_time = sum(candidate.out_of_time for candidate in self.candidates)
+        texts = {name: f"{counts[name]} {name}" for name in ENDS if counts[name]}
+        if out_of_time:
+            texts["stopped"] += f" ({out_of_time} out of time)"
+        return f"{len(self.candidates)}: {', '.join(texts.values())}"
 
     @property
-    def running(self) -> int:
-        """How many candidates have not ended."""
-        return sum(candidate.end == "unfinished" for candidate in self.tried)
+    def unfinished(self) -> int:
+        """The number of candidates that have not ended."""
+        return sum(candidate.end == "unfinished" for candidate in self.candidates)
 
 
-def courses(found: Comparison, results: Path) -> tuple[Course, ...]:
-    """The searches of a sweep, by name, then its fixed networks: the arms that are compared and were not searched.
+def trajectories(comparison: Comparison, results: Path) -> tuple[Trajectory, ...]:
+    """The searches of a sweep, by name, then its fixed networks: the compared arms that are not searches.
 
-    A candidate that two searches asked for was trained once: it is in both, with the seconds that it took.
+    A candidate that two searches planned was trained once; it belongs to both, with the seconds that it took.
     """
-    asked = found.replicates.tuning.unique(["arm", "trial_id"], keep="last").sort("arm", "candidate", "planned")
-    fixed = found.replicates.rows.filter(
-        (pl.col("question") == COMPARISON) & ~pl.col("arm").is_in(asked["arm"].to_list())
+    candidates = comparison.replicates.candidates.unique(["arm", "trial_id"], keep="last")
+    candidates = candidates.sort("arm", "candidate", "plan_order")
+    fixed_networks = comparison.replicates.rows.filter(
+        (pl.col("question") == COMPARISON) & ~pl.col("arm").is_in(candidates["arm"].to_list())
     )
-    records = _Records.of(results, [*asked["trial_id"], *fixed["trial_id"]])
-    searched = [_search(str(arm), part, records) for (arm,), part in asked.group_by("arm", maintain_order=True)]
-    beside = [_fixed(str(arm), part, records) for (arm,), part in fixed.group_by("arm", maintain_order=True)]
-    return (*searched, *(course for course in beside if course.steps))
+    records = _Records.of(results, [*candidates["trial_id"], *fixed_networks["trial_id"]])
+    by_search = candidates.group_by("arm", maintain_order=True)
+    by_network = fixed_networks.group_by("arm", maintain_order=True)
+    networks = [_trajectory_of_network(str(arm), part, records) for (arm,), part in by_network]
+    return (
+        *(_trajectory_of_search(str(arm), part, records) for (arm,), part in by_search),
+        *(trajectory for trajectory in networks if trajectory.steps),
+    )
 
 
-def searches(found: Comparison, results: Path) -> tuple[Course, ...]:
-    """The searches alone."""
-    return tuple(course for course in courses(found, results) if course.tried)
+def searches(comparison: Comparison, results: Path) -> tuple[Trajectory, ...]:
+    """The trajectories of the searches, without the fixed networks."""
+    return tuple(trajectory for trajectory in trajectories(comparison, results) if trajectory.candidates)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Records:
-    """What is recorded of trials, by trial: the row of the last end, epochs of the latest attempt, spans of work."""
+    """The records of trials, by trial: the row of the last end, the epochs of the latest attempt, the spans of time."""
 
     rows: Mapping[str, Mapping[str, Any]]
     epochs: pl.DataFrame
@@ -157,25 +162,28 @@ class _Records:
 
     @classmethod
     def of(cls, results: Path, trial_ids: Sequence[str]) -> "_Records":
-        mine = pl.col("trial_id").is_in(list(dict.fromkeys(trial_ids)))
+        is_selected = pl.col("trial_id").is_in(list(dict.fromkeys(trial_ids)))
         trials, epochs = (
-            read(results, name, columns=columns).filter(mine)
-            for name, columns in (("trials", _TRIALS), ("epochs", _EPOCHS))
+            read(results, name, columns=columns).filter(is_selected)
+            for name, columns in (("trials", _TRIAL_COLUMNS), ("epochs", _SEARCH_EPOCH_COLUMNS))
         )
         starts = read(results, "runs", columns=("event", "at")).filter(pl.col("event") == "start")
-        last, latest = latest_attempts(trials, epochs)
-        seen = epochs.select("trial_id", _clock("at"), EPOCH_SECONDS.alias("seconds")).drop_nulls()
-        ended = trials.select("trial_id", _clock("started_at"), _clock("ended_at")).drop_nulls()
-        ends, begun = ended.rows_by_key("trial_id"), seen.rows_by_key("trial_id")
-        times = sorted(starts.select(_clock("at")).to_series().drop_nulls())
+        last_rows, latest_epochs = latest_attempts(trials, epochs)
+        epoch_times = epochs.select("trial_id", _unix_time("at"), EPOCH_SECONDS.alias("seconds")).drop_nulls()
+        end_times = trials.select("trial_id", _unix_time("started_at"), _unix_time("ended_at")).drop_nulls()
+        epochs_by_trial, ends_by_trial = epoch_times.rows_by_key("trial_id"), end_times.rows_by_key("trial_id")
+        start_times = sorted(starts.select(_unix_time("at")).to_series().drop_nulls())
         return cls(
-            rows={row["trial_id"]: row for row in last.to_dicts()},
-            epochs=latest.with_columns(_clock("at")).sort("at", "sequence", "epoch", nulls_last=True),
-            spans={name: worked(ends.get(name, ()), begun.get(name, ()), times) for name in {*ends, *begun}},
+            rows={row["trial_id"]: row for row in last_rows.to_dicts()},
+            epochs=latest_epochs.with_columns(_unix_time("at")).sort("at", "sequence", "epoch", nulls_last=True),
+            spans={
+                trial_id: worked(ends_by_trial.get(trial_id, ()), epochs_by_trial.get(trial_id, ()), start_times)
+                for trial_id in {*ends_by_trial, *epochs_by_trial}
+            },
         )
 
     def steps(self, trial_ids: Sequence[str]) -> tuple[tuple[Step, ...], float, int]:
-        """The best so far after each epoch of these trials, as they came; the seconds and epochs of all."""
+        """The best accuracy so far after each epoch of these trials, by time; their total seconds and epochs."""
         spans = union(span for trial_id in dict.fromkeys(trial_ids) for span in self.spans.get(trial_id, ()))
         rows = self.epochs.filter(pl.col("trial_id").is_in(list(trial_ids))).select("at", "val_accuracy").rows()
         values = (value if value is not None and math.isfinite(value) else -math.inf for _, value in rows)
@@ -186,46 +194,46 @@ class _Records:
         return tuple(step for step in steps if math.isfinite(step.best)), length_before(spans, math.inf), len(rows)
 
     def last(self, trial_id: str) -> tuple[int, float | None]:
-        """How many epochs a trial has, and its last finite validation accuracy."""
-        mine = self.epochs.filter(pl.col("trial_id") == trial_id).sort("epoch")
-        finite = mine.filter(pl.col("val_accuracy").is_finite())["val_accuracy"]
-        return mine.height, finite[-1] if finite.len() else None
+        """The number of epochs of a trial, and its last finite validation accuracy."""
+        epochs = self.epochs.filter(pl.col("trial_id") == trial_id).sort("epoch")
+        finite = epochs.filter(pl.col("val_accuracy").is_finite())["val_accuracy"]
+        return epochs.height, finite[-1] if finite.len() else None
 
 
-def _clock(name: str) -> pl.Expr:
-    """A time as seconds."""
+def _unix_time(name: str) -> pl.Expr:
+    """A time in Unix seconds."""
     return (pl.col(name).dt.epoch("us") / 1e6).alias(name)
 
 
-def _search(name: str, part: pl.DataFrame, records: _Records) -> Course:
+def _trajectory_of_search(name: str, part: pl.DataFrame, records: _Records) -> Trajectory:
     steps, seconds, epochs = records.steps(part["trial_id"].to_list())
-    tried = tuple(_tried(number, row, records) for number, row in enumerate(part.to_dicts()))
-    return Course(name=name, tried=tried, seeds=0, steps=steps, seconds=seconds, epochs=epochs)
+    candidates = tuple(_candidate(number, row, records) for number, row in enumerate(part.to_dicts()))
+    return Trajectory(name=name, candidates=candidates, seeds=0, steps=steps, seconds=seconds, epochs=epochs)
 
 
-def _tried(place: int, row: Mapping[str, Any], records: _Records) -> Tried:
+def _candidate(index: int, row: Mapping[str, Any], records: _Records) -> SearchCandidate:
     epochs, accuracy = records.last(row["trial_id"])
-    refused = row["outcome"] == "failed" and row["error_type"] in REFUSED
+    is_refused = row["outcome"] == "failed" and row["error_type"] in REFUSED
     rung = records.rows.get(row["trial_id"], {}).get("rung")
-    return Tried(
+    return SearchCandidate(
         search=row["arm"],
-        number=place if row["candidate"] is None else row["candidate"],
+        number=index if row["candidate"] is None else row["candidate"],
         trial_id=row["trial_id"],
-        end="refused" if refused else row["outcome"],
+        end="refused" if is_refused else row["outcome"],
         out_of_time=row["outcome"] == "stopped" and rung is None,
         epochs=epochs,
         accuracy=accuracy,
         parameters=row["parameters"],
         config=configuration(row["config_json"]),
-        problem=row["error_type"] or "",
+        error_type=row["error_type"] or "",
         reason=row["error_message"] or row["reason"] or "",
     )
 
 
-def _fixed(name: str, part: pl.DataFrame, records: _Records) -> Course:
-    """The mean over seeds of the best so far, as far as all seeds came."""
-    each = [records.steps([trial_id]) for trial_id in part["trial_id"].unique(maintain_order=True)]
-    seeds = [steps for steps, _, _ in each if steps]
+def _trajectory_of_network(name: str, part: pl.DataFrame, records: _Records) -> Trajectory:
+    """The mean over seeds of the best accuracy so far, up to the last epoch that all seeds reached."""
+    steps_and_sums = [records.steps([trial_id]) for trial_id in part["trial_id"].unique(maintain_order=True)]
+    seeds = [steps for steps, _, _ in steps_and_sums if steps]
     steps = tuple(Step(*map(fmean, zip(*epoch, strict=True))) for epoch in zip(*seeds, strict=False))
     seconds, epochs = (steps[-1].seconds, steps[-1].epochs) if steps else (0.0, 0)
-    return Course(name=name, tried=(), seeds=len(seeds), steps=steps, seconds=seconds, epochs=epochs)
+    return Trajectory(name=name, candidates=(), seeds=len(seeds), steps=steps, seconds=seconds, epochs=epochs)

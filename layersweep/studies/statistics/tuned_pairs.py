@@ -1,4 +1,4 @@
-"""What tuning changed: each tuned arm against its own default, and the order of the defaults against the tuned ones."""
+"""The effect of tuning: each tuned arm against its default arm, and the rankings of both kinds of arms."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,16 +8,16 @@ from typing import Final
 
 from layersweep.studies.statistics.arm_comparison import Comparison
 from layersweep.studies.statistics.pooled_variance import ALPHA, Fit, holm
-from layersweep.studies.statistics.replicates import untuned
+from layersweep.studies.statistics.replicates import default_arm
 
-_DIGITS: Final = 12  # beyond them, means of equal values differ
+_DIGITS: Final = 12  # further digits differ even between means of equal values
 
 
 @dataclass(frozen=True, kw_only=True)
 class Gain:
-    """A tuned arm minus its default: means adjusted for missing seeds, `sd` over the `n` seeds that both have.
+    """The gain of a tuned arm over its default arm: means adjusted for missing seeds, `sd` over their `n` common seeds.
 
-    `p` is that of the pooled test, Holm-corrected over all tuned arms; None where nothing can be tested.
+    `p` is the p-value of the pooled test, Holm-corrected over all tuned arms; None if no test is possible.
     """
 
     arm: str
@@ -28,103 +28,106 @@ class Gain:
 
     @property
     def verdict(self) -> str:
-        """Whether tuning helped: `helped`, `hurt`, or `tied` where no test tells the two apart."""
+        """Whether tuning helped: `helped`, `hurt`, or `tied` if the difference is not significant."""
         if self.p is None:
             return "no test"
         return "tied" if self.p >= ALPHA else "helped" if self.difference > 0 else "hurt"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Order:
-    """The order of the default arms against that of their tuned twins.
+class RankingChange:
+    """The ranking of the default arms against the ranking of their tuned arms.
 
     Attributes:
-        names: of the optimizers that have both, best default first.
-        tau: Kendall's tau-b of the two orders of means; None if one of them has only ties.
-        pairs: how many pairs of optimizers there are.
-        turned: how many of them lie the other way round by their means.
-        overtaken: (who overtakes, who is overtaken), where both differences are significant.
-        told_apart: how many pairs have a significant difference in both orders.
-        tested: whether the replicates support a test.
+        names: the default arms that have a tuned arm, best one first.
+        tau: Kendall's tau-b of the two rankings by means; None if all means of one of them are equal.
+        pairs: the number of pairs of default arms.
+        reversed_pairs: the number of pairs whose order by means is reversed.
+        overtakes: (the arm that overtakes, the arm that is overtaken), if both differences are significant.
+        significant_pairs: the number of pairs with a significant difference in both rankings.
+        has_test: whether the replicates allow a test.
     """
 
     names: tuple[str, ...]
     tau: float | None
     pairs: int
-    turned: int
-    overtaken: tuple[tuple[str, str], ...]
-    told_apart: int
-    tested: bool
+    reversed_pairs: int
+    overtakes: tuple[tuple[str, str], ...]
+    significant_pairs: int
+    has_test: bool
 
 
-def twins(found: Comparison) -> dict[str, str]:
-    """Tuned arm by default arm, of those that are both compared, best default first."""
-    compared = [row["arm"] for row in found.compared]
-    tuned = {untuned(arm): arm for arm in compared if untuned(arm) != arm}
-    return {arm: tuned[arm] for arm in compared if arm in tuned}
+def tuned_by_default(comparison: Comparison) -> dict[str, str]:
+    """The tuned arm of each default arm, if both are compared; best default arm first."""
+    arms = [row["arm"] for row in comparison.compared_arms]
+    tuned_arms = {default_arm(arm): arm for arm in arms if default_arm(arm) != arm}
+    return {arm: tuned_arms[arm] for arm in arms if arm in tuned_arms}
 
 
-def gains(found: Comparison) -> list[Gain]:
-    """Each tuned arm against its own default, on the seeds that both have."""
-    pairs = twins(found)
-    means = _means(found)
-    fit = found.fit
-    adjusted = holm({tuned: fit.p_value(tuned, default) for default, tuned in pairs.items()}) if fit else {}
-    paired = {tuned: _paired(found, tuned, default) for default, tuned in pairs.items()}
+def gains(comparison: Comparison) -> list[Gain]:
+    """The gain of each tuned arm over its default arm, on their common seeds."""
+    tuned_arms = tuned_by_default(comparison)
+    means = _means(comparison)
+    fit = comparison.fit
+    p_values = holm({tuned: fit.p_value(tuned, default) for default, tuned in tuned_arms.items()}) if fit else {}
+    differences = {tuned: _differences(comparison, tuned, default) for default, tuned in tuned_arms.items()}
     return [
         Gain(
             arm=tuned,
             difference=means[tuned] - means[default],
-            sd=stdev(paired[tuned]) if len(paired[tuned]) > 1 else None,
-            n=len(paired[tuned]),
-            p=adjusted.get(tuned),
+            sd=stdev(differences[tuned]) if len(differences[tuned]) > 1 else None,
+            n=len(differences[tuned]),
+            p=p_values.get(tuned),
         )
-        for default, tuned in pairs.items()
+        for default, tuned in tuned_arms.items()
     ]
 
 
-def order(found: Comparison) -> Order | None:
-    """Compares the two orders; None for less than two optimizers that have both arms.
+def ranking_change(comparison: Comparison) -> RankingChange | None:
+    """Compares the two rankings; None for fewer than two default arms with a tuned arm.
 
-    Holm's correction goes over the tests of all pairs in both orders.
+    Holm's correction covers the tests of all pairs in both rankings.
     """
-    pairs, means = twins(found), _means(found)
-    if len(pairs) <= 1:
+    tuned_arms, means = tuned_by_default(comparison), _means(comparison)
+    if len(tuned_arms) <= 1:
         return None
-    couples = list(combinations(pairs, 2))
-    signs = {(a, b): (_sign(means[a], means[b]), _sign(means[pairs[a]], means[pairs[b]])) for a, b in couples}
-    significant = _significant(found.fit, couples, pairs)
-    turned = [(a, b) for a, b in couples if signs[a, b][0] * signs[a, b][1] < 0]
-    return Order(
-        names=tuple(pairs),
-        tau=_tau([means[name] for name in pairs], [means[name] for name in pairs.values()]),
-        pairs=len(couples),
-        turned=len(turned),
-        overtaken=tuple((b, a) if signs[a, b][0] > 0 else (a, b) for a, b in turned if (a, b) in significant),
-        told_apart=len(significant),
-        tested=found.fit is not None,
+    pairs = list(combinations(tuned_arms, 2))
+    signs = {(a, b): (_sign(means[a], means[b]), _sign(means[tuned_arms[a]], means[tuned_arms[b]])) for a, b in pairs}
+    significant = _significant_pairs(comparison.fit, pairs, tuned_arms)
+    reversed_pairs = [(a, b) for a, b in pairs if signs[a, b][0] * signs[a, b][1] < 0]
+    return RankingChange(
+        names=tuple(tuned_arms),
+        tau=_tau([means[name] for name in tuned_arms], [means[name] for name in tuned_arms.values()]),
+        pairs=len(pairs),
+        reversed_pairs=len(reversed_pairs),
+        overtakes=tuple((b, a) if signs[a, b][0] > 0 else (a, b) for a, b in reversed_pairs if (a, b) in significant),
+        significant_pairs=len(significant),
+        has_test=comparison.fit is not None,
     )
 
 
-def _significant(fit: Fit | None, couples: list[tuple[str, str]], pairs: Mapping[str, str]) -> set[tuple[str, str]]:
-    """The couples that are told apart both as defaults and as tuned arms."""
+def _significant_pairs(
+    fit: Fit | None, pairs: list[tuple[str, str]], tuned_arms: Mapping[str, str]
+) -> set[tuple[str, str]]:
+    """The pairs of default arms that differ significantly, and whose tuned arms differ significantly."""
     if fit is None:
         return set()
-    raw = {f"default {i}": fit.p_value(a, b) for i, (a, b) in enumerate(couples)}
-    raw |= {f"tuned {i}": fit.p_value(pairs[a], pairs[b]) for i, (a, b) in enumerate(couples)}
-    p = holm(raw)
-    return {couple for i, couple in enumerate(couples) if max(p[f"default {i}"], p[f"tuned {i}"]) < ALPHA}
+    p_values = {f"default {i}": fit.p_value(a, b) for i, (a, b) in enumerate(pairs)}
+    p_values |= {f"tuned {i}": fit.p_value(tuned_arms[a], tuned_arms[b]) for i, (a, b) in enumerate(pairs)}
+    adjusted = holm(p_values)
+    return {pair for i, pair in enumerate(pairs) if max(adjusted[f"default {i}"], adjusted[f"tuned {i}"]) < ALPHA}
 
 
-def _means(found: Comparison) -> dict[str, float]:
-    means = {row["arm"]: float(row["mean"]) for row in found.compared} | dict(found.fit.effects if found.fit else {})
+def _means(comparison: Comparison) -> dict[str, float]:
+    means = {row["arm"]: float(row["mean"]) for row in comparison.compared_arms}
+    means |= dict(comparison.fit.effects if comparison.fit else {})
     return {arm: round(mean, _DIGITS) for arm, mean in means.items()}
 
 
-def _paired(found: Comparison, tuned: str, default: str) -> list[float]:
-    rows = found.replicates.rows.select("arm", "accuracy", *_SEED).drop_nulls("accuracy")
-    both = rows.filter(arm=tuned).join(
-        rows.filter(arm=default), on=_SEED, nulls_equal=True, maintain_order="left", suffix="_default"
+def _differences(comparison: Comparison, tuned_name: str, default_name: str) -> list[float]:
+    rows = comparison.replicates.rows.select("arm", "accuracy", *_SEED).drop_nulls("accuracy")
+    both = rows.filter(arm=tuned_name).join(
+        rows.filter(arm=default_name), on=_SEED, nulls_equal=True, maintain_order="left", suffix="_default"
     )
     return (both["accuracy"] - both["accuracy_default"]).to_list()
 

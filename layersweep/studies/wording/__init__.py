@@ -1,1 +1,1 @@
-"""Numbers and verdicts in words, and tables of them."""
+"""Texts and tables of a study."""

@@ -1,4 +1,4 @@
-"""Where results come from: commands, machines, versions, data; and what makes them hard to compare."""
+"""The origin of results: commands, machines, versions and data; and differences that make them hard to compare."""
 
 import json
 from collections.abc import Iterable
@@ -10,16 +10,17 @@ from layersweep.studies.statistics.arm_comparison import Comparison
 from layersweep.words import count, duration
 
 
-def facts(found: Comparison, runs: pl.DataFrame) -> dict[str, str]:
-    """What a reader needs to believe or repeat the results, by name; empty where nothing was recorded."""
-    rows = found.replicates.rows
+def facts(comparison: Comparison, runs: pl.DataFrame) -> dict[str, str]:
+    """The facts that a reader needs to check or repeat the results, by name; empty if they are not recorded."""
+    rows = comparison.replicates.rows
     seeds = sorted({s for s in rows.filter(rows["outcome"] != SCREENING)["seed"].to_list() if s is not None})
-    tuning = found.replicates.tuning.unique("trial_id")
+    candidates = comparison.replicates.candidates.unique("trial_id")
     times = sorted(str(at)[:16] for at in (*rows["started_at"], *rows["ended_at"]) if at is not None)
+    epochs = int(rows["epochs_spent"].sum())
     return {
-        "Epochs": f"{found.epoch} asked for; {int(rows['spent'].sum()):,} spent over {count(rows.height, 'trial')}",
-        "Tuning": f"{int(tuning['spent'].sum()):,} epochs over {count(tuning.height, 'trial')}"
-        if tuning.height
+        "Epochs": f"{comparison.epoch} planned; {epochs:,} trained in {count(rows.height, 'trial')}",
+        "Tuning": f"{int(candidates['epochs_spent'].sum()):,} epochs in {count(candidates.height, 'trial')}"
+        if candidates.height
         else "",
         "Seeds": ", ".join(map(str, seeds)),
         "Folds": ", ".join(str(fold + 1) for fold in sorted(rows["fold"].drop_nulls().unique())),
@@ -35,32 +36,32 @@ def facts(found: Comparison, runs: pl.DataFrame) -> dict[str, str]:
         "Versions": "; ".join(plain(text) for text in _values(runs, "versions_json")),
         "Commit": ", ".join(_values(runs, "git_commit")),
         "When": f"{times[0]} to {times[-1]} UTC" if times else "",
-        "Time": f"{duration(float(rows['seconds'].sum()))} of slots"
-        + (f", and {duration(float(tuning['seconds'].sum()))} of tuning" if tuning.height else ""),
+        "Time": f"{duration(float(rows['seconds'].sum()))} of slot time"
+        + (f", and {duration(float(candidates['seconds'].sum()))} for tuning" if candidates.height else ""),
     }
 
 
 def warnings(runs: pl.DataFrame) -> list[str]:
-    """Says so when the runs behind one table had different versions or code."""
-    said = []
+    """Sentences about runs with different package versions or code."""
+    texts = []
     if len(_values(runs, "versions_json")) > 1:
-        said.append("The runs had different package versions; see below.")
+        texts.append("The runs used different package versions; see below.")
     if len(commits := _values(runs, "git_commit")) > 1:
-        said.append(f"The runs had different code: commits {', '.join(commit[:10] for commit in commits)}.")
-    return said
+        texts.append(f"The runs used different code: commits {', '.join(commit[:10] for commit in commits)}.")
+    return texts
 
 
-def runs_of(found: Comparison, runs: pl.DataFrame, trials: pl.DataFrame) -> pl.DataFrame:
-    """The runs that trained what is compared, and what was tuned before; all of them where that is not recorded."""
-    mine = (found.replicates.rows, found.replicates.tuning)
-    ids = pl.concat([rows.select("trial_id", "attempt") for rows in mine])
-    named = trials.join(ids, on=["trial_id", "attempt"], how="semi")["run"].drop_nulls().to_list()
-    trained = runs.filter(pl.col("run").is_in(named))
-    return trained if trained.height else runs
+def runs_of(comparison: Comparison, runs: pl.DataFrame, trials: pl.DataFrame) -> pl.DataFrame:
+    """The runs that trained the compared trials and the candidates of tunings; all runs if that is not recorded."""
+    frames = (comparison.replicates.rows, comparison.replicates.candidates)
+    ids = pl.concat([rows.select("trial_id", "attempt") for rows in frames])
+    run_ids = trials.join(ids, on=["trial_id", "attempt"], how="semi")["run"].drop_nulls().to_list()
+    selected_runs = runs.filter(pl.col("run").is_in(run_ids))
+    return selected_runs if selected_runs.height else runs
 
 
 def plain(text: str) -> str:
-    """A recorded JSON value in words: `keras 3.15, ray 2.60`."""
+    """A recorded JSON value as plain text: `keras 3.15, ray 2.60`."""
     try:
         return _flat(json.loads(text))
     except json.JSONDecodeError:

@@ -1,4 +1,4 @@
-"""Tables of plain texts for the terminal."""
+"""Tables of plain text for the terminal."""
 
 from collections.abc import Sequence
 
@@ -8,13 +8,18 @@ from rich.text import Text
 
 
 def table(
-    head: Sequence[str], rows: Sequence[Sequence[str]], title: str | None = None, *, left: int = 1, note: str = ""
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    title: str | None = None,
+    *,
+    text_columns: int = 1,
+    note: str = "",
 ) -> Table:
-    """A table whose first columns (`left`) hold words and may fold, the others set to the right; `note` is below it."""
-    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left", title_style="", caption=note)
-    for place, name in enumerate(head):
-        words = place < left
-        made.add_column(name, justify="left" if words else "right", overflow="fold", no_wrap=not words)
+    """A table with a note below it. The first `text_columns` may wrap; the others are aligned to the right."""
+    result = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left", title_style="", caption=note)
+    for index, name in enumerate(columns):
+        is_text = index < text_columns
+        result.add_column(name, justify="left" if is_text else "right", overflow="fold", no_wrap=not is_text)
     for row in rows:
-        made.add_row(*map(Text, row))
-    return made
+        result.add_row(*map(Text, row))
+    return result

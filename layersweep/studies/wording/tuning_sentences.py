@@ -1,75 +1,77 @@
-"""What tuning changed, in plain sentences that claim no more than the tests support."""
+"""Sentences about the effect of tuning; they claim only what the tests support."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from layersweep.studies.statistics.arm_comparison import Comparison
-from layersweep.studies.statistics.replicates import untuned
-from layersweep.studies.statistics.tuned_pairs import Gain, Order, gains, order
-from layersweep.studies.statistics.tuning_candidates import Tuning, shown_keys
-from layersweep.studies.wording.words import listed, setting, share, signed
+from layersweep.studies.statistics.replicates import default_arm
+from layersweep.studies.statistics.tuned_pairs import Gain, RankingChange, gains, ranking_change
+from layersweep.studies.statistics.tuning_candidates import Tuning, varied_keys
+from layersweep.studies.wording.words import join_words, setting, share, signed
 from layersweep.words import count, duration
 
 
-def sentences(found: Comparison) -> list[str]:
-    """The order, whether tuning helped, and what it cost; empty without a tuned arm."""
-    said = [_order(found, seen) if (seen := order(found)) else "", helped(gains(found)), budget(found.tunings)]
-    return [text for text in said if text]
+def sentences(comparison: Comparison) -> list[str]:
+    """Sentences about the ranking, the gains and the cost of tuning; empty without a tuned arm."""
+    change = ranking_change(comparison)
+    ranking = _ranking_sentence(comparison, change) if change else ""
+    return [text for text in (ranking, gain_sentences(gains(comparison)), cost_sentence(comparison.tunings)) if text]
 
 
-def in_words(gain: Gain) -> str:
-    """`+.0210 ± .0030 (3)`: difference, standard deviation over the seeds that both have, their number."""
+def format_gain(gain: Gain) -> str:
+    """Difference ± standard deviation over the common seeds (their number): `+.0210 ± .0030 (3)`."""
     spread = f" ± {share(gain.sd)}" if gain.sd is not None else ""
     return f"{signed(gain.difference)}{spread} ({gain.n})"
 
 
-def helped(seen: Sequence[Gain]) -> str:
-    """For which optimizers tuning helped, in one or two sentences."""
-    if not seen:
+def gain_sentences(all_gains: Sequence[Gain]) -> str:
+    """One or two sentences that say which arms tuning helped."""
+    if not all_gains:
         return ""
-    if all(gain.p is None for gain in seen):
-        return "Whether tuning helped is not said: the replicates support no test."
+    if all(gain.p is None for gain in all_gains):
+        return "It is not known whether tuning helped: there are too few replicates for a test."
     parts = []
     for verdict in ("helped", "hurt"):
-        mine = [f"{untuned(g.arm)} {in_words(g)}" for g in seen if g.verdict == verdict]
-        if mine:
-            parts.append(f"Tuning {verdict} {listed(mine)}.")
-    if tied := [untuned(gain.arm) for gain in seen if gain.verdict == "tied"]:
-        parts.append(f"For {listed(tied)}, no test tells the tuned arm from its default.")
+        arms = [f"{default_arm(g.arm)} {format_gain(g)}" for g in all_gains if g.verdict == verdict]
+        if arms:
+            parts.append(f"Tuning {verdict} {join_words(arms)}.")
+    if tied_arms := [default_arm(gain.arm) for gain in all_gains if gain.verdict == "tied"]:
+        parts.append(f"For {join_words(tied_arms)}, the tuned arm does not differ significantly from its default.")
     return " ".join(parts)
 
 
-def budget(tuned: Sequence[Tuning]) -> str:
-    """What tuning cost, and whether it cost each arm the same epochs."""
-    if not tuned:
+def cost_sentence(tunings: Sequence[Tuning]) -> str:
+    """A sentence about the cost of tuning, and whether it was the same number of epochs for each arm."""
+    if not tunings:
         return ""
-    epochs, tried = [t.epochs for t in tuned], [len(t.candidates) for t in tuned]
-    seconds = duration(sum(t.seconds for t in tuned))
-    start = f"Tuning tried {_span(tried)} candidates"
-    if len(tuned) == 1:
-        return f"{start} for {tuned[0].arm}, in {count(epochs[0], 'epoch')} and {seconds} of slots, counted apart."
+    epochs, candidates = [t.epochs for t in tunings], [len(t.candidates) for t in tunings]
+    seconds = duration(sum(t.seconds for t in tunings))
+    start = f"Tuning trained {_span(candidates)} candidates"
+    end = "which the numbers of the arms do not include"
+    if len(tunings) == 1:
+        return f"{start} for {tunings[0].arm}: {count(epochs[0], 'epoch')} and {seconds} of slot time, {end}."
     equal = "equal for all arms" if len(set(epochs)) == 1 else "not equal"
     return (
-        f"{start} for each of {len(tuned)} arms, in {_span(epochs)} epochs an arm ({equal}) and {seconds} of slots in "
-        "all, counted apart."
+        f"{start} for each of {len(tunings)} arms: {_span(epochs)} epochs per arm ({equal}) and {seconds} of slot time "
+        f"in total, {end}."
     )
 
 
-def chosen(found: Comparison, arm: str, key: str) -> str:
-    """An arm's value of a key that tuning varies."""
-    return setting(found.settings.get(arm, {}).get(key))
+def selected_value(comparison: Comparison, arm: str, key: str) -> str:
+    """An arm's value of a key that tuning varies, as text."""
+    return setting(comparison.configurations.get(arm, {}).get(key))
 
 
-def settings_column(found: Comparison) -> tuple[str, list[str]]:
-    """A heading, and a cell for each arm, for the values of the keys that tuning varies."""
-    keys, arms = shown_keys(found.tunings), found.arms["arm"].to_list()
+def settings_column(comparison: Comparison) -> tuple[str, list[str]]:
+    """A heading, and a cell for each arm, with the values of the keys that tuning varies."""
+    keys, arms = varied_keys(comparison.tunings), comparison.arms["arm"].to_list()
     if len(keys) == 1:
-        return keys[0].replace("_", " "), [chosen(found, arm, keys[0]) for arm in arms]
-    return "settings", [_pairs(found, arm, keys) for arm in arms]
+        return keys[0].replace("_", " "), [selected_value(comparison, arm, keys[0]) for arm in arms]
+    return "settings", [_pairs(comparison, arm, keys) for arm in arms]
 
 
-def _pairs(found: Comparison, arm: str, keys: Sequence[str]) -> str:
-    values = [(key, chosen(found, arm, key)) for key in keys]
+def _pairs(comparison: Comparison, arm: str, keys: Sequence[str]) -> str:
+    values = [(key, selected_value(comparison, arm, key)) for key in keys]
     return ", ".join(f"{key} {value}" for key, value in values if value)
 
 
@@ -78,29 +80,35 @@ def _span(values: Sequence[Any]) -> str:
     return f"{low:,}" if low == high else f"{low:,}\N{EN DASH}{high:,}"
 
 
-def _order(found: Comparison, seen: Order) -> str:
-    keys = shown_keys([tuning for tuning in found.tunings if untuned(tuning.arm) in seen.names])
-    own = f"when each has its own {keys[0].replace('_', ' ') if len(keys) == 1 else 'settings'}"
-    pairs = count(seen.pairs, "pair")
-    tau = f"Kendall's tau {_tau(seen.tau)} between the orders of means of {len(seen.names)} optimizers"
-    turned = f"{seen.turned} of {pairs} lie{'s' * (seen.turned == 1)} the other way round by means"
-    ties = f"the tests tell {seen.told_apart} of {pairs} apart in both orders; any other is a tie in at least one"
-    if not seen.tested:
-        return f"Whether the order changes {own} is not said: the replicates support no test; {turned} ({tau})."
-    if seen.overtaken:
-        start = f"The order changes {own}: {_overtakes(seen)}, with both differences significant"
-        return f"{start}. In all, {turned} ({tau}); {ties}."
-    if seen.turned:
-        significant = "but in none of them are both differences significant"
-        return f"No change of order is shown {own}: {turned} ({tau}), {significant}; {ties}."
-    return f"No pair changes places {own} ({tau}); {ties}."
+def _ranking_sentence(comparison: Comparison, change: RankingChange) -> str:
+    keys = varied_keys([tuning for tuning in comparison.tunings if default_arm(tuning.arm) in change.names])
+    tuned = f"with a tuned {keys[0].replace('_', ' ')}" if len(keys) == 1 else "with tuned settings"
+    pairs = count(change.pairs, "pair")
+    tau = f"Kendall's tau {_tau(change.tau)} between the rankings by means of {len(change.names)} arms"
+    verb = "is" if change.reversed_pairs == 1 else "are"
+    reversal = f"{change.reversed_pairs} of {pairs} {verb} reversed by means"
+    verb = "differs" if change.significant_pairs == 1 else "differ"
+    ties = (
+        f"{change.significant_pairs} of {pairs} {verb} significantly in both rankings; the others are tied in at least "
+        "one"
+    )
+    if not change.has_test:
+        start = f"It is not known whether the ranking changes {tuned}: there are too few replicates for a test"
+        return f"{start}; {reversal} ({tau})."
+    if change.overtakes:
+        start = f"The ranking changes {tuned}: {_overtakes(change)}, with both differences significant"
+        return f"{start}. In total, {reversal} ({tau}); {ties}."
+    if change.reversed_pairs:
+        significance = "but for none of them are both differences significant"
+        return f"The ranking does not change significantly {tuned}: {reversal} ({tau}), {significance}; {ties}."
+    return f"The ranking does not change {tuned} ({tau}); {ties}."
 
 
-def _overtakes(seen: Order) -> str:
-    by: dict[str, list[str]] = {}
-    for winner, loser in seen.overtaken:
-        by.setdefault(winner, []).append(loser)
-    return "; ".join(f"{winner} overtakes {listed(losers)}" for winner, losers in by.items())
+def _overtakes(change: RankingChange) -> str:
+    by_winner: dict[str, list[str]] = {}
+    for winner, loser in change.overtakes:
+        by_winner.setdefault(winner, []).append(loser)
+    return "; ".join(f"{winner} overtakes {join_words(losers)}" for winner, losers in by_winner.items())
 
 
 def _tau(tau: float | None) -> str:

@@ -1,19 +1,19 @@
-"""Numbers and verdicts in words; every number with its n and spread."""
+"""Texts of numbers, verdicts and answers; every mean has its n and its spread."""
 
 from collections.abc import Sequence
 from typing import Final
 
-from layersweep.studies.statistics.arm_comparison import ONE_SEED, Comparison, Row, left_out
+from layersweep.studies.statistics.arm_comparison import ONE_SEED, Comparison, Row, unpooled_note
 from layersweep.studies.statistics.pooled_variance import ALPHA
-from layersweep.studies.statistics.replicates import BAD_ENDS
+from layersweep.studies.statistics.replicates import EXCLUDED_OUTCOMES
 from layersweep.words import count
 
 NONE: Final = "\N{EN DASH}"
-"""Stands for a number that there is not."""
+"""Shown instead of a missing number."""
 
 
 def share(value: float | None, decimals: int = 4) -> str:
-    """An accuracy in four decimals without the leading zero: `.9123`, `1.0000`; a dash for none."""
+    """An accuracy without the leading zero: `.9123`, `1.0000`; a dash for None."""
     return NONE if value is None else f"{value:.{decimals}f}".removeprefix("0")
 
 
@@ -23,7 +23,7 @@ def signed(value: float) -> str:
 
 
 def with_spread(mean: float | None, sd: float | None, n: int) -> str:
-    """Mean, standard deviation over the replicates and their number: `.9123 ± .0021 (3)`; no spread for one."""
+    """Mean ± standard deviation over the replicates (their number): `.9123 ± .0021 (3)`; for one, without ±."""
     return NONE if mean is None else f"{_plus_minus(mean, sd)} ({n})"
 
 
@@ -31,18 +31,18 @@ def _plus_minus(mean: float, sd: float | None) -> str:
     return share(mean) if sd is None else f"{share(mean)} ± {share(sd)}"
 
 
-def listed(words: Sequence[str]) -> str:
+def join_words(words: Sequence[str]) -> str:
     """`a`, `a and b`, `a, b and c`."""
     return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
 
 
 def verdict(row: Row) -> str:
-    """An arm's verdict with what one must know about it: where it was stopped, what became of its other replicates."""
+    """An arm's verdict, with the epoch at which it was stopped or the outcomes of its replicates."""
     if row["status"] == "screened out":
         return _screened_out(row)
-    others = [f"{row[name]} {name}" for name in ("completed", *BAD_ENDS, "unfinished") if row[name]]
-    whole = f" ({', '.join(others)})" if len(others) > 1 else ""
-    return f"{row['verdict']}{whole}"
+    outcomes = [f"{row[name]} {name}" for name in ("completed", *EXCLUDED_OUTCOMES, "unfinished") if row[name]]
+    details = f" ({', '.join(outcomes)})" if len(outcomes) > 1 else ""
+    return f"{row['verdict']}{details}"
 
 
 def _screened_out(row: Row) -> str:
@@ -55,89 +55,93 @@ def _screened_out(row: Row) -> str:
 
 
 def setting(value: object) -> str:
-    """A configuration's value: `.0032`, `relu`; nothing for none."""
+    """A configuration's value as text: `.0032`, `relu`; empty for None."""
     if isinstance(value, float):
         text = f"{value:.3g}"
         return text.removeprefix("0") if text.startswith("0.") else text
     return "" if value is None else str(value)
 
 
-def answer(found: Comparison) -> str:
+def answer(comparison: Comparison) -> str:
     """The answer in one sentence."""
-    compared = found.compared
-    if not compared:
-        return _no_answer(found)
-    leader = compared[0]
-    at = f"validation accuracy after {count(found.epoch, 'epoch')}"
-    screened = sum(row["status"] == "screened out" for row in found.arms.to_dicts())
-    tail = f"; {count(screened, 'arm')} screened out earlier" if screened else ""
+    arms = comparison.compared_arms
+    if not arms:
+        return _no_answer(comparison)
+    leader = arms[0]
+    metric = f"validation accuracy after {count(comparison.epoch, 'epoch')}"
+    screened_out = sum(row["status"] == "screened out" for row in comparison.arms.to_dicts())
+    verb = "was" if screened_out == 1 else "were"
+    end = f"; {count(screened_out, 'arm')} {verb} screened out earlier" if screened_out else ""
     if leader["verdict"] == "best":
-        ahead = f"{leader['arm']} is best: {at} {_value(leader)}, significantly above {_rest(compared[1:])}"
-        return f"{ahead}{tail}."
+        return f"{leader['arm']} is best: {metric} {_value(leader)}, significantly above {_others(arms[1:])}{end}."
     if leader["verdict"] == "tied":
-        tied = found.chosen
-        values = listed([f"{row['arm']} {_value(row)}" for row in tied])
-        worse = len(compared) - len(tied)
+        tied_arms = comparison.leading_arms
+        values = join_words([f"{row['arm']} {_value(row)}" for row in tied_arms])
+        worse = len(arms) - len(tied_arms)
         other = f"; {count(worse, 'other arm')} {'is' if worse == 1 else 'are'} significantly worse" if worse else ""
-        return f"{listed([row['arm'] for row in tied])} are tied: {at} {values}{other}{tail}."
+        return f"{join_words([row['arm'] for row in tied_arms])} are tied: {metric} {values}{other}{end}."
     if leader["verdict"] == "only arm":
-        return f"{leader['arm']} is the only arm that ran to the end: {at} {_value(leader)}{tail}."
-    why = "one seed supports no test" if leader["verdict"] == ONE_SEED else "the replicates support no test"
-    return f"{leader['arm']} is ahead with {at} {_value(leader)}, but {why}{tail}."
+        return f"{leader['arm']} is the only arm that ran to the end: {metric} {_value(leader)}{end}."
+    reason = "one seed allows no test" if leader["verdict"] == ONE_SEED else "there are too few replicates for a test"
+    return f"{leader['arm']} is ahead with {metric} {_value(leader)}, but {reason}{end}."
 
 
-def _rest(others: Sequence[Row]) -> str:
-    if len(others) == 1:
-        return f"{others[0]['arm']} ({_value(others[0])})"
-    return f"the {len(others)} others, of which {others[0]['arm']} comes next with {_value(others[0])}"
+def _others(rows: Sequence[Row]) -> str:
+    if len(rows) == 1:
+        return f"{rows[0]['arm']} ({_value(rows[0])})"
+    return f"the {len(rows)} other arms; the next best is {rows[0]['arm']} with {_value(rows[0])}"
 
 
 def _value(row: Row) -> str:
     return f"{_plus_minus(row['mean'], row['sd'])} (n = {row['n']})"
 
 
-def _no_answer(found: Comparison) -> str:
-    ahead = found.arms.filter(found.arms["common_mean"].is_not_null()) if found.arms.height else found.arms
-    start = f"No arm ran all its seeds to epoch {found.epoch}"
-    if not ahead.height or found.common_epoch is None:
+def _no_answer(comparison: Comparison) -> str:
+    arms = comparison.arms
+    arms = arms.filter(arms["common_mean"].is_not_null()) if arms.height else arms
+    start = f"No arm has trained all its seeds to epoch {comparison.epoch}"
+    if not arms.height or comparison.common_epoch is None:
         return f"{start}, so there is nothing to compare yet."
-    row = ahead.sort("common_mean", descending=True).to_dicts()[0]
+    row = arms.sort("common_mean", descending=True).to_dicts()[0]
     value = with_spread(row["common_mean"], row["common_sd"], row["common_n"])
-    where = f"at epoch {found.common_epoch}{on_seed(found)}, which all reached"
-    return f"{start}; {where}, {row['arm']} was ahead with {value}, untested."
+    where = f"at epoch {comparison.common_epoch}{common_basis_note(comparison)}, which all arms reached"
+    return f"{start}; {where}, {row['arm']} was ahead with {value}. This was not tested."
 
 
-def on_the_test_set(found: Comparison) -> str:
-    """What the test set says of the chosen arms; empty where no completed trial read it."""
-    read = [row for row in found.chosen if row["test_n"]]
-    if not read:
+def on_the_test_set(comparison: Comparison) -> str:
+    """The sentence about the test accuracy of the leading arms; empty if no completed trial has one."""
+    arms = comparison.leading_arms
+    values = [
+        f"{row['arm']} {with_spread(row['test_mean'], row['test_sd'], row['test_n'])}" for row in arms if row["test_n"]
+    ]
+    if not values:
         return ""
-    values = listed([f"{row['arm']} {with_spread(row['test_mean'], row['test_sd'], row['test_n'])}" for row in read])
-    who = "the chosen arm" if len(found.chosen) == 1 else f"the {len(found.chosen)} chosen arms"
-    return f"Test accuracy, opened for {who} alone: {values}."
+    subject = "the best arm" if len(arms) == 1 else f"the {len(arms)} best arms"
+    return f"Test accuracy, read only for {subject}: {join_words(values)}."
 
 
-def on_seed(found: Comparison) -> str:
-    """What a column at the common epoch is made of, where not of all seeds: ` (screening seed)`."""
-    return f" ({found.common_on})" if found.common_on else ""
+def common_basis_note(comparison: Comparison) -> str:
+    """The seeds of the column at the common epoch, if they are not all seeds: ` (screening seed)`."""
+    return f" ({comparison.common_basis})" if comparison.common_basis else ""
 
 
-def method(found: Comparison) -> str:
-    """How verdicts and intervals were computed."""
+def method(comparison: Comparison) -> str:
+    """Sentences about the computation of verdicts and intervals."""
     start = "± is the standard deviation over seeds, the number of seeds in brackets."
-    if found.fit is None:
+    fit = comparison.fit
+    if fit is None:
         return f"{start} Nothing was tested."
-    pool, parts = found.fit.pool, [start]
+    pool, parts = fit.pool, [start]
     if pool:
-        whose = f"the {count(len(pool.effects), 'arm')} that scatter alike" if found.fit.apart else "arms"
+        arms = f"the {count(len(pool.effects), 'arm')} with a similar spread" if fit.unpooled else "all arms"
         parts.append(
-            f"Intervals (95 %) and t-tests use the residual of the model accuracy = {pool.model}, pooled over {whose} "
-            f"and seeds (deviation {share(pool.deviation)}, {pool.df} degrees of freedom)."
+            f"Intervals (95 %) and t-tests use the residual of the model accuracy = {pool.model}, pooled over {arms} "
+            f"and their seeds (standard deviation {share(pool.deviation)}, {pool.df} degrees of freedom)."
         )
-    if found.fit.apart:
-        parts.append(left_out(found.fit, found.compared[0]["arm"]))
+    if fit.unpooled:
+        parts.append(unpooled_note(fit, comparison.compared_arms[0]["arm"]))
     parts.append(
-        f"Every arm is tested against the one that leads, Holm-corrected at {ALPHA:.2f}. What no test tells from the "
-        "leader is tied with it."
+        f"Every arm is tested against the best one, Holm-corrected at {ALPHA:.2f}. Arms that do not differ "
+        "significantly from it are tied with it."
     )
     return " ".join(parts)

@@ -43,7 +43,7 @@ def test_each_question_has_its_figure_answer_command_and_scale(tmp_path: Path) -
     for shown in (
         "(gallery/optimizers.png)",
         "**sgd is best: validation accuracy after 3 epochs .6200 ± .0100 (n = 3)",
-        "Test accuracy, opened for the chosen arm alone: sgd .6000",
+        "Test accuracy, read only for the best arm: sgd .6000",
         "    python sweeps/optimizers.py --images 10000\n",
         "- Images: 54,000 to train, 6,000 to validate, 10,000 to test",
         "- Commit: 0123abc",
@@ -71,10 +71,10 @@ def test_a_sweep_without_a_study_is_compared_and_recorded_text_does_nothing(tmp_
 
 def test_nothing_to_show_is_an_error_that_names_what_there_is(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ResultsError, match="no sweep is recorded below"):
+    with pytest.raises(ResultsError, match="no sweep is recorded in"):
         list(write(tmp_path / "empty", tmp_path / "gallery.md"))
     results = recorded(tmp_path / "results", "optimizers")
-    with pytest.raises(ResultsError, match=r"no results of sweep 'depth'.*sweeps there: optimizers"):
+    with pytest.raises(ResultsError, match=r"no results of sweep 'depth'.*recorded sweeps: optimizers"):
         list(write(results, tmp_path / "gallery.md", ["depth"]))
     command = [sys.executable, "-m", "layersweep", "gallery", "depth", "--results", str(results)]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)

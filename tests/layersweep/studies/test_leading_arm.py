@@ -21,7 +21,7 @@ def test_the_leader_gives_its_values(sweep: Sweep) -> None:
     values, source = leading("optimizers", KEYS, into="filters")(record(sweep), set())
     assert values == {"activation": "selu"}
     facts = "best; .9027 ± .0029 (3) after 3 epochs; 54,000 images of fashion_mnist"
-    assert source == f"activation=selu: those of selu, which leads in sweep 'optimizers' ({facts})"
+    assert source == f"activation=selu: from selu, which leads in sweep 'optimizers' ({facts})"
 
 
 def test_a_leader_that_is_tied_says_so_once(sweep: Sweep) -> None:
@@ -36,14 +36,18 @@ def test_a_leader_that_is_tied_says_so_once(sweep: Sweep) -> None:
 def test_without_that_sweep_it_says_how_to_get_it(sweep: Sweep) -> None:
     values, source = leading("activations", KEYS, into="filters")(record(sweep), set())
     assert values == {}
-    assert source.startswith("sweep 'activations' is not recorded below ")
-    assert source.endswith("activation, momentum are the family's own; run it first, or give them with --set")
+    assert source.startswith("sweep 'activations' is not recorded in ")
+    assert source.endswith(
+        "the defaults of the family are used for activation, momentum. Run that sweep first, or use --set"
+    )
 
 
 def test_a_sweep_of_which_nothing_came_to_its_end_has_no_leader(sweep: Sweep) -> None:
     values, source = leading("optimizers", KEYS, into="filters")(record(sweep, "failed"), {"momentum"})
     assert values == {}
-    assert source.startswith("no arm of sweep 'optimizers' ran to its end: activation are the family's own")
+    assert source.startswith(
+        "no arm of sweep 'optimizers' ran to its end, so the defaults of the family are used for activation."
+    )
 
 
 def test_what_is_said_already_is_not_looked_up(sweep: Sweep) -> None:
@@ -60,5 +64,5 @@ def test_the_last_commands_values_are_kept_when_another_arm_leads(sweep: Sweep, 
     values, source = leading("optimizers", KEYS, into="filters")(results, {"momentum"})
     assert values == {"activation": "relu"}
     assert source.startswith(
-        "activation=relu: as in the last command of sweep 'filters'; now activation=selu: those of "
+        "activation=relu: as in the last command of sweep 'filters'; now it would be activation=selu: from "
     )

@@ -9,14 +9,14 @@ from recorded_sweep import Sweep
 from rich.console import Console
 from searched_sweep import at, candidate, chosen, config, fixed
 
-from layersweep.records.spans import spent, union, worked
+from layersweep.records.spans import length_before, union, worked
 from layersweep.studies import gallery
 from layersweep.studies.figures import network_drawing
 from layersweep.studies.figures.network_drawing import Layer, fold
 from layersweep.studies.sections import best_so_far, candidate_sizes, networks, refusals
-from layersweep.studies.sections.networks import readable
-from layersweep.studies.sections.section import Extra
-from layersweep.studies.statistics.searches import Course, Step, courses
+from layersweep.studies.sections.networks import short_keys
+from layersweep.studies.sections.section import Section
+from layersweep.studies.statistics.searches import Step, Trajectory, trajectories
 from layersweep.studies.study import answer, findings_of
 
 
@@ -27,23 +27,23 @@ def sweep(tmp_path):
     return made
 
 
-def seen(sweep: Sweep) -> dict[str, Course]:
-    return {course.name: course for course in courses(compared(sweep), sweep.results)}
+def seen(sweep: Sweep) -> dict[str, Trajectory]:
+    return {course.name: course for course in trajectories(compared(sweep), sweep.results)}
 
 
-def steps(course: Course) -> list[tuple[float, float, float]]:
+def steps(course: Trajectory) -> list[tuple[float, float, float]]:
     return [(step.seconds, step.epochs, step.best) for step in course.steps]
 
 
-def said(extra: Extra) -> str:
+def said(extra: Section) -> str:
     console = Console(file=io.StringIO(), record=True, width=200)
-    for renderable in extra.printed:
+    for renderable in extra.terminal:
         console.print(renderable)
     return console.export_text()
 
 
-def shown(sweep: Sweep, part) -> Extra:
-    return part.shown(compared(sweep), sweep.results)
+def shown(sweep: Sweep, part) -> Section:
+    return part.section(compared(sweep), sweep.results)
 
 
 def test_the_best_so_far_steps_up_with_each_better_epoch(sweep):
@@ -79,7 +79,7 @@ def test_time_between_a_kill_and_the_next_command_does_not_count(sweep):
     course = seen(sweep)["greedy"]
     assert steps(course) == [(10, 1, 0.5), (20, 2, 0.6), (30, 3, 0.7), (41, 4, 0.7)]
     assert course.seconds == 42
-    assert course.tried[0].end == "completed"
+    assert course.candidates[0].end == "completed"
 
 
 def test_a_search_that_was_killed_twice_and_runs(sweep):
@@ -87,13 +87,13 @@ def test_a_search_that_was_killed_twice_and_runs(sweep):
     sweep.run("r2", at=at(1000))
     candidate(sweep, "greedy", 0, [0.6], None, start=1010, after=1, planned=False)
     course = seen(sweep)["greedy"]
-    assert (course.seconds, course.running) == (20, 1)
-    assert "Candidates that have not ended, so that figures may rise: greedy (1)." in said(shown(sweep, best_so_far))
+    assert (course.seconds, course.unfinished) == (20, 1)
+    assert "Some candidates have not ended, so these numbers may rise: greedy (1)." in said(shown(sweep, best_so_far))
 
 
 def test_spans_of_work():
     assert union([(5, 6), (0, 2), (1, 3), (3, 4)]) == ((0, 4), (5, 6))
-    assert [spent([(0, 4), (5, 6)], until) for until in (-1, 2, 4.5, 5.5, inf)] == [0, 2, 4, 4.5, 5]
+    assert [length_before([(0, 4), (5, 6)], until) for until in (-1, 2, 4.5, 5.5, inf)] == [0, 2, 4, 4.5, 5]
     # two epochs of a killed command; one after it, within an end's span; two of a command that runs
     epochs = [(20, 4), (14, 4), (105, 4), (214, 4), (210, 4)]
     assert worked([(100, 110)], epochs, [0, 90, 200]) == ((10, 20), (100, 110), (206, 214))
@@ -129,14 +129,14 @@ def test_a_fixed_network_is_the_mean_of_its_seeds_as_far_as_all_came(sweep):
     fixed(sweep, "fashion_cnn", [[0.5, 0.8, 0.7], [0.7, 0.6]], seconds=20)
     course = seen(sweep)["fashion_cnn"]
     assert steps(course) == [(20, 1, pytest.approx(0.6)), (40, 2, pytest.approx(0.75))]
-    assert (course.tried, course.seeds, course.seconds) == ((), 2, 40)
+    assert (course.candidates, course.seeds, course.seconds) == ((), 2, 40)
 
 
 def test_searches_are_seen_after_parts_of_the_longest_ones_time(sweep):
     for number in range(8):
         candidate(sweep, "random", number, [0.1 * number], start=11 * number)  # 88 s
     candidate(sweep, "greedy", 0, [0.3, 0.65], start=500)  # 21 s
-    head, rows = best_so_far.by_time_of(courses(compared(sweep), sweep.results))
+    head, rows = best_so_far.best_by_time(trajectories(compared(sweep), sweep.results))
     assert head == ["search", "11 s (1/8)", "22 s (1/4)", "44 s (1/2)", "1 min 28 s (all)"]
     assert rows == [
         ["greedy", ".3000", ".6500*", ".6500*", ".6500*"],
@@ -144,11 +144,13 @@ def test_searches_are_seen_after_parts_of_the_longest_ones_time(sweep):
     ]
     # in the 21 s that both had
     answer = shown(sweep, best_so_far).answer
-    assert answer.startswith("Best validation accuracy of any candidate after 21 s, which all searches had: ")
-    assert "greedy .6500 and random .1000. Each searched once: no test tells them apart as long as" in answer
+    assert answer.startswith(
+        "The best validation accuracy of a candidate after 21 s, the time of the shortest search: "
+    )
+    assert "greedy .6500 and random .1000. Each search ran only once: there is no test as long as" in answer
     for search in ("greedy", "random"):
         chosen(sweep, search, 0, (0.6, 0.7))
-    assert "what tells them apart are the networks that they chose" in shown(sweep, best_so_far).answer
+    assert "the test is the comparison of their best networks on new seeds" in shown(sweep, best_so_far).answer
 
 
 def test_nothing_beats_what_is_on_the_front(sweep):
@@ -163,7 +165,10 @@ def test_nothing_beats_what_is_on_the_front(sweep):
     assert [one.number for one in found.front] == [0, 3, 4, 6]
     assert len(found.candidates) == 7
     text = said(shown(sweep, candidate_sizes))
-    assert "4 candidates of 7 on the Pareto front. Not shown: 3 that came to a bad end, or have no epoch" in text
+    assert (
+        "4 candidates of 7 are on the Pareto front. Not shown: 3 candidates that failed or diverged, or without an "
+        "epoch" in text
+    )
     assert shown(sweep, candidate_sizes).files["sizes.png"].startswith(b"\x89PNG")
 
 
@@ -217,10 +222,10 @@ def test_the_network_is_the_one_that_is_compared(sweep):
     candidate(sweep, "greedy", 1, [0.1, 0.2, 0.8], layers=VANILLA)
     chosen(sweep, "greedy", 1, (0.7, 0.72))
     (network,) = networks.networks(compared(sweep), sweep.results)
-    assert (network.candidate.number, network.compared, network.depth) == (1, True, 3)
+    assert (network.candidate.number, network.is_compared, network.depth) == (1, True, 3)
     assert network.kinds == {"Conv2D": (2, 420), "Flatten": (1, 0), "Dense": (1, 46_090)}
     text = said(shown(sweep, networks))
-    assert "greedy: candidate 1, .8000 after 3 epochs (compared on fresh seeds); 4 layers, 3 with parameters." in text
+    assert "greedy: candidate 1, .8000 after 3 epochs (compared on new seeds); 4 layers, 3 with parameters." in text
     assert "3 (46,510)" in text
 
 
@@ -230,9 +235,9 @@ def test_else_it_is_the_best_of_those_that_came_furthest(sweep):
     candidate(sweep, "greedy", 2, [0.1, 0.2, 0.8])
     candidate(sweep, "greedy", 3, [0.1, 0.2, 0.95, nan], "diverged")
     (network,) = networks.networks(compared(sweep), sweep.results)
-    assert (network.candidate.number, network.compared, network.layers) == (2, False, ())
+    assert (network.candidate.number, network.is_compared, network.layers) == (2, False, ())
     extra = shown(sweep, networks)
-    assert "the best of those that came furthest; not compared); its layers are not recorded." in said(extra)
+    assert "the best one with the most epochs; not compared); its layers are not recorded." in said(extra)
     assert extra.files == {}
 
 
@@ -247,7 +252,7 @@ def test_layers_of_the_compared_trials_stand_for_those_that_a_candidate_has_not(
 
 
 def test_choices_are_read_by_the_end_of_their_names(sweep):
-    assert readable(["a/b/kernel_size", "a/c/kernel_size", "x/b/units", "y/b/units", "learning_rate"]) == {
+    assert short_keys(["a/b/kernel_size", "a/c/kernel_size", "x/b/units", "y/b/units", "learning_rate"]) == {
         "a/b/kernel_size": "b/kernel_size",
         "a/c/kernel_size": "c/kernel_size",
         "x/b/units": "x/b/units",
@@ -257,7 +262,7 @@ def test_choices_are_read_by_the_end_of_their_names(sweep):
     candidate(sweep, "greedy", 0, [0.5], choices={"image_block_1/conv_block_1/kernel_size": 3, "learning_rate": 0.01})
     candidate(sweep, "random", 0, [0.4], choices={"image_block_1/conv_block_1/kernel_size": 5})
     table = [line.split() for line in said(shown(sweep, networks)).splitlines()]
-    assert ["choice", "greedy", "random"] in table
+    assert ["hyperparameter", "greedy", "random"] in table
     assert ["conv_block_1/kernel_size", "3", "5"] in table
     assert ["learning_rate", ".01", "–"] in table
 
@@ -268,15 +273,15 @@ def test_refusals_are_one_row_a_reason_whatever_its_numbers(sweep):
     candidate(sweep, "greedy", 3, [], "failed", error_type="TooSlow", error_message="an epoch takes 900 s")
     candidate(sweep, "greedy", 4, [0.1], "failed", error_type="ValueError", error_message="no valid model")
     candidate(sweep, "greedy", 5, [nan], "diverged", reason="the loss was NaN or infinite in epoch 1")
-    tried = [one for course in courses(compared(sweep), sweep.results) for one in course.tried]
-    assert [(one.end, one.problem, one.reason, one.who) for one in refusals.refusals(tried)] == [
+    tried = [one for course in trajectories(compared(sweep), sweep.results) for one in course.candidates]
+    assert [(one.end, one.error_type, one.reason, one.names) for one in refusals.refusals(tried)] == [
         ("refused", "TooLarge", "needs 3.2 GiB", "greedy 0 and 2, random 1"),
         ("refused", "TooSlow", "an epoch takes 900 s", "greedy 3"),
         ("diverged", "", "the loss was NaN or infinite in epoch 1", "greedy 5"),
         ("failed", "ValueError", "no valid model", "greedy 4"),
     ]
     note = next(text for text in compared(sweep).warnings if text.startswith("greedy, tuning: "))
-    assert "2 failed: TooLarge: needs 3.2 GiB (the first; the others differ in numbers)" in note
+    assert "2 failed: TooLarge: needs 3.2 GiB (the first one; the others differ only in numbers)" in note
 
 
 def test_without_a_bad_end_that_is_said(sweep):
@@ -295,16 +300,16 @@ def test_a_search_without_an_epoch_says_so(sweep):
     candidate(sweep, "greedy", 1, [], "failed", error_type="TooSlow", error_message="slow")
     assert "No candidate has finished an epoch yet." in said(shown(sweep, best_so_far))
     assert "2: 1 refused, 1 unfinished" in said(shown(sweep, best_so_far))
-    assert "No candidate's size and accuracy are recorded yet." in said(shown(sweep, candidate_sizes))
-    assert "No search has a network yet: no candidate has ended well." in said(shown(sweep, networks))
+    assert "No candidate has a recorded size and accuracy yet." in said(shown(sweep, candidate_sizes))
+    assert "No search has a network yet: no candidate has completed its training." in said(shown(sweep, networks))
 
 
 def test_one_search_of_which_others_have_no_epoch(sweep):
     candidate(sweep, "greedy", 0, [0.5])
     candidate(sweep, "random", 0, [], None)
     text = said(shown(sweep, best_so_far))
-    assert "Best validation accuracy of any candidate after 11 s of search: greedy .5000." in text
-    assert "No candidate has finished an epoch yet: random." in text
+    assert "The best validation accuracy of a candidate after 11 s of search: greedy .5000." in text
+    assert "No candidate of these searches has finished an epoch yet: random." in text
 
 
 def whole(sweep: Sweep) -> None:
@@ -354,7 +359,7 @@ def test_the_whole_study_with_its_figure_in_the_gallery(sweep, tmp_path):
         "![Which way of searching finds the better network in the same time?](gallery/nas_search.png)"
         in page.read_text()
     )
-    assert "Best validation accuracy of any candidate after 2 min" in page.read_text()
+    assert "The best validation accuracy of a candidate after 2 min" in page.read_text()
 
 
 def test_the_drawing_is_one_page_and_its_texts_stay_inside(sweep):
@@ -365,7 +370,7 @@ def test_the_drawing_is_one_page_and_its_texts_stay_inside(sweep):
     for search in ("a", "b", "c", "d", "e"):
         candidate(sweep, search, 0, [0.5], layers=deep if search in "ae" else VANILLA)
     found = compared(sweep)
-    drawn = networks._drawn(networks.networks(found, sweep.results), found)
+    drawn = networks._columns(networks.networks(found, sweep.results), found)
     high = network_drawing.height(drawn)
     assert high < 11
     figure = Figure(figsize=(9.6, high))
@@ -385,12 +390,14 @@ def test_first_epochs_at_chance_do_not_squeeze_the_rest_and_every_end_is_seen(sw
         candidate(sweep, "greedy", number, [0.1, 0.88 + number / 1000], start=21 * number)
     fixed(sweep, "fashion_cnn", [[0.1, 0.3, 0.87]])
     found = compared(sweep)
-    drawn = best_so_far.Drawn(courses=courses(found, sweep.results), inks=best_so_far.inks(found.arms["arm"].to_list()))
+    drawn = best_so_far.FigureData(
+        trajectories=trajectories(found, sweep.results), styles=best_so_far.line_styles(found.arms["arm"].to_list())
+    )
     figure = Figure(figsize=(9.6, 7))
     best_so_far.draw(figure, drawn)
     for axes in figure.axes:
         low, high = axes.get_ylim()
         assert 0.8 < low < 0.87
         assert high > 0.889
-    assert figure.axes[0].get_title().startswith("Enlarged: the lines rise from below .8")
-    assert [axes.get_xlabel() for axes in figure.axes] == ["seconds of work", "epochs trained"]
+    assert figure.axes[0].get_title().startswith("Enlarged: the lines start below .8")
+    assert [axes.get_xlabel() for axes in figure.axes] == ["seconds of search or training", "epochs trained"]

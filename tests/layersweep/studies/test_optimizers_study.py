@@ -13,7 +13,7 @@ from rich.console import Console
 
 from layersweep.cli import main
 from layersweep.records.errors import ResultsError
-from layersweep.studies.figures.style import apart, leaders
+from layersweep.studies.figures.style import arms_above_gap, spread_apart
 from layersweep.studies.study import answer
 
 EVIL = "<script>alert(1)</script> & $x_1"
@@ -68,12 +68,12 @@ def test_nothing_but_a_failure_still_makes_a_page(sweep: Sweep) -> None:
     sweep.trial("broken", 1, [], "failed", error_type="ValueError", error_message="bad")
     text = printed(sweep.write())
     assert "nothing to compare yet" in text
-    assert "nothing to draw yet" in (sweep.results / "studies" / "optimizers.html").read_text()
+    assert "there are no figures yet" in (sweep.results / "studies" / "optimizers.html").read_text()
 
 
 def test_no_results_names_the_path_and_the_sweeps(sweep: Sweep, tmp_path: Path) -> None:
     results = fill(sweep)
-    with pytest.raises(ResultsError, match=r"no results of sweep 'nope' below .*; sweeps there: optimizers"):
+    with pytest.raises(ResultsError, match=r"no results of sweep 'nope' in .*; recorded sweeps: optimizers"):
         answer(results, "nope")
     with pytest.raises(ResultsError, match="no sweep is recorded there"):
         answer(tmp_path / "empty", "optimizers")
@@ -113,14 +113,14 @@ def test_reading_and_drawing_need_neither_ray_nor_keras(sweep: Sweep) -> None:
 def test_leaders_are_those_above_the_last_wide_gap() -> None:
     finals = {"nadam": 0.9305, "adamax": 0.9299, "rmsprop": 0.9257, "adam": 0.9183, "sgd": 0.914}
     weak = {"adagrad": 0.8747, "adadelta": 0.758, "ftrl": 0.1}
-    assert leaders(finals | weak) == set(finals)
-    assert leaders(finals) == set(finals)
-    assert leaders({"a": 0.93, "b": 0.92, "c": 0.91, "d": 0.1, "e": 0.1}) == {"a", "b", "c"}
+    assert arms_above_gap(finals | weak) == set(finals)
+    assert arms_above_gap(finals) == set(finals)
+    assert arms_above_gap({"a": 0.93, "b": 0.92, "c": 0.91, "d": 0.1, "e": 0.1}) == {"a", "b", "c"}
 
 
 def test_labels_are_moved_apart_and_stay_inside() -> None:
-    assert apart([0.5, 0.5, 0.9], 0.1, 0.0, 1.0) == pytest.approx([0.45, 0.55, 0.9])
-    assert apart([1.0, 0.99, 0.98], 0.1, 0.0, 1.0) == pytest.approx([1.0, 0.9, 0.8])
+    assert spread_apart([0.5, 0.5, 0.9], 0.1, 0.0, 1.0) == pytest.approx([0.45, 0.55, 0.9])
+    assert spread_apart([1.0, 0.99, 0.98], 0.1, 0.0, 1.0) == pytest.approx([1.0, 0.9, 0.8])
 
 
 def test_prepare_imports_all_that_the_study_needs(sweep: Sweep, tmp_path: Path) -> None:

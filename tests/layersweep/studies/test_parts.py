@@ -8,14 +8,14 @@ from recorded_sweep import Sweep
 from rich.console import Console
 
 from layersweep.studies.sections import by_class, exports, first_phases, numeric_key
-from layersweep.studies.sections.section import Extra
+from layersweep.studies.sections.section import Section
 
 NUMBERS = {"images": 400, "latency_ms_p95": 3.0, "latency_n": 50}
 
 
-def printed(extra: Extra) -> str:
+def printed(extra: Section) -> str:
     console = Console(record=True, width=160)
-    for renderable in extra.printed:
+    for renderable in extra.terminal:
         console.print(renderable)
     return console.export_text()
 
@@ -41,7 +41,7 @@ def converted(sweep: Sweep) -> None:
 
 def test_forms_are_compared_with_what_keras_gives_training_by_training(sweep: Sweep) -> None:
     converted(sweep)
-    found, problems = exports.converted(compared(sweep), sweep.write())
+    found, problems = exports.conversions(compared(sweep), sweep.write())
     assert [(row.arm, row.form, row.n) for row in found] == [
         ("sgd", "float32", 2), ("sgd", "int8", 2), ("adam", "float32", 2), ("adam", "int8", 2)
     ]  # fmt: skip
@@ -53,18 +53,18 @@ def test_forms_are_compared_with_what_keras_gives_training_by_training(sweep: Sw
 
 def test_they_are_printed_and_drawn(sweep: Sweep) -> None:
     converted(sweep)
-    extra = exports.shown(compared(sweep), sweep.write())
+    extra = exports.section(compared(sweep), sweep.write())
     said = printed(extra)
-    assert "int8 makes files 4.0 times smaller and one image 4.0 times as fast (2 arms); " in said
-    assert "loses most accuracy: -.0300." in said
+    assert "With int8, files are 4.0 times smaller and one image is 4.0 times as fast (2 arms); " in said
+    assert "the largest loss of accuracy is -.0300 (" in said
     assert "nadam could not be converted: no such operation." in said
-    assert "<svg" in "".join(extra.sections)
+    assert "<svg" in "".join(extra.html)
     assert extra.files["exports.png"].startswith(b"\x89PNG")
 
 
 def test_nothing_is_shown_where_nothing_was_converted(sweep: Sweep) -> None:
     sweep.trial("sgd", 1, [0.1, 0.2, 0.3])
-    assert exports.shown(compared(sweep), sweep.write()) == Extra()
+    assert exports.section(compared(sweep), sweep.write()) == Section()
 
 
 def test_first_phases_are_counted_once_and_apart(sweep: Sweep) -> None:
@@ -75,12 +75,12 @@ def test_first_phases_are_counted_once_and_apart(sweep: Sweep) -> None:
     found = compared(sweep)
     assert "first phase" not in found.arms["arm"].to_list()
     # each 9 s of importing and 2 epochs of 12 s
-    assert "2 first phases took 1 min 06 s of slots" in printed(first_phases.shown(found, sweep.write()))
+    assert "2 first phases took 1 min 06 s of slot time" in printed(first_phases.section(found, sweep.write()))
 
 
 def test_without_first_phases_nothing_is_said(sweep: Sweep) -> None:
     sweep.trial("sgd", 1, [0.1, 0.2, 0.3])
-    assert first_phases.shown(compared(sweep), sweep.write()) == Extra()
+    assert first_phases.section(compared(sweep), sweep.write()) == Section()
 
 
 def test_the_leading_arm_is_seen_class_by_class_over_its_seeds(sweep: Sweep) -> None:
@@ -99,14 +99,17 @@ def test_the_leading_arm_is_seen_class_by_class_over_its_seeds(sweep: Sweep) -> 
     assert seen.recall.tolist() == [0.8, 0.6]
     assert seen.precision.tolist() == pytest.approx([2 / 3, 0.75])
     assert seen.f1.tolist() == pytest.approx([2 * 16 / (20 + 24), 2 * 12 / (20 + 16)])
-    extra = by_class.shown(found, results)
-    assert "Hardest is dog (F1 .6667); most often taken for another: dog for cat (40%)." in printed(extra)
+    extra = by_class.section(found, results)
+    assert (
+        "The hardest class is dog (F1 .6667); the most frequent confusion: dog is classified as cat (40%)."
+        in printed(extra)
+    )
     assert extra.files["classes.png"].startswith(b"\x89PNG")
 
 
 def test_without_a_reading_of_the_test_set_no_class_is_seen(sweep: Sweep) -> None:
     sweep.trial("sgd", 1, [0.1, 0.2, 0.3])
-    assert by_class.shown(compared(sweep), sweep.write()) == Extra()
+    assert by_class.section(compared(sweep), sweep.write()) == Section()
 
 
 def test_lines_follow_a_number_and_are_parted_by_a_key(sweep: Sweep) -> None:
@@ -121,13 +124,13 @@ def test_lines_follow_a_number_and_are_parted_by_a_key(sweep: Sweep) -> None:
     assert set(drawn) == {"Adam", "SGD"}
     assert [point.x for point in drawn["SGD"]] == [0.001, 0.1]
     assert [point.mean for point in drawn["Adam"]] == pytest.approx([0.5025, 0.6015])
-    assert numeric_key.shown(found, Path()) == Extra()
+    assert numeric_key.section(found, Path()) == Section()
 
 
 def test_accuracy_is_drawn_against_the_share_of_images(sweep: Sweep) -> None:
     for share, config in ((0.5, {"train_share": 0.5}), (1.0, {"begin": "scratch"})):
         for seed in (1, 2):
             sweep.trial(f"{share}", seed, [0.1, 0.2, 0.5 + share / 10 + seed / 1000], config=config)
-    extra = numeric_key.shown(compared(sweep), Path())
+    extra = numeric_key.section(compared(sweep), Path())
     assert extra.files["train_share.png"].startswith(b"\x89PNG")
-    assert "the network from new weights" in "".join(extra.sections)
+    assert "the network from new weights" in "".join(extra.html)

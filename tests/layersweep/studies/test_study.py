@@ -109,7 +109,7 @@ def test_records_of_before_keep_other_classes_apart(tmp_path: Path) -> None:
     sweep = Sweep(tmp_path, "mine")
     for seed, classes in itertools.product((1, 2), ("all", "0-1")):
         sweep.trial(f"classes={classes}", seed, [0.1, 0.2, 0.3 + seed / 100], config={"classes": classes})
-    parts = [part.name for part in findings_of(of_before(sweep), "mine")]
+    parts = [findings.name for findings in findings_of(of_before(sweep), "mine")]
     assert parts == ["mine_classes_all", "mine_classes_0-1"]
 
 
@@ -127,14 +127,14 @@ def test_searches_of_before_show_their_searches(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", registry.SECTIONS)
 def test_each_section_makes_nothing_or_a_part_of_the_page_of_any_comparison(tmp_path: Path, name: str) -> None:
     results = grid(tmp_path, "mine").write()
-    extra = registry.shown(name, found(results, "mine").found, results, {"3-0.2": 0.9})
+    extra = registry.section(name, found(results, "mine").comparison, results, {"3-0.2": 0.9})
     assert all(file.endswith(".png") for file in extra.files)
 
 
 def test_a_recorded_section_that_is_none_here_is_named_with_the_valid_ones(tmp_path: Path) -> None:
     results = grid(tmp_path, "mine").write()
-    with pytest.raises(ResultsError, match="the section 'odds' is recorded, and not known here; valid: effects, beha"):
-        registry.shown("odds", found(results, "mine").found, results, {})
+    with pytest.raises(ResultsError, match="the records name an unknown section 'odds'; valid: effects, beha"):
+        registry.section("odds", found(results, "mine").comparison, results, {})
 
 
 @pytest.mark.parametrize("module", [activations, alexnet, filters, nas, optimizers])

@@ -11,13 +11,13 @@ from rich.console import Console
 from scipy import stats
 from tuned_sweep import RATES, default_arm, eight, tune
 
-from layersweep.studies.figures.learning_rates import drawn
-from layersweep.studies.figures.style import inks
+from layersweep.studies.figures.learning_rates import tunings_with_axis
+from layersweep.studies.figures.style import line_styles
 from layersweep.studies.statistics.pooled_variance import holm
-from layersweep.studies.statistics.tuned_pairs import Gain, gains, order
+from layersweep.studies.statistics.tuned_pairs import Gain, gains, ranking_change
 from layersweep.studies.statistics.tuning_candidates import Candidate, Tuning
 from layersweep.studies.study import answer
-from layersweep.studies.wording.tuning_sentences import budget, helped, sentences
+from layersweep.studies.wording.tuning_sentences import cost_sentence, gain_sentences, sentences
 from layersweep.studies.wording.words import setting, verdict
 
 NADAM, ADAM, SGD = (0.930, 0.932, 0.934), (0.918, 0.921, 0.9205), (0.900, 0.903, 0.903)
@@ -47,7 +47,7 @@ def test_tuning_enters_nothing_of_the_comparison(sweep: Sweep) -> None:
     assert set(found.replicates.rows["question"]) == {"comparison"}
     row = arm(found, "sgd tuned")
     assert (row["status"], row["stopped"], row["mean"], row["n"], row["epochs"]) == ("unfinished", 0, None, 0, 0)
-    assert verdict(row) == "being tuned: 6 of 6 candidates ended"
+    assert verdict(row) == "being tuned: 6 of 6 candidates have ended"
     assert found.fit is not None
     assert set(found.fit.values) == {"adam", "nadam"}
 
@@ -69,18 +69,18 @@ def test_candidates_and_what_was_chosen(sweep: Sweep) -> None:
     found = compared(sweep)
     (tuning,) = found.tunings
     assert (tuning.arm, tuning.keys, tuning.axis) == ("adam tuned", ("learning_rate",), "learning_rate")
-    assert (tuning.chosen, tuning.default) == ({"learning_rate": 3.2e-3}, {"learning_rate": 0.001})
+    assert (tuning.selected_values, tuning.default_values) == ({"learning_rate": 3.2e-3}, {"learning_rate": 0.001})
     assert tuning.outcomes == "6: 3 completed, 1 stopped, 1 diverged, 1 unfinished"
-    assert [candidate.chosen for candidate in tuning.candidates] == [False, False, False, True, False, False]
+    assert [candidate.is_selected for candidate in tuning.candidates] == [False, False, False, True, False, False]
     assert [candidate.config["learning_rate"] for candidate in tuning.candidates] == list(RATES)
     assert tuning.candidates[3].accuracy == pytest.approx(0.9)
-    assert "1 trial unfinished: run the sweep again to complete it." in found.warnings
+    assert "1 trial is unfinished: run the sweep again to complete it." in found.warnings
 
 
 def test_only_tuning_so_far(sweep: Sweep) -> None:
     tune(sweep, "adam", 3.2e-3, ends={5: "unfinished"})
     text = printed(sweep)
-    assert "being tuned: 5 of 6 candidates ended" in " ".join(text.split())
+    assert "being tuned: 5 of 6 candidates have ended" in " ".join(text.split())
     assert "nothing to compare yet" in text
     assert page(sweep).count("<svg") == 1
     assert (sweep.results / "studies" / "optimizers.png").exists()
@@ -94,7 +94,7 @@ def test_candidates_on_other_data_are_left_out(sweep: Sweep) -> None:
     tune(sweep, "adam", 3.2e-3, NADAM)
     found = compared(sweep)
     assert len(found.tunings[0].candidates) == 6
-    assert found.warnings[0].startswith("1 trial left out: on other data")
+    assert found.warnings[0].startswith("1 trial is left out, because it was trained on other data")
 
 
 def test_a_tuning_planned_twice_counts_once(sweep: Sweep) -> None:
@@ -128,19 +128,19 @@ def test_a_tuned_arm_whose_tuning_is_not_recorded_is_still_compared_with_its_def
     text = printed(sweep)
     assert "Tuning helped adam +.0122 ± .0013 (3)." in text
     assert "Tuning helped adam +.0122 ± .0013 (3)." in page(sweep)
-    assert "Tuning tried" not in text
+    assert "Tuning trained" not in text
 
 
 def made_up(key_values: dict[str, list[Any]]) -> Tuning:
     configs = [dict(zip(key_values, values, strict=True)) for values in zip(*key_values.values(), strict=True)]
     return Tuning(
         arm="a tuned",
-        candidates=tuple(Candidate(outcome="completed", accuracy=0.5, config=c, chosen=False) for c in configs),
+        candidates=tuple(Candidate(outcome="completed", accuracy=0.5, config=c, is_selected=False) for c in configs),
         epochs=3,
         seconds=1.0,
         keys=tuple(key_values),
-        chosen={},
-        default={},
+        selected_values={},
+        default_values={},
         notes="",
     )
 
@@ -162,7 +162,7 @@ def test_a_tuning_without_a_numeric_key_has_no_panel(sweep: Sweep) -> None:
         if name == "selu":
             sweep.trial("adam tuned", 1, [0.5, 0.6, 0.7], config=config)
     text = printed(sweep)
-    assert drawn(compared(sweep)) == []
+    assert tunings_with_axis(compared(sweep)) == []
     assert "Tuning: ●" not in page(sweep)
     assert "<td>activation selu</td>" in page(sweep)
     assert "selu" in text
@@ -181,16 +181,16 @@ def test_whether_tuning_helped_is_the_pooled_test_corrected_over_the_tuned_arms(
     assert (seen["adam tuned"].verdict, seen["sgd tuned"].verdict) == ("helped", "tied")
     assert seen["adam tuned"].difference == pytest.approx(fmean(NADAM) - fmean(ADAM))
     assert (seen["adam tuned"].n, seen["adam tuned"].sd) == (3, pytest.approx(stats.tstd([0.012, 0.011, 0.0135])))
-    said = helped(gains(found))
+    said = gain_sentences(gains(found))
     assert said.startswith("Tuning helped adam +.0122 ± .0013 (3).")
-    assert said.endswith("For sgd, no test tells the tuned arm from its default.")
+    assert said.endswith("For sgd, the tuned arm does not differ significantly from its default.")
 
 
 def test_tuning_may_hurt() -> None:
     hurt = Gain(arm="adam tuned", difference=-0.02, sd=0.001, n=3, p=0.01)
     unclear = Gain(arm="sgd tuned", difference=0.5, sd=0.4, n=3, p=0.05)
-    assert helped([hurt, unclear]) == (
-        "Tuning hurt adam -.0200 ± .0010 (3). For sgd, no test tells the tuned arm from its default."
+    assert gain_sentences([hurt, unclear]) == (
+        "Tuning hurt adam -.0200 ± .0010 (3). For sgd, the tuned arm does not differ significantly from its default."
     )
 
 
@@ -199,16 +199,16 @@ def test_the_order_changes_where_both_differences_are_significant(sweep: Sweep) 
     for name, default, tuned in (("adam", best, third), ("sgd", second, best), ("adamax", third, second)):
         default_arm(sweep, name, default)
         tune(sweep, name, 1e-2, tuned)
-    seen = order(compared(sweep))
+    seen = ranking_change(compared(sweep))
     assert seen is not None
     # by means adam, sgd, adamax become sgd, adamax, adam: two of three pairs turn
-    assert (seen.names, seen.pairs, seen.turned) == (("adam", "sgd", "adamax"), 3, 2)
+    assert (seen.names, seen.pairs, seen.reversed_pairs) == (("adam", "sgd", "adamax"), 3, 2)
     assert seen.tau == pytest.approx(-1 / 3)
-    assert (seen.overtaken, seen.told_apart) == ((("sgd", "adam"),), 1)
+    assert (seen.overtakes, seen.significant_pairs) == ((("sgd", "adam"),), 1)
     said = sentences(compared(sweep))[0]
-    assert said.startswith("The order changes when each has its own learning rate: sgd overtakes adam, with both")
-    assert "2 of 3 pairs lie the other way round by means (Kendall's tau -.33 between" in said
-    assert "apart in both orders; any other is a tie in at least one" in said
+    assert said.startswith("The ranking changes with a tuned learning rate: sgd overtakes adam, with both")
+    assert "2 of 3 pairs are reversed by means (Kendall's tau -.33 between" in said
+    assert "1 of 3 pairs differs significantly in both rankings; the others are tied in at least one" in said
 
 
 def test_an_order_that_turns_by_chance_is_not_said_to_change(sweep: Sweep) -> None:
@@ -218,23 +218,25 @@ def test_an_order_that_turns_by_chance_is_not_said_to_change(sweep: Sweep) -> No
     ):
         default_arm(sweep, name, default)
         tune(sweep, name, 1e-2, tuned)
-    seen = order(compared(sweep))
+    seen = ranking_change(compared(sweep))
     assert seen is not None
-    assert (seen.turned, seen.overtaken, seen.tau) == (1, (), pytest.approx(-1))
+    assert (seen.reversed_pairs, seen.overtakes, seen.tau) == (1, (), pytest.approx(-1))
     said = sentences(compared(sweep))[0]
-    assert said.startswith("No change of order is shown when each has its own learning rate: 1 of 1 pair lies the")
+    assert said.startswith(
+        "The ranking does not change significantly with a tuned learning rate: 1 of 1 pair is reversed"
+    )
 
 
 def test_an_order_that_stays_and_equal_means(sweep: Sweep) -> None:
     for name, default in (("adam", ADAM), ("sgd", SGD)):
         default_arm(sweep, name, default)
         tune(sweep, name, 1e-2, NADAM)  # both tuned arms reach the same
-    seen = order(compared(sweep))
+    seen = ranking_change(compared(sweep))
     assert seen is not None
-    assert (seen.turned, seen.tau) == (0, None)
+    assert (seen.reversed_pairs, seen.tau) == (0, None)
     said = sentences(compared(sweep))[0]
-    assert said.startswith("No pair changes places when each has its own learning rate (Kendall's tau undefined")
-    assert "the tests tell 0 of 1 pair apart in both orders" in said
+    assert said.startswith("The ranking does not change with a tuned learning rate (Kendall's tau undefined")
+    assert "0 of 1 pair differ significantly in both rankings" in said
 
 
 def test_one_seed_says_nothing_of_the_order_nor_of_the_gain(sweep: Sweep) -> None:
@@ -242,8 +244,10 @@ def test_one_seed_says_nothing_of_the_order_nor_of_the_gain(sweep: Sweep) -> Non
         default_arm(sweep, name, (default,))
         tune(sweep, name, 1e-2, (tuned,))
     said = sentences(compared(sweep))
-    assert said[0].startswith("Whether the order changes when each has its own learning rate is not said")
-    assert said[1] == "Whether tuning helped is not said: the replicates support no test."
+    assert said[0].startswith(
+        "It is not known whether the ranking changes with a tuned learning rate: there are too few replicates"
+    )
+    assert said[1] == "It is not known whether tuning helped: there are too few replicates for a test."
 
 
 def test_a_single_tuned_arm_has_no_order(sweep: Sweep) -> None:
@@ -251,10 +255,11 @@ def test_a_single_tuned_arm_has_no_order(sweep: Sweep) -> None:
     default_arm(sweep, "sgd", SGD)
     tune(sweep, "adam", 1e-2, NADAM)
     found = compared(sweep)
-    assert order(found) is None
+    assert ranking_change(found) is None
     assert len(sentences(found)) == 2
-    assert budget(found.tunings) == (
-        "Tuning tried 6 candidates for adam tuned, in 18 epochs and 4 min 30 s of slots, counted apart."
+    assert cost_sentence(found.tunings) == (
+        "Tuning trained 6 candidates for adam tuned: 18 epochs and 4 min 30 s of slot time, which the numbers of the "
+        "arms do not include."
     )
 
 
@@ -273,21 +278,22 @@ def test_sixteen_arms_fit_the_terminal_and_are_on_the_page(sweep: Sweep) -> None
     row = next(line for line in table if line.startswith(" adam tuned")).split()
     assert row[-6:] == ["9", "135", "12", "198", ".0032", "tied"]
     assert next(line for line in table if line.startswith(" adam  ")).split()[-2:] == [".001", "worse"]
-    assert "12–16 epochs an arm (not equal)" in " ".join(text.split())
+    assert "12–16 epochs per arm (not equal)" in " ".join(text.split())
     html = page(sweep)
     assert html.count("<svg") == 4
-    for said in ("<h2>Tuning</h2>", "6: 3 completed, 2 stopped, 1 hopeless", "learning rate .0032", "hollow: stopped",
-                 "Kendall&#x27;s tau .57", "112 epochs over 48 trials", "of tuning"):  # fmt: skip
-        assert said in html, said
+    for text in ("<h2>Tuning</h2>", "6: 3 completed, 2 stopped, 1 hopeless", "learning rate .0032",
+                 "Hollow dots: stopped", "Kendall&#x27;s tau .57", "112 epochs in 48 trials",
+                 "for tuning"):  # fmt: skip
+        assert text in html, text
 
 
 def test_a_tuned_arm_has_the_colour_of_its_default() -> None:
     arms = [name for i in range(8) for name in (f"o{i}", f"o{i} tuned")]
-    styles = inks([*arms, "plain"])
+    styles = line_styles([*arms, "plain"])
     assert all(styles[f"o{i}"].colour == styles[f"o{i} tuned"].colour for i in range(8))
     assert (styles["o7"].dashes, styles["o7 tuned"].dashes, styles["plain"].dashes) == ("--", "-", "-")
     assert len({ink.colour for ink in styles.values()}) == 9
-    assert all(ink.named for ink in styles.values())
+    assert all(ink.has_label for ink in styles.values())
 
 
 def test_values_of_settings_in_words() -> None:

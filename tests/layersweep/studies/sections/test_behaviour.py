@@ -8,7 +8,7 @@ from compared_sweep import compared
 from recorded_sweep import Sweep
 from rich.console import Console
 
-from layersweep.studies.sections.behaviour import behaviour, sentences, shown
+from layersweep.studies.sections.behaviour import behaviour, section, sentences
 
 KINDS = ("InputLayer", "Conv2D", "Activation", "Conv2D", "Activation", "Dense")
 
@@ -58,17 +58,20 @@ def test_it_says_where_units_die_and_how_gradients_change(sweep: Sweep) -> None:
     said = " ".join(sentences(seen))
     # elu: arms 2, 5 and 8, of .2, .5 and .8
     assert (
-        "Dead or saturated units after epoch 3, most of all: Activation 2 with elu 50%, Activation 2 with selu 40%"
+        "The largest shares of dead or saturated units after epoch 3: Activation 2 with elu 50%, Activation 2 with "
+        "selu 40%" in said
+    )
+    assert (
+        "median gradient norm is .0001 in the first layer with weights (Conv2D 1) and 1 in the last one (Dense 1)"
         in said
     )
-    assert "median norm .0001 in the first layer with weights (Conv2D 1), 1 in the last (Dense 1)" in said
 
 
 def test_few_arms_are_said_to_be_too_few(sweep: Sweep) -> None:
     arms(sweep)
     seen = behaviour(compared(sweep), sweep.results)
     assert seen is not None
-    assert sentences(seen)[-1] == "9 arms are too few to tell the best third from the worst by what their layers do."
+    assert sentences(seen)[-1] == "9 arms are too few to test differences between the best and the worst third."
 
 
 def test_many_arms_tell_what_winners_do_differently(sweep: Sweep) -> None:
@@ -76,7 +79,7 @@ def test_many_arms_tell_what_winners_do_differently(sweep: Sweep) -> None:
     seen = behaviour(compared(sweep), sweep.results)
     assert seen is not None
     assert sentences(seen)[-1].startswith(
-        "The best third of the arms differs from the worst most by Activation 2's dead or saturated (.131 against .731)"
+        "The best and the worst third of the arms differ most in Activation 2: dead or saturated .131 against .731"
     )
 
 
@@ -86,7 +89,7 @@ def test_many_arms_whose_layers_do_the_same_are_not_told_apart(sweep: Sweep) -> 
         layers(sweep, trial, 3, "relu", dead=k % 2 / 10)
     seen = behaviour(compared(sweep), sweep.results)
     assert seen is not None
-    assert sentences(seen)[-1] == "No layer tells the best third of the arms from the worst by any of these measures."
+    assert sentences(seen)[-1] == "The best and the worst third of the arms do not differ significantly in any layer."
 
 
 def test_where_filters_differ_units_are_counted_by_them(sweep: Sweep) -> None:
@@ -105,8 +108,8 @@ def test_a_vanished_gradient_and_a_nan_are_seen_and_drawn(sweep: Sweep) -> None:
             row["gradient_norm"] = 0.0
         if row["trial_id"] == "arm3-1":
             row["activation_deviation"] = float("nan")
-    extra = shown(compared(sweep), sweep.results)
-    assert "Gradients: median norm 0 in the first layer with weights" in "".join(extra.sections)
+    extra = section(compared(sweep), sweep.results)
+    assert "The median gradient norm is 0 in the first layer with weights" in "".join(extra.html)
     assert extra.files["inside.png"].startswith(b"\x89PNG")
 
 
@@ -126,19 +129,19 @@ def test_of_a_screening_the_layers_are_seen_where_every_arm_came(sweep: Sweep) -
 
 def test_it_is_drawn_and_on_the_page(sweep: Sweep) -> None:
     arms(sweep)
-    extra = shown(compared(sweep), sweep.results)
+    extra = section(compared(sweep), sweep.results)
     assert extra.files["inside.png"].startswith(b"\x89PNG")
-    assert "Inside the layers" in extra.sections[0]
+    assert "Inside the layers" in extra.html[0]
     console = Console(record=True, width=160)
-    for one in extra.printed:
+    for one in extra.terminal:
         console.print(one)
-    assert "Dead or saturated" in console.export_text()
+    assert "dead or saturated" in console.export_text()
 
 
 def test_few_arms_are_not_cut_into_thirds(sweep: Sweep) -> None:
     arms(sweep, 5)
     assert behaviour(compared(sweep), sweep.results) is None
-    assert shown(compared(sweep), sweep.results).printed == ()
+    assert section(compared(sweep), sweep.results).terminal == ()
 
 
 def test_arms_of_other_layers_are_not_compared(sweep: Sweep) -> None:
@@ -151,4 +154,4 @@ def test_arms_of_other_layers_are_not_compared(sweep: Sweep) -> None:
 def test_without_layers_nothing_is_said(sweep: Sweep) -> None:
     for k in range(8):
         sweep.trial(f"arm{k}", 1, [0.5, 0.6, 0.7])
-    assert shown(compared(sweep), sweep.results).printed == ()
+    assert section(compared(sweep), sweep.results).terminal == ()

@@ -7,8 +7,8 @@ import polars as pl
 from rich.console import Console
 
 from layersweep.studies.figures.drawing import Drawing
-from layersweep.studies.sections.costs import costs, draw, shown
-from layersweep.studies.sections.section import Extra
+from layersweep.studies.sections.costs import costs, draw, section
+from layersweep.studies.sections.section import Section
 
 
 def arm(name, mean, flops, *, seconds=20.0, epochs=10, latency=1.5):
@@ -41,21 +41,21 @@ def test_equal_arms_are_both_on_it():
     assert all(row["front"] for row in costs(comparison(arm("a", 0.5, 10), arm("b", 0.5, 10))))
 
 
-def test_the_most_accurate_comes_first_with_its_seconds_an_epoch():
+def test_the_most_accurate_comes_first_with_its_seconds_per_epoch():
     rows = costs(FOUND)
     assert [row["arm"] for row in rows] == ["good", "dear", "middle", "cheap", "worse"]
-    assert rows[0]["seconds_an_epoch"] == 5.0
+    assert rows[0]["seconds_per_epoch"] == 5.0
 
 
 def test_it_is_printed_and_drawn(tmp_path):
     console = Console(record=True, width=120)
-    extra = shown(FOUND, tmp_path)
-    for one in extra.printed:
+    extra = section(FOUND, tmp_path)
+    for one in extra.terminal:
         console.print(one)
     said = "On the Pareto front of accuracy against FLOPs: cheap, middle, good."
     assert said in console.export_text()
-    assert said in "".join(extra.sections)
-    assert "<svg" in "".join(extra.sections)
+    assert said in "".join(extra.html)
+    assert "<svg" in "".join(extra.html)
     assert extra.files["costs.png"].startswith(b"\x89PNG")
 
 
@@ -85,18 +85,18 @@ def test_costs_that_are_alike_have_no_panel_and_no_front(tmp_path):
     draw(figure, costs(alike))
     figure.canvas.draw()
     (axes,) = figure.axes
-    assert axes.get_xlabel() == "seconds an epoch"
+    assert axes.get_xlabel() == "seconds per epoch"
     boxes = [text.get_window_extent() for text in axes.texts]
     assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
-    extra = shown(alike, tmp_path)
+    extra = section(alike, tmp_path)
     assert extra.answer == ""
-    assert "Pareto" not in "".join(extra.sections)
+    assert "Pareto" not in "".join(extra.html)
 
 
 def test_without_a_compared_arm_nothing_is_shown(tmp_path):
-    assert shown(comparison(arm("failed", None, None)), tmp_path) == Extra()
+    assert section(comparison(arm("failed", None, None)), tmp_path) == Section()
 
 
 def test_a_cost_that_is_not_known_is_left_out_of_the_picture():
     rows = costs(comparison(arm("a", 0.5, 10), arm("b", 0.6, 20, latency=None)))
-    assert Drawing(draw=draw, found=rows, height=7.2).png().startswith(b"\x89PNG")
+    assert Drawing(draw=draw, data=rows, height=7.2).png().startswith(b"\x89PNG")

@@ -11,7 +11,7 @@ from recorded_sweep import Sweep
 from rich.console import Console
 
 from layersweep.studies.earlier_records import EARLIER
-from layersweep.studies.sections.key_effects import chance, grid, sentences, shown
+from layersweep.studies.sections.key_effects import chance, grid, section, sentences
 from layersweep.studies.study import answer
 
 CHOICES = ("relu", "selu", "elu")
@@ -38,8 +38,8 @@ def text(renderables: tuple[Any, ...]) -> str:
 def test_a_grid_is_seen_at_its_end_where_all_arms_came(sweep: Sweep) -> None:
     nine_arms(sweep)
     seen = grid(compared(sweep))
-    assert (seen.even.epoch, seen.even.screening, len(seen.arms)) == (3, False, 18)
-    assert seen.even.where == "at epoch 3 on 2 seeds"
+    assert (seen.trainings.epoch, seen.trainings.is_screening, len(seen.arms)) == (3, False, 18)
+    assert seen.trainings.where == "at epoch 3 on 2 seeds"
     assert seen.effects is not None
     assert seen.effects.best == {"activation_1": ["selu"]}
 
@@ -63,8 +63,8 @@ def test_a_screened_grid_is_seen_at_the_epoch_that_all_reached_on_the_screening_
             config = {"optimizer": "nadam", "activation_1": first, "activation_2": "elu"}
             sweep.trial(f"{first}-elu", seed, [0.5, 0.6, 0.9 if first == "relu" else 0.6], config=config)
     seen = grid(compared(sweep))
-    assert (seen.even.epoch, seen.even.screening, seen.even.whole) == (1, True, False)
-    assert seen.even.where == "at epoch 1, which is not the end, on the screening of 1 seed"
+    assert (seen.trainings.epoch, seen.trainings.is_screening, seen.trainings.is_last_epoch) == (1, True, False)
+    assert seen.trainings.where == "at epoch 1 (not the last epoch) on the screening of 1 seed"
     assert dict(zip(seen.arms, seen.accuracies, strict=True))["selu-relu"] == pytest.approx(0.503)
     assert sorted(seen.accuracies) == pytest.approx([0.5 + k / 1000 for k in range(9)])
 
@@ -73,19 +73,19 @@ def test_once_every_arm_was_compared_its_screening_counts_no_more(sweep: Sweep) 
     screened_arms(sweep)
     nine_arms(sweep)
     seen = grid(compared(sweep))
-    assert (seen.even.epoch, seen.even.screening, len(seen.arms)) == (3, False, 18)
+    assert (seen.trainings.epoch, seen.trainings.is_screening, len(seen.arms)) == (3, False, 18)
 
 
 def test_it_says_what_matters_and_what_does_not(sweep: Sweep) -> None:
     nine_arms(sweep)
     said = sentences(grid(compared(sweep)))
-    assert said[0].startswith("18 trainings at epoch 3 on 2 seeds: what the model leaves is ±.00")
+    assert said[0].startswith("18 trainings at epoch 3 on 2 seeds: the residual standard deviation is ±.00")
     assert said[1].startswith("activation_1 matters (p = ")
     assert "selu +.0" in said[1]
     assert said[2:] == [
-        "No effect was found of activation_2.",
-        "No two keys were found to act together.",
-        "The best choices, at epoch 3 on 2 seeds: activation_1 selu.",
+        "No significant effect of activation_2 was found.",
+        "No significant interaction of two keys was found.",
+        "The best choices at epoch 3 on 2 seeds: activation_1 selu.",
     ]
 
 
@@ -97,9 +97,9 @@ def test_keys_that_act_together_are_said_with_their_strongest_cell(sweep: Sweep)
             final = 0.8 + 0.09 * (first == second == "elu") + next(noise)
             sweep.trial(f"{first}-{second}", seed, [0.5, 0.6, final], config=config)
     said = " ".join(sentences(grid(compared(sweep))))
-    assert "activation_1 and activation_2 act together (p = " in said
-    assert "most with elu and elu: +.0" in said
-    assert "The best choices by themselves, at epoch 3 on 2 seeds: activation_1 elu" in said
+    assert "activation_1 and activation_2 interact (p = " in said
+    assert "most strongly for elu and elu: +.0" in said
+    assert "The best choices without interactions at epoch 3 on 2 seeds: activation_1 elu" in said
 
 
 def test_trainings_that_came_to_a_bad_end_are_said_first_and_no_choice_is_called_best(sweep: Sweep) -> None:
@@ -111,7 +111,8 @@ def test_trainings_that_came_to_a_bad_end_are_said_first_and_no_choice_is_called
     sweep.rows["epochs"] = [row for row in sweep.rows["epochs"] if row["trial_id"] not in lost or row["epoch"] == 1]
     said = sentences(grid(compared(sweep)))
     assert said[0] == (
-        "3 trainings came to a bad end and are left out: activation_1 selu 2, relu 1; activation_2 elu 3."
+        "3 trainings diverged, failed or stayed at chance and are left out: activation_1 selu 2, relu 1; activation_2 "
+        "elu 3."
     )
     assert "best choices" not in " ".join(said)
 
@@ -123,7 +124,7 @@ def test_one_key_alone_is_not_said_to_act_with_others(sweep: Sweep) -> None:
             sweep.trial(activation, seed, [0.5, 0.6, final], config={"activation_1": activation})
     said = " ".join(sentences(grid(compared(sweep))))
     assert "activation_1 matters" in said
-    assert "together" not in said
+    assert "interact" not in said
 
 
 def test_a_key_at_its_default_has_its_default(sweep: Sweep) -> None:
@@ -142,37 +143,37 @@ def test_folds_are_called_folds(sweep: Sweep) -> None:
             sweep.plan(activation, 1, name, config=config, fold=fold)
             curve = [0.5, 0.6, 0.8 + gain + fold**2 / 999]
             sweep.trial(activation, 1, curve, config=config, planned=False, trial_id=name, fold=fold)
-    assert grid(compared(sweep)).even.where == "at epoch 3 on 3 folds"
+    assert grid(compared(sweep)).trainings.where == "at epoch 3 on 3 folds"
 
 
 def test_too_few_trainings_are_said_to_be_too_few(sweep: Sweep) -> None:
     sweep.trial("relu-relu", 1, [0.5, 0.6, 0.7], config={"activation_1": "relu"})
     sweep.trial("selu-relu", 1, [0.5, 0.6, 0.8], config={"activation_1": "selu"})
-    extra = shown(compared(sweep), sweep.results)
-    assert "The 2 trainings at epoch 3 on 1 seed do not tell the choices apart." in text(extra.printed)
+    extra = section(compared(sweep), sweep.results)
+    assert "The 2 trainings at epoch 3 on 1 seed are too few to separate the effects of the choices." in text(
+        extra.terminal
+    )
     assert not extra.files
 
 
 def test_an_arm_that_was_called_best_elsewhere_is_judged(sweep: Sweep) -> None:
     nine_arms(sweep, seeds=(1, 2, 3))
-    extra = shown(compared(sweep), sweep.results, {"selu-relu": 0.9337, "tanh-relu": 0.9})
-    said = text(extra.printed)
+    extra = section(compared(sweep), sweep.results, {"selu-relu": 0.9337, "tanh-relu": 0.9})
+    said = text(extra.terminal)
     row = arm(compared(sweep), "selu-relu")
     assert f"selu-relu (reported .9337): {row['verdict']}, mean {row['mean']:.4f} (n = 3).".replace("0.", ".") in said
-    assert "tanh-relu (reported .9000) is not among the arms." in said
-    assert "to show a difference of .0001 takes some " in said
+    assert "tanh-relu (reported .9000) is not an arm of this sweep." in said
+    assert "To show a difference of .0001, about " in said
     assert extra.files["effects.png"].startswith(b"\x89PNG")
-    assert "<svg" in "".join(extra.sections)
+    assert "<svg" in "".join(extra.html)
 
 
 def test_on_one_seed_an_arm_has_a_rank_and_chance_is_not_known(sweep: Sweep) -> None:
     nine_arms(sweep, seeds=(1,))
     found = compared(sweep)
     better = sum(row["mean"] > arm(found, "relu-relu")["mean"] for row in found.arms.to_dicts())
-    said = text(shown(found, sweep.results, {"relu-relu": 0.9}).printed)
-    assert (
-        f"relu-relu (reported .9000): number {better + 1} of 9 at epoch 3 on 1 seed; one seed: no test, mean ." in said
-    )
+    said = text(section(found, sweep.results, {"relu-relu": 0.9}).terminal)
+    assert f"relu-relu (reported .9000): rank {better + 1} of 9 at epoch 3 on 1 seed; one seed: no test, mean ." in said
     assert "by chance" not in said
 
 
@@ -180,7 +181,7 @@ def test_the_seeds_that_a_difference_takes_are_those_of_the_textbook() -> None:
     # n = 2 (z.975 + z.8)² σ² / δ² = 2 * 7.849 * .0025² / .0001² = 9,811; and 1.96 * sqrt 2 * .0025 = .00693
     said = chance(0.0025)
     assert "differ by up to .0069 by chance" in said
-    assert "some 9,800 seeds" in said
+    assert "about 9,800 seeds" in said
 
 
 @pytest.mark.filterwarnings("error")
@@ -189,10 +190,10 @@ def test_the_study_of_the_activations_is_printed_drawn_and_on_its_page(sweep: Sw
     console = Console(record=True, width=160)
     sweep.run(**EARLIER["activations"].columns)
     answer(sweep.write(), "optimizers", out=tmp_path / "out", console=console)
-    assert "selu-relu-relu-relu (reported .9337) is not among the arms." in console.export_text()
+    assert "selu-relu-relu-relu (reported .9337) is not an arm of this sweep." in console.export_text()
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         f"optimizers{end}" for end in (".html", ".png", "_effects.png")
     }
     page = (tmp_path / "out" / "optimizers.html").read_text()
-    assert "<h2>What each choice adds</h2>" in page
-    assert page.index("What each choice adds") < page.index("<h2>Cost</h2>")
+    assert "<h2>The effect of each choice</h2>" in page
+    assert page.index("The effect of each choice") < page.index("<h2>Cost</h2>")

@@ -60,7 +60,7 @@ def test_a_stopped_arm_is_screened_out_and_never_worse(sweep: Sweep) -> None:
     assert arm(found, "ftrl")["common_mean"] == pytest.approx(0.1)
     assert arm(found, "nadam")["common_mean"] == pytest.approx(0.5)
     assert [row["arm"] for row in found.arms.to_dicts()] == ["nadam", "adam", "sgd", "ftrl"]
-    assert "2 arms screened out earlier" in answer(found)
+    assert "2 arms were screened out earlier" in answer(found)
 
 
 def test_survivors_are_compared_on_fresh_seeds_without_their_screening(sweep: Sweep) -> None:
@@ -85,7 +85,7 @@ def test_seeds_that_agree_by_chance_are_pooled_and_an_arm_at_chance_is_not(sweep
         sweep.trial("ftrl", seed, [0.1, 0.1, 0.1])
     found = compared(sweep)
     assert found.fit is not None
-    assert found.fit.apart == {"ftrl": 0.0}
+    assert found.fit.unpooled == {"ftrl": 0.0}
     assert found.fit.pool is not None
     assert set(found.fit.pool.effects) == {"rmsprop", "nadam", "sgd"}
 
@@ -99,7 +99,7 @@ def test_only_what_is_compared_says_whether_an_arm_learns(sweep: Sweep) -> None:
     sweep.trial("ftrl", 3, [0.1, 0.3, NAN], "diverged", reason="the loss was NaN in epoch 3")
     found = compared(sweep)
     assert found.fit is not None
-    assert found.fit.apart == {"ftrl": 0.0}
+    assert found.fit.unpooled == {"ftrl": 0.0}
 
 
 def test_a_screening_is_seen_at_the_common_epoch_on_its_own_seed(sweep: Sweep) -> None:
@@ -111,12 +111,12 @@ def test_a_screening_is_seen_at_the_common_epoch_on_its_own_seed(sweep: Sweep) -
     sweep.trial("sgd", 0, [0.3], "stopped", question="screening", rung=1, cutoff=0.4)
     sweep.trial("adam", 4, [0.99], None)  # its first epoch is no like of the others'
     found = compared(sweep)
-    assert (found.common_epoch, found.common_on) == (1, "screening seed")
+    assert (found.common_epoch, found.common_basis) == (1, "screening seed")
     seen = {row["arm"]: (row["common_n"], row["common_mean"]) for row in found.arms.to_dicts()}
     assert seen == {"nadam": (1, 0.55), "adam": (1, 0.45), "sgd": (1, 0.3), "ftrl": (1, 0.1)}
     page = html(found, question="?", runs=runs_of(found, read(sweep.results, "runs"), found.replicates.rows))
     assert "all at epoch 1 (screening seed)" in page
-    assert "It shows the screening seed alone" in page
+    assert "It shows only the screening seed" in page
 
 
 def test_a_fresh_seed_under_way_does_not_shorten_the_screening(sweep: Sweep) -> None:
@@ -135,11 +135,11 @@ def test_arms_that_scatter_otherwise_are_left_out_of_the_pool_and_said(sweep: Sw
     for seed in (1, 2, 3):
         sweep.trial("ftrl", seed, [0.1, 0.1, 0.1])
     found = compared(sweep)
-    note = next(text for text in found.warnings if text.startswith("Left out of the pooled variance"))
+    note = next(text for text in found.warnings if text.startswith("Not in the pooled variance"))
     assert "adadelta (±.1000), ftrl (constant)" in note
     assert note in method(found)
-    assert "pooled over the 3 arms that scatter alike" in method(found)
-    assert "adadelta scatters far more than the median arm: tests with them are Welch's" in note
+    assert "pooled over the 3 arms with a similar spread" in method(found)
+    assert "adadelta varies much more between seeds than the median arm, so each test with it is Welch's t-test" in note
     # .5 ± t(.975, 2) · .1 / √3
     assert (arm(found, "adadelta")["low"], arm(found, "adadelta")["high"]) == pytest.approx((0.251586, 0.748414))
     assert (arm(found, "ftrl")["low"], arm(found, "ftrl")["verdict"]) == (None, "worse")
@@ -175,8 +175,8 @@ def test_one_seed_is_said_and_not_tested(sweep: Sweep) -> None:
     found = compared(sweep)
     assert [row["verdict"] for row in found.arms.to_dicts()] == [ONE_SEED, ONE_SEED]
     assert [row["sd"] for row in found.arms.to_dicts()] == [None, None]
-    assert "one seed supports no test" in answer(found)
-    assert found.warnings[0].startswith("One seed an arm")
+    assert "one seed allows no test" in answer(found)
+    assert found.warnings[0].startswith("Each arm has one seed")
     assert (arm(found, "nadam")["test_n"], arm(found, "adam")["test_n"]) == (1, 0)
 
 
@@ -204,7 +204,7 @@ def test_the_latest_attempt_counts_and_a_running_one_is_unfinished(sweep: Sweep)
     assert arm(found, "nadam")["mean"] == pytest.approx((0.940 + 0.932 + 0.934) / 3)
     assert verdict(arm(found, "adam")).endswith("(2 completed, 1 unfinished)")
     assert arm(found, "sgd")["verdict"] == "unfinished"
-    assert "2 trials unfinished: run the sweep again to complete it." in found.warnings
+    assert "2 trials are unfinished: run the sweep again to complete them." in found.warnings
 
 
 def test_a_trial_shared_by_two_runs_counts_once(sweep: Sweep) -> None:
@@ -230,7 +230,7 @@ def test_trials_on_other_images_are_left_out_and_said(sweep: Sweep) -> None:
     three_seeds(sweep, "nadam", (0.930, 0.932, 0.934))
     found = compared(sweep)
     assert found.arms["arm"].to_list() == ["nadam"]
-    assert found.warnings[0].startswith("1 trial left out: on other data")
+    assert found.warnings[0].startswith("1 trial is left out, because it was trained on other data")
 
 
 def test_the_equal_epochs_are_those_of_the_trials_that_are_kept(sweep: Sweep) -> None:
@@ -245,7 +245,7 @@ def test_the_equal_epochs_are_those_of_the_trials_that_are_kept(sweep: Sweep) ->
     assert found.epoch == 3
     row = arm(found, "nadam")
     assert (row["status"], row["completed"], row["mean"]) == ("compared", 2, pytest.approx(0.815))
-    assert found.warnings[0].startswith("3 trials left out: on other data")
+    assert found.warnings[0].startswith("3 trials are left out, because they were trained on other data")
 
 
 def test_latency_tells_how_far_trials_lie_apart(sweep: Sweep) -> None:
@@ -269,7 +269,7 @@ def test_latency_is_in_times_of_a_fixed_computation(sweep: Sweep) -> None:
     found = compared(sweep)
     page = html(found, question="?", runs=runs_of(found, read(sweep.results, "runs"), found.replicates.rows))
     assert arm(found, "nadam")["latency"] == 1.25
-    assert "of 50 calls, each in times of a fixed computation beside it, which takes 0.50 ms here at least." in page
+    assert "of 50 calls, as a multiple of the time of a fixed computation, which takes at least 0.50 ms here." in page
     assert "latency, ×" in page
 
 
@@ -278,7 +278,7 @@ def test_arms_are_called_by_what_tells_them_apart(sweep: Sweep) -> None:
         for seed in (1, 2):
             sweep.trial(name, seed, [0.5, 0.7, 0.8 + seed / 100 + len(name) / 1000])
     found = compared(sweep)
-    assert {*found.arms["arm"]} == {*found.settings} == {"trained=none", "trained=5", "trained=8"}
+    assert {*found.arms["arm"]} == {*found.configurations} == {"trained=none", "trained=5", "trained=8"}
     assert {*found.replicates.curves["arm"]} == {"trained=none", "trained=5", "trained=8"}
 
 
@@ -301,5 +301,7 @@ def test_nothing_reached_the_end(sweep: Sweep) -> None:
     sweep.trial("nadam", 1, [0.5], "stopped", rung=1, cutoff=0.6)
     sweep.trial("adam", 1, [0.6], None)
     found = compared(sweep)
-    assert "No arm ran all its seeds to epoch 3; at epoch 1, which all reached, adam was ahead" in answer(found)
+    assert "No arm has trained all its seeds to epoch 3; at epoch 1, which all arms reached, adam was ahead" in answer(
+        found
+    )
     assert on_the_test_set(found) == ""

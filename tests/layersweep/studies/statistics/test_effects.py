@@ -120,14 +120,14 @@ def test_of_a_key_that_matters_all_values_are_best_that_no_test_tells_from_the_f
     found = fitted(keys, seeds, values)
     assert sorted(found.best["activation_1"]) == ["relu", "selu"]
     first, second, third = found.levels["activation_1"]
-    assert (first.behind, third.value) == (1.0, "elu")
-    assert third.behind < 1e-6
-    assert second.behind > 0.05
+    assert (first.p_to_best, third.value) == (1.0, "elu")
+    assert third.p_to_best < 1e-6
+    assert second.p_to_best > 0.05
 
 
 def test_two_values_are_told_apart_as_the_keys_test_does() -> None:
     found = fitted({"k": ["a"] * 4 + ["b"] * 4}, [1] * 8, [0.1, 0.2, 0.15, 0.18, 0.3, 0.28, 0.31, 0.35])
-    assert found.levels["k"][1].behind == pytest.approx(found.main[0].p)
+    assert found.levels["k"][1].p_to_best == pytest.approx(found.main[0].p)
 
 
 def test_a_training_that_no_other_comes_near_does_not_drown_the_effects() -> None:

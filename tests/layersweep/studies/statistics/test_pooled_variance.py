@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from layersweep.studies.statistics.pooled_variance import Fit, alike, fitted, holm, pooled, verdicts, welch
+from layersweep.studies.statistics.pooled_variance import (
+    Fit,
+    arms_of_similar_spread,
+    fit_arms,
+    fit_pool,
+    holm,
+    verdicts,
+    welch,
+)
 
 
 def long(table: dict[str, list[float]]) -> tuple[list[str], list[int], list[float]]:
@@ -15,7 +23,7 @@ def long(table: dict[str, list[float]]) -> tuple[list[str], list[int], list[floa
 
 
 def fit_of(table: dict[str, list[float]]) -> Fit:
-    fit = fitted(*long(table))
+    fit = fit_arms(*long(table))
     assert fit is not None
     return fit
 
@@ -42,7 +50,7 @@ MEASURED = {
 def test_variance_is_pooled_over_arms_and_seeds() -> None:
     # grand mean 4; arm means 2, 3, 7; seed means 3, 4, 5; residuals of arm + seed:
     # a: 1-(2+3-4)=0, 2-2=0, 3-3=0   b: 3-2=1, 2-3=-1, 4-4=0   c: 5-6=-1, 8-7=1, 8-8=0   → RSS 4, df 4
-    fit = pooled(*long({"a": [1, 2, 3], "b": [3, 2, 4], "c": [5, 8, 8]}))
+    fit = fit_pool(*long({"a": [1, 2, 3], "b": [3, 2, 4], "c": [5, 8, 8]}))
     assert fit is not None
     assert (fit.model, fit.df) == ("arm + seed", 4)
     assert fit.deviation == pytest.approx(1.0)
@@ -54,7 +62,7 @@ def test_variance_is_pooled_over_arms_and_seeds() -> None:
 
 def test_two_arms_are_the_paired_t_test() -> None:
     a, b = [0.91, 0.93, 0.92, 0.95], [0.90, 0.91, 0.92, 0.93]
-    fit = pooled(*long({"a": a, "b": b}))
+    fit = fit_pool(*long({"a": a, "b": b}))
     assert fit is not None
     assert fit.p_value("a", "b") == pytest.approx(stats.ttest_rel(a, b).pvalue)
 
@@ -62,21 +70,21 @@ def test_two_arms_are_the_paired_t_test() -> None:
 def test_a_missing_seed_is_adjusted_for() -> None:
     # b lacks the good seed 2 and still is .1 below a on each seed that both have
     arms, seeds, values = ["a", "a", "a", "b", "b"], [0, 1, 2, 0, 1], [1.0, 2.0, 9.0, 0.9, 1.9]
-    fit = pooled(arms, seeds, values)
+    fit = fit_pool(arms, seeds, values)
     assert fit is not None
     assert (fit.model, fit.df) == ("arm + seed", 1)
     assert fit.effects["a"] - fit.effects["b"] == pytest.approx(0.1)
 
 
 def test_unconnected_seeds_fall_back_to_arms_alone() -> None:
-    fit = pooled(["a", "a", "b", "b"], [0, 1, 2, 3], [1.0, 3.0, 5.0, 7.0])
+    fit = fit_pool(["a", "a", "b", "b"], [0, 1, 2, 3], [1.0, 3.0, 5.0, 7.0])
     assert fit is not None
     assert (fit.model, fit.df) == ("arm", 2)
     assert fit.p_value("a", "b") == pytest.approx(stats.ttest_ind([1.0, 3.0], [5.0, 7.0]).pvalue)
 
 
 def test_one_seed_has_nothing_to_test() -> None:
-    assert pooled(["a", "b", "c"], [0, 0, 0], [0.1, 0.2, 0.3]) is None
+    assert fit_pool(["a", "b", "c"], [0, 0, 0], [0.1, 0.2, 0.3]) is None
 
 
 def test_equal_values_have_no_variance_and_no_warning() -> None:
@@ -107,8 +115,8 @@ def additive(table: dict[str, list[float]]) -> tuple[float, int]:
 
 def test_only_arms_that_scatter_alike_are_pooled() -> None:
     fit = fit_of(MEASURED)
-    assert fit.apart == pytest.approx({"adadelta": 0.0521, "ftrl": 0.0})
-    deviation, df = additive({arm: row for arm, row in MEASURED.items() if arm not in fit.apart})
+    assert fit.unpooled == pytest.approx({"adadelta": 0.0521, "ftrl": 0.0})
+    deviation, df = additive({arm: row for arm, row in MEASURED.items() if arm not in fit.unpooled})
     assert fit.pool is not None
     assert (fit.pool.deviation, fit.pool.df) == (pytest.approx(deviation), df)
     assert fit.half_width("sgd") == pytest.approx(stats.t.ppf(0.975, 10) * deviation / 3**0.5)
@@ -134,7 +142,7 @@ def test_an_arm_apart_does_not_decide_whether_others_are_tied(spread: float) -> 
 def test_constant_arms_do_not_make_others_differ() -> None:
     two = {"a": [0.90, 0.93, 0.92], "b": [0.905, 0.893, 0.900]}
     constant = {f"c{i}": [0.1, 0.1, 0.1] for i in range(6)}
-    everything = pooled(*long(two | constant))
+    everything = fit_pool(*long(two | constant))
     assert everything is not None
     paired = stats.ttest_rel(two["a"], two["b"]).pvalue
     assert paired > 0.2
@@ -155,7 +163,7 @@ def test_with_two_seeds_a_chance_arm_is_worse_though_the_leader_hardly_scatters(
         "adamax": [0.7100, 0.6725], "adagrad": [0.5775, 0.6775], "adadelta": [0.1200, 0.1675], "ftrl": [0.1, 0.1],
     }  # fmt: skip
     fit = fit_of(table)
-    assert fit.apart == {"ftrl": 0.0}
+    assert fit.unpooled == {"ftrl": 0.0}
     said = verdicts(fit)[0]
     assert {arm for arm, verdict in said.items() if verdict == "worse"} == {"adagrad", "adadelta", "ftrl"}
 
@@ -165,7 +173,7 @@ def test_a_leader_apart_is_tested_by_welch_against_all() -> None:
         "a": [0.8, 0.9, 0.99], "b": [0.80, 0.81, 0.805], "c": [0.82, 0.81, 0.80], "d": [0.7, 0.71, 0.705],
     }  # fmt: skip
     fit = fit_of(table)
-    assert set(fit.apart) == {"a"}
+    assert set(fit.unpooled) == {"a"}
     for arm in "bcd":
         expected = stats.ttest_ind(table["a"], table[arm], equal_var=False).pvalue
         assert fit.p_value("a", arm) == pytest.approx(expected)
@@ -173,14 +181,24 @@ def test_a_leader_apart_is_tested_by_welch_against_all() -> None:
 
 def test_an_arm_is_apart_if_constant_or_far_above_the_median() -> None:
     three = dict.fromkeys("abcd", 3)
-    assert alike({"a": 0.01, "b": 0.01, "c": 0.029, "d": 0.031}, three) == {"a", "b", "c", "d"}  # the median is .0195
-    assert alike({"a": 0.01, "b": 0.01, "c": 0.01, "d": 0.031}, three) == {"a", "b", "c"}
-    assert alike({"a": 0.01, "b": 0.01, "c": 0.01, "d": 0.031}, dict.fromkeys("abcd", 2)) == {"a", "b", "c", "d"}
-    assert alike({"a": 0.0001, "b": 0.01, "c": 0.01}, three) == {"a", "b", "c"}
-    assert alike({"a": 0.01, "b": 0.0, "c": 0.02}, three) == {"a", "c"}
-    assert alike({"a": 0.0, "b": 0.0}, three) == set()
-    assert alike({"a": 0.01, "b": 0.0, "c": 0.0}, three, learning=["b"]) == {"a", "b"}
-    assert alike({"a": 0.0, "b": 0.0}, three, learning=["a", "b"]) == set()
+    assert arms_of_similar_spread({"a": 0.01, "b": 0.01, "c": 0.029, "d": 0.031}, three) == {
+        "a",
+        "b",
+        "c",
+        "d",
+    }  # the median is .0195
+    assert arms_of_similar_spread({"a": 0.01, "b": 0.01, "c": 0.01, "d": 0.031}, three) == {"a", "b", "c"}
+    assert arms_of_similar_spread({"a": 0.01, "b": 0.01, "c": 0.01, "d": 0.031}, dict.fromkeys("abcd", 2)) == {
+        "a",
+        "b",
+        "c",
+        "d",
+    }
+    assert arms_of_similar_spread({"a": 0.0001, "b": 0.01, "c": 0.01}, three) == {"a", "b", "c"}
+    assert arms_of_similar_spread({"a": 0.01, "b": 0.0, "c": 0.02}, three) == {"a", "c"}
+    assert arms_of_similar_spread({"a": 0.0, "b": 0.0}, three) == set()
+    assert arms_of_similar_spread({"a": 0.01, "b": 0.0, "c": 0.0}, three, learning=["b"]) == {"a", "b"}
+    assert arms_of_similar_spread({"a": 0.0, "b": 0.0}, three, learning=["a", "b"]) == set()
 
 
 def test_welch_of_constant_and_single_values() -> None:
@@ -196,5 +214,5 @@ def test_welch_of_constant_and_single_values() -> None:
 
 
 def test_a_p_value_that_is_no_number_is_refused() -> None:
-    with pytest.raises(ValueError, match="a p-value is no number"):
+    with pytest.raises(ValueError, match="a p-value is NaN"):
         holm({"a": 0.01, "b": math.nan})

@@ -2,7 +2,7 @@
 
 import pytest
 
-from layersweep.studies.statistics.short_names import brief
+from layersweep.studies.statistics.short_names import shorten_names
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ from layersweep.studies.statistics.short_names import brief
     ],
 )  # fmt: skip
 def test_what_only_comes_with_another_key_is_left_out(whole, short):
-    assert [*brief(whole).values()] == short
+    assert [*shorten_names(whole).values()] == short
 
 
 @pytest.mark.parametrize(
@@ -43,4 +43,4 @@ def test_what_only_comes_with_another_key_is_left_out(whole, short):
     ],
 )
 def test_all_else_stays(whole):
-    assert brief(whole) == {name: name for name in whole}
+    assert shorten_names(whole) == {name: name for name in whole}

@@ -61,5 +61,5 @@ def test_warnings_of_trials_are_notes_counted_per_arm(sweep: Sweep) -> None:
     sweep.trial("sgd", 2, [0.1, 0.1, 0.1], warning=f"{WARNING}\nmore")
     sweep.trial("sgd", 3, [0.5, 0.5, 0.5], warning=" ")
     found = compared(sweep)
-    assert f"sgd: 2 of 3: {WARNING}" in found.warnings
+    assert f"sgd: 2 of 3 trials: {WARNING}" in found.warnings
     assert (arm(found, "sgd")["status"], arm(found, "sgd")["n"]) == ("compared", 3)
