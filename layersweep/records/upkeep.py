@@ -1,7 +1,8 @@
 """Deletes a sweep, or files that are no longer needed.
 
-Folders are first moved to `results/.state/deleted/`, so that a killed command leaves no half-deleted table. Both commands
-hold the locks of the sweeps that they change. Why each file stays or goes is in docs/decisions/parquet_tables.md.
+Folders are first moved to `results/.state/deleted/`, so that a killed command leaves no half-deleted table. Both
+commands hold the locks of the sweeps that they change. Why each file stays or goes is in
+docs/decisions/parquet_tables.md.
 """
 
 import shutil

@@ -13,6 +13,6 @@ def compared(sweep: Sweep) -> Comparison:
     return load(sweep.write(), sweep.name)[0]
 
 
-def arm(found: Comparison, name: str) -> dict[str, Any]:
+def arm(comparison: Comparison, name: str) -> dict[str, Any]:
     """The arm's row."""
-    return next(row for row in found.arms.to_dicts() if row["arm"] == name)
+    return next(row for row in comparison.arms.to_dicts() if row["arm"] == name)

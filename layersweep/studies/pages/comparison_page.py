@@ -91,8 +91,8 @@ def _results(comparison: Comparison) -> str:
     }
     columns = {name: cells for name, cells in columns.items() if any(cell.strip(NONE) for cell in cells)}
     caption = (
-        "Validation accuracy: mean ± standard deviation (number of seeds). The test set was read only for the best "
-        "arms."
+        "Validation accuracy: mean ± standard deviation (number of seeds). The test set was read only for the "
+        "leading arms."
     )
     marks = [style.colour for style in line_styles(columns["arm"]).values()]
     return page.table(list(columns), list(zip(*columns.values(), strict=True)), caption, marks)
@@ -138,7 +138,7 @@ def _figures(comparison: Comparison) -> list[str]:
         parts += ["<h2>Accuracy at the end</h2>", page.figure(dots, caption)]
     devices = ", ".join(comparison.replicates.rows["device"].drop_nulls().unique().sort()) or "device not recorded"
     caption = f"Validation accuracy against the seconds of the epochs of a trial ({devices}), as means over seeds."
-    return [*parts, "<h2>Accuracy for time</h2>", page.figure(seconds, caption)]
+    return [*parts, "<h2>Accuracy against time</h2>", page.figure(seconds, caption)]
 
 
 def _tuning(comparison: Comparison) -> list[str]:
@@ -243,7 +243,7 @@ def _rules(comparison: Comparison) -> str:
         "scheduler stopped was screened out; its final accuracy is unknown. Failed, diverged and hopeless trials (at "
         "chance, ended early) are counted, but left out of the means. If a trial was run again, its latest attempt "
         "counts; if it was continued, its last end and the seconds of all ends count. The test set has no influence on "
-        "the verdicts: it was read only for the best arm and the arms tied with it."
+        "the verdicts: it was read only for the leading arm and the arms tied with it."
     )
 
 

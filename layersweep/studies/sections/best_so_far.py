@@ -65,9 +65,9 @@ def section(comparison: Comparison, results: Path) -> Section:
         trajectories=[trajectory for trajectory in all_trajectories if trajectory.steps],
         styles=line_styles(comparison.arms["arm"].to_list()),
     )
-    title = "The best so far of each search, by seconds and by epochs"
+    title = "The best accuracy so far of each search, by time and by epochs"
     return make_section(
-        "The best so far of each search",
+        "The best accuracy so far of each search",
         [answer, *_notes(searches)],
         tables=[replace(costs, caption=_COSTS_OF_NETWORKS), by_time],
         figure=("search", Drawing(draw=draw, data=data, height=2 * _PANEL, title=title), _CAPTION),

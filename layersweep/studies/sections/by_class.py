@@ -1,4 +1,4 @@
-"""The best arm on the test set, class by class: precision, recall, F1 and the confusion matrix."""
+"""The leading arm on the test set, class by class: precision, recall, F1 and the confusion matrix."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,7 +62,7 @@ class ByClass:
 
 
 def by_class(comparison: Comparison, results: Path) -> ByClass | None:
-    """The completed trainings of the best arm, added up; None if no training was evaluated on the test set."""
+    """The completed trainings of the leading arm, added up; None if no training was evaluated on the test set."""
     if not comparison.compared_arms:
         return None
     arm = comparison.compared_arms[0]["arm"]
@@ -92,7 +92,7 @@ def section(comparison: Comparison, results: Path) -> Section:
         columns=("class", "precision", "recall", "F1", "images"),
         rows=[[name, share(p), share(r), share(f), f"{n:,}"] for name, p, r, f, n in columns],
         title=f"{report.arm}, test set",
-        caption="On the test set, which was read only for the best arms.",
+        caption="On the test set, which was read only for the leading arms.",
     )
     height = max(4.0, 0.36 * len(report.classes) + 1.2)
     drawing = Drawing(draw=draw, data=report, height=height, title="Confusion by class")

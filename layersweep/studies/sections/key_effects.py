@@ -21,7 +21,7 @@ from layersweep.studies.wording.equal_trainings import (
     value_counts,
     values_of,
 )
-from layersweep.studies.wording.words import join_words, share, signed
+from layersweep.studies.wording.words import degrees_of_freedom, join_words, share, signed
 from layersweep.words import count
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def sentences(data: Grid) -> list[str]:
         none = f"The {count(len(data.arms), 'training')} {where} are too few to separate the effects of the choices."
         return [text for text in (_excluded(data), none) if text]
     outliers = [f"{data.arms[i]} ({share(data.accuracies[i])})" for i in fit.outliers]
-    noise = f"the residual standard deviation is ±{share(fit.deviation)} ({fit.df} degrees of freedom)"
+    noise = f"the residual standard deviation is ±{share(fit.deviation)} ({degrees_of_freedom(fit.df)})"
     significant = sorted((test for test in fit.main if test.p < ALPHA), key=lambda test: -test.share)
     other_keys = [test.term[0] for test in fit.main if test.p >= ALPHA]
     texts = (

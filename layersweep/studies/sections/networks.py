@@ -140,7 +140,7 @@ def _sentences(best_networks: Sequence[Network]) -> list[str]:
     for network in best_networks:
         candidate = network.candidate
         which = f"candidate {candidate.number}, {share(candidate.accuracy)} after {count(candidate.epochs, 'epoch')}"
-        why = "the best one with the most epochs; not compared"
+        why = "the most accurate one with the most epochs; not compared"
         if network.is_compared:
             why = "compared on new seeds"
         depth = f"{count(len(network.layers), 'layer')}, {network.depth} with parameters"

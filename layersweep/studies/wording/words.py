@@ -54,6 +54,11 @@ def _screened_out(row: Row) -> str:
     return f"screened out {where}" + (f" ({'; '.join(facts)})" if facts else "")
 
 
+def degrees_of_freedom(df: int) -> str:
+    """A number of degrees of freedom: `1 degree of freedom`."""
+    return f"{df} degree{'' if df == 1 else 's'} of freedom"
+
+
 def setting(value: object) -> str:
     """A configuration's value as text: `.0032`, `relu`; empty for None."""
     if isinstance(value, float):
@@ -67,23 +72,28 @@ def answer(comparison: Comparison) -> str:
     arms = comparison.compared_arms
     if not arms:
         return _no_answer(comparison)
-    leader = arms[0]
-    metric = f"validation accuracy after {count(comparison.epoch, 'epoch')}"
+    leader, epochs = arms[0], count(comparison.epoch, "epoch")
+    result = f"its validation accuracy after {epochs} is {_value(leader)}"
     screened_out = sum(row["status"] == "screened out" for row in comparison.arms.to_dicts())
     verb = "was" if screened_out == 1 else "were"
     end = f"; {count(screened_out, 'arm')} {verb} screened out earlier" if screened_out else ""
     if leader["verdict"] == "best":
-        return f"{leader['arm']} is best: {metric} {_value(leader)}, significantly above {_others(arms[1:])}{end}."
+        return f"{leader['arm']} is best: {result}, significantly above {_others(arms[1:])}{end}."
     if leader["verdict"] == "tied":
-        tied_arms = comparison.leading_arms
-        values = join_words([f"{row['arm']} {_value(row)}" for row in tied_arms])
-        worse = len(arms) - len(tied_arms)
-        other = f"; {count(worse, 'other arm')} {'is' if worse == 1 else 'are'} significantly worse" if worse else ""
-        return f"{join_words([row['arm'] for row in tied_arms])} are tied: {metric} {values}{other}{end}."
+        return f"{_tie(comparison, epochs)}{end}."
     if leader["verdict"] == "only arm":
-        return f"{leader['arm']} is the only arm that ran to the end: {metric} {_value(leader)}{end}."
+        return f"{leader['arm']} is the only arm that ran to the end: {result}{end}."
     reason = "one seed allows no test" if leader["verdict"] == ONE_SEED else "there are too few replicates for a test"
-    return f"{leader['arm']} is ahead with {metric} {_value(leader)}, but {reason}{end}."
+    return f"{leader['arm']} is ahead: {result}, but {reason}{end}."
+
+
+def _tie(comparison: Comparison, epochs: str) -> str:
+    rows = comparison.leading_arms
+    names = join_words([row["arm"] for row in rows])
+    values = join_words([f"{row['arm']} {_value(row)}" for row in rows])
+    worse = len(comparison.compared_arms) - len(rows)
+    others = f"; {count(worse, 'other arm')} {'is' if worse == 1 else 'are'} significantly worse" if worse else ""
+    return f"{names} are tied: their validation accuracies after {epochs} are {values}{others}"
 
 
 def _others(rows: Sequence[Row]) -> str:
@@ -116,7 +126,7 @@ def on_the_test_set(comparison: Comparison) -> str:
     ]
     if not values:
         return ""
-    subject = "the best arm" if len(arms) == 1 else f"the {len(arms)} best arms"
+    subject = "the leading arm" if len(arms) == 1 else f"the {len(arms)} leading arms"
     return f"Test accuracy, read only for {subject}: {join_words(values)}."
 
 
@@ -136,12 +146,12 @@ def method(comparison: Comparison) -> str:
         arms = f"the {count(len(pool.effects), 'arm')} with a similar spread" if fit.unpooled else "all arms"
         parts.append(
             f"Intervals (95 %) and t-tests use the residual of the model accuracy = {pool.model}, pooled over {arms} "
-            f"and their seeds (standard deviation {share(pool.deviation)}, {pool.df} degrees of freedom)."
+            f"and their seeds (standard deviation {share(pool.deviation)}, {degrees_of_freedom(pool.df)})."
         )
     if fit.unpooled:
         parts.append(unpooled_note(fit, comparison.compared_arms[0]["arm"]))
     parts.append(
-        f"Every arm is tested against the best one, Holm-corrected at {ALPHA:.2f}. Arms that do not differ "
+        f"Every arm is tested against the leading arm, Holm-corrected at {ALPHA:.2f}. Arms that do not differ "
         "significantly from it are tied with it."
     )
     return " ".join(parts)

@@ -19,12 +19,12 @@ def test_arms_on_other_classes_are_kept_apart(sweep: Sweep, tmp_path: Path) -> N
     console = Console(record=True, width=120)
     sweep.run(**EARLIER["alexnet"].columns)
     answer(sweep.write(), "optimizers", out=tmp_path / "out", console=console)
-    said = console.export_text()
-    first, second = said.index("classes all"), said.index("classes 0-1")
+    output = console.export_text()
+    first, second = output.index("classes all"), output.index("classes 0-1")
     assert first < second
-    assert "classes=0-1" not in said[first:second]
-    assert "sgd is best" in said[first:second]
+    assert "classes=0-1" not in output[first:second]
+    assert "sgd is best" in output[first:second]
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
-        f"optimizers_classes_{part}.{kind}" for part in ("all", "0-1") for kind in ("html", "png")
+        f"optimizers_classes_{group}.{kind}" for group in ("all", "0-1") for kind in ("html", "png")
     }
     assert "(classes 0-1)" in (tmp_path / "out" / "optimizers_classes_0-1.html").read_text()

@@ -94,8 +94,8 @@ def test_a_trial_shared_by_two_sweeps_counts_once(sweep: Sweep, again: bool) -> 
     later.trial("nadam", 1, [0.7, 0.9], after=1, continuation=1, run="r2", test=0.88)
     later.run("r2", command="python later.py")
     for name in ("optimizers", "later"):
-        found, runs = load(later.write(), name)
-        row = arm(found, "nadam")
+        comparison, runs = load(later.write(), name)
+        row = arm(comparison, "nadam")
         assert (row["n"], row["epochs"], row["seconds"]) == (1, 3, pytest.approx(2 * 9 + 3 * 12))
         assert (row["mean"], row["test_n"], row["test_mean"]) == (0.9, 1, 0.88)
         assert sorted(runs["run"]) == ["r1", "r2"]
@@ -106,6 +106,6 @@ def test_epochs_of_a_sweep_without_an_end_are_found(sweep: Sweep) -> None:
     sweep.write()
     later = Sweep(sweep.results, "later")
     later.plan("nadam", 1, "nadam-1")
-    found = compared(later)
-    assert (arm(found, "nadam")["status"], arm(found, "nadam")["epochs"]) == ("unfinished", 2)
+    comparison = compared(later)
+    assert (arm(comparison, "nadam")["status"], arm(comparison, "nadam")["epochs"]) == ("unfinished", 2)
     assert read(later.results, "epochs", "later").is_empty()

@@ -11,7 +11,7 @@ from layersweep.records.errors import ResultsError
 from layersweep.studies.gallery import write
 
 
-def recorded(results: Path, name: str, **more: str) -> Path:
+def record(results: Path, name: str, **more: str) -> Path:
     sweep = Sweep(results, name)
     sweep.run(command=f"python sweeps/{name}.py --images 10000")
     for seed in (1, 2, 3):
@@ -29,31 +29,31 @@ def recorded(results: Path, name: str, **more: str) -> Path:
 
 
 def test_each_question_has_its_figure_answer_command_and_scale(tmp_path: Path) -> None:
-    recorded(tmp_path / "results", "optimizers")
-    written = list(write(recorded(tmp_path / "results", "architectures"), tmp_path / "docs" / "gallery.md"))
+    record(tmp_path / "results", "optimizers")
+    paths = list(write(record(tmp_path / "results", "architectures"), tmp_path / "docs" / "gallery.md"))
     figures = tmp_path / "docs" / "gallery"
-    assert written == [figures / "architectures_costs.png", figures / "optimizers.png", tmp_path / "docs/gallery.md"]
-    assert all(path.read_bytes().startswith(b"\x89PNG") for path in written[:2])
-    text = written[-1].read_text()
+    assert paths == [figures / "architectures_costs.png", figures / "optimizers.png", tmp_path / "docs/gallery.md"]
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in paths[:2])
+    text = paths[-1].read_text()
     first, second = text.index("## Which architecture does best"), text.index("## Which optimizer")
     assert first < second
     assert "(gallery/architectures_costs.png)" in text[first:second]
     assert "On the Pareto front of accuracy against FLOPs: adam, sgd." in text[first:second]
-    asked = text[second:]
-    for shown in (
+    section = text[second:]
+    for text_part in (
         "(gallery/optimizers.png)",
-        "**sgd is best: validation accuracy after 3 epochs .6200 ± .0100 (n = 3)",
-        "Test accuracy, read only for the best arm: sgd .6000",
+        "**sgd is best: its validation accuracy after 3 epochs is .6200 ± .0100 (n = 3)",
+        "Test accuracy, read only for the leading arm: sgd .6000",
         "    python sweeps/optimizers.py --images 10000\n",
         "- Images: 54,000 to train, 6,000 to validate, 10,000 to test",
         "- Commit: 0123abc",
     ):
-        assert shown in asked
+        assert text_part in section
 
 
 def test_the_sweeps_that_are_named_are_shown_in_that_order(tmp_path: Path) -> None:
     for name in ("depth", "optimizers", "resolution"):
-        recorded(tmp_path / "results", name)
+        record(tmp_path / "results", name)
     *_, page = write(tmp_path / "results", tmp_path / "gallery.md", ["resolution", "optimizers"])
     titles = [line for line in page.read_text().splitlines() if line.startswith("## ")]
     assert [title.split()[2] for title in titles] == ["does", "optimizer"]
@@ -73,10 +73,10 @@ def test_nothing_to_show_is_an_error_that_names_what_there_is(tmp_path: Path) ->
     (tmp_path / "empty").mkdir()
     with pytest.raises(ResultsError, match="no sweep is recorded in"):
         list(write(tmp_path / "empty", tmp_path / "gallery.md"))
-    results = recorded(tmp_path / "results", "optimizers")
+    results = record(tmp_path / "results", "optimizers")
     with pytest.raises(ResultsError, match=r"no results of sweep 'depth'.*recorded sweeps: optimizers"):
         list(write(results, tmp_path / "gallery.md", ["depth"]))
     command = [sys.executable, "-m", "layersweep", "gallery", "depth", "--results", str(results)]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert ended.returncode == 2
-    assert ended.stderr.startswith("error: no results of sweep 'depth'")
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == 2
+    assert result.stderr.startswith("error: no results of sweep 'depth'")

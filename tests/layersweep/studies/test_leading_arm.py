@@ -51,8 +51,8 @@ def test_a_sweep_of_which_nothing_came_to_its_end_has_no_leader(sweep: Sweep) ->
 
 
 def test_what_is_said_already_is_not_looked_up(sweep: Sweep) -> None:
-    given = leading("optimizers", KEYS, into="filters")
-    assert given(record(sweep), {"activation", "momentum"}) == ({}, "")
+    values_of = leading("optimizers", KEYS, into="filters")
+    assert values_of(record(sweep), {"activation", "momentum"}) == ({}, "")
 
 
 def test_the_last_commands_values_are_kept_when_another_arm_leads(sweep: Sweep, tmp_path: Path) -> None:

@@ -22,12 +22,12 @@ from layersweep.studies.study import answer, findings_of
 
 @pytest.fixture
 def sweep(tmp_path):
-    made = Sweep(tmp_path / "results", "nas")
-    made.run(at=at(0))
-    return made
+    boxes = Sweep(tmp_path / "results", "nas")
+    boxes.run(at=at(0))
+    return boxes
 
 
-def seen(sweep: Sweep) -> dict[str, Trajectory]:
+def trajectories_by_name(sweep: Sweep) -> dict[str, Trajectory]:
     return {course.name: course for course in trajectories(compared(sweep), sweep.results)}
 
 
@@ -35,21 +35,21 @@ def steps(course: Trajectory) -> list[tuple[float, float, float]]:
     return [(step.seconds, step.epochs, step.best) for step in course.steps]
 
 
-def said(extra: Section) -> str:
+def printed(extra: Section) -> str:
     console = Console(file=io.StringIO(), record=True, width=200)
     for renderable in extra.terminal:
         console.print(renderable)
     return console.export_text()
 
 
-def shown(sweep: Sweep, part) -> Section:
-    return part.section(compared(sweep), sweep.results)
+def section_of(sweep: Sweep, module) -> Section:
+    return module.section(compared(sweep), sweep.results)
 
 
 def test_the_best_so_far_steps_up_with_each_better_epoch(sweep):
     candidate(sweep, "greedy", 0, [0.5, 0.7], start=0)
     candidate(sweep, "greedy", 1, [0.6, nan, 0.8], start=21)
-    course = seen(sweep)["greedy"]
+    course = trajectories_by_name(sweep)["greedy"]
     assert steps(course) == [(10, 1, 0.5), (20, 2, 0.7), (31, 3, 0.7), (41, 4, 0.7), (51, 5, 0.8)]
     assert (course.seconds, course.epochs) == (52, 5)
     assert course.best == Step(seconds=51, epochs=5, best=0.8)
@@ -59,14 +59,14 @@ def test_the_best_so_far_steps_up_with_each_better_epoch(sweep):
 def test_an_accuracy_that_is_none_is_no_best(sweep):
     candidate(sweep, "greedy", 0, [nan], "diverged")
     candidate(sweep, "greedy", 1, [nan, 0.3], start=11)
-    assert steps(seen(sweep)["greedy"]) == [(31, 3, 0.3)]
+    assert steps(trajectories_by_name(sweep)["greedy"]) == [(31, 3, 0.3)]
 
 
 def test_candidates_side_by_side_take_the_time_of_one(sweep):
     candidate(sweep, "random", 0, [0.5, 0.6], start=0)
     candidate(sweep, "random", 1, [0.55], start=5)
     candidate(sweep, "random", 2, [0.7], start=100)
-    course = seen(sweep)["random"]
+    course = trajectories_by_name(sweep)["random"]
     assert steps(course) == [(10, 1, 0.5), (15, 2, 0.55), (20, 3, 0.6), (31, 4, 0.7)]
     assert course.seconds == 32
 
@@ -76,7 +76,7 @@ def test_time_between_a_kill_and_the_next_command_does_not_count(sweep):
     sweep.run("r2", at=at(3600))
     candidate(sweep, "greedy", 0, [0.7], start=3604, after=2, planned=False, run="r2")
     candidate(sweep, "greedy", 1, [0.4], start=3620)
-    course = seen(sweep)["greedy"]
+    course = trajectories_by_name(sweep)["greedy"]
     assert steps(course) == [(10, 1, 0.5), (20, 2, 0.6), (30, 3, 0.7), (41, 4, 0.7)]
     assert course.seconds == 42
     assert course.candidates[0].end == "completed"
@@ -86,9 +86,11 @@ def test_a_search_that_was_killed_twice_and_runs(sweep):
     candidate(sweep, "greedy", 0, [0.5], None, start=0)
     sweep.run("r2", at=at(1000))
     candidate(sweep, "greedy", 0, [0.6], None, start=1010, after=1, planned=False)
-    course = seen(sweep)["greedy"]
+    course = trajectories_by_name(sweep)["greedy"]
     assert (course.seconds, course.unfinished) == (20, 1)
-    assert "Some candidates have not ended, so these numbers may rise: greedy (1)." in said(shown(sweep, best_so_far))
+    assert "Some candidates have not ended, so these numbers may rise: greedy (1)." in printed(
+        section_of(sweep, best_so_far)
+    )
 
 
 def test_spans_of_work():
@@ -108,17 +110,17 @@ def test_outcomes_are_counted_with_refusals_apart(sweep):
     candidate(sweep, "greedy", 3, [], "failed", error_type="TooLarge", error_message="needs 3 GiB", start=200)
     candidate(sweep, "greedy", 4, [0.1], "failed", error_type="OutOfMemory")
     candidate(sweep, "greedy", 5, [nan], "diverged")
-    course = seen(sweep)["greedy"]
+    course = trajectories_by_name(sweep)["greedy"]
     assert course.outcomes == "6: 1 completed, 2 stopped (1 out of time), 1 refused, 1 diverged, 1 failed"
     assert course.seconds == 31 + 1  # what was refused took its second
     assert course.epochs == 8
 
 
 def test_a_candidate_that_is_asked_for_fewer_epochs_completes_them(sweep):
-    for number, asked in enumerate((1, 3, 3)):
-        candidate(sweep, "hyperband", number, [0.5, 0.6, 0.7][:asked], epochs_asked=asked)
-        sweep.rows["plan"][-1]["epochs"] = asked
-    assert seen(sweep)["hyperband"].outcomes == "3: 3 completed"
+    for number, epochs in enumerate((1, 3, 3)):
+        candidate(sweep, "hyperband", number, [0.5, 0.6, 0.7][:epochs], epochs_asked=epochs)
+        sweep.rows["plan"][-1]["epochs"] = epochs
+    assert trajectories_by_name(sweep)["hyperband"].outcomes == "3: 3 completed"
     (tuning,) = compared(sweep).tunings
     assert tuning.outcomes == "3: 3 completed"
     assert [one.accuracy for one in tuning.candidates] == [0.5, 0.7, 0.7]
@@ -127,7 +129,7 @@ def test_a_candidate_that_is_asked_for_fewer_epochs_completes_them(sweep):
 def test_a_fixed_network_is_the_mean_of_its_seeds_as_far_as_all_came(sweep):
     candidate(sweep, "greedy", 0, [0.5])
     fixed(sweep, "fashion_cnn", [[0.5, 0.8, 0.7], [0.7, 0.6]], seconds=20)
-    course = seen(sweep)["fashion_cnn"]
+    course = trajectories_by_name(sweep)["fashion_cnn"]
     assert steps(course) == [(20, 1, pytest.approx(0.6)), (40, 2, pytest.approx(0.75))]
     assert (course.candidates, course.seeds, course.seconds) == ((), 2, 40)
 
@@ -143,14 +145,14 @@ def test_searches_are_seen_after_parts_of_the_longest_ones_time(sweep):
         ["random", ".0000", ".1000", ".3000", ".7000"],
     ]
     # in the 21 s that both had
-    answer = shown(sweep, best_so_far).answer
+    answer = section_of(sweep, best_so_far).answer
     assert answer.startswith(
         "The best validation accuracy of a candidate after 21 s, the time of the shortest search: "
     )
     assert "greedy .6500 and random .1000. Each search ran only once: there is no test as long as" in answer
     for search in ("greedy", "random"):
         chosen(sweep, search, 0, (0.6, 0.7))
-    assert "the test is the comparison of their best networks on new seeds" in shown(sweep, best_so_far).answer
+    assert "the test is the comparison of their best networks on new seeds" in section_of(sweep, best_so_far).answer
 
 
 def test_nothing_beats_what_is_on_the_front(sweep):
@@ -161,15 +163,15 @@ def test_nothing_beats_what_is_on_the_front(sweep):
     candidate(sweep, "random", 7, [0.99, nan], "diverged", parameters=1)
     candidate(sweep, "random", 8, [], "failed", error_type="TooLarge", parameters=10)
     candidate(sweep, "random", 9, [0.2], parameters=None)
-    found = candidate_sizes.sizes(compared(sweep), sweep.results)
-    assert [one.number for one in found.front] == [0, 3, 4, 6]
-    assert len(found.candidates) == 7
-    text = said(shown(sweep, candidate_sizes))
+    comparison = candidate_sizes.sizes(compared(sweep), sweep.results)
+    assert [one.number for one in comparison.front] == [0, 3, 4, 6]
+    assert len(comparison.candidates) == 7
+    text = printed(section_of(sweep, candidate_sizes))
     assert (
         "4 candidates of 7 are on the Pareto front. Not shown: 3 candidates that failed or diverged, or without an "
         "epoch" in text
     )
-    assert shown(sweep, candidate_sizes).files["sizes.png"].startswith(b"\x89PNG")
+    assert section_of(sweep, candidate_sizes).files["sizes.png"].startswith(b"\x89PNG")
 
 
 def layer(kind: str, shape: str, parameters: int = 0) -> Layer:
@@ -178,27 +180,27 @@ def layer(kind: str, shape: str, parameters: int = 0) -> Layer:
 
 
 def test_few_layers_have_a_box_each():
-    made = fold([layer("Conv2D", "26x26x32", 320), layer("Dense", "10", 1010)], 2)
-    assert [(box.title, box.note) for box in made] == [
+    boxes = fold([layer("Conv2D", "26x26x32", 320), layer("Dense", "10", 1010)], 2)
+    assert [(box.title, box.note) for box in boxes] == [
         ("Conv2D 3×3", "conv2d → 26×26×32 · 320"),
         ("Dense", "dense → 10 · 1,010"),
     ]
 
 
 def test_runs_of_a_kind_are_one_box_where_layers_are_too_many():
-    made = fold([*[layer("Conv2D", "8x8x4", 100)] * 53, layer("Flatten", "256"), layer("Dense", "10", 2570)], 3)
-    assert [(box.title.replace("\N{NO-BREAK SPACE}", " "), box.layers) for box in made] == [
+    boxes = fold([*[layer("Conv2D", "8x8x4", 100)] * 53, layer("Flatten", "256"), layer("Dense", "10", 2570)], 3)
+    assert [(box.title.replace("\N{NO-BREAK SPACE}", " "), box.layers) for box in boxes] == [
         ("53 × Conv2D", 53), ("Flatten", 1), ("Dense", 1)
     ]  # fmt: skip
-    assert made[0].note == "8×8×4 · 5,300"
+    assert boxes[0].note == "8×8×4 · 5,300"
 
 
 def test_deep_networks_have_a_box_for_each_size_of_images():
     block = [("Conv2D", 1), ("BatchNormalization", 2), ("Activation", 0)]
     padded = [layer(kind, f"{size}x{size}x8", n) for size in (8, 10, 4, 6, 2) for _ in range(9) for kind, n in block]
-    made = fold([*padded, layer("Dense", "10", 5), layer("Softmax", "10")], 22)
+    boxes = fold([*padded, layer("Dense", "10", 5), layer("Softmax", "10")], 22)
     # what is padded is larger than before: it stays with the size that it is of
-    assert [(box.layers, box.parameters, box.note) for box in made] == [
+    assert [(box.layers, box.parameters, box.note) for box in boxes] == [
         (54, 54, "8×8×8 to 10×10×8 · 54"),
         (54, 54, "4×4×8 to 6×6×8 · 54"),
         (27, 27, "2×2×8 · 27"),
@@ -208,10 +210,10 @@ def test_deep_networks_have_a_box_for_each_size_of_images():
 
 def test_a_network_of_more_sizes_than_boxes_is_folded_in_the_middle():
     layers = [layer(kind, f"{size}x{size}x1", 1) for size in range(60, 0, -1) for kind in ("Conv2D", "ReLU")]
-    made = fold(layers, 10)
-    assert len(made) == 10
-    assert sum(box.layers for box in made) == 120
-    assert max(box.layers for box in made) == 2 * (60 - 9)
+    boxes = fold(layers, 10)
+    assert len(boxes) == 10
+    assert sum(box.layers for box in boxes) == 120
+    assert max(box.layers for box in boxes) == 2 * (60 - 9)
 
 
 VANILLA = [("Conv2D", "26x26x32", 320), ("Conv2D", "24x24x8", 100), ("Flatten", "4608", 0), ("Dense", "10", 46_090)]
@@ -224,7 +226,7 @@ def test_the_network_is_the_one_that_is_compared(sweep):
     (network,) = networks.networks(compared(sweep), sweep.results)
     assert (network.candidate.number, network.is_compared, network.depth) == (1, True, 3)
     assert network.kinds == {"Conv2D": (2, 420), "Flatten": (1, 0), "Dense": (1, 46_090)}
-    text = said(shown(sweep, networks))
+    text = printed(section_of(sweep, networks))
     assert "greedy: candidate 1, .8000 after 3 epochs (compared on new seeds); 4 layers, 3 with parameters." in text
     assert "3 (46,510)" in text
 
@@ -236,8 +238,8 @@ def test_else_it_is_the_best_of_those_that_came_furthest(sweep):
     candidate(sweep, "greedy", 3, [0.1, 0.2, 0.95, nan], "diverged")
     (network,) = networks.networks(compared(sweep), sweep.results)
     assert (network.candidate.number, network.is_compared, network.layers) == (2, False, ())
-    extra = shown(sweep, networks)
-    assert "the best one with the most epochs; not compared); its layers are not recorded." in said(extra)
+    extra = section_of(sweep, networks)
+    assert "the most accurate one with the most epochs; not compared); its layers are not recorded." in printed(extra)
     assert extra.files == {}
 
 
@@ -261,7 +263,7 @@ def test_choices_are_read_by_the_end_of_their_names(sweep):
     }
     candidate(sweep, "greedy", 0, [0.5], choices={"image_block_1/conv_block_1/kernel_size": 3, "learning_rate": 0.01})
     candidate(sweep, "random", 0, [0.4], choices={"image_block_1/conv_block_1/kernel_size": 5})
-    table = [line.split() for line in said(shown(sweep, networks)).splitlines()]
+    table = [line.split() for line in printed(section_of(sweep, networks)).splitlines()]
     assert ["hyperparameter", "greedy", "random"] in table
     assert ["conv_block_1/kernel_size", "3", "5"] in table
     assert ["learning_rate", ".01", "–"] in table
@@ -286,28 +288,30 @@ def test_refusals_are_one_row_a_reason_whatever_its_numbers(sweep):
 
 def test_without_a_bad_end_that_is_said(sweep):
     candidate(sweep, "greedy", 0, [0.5])
-    assert "No candidate was refused, failed or diverged." in said(shown(sweep, refusals))
+    assert "No candidate was refused, failed or diverged." in printed(section_of(sweep, refusals))
 
 
 def test_a_sweep_without_searches_says_so_once(sweep):
     fixed(sweep, "fashion_cnn", [[0.5, 0.6, 0.7]])
-    texts = [said(shown(sweep, part)) for part in (best_so_far, candidate_sizes, networks, refusals)]
+    texts = [printed(section_of(sweep, module)) for module in (best_so_far, candidate_sizes, networks, refusals)]
     assert texts == ["No search is recorded: this sweep has no candidates.\n", "", "", ""]
 
 
 def test_a_search_without_an_epoch_says_so(sweep):
     candidate(sweep, "greedy", 0, [], None)
     candidate(sweep, "greedy", 1, [], "failed", error_type="TooSlow", error_message="slow")
-    assert "No candidate has finished an epoch yet." in said(shown(sweep, best_so_far))
-    assert "2: 1 refused, 1 unfinished" in said(shown(sweep, best_so_far))
-    assert "No candidate has a recorded size and accuracy yet." in said(shown(sweep, candidate_sizes))
-    assert "No search has a network yet: no candidate has completed its training." in said(shown(sweep, networks))
+    assert "No candidate has finished an epoch yet." in printed(section_of(sweep, best_so_far))
+    assert "2: 1 refused, 1 unfinished" in printed(section_of(sweep, best_so_far))
+    assert "No candidate has a recorded size and accuracy yet." in printed(section_of(sweep, candidate_sizes))
+    assert "No search has a network yet: no candidate has completed its training." in printed(
+        section_of(sweep, networks)
+    )
 
 
 def test_one_search_of_which_others_have_no_epoch(sweep):
     candidate(sweep, "greedy", 0, [0.5])
     candidate(sweep, "random", 0, [], None)
-    text = said(shown(sweep, best_so_far))
+    text = printed(section_of(sweep, best_so_far))
     assert "The best validation accuracy of a candidate after 11 s of search: greedy .5000." in text
     assert "No candidate of these searches has finished an epoch yet: random." in text
 
@@ -369,12 +373,12 @@ def test_the_drawing_is_one_page_and_its_texts_stay_inside(sweep):
             for kind in ("Conv2D", "BatchNormalization", "Activation")]  # fmt: skip
     for search in ("a", "b", "c", "d", "e"):
         candidate(sweep, search, 0, [0.5], layers=deep if search in "ae" else VANILLA)
-    found = compared(sweep)
-    drawn = networks._columns(networks.networks(found, sweep.results), found)
-    high = network_drawing.height(drawn)
+    comparison = compared(sweep)
+    figure_data = networks._columns(networks.networks(comparison, sweep.results), comparison)
+    high = network_drawing.height(figure_data)
     assert high < 11
     figure = Figure(figsize=(9.6, high))
-    network_drawing.draw(figure, drawn)
+    network_drawing.draw(figure, figure_data)
     figure.canvas.draw()
     (axes,) = figure.axes
     frames = [patch.get_window_extent() for patch in axes.patches]
@@ -389,12 +393,13 @@ def test_first_epochs_at_chance_do_not_squeeze_the_rest_and_every_end_is_seen(sw
     for number in range(10):
         candidate(sweep, "greedy", number, [0.1, 0.88 + number / 1000], start=21 * number)
     fixed(sweep, "fashion_cnn", [[0.1, 0.3, 0.87]])
-    found = compared(sweep)
-    drawn = best_so_far.FigureData(
-        trajectories=trajectories(found, sweep.results), styles=best_so_far.line_styles(found.arms["arm"].to_list())
+    comparison = compared(sweep)
+    figure_data = best_so_far.FigureData(
+        trajectories=trajectories(comparison, sweep.results),
+        styles=best_so_far.line_styles(comparison.arms["arm"].to_list()),
     )
     figure = Figure(figsize=(9.6, 7))
-    best_so_far.draw(figure, drawn)
+    best_so_far.draw(figure, figure_data)
     for axes in figure.axes:
         low, high = axes.get_ylim()
         assert 0.8 < low < 0.87

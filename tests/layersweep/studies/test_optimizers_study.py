@@ -55,10 +55,10 @@ def test_the_page_is_self_contained_and_escaped(sweep: Sweep, tmp_path: Path) ->
     assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp; $x_1" in page
     assert not re.search(r"https?:|//|@import|src=", page)
     assert page.count("<svg") == 3
-    for said in ("python sweeps/optimizers.py --seeds 3", "0123abc", "keras 3.15", "alder", "54,000 to train",
+    for text in ("python sweeps/optimizers.py --seeds 3", "0123abc", "keras 3.15", "alder", "54,000 to train",
                  "3.50 (3.50–3.50; n = 3; 2 slots busy)", "latency between them are noise",
                  "4.0 MB", "Holm", "ValueError: &lt;b&gt;bad"):  # fmt: skip
-        assert said in page, said
+        assert text in page, text
     assert sorted(path.name for path in out.iterdir()) == ["optimizers.html", "optimizers.png"]
     assert (out / "optimizers.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
     assert int.from_bytes((out / "optimizers.png").read_bytes()[16:20]) == 1600
@@ -87,15 +87,15 @@ def test_the_command_exits_2_without_results(tmp_path: Path, capsys: pytest.Capt
 
 
 def test_it_is_a_part_of_the_command(tmp_path: Path) -> None:
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-m", "layersweep", "study", "optimizers", "--results", str(tmp_path)],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,
     )
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("error: no results of sweep 'optimizers'")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.startswith("error: no results of sweep 'optimizers'")
 
 
 def test_reading_and_drawing_need_neither_ray_nor_keras(sweep: Sweep) -> None:
@@ -128,12 +128,12 @@ def test_prepare_imports_all_that_the_study_needs(sweep: Sweep, tmp_path: Path) 
     code += "study.prepare([]); before = set(sys.modules); "
     code += "study.answer(Path(sys.argv[1]), 'optimizers', out=Path(sys.argv[2])); "
     code += "print('late:', *(set(sys.modules) - before))"
-    ended = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", code, str(fill(sweep)), str(tmp_path)],
         cwd=ROOT,
         check=True,
         capture_output=True,
         text=True,
     )
-    late = ended.stdout.splitlines()[-1].split()[1:]
+    late = result.stdout.splitlines()[-1].split()[1:]
     assert not [name for name in late if name.partition(".")[0] in ("matplotlib", "scipy", "polars", "layersweep")]

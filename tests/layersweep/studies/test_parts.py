@@ -41,23 +41,23 @@ def converted(sweep: Sweep) -> None:
 
 def test_forms_are_compared_with_what_keras_gives_training_by_training(sweep: Sweep) -> None:
     converted(sweep)
-    found, problems = exports.conversions(compared(sweep), sweep.write())
-    assert [(row.arm, row.form, row.n) for row in found] == [
+    comparison, problems = exports.conversions(compared(sweep), sweep.write())
+    assert [(row.arm, row.form, row.n) for row in comparison] == [
         ("sgd", "float32", 2), ("sgd", "int8", 2), ("adam", "float32", 2), ("adam", "int8", 2)
     ]  # fmt: skip
-    assert found[0].difference == pytest.approx(0)
-    assert found[1].difference == pytest.approx(-0.03)
-    assert found[1].deviation == pytest.approx(0.02 / 2**0.5)
+    assert comparison[0].difference == pytest.approx(0)
+    assert comparison[1].difference == pytest.approx(-0.03)
+    assert comparison[1].deviation == pytest.approx(0.02 / 2**0.5)
     assert problems == {"nadam": "no such operation"}
 
 
 def test_they_are_printed_and_drawn(sweep: Sweep) -> None:
     converted(sweep)
     extra = exports.section(compared(sweep), sweep.write())
-    said = printed(extra)
-    assert "With int8, files are 4.0 times smaller and one image is 4.0 times as fast (2 arms); " in said
-    assert "the largest loss of accuracy is -.0300 (" in said
-    assert "nadam could not be converted: no such operation." in said
+    output = printed(extra)
+    assert "With int8, files are 4.0 times smaller and one image is 4.0 times as fast (2 arms); " in output
+    assert "the largest loss of accuracy is -.0300 (" in output
+    assert "nadam could not be converted: no such operation." in output
     assert "<svg" in "".join(extra.html)
     assert extra.files["exports.png"].startswith(b"\x89PNG")
 
@@ -72,10 +72,10 @@ def test_first_phases_are_counted_once_and_apart(sweep: Sweep) -> None:
         parent = sweep.trial("first phase", seed, [0.1, 0.2], question="first phase")
         for arm in ("sgd", "adam"):
             sweep.trial(arm, seed, [0.1, 0.2, 0.3], parent=parent)
-    found = compared(sweep)
-    assert "first phase" not in found.arms["arm"].to_list()
+    comparison = compared(sweep)
+    assert "first phase" not in comparison.arms["arm"].to_list()
     # each 9 s of importing and 2 epochs of 12 s
-    assert "2 first phases took 1 min 06 s of slot time" in printed(first_phases.section(found, sweep.write()))
+    assert "2 first phases took 1 min 06 s of slot time" in printed(first_phases.section(comparison, sweep.write()))
 
 
 def test_without_first_phases_nothing_is_said(sweep: Sweep) -> None:
@@ -90,16 +90,16 @@ def test_the_leading_arm_is_seen_class_by_class_over_its_seeds(sweep: Sweep) -> 
         for index, counts in enumerate(([8, 2], [4, 6])):
             row = {"trial_id": trial_id, "attempt": 0, "epoch": 3, "set_name": "test", "class_index": index}
             sweep.add("classes", row | {"class_name": ("cat", "dog")[index], "support": 10, "predicted": counts})
-    found = compared(sweep)
+    comparison = compared(sweep)
     results = sweep.write()
-    seen = by_class.by_class(found, results)
-    assert seen is not None
-    assert (seen.arm, seen.trials) == ("sgd", 2)
-    assert seen.confusion.tolist() == [[16, 4], [8, 12]]
-    assert seen.recall.tolist() == [0.8, 0.6]
-    assert seen.precision.tolist() == pytest.approx([2 / 3, 0.75])
-    assert seen.f1.tolist() == pytest.approx([2 * 16 / (20 + 24), 2 * 12 / (20 + 16)])
-    extra = by_class.section(found, results)
+    report = by_class.by_class(comparison, results)
+    assert report is not None
+    assert (report.arm, report.trials) == ("sgd", 2)
+    assert report.confusion.tolist() == [[16, 4], [8, 12]]
+    assert report.recall.tolist() == [0.8, 0.6]
+    assert report.precision.tolist() == pytest.approx([2 / 3, 0.75])
+    assert report.f1.tolist() == pytest.approx([2 * 16 / (20 + 24), 2 * 12 / (20 + 16)])
+    extra = by_class.section(comparison, results)
     assert (
         "The hardest class is dog (F1 .6667); the most frequent confusion: dog is classified as cat (40%)."
         in printed(extra)
@@ -119,12 +119,14 @@ def test_lines_follow_a_number_and_are_parted_by_a_key(sweep: Sweep) -> None:
                 config = {"optimizer": optimizer, "learning_rate": rate}
                 accuracy = 0.5 + rate + (optimizer == "sgd") / 10 + seed / 1000
                 sweep.trial(f"{optimizer} {rate}", seed, [0.1, 0.2, accuracy], config=config)
-    found = compared(sweep)
-    drawn = numeric_key.lines(found, "learning_rate", "optimizer", default=1.0, names={"adam": "Adam", "sgd": "SGD"})
+    comparison = compared(sweep)
+    drawn = numeric_key.lines(
+        comparison, "learning_rate", "optimizer", default=1.0, names={"adam": "Adam", "sgd": "SGD"}
+    )
     assert set(drawn) == {"Adam", "SGD"}
     assert [point.x for point in drawn["SGD"]] == [0.001, 0.1]
     assert [point.mean for point in drawn["Adam"]] == pytest.approx([0.5025, 0.6015])
-    assert numeric_key.section(found, Path()) == Section()
+    assert numeric_key.section(comparison, Path()) == Section()
 
 
 def test_accuracy_is_drawn_against_the_share_of_images(sweep: Sweep) -> None:

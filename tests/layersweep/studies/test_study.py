@@ -17,7 +17,7 @@ from layersweep.studies.sections import registry
 from layersweep.studies.study import Findings, answer, findings_of
 from sweeps import activations, alexnet, filters, nas, optimizers
 
-ASKED = StudyQuestion(
+QUESTION = StudyQuestion(
     text="How deep?", sections=("effects", "costs"), reported={"3-0.2": 0.9}, apart={"classes": "all"}
 )
 
@@ -41,25 +41,25 @@ def of_before(sweep: Sweep) -> Path:
     return results
 
 
-def found(results: Path, name: str) -> Findings:
+def only_findings(results: Path, name: str) -> Findings:
     (only,) = findings_of(results, name)
     return only
 
 
-def shown(results: Path, name: str) -> set[str]:
+def section_files(results: Path, name: str) -> set[str]:
     """The pictures besides that of the comparison, which tell the sections."""
-    return {file.removeprefix(f"{name}_") for file in found(results, name).pictures()} - {f"{name}.png"}
+    return {file.removeprefix(f"{name}_") for file in only_findings(results, name).pictures()} - {f"{name}.png"}
 
 
 def test_what_the_last_run_asked_is_answered(tmp_path: Path) -> None:
     sweep = grid(tmp_path, "mine")
     sweep.run(**StudyQuestion(text="How wide?", sections=()).columns)
-    sweep.run("r3", at=START + timedelta(days=2), **ASKED.columns)
+    sweep.run("r3", at=START + timedelta(days=2), **QUESTION.columns)
     sweep.run("r2", at=START + timedelta(days=1), **StudyQuestion(text="How high?").columns)
     results = sweep.write()
-    asked = question_of(results, "mine")
-    assert (asked.text, list(asked.sections or ())) == ("How deep?", ["effects", "costs"])
-    assert (asked.reported, asked.apart) == (ASKED.reported, ASKED.apart)
+    question = question_of(results, "mine")
+    assert (question.text, list(question.sections or ())) == ("How deep?", ["effects", "costs"])
+    assert (question.reported, question.apart) == (QUESTION.reported, QUESTION.apart)
     console = Console(record=True, width=160)
     answer(results, "mine", console=console)
     assert "3-0.2 (reported .9000): " in console.export_text()
@@ -70,20 +70,20 @@ def test_what_the_last_run_asked_is_answered(tmp_path: Path) -> None:
 def test_a_sweep_that_says_no_sections_shows_what_it_has_recorded(tmp_path: Path) -> None:
     sweep = grid(tmp_path, "mine")
     sweep.run(**StudyQuestion(text="How deep?").columns)
-    assert shown(sweep.write(), "mine") == {"effects.png", "costs.png"}
-    assert found(tmp_path, "mine").title == "How deep?"
+    assert section_files(sweep.write(), "mine") == {"effects.png", "costs.png"}
+    assert only_findings(tmp_path, "mine").title == "How deep?"
 
 
 def test_records_of_before_show_what_varies_and_was_measured(tmp_path: Path) -> None:
     results = of_before(grid(tmp_path, "mine"))
-    assert shown(results, "mine") == {"effects.png", "costs.png"}
-    assert found(results, "mine").title == "mine"
+    assert section_files(results, "mine") == {"effects.png", "costs.png"}
+    assert only_findings(results, "mine").title == "mine"
 
 
 def test_records_of_before_of_a_sweep_of_this_project_are_answered_as_they_were(tmp_path: Path) -> None:
     results = of_before(grid(tmp_path, "mobilenet_head"))
-    assert shown(results, "mobilenet_head") == {"costs.png"}
-    assert found(results, "mobilenet_head").title.startswith("Which batch size and dropout does")
+    assert section_files(results, "mobilenet_head") == {"costs.png"}
+    assert only_findings(results, "mobilenet_head").title.startswith("Which batch size and dropout does")
 
 
 def test_what_is_no_grid_has_no_effects(tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_what_is_no_grid_has_no_effects(tmp_path: Path) -> None:
     for seed, arm in itertools.product((1, 2), ("adam", "sgd", "nadam")):
         config = {"optimizer": arm, "learning_rate": len(arm) / 100}
         sweep.trial(arm, seed, [0.1, 0.2, 0.3 + seed / 100 + len(arm) / 50], config=config, flops=None)
-    assert shown(of_before(sweep), "mine") == set()
+    assert section_files(of_before(sweep), "mine") == set()
 
 
 def test_shares_of_images_first_phases_and_classes_are_seen_in_records_of_before(tmp_path: Path) -> None:
@@ -101,8 +101,8 @@ def test_shares_of_images_first_phases_and_classes_are_seen_in_records_of_before
         curve = [0.1, 0.2, 0.3 + part / 10 + seed / 100]
         sweep.trial(f"{part}", seed, curve, config={"train_share": part}, parent=parent, flops=None)
     results = of_before(sweep)
-    assert shown(results, "mine") == {"train_share.png"}
-    assert "1 first phase took " in found(results, "mine").page()
+    assert section_files(results, "mine") == {"train_share.png"}
+    assert "1 first phase took " in only_findings(results, "mine").page()
 
 
 def test_records_of_before_keep_other_classes_apart(tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ def test_searches_of_before_show_their_searches(tmp_path: Path) -> None:
         config = {"choices": f'{{"number": {number}}}'}
         more = {"question": "tuning", "candidate": number, "trial_id": f"c{number}"}
         sweep.trial("greedy", 0, [0.1, 0.2, final], config=config, **more)
-    page = found(of_before(sweep), "mine").page()
+    page = only_findings(of_before(sweep), "mine").page()
     assert "<h2>Accuracy against size</h2>" in page
     assert "<h2>Refused or failed</h2>" in page
 
@@ -127,14 +127,14 @@ def test_searches_of_before_show_their_searches(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", registry.SECTIONS)
 def test_each_section_makes_nothing_or_a_part_of_the_page_of_any_comparison(tmp_path: Path, name: str) -> None:
     results = grid(tmp_path, "mine").write()
-    extra = registry.section(name, found(results, "mine").comparison, results, {"3-0.2": 0.9})
+    extra = registry.section(name, only_findings(results, "mine").comparison, results, {"3-0.2": 0.9})
     assert all(file.endswith(".png") for file in extra.files)
 
 
 def test_a_recorded_section_that_is_none_here_is_named_with_the_valid_ones(tmp_path: Path) -> None:
     results = grid(tmp_path, "mine").write()
     with pytest.raises(ResultsError, match="the records name an unknown section 'odds'; valid: effects, beha"):
-        registry.section("odds", found(results, "mine").comparison, results, {})
+        registry.section("odds", only_findings(results, "mine").comparison, results, {})
 
 
 @pytest.mark.parametrize("module", [activations, alexnet, filters, nas, optimizers])

@@ -38,18 +38,18 @@ def test_tuning_enters_nothing_of_the_comparison(sweep: Sweep) -> None:
     default_arm(sweep, "nadam", NADAM)
     plain = compared(sweep)
     tune(sweep, "sgd", 1e-2, ends={0: "stopped", 5: "diverged"}, top=0.99)
-    found = compared(sweep)
+    comparison = compared(sweep)
     shared = [name for name in plain.arms.columns if name != "adjusted"]
     for name in ("adam", "nadam"):
-        assert {k: arm(found, name)[k] for k in shared} == {k: arm(plain, name)[k] for k in shared}
-    assert found.common_epoch == plain.common_epoch
-    assert found.replicates.curves.equals(plain.replicates.curves)
-    assert set(found.replicates.rows["question"]) == {"comparison"}
-    row = arm(found, "sgd tuned")
+        assert {k: arm(comparison, name)[k] for k in shared} == {k: arm(plain, name)[k] for k in shared}
+    assert comparison.common_epoch == plain.common_epoch
+    assert comparison.replicates.curves.equals(plain.replicates.curves)
+    assert set(comparison.replicates.rows["question"]) == {"comparison"}
+    row = arm(comparison, "sgd tuned")
     assert (row["status"], row["stopped"], row["mean"], row["n"], row["epochs"]) == ("unfinished", 0, None, 0, 0)
     assert verdict(row) == "being tuned: 6 of 6 candidates have ended"
-    assert found.fit is not None
-    assert set(found.fit.values) == {"adam", "nadam"}
+    assert comparison.fit is not None
+    assert set(comparison.fit.values) == {"adam", "nadam"}
 
 
 def test_a_tuned_arm_is_compared_on_its_own_seeds_alone(sweep: Sweep) -> None:
@@ -66,15 +66,15 @@ def test_a_tuned_arm_is_compared_on_its_own_seeds_alone(sweep: Sweep) -> None:
 def test_candidates_and_what_was_chosen(sweep: Sweep) -> None:
     default_arm(sweep, "adam", ADAM)
     tune(sweep, "adam", 3.2e-3, NADAM, ends={0: "stopped", 4: "unfinished", 5: "diverged"})
-    found = compared(sweep)
-    (tuning,) = found.tunings
+    comparison = compared(sweep)
+    (tuning,) = comparison.tunings
     assert (tuning.arm, tuning.keys, tuning.axis) == ("adam tuned", ("learning_rate",), "learning_rate")
     assert (tuning.selected_values, tuning.default_values) == ({"learning_rate": 3.2e-3}, {"learning_rate": 0.001})
     assert tuning.outcomes == "6: 3 completed, 1 stopped, 1 diverged, 1 unfinished"
     assert [candidate.is_selected for candidate in tuning.candidates] == [False, False, False, True, False, False]
     assert [candidate.config["learning_rate"] for candidate in tuning.candidates] == list(RATES)
     assert tuning.candidates[3].accuracy == pytest.approx(0.9)
-    assert "1 trial is unfinished: run the sweep again to complete it." in found.warnings
+    assert "1 trial is unfinished: run the sweep again to complete it." in comparison.warnings
 
 
 def test_only_tuning_so_far(sweep: Sweep) -> None:
@@ -92,9 +92,9 @@ def test_candidates_on_other_data_are_left_out(sweep: Sweep) -> None:
     sweep.trial("adam tuned", 0, [0.2], question="tuning", candidate=0, trial_id="small", config=other,
                 data_fingerprint="small", run="r0")  # fmt: skip
     tune(sweep, "adam", 3.2e-3, NADAM)
-    found = compared(sweep)
-    assert len(found.tunings[0].candidates) == 6
-    assert found.warnings[0].startswith("1 trial is left out, because it was trained on other data")
+    comparison = compared(sweep)
+    assert len(comparison.tunings[0].candidates) == 6
+    assert comparison.warnings[0].startswith("1 trial is left out, because it was trained on other data")
 
 
 def test_a_tuning_planned_twice_counts_once(sweep: Sweep) -> None:
@@ -118,8 +118,8 @@ def test_failures_and_warnings_of_candidates_are_counted(sweep: Sweep) -> None:
     for row in sweep.rows["trials"][:2]:
         row["warning"] = "validation at chance"
     sweep.rows["trials"][5] |= {"outcome": "failed", "error_type": "MemoryError", "error_message": "no memory"}
-    said = "adam tuned, tuning: 1 failed: MemoryError: no memory; 2 of 6 candidates: validation at chance"
-    assert said in compared(sweep).warnings
+    sentence = "adam tuned, tuning: 1 failed: MemoryError: no memory; 2 of 6 candidates: validation at chance"
+    assert sentence in compared(sweep).warnings
 
 
 def test_a_tuned_arm_whose_tuning_is_not_recorded_is_still_compared_with_its_default(sweep: Sweep) -> None:
@@ -173,17 +173,17 @@ def test_whether_tuning_helped_is_the_pooled_test_corrected_over_the_tuned_arms(
         default_arm(sweep, name, default)
         tune(sweep, name, 1e-2, tuned)
     default_arm(sweep, "nadam", NADAM)  # not tuned
-    found = compared(sweep)
-    assert found.fit is not None
-    p = holm({name: found.fit.p_value(f"{name} tuned", name) for name in ("adam", "sgd")})
-    seen = {gain.arm: gain for gain in gains(found)}
-    assert {name.removesuffix(" tuned"): gain.p for name, gain in seen.items()} == pytest.approx(p)
-    assert (seen["adam tuned"].verdict, seen["sgd tuned"].verdict) == ("helped", "tied")
-    assert seen["adam tuned"].difference == pytest.approx(fmean(NADAM) - fmean(ADAM))
-    assert (seen["adam tuned"].n, seen["adam tuned"].sd) == (3, pytest.approx(stats.tstd([0.012, 0.011, 0.0135])))
-    said = gain_sentences(gains(found))
-    assert said.startswith("Tuning helped adam +.0122 ± .0013 (3).")
-    assert said.endswith("For sgd, the tuned arm does not differ significantly from its default.")
+    comparison = compared(sweep)
+    assert comparison.fit is not None
+    p = holm({name: comparison.fit.p_value(f"{name} tuned", name) for name in ("adam", "sgd")})
+    result = {gain.arm: gain for gain in gains(comparison)}
+    assert {name.removesuffix(" tuned"): gain.p for name, gain in result.items()} == pytest.approx(p)
+    assert (result["adam tuned"].verdict, result["sgd tuned"].verdict) == ("helped", "tied")
+    assert result["adam tuned"].difference == pytest.approx(fmean(NADAM) - fmean(ADAM))
+    assert (result["adam tuned"].n, result["adam tuned"].sd) == (3, pytest.approx(stats.tstd([0.012, 0.011, 0.0135])))
+    sentence = gain_sentences(gains(comparison))
+    assert sentence.startswith("Tuning helped adam +.0122 ± .0013 (3).")
+    assert sentence.endswith("For sgd, the tuned arm does not differ significantly from its default.")
 
 
 def test_tuning_may_hurt() -> None:
@@ -199,16 +199,16 @@ def test_the_order_changes_where_both_differences_are_significant(sweep: Sweep) 
     for name, default, tuned in (("adam", best, third), ("sgd", second, best), ("adamax", third, second)):
         default_arm(sweep, name, default)
         tune(sweep, name, 1e-2, tuned)
-    seen = ranking_change(compared(sweep))
-    assert seen is not None
+    result = ranking_change(compared(sweep))
+    assert result is not None
     # by means adam, sgd, adamax become sgd, adamax, adam: two of three pairs turn
-    assert (seen.names, seen.pairs, seen.reversed_pairs) == (("adam", "sgd", "adamax"), 3, 2)
-    assert seen.tau == pytest.approx(-1 / 3)
-    assert (seen.overtakes, seen.significant_pairs) == ((("sgd", "adam"),), 1)
-    said = sentences(compared(sweep))[0]
-    assert said.startswith("The ranking changes with a tuned learning rate: sgd overtakes adam, with both")
-    assert "2 of 3 pairs are reversed by means (Kendall's tau -.33 between" in said
-    assert "1 of 3 pairs differs significantly in both rankings; the others are tied in at least one" in said
+    assert (result.names, result.pairs, result.reversed_pairs) == (("adam", "sgd", "adamax"), 3, 2)
+    assert result.tau == pytest.approx(-1 / 3)
+    assert (result.overtakes, result.significant_pairs) == ((("sgd", "adam"),), 1)
+    sentence = sentences(compared(sweep))[0]
+    assert sentence.startswith("The ranking changes with a tuned learning rate: sgd overtakes adam, with both")
+    assert "2 of 3 pairs are reversed by means (Kendall's tau -.33 between" in sentence
+    assert "1 of 3 pairs differs significantly in both rankings; the others are tied in at least one" in sentence
 
 
 def test_an_order_that_turns_by_chance_is_not_said_to_change(sweep: Sweep) -> None:
@@ -218,11 +218,11 @@ def test_an_order_that_turns_by_chance_is_not_said_to_change(sweep: Sweep) -> No
     ):
         default_arm(sweep, name, default)
         tune(sweep, name, 1e-2, tuned)
-    seen = ranking_change(compared(sweep))
-    assert seen is not None
-    assert (seen.reversed_pairs, seen.overtakes, seen.tau) == (1, (), pytest.approx(-1))
-    said = sentences(compared(sweep))[0]
-    assert said.startswith(
+    result = ranking_change(compared(sweep))
+    assert result is not None
+    assert (result.reversed_pairs, result.overtakes, result.tau) == (1, (), pytest.approx(-1))
+    sentence = sentences(compared(sweep))[0]
+    assert sentence.startswith(
         "The ranking does not change significantly with a tuned learning rate: 1 of 1 pair is reversed"
     )
 
@@ -231,33 +231,33 @@ def test_an_order_that_stays_and_equal_means(sweep: Sweep) -> None:
     for name, default in (("adam", ADAM), ("sgd", SGD)):
         default_arm(sweep, name, default)
         tune(sweep, name, 1e-2, NADAM)  # both tuned arms reach the same
-    seen = ranking_change(compared(sweep))
-    assert seen is not None
-    assert (seen.reversed_pairs, seen.tau) == (0, None)
-    said = sentences(compared(sweep))[0]
-    assert said.startswith("The ranking does not change with a tuned learning rate (Kendall's tau undefined")
-    assert "0 of 1 pair differ significantly in both rankings" in said
+    result = ranking_change(compared(sweep))
+    assert result is not None
+    assert (result.reversed_pairs, result.tau) == (0, None)
+    sentence = sentences(compared(sweep))[0]
+    assert sentence.startswith("The ranking does not change with a tuned learning rate (Kendall's tau undefined")
+    assert "0 of 1 pair differ significantly in both rankings" in sentence
 
 
 def test_one_seed_says_nothing_of_the_order_nor_of_the_gain(sweep: Sweep) -> None:
     for name, default, tuned in (("adam", 0.9, 0.8), ("sgd", 0.7, 0.95)):
         default_arm(sweep, name, (default,))
         tune(sweep, name, 1e-2, (tuned,))
-    said = sentences(compared(sweep))
-    assert said[0].startswith(
+    sentence = sentences(compared(sweep))
+    assert sentence[0].startswith(
         "It is not known whether the ranking changes with a tuned learning rate: there are too few replicates"
     )
-    assert said[1] == "It is not known whether tuning helped: there are too few replicates for a test."
+    assert sentence[1] == "It is not known whether tuning helped: there are too few replicates for a test."
 
 
 def test_a_single_tuned_arm_has_no_order(sweep: Sweep) -> None:
     default_arm(sweep, "adam", ADAM)
     default_arm(sweep, "sgd", SGD)
     tune(sweep, "adam", 1e-2, NADAM)
-    found = compared(sweep)
-    assert ranking_change(found) is None
-    assert len(sentences(found)) == 2
-    assert cost_sentence(found.tunings) == (
+    comparison = compared(sweep)
+    assert ranking_change(comparison) is None
+    assert len(sentences(comparison)) == 2
+    assert cost_sentence(comparison.tunings) == (
         "Tuning trained 6 candidates for adam tuned: 18 epochs and 4 min 30 s of slot time, which the numbers of the "
         "arms do not include."
     )

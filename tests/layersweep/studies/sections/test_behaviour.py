@@ -41,44 +41,47 @@ def layers(
 
 def test_winners_and_losers_differ_where_they_were_made_to(sweep: Sweep) -> None:
     arms(sweep)
-    seen = behaviour(compared(sweep), sweep.results)
-    assert seen is not None
-    assert seen.epoch == 3
-    told = seen.differences.filter(seen.differences["p"] < 1).to_dicts()
-    assert [(row["layer"], row["measure"]) for row in told] == [("Activation 2", "dead_share")]
-    assert (told[0]["winners"], told[0]["losers"]) == (pytest.approx(0.1), pytest.approx(0.7))  # medians of 0-2, 6-8
-    assert told[0]["p"] == pytest.approx(0.1)  # all of three above all of three: 2 of 20 orders
-    assert seen.rows.filter(layer="Activation 2", arm="arm4")["dead_share"].to_list() == [pytest.approx(0.4)]
+    result = behaviour(compared(sweep), sweep.results)
+    assert result is not None
+    assert result.epoch == 3
+    significant = result.differences.filter(result.differences["p"] < 1).to_dicts()
+    assert [(row["layer"], row["measure"]) for row in significant] == [("Activation 2", "dead_share")]
+    assert (significant[0]["winners"], significant[0]["losers"]) == (
+        pytest.approx(0.1),
+        pytest.approx(0.7),
+    )  # medians of 0-2, 6-8
+    assert significant[0]["p"] == pytest.approx(0.1)  # all of three above all of three: 2 of 20 orders
+    assert result.rows.filter(layer="Activation 2", arm="arm4")["dead_share"].to_list() == [pytest.approx(0.4)]
 
 
 def test_it_says_where_units_die_and_how_gradients_change(sweep: Sweep) -> None:
     arms(sweep)
-    seen = behaviour(compared(sweep), sweep.results)
-    assert seen is not None
-    said = " ".join(sentences(seen))
+    result = behaviour(compared(sweep), sweep.results)
+    assert result is not None
+    text = " ".join(sentences(result))
     # elu: arms 2, 5 and 8, of .2, .5 and .8
     assert (
         "The largest shares of dead or saturated units after epoch 3: Activation 2 with elu 50%, Activation 2 with "
-        "selu 40%" in said
+        "selu 40%" in text
     )
     assert (
         "median gradient norm is .0001 in the first layer with weights (Conv2D 1) and 1 in the last one (Dense 1)"
-        in said
+        in text
     )
 
 
 def test_few_arms_are_said_to_be_too_few(sweep: Sweep) -> None:
     arms(sweep)
-    seen = behaviour(compared(sweep), sweep.results)
-    assert seen is not None
-    assert sentences(seen)[-1] == "9 arms are too few to test differences between the best and the worst third."
+    result = behaviour(compared(sweep), sweep.results)
+    assert result is not None
+    assert sentences(result)[-1] == "9 arms are too few to test differences between the best and the worst third."
 
 
 def test_many_arms_tell_what_winners_do_differently(sweep: Sweep) -> None:
     arms(sweep, 24, seeds=(1,))
-    seen = behaviour(compared(sweep), sweep.results)
-    assert seen is not None
-    assert sentences(seen)[-1].startswith(
+    result = behaviour(compared(sweep), sweep.results)
+    assert result is not None
+    assert sentences(result)[-1].startswith(
         "The best and the worst third of the arms differ most in Activation 2: dead or saturated .131 against .731"
     )
 
@@ -87,18 +90,18 @@ def test_many_arms_whose_layers_do_the_same_are_not_told_apart(sweep: Sweep) -> 
     for k in range(24):
         trial = sweep.trial(f"arm{k}", 1, [0.5, 0.6, 0.9 - k / 100], config={"optimizer": f"o{k}"})
         layers(sweep, trial, 3, "relu", dead=k % 2 / 10)
-    seen = behaviour(compared(sweep), sweep.results)
-    assert seen is not None
-    assert sentences(seen)[-1] == "The best and the worst third of the arms do not differ significantly in any layer."
+    result = behaviour(compared(sweep), sweep.results)
+    assert result is not None
+    assert sentences(result)[-1] == "The best and the worst third of the arms do not differ significantly in any layer."
 
 
 def test_where_filters_differ_units_are_counted_by_them(sweep: Sweep) -> None:
     for k in range(8):
         trial = sweep.trial(f"arm{k}", 1, [0.5, 0.6, 0.9 - k / 100], config={"optimizer": f"o{k}"})
         layers(sweep, trial, 3, "relu", dead=0.5 if k % 2 else 0.1, filters=64 if k % 2 else 32)
-    seen = behaviour(compared(sweep), sweep.results)
-    assert seen is not None
-    assert "Activation 2 with 64 filters 50% and Activation 2 with 32 filters 10%" in sentences(seen)[0]
+    result = behaviour(compared(sweep), sweep.results)
+    assert result is not None
+    assert "Activation 2 with 64 filters 50% and Activation 2 with 32 filters 10%" in sentences(result)[0]
 
 
 def test_a_vanished_gradient_and_a_nan_are_seen_and_drawn(sweep: Sweep) -> None:
@@ -121,10 +124,10 @@ def test_of_a_screening_the_layers_are_seen_where_every_arm_came(sweep: Sweep) -
         trial = sweep.trial(f"arm{k}", 0, curve, "stopped" if stop else "completed", question="screening", **stop)
         for epoch in range(1, epochs + 1):
             layers(sweep, trial, epoch, "relu", dead=k / 10 if epoch == 1 else 0.0)
-    seen = behaviour(compared(sweep), sweep.results)
-    assert seen is not None
-    assert (seen.epoch, seen.arms) == (1, 9)
-    assert seen.differences["losers"].to_list() == [pytest.approx(0.7)]
+    result = behaviour(compared(sweep), sweep.results)
+    assert result is not None
+    assert (result.epoch, result.arms) == (1, 9)
+    assert result.differences["losers"].to_list() == [pytest.approx(0.7)]
 
 
 def test_it_is_drawn_and_on_the_page(sweep: Sweep) -> None:

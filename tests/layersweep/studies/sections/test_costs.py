@@ -23,7 +23,7 @@ def comparison(*arms):
     return SimpleNamespace(arms=pl.DataFrame(arms, infer_schema_length=None))
 
 
-FOUND = comparison(
+COMPARISON = comparison(
     arm("cheap", 0.7, 100),
     arm("good", 0.9, 1000, seconds=50.0),
     arm("dear", 0.9, 5000),
@@ -34,7 +34,7 @@ FOUND = comparison(
 
 
 def test_on_the_front_is_what_nothing_beats():
-    assert {row["arm"] for row in costs(FOUND) if row["front"]} == {"cheap", "middle", "good"}
+    assert {row["arm"] for row in costs(COMPARISON) if row["front"]} == {"cheap", "middle", "good"}
 
 
 def test_equal_arms_are_both_on_it():
@@ -42,19 +42,19 @@ def test_equal_arms_are_both_on_it():
 
 
 def test_the_most_accurate_comes_first_with_its_seconds_per_epoch():
-    rows = costs(FOUND)
+    rows = costs(COMPARISON)
     assert [row["arm"] for row in rows] == ["good", "dear", "middle", "cheap", "worse"]
     assert rows[0]["seconds_per_epoch"] == 5.0
 
 
 def test_it_is_printed_and_drawn(tmp_path):
     console = Console(record=True, width=120)
-    extra = section(FOUND, tmp_path)
+    extra = section(COMPARISON, tmp_path)
     for one in extra.terminal:
         console.print(one)
-    said = "On the Pareto front of accuracy against FLOPs: cheap, middle, good."
-    assert said in console.export_text()
-    assert said in "".join(extra.html)
+    sentence = "On the Pareto front of accuracy against FLOPs: cheap, middle, good."
+    assert sentence in console.export_text()
+    assert sentence in "".join(extra.html)
     assert "<svg" in "".join(extra.html)
     assert extra.files["costs.png"].startswith(b"\x89PNG")
 
@@ -81,14 +81,14 @@ def test_costs_that_are_alike_have_no_panel_and_no_front(tmp_path):
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9.6, 3.6))
-    alike = comparison(*(arm(f"trained={n}", 0.9 + n / 1000, 100, seconds=1.0 + n) for n in range(5)))
-    draw(figure, costs(alike))
+    equal_costs = comparison(*(arm(f"trained={n}", 0.9 + n / 1000, 100, seconds=1.0 + n) for n in range(5)))
+    draw(figure, costs(equal_costs))
     figure.canvas.draw()
     (axes,) = figure.axes
     assert axes.get_xlabel() == "seconds per epoch"
     boxes = [text.get_window_extent() for text in axes.texts]
     assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
-    extra = section(alike, tmp_path)
+    extra = section(equal_costs, tmp_path)
     assert extra.answer == ""
     assert "Pareto" not in "".join(extra.html)
 

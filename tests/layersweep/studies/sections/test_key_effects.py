@@ -37,23 +37,21 @@ def text(renderables: tuple[Any, ...]) -> str:
 
 def test_a_grid_is_seen_at_its_end_where_all_arms_came(sweep: Sweep) -> None:
     nine_arms(sweep)
-    seen = grid(compared(sweep))
-    assert (seen.trainings.epoch, seen.trainings.is_screening, len(seen.arms)) == (3, False, 18)
-    assert seen.trainings.where == "at epoch 3 on 2 seeds"
-    assert seen.effects is not None
-    assert seen.effects.best == {"activation_1": ["selu"]}
+    data = grid(compared(sweep))
+    assert (data.trainings.epoch, data.trainings.is_screening, len(data.arms)) == (3, False, 18)
+    assert data.trainings.where == "at epoch 3 on 2 seeds"
+    assert data.effects is not None
+    assert data.effects.best == {"activation_1": ["selu"]}
 
 
 def screened_arms(sweep: Sweep) -> None:
     """Nine arms on a screening seed, of which those with elu in the first layer are stopped after epoch 1."""
     for k, (first, second) in enumerate(itertools.product(CHOICES, repeat=2)):
         config = {"optimizer": "nadam", "activation_1": first, "activation_2": second}
-        stopped: dict[str, Any] = {"rung": 1, "cutoff": 0.6} if first == "elu" else {}
-        curve = [0.5 + k / 1000, 0.7, 0.8][: 1 if stopped else 3]
+        stop: dict[str, Any] = {"rung": 1, "cutoff": 0.6} if first == "elu" else {}
+        curve = [0.5 + k / 1000, 0.7, 0.8][: 1 if stop else 3]
         name = f"{first}-{second}"
-        sweep.trial(
-            name, 0, curve, "stopped" if stopped else "completed", question="screening", config=config, **stopped
-        )
+        sweep.trial(name, 0, curve, "stopped" if stop else "completed", question="screening", config=config, **stop)
 
 
 def test_a_screened_grid_is_seen_at_the_epoch_that_all_reached_on_the_screening_seed(sweep: Sweep) -> None:
@@ -62,27 +60,27 @@ def test_a_screened_grid_is_seen_at_the_epoch_that_all_reached_on_the_screening_
         for first in ("relu", "selu"):
             config = {"optimizer": "nadam", "activation_1": first, "activation_2": "elu"}
             sweep.trial(f"{first}-elu", seed, [0.5, 0.6, 0.9 if first == "relu" else 0.6], config=config)
-    seen = grid(compared(sweep))
-    assert (seen.trainings.epoch, seen.trainings.is_screening, seen.trainings.is_last_epoch) == (1, True, False)
-    assert seen.trainings.where == "at epoch 1 (not the last epoch) on the screening of 1 seed"
-    assert dict(zip(seen.arms, seen.accuracies, strict=True))["selu-relu"] == pytest.approx(0.503)
-    assert sorted(seen.accuracies) == pytest.approx([0.5 + k / 1000 for k in range(9)])
+    data = grid(compared(sweep))
+    assert (data.trainings.epoch, data.trainings.is_screening, data.trainings.is_last_epoch) == (1, True, False)
+    assert data.trainings.where == "at epoch 1 (not the last epoch) on the screening of 1 seed"
+    assert dict(zip(data.arms, data.accuracies, strict=True))["selu-relu"] == pytest.approx(0.503)
+    assert sorted(data.accuracies) == pytest.approx([0.5 + k / 1000 for k in range(9)])
 
 
 def test_once_every_arm_was_compared_its_screening_counts_no_more(sweep: Sweep) -> None:
     screened_arms(sweep)
     nine_arms(sweep)
-    seen = grid(compared(sweep))
-    assert (seen.trainings.epoch, seen.trainings.is_screening, len(seen.arms)) == (3, False, 18)
+    data = grid(compared(sweep))
+    assert (data.trainings.epoch, data.trainings.is_screening, len(data.arms)) == (3, False, 18)
 
 
 def test_it_says_what_matters_and_what_does_not(sweep: Sweep) -> None:
     nine_arms(sweep)
-    said = sentences(grid(compared(sweep)))
-    assert said[0].startswith("18 trainings at epoch 3 on 2 seeds: the residual standard deviation is ±.00")
-    assert said[1].startswith("activation_1 matters (p = ")
-    assert "selu +.0" in said[1]
-    assert said[2:] == [
+    output = sentences(grid(compared(sweep)))
+    assert output[0].startswith("18 trainings at epoch 3 on 2 seeds: the residual standard deviation is ±.00")
+    assert output[1].startswith("activation_1 matters (p = ")
+    assert "selu +.0" in output[1]
+    assert output[2:] == [
         "No significant effect of activation_2 was found.",
         "No significant interaction of two keys was found.",
         "The best choices at epoch 3 on 2 seeds: activation_1 selu.",
@@ -96,25 +94,25 @@ def test_keys_that_act_together_are_said_with_their_strongest_cell(sweep: Sweep)
         for seed in (1, 2):
             final = 0.8 + 0.09 * (first == second == "elu") + next(noise)
             sweep.trial(f"{first}-{second}", seed, [0.5, 0.6, final], config=config)
-    said = " ".join(sentences(grid(compared(sweep))))
-    assert "activation_1 and activation_2 interact (p = " in said
-    assert "most strongly for elu and elu: +.0" in said
-    assert "The best choices without interactions at epoch 3 on 2 seeds: activation_1 elu" in said
+    output = " ".join(sentences(grid(compared(sweep))))
+    assert "activation_1 and activation_2 interact (p = " in output
+    assert "most strongly for elu and elu: +.0" in output
+    assert "The best choices without interactions at epoch 3 on 2 seeds: activation_1 elu" in output
 
 
 def test_trainings_that_came_to_a_bad_end_are_said_first_and_no_choice_is_called_best(sweep: Sweep) -> None:
     nine_arms(sweep)
-    lost = ("selu-elu-1", "selu-elu-2", "relu-elu-1")
+    excluded = ("selu-elu-1", "selu-elu-2", "relu-elu-1")
     for row in sweep.rows["trials"]:
-        if row["trial_id"] in lost:
+        if row["trial_id"] in excluded:
             row.update(outcome="diverged", epochs=1)
-    sweep.rows["epochs"] = [row for row in sweep.rows["epochs"] if row["trial_id"] not in lost or row["epoch"] == 1]
-    said = sentences(grid(compared(sweep)))
-    assert said[0] == (
+    sweep.rows["epochs"] = [row for row in sweep.rows["epochs"] if row["trial_id"] not in excluded or row["epoch"] == 1]
+    output = sentences(grid(compared(sweep)))
+    assert output[0] == (
         "3 trainings diverged, failed or stayed at chance and are left out: activation_1 selu 2, relu 1; activation_2 "
         "elu 3."
     )
-    assert "best choices" not in " ".join(said)
+    assert "best choices" not in " ".join(output)
 
 
 def test_one_key_alone_is_not_said_to_act_with_others(sweep: Sweep) -> None:
@@ -122,17 +120,17 @@ def test_one_key_alone_is_not_said_to_act_with_others(sweep: Sweep) -> None:
         for activation, gain in GAIN.items():
             final = 0.8 + gain + seed**2 / 999 + len(activation) * seed / 9999
             sweep.trial(activation, seed, [0.5, 0.6, final], config={"activation_1": activation})
-    said = " ".join(sentences(grid(compared(sweep))))
-    assert "activation_1 matters" in said
-    assert "interact" not in said
+    output = " ".join(sentences(grid(compared(sweep))))
+    assert "activation_1 matters" in output
+    assert "interact" not in output
 
 
 def test_a_key_at_its_default_has_its_default(sweep: Sweep) -> None:
     for seed in (1, 2):
         sweep.trial("none", seed, [0.5, 0.6, 0.7 + seed / 100], config={"optimizer": "adam"}, momentum=0.0)
         sweep.trial("some", seed, [0.5, 0.6, 0.8 + seed / 99], config={"optimizer": "adam", "momentum": 0.9})
-    seen = grid(compared(sweep))
-    assert sorted(set(seen.values["momentum"])) == ["0.0", "0.9"]
+    data = grid(compared(sweep))
+    assert sorted(set(data.values["momentum"])) == ["0.0", "0.9"]
 
 
 def test_folds_are_called_folds(sweep: Sweep) -> None:
@@ -159,11 +157,11 @@ def test_too_few_trainings_are_said_to_be_too_few(sweep: Sweep) -> None:
 def test_an_arm_that_was_called_best_elsewhere_is_judged(sweep: Sweep) -> None:
     nine_arms(sweep, seeds=(1, 2, 3))
     extra = section(compared(sweep), sweep.results, {"selu-relu": 0.9337, "tanh-relu": 0.9})
-    said = text(extra.terminal)
+    output = text(extra.terminal)
     row = arm(compared(sweep), "selu-relu")
-    assert f"selu-relu (reported .9337): {row['verdict']}, mean {row['mean']:.4f} (n = 3).".replace("0.", ".") in said
-    assert "tanh-relu (reported .9000) is not an arm of this sweep." in said
-    assert "To show a difference of .0001, about " in said
+    assert f"selu-relu (reported .9337): {row['verdict']}, mean {row['mean']:.4f} (n = 3).".replace("0.", ".") in output
+    assert "tanh-relu (reported .9000) is not an arm of this sweep." in output
+    assert "To show a difference of .0001, about " in output
     assert extra.files["effects.png"].startswith(b"\x89PNG")
     assert "<svg" in "".join(extra.html)
 
@@ -172,16 +170,18 @@ def test_on_one_seed_an_arm_has_a_rank_and_chance_is_not_known(sweep: Sweep) -> 
     nine_arms(sweep, seeds=(1,))
     found = compared(sweep)
     better = sum(row["mean"] > arm(found, "relu-relu")["mean"] for row in found.arms.to_dicts())
-    said = text(section(found, sweep.results, {"relu-relu": 0.9}).terminal)
-    assert f"relu-relu (reported .9000): rank {better + 1} of 9 at epoch 3 on 1 seed; one seed: no test, mean ." in said
-    assert "by chance" not in said
+    output = text(section(found, sweep.results, {"relu-relu": 0.9}).terminal)
+    assert (
+        f"relu-relu (reported .9000): rank {better + 1} of 9 at epoch 3 on 1 seed; one seed: no test, mean ." in output
+    )
+    assert "by chance" not in output
 
 
 def test_the_seeds_that_a_difference_takes_are_those_of_the_textbook() -> None:
     # n = 2 (z.975 + z.8)² σ² / δ² = 2 * 7.849 * .0025² / .0001² = 9,811; and 1.96 * sqrt 2 * .0025 = .00693
-    said = chance(0.0025)
-    assert "differ by up to .0069 by chance" in said
-    assert "about 9,800 seeds" in said
+    output = chance(0.0025)
+    assert "differ by up to .0069 by chance" in output
+    assert "about 9,800 seeds" in output
 
 
 @pytest.mark.filterwarnings("error")

@@ -24,23 +24,25 @@ def three_seeds(sweep: Sweep, name: str, finals: tuple[float, ...], **more: Any)
 def test_means_spread_and_seconds(sweep: Sweep) -> None:
     three_seeds(sweep, "nadam", (0.930, 0.932, 0.934), test=0.92)
     three_seeds(sweep, "sgd", (0.900, 0.903, 0.903), test=0.99)
-    found = compared(sweep)
-    row = arm(found, "nadam")
+    comparison = compared(sweep)
+    row = arm(comparison, "nadam")
     assert row["mean"] == pytest.approx(0.932)
     assert row["sd"] == pytest.approx(stdev([0.930, 0.932, 0.934]))
     assert (row["n"], row["epochs"], row["seconds"]) == (3, 9, pytest.approx(3 * (9 + 30 + 6)))
-    assert [(r["arm"], r["verdict"]) for r in found.arms.to_dicts()] == [("nadam", "best"), ("sgd", "worse")]
-    assert answer(found).startswith("nadam is best: validation accuracy after 3 epochs .9320 ± .0020 (n = 3)")
+    assert [(r["arm"], r["verdict"]) for r in comparison.arms.to_dicts()] == [("nadam", "best"), ("sgd", "worse")]
+    assert answer(comparison).startswith(
+        "nadam is best: its validation accuracy after 3 epochs is .9320 ± .0020 (n = 3)"
+    )
 
 
-def test_the_test_set_is_opened_for_the_chosen_arms_alone(sweep: Sweep) -> None:
+def test_the_test_set_is_read_only_for_the_leading_arms(sweep: Sweep) -> None:
     three_seeds(sweep, "nadam", (0.930, 0.932, 0.934), test=0.92)
     three_seeds(sweep, "adam", (0.931, 0.933, 0.931), test=0.91)
     three_seeds(sweep, "sgd", (0.900, 0.902, 0.904), test=0.99)
-    found = compared(sweep)
-    assert [arm(found, a)["verdict"] for a in ("nadam", "adam", "sgd")] == ["tied", "tied", "worse"]
-    assert [arm(found, a)["test_n"] for a in ("nadam", "adam", "sgd")] == [3, 3, 0]
-    assert "nadam .9200 ± .0000 (3) and adam .9100 ± .0000 (3)" in on_the_test_set(found)
+    comparison = compared(sweep)
+    assert [arm(comparison, a)["verdict"] for a in ("nadam", "adam", "sgd")] == ["tied", "tied", "worse"]
+    assert [arm(comparison, a)["test_n"] for a in ("nadam", "adam", "sgd")] == [3, 3, 0]
+    assert "nadam .9200 ± .0000 (3) and adam .9100 ± .0000 (3)" in on_the_test_set(comparison)
 
 
 def test_a_stopped_arm_is_screened_out_and_never_worse(sweep: Sweep) -> None:
@@ -49,18 +51,18 @@ def test_a_stopped_arm_is_screened_out_and_never_worse(sweep: Sweep) -> None:
     sweep.trial("ftrl", 1, [0.1], "stopped", rung=1, cutoff=0.4)
     sweep.trial("sgd", 1, [0.5, 0.6], "stopped", rung=2, cutoff=0.653)
     sweep.trial("sgd", 2, [0.5, 0.7, 0.99])
-    found = compared(sweep)
+    comparison = compared(sweep)
     for name in ("ftrl", "sgd"):
-        row = arm(found, name)
+        row = arm(comparison, name)
         assert row["verdict"] == "screened out"
         assert (row["mean"], row["low"], row["p"]) == (None, None, None)
-    assert verdict(arm(found, "ftrl")) == "screened out at epoch 1 (.100 < .400)"
-    assert verdict(arm(found, "sgd")) == "screened out at epoch 2 (.600 < .653; 1 of 2 seeds)"
-    assert found.common_epoch == 1
-    assert arm(found, "ftrl")["common_mean"] == pytest.approx(0.1)
-    assert arm(found, "nadam")["common_mean"] == pytest.approx(0.5)
-    assert [row["arm"] for row in found.arms.to_dicts()] == ["nadam", "adam", "sgd", "ftrl"]
-    assert "2 arms were screened out earlier" in answer(found)
+    assert verdict(arm(comparison, "ftrl")) == "screened out at epoch 1 (.100 < .400)"
+    assert verdict(arm(comparison, "sgd")) == "screened out at epoch 2 (.600 < .653; 1 of 2 seeds)"
+    assert comparison.common_epoch == 1
+    assert arm(comparison, "ftrl")["common_mean"] == pytest.approx(0.1)
+    assert arm(comparison, "nadam")["common_mean"] == pytest.approx(0.5)
+    assert [row["arm"] for row in comparison.arms.to_dicts()] == ["nadam", "adam", "sgd", "ftrl"]
+    assert "2 arms were screened out earlier" in answer(comparison)
 
 
 def test_survivors_are_compared_on_fresh_seeds_without_their_screening(sweep: Sweep) -> None:
@@ -68,13 +70,17 @@ def test_survivors_are_compared_on_fresh_seeds_without_their_screening(sweep: Sw
         sweep.trial(name, 0, [0.5, 0.7, final], question="screening")
         three_seeds(sweep, name, (0.930, 0.932, 0.934) if name == "nadam" else (0.931, 0.932, 0.9345))
     sweep.trial("ftrl", 0, [0.1], "stopped", question="screening", rung=1, cutoff=0.4)
-    found = compared(sweep)
-    assert arm(found, "nadam")["mean"] == pytest.approx(0.932)
-    assert (arm(found, "nadam")["n"], arm(found, "nadam")["replicates"], arm(found, "nadam")["epochs"]) == (3, 3, 12)
-    assert arm(found, "ftrl")["verdict"] == "screened out"
-    assert found.fit is not None
-    assert found.fit.pool is not None
-    assert found.fit.pool.df == 2
+    comparison = compared(sweep)
+    assert arm(comparison, "nadam")["mean"] == pytest.approx(0.932)
+    assert (
+        arm(comparison, "nadam")["n"],
+        arm(comparison, "nadam")["replicates"],
+        arm(comparison, "nadam")["epochs"],
+    ) == (3, 3, 12)
+    assert arm(comparison, "ftrl")["verdict"] == "screened out"
+    assert comparison.fit is not None
+    assert comparison.fit.pool is not None
+    assert comparison.fit.pool.df == 2
 
 
 def test_seeds_that_agree_by_chance_are_pooled_and_an_arm_at_chance_is_not(sweep: Sweep) -> None:
@@ -83,11 +89,11 @@ def test_seeds_that_agree_by_chance_are_pooled_and_an_arm_at_chance_is_not(sweep
         sweep.trial("nadam", seed, [0.5, 0.7, nadam])
         sweep.trial("sgd", seed, [0.5, 0.7, sgd])
         sweep.trial("ftrl", seed, [0.1, 0.1, 0.1])
-    found = compared(sweep)
-    assert found.fit is not None
-    assert found.fit.unpooled == {"ftrl": 0.0}
-    assert found.fit.pool is not None
-    assert set(found.fit.pool.effects) == {"rmsprop", "nadam", "sgd"}
+    comparison = compared(sweep)
+    assert comparison.fit is not None
+    assert comparison.fit.unpooled == {"ftrl": 0.0}
+    assert comparison.fit.pool is not None
+    assert set(comparison.fit.pool.effects) == {"rmsprop", "nadam", "sgd"}
 
 
 def test_only_what_is_compared_says_whether_an_arm_learns(sweep: Sweep) -> None:
@@ -97,9 +103,9 @@ def test_only_what_is_compared_says_whether_an_arm_learns(sweep: Sweep) -> None:
         if seed < 3:
             sweep.trial("ftrl", seed, [0.1, 0.1, 0.1])
     sweep.trial("ftrl", 3, [0.1, 0.3, NAN], "diverged", reason="the loss was NaN in epoch 3")
-    found = compared(sweep)
-    assert found.fit is not None
-    assert found.fit.unpooled == {"ftrl": 0.0}
+    comparison = compared(sweep)
+    assert comparison.fit is not None
+    assert comparison.fit.unpooled == {"ftrl": 0.0}
 
 
 def test_a_screening_is_seen_at_the_common_epoch_on_its_own_seed(sweep: Sweep) -> None:
@@ -110,11 +116,13 @@ def test_a_screening_is_seen_at_the_common_epoch_on_its_own_seed(sweep: Sweep) -
     sweep.trial("ftrl", 0, [0.1, 0.2], "stopped", question="screening", rung=2, cutoff=0.4)
     sweep.trial("sgd", 0, [0.3], "stopped", question="screening", rung=1, cutoff=0.4)
     sweep.trial("adam", 4, [0.99], None)  # its first epoch is no like of the others'
-    found = compared(sweep)
-    assert (found.common_epoch, found.common_basis) == (1, "screening seed")
-    seen = {row["arm"]: (row["common_n"], row["common_mean"]) for row in found.arms.to_dicts()}
-    assert seen == {"nadam": (1, 0.55), "adam": (1, 0.45), "sgd": (1, 0.3), "ftrl": (1, 0.1)}
-    page = html(found, question="?", runs=runs_of(found, read(sweep.results, "runs"), found.replicates.rows))
+    comparison = compared(sweep)
+    assert (comparison.common_epoch, comparison.common_basis) == (1, "screening seed")
+    common_means = {row["arm"]: (row["common_n"], row["common_mean"]) for row in comparison.arms.to_dicts()}
+    assert common_means == {"nadam": (1, 0.55), "adam": (1, 0.45), "sgd": (1, 0.3), "ftrl": (1, 0.1)}
+    page = html(
+        comparison, question="?", runs=runs_of(comparison, read(sweep.results, "runs"), comparison.replicates.rows)
+    )
     assert "all at epoch 1 (screening seed)" in page
     assert "It shows only the screening seed" in page
 
@@ -134,16 +142,18 @@ def test_arms_that_scatter_otherwise_are_left_out_of_the_pool_and_said(sweep: Sw
     three_seeds(sweep, "adadelta", (0.4, 0.5, 0.6))
     for seed in (1, 2, 3):
         sweep.trial("ftrl", seed, [0.1, 0.1, 0.1])
-    found = compared(sweep)
-    note = next(text for text in found.warnings if text.startswith("Not in the pooled variance"))
+    comparison = compared(sweep)
+    note = next(text for text in comparison.warnings if text.startswith("Not in the pooled variance"))
     assert "adadelta (±.1000), ftrl (constant)" in note
-    assert note in method(found)
-    assert "pooled over the 3 arms with a similar spread" in method(found)
+    assert note in method(comparison)
+    assert "pooled over the 3 arms with a similar spread" in method(comparison)
     assert "adadelta varies much more between seeds than the median arm, so each test with it is Welch's t-test" in note
     # .5 ± t(.975, 2) · .1 / √3
-    assert (arm(found, "adadelta")["low"], arm(found, "adadelta")["high"]) == pytest.approx((0.251586, 0.748414))
-    assert (arm(found, "ftrl")["low"], arm(found, "ftrl")["verdict"]) == (None, "worse")
-    assert [arm(found, a)["verdict"] for a in ("nadam", "adam", "sgd")] == ["tied", "tied", "worse"]
+    assert (arm(comparison, "adadelta")["low"], arm(comparison, "adadelta")["high"]) == pytest.approx(
+        (0.251586, 0.748414)
+    )
+    assert (arm(comparison, "ftrl")["low"], arm(comparison, "ftrl")["verdict"]) == (None, "worse")
+    assert [arm(comparison, a)["verdict"] for a in ("nadam", "adam", "sgd")] == ["tied", "tied", "worse"]
 
 
 def test_failed_and_diverged_replicates_are_counted_with_their_reasons(sweep: Sweep) -> None:
@@ -153,31 +163,31 @@ def test_failed_and_diverged_replicates_are_counted_with_their_reasons(sweep: Sw
     sweep.trial("adam", 3, [0.5], "failed", error_type="MemoryError", error_message="out of memory\nat line 3")
     sweep.trial("sgd", 1, [0.5, NAN], "diverged", reason="the loss was NaN in epoch 2")
     sweep.trial("ftrl", 1, [], "failed", error_type="ValueError", error_message="bad")
-    found = compared(sweep)
-    assert verdict(arm(found, "adam")) == "worse (2 completed, 1 failed)"
-    assert arm(found, "adam")["reasons"] == "1 failed: MemoryError: out of memory"
-    assert (arm(found, "sgd")["verdict"], arm(found, "ftrl")["verdict"]) == ("diverged", "failed")
-    assert found.common_epoch is None  # failed and diverged trials do not shorten the comparison
-    assert "sgd: 1 diverged: the loss was NaN in epoch 2" in found.warnings
+    comparison = compared(sweep)
+    assert verdict(arm(comparison, "adam")) == "worse (2 completed, 1 failed)"
+    assert arm(comparison, "adam")["reasons"] == "1 failed: MemoryError: out of memory"
+    assert (arm(comparison, "sgd")["verdict"], arm(comparison, "ftrl")["verdict"]) == ("diverged", "failed")
+    assert comparison.common_epoch is None  # failed and diverged trials do not shorten the comparison
+    assert "sgd: 1 diverged: the loss was NaN in epoch 2" in comparison.warnings
 
 
 def test_a_completed_trial_without_a_finite_accuracy_diverged(sweep: Sweep) -> None:
     three_seeds(sweep, "nadam", (0.930, 0.932, 0.934))
     three_seeds(sweep, "sgd", (NAN, NAN, NAN))
-    found = compared(sweep)
-    assert arm(found, "sgd")["verdict"] == "diverged"
-    assert arm(found, "nadam")["verdict"] == "only arm"
+    comparison = compared(sweep)
+    assert arm(comparison, "sgd")["verdict"] == "diverged"
+    assert arm(comparison, "nadam")["verdict"] == "only arm"
 
 
 def test_one_seed_is_said_and_not_tested(sweep: Sweep) -> None:
     sweep.trial("nadam", 1, [0.5, 0.7, 0.9338], test=0.93)
     sweep.trial("adam", 1, [0.5, 0.7, 0.9337], test=0.94)
-    found = compared(sweep)
-    assert [row["verdict"] for row in found.arms.to_dicts()] == [ONE_SEED, ONE_SEED]
-    assert [row["sd"] for row in found.arms.to_dicts()] == [None, None]
-    assert "one seed allows no test" in answer(found)
-    assert found.warnings[0].startswith("Each arm has one seed")
-    assert (arm(found, "nadam")["test_n"], arm(found, "adam")["test_n"]) == (1, 0)
+    comparison = compared(sweep)
+    assert [row["verdict"] for row in comparison.arms.to_dicts()] == [ONE_SEED, ONE_SEED]
+    assert [row["sd"] for row in comparison.arms.to_dicts()] == [None, None]
+    assert "one seed allows no test" in answer(comparison)
+    assert comparison.warnings[0].startswith("Each arm has one seed")
+    assert (arm(comparison, "nadam")["test_n"], arm(comparison, "adam")["test_n"]) == (1, 0)
 
 
 def test_one_seed_each_is_no_test_even_if_the_seeds_differ(sweep: Sweep) -> None:
@@ -200,11 +210,11 @@ def test_the_latest_attempt_counts_and_a_running_one_is_unfinished(sweep: Sweep)
     sweep.trial("nadam", 1, [0.5, 0.7, 0.940], attempt=1, planned=False)
     sweep.trial("adam", 1, [0.5], None, attempt=1, planned=False)
     sweep.plan("sgd", 1, "sgd-1")
-    found = compared(sweep)
-    assert arm(found, "nadam")["mean"] == pytest.approx((0.940 + 0.932 + 0.934) / 3)
-    assert verdict(arm(found, "adam")).endswith("(2 completed, 1 unfinished)")
-    assert arm(found, "sgd")["verdict"] == "unfinished"
-    assert "2 trials are unfinished: run the sweep again to complete them." in found.warnings
+    comparison = compared(sweep)
+    assert arm(comparison, "nadam")["mean"] == pytest.approx((0.940 + 0.932 + 0.934) / 3)
+    assert verdict(arm(comparison, "adam")).endswith("(2 completed, 1 unfinished)")
+    assert arm(comparison, "sgd")["verdict"] == "unfinished"
+    assert "2 trials are unfinished: run the sweep again to complete them." in comparison.warnings
 
 
 def test_a_trial_shared_by_two_runs_counts_once(sweep: Sweep) -> None:
@@ -219,18 +229,18 @@ def test_longer_trials_are_read_at_the_equal_epochs(sweep: Sweep) -> None:
     three_seeds(sweep, "nadam", (0.930, 0.932, 0.934))
     for seed in (1, 2, 3):
         sweep.trial("adam", seed, [0.5, 0.7, 0.91, 0.99, NAN], "diverged", epochs_asked=9)
-    found = compared(sweep)
-    assert found.epoch == 3
-    assert arm(found, "adam")["mean"] == pytest.approx(0.91)
-    assert arm(found, "adam")["completed"] == 3
+    comparison = compared(sweep)
+    assert comparison.epoch == 3
+    assert arm(comparison, "adam")["mean"] == pytest.approx(0.91)
+    assert arm(comparison, "adam")["completed"] == 3
 
 
 def test_trials_on_other_images_are_left_out_and_said(sweep: Sweep) -> None:
     sweep.trial("sgd", 1, [0.2, 0.3, 0.4], trial_id="small", data_fingerprint="small", train_images=100, run="r0")
     three_seeds(sweep, "nadam", (0.930, 0.932, 0.934))
-    found = compared(sweep)
-    assert found.arms["arm"].to_list() == ["nadam"]
-    assert found.warnings[0].startswith("1 trial is left out, because it was trained on other data")
+    comparison = compared(sweep)
+    assert comparison.arms["arm"].to_list() == ["nadam"]
+    assert comparison.warnings[0].startswith("1 trial is left out, because it was trained on other data")
 
 
 def test_the_equal_epochs_are_those_of_the_trials_that_are_kept(sweep: Sweep) -> None:
@@ -241,11 +251,11 @@ def test_the_equal_epochs_are_those_of_the_trials_that_are_kept(sweep: Sweep) ->
     sweep.plan("nadam", 6, "long-6", run="r0", epochs=10)  # never ran
     for seed in (1, 2):
         sweep.trial("nadam", seed, [0.5, 0.7, 0.80 + seed / 100], data_fingerprint="f2", train_images=1_800)
-    found = compared(sweep)
-    assert found.epoch == 3
-    row = arm(found, "nadam")
+    comparison = compared(sweep)
+    assert comparison.epoch == 3
+    row = arm(comparison, "nadam")
     assert (row["status"], row["completed"], row["mean"]) == ("compared", 2, pytest.approx(0.815))
-    assert found.warnings[0].startswith("3 trials are left out, because they were trained on other data")
+    assert comparison.warnings[0].startswith("3 trials are left out, because they were trained on other data")
 
 
 def test_latency_tells_how_far_trials_lie_apart(sweep: Sweep) -> None:
@@ -254,8 +264,10 @@ def test_latency_tells_how_far_trials_lie_apart(sweep: Sweep) -> None:
     sweep.trial("sgd", 1, [0.5, 0.7, 0.8], latency_ms_median=2.0, latency_busy_slots=0, flops=1)
     sweep.trial("sgd", 2, [0.5, 0.7, 0.8], latency_ms_median=4.0, latency_busy_slots=2)
     sweep.trial("adam", 1, [0.5, 0.7, 0.8], latency_ms_median=2.0, latency_ratio=9.0, latency_ms_reference=1.0)
-    found = compared(sweep)
-    page = html(found, question="?", runs=runs_of(found, read(sweep.results, "runs"), found.replicates.rows))
+    comparison = compared(sweep)
+    page = html(
+        comparison, question="?", runs=runs_of(comparison, read(sweep.results, "runs"), comparison.replicates.rows)
+    )
     assert "1.22 (.88–5.36; n = 3; 1 slot busy)" in page
     assert "3.00 (2.00–4.00; n = 2; 0 to 2 slots busy)" in page
     assert "2.00 (n = 1; busy slots not recorded)" in page
@@ -266,9 +278,11 @@ def test_latency_is_in_times_of_a_fixed_computation(sweep: Sweep) -> None:
     for seed, (ratio, referred, median) in enumerate(((1.0, 0.5, 0.9), (1.5, 2.0, 4.0), (1.25, 0.6, 0.7)), 1):
         columns = {"latency_ratio": ratio, "latency_ms_reference": referred, "latency_ms_median": median}
         sweep.trial("nadam", seed, [0.5, 0.7, 0.9], **columns)
-    found = compared(sweep)
-    page = html(found, question="?", runs=runs_of(found, read(sweep.results, "runs"), found.replicates.rows))
-    assert arm(found, "nadam")["latency"] == 1.25
+    comparison = compared(sweep)
+    page = html(
+        comparison, question="?", runs=runs_of(comparison, read(sweep.results, "runs"), comparison.replicates.rows)
+    )
+    assert arm(comparison, "nadam")["latency"] == 1.25
     assert "of 50 calls, as a multiple of the time of a fixed computation, which takes at least 0.50 ms here." in page
     assert "latency, ×" in page
 
@@ -277,9 +291,9 @@ def test_arms_are_called_by_what_tells_them_apart(sweep: Sweep) -> None:
     for name in ("trained=none", "trained=5 head_epochs=10", "trained=8 head_epochs=10"):
         for seed in (1, 2):
             sweep.trial(name, seed, [0.5, 0.7, 0.8 + seed / 100 + len(name) / 1000])
-    found = compared(sweep)
-    assert {*found.arms["arm"]} == {*found.configurations} == {"trained=none", "trained=5", "trained=8"}
-    assert {*found.replicates.curves["arm"]} == {"trained=none", "trained=5", "trained=8"}
+    comparison = compared(sweep)
+    assert {*comparison.arms["arm"]} == {*comparison.configurations} == {"trained=none", "trained=5", "trained=8"}
+    assert {*comparison.replicates.curves["arm"]} == {"trained=none", "trained=5", "trained=8"}
 
 
 def test_different_hosts_are_a_warning(sweep: Sweep) -> None:
@@ -300,8 +314,8 @@ def test_trials_of_another_sweep_are_found(sweep: Sweep) -> None:
 def test_nothing_reached_the_end(sweep: Sweep) -> None:
     sweep.trial("nadam", 1, [0.5], "stopped", rung=1, cutoff=0.6)
     sweep.trial("adam", 1, [0.6], None)
-    found = compared(sweep)
+    comparison = compared(sweep)
     assert "No arm has trained all its seeds to epoch 3; at epoch 1, which all arms reached, adam was ahead" in answer(
-        found
+        comparison
     )
-    assert on_the_test_set(found) == ""
+    assert on_the_test_set(comparison) == ""

@@ -13,13 +13,13 @@ CHOICES = ("relu", "selu", "elu")
 
 
 def fitted(keys: dict[str, list[Any]], seeds: list[Any], values: list[float]) -> Effects:
-    found = effects(keys, seeds, values)
-    assert found is not None
-    return found
+    result = effects(keys, seeds, values)
+    assert result is not None
+    return result
 
 
-def level(found: Effects, key: str, value: str) -> Any:
-    return next(level for level in found.levels[key] if level.value == value)
+def level(result: Effects, key: str, value: str) -> Any:
+    return next(level for level in result.levels[key] if level.value == value)
 
 
 def noise(n: int) -> Any:
@@ -38,45 +38,45 @@ def grid_of_four(interaction: float = 0.0) -> tuple[dict[str, list[Any]], list[A
 
 def test_two_values_on_common_seeds_are_the_paired_t_test() -> None:
     a, b = [0.91, 0.93, 0.92, 0.95], [0.90, 0.91, 0.92, 0.93]
-    found = fitted({"k": ["a"] * 4 + ["b"] * 4}, [1, 2, 3, 4] * 2, a + b)
-    (test,) = found.main
-    assert (test.df, found.df) == (1, 3)
+    result = fitted({"k": ["a"] * 4 + ["b"] * 4}, [1, 2, 3, 4] * 2, a + b)
+    (test,) = result.main
+    assert (test.df, result.df) == (1, 3)
     assert test.p == pytest.approx(stats.ttest_rel(a, b).pvalue)
-    assert level(found, "k", "a").effect == pytest.approx((np.mean(a) - np.mean(b)) / 2)
+    assert level(result, "k", "a").effect == pytest.approx((np.mean(a) - np.mean(b)) / 2)
 
 
 def test_several_values_on_one_seed_are_the_analysis_of_variance() -> None:
     groups = [[0.1, 0.2, 0.4], [0.3, 0.5, 0.6], [0.5, 0.9, 0.8]]
-    found = fitted({"k": ["a"] * 3 + ["b"] * 3 + ["c"] * 3}, [1] * 9, np.ravel(groups).tolist())
+    result = fitted({"k": ["a"] * 3 + ["b"] * 3 + ["c"] * 3}, [1] * 9, np.ravel(groups).tolist())
     expected = stats.f_oneway(*groups)
-    (test,) = found.main
+    (test,) = result.main
     assert (test.f, test.p) == (pytest.approx(expected.statistic), pytest.approx(expected.pvalue))
     # each mean less the grand mean, 43/90; half the interval by the t distribution with 6 degrees of freedom
-    assert level(found, "k", "b").effect == pytest.approx(1.4 / 3 - 4.3 / 9)
-    error = found.deviation * np.sqrt(1 / 3 * 2 / 3)
-    assert level(found, "k", "b").half_width == pytest.approx(stats.t.ppf(0.975, 6) * error)
+    assert level(result, "k", "b").effect == pytest.approx(1.4 / 3 - 4.3 / 9)
+    error = result.deviation * np.sqrt(1 / 3 * 2 / 3)
+    assert level(result, "k", "b").half_width == pytest.approx(stats.t.ppf(0.975, 6) * error)
 
 
 def test_the_effects_of_a_full_grid_are_the_means_of_its_rows() -> None:
     keys, seeds, values = grid_of_four()
-    found = fitted(keys, seeds, values)
-    assert (found.n, found.df) == (81, 81 - 1 - 4 * 2 - 6 * 4)
+    result = fitted(keys, seeds, values)
+    assert (result.n, result.df) == (81, 81 - 1 - 4 * 2 - 6 * 4)
     for key, choice in itertools.product(keys, CHOICES):
         mine = [v for v, c in zip(values, keys[key], strict=True) if c == choice]
-        assert level(found, key, choice).effect == pytest.approx(np.mean(mine) - np.mean(values))
-        assert level(found, key, choice).n == 27
-    assert found.best == {"activation_1": ["selu"]} | {f"activation_{k}": ["relu"] for k in (2, 3, 4)}
-    assert found.deviation == pytest.approx(0.01, rel=0.3)
-    assert all(test.p < 1e-6 for test in found.main)
-    assert all(test.p > 0.05 for test in found.pairs)
+        assert level(result, key, choice).effect == pytest.approx(np.mean(mine) - np.mean(values))
+        assert level(result, key, choice).n == 27
+    assert result.best == {"activation_1": ["selu"]} | {f"activation_{k}": ["relu"] for k in (2, 3, 4)}
+    assert result.deviation == pytest.approx(0.01, rel=0.3)
+    assert all(test.p < 1e-6 for test in result.main)
+    assert all(test.p > 0.05 for test in result.pairs)
 
 
 def test_layers_that_act_together_are_told() -> None:
-    found = fitted(*grid_of_four(interaction=0.06))
-    assert found.pairs[0].term == ("activation_2", "activation_3")
-    assert found.pairs[0].p < 1e-4
-    assert all(test.p > 0.05 for test in found.pairs[1:])
-    cells = found.cells["activation_2", "activation_3"]
+    result = fitted(*grid_of_four(interaction=0.06))
+    assert result.pairs[0].term == ("activation_2", "activation_3")
+    assert result.pairs[0].p < 1e-4
+    assert all(test.p > 0.05 for test in result.pairs[1:])
+    cells = result.cells["activation_2", "activation_3"]
     assert max(cells, key=lambda cell: cells[cell]) == ("elu", "elu")
     for choice in CHOICES:  # what is beyond both choices alone adds up to nothing
         assert sum(cells[choice, other] for other in CHOICES) == pytest.approx(0)
@@ -89,15 +89,15 @@ def test_where_values_were_tried_unequally_often_each_counts_once() -> None:
     k = ["a"] * 4 + ["b"] * 3
     where = ["good", "bad", "good", "bad", "good", "good", "bad"]
     values = [0.9, 0.5, 0.9, 0.5, 0.9, 0.9, 0.5]
-    found = fitted({"k": k, "l": where}, [1] * 7, [v + e for v, e in zip(values, noise(7), strict=True)])
-    assert level(found, "k", "a").effect == pytest.approx(0, abs=0.01)
-    assert level(found, "l", "good").effect == pytest.approx(0.2, abs=0.01)
+    result = fitted({"k": k, "l": where}, [1] * 7, [v + e for v, e in zip(values, noise(7), strict=True)])
+    assert level(result, "k", "a").effect == pytest.approx(0, abs=0.01)
+    assert level(result, "l", "good").effect == pytest.approx(0.2, abs=0.01)
 
 
 def test_pairs_are_left_out_where_the_trainings_are_too_few() -> None:
-    found = fitted({"k": ["a", "a", "b", "b"], "l": ["c", "d", "c", "d"]}, [1] * 4, [0.1, 0.2, 0.3, 0.45])
-    assert (list(found.pairs), found.df) == ([], 1)
-    assert level(found, "k", "b").effect == pytest.approx((0.375 - 0.15) / 2)
+    result = fitted({"k": ["a", "a", "b", "b"], "l": ["c", "d", "c", "d"]}, [1] * 4, [0.1, 0.2, 0.3, 0.45])
+    assert (list(result.pairs), result.df) == ([], 1)
+    assert level(result, "k", "b").effect == pytest.approx((0.375 - 0.15) / 2)
 
 
 @pytest.mark.parametrize(
@@ -117,17 +117,17 @@ def test_nothing_is_said_where_nothing_can_be_told(keys: dict[str, list[Any]], v
 def test_of_a_key_that_matters_all_values_are_best_that_no_test_tells_from_the_first() -> None:
     keys, seeds, values = grid_of_four()
     values = [v + 0.04 * (c == "relu") for v, c in zip(values, keys["activation_1"], strict=True)]  # as good as selu
-    found = fitted(keys, seeds, values)
-    assert sorted(found.best["activation_1"]) == ["relu", "selu"]
-    first, second, third = found.levels["activation_1"]
+    result = fitted(keys, seeds, values)
+    assert sorted(result.best["activation_1"]) == ["relu", "selu"]
+    first, second, third = result.levels["activation_1"]
     assert (first.p_to_best, third.value) == (1.0, "elu")
     assert third.p_to_best < 1e-6
     assert second.p_to_best > 0.05
 
 
 def test_two_values_are_told_apart_as_the_keys_test_does() -> None:
-    found = fitted({"k": ["a"] * 4 + ["b"] * 4}, [1] * 8, [0.1, 0.2, 0.15, 0.18, 0.3, 0.28, 0.31, 0.35])
-    assert found.levels["k"][1].p_to_best == pytest.approx(found.main[0].p)
+    result = fitted({"k": ["a"] * 4 + ["b"] * 4}, [1] * 8, [0.1, 0.2, 0.15, 0.18, 0.3, 0.28, 0.31, 0.35])
+    assert result.levels["k"][1].p_to_best == pytest.approx(result.main[0].p)
 
 
 def test_a_training_that_no_other_comes_near_does_not_drown_the_effects() -> None:
@@ -135,18 +135,18 @@ def test_a_training_that_no_other_comes_near_does_not_drown_the_effects() -> Non
     whole = fitted(keys, seeds, values)
     assert whole.outliers == ()
     broken = [0.1 if i in (7, 44) else v for i, v in enumerate(values)]
-    found = fitted(keys, seeds, broken)
-    assert sorted(found.outliers) == [7, 44]
-    assert found.n == 79
-    assert found.best == whole.best
-    assert found.deviation == pytest.approx(whole.deviation, rel=0.2)
+    result = fitted(keys, seeds, broken)
+    assert sorted(result.outliers) == [7, 44]
+    assert result.n == 79
+    assert result.best == whole.best
+    assert result.deviation == pytest.approx(whole.deviation, rel=0.2)
 
 
 def test_a_key_without_any_effect_spoils_no_other_test() -> None:
     # the sums of k=a and k=b are equal to the last digit: its sum of squares is 0, which rounding may make negative
     values = [0.515, 0.52, 0.53, 0.535, 0.535, 0.53, 0.52, 0.515]
     keys = {"k": list("aabbaabb"), "l": list("abababab"), "m": list("aaaabbbb")}
-    found = fitted(keys, [1] * 8, [v + 0.2 * (c == "a") for v, c in zip(values, keys["l"], strict=True)])
-    p = {test.term[0]: test.p for test in found.main}
+    result = fitted(keys, [1] * 8, [v + 0.2 * (c == "a") for v, c in zip(values, keys["l"], strict=True)])
+    p = {test.term[0]: test.p for test in result.main}
     assert p["l"] < 1e-4
     assert 0 <= p["m"] <= 1

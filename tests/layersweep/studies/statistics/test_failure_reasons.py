@@ -21,15 +21,15 @@ def test_an_arm_at_chance_has_no_mean_and_no_test(sweep: Sweep) -> None:
     for seed in (1, 2):
         sweep.trial("ftrl", seed, [0.1, 0.1], "hopeless", reason=CHANCE)
     sweep.plan("ftrl", 3, "ftrl-3")
-    found = compared(sweep)
-    row = arm(found, "ftrl")
+    comparison = compared(sweep)
+    row = arm(comparison, "ftrl")
     assert (row["status"], row["hopeless"], row["unfinished"]) == ("hopeless", 2, 1)
     assert (row["mean"], row["p"], row["low"], row["common_n"]) == (None, None, None, 0)
     assert verdict(row) == "hopeless (2 hopeless, 1 unfinished)"
-    assert [r["arm"] for r in found.arms.to_dicts()] == ["nadam", "adam", "ftrl"]
-    assert f"ftrl: 2 hopeless: {CHANCE}" in found.warnings
-    assert found.common_epoch is None  # a hopeless trial does not shorten the comparison
-    assert answer(found).startswith("nadam is best")
+    assert [r["arm"] for r in comparison.arms.to_dicts()] == ["nadam", "adam", "ftrl"]
+    assert f"ftrl: 2 hopeless: {CHANCE}" in comparison.warnings
+    assert comparison.common_epoch is None  # a hopeless trial does not shorten the comparison
+    assert answer(comparison).startswith("nadam is best")
 
 
 def test_a_hopeless_seed_is_counted_beside_the_others(sweep: Sweep) -> None:
@@ -37,9 +37,9 @@ def test_a_hopeless_seed_is_counted_beside_the_others(sweep: Sweep) -> None:
     sweep.trial("adam", 1, [0.5, 0.7, 0.90])
     sweep.trial("adam", 2, [0.5, 0.7, 0.902])
     sweep.trial("adam", 3, [0.1], "hopeless", reason=CHANCE)
-    found = compared(sweep)
-    assert verdict(arm(found, "adam")) == "worse (2 completed, 1 hopeless)"
-    assert (arm(found, "adam")["n"], arm(found, "adam")["mean"]) == (2, pytest.approx(0.901))
+    comparison = compared(sweep)
+    assert verdict(arm(comparison, "adam")) == "worse (2 completed, 1 hopeless)"
+    assert (arm(comparison, "adam")["n"], arm(comparison, "adam")["mean"]) == (2, pytest.approx(0.901))
 
 
 @pytest.mark.parametrize(("other", "status"), [("diverged", "diverged"), ("failed", "hopeless")])
@@ -60,6 +60,6 @@ def test_warnings_of_trials_are_notes_counted_per_arm(sweep: Sweep) -> None:
     sweep.trial("sgd", 1, [0.1, 0.1, 0.1], warning=WARNING)
     sweep.trial("sgd", 2, [0.1, 0.1, 0.1], warning=f"{WARNING}\nmore")
     sweep.trial("sgd", 3, [0.5, 0.5, 0.5], warning=" ")
-    found = compared(sweep)
-    assert f"sgd: 2 of 3 trials: {WARNING}" in found.warnings
-    assert (arm(found, "sgd")["status"], arm(found, "sgd")["n"]) == ("compared", 3)
+    comparison = compared(sweep)
+    assert f"sgd: 2 of 3 trials: {WARNING}" in comparison.warnings
+    assert (arm(comparison, "sgd")["status"], arm(comparison, "sgd")["n"]) == ("compared", 3)

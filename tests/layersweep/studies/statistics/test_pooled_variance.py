@@ -108,9 +108,9 @@ def test_best_needs_every_other_arm_to_be_worse() -> None:
 def additive(table: dict[str, list[float]]) -> tuple[float, int]:
     """Deviation and degrees of freedom of arm + seed for complete data: what double centring leaves."""
     values = np.array(list(table.values()))
-    left = values - values.mean(axis=1, keepdims=True) - values.mean(axis=0) + values.mean()
+    residual = values - values.mean(axis=1, keepdims=True) - values.mean(axis=0) + values.mean()
     df = (values.shape[0] - 1) * (values.shape[1] - 1)
-    return float(np.sqrt((left**2).sum() / df)), df
+    return float(np.sqrt((residual**2).sum() / df)), df
 
 
 def test_only_arms_that_scatter_alike_are_pooled() -> None:
@@ -149,8 +149,8 @@ def test_constant_arms_do_not_make_others_differ() -> None:
     assert everything.p_value("a", "b") < 0.05  # what pooling all eight arms would say
     fit = fit_of(two | constant)
     assert fit.p_value("a", "b") == pytest.approx(paired)
-    said, adjusted = verdicts(fit)
-    assert (said["a"], said["b"], adjusted["b"]) == ("tied", "tied", pytest.approx(paired))
+    verdict_by_arm, adjusted = verdicts(fit)
+    assert (verdict_by_arm["a"], verdict_by_arm["b"], adjusted["b"]) == ("tied", "tied", pytest.approx(paired))
     deviation, df = additive(two)
     raw = 2 * stats.t.sf((np.mean(two["a"]) - 0.1) / (deviation * (2 / 3) ** 0.5), df)
     assert adjusted["c0"] == pytest.approx(7 * raw)
@@ -164,8 +164,8 @@ def test_with_two_seeds_a_chance_arm_is_worse_though_the_leader_hardly_scatters(
     }  # fmt: skip
     fit = fit_of(table)
     assert fit.unpooled == {"ftrl": 0.0}
-    said = verdicts(fit)[0]
-    assert {arm for arm, verdict in said.items() if verdict == "worse"} == {"adagrad", "adadelta", "ftrl"}
+    verdict_by_arm = verdicts(fit)[0]
+    assert {arm for arm, verdict in verdict_by_arm.items() if verdict == "worse"} == {"adagrad", "adadelta", "ftrl"}
 
 
 def test_a_leader_apart_is_tested_by_welch_against_all() -> None:
