@@ -13,4 +13,4 @@ FIRST_PHASE: Final = "first phase"
 
 TUNING: Final = "tuning"
 """Trials that search the ranges of an arm for its best configuration: `candidate` counts them from 0. The best one is
-trained again on new seeds and compared under the arm's name; the search trials themselves never enter an interval."""
+trained again on fresh seeds and compared under the arm's name; the search trials themselves never enter an interval."""

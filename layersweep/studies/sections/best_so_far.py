@@ -111,7 +111,7 @@ def _best_after(trajectory: Trajectory, seconds: float) -> str:
 
 
 def compare_searches(searches: Sequence[Trajectory], compared_arms: Collection[str]) -> str:
-    """The best accuracies when the shortest search ended; the best networks of `compared_arms` ran on new seeds."""
+    """The best accuracies when the shortest search ended; the best networks of `compared_arms` ran on fresh seeds."""
     searches = [search for search in searches if search.steps]
     shortest = min(search.seconds for search in searches)
     values = sorted(((search.after(shortest) or 0.0, search.name) for search in searches), key=lambda pair: -pair[0])
@@ -120,9 +120,9 @@ def compare_searches(searches: Sequence[Trajectory], compared_arms: Collection[s
         return f"The best validation accuracy of a candidate after {duration(shortest)} of search: {best}."
     compared = [search.name for search in searches if search.name in compared_arms]
     test = (
-        "the test is the comparison of their best networks on new seeds"
+        "the test is the comparison of their best networks on fresh seeds"
         if len(compared) > 1
-        else "there is no test as long as their best networks are not compared on new seeds"
+        else "there is no test as long as their best networks are not compared on fresh seeds"
     )
     return (
         f"The best validation accuracy of a candidate after {duration(shortest)}, the time of the shortest search: "

@@ -42,7 +42,7 @@ class Network:
     Attributes:
         search: the arm of the search.
         candidate: the candidate with this network.
-        is_compared: whether this configuration was compared on new seeds.
+        is_compared: whether this configuration was compared on fresh seeds.
         layers: in the order of the records; empty if none are recorded.
     """
 
@@ -142,7 +142,7 @@ def _sentences(best_networks: Sequence[Network]) -> list[str]:
         which = f"candidate {candidate.number}, {share(candidate.accuracy)} after {count(candidate.epochs, 'epoch')}"
         why = "the most accurate one with the most epochs; not compared"
         if network.is_compared:
-            why = "compared on new seeds"
+            why = "compared on fresh seeds"
         depth = f"{count(len(network.layers), 'layer')}, {network.depth} with parameters"
         texts.append(
             f"{network.search}: {which} ({why}); {depth if network.layers else 'its layers are not recorded'}."

@@ -15,7 +15,7 @@ from layersweep.words import count
 _T = TypeVar("_T")
 
 REPLICATE: Final = ("arm", "seed", "fold")
-"""The columns that identify a replicate. Arms that survive a screening are compared on new seeds, without it."""
+"""The columns that identify a replicate. Arms that survive a screening are compared on fresh seeds, without it."""
 EXCLUDED_OUTCOMES: Final = ("diverged", "hopeless", "failed")
 """The outcomes of trials that are counted, but left out of every mean."""
 

@@ -152,7 +152,7 @@ def test_searches_are_seen_after_parts_of_the_longest_ones_time(sweep):
     assert "greedy .6500 and random .1000. Each search ran only once: there is no test as long as" in answer
     for search in ("greedy", "random"):
         chosen(sweep, search, 0, (0.6, 0.7))
-    assert "the test is the comparison of their best networks on new seeds" in section_of(sweep, best_so_far).answer
+    assert "the test is the comparison of their best networks on fresh seeds" in section_of(sweep, best_so_far).answer
 
 
 def test_nothing_beats_what_is_on_the_front(sweep):
@@ -227,7 +227,7 @@ def test_the_network_is_the_one_that_is_compared(sweep):
     assert (network.candidate.number, network.is_compared, network.depth) == (1, True, 3)
     assert network.kinds == {"Conv2D": (2, 420), "Flatten": (1, 0), "Dense": (1, 46_090)}
     text = printed(section_of(sweep, networks))
-    assert "greedy: candidate 1, .8000 after 3 epochs (compared on new seeds); 4 layers, 3 with parameters." in text
+    assert "greedy: candidate 1, .8000 after 3 epochs (compared on fresh seeds); 4 layers, 3 with parameters." in text
     assert "3 (46,510)" in text
 
 
