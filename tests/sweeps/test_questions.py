@@ -86,7 +86,7 @@ def test_filters_take_the_activations_that_led(tmp_path, fashion_mnist):
         "activation_3": ["elu"],
         "activation_4": ["elu"],
     }
-    assert "those of selu-relu-elu-relu, which leads in sweep 'activations'" in source
+    assert "from selu-relu-elu-relu, which leads in sweep 'activations'" in source
     sweep_arms = arms(filters.SWEEP, values)
     assert {arm.values["activation_4"] for arm in sweep_arms} == {"elu"}
     assert sweep_arms[0].name == "32-32-32-32"

@@ -286,7 +286,7 @@ def test_refusals_are_one_row_a_reason_whatever_its_numbers(sweep):
     assert "2 failed: TooLarge: needs 3.2 GiB (the first one; the others differ only in numbers)" in note
 
 
-def test_without_a_bad_end_that_is_said(sweep):
+def test_without_failures_a_sentence_says_so(sweep):
     candidate(sweep, "greedy", 0, [0.5])
     assert "No candidate was refused, failed or diverged." in printed(section_of(sweep, refusals))
 

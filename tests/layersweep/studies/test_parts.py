@@ -1,4 +1,4 @@
-"""Parts of studies: networks converted by LiteRT, first phases, the chosen arm class by class, lines by a number."""
+"""Parts of studies: networks converted by LiteRT, first phases, the leading arm class by class, lines by a number."""
 
 from pathlib import Path
 

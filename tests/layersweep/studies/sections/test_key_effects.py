@@ -100,7 +100,7 @@ def test_keys_that_act_together_are_said_with_their_strongest_cell(sweep: Sweep)
     assert "The best choices without interactions at epoch 3 on 2 seeds: activation_1 elu" in output
 
 
-def test_trainings_that_came_to_a_bad_end_are_said_first_and_no_choice_is_called_best(sweep: Sweep) -> None:
+def test_failed_trainings_are_listed_first_and_no_choice_is_called_best(sweep: Sweep) -> None:
     nine_arms(sweep)
     excluded = ("selu-elu-1", "selu-elu-2", "relu-elu-1")
     for row in sweep.rows["trials"]:

@@ -135,7 +135,7 @@ def test_a_fresh_seed_under_way_does_not_shorten_the_screening(sweep: Sweep) -> 
     assert compared(sweep).common_epoch == 2
 
 
-def test_arms_that_scatter_otherwise_are_left_out_of_the_pool_and_said(sweep: Sweep) -> None:
+def test_arms_with_another_spread_are_not_pooled_and_a_note_says_so(sweep: Sweep) -> None:
     three_seeds(sweep, "nadam", (0.930, 0.932, 0.934))
     three_seeds(sweep, "adam", (0.931, 0.930, 0.933))
     three_seeds(sweep, "sgd", (0.905, 0.902, 0.904))
@@ -179,7 +179,7 @@ def test_a_completed_trial_without_a_finite_accuracy_diverged(sweep: Sweep) -> N
     assert arm(comparison, "nadam")["verdict"] == "only arm"
 
 
-def test_one_seed_is_said_and_not_tested(sweep: Sweep) -> None:
+def test_one_seed_is_a_warning_and_not_tested(sweep: Sweep) -> None:
     sweep.trial("nadam", 1, [0.5, 0.7, 0.9338], test=0.93)
     sweep.trial("adam", 1, [0.5, 0.7, 0.9337], test=0.94)
     comparison = compared(sweep)
@@ -235,7 +235,7 @@ def test_longer_trials_are_read_at_the_equal_epochs(sweep: Sweep) -> None:
     assert arm(comparison, "adam")["completed"] == 3
 
 
-def test_trials_on_other_images_are_left_out_and_said(sweep: Sweep) -> None:
+def test_trials_on_other_images_are_left_out_with_a_note(sweep: Sweep) -> None:
     sweep.trial("sgd", 1, [0.2, 0.3, 0.4], trial_id="small", data_fingerprint="small", train_images=100, run="r0")
     three_seeds(sweep, "nadam", (0.930, 0.932, 0.934))
     comparison = compared(sweep)

@@ -43,7 +43,7 @@ def test_a_hopeless_seed_is_counted_beside_the_others(sweep: Sweep) -> None:
 
 
 @pytest.mark.parametrize(("other", "status"), [("diverged", "diverged"), ("failed", "hopeless")])
-def test_bad_ends_of_several_kinds(sweep: Sweep, other: str, status: str) -> None:
+def test_excluded_outcomes_of_several_kinds(sweep: Sweep, other: str, status: str) -> None:
     sweep.trial("ftrl", 1, [0.1], "hopeless", reason=CHANCE)
     sweep.trial("ftrl", 2, [0.1], other, reason="a reason")
     sweep.trial("ftrl", 3, [0.1], None)
