@@ -10,8 +10,8 @@ import polars as pl
 from layersweep.records.read import read
 from layersweep.records.study_question import StudyQuestion
 from layersweep.studies.statistics.arm_comparison import Comparison
+from layersweep.studies.statistics.equal_trainings import grid_keys, values_of
 from layersweep.studies.statistics.replicates import configuration
-from layersweep.studies.wording.equal_trainings import grid_keys, values_of
 
 SEARCH: Final = ("best_so_far", "sizes", "networks", "refusals", "by_class")
 """The sections of a sweep that searches architectures."""

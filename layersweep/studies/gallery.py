@@ -93,8 +93,8 @@ def _figure(findings: Findings) -> tuple[str, bytes] | None:
 
 
 def _section(findings: Findings, figure: str | None) -> str:
+    from layersweep.studies.wording.answer_sentences import answer, on_the_test_set
     from layersweep.studies.wording.provenance import facts
-    from layersweep.studies.wording.words import answer, on_the_test_set
 
     comparison = findings.comparison
     answers = [answer(comparison), *(section.answer for section in findings.sections)]

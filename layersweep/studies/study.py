@@ -198,8 +198,8 @@ def print_comparison(comparison: "Comparison", console: "Console") -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from layersweep.studies.wording.answer_sentences import answer, on_the_test_set
     from layersweep.studies.wording.tuning_sentences import sentences
-    from layersweep.studies.wording.words import answer, on_the_test_set
 
     rows, columns = comparison.arms.to_dicts(), _columns(comparison)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
@@ -220,8 +220,9 @@ def print_comparison(comparison: "Comparison", console: "Console") -> None:
 def _columns(comparison: "Comparison") -> dict[str, list[str]]:
     """The columns of the printed table, by their headings."""
     from layersweep.studies.statistics.tuning_candidates import varied_keys
+    from layersweep.studies.wording.answer_sentences import verdict
+    from layersweep.studies.wording.number_formats import with_spread
     from layersweep.studies.wording.tuning_sentences import settings_column
-    from layersweep.studies.wording.words import verdict, with_spread
     from layersweep.words import count
 
     rows = comparison.arms.to_dicts()

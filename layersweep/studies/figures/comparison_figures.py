@@ -27,7 +27,8 @@ from layersweep.studies.figures.style import (
 )
 from layersweep.studies.statistics.arm_comparison import Comparison, Row
 from layersweep.studies.statistics.replicates import default_arm
-from layersweep.studies.wording.words import share, verdict, with_spread
+from layersweep.studies.wording.answer_sentences import verdict
+from layersweep.studies.wording.number_formats import share, with_spread
 from layersweep.words import count
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from layersweep.studies.figures.style import INK, MUTED, PAPER, accuracy_ticks, 
 from layersweep.studies.statistics.arm_comparison import Comparison
 from layersweep.studies.statistics.replicates import EXCLUDED_OUTCOMES, default_arm
 from layersweep.studies.statistics.tuning_candidates import Candidate, Tuning, is_numeric
-from layersweep.studies.wording.words import setting
+from layersweep.studies.wording.number_formats import setting
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

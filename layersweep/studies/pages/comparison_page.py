@@ -20,19 +20,9 @@ from layersweep.studies.statistics.replicates import default_arm, uses_latency_m
 from layersweep.studies.statistics.tuned_pairs import gains
 from layersweep.studies.statistics.tuning_candidates import is_nested, varied_keys
 from layersweep.studies.wording import provenance
+from layersweep.studies.wording.answer_sentences import answer, common_basis_note, method, on_the_test_set, verdict
+from layersweep.studies.wording.number_formats import NONE, join_words, setting, share, with_spread
 from layersweep.studies.wording.tuning_sentences import format_gain, selected_value, sentences
-from layersweep.studies.wording.words import (
-    NONE,
-    answer,
-    common_basis_note,
-    join_words,
-    method,
-    on_the_test_set,
-    setting,
-    share,
-    verdict,
-    with_spread,
-)
 from layersweep.words import count
 
 _SIZES: Final[Mapping[str, str]] = {"parameters": "parameters", "flops": "FLOPs per image", "size_bytes": "size"}

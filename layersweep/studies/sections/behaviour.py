@@ -17,9 +17,9 @@ from layersweep.studies.figures.drawing import Drawing
 from layersweep.studies.figures.style import COLOURS, GRID
 from layersweep.studies.sections.section import Section, Table, make_section
 from layersweep.studies.statistics.arm_comparison import Comparison
+from layersweep.studies.statistics.equal_trainings import equal_trainings
 from layersweep.studies.statistics.pooled_variance import ALPHA, holm
-from layersweep.studies.wording.equal_trainings import equal_trainings
-from layersweep.studies.wording.words import join_words, setting
+from layersweep.studies.wording.number_formats import join_words, setting
 from layersweep.words import count
 
 if TYPE_CHECKING:

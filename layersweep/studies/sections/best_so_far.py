@@ -19,7 +19,7 @@ from layersweep.studies.figures.style import (
 from layersweep.studies.sections.section import Section, Table, make_section
 from layersweep.studies.statistics.arm_comparison import Comparison
 from layersweep.studies.statistics.searches import NO_SEARCH, Trajectory, trajectories
-from layersweep.studies.wording.words import NONE, join_words, share
+from layersweep.studies.wording.number_formats import NONE, join_words, share
 from layersweep.words import count, duration
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from layersweep.studies.figures.drawing import Drawing
 from layersweep.studies.figures.style import heat_map
 from layersweep.studies.sections.section import Section, Table, make_section
 from layersweep.studies.statistics.arm_comparison import Comparison
-from layersweep.studies.wording.words import share
+from layersweep.studies.wording.number_formats import share
 from layersweep.words import count
 
 if TYPE_CHECKING:

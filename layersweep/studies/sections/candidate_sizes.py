@@ -22,7 +22,7 @@ from layersweep.studies.statistics.arm_comparison import Comparison
 from layersweep.studies.statistics.pareto import front
 from layersweep.studies.statistics.replicates import EXCLUDED_OUTCOMES
 from layersweep.studies.statistics.searches import SearchCandidate, searches
-from layersweep.studies.wording.words import share
+from layersweep.studies.wording.number_formats import share
 from layersweep.words import count
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from layersweep.studies.sections.section import Section, Table, make_section
 from layersweep.studies.statistics.arm_comparison import Comparison, Row
 from layersweep.studies.statistics.pareto import front
 from layersweep.studies.statistics.replicates import TIMES
-from layersweep.studies.wording.words import with_spread
+from layersweep.studies.wording.number_formats import with_spread
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -13,7 +13,7 @@ from layersweep.studies.figures.style import COLOURS, GRID, label_accuracy_axes
 from layersweep.studies.sections.section import Section, Table, make_section
 from layersweep.studies.statistics.arm_comparison import Comparison
 from layersweep.studies.statistics.replicates import uses_latency_medians
-from layersweep.studies.wording.words import NONE, share, signed
+from layersweep.studies.wording.number_formats import NONE, share, signed
 from layersweep.words import count
 
 if TYPE_CHECKING:

@@ -13,15 +13,15 @@ from layersweep.studies.figures.style import INK, heat_map, label_inches
 from layersweep.studies.sections.section import Section, Table, make_section
 from layersweep.studies.statistics.arm_comparison import Comparison
 from layersweep.studies.statistics.effects import Effects, TermTest, effects
-from layersweep.studies.statistics.pooled_variance import ALPHA
-from layersweep.studies.wording.equal_trainings import (
+from layersweep.studies.statistics.equal_trainings import (
     EqualTrainings,
     equal_trainings,
     grid_keys,
     value_counts,
     values_of,
 )
-from layersweep.studies.wording.words import degrees_of_freedom, join_words, share, signed
+from layersweep.studies.statistics.pooled_variance import ALPHA
+from layersweep.studies.wording.number_formats import degrees_of_freedom, join_words, share, signed
 from layersweep.words import count
 
 if TYPE_CHECKING:

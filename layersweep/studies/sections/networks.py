@@ -17,7 +17,7 @@ from layersweep.studies.sections.section import Section, Table, make_section
 from layersweep.studies.statistics.arm_comparison import Comparison
 from layersweep.studies.statistics.replicates import EXCLUDED_OUTCOMES
 from layersweep.studies.statistics.searches import SearchCandidate, Trajectory, searches
-from layersweep.studies.wording.words import NONE, setting, share
+from layersweep.studies.wording.number_formats import NONE, setting, share
 from layersweep.words import count
 
 _COLUMNS: Final = (

@@ -10,7 +10,7 @@ from layersweep.studies.statistics.arm_comparison import Comparison
 from layersweep.studies.statistics.failure_reasons import without_numbers
 from layersweep.studies.statistics.replicates import EXCLUDED_OUTCOMES
 from layersweep.studies.statistics.searches import SearchCandidate, searches
-from layersweep.studies.wording.words import join_words
+from layersweep.studies.wording.number_formats import join_words
 from layersweep.words import first_line
 
 _ENDS: Final = ("refused", *EXCLUDED_OUTCOMES)

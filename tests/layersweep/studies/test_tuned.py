@@ -17,8 +17,9 @@ from layersweep.studies.statistics.pooled_variance import holm
 from layersweep.studies.statistics.tuned_pairs import Gain, gains, ranking_change
 from layersweep.studies.statistics.tuning_candidates import Candidate, Tuning
 from layersweep.studies.study import answer
+from layersweep.studies.wording.answer_sentences import verdict
+from layersweep.studies.wording.number_formats import setting
 from layersweep.studies.wording.tuning_sentences import cost_sentence, gain_sentences, sentences
-from layersweep.studies.wording.words import setting, verdict
 
 NADAM, ADAM, SGD = (0.930, 0.932, 0.934), (0.918, 0.921, 0.9205), (0.900, 0.903, 0.903)
 

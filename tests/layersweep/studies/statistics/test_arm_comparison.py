@@ -10,8 +10,8 @@ from recorded_sweep import Sweep
 from layersweep.records.read import read
 from layersweep.studies.pages.comparison_page import html
 from layersweep.studies.statistics.arm_comparison import ONE_SEED
+from layersweep.studies.wording.answer_sentences import answer, method, on_the_test_set, verdict
 from layersweep.studies.wording.provenance import runs_of
-from layersweep.studies.wording.words import answer, method, on_the_test_set, verdict
 
 NAN = float("nan")
 

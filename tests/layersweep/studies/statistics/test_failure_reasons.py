@@ -4,7 +4,7 @@ import pytest
 from compared_sweep import arm, compared
 from recorded_sweep import Sweep
 
-from layersweep.studies.wording.words import answer, verdict
+from layersweep.studies.wording.answer_sentences import answer, verdict
 
 CHANCE = "training accuracy .1004 at chance (.1000) after 2 epochs"
 WARNING = "validation at chance while training learns"

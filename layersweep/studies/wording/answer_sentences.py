@@ -1,39 +1,12 @@
-"""Texts of numbers, verdicts and answers; every mean has its n and its spread."""
+"""The sentences of a study: the answer, the verdicts, the test accuracy, the method."""
 
 from collections.abc import Sequence
-from typing import Final
 
 from layersweep.studies.statistics.arm_comparison import ONE_SEED, Comparison, Row, unpooled_note
 from layersweep.studies.statistics.pooled_variance import ALPHA
 from layersweep.studies.statistics.replicates import EXCLUDED_OUTCOMES
+from layersweep.studies.wording.number_formats import degrees_of_freedom, join_words, plus_minus, share, with_spread
 from layersweep.words import count
-
-NONE: Final = "\N{EN DASH}"
-"""Shown instead of a missing number."""
-
-
-def share(value: float | None, decimals: int = 4) -> str:
-    """An accuracy without the leading zero: `.9123`, `1.0000`; a dash for None."""
-    return NONE if value is None else f"{value:.{decimals}f}".removeprefix("0")
-
-
-def signed(value: float) -> str:
-    """A difference of accuracies: `+.0123`, `-.0040`."""
-    return f"{'-' if value < 0 else '+'}{share(abs(value))}"
-
-
-def with_spread(mean: float | None, sd: float | None, n: int) -> str:
-    """Mean ± standard deviation over the replicates (their number): `.9123 ± .0021 (3)`; for one, without ±."""
-    return NONE if mean is None else f"{_plus_minus(mean, sd)} ({n})"
-
-
-def _plus_minus(mean: float, sd: float | None) -> str:
-    return share(mean) if sd is None else f"{share(mean)} ± {share(sd)}"
-
-
-def join_words(words: Sequence[str]) -> str:
-    """`a`, `a and b`, `a, b and c`."""
-    return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
 
 
 def verdict(row: Row) -> str:
@@ -52,19 +25,6 @@ def _screened_out(row: Row) -> str:
     if row["replicates"] > 1:
         facts.append(f"{row['stopped']} of {row['replicates']} seeds")
     return f"screened out {where}" + (f" ({'; '.join(facts)})" if facts else "")
-
-
-def degrees_of_freedom(df: int) -> str:
-    """A number of degrees of freedom: `1 degree of freedom`."""
-    return f"{df} degree{'' if df == 1 else 's'} of freedom"
-
-
-def setting(value: object) -> str:
-    """A configuration's value as text: `.0032`, `relu`; empty for None."""
-    if isinstance(value, float):
-        text = f"{value:.3g}"
-        return text.removeprefix("0") if text.startswith("0.") else text
-    return "" if value is None else str(value)
 
 
 def answer(comparison: Comparison) -> str:
@@ -103,7 +63,7 @@ def _others(rows: Sequence[Row]) -> str:
 
 
 def _value(row: Row) -> str:
-    return f"{_plus_minus(row['mean'], row['sd'])} (n = {row['n']})"
+    return f"{plus_minus(row['mean'], row['sd'])} (n = {row['n']})"
 
 
 def _no_answer(comparison: Comparison) -> str:
