@@ -1,5 +1,5 @@
 """`python -m records` of before: says the command that does it now. Nothing imports this."""
 
-from layersweep.former_commands import say_and_end
+from layersweep.former_commands import print_new_command
 
-say_and_end()
+print_new_command()

@@ -10,7 +10,7 @@ _NEW_COMMANDS: Final = {
 }
 
 
-def say_and_end() -> NoReturn:
+def print_new_command() -> NoReturn:
     """Prints in one line which command replaces the former one, and ends with exit code 2."""
     arguments = sys.orig_argv[sys.orig_argv.index("-m") + 1 :] if "-m" in sys.orig_argv else [""]
     module, *rest = arguments

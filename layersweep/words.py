@@ -7,7 +7,7 @@ GIB: Final = 1 << 30
 """Bytes."""
 
 _SHOWN_NAMES: Final = 3
-"""How many names `few` writes out; it only counts the others."""
+"""How many names `first_names` writes out; it only counts the others."""
 
 
 def count(number: int, noun: str) -> str:
@@ -35,7 +35,7 @@ def gib(number: int) -> str:
     return f"{number / GIB:.1f} GiB"
 
 
-def few(names: Sequence[str]) -> str:
+def first_names(names: Sequence[str]) -> str:
     """The first names and the number of the others: `a, b, c and 4 more`."""
     rest = f" and {len(names) - _SHOWN_NAMES} more" if len(names) > _SHOWN_NAMES else ""
     return ", ".join(names[:_SHOWN_NAMES]) + rest

@@ -13,7 +13,7 @@ Study: `layersweep study filters`: the effect of each layer's choice, with its i
 """
 
 from layersweep import Sweep, main
-from layersweep.studies.leading_arm import leading
+from layersweep.studies.leading_arm import values_of_best_arm
 from search_spaces.filters import SPACES
 from trainables.families import fashion_cnn
 
@@ -26,7 +26,7 @@ SWEEP = Sweep(
     spaces=SPACES,
     control="32-32-64-64",
     after=["activations"],
-    values_from=leading("activations", [f"activation_{k}" for k in (1, 2, 3, 4)], into="filters"),
+    values_from=values_of_best_arm("activations", [f"activation_{k}" for k in (1, 2, 3, 4)], into="filters"),
     quick={"epochs": 2, "seeds": 1, "images": 1_000, "scheduler": "none"},
 )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from layersweep import Sweep
-from layersweep.records.values import Built, ClassReport, Epoch, Latency, Layer, LayerStatistics, Test
+from layersweep.records.values import ClassReport, Epoch, Latency, Layer, LayerStatistics, NetworkSummary, Test
 from trainables.config import between, check
 from trainables.data.dataset import Data
 from trainables.worker.training_server import WarmUp
@@ -43,10 +43,10 @@ def train(
     epochs: int,
     precision: str = "float32",  # noqa: ARG001 (every training takes it)
     start: Path | None = None,  # noqa: ARG001
-) -> Iterator[Built | Epoch]:
+) -> Iterator[NetworkSummary | Epoch]:
     """Yields the values of a training without any work; it does not read its data."""
     layers = tuple(_layer(index) for index in range(config.layers))
-    yield Built(parameters=0, trainable_parameters=0, flops=0, size_bytes=0, layers=layers, seconds_build=0.0)
+    yield NetworkSummary(parameters=0, trainable_parameters=0, flops=0, size_bytes=0, layers=layers, seconds_build=0.0)
     for epoch in range(1, epochs + 1):
         time.sleep(config.seconds)
         yield _epoch(config, data, seed, epoch, epochs)

@@ -96,12 +96,12 @@ def delete(sweep: Sweep, *, yes: bool = False, results: Results = _RESULTS) -> i
         results: The results folder.
     """
     from layersweep.records import upkeep
-    from layersweep.records.lock import alone
+    from layersweep.records.lock import sweep_lock
     from layersweep.records.overview import check_recorded
     from layersweep.words import count
 
     check_recorded(results, sweep)
-    with alone(results, sweep):
+    with sweep_lock(results, sweep):
         _print_sizes(upkeep.deletable_files(results, sweep))
         for other, trials in upkeep.trials_to_repeat(results, sweep).items():
             _line(f"sweep {other} also uses {count(trials, 'trial')} of it and would train them again", style="yellow")

@@ -8,7 +8,7 @@ from layersweep.records.errors import BusyError, ResultsError
 
 
 @contextmanager
-def alone(results: Path, sweep: str) -> Iterator[None]:
+def sweep_lock(results: Path, sweep: str) -> Iterator[None]:
     """Holds the sweep's lock, `results/.state/<sweep>.lock`; the system releases it when the process ends.
 
     Raises:

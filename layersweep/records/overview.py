@@ -77,19 +77,19 @@ def check_recorded(results: Path, sweep: str) -> None:
         raise ResultsError(f"no results of sweep {sweep!r} in {results.absolute()}; {valid}")
 
 
-def named_weights(results: Path, *, but: str | None = None) -> frozenset[str]:
-    """The files `<trial_id>-<epoch>.keras` from which planned trials start; `but` excludes the plans of one sweep.
+def planned_weights(results: Path, *, except_for: str | None = None) -> frozenset[str]:
+    """The files `<trial_id>-<epoch>.keras` from which planned trials start, without the plans of the sweep `except_for`.
 
     Raises:
         ResultsError: if the plans cannot be read.
     """
     plan = read(results, "plan", columns=("sweep", "config_json"))
-    texts = plan.filter(pl.col("sweep").cast(pl.String).ne_missing(but))["config_json"].drop_nulls().unique()
+    texts = plan.filter(pl.col("sweep").cast(pl.String).ne_missing(except_for))["config_json"].drop_nulls().unique()
     matches = (match for text in texts for match in _NAMED_WEIGHTS.finditer(text))
     return frozenset(f"{match['trial_id']}-{match['epoch']}.keras" for match in matches)
 
 
-def last_ends(trials: pl.DataFrame) -> pl.DataFrame:
+def current_outcomes(trials: pl.DataFrame) -> pl.DataFrame:
     """The last row in `trials` of each trial of each sweep: its current outcome."""
     ordered = trials.sort("attempt", "continuation")
     return ordered.unique(["sweep", "trial_id"], keep="last", maintain_order=True)
@@ -101,7 +101,7 @@ def summaries(results: Path) -> list[Summary]:
     Raises:
         ResultsError: if the results cannot be read.
     """
-    ends = last_ends(read(results, "trials"))
+    ends = current_outcomes(read(results, "trials"))
     return [_summary(results, name, ends) for name in names(results)]
 
 
@@ -115,7 +115,7 @@ def trials(results: Path, sweep: str) -> pl.DataFrame:
         ResultsError: if the sweep is not recorded, or cannot be read.
     """
     check_recorded(results, sweep)
-    return _trials(results, sweep, last_ends(read(results, "trials")), _epochs(results, sweep))
+    return _trials(results, sweep, current_outcomes(read(results, "trials")), _epochs(results, sweep))
 
 
 def trial(results: Path, sweep: str, prefix: str) -> TrialDetails:

@@ -8,7 +8,7 @@ from typing import TypeAlias
 Span: TypeAlias = tuple[float, float]
 
 
-def union(spans: Iterable[Span]) -> tuple[Span, ...]:
+def merge_spans(spans: Iterable[Span]) -> tuple[Span, ...]:
     """Merges spans that touch or overlap; the result is sorted. Spans that end before they start are left out.
 
     They occur if a clock was set back.
@@ -22,7 +22,7 @@ def union(spans: Iterable[Span]) -> tuple[Span, ...]:
     return tuple(result)
 
 
-def length(spans: Iterable[Span]) -> float:
+def total_seconds(spans: Iterable[Span]) -> float:
     """The total seconds of spans that do not overlap."""
     return sum(end - start for start, end in spans)
 
@@ -32,7 +32,9 @@ def length_before(spans: Sequence[Span], until: float) -> float:
     return sum(min(end, until) - start for start, end in spans if start < until)
 
 
-def worked(ends: Sequence[Span], epochs: Sequence[tuple[float, float]], starts: Sequence[float]) -> tuple[Span, ...]:
+def training_spans(
+    ends: Sequence[Span], epochs: Sequence[tuple[float, float]], starts: Sequence[float]
+) -> tuple[Span, ...]:
     """The spans in which a trial ran.
 
     A killed command records no end of its trials, only epochs. They make a span from the start of the first of them to
@@ -47,4 +49,4 @@ def worked(ends: Sequence[Span], epochs: Sequence[tuple[float, float]], starts: 
     cuts = sorted([*starts, *(start for start, _ in ends)])
     groups = [list(group) for _, group in groupby(uncovered, lambda epoch: bisect_right(cuts, epoch[0]))]
     killed_spans = [(group[0][0] - group[0][1], group[-1][0]) for group in groups]
-    return union([*ends, *killed_spans])
+    return merge_spans([*ends, *killed_spans])

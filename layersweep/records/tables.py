@@ -212,7 +212,7 @@ attempt can continue after its end, if it failed, was reopened or got more epoch
 
 TOO_LARGE: Final = "TooLarge"
 TOO_SLOW: Final = "TooSlow"
-REFUSED: Final = (TOO_LARGE, TOO_SLOW)
+REFUSAL_TYPES: Final = (TOO_LARGE, TOO_SLOW)
 """Error types of trials that were refused by an estimate and never started. They are not faults, so they do not end a
 sweep."""
 

@@ -15,8 +15,8 @@ from typing import Final
 import polars as pl
 
 from layersweep.records.errors import BusyError, ResultsError
-from layersweep.records.lock import alone
-from layersweep.records.overview import check_recorded, last_ends, named_weights, names, size_bytes
+from layersweep.records.lock import sweep_lock
+from layersweep.records.overview import check_recorded, current_outcomes, names, planned_weights, size_bytes
 from layersweep.records.questions import FIRST_PHASE
 from layersweep.records.read import read, superseded, sweeps
 from layersweep.records.tables import TABLES
@@ -55,7 +55,7 @@ def deletable_files(results: Path, sweep: str) -> list[FileGroup]:
     rows = pl.concat([read(results, table, columns=("sweep", "trial_id")) for table in ("plan", "trials")])
     mine = pl.col("sweep") == sweep
     ids = _ids(rows, mine) - _ids(rows, ~mine)
-    needed_weights = named_weights(results, but=sweep)
+    needed_weights = planned_weights(results, except_for=sweep)
     files = {
         "checkpoints": [p for p in _files(results, _CHECKPOINTS) if _trial(p) in ids],
         "logs": [p for p in _files(results, _LOGS) if p.stem in ids],
@@ -132,7 +132,7 @@ def _all_sweeps(results: Path) -> set[str]:
 
 def _try_lock(locks: ExitStack, results: Path, sweep: str) -> bool:
     try:
-        locks.enter_context(alone(results, sweep))
+        locks.enter_context(sweep_lock(results, sweep))
     except BusyError:
         return False
     return True
@@ -163,13 +163,13 @@ def _unneeded_files(
     results: Path, plan: pl.DataFrame, trials: pl.DataFrame, busy_trials: set[str], *, nothing_runs: bool
 ) -> dict[str, list[Path]]:
     """Logs, checkpoints and weights of trials that no command would continue; none of `busy_trials`."""
-    ends = last_ends(trials)
+    ends = current_outcomes(trials)
     open_trials = _open_trials(plan, ends, read(results, "epochs", columns=("sweep", "trial_id", "attempt", "epoch")))
     planned_trials = {*plan["trial_id"]}
     parents = {*plan.filter(pl.col("trial_id").is_in(sorted(open_trials)))["parent"]}
     logs_to_keep = busy_trials | _ids(ends, pl.col("outcome") == "failed")
     first_phases = _ids(plan, pl.col("question") == FIRST_PHASE) - parents
-    needed_weights = named_weights(results)
+    needed_weights = planned_weights(results)
 
     def no_trial_needs(checkpoint: Path) -> bool:  # a running sweep may be about to plan a trial that no plan has
         trial = _trial(checkpoint)

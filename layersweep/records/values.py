@@ -1,4 +1,4 @@
-"""The values that a training yields: one `Built`, then one `Epoch` after each epoch.
+"""The values that a training yields: one `NetworkSummary`, then one `Epoch` after each epoch.
 
 They contain everything that is recorded about a trial, so a training can be stopped after any of them.
 """
@@ -48,7 +48,7 @@ class LayerStatistics:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Built:
+class NetworkSummary:
     """A model that is ready to train: its size, its layers, and the seconds that building it took."""
 
     parameters: int

@@ -9,7 +9,7 @@ from layersweep.records.errors import ResultsError
 ValuesOf = Callable[[Path, Collection[str]], tuple[Mapping[str, Any], str]]
 
 
-def leading(sweep: str, keys: Sequence[str], *, into: str) -> ValuesOf:
+def values_of_best_arm(sweep: str, keys: Sequence[str], *, into: str) -> ValuesOf:
     """A function that returns the values of these keys in the best arm of a sweep, for the sweep `into`.
 
     Its arguments are the results folder and the keys that are already set, which it leaves out. It returns the values

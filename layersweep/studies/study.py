@@ -80,7 +80,7 @@ class Findings:
         return figures | {f"{self.name}_{suffix}": png for suffix, png in files}
 
 
-def answer(results: Path, sweep: str, *, out: Path | None = None, console: "Console | None" = None) -> None:
+def write_study(results: Path, sweep: str, *, out: Path | None = None, console: "Console | None" = None) -> None:
     """Prints the table and the answer; writes the page and the figures into `out` (default: `<results>/studies`).
 
     Raises:
@@ -135,7 +135,7 @@ def findings_of(results: Path, sweep: str) -> Iterator[Findings]:
         )
 
 
-def prepare(sections: Sequence[str]) -> None:
+def import_modules(sections: Sequence[str]) -> None:
     """Imports the modules of a study with these sections. It takes a second, so a sweep does it during trials."""
     for name in _MODULES:
         importlib.import_module(name)
@@ -149,7 +149,7 @@ def main(arguments: Sequence[str]) -> int:
         ResultsError: if the sweep is not recorded.
     """
     options = tyro.cli(Options, args=list(arguments), prog="layersweep study", description=__doc__)
-    answer(options.results, options.sweep, out=options.out)
+    write_study(options.results, options.sweep, out=options.out)
     return OK
 
 

@@ -9,8 +9,8 @@ import pytest
 from ray_cluster import PATIENCE_SECONDS, wait_until
 from swept import Swept
 
+from layersweep.exit_codes import FAILED, OK
 from layersweep.records.read import read
-from layersweep.tuning.common.exit_codes import FAILED, OK
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1200)]
 

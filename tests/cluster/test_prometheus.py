@@ -23,8 +23,8 @@ import polars as pl
 import psutil
 import pytest
 
+from layersweep.exit_codes import FAILED
 from layersweep.records.read import read
-from layersweep.tuning.common.exit_codes import FAILED
 from layersweep.tuning.runtime.metrics import STATES
 
 PROMETHEUS = shutil.which("prometheus")

@@ -11,7 +11,7 @@ from functools import partial
 from importlib import metadata
 from pathlib import Path
 
-from layersweep.records.values import Built, ClassReport, Epoch, Export, Latency, Layer, LayerStatistics, Test
+from layersweep.records.values import ClassReport, Epoch, Export, Latency, Layer, LayerStatistics, NetworkSummary, Test
 from trainables.config import between, check, one_of
 from trainables.data.dataset import Data
 from trainables.worker.training_server import WarmUp
@@ -61,14 +61,16 @@ def train(
     start: Path | None = None,
     parent: Path | None = None,
     lite: bool = False,
-) -> Iterator[Built | Epoch]:
+) -> Iterator[NetworkSummary | Epoch]:
     if parent is not None:
         print(f"begins with epoch {_load(parent)} of {parent.name}", flush=True)
     dense = Layer(
         index=0, name="dense", kind="Dense", activation="relu", filters=3, kernel=None, stride=None,
         parameters=12, trainable=True, output_shape="3",
     )  # fmt: skip
-    yield Built(parameters=12, trainable_parameters=12, flops=21, size_bytes=48, layers=(dense,), seconds_build=0.25)
+    yield NetworkSummary(
+        parameters=12, trainable_parameters=12, flops=21, size_bytes=48, layers=(dense,), seconds_build=0.25
+    )
     done = 0 if start is None else _load(start)
     for epoch in range(done + 1, epochs + 1):
         if config.misdeed == "at once":

@@ -6,12 +6,12 @@ from typing import Any
 
 import made_up
 
-from layersweep.records.values import Built, Epoch
+from layersweep.records.values import Epoch, NetworkSummary
 from trainables.data.dataset import Data
 from trainables.nas import autokeras
 
 
-def train(config: autokeras.Config, data: Data, **more: Any) -> Iterator[Built | Epoch]:
+def train(config: autokeras.Config, data: Data, **more: Any) -> Iterator[NetworkSummary | Epoch]:
     luck = hashlib.sha256(config.choices.encode()).digest()
     if luck[0] % 5 == 0:
         raise MemoryError("made to run out of memory")

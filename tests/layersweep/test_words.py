@@ -2,7 +2,7 @@
 
 import pytest
 
-from layersweep.words import exact_duration, few, first_line, gib, last_line
+from layersweep.words import exact_duration, first_line, first_names, gib, last_line
 
 
 @pytest.mark.parametrize(
@@ -13,8 +13,8 @@ def test_the_first_line_is_unchanged_and_the_last_is_one_that_is_not_blank(text,
 
 
 def test_of_many_names_the_first_are_shown():
-    assert few(["a", "b", "c"]) == "a, b, c"
-    assert few([*"abcde"]) == "a, b, c and 2 more"
+    assert first_names(["a", "b", "c"]) == "a, b, c"
+    assert first_names([*"abcde"]) == "a, b, c and 2 more"
 
 
 def test_sizes_and_durations_that_a_user_set():

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from layersweep.records.values import Built, Epoch
+from layersweep.records.values import Epoch, NetworkSummary
 from trainables.data.dataset import Data
 
 if TYPE_CHECKING:
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from trainables.training.loop import Build
 
-Train = Callable[..., Iterator[Built | Epoch]]
+Train = Callable[..., Iterator[NetworkSummary | Epoch]]
 
 Tensor = Any
 """A `keras.KerasTensor`: Keras has no types."""
@@ -48,7 +48,7 @@ def trains(build: "Build") -> Train:
         build: makes the model, not compiled: `build(config, image_shape, classes)`; `config` is annotated as a Config.
     """
 
-    def train(config: Any, data: Data, **options: Any) -> Iterator[Built | Epoch]:
+    def train(config: Any, data: Data, **options: Any) -> Iterator[NetworkSummary | Epoch]:
         """Trains the family; the options are the fields of `trainables.training.loop.TrainingOptions`."""
         from trainables.training.loop import TrainingOptions, run
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from layersweep.records.values import Built, ClassReport, Latency
+from layersweep.records.values import ClassReport, Latency, NetworkSummary
 from trainables.data.arrays import Images, ImageSet, Rows
 from trainables.layers import layer_costs
 from trainables.measures.reference_computations import Reference, tensorflow_reference
@@ -26,9 +26,9 @@ Forward = Callable[[tf.Tensor], tf.Tensor]
 """Takes uint8 images (batch, height, width, channels), returns class probabilities (batch, classes)."""
 
 
-def model_size(model: keras.Model, *, seconds_build: float) -> Built:
+def model_size(model: keras.Model, *, seconds_build: float) -> NetworkSummary:
     """The size of a built model. `size_bytes` counts all stored weights, without the optimizer."""
-    return Built(
+    return NetworkSummary(
         parameters=model.count_params(),
         trainable_parameters=sum(math.prod(w.shape) for w in model.trainable_weights),
         flops=sum(layer_costs.flops(layer) for layer in model.layers),

@@ -1,4 +1,4 @@
-"""A training as a generator: it yields `Built`, then an `Epoch` after each epoch; the last one has the test results.
+"""A training as a generator: it yields `NetworkSummary`, then an `Epoch` after each epoch. The last has the test.
 
     for value in run(build, config, data, TrainingOptions(seed=1, epochs=3)):
         ...
@@ -21,7 +21,7 @@ import keras
 
 import trainables.layers.batch_normalization
 import trainables.layers.dropout  # noqa: F401  (a checkpoint may hold their layers)
-from layersweep.records.values import Built, Epoch, Test
+from layersweep.records.values import Epoch, NetworkSummary, Test
 from trainables.data.arrays import Images, ImageSet, Labels, Sets
 from trainables.data.dataset import Data
 from trainables.hardware import on_gpu
@@ -70,7 +70,7 @@ class TrainingOptions:
         return 1 if self.start is None else 1 + saved_network.saved_after(self.start)
 
 
-def run(build: Build, config: Keys, data: Data, options: TrainingOptions) -> Iterator[Built | Epoch]:
+def run(build: Build, config: Keys, data: Data, options: TrainingOptions) -> Iterator[NetworkSummary | Epoch]:
     """Trains the model that `build` makes, epoch by epoch.
 
     An epoch that meets a NaN ends at once, and its losses are NaN; the caller decides whether to continue.

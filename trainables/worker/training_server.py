@@ -21,7 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
-from layersweep.records.values import Built, Epoch, cannot_save
+from layersweep.records.values import Epoch, NetworkSummary, cannot_save
 from trainables.data.dataset import Data
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ NEXT: Final = "next"
 CLOSE: Final = "close"
 _GRACE_SECONDS: Final = 1.0
 
-Values = Iterator[Built | Epoch]
+Values = Iterator[NetworkSummary | Epoch]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +88,7 @@ class Reply:
     `problem` is the reason why a checkpoint could not be written; the training continues.
     """
 
-    value: Built | Epoch | None
+    value: NetworkSummary | Epoch | None
     memory_bytes: int
     problem: str | None = None
 
@@ -130,7 +130,7 @@ def serve(pipe: Connection) -> None:
     gc.freeze()  # imported objects are never freed: later collections skip them
     pipe.send(Hello(device=warm_up.device()))
     training: Values = iter(())
-    value: Built | Epoch | None = None
+    value: NetworkSummary | Epoch | None = None
     log = None
     with contextlib.suppress(EOFError):
         while True:
@@ -150,7 +150,7 @@ def serve(pipe: Connection) -> None:
     _drop_if_empty(log)
 
 
-def _save(value: Built | Epoch | None, path: Path) -> str | None:
+def _save(value: NetworkSummary | Epoch | None, path: Path) -> str | None:
     """Writes a checkpoint to a new file, syncs it and renames it; returns the problem (such as a full disk) or None."""
     if not isinstance(value, Epoch) or value.save is cannot_save:
         return None
@@ -185,7 +185,7 @@ def _drop_if_empty(log: Path | None) -> None:
         log.unlink()
 
 
-def _reply(value: Built | Epoch | None, problem: str | None = None) -> Reply:
+def _reply(value: NetworkSummary | Epoch | None, problem: str | None = None) -> Reply:
     import psutil  # imported here, because a laptop that follows a sweep does not have it
 
     if isinstance(value, Epoch):  # a bound method of the model cannot be pickled

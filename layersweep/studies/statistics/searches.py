@@ -14,8 +14,8 @@ import polars as pl
 
 from layersweep.records.questions import COMPARISON
 from layersweep.records.read import read
-from layersweep.records.spans import Span, length_before, union, worked
-from layersweep.records.tables import REFUSED
+from layersweep.records.spans import Span, length_before, merge_spans, training_spans
+from layersweep.records.tables import REFUSAL_TYPES
 from layersweep.studies.statistics.arm_comparison import Comparison
 from layersweep.studies.statistics.replicates import (
     EPOCH_COLUMNS,
@@ -177,14 +177,16 @@ class _Records:
             rows={row["trial_id"]: row for row in last_rows.to_dicts()},
             epochs=latest_epochs.with_columns(_unix_time("at")).sort("at", "sequence", "epoch", nulls_last=True),
             spans={
-                trial_id: worked(ends_by_trial.get(trial_id, ()), epochs_by_trial.get(trial_id, ()), start_times)
+                trial_id: training_spans(
+                    ends_by_trial.get(trial_id, ()), epochs_by_trial.get(trial_id, ()), start_times
+                )
                 for trial_id in {*ends_by_trial, *epochs_by_trial}
             },
         )
 
     def steps(self, trial_ids: Sequence[str]) -> tuple[tuple[Step, ...], float, int]:
         """The best accuracy so far after each epoch of these trials, by time; their total seconds and epochs."""
-        spans = union(span for trial_id in dict.fromkeys(trial_ids) for span in self.spans.get(trial_id, ()))
+        spans = merge_spans(span for trial_id in dict.fromkeys(trial_ids) for span in self.spans.get(trial_id, ()))
         rows = self.epochs.filter(pl.col("trial_id").is_in(list(trial_ids))).select("at", "val_accuracy").rows()
         values = (value if value is not None and math.isfinite(value) else -math.inf for _, value in rows)
         steps = [
@@ -213,7 +215,7 @@ def _trajectory_of_search(name: str, part: pl.DataFrame, records: _Records) -> T
 
 def _candidate(index: int, row: Mapping[str, Any], records: _Records) -> SearchCandidate:
     epochs, accuracy = records.last(row["trial_id"])
-    is_refused = row["outcome"] == "failed" and row["error_type"] in REFUSED
+    is_refused = row["outcome"] == "failed" and row["error_type"] in REFUSAL_TYPES
     rung = records.rows.get(row["trial_id"], {}).get("rung")
     return SearchCandidate(
         search=row["arm"],

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from layersweep.records.lock import alone
+from layersweep.exit_codes import OK
+from layersweep.records.lock import sweep_lock
 from layersweep.records.write import check_writable
 from layersweep.studies import study
 from layersweep.tuning.cluster.cluster_request import ClusterRequest
@@ -19,7 +20,6 @@ from layersweep.tuning.cluster.head_client import HeadClient
 from layersweep.tuning.cluster.job_follower import JobFollower
 from layersweep.tuning.cluster.ssh_channel import Channel, NotReachedError, check_programs
 from layersweep.tuning.common.cluster_file import NOT_REACHED
-from layersweep.tuning.common.exit_codes import OK
 from layersweep.tuning.experiment.options import Options
 from layersweep.tuning.experiment.sweep import Sweep
 
@@ -37,14 +37,14 @@ def run(sweep: Sweep, options: Options, arguments: Sequence[str], console: Conso
     if options.dry_run:
         return _dry_run(request)
     check_writable(request.local_results)
-    with alone(request.local_results, sweep.name), Channel(request.cluster) as channel:
+    with sweep_lock(request.local_results, sweep.name), Channel(request.cluster) as channel:
         follower = JobFollower(HeadClient(request=request, channel=channel, console=console))
         if options.fetch:
             follower.fetch_records()
             return OK
         result = follower.follow(follower.find_or_submit())
     if result.complete and sweep.question:
-        study.answer(request.local_results, sweep.name)
+        study.write_study(request.local_results, sweep.name)
     follower.say_records()
     return result.exit_code
 

@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 from rich.console import Console
 
 from layersweep.records.errors import ResultsError
-from layersweep.records.lock import alone
+from layersweep.records.lock import sweep_lock
 from layersweep.tuning.cluster.cluster_request import ClusterRequest
 from layersweep.tuning.cluster.local_records import LocalRecords, Parts
 from layersweep.tuning.cluster.ssh_channel import Channel, HeadError, NotReachedError
@@ -115,7 +115,7 @@ class HeadClient:
         for name, parts in self.retry(self._other_sweeps).items():
             others = replace(records, sweep=name)
             try:
-                with alone(records.results, name):
+                with sweep_lock(records.results, name):
                     others.claim(parts)
                     self.fetch(others, parts, everything=everything)
             except (UsageError, ResultsError) as error:

@@ -10,7 +10,7 @@ from typing import Any, Final, TypeAlias
 
 import polars as pl
 
-from layersweep.records.overview import last_ends
+from layersweep.records.overview import current_outcomes
 from layersweep.records.read import read
 from layersweep.tuning.driver.progress import RunningRow, SweepProgress, rung_text
 from layersweep.tuning.experiment.trials import sign
@@ -169,7 +169,7 @@ def _outcome(runs: pl.DataFrame) -> str | None:
 
 def _last_ends(trials: pl.DataFrame, sweep: str) -> pl.DataFrame:
     """The last end of each trial; where several sweeps have trained a trial, the end that this sweep recorded."""
-    own_last = last_ends(trials).sort(pl.col("sweep") == sweep, maintain_order=True)
+    own_last = current_outcomes(trials).sort(pl.col("sweep") == sweep, maintain_order=True)
     return own_last.unique("trial_id", keep="last")
 
 

@@ -14,10 +14,10 @@ from typing import Final, cast
 
 from rich.console import Console
 
+from layersweep.exit_codes import BAD_INPUT, FAILED, INTERRUPTED, OK
 from layersweep.records.errors import ResultsError
 from layersweep.tuning.command.sweep_command import plan_of
 from layersweep.tuning.common.errors import UsageError
-from layersweep.tuning.common.exit_codes import BAD_INPUT, FAILED, INTERRUPTED, OK
 from layersweep.tuning.experiment.options import Options, parse
 from layersweep.tuning.experiment.settings import resolve
 from layersweep.tuning.experiment.sweep import Sweep

@@ -11,12 +11,12 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from layersweep.exit_codes import BAD_INPUT, FAILED, INTERRUPTED, OK, UNFINISHED
 from layersweep.records.errors import ResultsError
-from layersweep.records.lock import alone
+from layersweep.records.lock import sweep_lock
 from layersweep.studies import study
 from layersweep.tuning.command.plan_summary import print_plan
 from layersweep.tuning.common.errors import BrokenOffError, BudgetSpentError, UsageError
-from layersweep.tuning.common.exit_codes import BAD_INPUT, FAILED, INTERRUPTED, OK, UNFINISHED
 from layersweep.tuning.experiment.arm_checks import check_weights
 from layersweep.tuning.experiment.key_values import families, key_values
 from layersweep.tuning.experiment.options import Options, parse
@@ -86,11 +86,11 @@ def run(sweep: Sweep, options: Options, console: "Console", arguments: Sequence[
     if settings.dry_run:
         print_plan(console, plan_of(request, data))
         return OK
-    with alone(settings.results, sweep.name):  # the plan is made inside: no other command adds to the records now
+    with sweep_lock(settings.results, sweep.name):  # the plan is made inside: no other command adds to the records now
         local_records.mark_as_local(settings.results, sweep.name)
         code = train(plan_of(request, data), console, arguments)
     if sweep.question:
-        study.answer(settings.results, sweep.name)
+        study.write_study(settings.results, sweep.name)
     console.print(f"records  {settings.results}/*/{sweep.name}/*.parquet")
     return code
 

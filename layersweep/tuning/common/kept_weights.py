@@ -49,12 +49,12 @@ def weights_in_use(results: Path, sweep: str) -> tuple[frozenset[Path], frozense
     """The files from which arms of recorded plans start, and the trials from which trials of other sweeps go on."""
     import polars as pl
 
-    from layersweep.records.overview import named_weights
+    from layersweep.records.overview import planned_weights
     from layersweep.records.read import read
 
     plan = read(results, "plan", columns=("sweep", "parent"))
     others = plan.filter(pl.col("sweep").cast(pl.String) != sweep)["parent"].drop_nulls()
-    files = (folder_of(results) / name for name in named_weights(results))
+    files = (folder_of(results) / name for name in planned_weights(results))
     return frozenset(files), frozenset(map(str, others.unique()))
 
 

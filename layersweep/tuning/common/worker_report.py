@@ -4,7 +4,7 @@ import pickle
 from dataclasses import dataclass
 from typing import cast
 
-from layersweep.records.values import Built, Epoch
+from layersweep.records.values import Epoch, NetworkSummary
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +24,7 @@ class Report:
     trial ended early.
 
     Attributes:
-        built: the model's facts, in the first report.
+        network: the network, in the first report.
         problem: why a checkpoint could not be written.
     """
 
@@ -32,7 +32,7 @@ class Report:
     device: str | None
     log: str
     memory_peak_bytes: int
-    built: Built | None = None
+    network: NetworkSummary | None = None
     epochs: tuple[Epoch, ...] = ()
     error: Error | None = None
     seconds_start: float = 0.0

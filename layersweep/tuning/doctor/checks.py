@@ -18,7 +18,7 @@ from layersweep.tuning.doctor.findings import (
     with_facts,
 )
 from layersweep.tuning.runtime.machine import LEAST_BYTES
-from layersweep.words import GIB, count, few, gib
+from layersweep.words import GIB, count, first_names, gib
 
 _FEWEST_FREE_BYTES: Final = GIB
 
@@ -92,7 +92,7 @@ def _file_difference(expected: Mapping[str, str], actual: Mapping[str, str]) -> 
     changed = sorted(path for path in expected.keys() & actual.keys() if expected[path] != actual[path])
     missing, extra = sorted(expected.keys() - actual.keys()), sorted(actual.keys() - expected.keys())
     kinds = (("differs from the head's", changed), ("missing", missing), ("not on the head", extra))
-    message = "; ".join(f"{kind}: {few(paths)}" for kind, paths in kinds if paths)
+    message = "; ".join(f"{kind}: {first_names(paths)}" for kind, paths in kinds if paths)
     return message, f"delete there what is not on the head; for the rest, {RUN_RAY_UP}" if extra else RUN_RAY_UP
 
 
@@ -199,8 +199,8 @@ def results(nodes: Sequence[Node], folder: str, problem: str) -> list[Finding]:
     without_folder = [node.address for node in others if not node.facts["results"]["shared"]]
     if without_folder:
         message = (
-            f"the head's {folder} is not shared with {few(without_folder)}: checkpoints, weights and logs are sent to "
-            "it through Ray"
+            f"the head's {folder} is not shared with {first_names(without_folder)}: checkpoints, weights and logs are "
+            "sent to it through Ray"
         )
         findings.append(ok("results", "cluster", message))
     if not findings:

@@ -21,9 +21,9 @@ import tyro
 from rich.console import Console
 
 from layersweep import project
+from layersweep.exit_codes import BAD_INPUT, FAILED, OK
 from layersweep.tuning.common.cluster_file import NOT_REACHED, ClusterFile
 from layersweep.tuning.common.errors import UsageError
-from layersweep.tuning.common.exit_codes import BAD_INPUT, FAILED, OK
 from layersweep.tuning.doctor import checks, missing_nodes, node_facts, probe
 from layersweep.tuning.doctor.findings import LEVELS, Finding, Node, failure, ok, worst_first
 from layersweep.tuning.runtime import environment

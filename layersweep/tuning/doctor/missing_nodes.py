@@ -17,7 +17,7 @@ from layersweep.tuning.doctor.findings import (
     version_advice,
     warning,
 )
-from layersweep.words import count, few, last_line
+from layersweep.words import count, first_names, last_line
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +61,7 @@ def membership(
         message = f"{count(len(nodes), 'node')} with {count(sum(n.slots for n in nodes), 'slot')}{head}"
         findings.append(ok("nodes", "cluster", message))
     if configured and (others := [n.name for n in nodes if n.address not in configured]):
-        message = f"joined, but not in the cluster's file: {few(others)}"
+        message = f"joined, but not in the cluster's file: {first_names(others)}"
         findings.append(warning("nodes", "cluster", message, "run `ray stop` there if the machine is not yours"))
     advice = (
         "read /tmp/ray/session_latest/logs/raylet.err there, or run `ray stop` there: the head then starts Ray again"
@@ -150,14 +150,14 @@ def cluster_file(content: Mapping[str, Any], *, missing_sources: Sequence[str], 
     machines = [str(provider.get("head_ip")), *map(str, provider.get("worker_ips") or ())]
     if duplicates := [machine for machine, n in Counter(machines).items() if n > 1]:
         advice = "list each machine once in provider.head_ip and provider.worker_ips"
-        problems.append((f"{few(duplicates)} is listed twice", advice))
+        problems.append((f"{first_names(duplicates)} is listed twice", advice))
     if missing_sources:
-        message = f"file_mounts: {few(missing_sources)} is not in this folder"
+        message = f"file_mounts: {first_names(missing_sources)} is not in this folder"
         problems.append((message, "run the doctor and `ray up` in the project's folder"))
     project = str(content.get("metadata", {}).get("project", "~/layersweep"))
     targets = content.get("file_mounts") or {}
     if outside := [target for target in targets if not str(target).startswith(f"{project}/")]:
-        message = f"metadata.project is {project}, but file_mounts has {few(outside)}"
+        message = f"metadata.project is {project}, but file_mounts has {first_names(outside)}"
         problems.append((message, "use the same project's folder in metadata.project, file_mounts and setup_commands"))
     if key_mode is not None and key_mode & 0o077:
         key = content.get("auth", {}).get("ssh_private_key")

@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from typing import Final
 
-from layersweep.records.tables import REFUSED
+from layersweep.records.tables import REFUSAL_TYPES
 from layersweep.tuning.common.errors import BrokenOffError
 from layersweep.tuning.common.worker_report import Error
 from layersweep.words import first_line
@@ -30,7 +30,7 @@ class FailFast:
         """A trial has ended, with this error or well. A refused candidate is neither."""
         if error is None:
             self._one_ended_well = True
-        elif error.type not in REFUSED:
+        elif error.type not in REFUSAL_TYPES:
             text = f"{error.type}: {error.message}"
             self._errors[_NUMBERS.sub("#", text)] += 1
             self._last_error = first_line(text)

@@ -12,7 +12,7 @@ from statistics import fmean
 from typing import Final
 
 from layersweep.records.questions import COMPARISON, SCREENING, TUNING
-from layersweep.records.spans import length
+from layersweep.records.spans import total_seconds
 from layersweep.tuning.common.errors import UsageError
 from layersweep.tuning.driver.arm_searches import arm_search
 from layersweep.tuning.driver.asha import Asha
@@ -290,7 +290,7 @@ class Planner:
             comparison_epochs=self.request.replicates * settings.epochs,
             budget_epochs=None if settings.candidates is None else settings.candidates * settings.epochs,
             budget_seconds=settings.search_time,
-            seconds_before=length(spans),
+            seconds_before=total_seconds(spans),
             parallel=1 if sweep.in_turn else None,
         )
 

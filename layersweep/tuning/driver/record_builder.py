@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from layersweep.records.tables import REFUSED, TIME_CLASSES
+from layersweep.records.tables import REFUSAL_TYPES, TIME_CLASSES
 from layersweep.records.values import Epoch
 from layersweep.records.write import Row, Writer
 from layersweep.tuning.common.worker_report import Error, Report
@@ -144,7 +144,7 @@ class RecordBuilder:
         """
         running_trial = self.running_trials[trial.trial_id]
         running_trial.report = report
-        running_trial.network = report.built or running_trial.network
+        running_trial.network = report.network or running_trial.network
         self._add_seconds(running_trial, _seconds_besides_epochs(report))
         for epoch, decision in zip(report.epochs, decisions, strict=False):
             self._record_epoch(running_trial, epoch, decision)
@@ -252,14 +252,14 @@ class RecordBuilder:
         row = self._columns.trial(trial) | end_row(running_trial, outcome, reason=reason, busy_slots=busy_slots)
         self._writer.append("trials", [row])
         value = running_trial.curve[running_trial.epochs][metric] if running_trial.curve else None
-        refused = error is not None and error.type in REFUSED
+        refused = error is not None and error.type in REFUSAL_TYPES
         return Ending(outcome=outcome, epoch=running_trial.epochs, value=value, refused=refused)
 
 
 def _seconds_besides_epochs(report: Report) -> dict[str, float]:
     """The time of a step that is no epoch's, by class."""
     seconds = {name: getattr(report, f"seconds_{name}") for name in ("start", "import", "close", "checkpoint")}
-    return seconds | {"build": report.built.seconds_build if report.built else 0.0}
+    return seconds | {"build": report.network.seconds_build if report.network else 0.0}
 
 
 def _after_failure(running_trial: RunningTrial) -> RecordedAttempt:

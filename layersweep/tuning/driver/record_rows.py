@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from layersweep.records.tables import TIME_CLASSES
-from layersweep.records.values import Built, Epoch, Export
+from layersweep.records.values import Epoch, Export, NetworkSummary
 from layersweep.records.write import Row
 from layersweep.tuning.common.worker_report import Error, Report
 from layersweep.tuning.experiment.halving import Decision
@@ -57,7 +57,7 @@ class RunningTrial:
     attempt: RecordedAttempt
     started_at: datetime
     start: int = 0
-    network: Built | None = None
+    network: NetworkSummary | None = None
     curve: dict[int, Metrics] = field(default_factory=dict)
     repeated_rows: list[TableRow] = field(default_factory=list)
     last_epoch: Epoch | None = None

@@ -193,7 +193,7 @@ def study_imported(sweep: Sweep) -> Iterator[None]:
     if not sweep.question:
         yield
         return
-    timer = threading.Timer(STUDY_IMPORT_SECONDS, study.prepare, [sweep.sections or ()])
+    timer = threading.Timer(STUDY_IMPORT_SECONDS, study.import_modules, [sweep.sections or ()])
     timer.daemon = True
     timer.start()
     try:

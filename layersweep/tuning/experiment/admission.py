@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from layersweep.records.tables import TOO_LARGE, TOO_SLOW
-from layersweep.records.values import Built
+from layersweep.records.values import NetworkSummary
 from layersweep.tuning.common.worker_report import Error
 from layersweep.tuning.experiment import memory_estimate
 from layersweep.tuning.experiment.trials import Trial
@@ -45,11 +45,11 @@ class SearchLimits:
 
 
 def epoch_flops(flops: int, images: int) -> int:
-    """The FLOPs of an epoch; `flops` are those of one image's forward pass (`layersweep.records.values.Built`)."""
+    """The FLOPs of an epoch; `flops` are those of one image's forward pass."""
     return _PASSES * flops * images
 
 
-def refusal(network: Built, limits: SearchLimits, trial: Trial, *, share_bytes: int) -> Error | None:
+def refusal(network: NetworkSummary, limits: SearchLimits, trial: Trial, *, share_bytes: int) -> Error | None:
     """Why a candidate is refused; None if it is not.
 
     Args:

@@ -3,7 +3,7 @@
 import math
 from typing import Final
 
-from layersweep.records.values import Built
+from layersweep.records.values import NetworkSummary
 from layersweep.words import GIB, gib
 
 OUT_OF_MEMORY: Final = ("OutOfMemory", "ResourceExhaustedError", "MemoryError")
@@ -17,12 +17,12 @@ _COPIES: Final = 4
 """Copies of each parameter: itself, its gradient, and two values of the optimizer, such as Adam has."""
 
 
-def step_bytes(network: Built, *, batch_size: int, precision: str) -> int:
+def step_bytes(network: NetworkSummary, *, batch_size: int, precision: str) -> int:
     """The memory of a step: outputs of the layers that the backward pass goes through, and the parameters."""
     return sum(_parts(network, batch_size=batch_size, precision=precision))
 
 
-def text(network: Built | None, *, batch_size: int, precision: str) -> str:
+def text(network: NetworkSummary | None, *, batch_size: int, precision: str) -> str:
     """The estimate in words."""
     if network is None:
         return f"its network was being built, for batch_size={batch_size}"
@@ -33,7 +33,7 @@ def text(network: Built | None, *, batch_size: int, precision: str) -> str:
     )
 
 
-def _parts(network: Built, *, batch_size: int, precision: str) -> tuple[int, int]:
+def _parts(network: NetworkSummary, *, batch_size: int, precision: str) -> tuple[int, int]:
     """Bytes of the layers' outputs, and of parameters, gradients and optimizer."""
     numbers = [
         math.prod(map(int, layer.output_shape.split("x"))) if layer.output_shape else 0 for layer in network.layers

@@ -20,8 +20,8 @@ import polars as pl
 
 from layersweep.records.questions import TUNING
 from layersweep.records.read import read
-from layersweep.records.spans import Span, union, worked
-from layersweep.records.tables import REFUSED, TIME_CLASSES
+from layersweep.records.spans import Span, merge_spans, training_spans
+from layersweep.records.tables import REFUSAL_TYPES, TIME_CLASSES
 from layersweep.tuning.common.worker_report import Error
 from layersweep.tuning.experiment.admission import epoch_flops
 from layersweep.tuning.experiment.halving import Decision
@@ -190,14 +190,14 @@ class History:
         rows = reversed(self._rows.get(trial.trial_id, []))
         last = next((r for r in rows if r["attempt"] == attempt.attempt), None)
         if last is not None and last["outcome"] != "completed" and (last["epochs"] or 0) >= attempt.last:
-            refused = last["error_type"] in REFUSED
+            refused = last["error_type"] in REFUSAL_TYPES
             return Ending(outcome=last["outcome"], epoch=reached, value=value, refused=refused), None
         return Ending(outcome="stopped", epoch=reached, value=value), row if reached else None
 
     def refusal(self, trial_id: str) -> Refusal | None:
         """The refusal of a candidate by an estimate, if that is its last recorded end."""
         rows = self._rows.get(trial_id, [])
-        if not rows or rows[-1]["error_type"] not in REFUSED or self.attempt(trial_id).last:
+        if not rows or rows[-1]["error_type"] not in REFUSAL_TYPES or self.attempt(trial_id).last:
             return None
         row = self._trials.filter(trial_id=trial_id).row(-1, named=True)
         error = Error(type=row["error_type"], message=row["error_message"] or "")
@@ -221,7 +221,7 @@ class History:
         return None if fastest is None else epoch_flops(1, 1) * float(fastest)
 
     def spans(self, trial_ids: Iterable[str]) -> list[Span]:
-        """When any of these trials ran in this sweep, in Unix time (`layersweep.records.spans.worked`)."""
+        """When any of these trials ran in this sweep, in Unix time (`layersweep.records.spans.training_spans`)."""
         selected = pl.col("sweep") == self._sweep.name, pl.col("trial_id").is_in(list(trial_ids))
         ended_spans: dict[str, list[Span]] = {}
         ends = self._trials.filter(*selected).select("trial_id", "started_at", "ended_at").drop_nulls()
@@ -236,8 +236,8 @@ class History:
             duration = sum(row[name] or 0.0 for name in seconds)
             epoch_times.setdefault(row["trial_id"], []).append((row["at"].timestamp(), duration))
         ids = ended_spans.keys() | epoch_times.keys()
-        spans = (worked(ended_spans.get(i, ()), epoch_times.get(i, ()), commands) for i in ids)
-        return list(union(itertools.chain(*spans)))
+        spans = (training_spans(ended_spans.get(i, ()), epoch_times.get(i, ()), commands) for i in ids)
+        return list(merge_spans(itertools.chain(*spans)))
 
     def epochs_in_order(self, trial_ids: Iterable[str]) -> list[RecordedEpoch]:
         """The recorded epochs of these trials in the order in which drivers saw them, each once.

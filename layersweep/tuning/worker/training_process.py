@@ -16,7 +16,7 @@ from typing import Final
 
 import psutil
 
-from layersweep.records.values import Built, Epoch
+from layersweep.records.values import Epoch, NetworkSummary
 from layersweep.tuning.runtime.processes import Process, end, fork, start
 from layersweep.words import GIB, gib
 from trainables.worker.training_server import CLOSE, NEXT, Begin, Failure, Hello, Reply, Save, WarmUp, memory_bytes
@@ -95,7 +95,7 @@ class TrainingProcess:
         self.hello = hello
         return time.perf_counter() - start
 
-    def begin(self, request: Begin, *, timeout: float | None = None) -> Built:
+    def begin(self, request: Begin, *, timeout: float | None = None) -> NetworkSummary:
         """Starts a training. It is killed if it is not closed `timeout` seconds later.
 
         Neither imports nor a machine's sleep count.
@@ -109,7 +109,9 @@ class TrainingProcess:
         self.seconds_import = self.wait_for_hello() if self.hello is None else 0.0
         self._deadline = None if timeout is None else time.monotonic() + timeout
         value = self._ask(request).value
-        assert isinstance(value, Built), f"a training must yield Built first, not {type(value).__name__}"
+        assert isinstance(value, NetworkSummary), (
+            f"a training must yield NetworkSummary first, not {type(value).__name__}"
+        )
         return value
 
     def next(self) -> Epoch | None:
@@ -122,7 +124,7 @@ class TrainingProcess:
             self._send(NEXT)
         self.epoch_requested = False
         value = self._answer().value
-        assert value is None or isinstance(value, Epoch), "a training must yield Built only once"
+        assert value is None or isinstance(value, Epoch), "a training must yield NetworkSummary only once"
         return value
 
     def request_epoch(self, seconds: float) -> bool:

@@ -18,7 +18,7 @@ import ray
 from ray import tune
 
 from layersweep.records.questions import FIRST_PHASE
-from layersweep.records.values import Built, Epoch
+from layersweep.records.values import Epoch, NetworkSummary
 from layersweep.tuning.common import kept_weights
 from layersweep.tuning.common.worker_report import Error, Report
 from layersweep.tuning.experiment import memory_estimate
@@ -62,7 +62,7 @@ class TrialState:
     assignment: Assignment
     local: Assignment
     has_begun: bool = False
-    network: Built | None = None
+    network: NetworkSummary | None = None
     epoch: int = 0
     first_loss: float | None = None
     best: float | None = None
@@ -203,7 +203,7 @@ class Slot(tune.Trainable):
         self._last_save, state.network = time.perf_counter(), network
         seconds_import = self.process.seconds_import
         state.beginning = {
-            "built": network,
+            "network": network,
             "seconds_start": time.perf_counter() - self._trial_start - seconds_import - network.seconds_build,
             "seconds_import": seconds_import,
             "seconds_close": self._close_seconds,

@@ -8,7 +8,7 @@ from recorded_rows import record, run, trial, two_sweeps
 
 from layersweep.records import overview
 from layersweep.records.command import main
-from layersweep.records.lock import alone
+from layersweep.records.lock import sweep_lock
 
 
 def command(*arguments, **options):
@@ -118,7 +118,7 @@ def test_delete_without_a_terminal_needs_yes(results):
 
 
 def test_delete_is_refused_while_a_command_runs(say, results):
-    with alone(results, "big"):
+    with sweep_lock(results, "big"):
         code, _, errors = say("delete", "big", "--yes")
     assert (code, errors) == (2, f"error: another command is running the sweep 'big' in {results}: wait for it\n")
     assert overview.names(results) == ["big", "small"]
@@ -127,7 +127,7 @@ def test_delete_is_refused_while_a_command_runs(say, results):
 def test_prune_says_what_it_frees(say, results):
     (results / "logs").mkdir()
     (results / "logs" / "aa11.log").write_bytes(bytes(1500))
-    with alone(results, "small"):
+    with sweep_lock(results, "small"):
         assert "skipped, because a command is running it: small\nnothing to delete" in say("prune")[1]
     assert "would free 1.5 kB" in say("prune", "--dry-run")[1]
     assert "logs of trials that did not fail" in say("prune", "--dry-run")[1]

@@ -6,9 +6,9 @@ import sys
 import pytest
 
 from layersweep.records.errors import BusyError, ResultsError
-from layersweep.records.lock import alone
+from layersweep.records.lock import sweep_lock
 
-HOLD = "import sys; from pathlib import Path; from layersweep.records.lock import alone\n"
+HOLD = "import sys; from pathlib import Path; from layersweep.records.lock import sweep_lock\n"
 HOLD += "with alone(Path(sys.argv[1]), 's'): print('held', flush=True); sys.stdin.read()"
 
 
@@ -19,20 +19,20 @@ def test_a_sweep_is_locked_for_other_processes_until_the_holder_dies(results):
         assert holder.stdout.readline() == "held\n"
         with (
             pytest.raises(BusyError, match=f"another command is running the sweep 's' in {results}: wait for it"),
-            alone(results, "s"),
+            sweep_lock(results, "s"),
         ):
             raise AssertionError
-        with alone(results, "t"):
+        with sweep_lock(results, "t"):
             pass
         holder.kill()
-    with alone(results, "s"):
+    with sweep_lock(results, "s"):
         assert (results / ".state" / "s.lock").exists()
 
 
 def test_the_lock_is_given_back_after_an_error(results):
-    with pytest.raises(ZeroDivisionError), alone(results, "s"):
+    with pytest.raises(ZeroDivisionError), sweep_lock(results, "s"):
         raise ZeroDivisionError
-    with alone(results, "s"), pytest.raises(BusyError), alone(results, "s"):
+    with sweep_lock(results, "s"), pytest.raises(BusyError), sweep_lock(results, "s"):
         raise AssertionError
 
 
@@ -40,6 +40,6 @@ def test_results_that_cannot_be_locked_are_named(tmp_path):
     (tmp_path / "a file").write_text("not a folder")
     with (
         pytest.raises(ResultsError, match=r"cannot lock the sweep 's' in .*a file/results: "),
-        alone(tmp_path / "a file" / "results", "s"),
+        sweep_lock(tmp_path / "a file" / "results", "s"),
     ):
         raise AssertionError

@@ -11,7 +11,7 @@ from recorded_rows import curve, plan, record, trial, two_sweeps
 import layersweep.records.upkeep
 from layersweep.records import overview
 from layersweep.records.errors import ResultsError
-from layersweep.records.lock import alone
+from layersweep.records.lock import sweep_lock
 from layersweep.records.read import read
 from layersweep.records.tables import TABLES
 from layersweep.records.upkeep import deletable_files, delete, prune, trials_to_repeat
@@ -259,12 +259,12 @@ def test_what_a_running_sweep_may_need_stays(full_results):
     for name in ("big", "small", "new", ""):
         touch(full_results / ".state" / "parts" / f"{name}.{HEX}.tmp".removeprefix("."))
     touch(full_results / ".state" / "damaged" / "epochs" / "big" / "00000000-00000000.parquet")
-    with alone(full_results, "big"), alone(full_results, "new"):
+    with sweep_lock(full_results, "big"), sweep_lock(full_results, "new"):
         pruned = prune(full_results, damaged=True)
     assert pruned.busy_sweeps == ["big", "new"]
     assert what(pruned) == {"leftovers of killed commands": [f"small.{HEX}.tmp"]}
     assert checkpoints(full_results) == logs(full_results) == [*TRIALS, "stray"]
-    with alone(full_results, "small"):
+    with sweep_lock(full_results, "small"):
         assert what(prune(full_results)) == {
             "leftovers of killed commands": [f"big.{HEX}.tmp", f"new.{HEX}.tmp"],
             "logs of trials that did not fail": ["cc33.log", "dd44.log"],  # `small` plans aa11 and ff66

@@ -6,7 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from layersweep.records.values import Built, ClassReport, Epoch, Latency, Layer, LayerStatistics, Test, cannot_save
+from layersweep.records.values import (
+    ClassReport,
+    Epoch,
+    Latency,
+    Layer,
+    LayerStatistics,
+    NetworkSummary,
+    Test,
+    cannot_save,
+)
 
 NAN, INF = float("nan"), float("inf")
 
@@ -17,7 +26,7 @@ LAYER = Layer(
 STATISTICS = LayerStatistics(
     index=0, activation_mean=0.1, activation_deviation=0.2, dead_share=0.25, weight_norm=1.0, gradient_norm=None
 )
-BUILT = Built(
+BUILT = NetworkSummary(
     parameters=832, trainable_parameters=832, flops=1_254_400, size_bytes=3_328, layers=(LAYER,), seconds_build=0.5
 )
 TEST = Test(loss=0.3, accuracy=0.9, images=10_000)

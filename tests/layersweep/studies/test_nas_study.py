@@ -9,7 +9,7 @@ from recorded_sweep import Sweep
 from rich.console import Console
 from searched_sweep import at, candidate, chosen, config, fixed
 
-from layersweep.records.spans import length_before, union, worked
+from layersweep.records.spans import length_before, merge_spans, training_spans
 from layersweep.studies import gallery
 from layersweep.studies.figures import network_drawing
 from layersweep.studies.figures.network_drawing import Layer, fold
@@ -94,13 +94,13 @@ def test_a_search_that_was_killed_twice_and_runs(sweep):
 
 
 def test_spans_of_work():
-    assert union([(5, 6), (0, 2), (1, 3), (3, 4)]) == ((0, 4), (5, 6))
+    assert merge_spans([(5, 6), (0, 2), (1, 3), (3, 4)]) == ((0, 4), (5, 6))
     assert [length_before([(0, 4), (5, 6)], until) for until in (-1, 2, 4.5, 5.5, inf)] == [0, 2, 4, 4.5, 5]
     # two epochs of a killed command; one after it, within an end's span; two of a command that runs
     epochs = [(20, 4), (14, 4), (105, 4), (214, 4), (210, 4)]
-    assert worked([(100, 110)], epochs, [0, 90, 200]) == ((10, 20), (100, 110), (206, 214))
+    assert training_spans([(100, 110)], epochs, [0, 90, 200]) == ((10, 20), (100, 110), (206, 214))
     # an end between two killed stretches parts them, too
-    assert worked([(100, 110)], [(20, 4), (130, 4)], []) == ((16, 20), (100, 110), (126, 130))
+    assert training_spans([(100, 110)], [(20, 4), (130, 4)], []) == ((16, 20), (100, 110), (126, 130))
 
 
 def test_outcomes_are_counted_with_refusals_apart(sweep):

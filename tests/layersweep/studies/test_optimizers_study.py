@@ -125,8 +125,8 @@ def test_labels_are_moved_apart_and_stay_inside() -> None:
 
 def test_prepare_imports_all_that_the_study_needs(sweep: Sweep, tmp_path: Path) -> None:
     code = "import sys; from pathlib import Path; from layersweep.studies import study; "
-    code += "study.prepare([]); before = set(sys.modules); "
-    code += "study.answer(Path(sys.argv[1]), 'optimizers', out=Path(sys.argv[2])); "
+    code += "study.import_modules([]); before = set(sys.modules); "
+    code += "study.write_study(Path(sys.argv[1]), 'optimizers', out=Path(sys.argv[2])); "
     code += "print('late:', *(set(sys.modules) - before))"
     result = subprocess.run(
         [sys.executable, "-c", code, str(fill(sweep)), str(tmp_path)],

@@ -18,7 +18,7 @@ one_thread()
 
 from keras import layers  # noqa: E402
 
-from layersweep.records.values import Built, Epoch  # noqa: E402
+from layersweep.records.values import Epoch, NetworkSummary  # noqa: E402
 from trainables.layers.standardization import Standardization  # noqa: E402
 from trainables.nas.oracles import FACTOR, ORACLES, Candidate, Proposer, Search  # noqa: E402
 
@@ -102,7 +102,7 @@ def test_images_are_standardized_by_their_own_training_set(fashion_mnist):
     assert float(standardization.deviation.value[0]) == pytest.approx(images.std(), rel=1e-6)
     assert first
     other = list(autokeras.train(replace(VANILLA, augment="on"), fashion_mnist, seed=1, epochs=1))
-    assert isinstance(other[0], Built)  # another network in between
+    assert isinstance(other[0], NetworkSummary)  # another network in between
     (again,) = epochs(2)
     assert (again.loss, again.val_loss, again.val_accuracy) == (second.loss, second.val_loss, second.val_accuracy)
 

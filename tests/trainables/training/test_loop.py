@@ -24,7 +24,7 @@ import keras
 import tensorflow as tf
 from keras import layers as kl
 
-from layersweep.records.values import Built, Epoch, cannot_save
+from layersweep.records.values import Epoch, NetworkSummary, cannot_save
 from trainables.config import between, one_of
 from trainables.families import fashion_cnn
 from trainables.keras_names import LEARNING_RATES
@@ -111,7 +111,7 @@ def in_another_process(data):
 
 def test_the_model_comes_first_and_then_each_epoch(values):
     size, *epochs = values
-    assert isinstance(size, Built)
+    assert isinstance(size, NetworkSummary)
     assert [layer.kind for layer in size.layers[-3:]] == ["Flatten", "Dropout", "Dense"]
     assert [type(value) for value in epochs] == [Epoch] * 4
     assert [epoch.epoch for epoch in epochs] == [1, 2, 3, 4]
@@ -287,9 +287,9 @@ def others(data, **options):
 class Trainings:
     """A training with a new model, again with the same model, and again after another optimizer has used it."""
 
-    first: list[Built | Epoch]
-    reused: list[Built | Epoch]
-    changed: list[Built | Epoch]
+    first: list[NetworkSummary | Epoch]
+    reused: list[NetworkSummary | Epoch]
+    changed: list[NetworkSummary | Epoch]
     models: list[keras.Model]
 
 

@@ -163,7 +163,7 @@ def head(tmp_path, monkeypatch):
 def studied(monkeypatch):
     """What the study is called with, instead of it."""
     calls = []
-    monkeypatch.setattr("layersweep.studies.study.answer", lambda *arguments: calls.append(arguments))
+    monkeypatch.setattr("layersweep.studies.study.write_study", lambda *arguments: calls.append(arguments))
     return calls
 
 

@@ -21,10 +21,10 @@ import pyarrow.parquet as pq
 import pytest
 from undisturbed import assert_as_if_undisturbed
 
+from layersweep.exit_codes import UNFINISHED
 from layersweep.records.read import read
-from layersweep.records.spans import length
+from layersweep.records.spans import total_seconds
 from layersweep.records.tables import SCHEMA_VERSION
-from layersweep.tuning.common.exit_codes import UNFINISHED
 from layersweep.tuning.driver.tune_runner import RAY_HAS_DIED
 from layersweep.tuning.experiment.sweep import Sweep
 from layersweep.tuning.storage.history import History
@@ -312,7 +312,7 @@ def within_its_time(results, arm, ends):
     epochs = read(results, "epochs").filter(pl.col("trial_id").is_in(ids))
     seen = sorted({*(at.timestamp() for at in epochs["at"]), *(moment for span in spans for moment in span)})
     longest = max(later - at for at, later in pairwise(seen) if any(b <= at and later <= e for b, e in spans))
-    assert 8.0 <= length(spans) < 8.0 + 2 * longest
+    assert 8.0 <= total_seconds(spans) < 8.0 + 2 * longest
     (chosen,) = ends.filter(pl.col("question") == "comparison")["quality"]
     furthest = candidates.filter(pl.col("epochs") == candidates["epochs"].max())
     assert chosen == furthest.sort("last_val_accuracy")["quality"][-1]

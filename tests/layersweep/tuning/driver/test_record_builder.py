@@ -55,7 +55,7 @@ def reports(trial, tmp_path, start=None):
     common = {"host": "here", "device": "made-up", "log": "/logs/t1.log", "memory_peak_bytes": 1000}
     built = next(values)
     yield Report(
-        built=built, epochs=(next(values),), seconds_start=2.0, seconds_import=4.0, seconds_close=0.5, **common
+        network=built, epochs=(next(values),), seconds_start=2.0, seconds_import=4.0, seconds_close=0.5, **common
     )
     for epoch in values:
         yield Report(epochs=(epoch,), **common)

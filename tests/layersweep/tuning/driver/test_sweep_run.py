@@ -17,14 +17,14 @@ def sweep(**options):
 def test_the_study_is_prepared_while_trials_run(monkeypatch):
     monkeypatch.setattr(sweep_run, "STUDY_IMPORT_SECONDS", 0.0)
     prepared = threading.Event()
-    monkeypatch.setattr(study, "prepare", lambda sections: sections == ("costs",) and prepared.set())
+    monkeypatch.setattr(study, "import_modules", lambda sections: sections == ("costs",) and prepared.set())
     with study_imported(sweep(question="Why?", sections=("costs",))):
         assert prepared.wait(10)
 
 
 def test_a_short_sweep_and_one_without_a_question_prepare_nothing(monkeypatch):
     prepared = threading.Event()
-    monkeypatch.setattr(study, "prepare", lambda _sections: prepared.set())
+    monkeypatch.setattr(study, "import_modules", lambda _sections: prepared.set())
     for options in ({"question": "Why?"}, {}):
         with study_imported(sweep(**options)):
             pass

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from layersweep import Sweep
 from layersweep.records.read import read
-from layersweep.records.spans import length
+from layersweep.records.spans import total_seconds
 from layersweep.tuning.command.plan_summary import print_plan
 from layersweep.tuning.command.sweep_command import plan_of
 from layersweep.tuning.common.errors import UsageError
@@ -112,7 +112,7 @@ def best(results):
 
 def spent(results):
     history = plan(results).history
-    return length(history.spans(read(results, "plan").filter(pl.col("question") == "tuning")["trial_id"]))
+    return total_seconds(history.spans(read(results, "plan").filter(pl.col("question") == "tuning")["trial_id"]))
 
 
 def test_candidates_are_drawn_until_the_time_is_spent_and_the_best_is_compared(results):

@@ -93,7 +93,7 @@ class Line:
     def complete(self, trial):
         tune = self.start(trial)
         yielded = made_up.train(trial.arm.config, trial.data, seed=trial.seed, epochs=trial.epochs)
-        self.report(tune, built=next(yielded), epochs=(next(yielded),))
+        self.report(tune, network=next(yielded), epochs=(next(yielded),))
         for epoch in yielded:
             self.report(tune, epochs=(epoch,))
 
@@ -123,7 +123,7 @@ def test_tune_keeps_only_what_it_needs_of_a_result(line):
     made = line()
     tune = made.start(made.trials[0])
     yielded = made_up.train(made_up.Config(), made.trials[0].data, seed=0, epochs=3)
-    record = Report(**COMMON, built=next(yielded), epochs=(next(yielded),)).pack()
+    record = Report(**COMMON, network=next(yielded), epochs=(next(yielded),)).pack()
     needed = {"done": False, "trial_id": "x", "training_iteration": 1, "node_ip": "::1", "pid": 7}
     result = needed | {"record": record, "val_accuracy": 0.5, "config": {}, "time_total_s": 1.5, "hostname": "here"}
     made.callback.on_trial_result(0, [], tune, result)
@@ -193,7 +193,7 @@ def test_the_checkpoint_of_a_trial_that_is_stopped_for_time_stays(line, monkeypa
     monkeypatch.setattr(made.plan, "out_of_time", lambda trial: "the search's time, 20 min, was spent")
     tune = made.start(made.trials[0])
     yielded = made_up.train(made_up.Config(), made.trials[0].data, seed=0, epochs=3)
-    record = Report(**COMMON, built=next(yielded), epochs=(next(yielded),)).pack()
+    record = Report(**COMMON, network=next(yielded), epochs=(next(yielded),)).pack()
     assert made.scheduler.on_trial_result(None, tune, {"record": record}) == "STOP"
     made.callback.on_trial_result(0, [], tune, {"record": record})
     made.step(later=2.0)
@@ -283,7 +283,7 @@ def test_slots_at_work_are_counted_by_host(line):
     running = [made.start(trial) for trial in made.trials]
     for tune, host in zip(running[:3], ("here", "here", "there"), strict=True):
         yielded = made_up.train(made_up.Config(), made.trials[0].data, seed=0, epochs=3)
-        record = Report(**COMMON | {"host": host}, built=next(yielded), epochs=(next(yielded),)).pack()
+        record = Report(**COMMON | {"host": host}, network=next(yielded), epochs=(next(yielded),)).pack()
         made.callback.on_trial_result(0, [], tune, {"record": record})
     assert made.events.other_busy_slots("here") == 2  # one of them has not said yet where it is
     assert made.events.other_busy_slots("there") == 1
@@ -335,7 +335,7 @@ def test_once_a_sweep_is_over_nothing_runs(line):
     made.step(later=1.0)
     assert shown.trials == {"waiting": 3, "running": 1}
     yielded = made_up.train(made_up.Config(), made.trials[0].data, seed=0, epochs=1)
-    made.report(tune, built=next(yielded), epochs=(next(yielded),))
+    made.report(tune, network=next(yielded), epochs=(next(yielded),))
     made.callback.measure(over=True)
     assert shown.trials == {"waiting": 4}
     assert shown[-1].epochs == 1

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from layersweep.records.values import Built, Layer
+from layersweep.records.values import Layer, NetworkSummary
 from layersweep.tuning.common.worker_report import Error
 from layersweep.tuning.experiment.admission import SearchLimits, refusal, still_refused
 
@@ -16,7 +16,7 @@ def built(flops=2_000_000, shape="512x512x4", parameters=1 << 27):
         index=0, name="layer", kind="Conv2D", activation=None, filters=None, kernel=None, stride=None, parameters=0,
         trainable=True, output_shape=shape,
     )  # fmt: skip
-    return Built(
+    return NetworkSummary(
         parameters=parameters, trainable_parameters=parameters, flops=flops, size_bytes=0, layers=(layer,),
         seconds_build=1.0,
     )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from layersweep.records.values import Built, Layer
+from layersweep.records.values import Layer, NetworkSummary
 from layersweep.tuning.experiment import memory_estimate
 
 
@@ -13,7 +13,7 @@ def layer(index: int, output_shape: str, *, parameters: int = 0, trainable: bool
     )  # fmt: skip
 
 
-BUILT = Built(
+BUILT = NetworkSummary(
     parameters=1 << 28, trainable_parameters=1 << 27, flops=0, size_bytes=0,
     layers=(layer(0, "512x512x3"), layer(1, "256x256x4"), layer(2, "10")), seconds_build=1.0,
 )  # fmt: skip
@@ -37,7 +37,7 @@ def test_the_bytes_are_those_that_are_said():
 def test_a_frozen_part_keeps_no_outputs_for_the_backward_pass():
     frozen = [layer(k, "256x256x4", parameters=9, trainable=False) for k in range(100)]
     head = layer(100, "10", parameters=9)
-    built = Built(
+    built = NetworkSummary(
         parameters=0, trainable_parameters=0, flops=0, size_bytes=0, layers=(*frozen, head), seconds_build=1.0
     )  # fmt: skip
     assert memory_estimate.step_bytes(built, batch_size=2, precision="float32") == 2 * (256 * 256 * 4) * 2 * 4

@@ -2,7 +2,7 @@
 
 import pytest
 
-from layersweep.records.spans import length, union
+from layersweep.records.spans import merge_spans, total_seconds
 from layersweep.tuning.experiment.search_clock import SearchClock, wall
 from layersweep.words import exact_duration
 
@@ -78,7 +78,7 @@ def test_what_earlier_commands_took_counts(clock):
     ],
 )
 def test_what_spans_cover_together_counts_once(spans, seconds):
-    assert length(union(spans)) == seconds
+    assert total_seconds(merge_spans(spans)) == seconds
 
 
 @pytest.mark.parametrize(

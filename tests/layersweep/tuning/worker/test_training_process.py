@@ -8,7 +8,7 @@ import made_up
 import psutil
 import pytest
 
-from layersweep.records.values import Built
+from layersweep.records.values import NetworkSummary
 from layersweep.tuning.runtime import fork_server
 from layersweep.tuning.worker.training_process import TrainingFailedError, TrainingProcess
 from trainables.worker.training_server import Begin
@@ -54,7 +54,7 @@ def begin(data, tmp_path, epochs=3, **config):
 
 def test_a_training_is_served_value_by_value(child, data, tmp_path):
     built = child.begin(begin(data, tmp_path))
-    assert isinstance(built, Built)
+    assert isinstance(built, NetworkSummary)
     assert child.hello.device == "made-up device"
     epochs = [child.next(), child.next(), child.next()]
     assert [e.epoch for e in epochs] == [1, 2, 3]
@@ -92,7 +92,7 @@ def test_a_death_comes_soon_and_is_told_by_next(child, data, tmp_path):
     with pytest.raises(TrainingFailedError) as death:
         child.next()
     assert death.value.error_type == "ProcessKilled"
-    assert isinstance(child.begin(begin(data, tmp_path)), Built)
+    assert isinstance(child.begin(begin(data, tmp_path)), NetworkSummary)
     assert not child.epoch_requested
 
 
@@ -108,7 +108,7 @@ def test_a_training_is_closed_while_an_epoch_is_asked_for(child, data, tmp_path,
     monkeypatch.setattr("layersweep.tuning.worker.training_process._CLOSE_SECONDS", 0.1)
     child.close()
     assert child.pid is None
-    assert isinstance(child.begin(begin(data, tmp_path)), Built)
+    assert isinstance(child.begin(begin(data, tmp_path)), NetworkSummary)
 
 
 def test_one_process_serves_many_trainings(child, data, tmp_path):
@@ -116,7 +116,7 @@ def test_one_process_serves_many_trainings(child, data, tmp_path):
     first = child.pid
     child.next()
     child.close()  # in the middle, as ASHA does
-    assert isinstance(child.begin(begin(data, tmp_path)), Built)
+    assert isinstance(child.begin(begin(data, tmp_path)), NetworkSummary)
     assert child.pid == first
     assert child.next().epoch == 1
 
@@ -156,7 +156,7 @@ def test_after_an_error_the_next_training_gets_a_new_process(child, data, tmp_pa
     child.next()
     with pytest.raises(TrainingFailedError):
         child.next()
-    assert isinstance(child.begin(begin(data, tmp_path)), Built)
+    assert isinstance(child.begin(begin(data, tmp_path)), NetworkSummary)
 
 
 @pytest.mark.parametrize(

@@ -57,11 +57,11 @@ def test_a_step_is_an_epoch_and_the_first_brings_the_model(slot):
     assert [r["done"] for r in (first, second, third)] == [False, False, True]
     assert first["val_accuracy"] == 0.25 + 0.001
     report = unpack(first["record"])
-    assert report.built.parameters == 12
+    assert report.network.parameters == 12
     assert report.device == "made-up device"
     assert report.seconds_import >= 0
     assert report.seconds_start + CLAIMED > 0
-    assert unpack(second["record"]).built is None
+    assert unpack(second["record"]).network is None
 
 
 def test_the_best_epochs_weights_are_kept_and_those_that_plans_name(ticket, tmp_path):
@@ -111,7 +111,7 @@ def test_a_candidate_that_is_too_large_is_refused_before_its_first_epoch(slot, t
     result = slot.step()
     report = unpack(result["record"])
     assert result["done"] is True
-    assert (report.error.type, report.epochs, report.built.parameters) == ("TooLarge", (), 12)
+    assert (report.error.type, report.epochs, report.network.parameters) == ("TooLarge", (), 12)
     assert report.seconds_start + CLAIMED > 0
     slot.reset_config(ticket())
     assert slot.step()["epoch"] == 1
@@ -174,7 +174,7 @@ def test_an_error_before_the_first_epoch_still_brings_the_model(slot, ticket):
     slot.reset_config(ticket(misdeed="at once"))
     report = unpack(slot.step()["record"])
     assert report.error.type == "RuntimeError"
-    assert report.built.parameters == 12
+    assert report.network.parameters == 12
     assert report.seconds_start + CLAIMED > 0
 
 

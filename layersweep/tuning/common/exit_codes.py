@@ -1,9 +1,0 @@
-"""The exit codes of every sweep's command."""
-
-from typing import Final
-
-OK: Final = 0
-FAILED: Final = 1
-BAD_INPUT: Final = 2
-UNFINISHED: Final = 3
-INTERRUPTED: Final = 130
