@@ -1,28 +1,9 @@
-"""The names of Keras' optimizers, activations and initializers, without importing Keras.
+"""The names of Keras' activations and initializers, without importing Keras.
 
 Tests compare them with the installed Keras.
 """
 
-from collections.abc import Mapping
 from typing import Final
-
-LEARNING_RATES: Final[Mapping[str, float]] = {
-    "adadelta": 0.001,
-    "adafactor": 0.001,
-    "adagrad": 0.001,
-    "adam": 0.001,
-    "adamax": 0.001,
-    "adamw": 0.001,
-    "ftrl": 0.001,
-    "lamb": 0.001,
-    "lion": 0.001,
-    "muon": 0.001,
-    "nadam": 0.001,
-    "rmsprop": 0.001,
-    "schedulefreeadamw": 0.0025,
-    "sgd": 0.01,
-}
-"""Every optimizer of Keras: its class' name in lower case, and its default learning rate in Keras."""
 
 ACTIVATIONS: Final = (
     "celu",

@@ -6,7 +6,7 @@ from typing import ClassVar, Final
 
 from trainables.config import between, check, one_of, text
 from trainables.errors import ConfigError, DataError
-from trainables.keras_names import LEARNING_RATES
+from trainables.optimizers import LEARNING_RATES
 
 GREY: Final = 1
 COLOUR: Final = 3

@@ -15,8 +15,8 @@ from layersweep.records.errors import ResultsError
 if TYPE_CHECKING:
     import polars as pl
 
+    from layersweep.records.maintenance import FileGroup
     from layersweep.records.overview import TrialDetails
-    from layersweep.records.upkeep import FileGroup
 
 _WIDTH: Final = 160
 
@@ -95,21 +95,21 @@ def delete(sweep: Sweep, *, yes: bool = False, results: Results = _RESULTS) -> i
         yes: Delete without asking.
         results: The results folder.
     """
-    from layersweep.records import upkeep
+    from layersweep.formatting import count
+    from layersweep.records import maintenance
     from layersweep.records.lock import sweep_lock
     from layersweep.records.overview import check_recorded
-    from layersweep.words import count
 
     check_recorded(results, sweep)
     with sweep_lock(results, sweep):
-        _print_sizes(upkeep.deletable_files(results, sweep))
-        for other, trials in upkeep.trials_to_repeat(results, sweep).items():
+        _print_sizes(maintenance.deletable_files(results, sweep))
+        for other, trials in maintenance.trials_to_repeat(results, sweep).items():
             _line(f"sweep {other} also uses {count(trials, 'trial')} of it and would train them again", style="yellow")
         _line(f"the files in {results / 'studies'} stay")
         if not yes and not _confirm(f"delete the sweep {sweep}?"):
             _line("nothing was deleted")
             return FAILED
-        upkeep.delete(results, sweep)
+        maintenance.delete(results, sweep)
     _line(f"deleted the sweep {sweep}")
     return OK
 
@@ -122,9 +122,9 @@ def prune(*, damaged: bool = False, dry_run: bool = False, results: Results = _R
         dry_run: Only print what would be deleted.
         results: The results folder.
     """
-    from layersweep.records import upkeep
+    from layersweep.records import maintenance
 
-    result = upkeep.prune(results, damaged=damaged, dry_run=dry_run)
+    result = maintenance.prune(results, damaged=damaged, dry_run=dry_run)
     for sweep in result.busy_sweeps:
         _line(f"skipped, because a command is running it: {sweep}")
     if not result.groups:

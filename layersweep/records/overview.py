@@ -78,7 +78,7 @@ def check_recorded(results: Path, sweep: str) -> None:
 
 
 def planned_weights(results: Path, *, except_for: str | None = None) -> frozenset[str]:
-    """The files `<trial_id>-<epoch>.keras` from which planned trials start, without the plans of the sweep `except_for`.
+    """The files `<trial_id>-<epoch>.keras` from which planned trials start, without plans of the sweep `except_for`.
 
     Raises:
         ResultsError: if the plans cannot be read.

@@ -219,11 +219,11 @@ def print_comparison(comparison: "Comparison", console: "Console") -> None:
 
 def _columns(comparison: "Comparison") -> dict[str, list[str]]:
     """The columns of the printed table, by their headings."""
+    from layersweep.formatting import count
     from layersweep.studies.statistics.tuning_candidates import varied_keys
     from layersweep.studies.wording.answer_sentences import verdict
     from layersweep.studies.wording.number_formats import with_spread
     from layersweep.studies.wording.tuning_sentences import settings_column
-    from layersweep.words import count
 
     rows = comparison.arms.to_dicts()
     columns = {

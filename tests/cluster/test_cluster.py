@@ -23,7 +23,9 @@ def joined_lines(said):
 
 
 def test_a_refused_key_and_other_code_are_named_though_ray_up_ended_well(cluster):
-    cluster.hosts.run("h2", ["sh", "-c", "echo >> layersweep/layersweep/words.py; rm layersweep/layersweep/project.py"])
+    cluster.hosts.run(
+        "h2", ["sh", "-c", "echo >> layersweep/layersweep/formatting.py; rm layersweep/layersweep/project.py"]
+    )
     try:
         done = cluster.doctor("doctor, a key refused", "--wait", "15")
     finally:
@@ -32,7 +34,7 @@ def test_a_refused_key_and_other_code_are_named_though_ray_up_ended_well(cluster
             [
                 "sh",
                 "-c",
-                f"{COPY} layersweep/words.py layersweep/project.py 10.77.0.12:layersweep/layersweep/",
+                f"{COPY} layersweep/formatting.py layersweep/project.py 10.77.0.12:layersweep/layersweep/",
             ],
         )
     assert done.returncode == 1
@@ -40,7 +42,7 @@ def test_a_refused_key_and_other_code_are_named_though_ray_up_ended_well(cluster
     assert "10.77.0.13" in said
     assert "key refused" in said
     assert "authorized_keys of root@10.77.0.13" in said
-    assert "differs from the head's: layersweep/words.py; missing: layersweep/project.py" in said
+    assert "differs from the head's: layersweep/formatting.py; missing: layersweep/project.py" in said
     assert "failure: 2," in said, "the key and the code"
 
 

@@ -2,7 +2,7 @@
 
 from search_spaces.optimizers import EVERY_OPTIMIZER, RANGES, SPACES, TUNED
 from trainables.families.fashion_cnn import Config
-from trainables.keras_names import LEARNING_RATES
+from trainables.optimizers import LEARNING_RATES
 
 
 def test_the_space_is_the_eight_optimizers_of_the_report():

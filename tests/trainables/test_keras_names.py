@@ -12,8 +12,8 @@ one_thread()
 
 import keras
 
-from trainables.keras_names import ACTIVATIONS, INITIALIZERS, LEARNING_RATES, PRECISIONS
-from trainables.training import loop
+from trainables.keras_names import ACTIVATIONS, INITIALIZERS, PRECISIONS
+from trainables.optimizers import LEARNING_RATES, optimizer
 
 NO_OPTIMIZERS = {
     "Optimizer": "the base of the others",
@@ -65,7 +65,7 @@ def test_every_optimizer_of_keras_is_known_with_its_learning_rate():
 def test_every_optimizer_is_made_by_its_name_and_changes_every_weight_in_one_step(name):
     keras.utils.set_random_seed(1)
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4, "tanh"), keras.layers.Dense(2)])
-    model.compile(loop.optimizer(name, None), loss="mse", run_eagerly=True)
+    model.compile(optimizer(name, None), loss="mse", run_eagerly=True)
     before = model.get_weights()
     model.train_on_batch(np.array([[1.0, -2.0, 3.0], [0.5, 1.0, 0.0]]), np.array([[5.0, -5.0], [4.0, -6.0]]))
     assert type(model.optimizer).__name__.lower() == name
@@ -74,7 +74,7 @@ def test_every_optimizer_is_made_by_its_name_and_changes_every_weight_in_one_ste
 
 
 def test_an_optimizer_takes_the_learning_rate_that_it_is_given():
-    assert float(loop.optimizer("sgd", 0.25).learning_rate) == 0.25
+    assert float(optimizer("sgd", 0.25).learning_rate) == 0.25
 
 
 def test_every_activation_of_keras_is_known():

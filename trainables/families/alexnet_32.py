@@ -10,8 +10,9 @@ from typing import ClassVar
 
 from trainables.config import between, one_of
 from trainables.families.family import Tensor, classifier, trains
-from trainables.keras_names import ACTIVATIONS, LEARNING_RATES
+from trainables.keras_names import ACTIVATIONS
 from trainables.keys import Keys
+from trainables.optimizers import LEARNING_RATES
 
 
 @dataclass(frozen=True, kw_only=True)

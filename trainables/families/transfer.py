@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 from trainables.config import between, one_of, text
 from trainables.errors import WeightsError, unknown_layer
 from trainables.families.family import trains
-from trainables.keras_names import LEARNING_RATES
 from trainables.keys import Keys
+from trainables.optimizers import LEARNING_RATES
 
 if TYPE_CHECKING:
     import keras

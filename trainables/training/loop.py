@@ -25,10 +25,10 @@ from layersweep.records.values import Epoch, NetworkSummary, Test
 from trainables.data.arrays import Images, ImageSet, Labels, Sets
 from trainables.data.dataset import Data
 from trainables.hardware import on_gpu
-from trainables.keras_names import LEARNING_RATES
 from trainables.keys import Keys
 from trainables.layers.standardization import Standardization
 from trainables.measures import model_measures
+from trainables.optimizers import optimizer
 from trainables.training import saved_network
 from trainables.training.batches import batches
 from trainables.training.inputs import Inputs, prepare_inputs
@@ -146,19 +146,6 @@ def _compile(build: Build, config: Keys, data: Data, sets: Sets, parent: Path | 
         jit_compile=on_gpu(),  # XLA makes convolutions 2-4x slower on a CPU
     )
     return model
-
-
-def optimizer(name: str, learning_rate: float | None, momentum: float = 0.0) -> keras.optimizers.Optimizer:
-    """The Keras optimizer with this name: its class' name in lower case, a key of `LEARNING_RATES`.
-
-    A learning rate of None is Keras' default. A momentum of 0 is not passed on: some optimizers have none.
-    """
-    rate = LEARNING_RATES[name] if learning_rate is None else learning_rate
-    arguments = {"momentum": momentum} if momentum else {}
-    by_name = {
-        n.lower(): getattr(keras.optimizers, n) for n in dir(keras.optimizers)
-    }  # keras.optimizers.get lacks Lamb
-    return by_name[name](learning_rate=rate, **arguments)
 
 
 def is_measured_epoch(epoch: int, epochs: int) -> bool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import polars as pl
 
+from layersweep.formatting import count
 from layersweep.studies.figures import learning_rates
 from layersweep.studies.figures.drawing import WIDTH, Drawing
 from layersweep.studies.figures.learning_curves import Line, accuracy_range, arms_without_curve, lines
@@ -29,7 +30,6 @@ from layersweep.studies.statistics.arm_comparison import Comparison, Row
 from layersweep.studies.statistics.replicates import default_arm
 from layersweep.studies.wording.answer_sentences import verdict
 from layersweep.studies.wording.number_formats import share, with_spread
-from layersweep.words import count
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

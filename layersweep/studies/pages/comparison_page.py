@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import polars as pl
 
+from layersweep.formatting import count
 from layersweep.studies.figures import learning_rates
 from layersweep.studies.figures.comparison_figures import against_seconds, final_accuracy, height_of, learning_curves
 from layersweep.studies.figures.drawing import Drawing
@@ -23,7 +24,6 @@ from layersweep.studies.wording import provenance
 from layersweep.studies.wording.answer_sentences import answer, common_basis_note, method, on_the_test_set, verdict
 from layersweep.studies.wording.number_formats import NONE, join_words, setting, share, with_spread
 from layersweep.studies.wording.tuning_sentences import format_gain, selected_value, sentences
-from layersweep.words import count
 
 _SIZES: Final[Mapping[str, str]] = {"parameters": "parameters", "flops": "FLOPs per image", "size_bytes": "size"}
 

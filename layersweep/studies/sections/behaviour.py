@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
+from layersweep.formatting import count
 from layersweep.records.read import read
 from layersweep.studies.figures.drawing import Drawing
 from layersweep.studies.figures.style import COLOURS, GRID
@@ -20,7 +21,6 @@ from layersweep.studies.statistics.arm_comparison import Comparison
 from layersweep.studies.statistics.equal_trainings import equal_trainings
 from layersweep.studies.statistics.pooled_variance import ALPHA, holm
 from layersweep.studies.wording.number_formats import join_words, setting
-from layersweep.words import count
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

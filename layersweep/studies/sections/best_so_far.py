@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from layersweep.formatting import count, duration
 from layersweep.studies.figures.drawing import WIDTH, Drawing
 from layersweep.studies.figures.style import (
     LineStyle,
@@ -20,7 +21,6 @@ from layersweep.studies.sections.section import Section, Table, make_section
 from layersweep.studies.statistics.arm_comparison import Comparison
 from layersweep.studies.statistics.searches import NO_SEARCH, Trajectory, trajectories
 from layersweep.studies.wording.number_formats import NONE, join_words, share
-from layersweep.words import count, duration
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,13 +8,13 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from layersweep.formatting import count
 from layersweep.records.read import read
 from layersweep.studies.figures.drawing import Drawing
 from layersweep.studies.figures.style import heat_map
 from layersweep.studies.sections.section import Section, Table, make_section
 from layersweep.studies.statistics.arm_comparison import Comparison
 from layersweep.studies.wording.number_formats import share
-from layersweep.words import count
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure, SubFigure

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from layersweep.formatting import count
 from layersweep.studies.figures.drawing import WIDTH, Drawing
 from layersweep.studies.figures.style import (
     GRID,
@@ -23,7 +24,6 @@ from layersweep.studies.statistics.pareto import front
 from layersweep.studies.statistics.replicates import EXCLUDED_OUTCOMES
 from layersweep.studies.statistics.searches import SearchCandidate, searches
 from layersweep.studies.wording.number_formats import share
-from layersweep.words import count
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

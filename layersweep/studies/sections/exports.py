@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
+from layersweep.formatting import count
 from layersweep.records.read import read
 from layersweep.studies.figures.drawing import Drawing
 from layersweep.studies.figures.style import COLOURS, GRID, label_accuracy_axes
@@ -14,7 +15,6 @@ from layersweep.studies.sections.section import Section, Table, make_section
 from layersweep.studies.statistics.arm_comparison import Comparison
 from layersweep.studies.statistics.replicates import uses_latency_medians
 from layersweep.studies.wording.number_formats import NONE, share, signed
-from layersweep.words import count
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure, SubFigure

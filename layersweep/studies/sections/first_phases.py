@@ -4,11 +4,11 @@ from pathlib import Path
 
 import polars as pl
 
+from layersweep.formatting import count, duration
 from layersweep.records.read import read
 from layersweep.studies.sections.section import Section, make_section
 from layersweep.studies.statistics.arm_comparison import Comparison
 from layersweep.studies.statistics.replicates import SECONDS
-from layersweep.words import count, duration
 
 
 def section(comparison: Comparison, results: Path) -> Section:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
+from layersweep.formatting import count
 from layersweep.studies.figures.drawing import WIDTH, Drawing
 from layersweep.studies.figures.style import INK, heat_map, label_inches
 from layersweep.studies.sections.section import Section, Table, make_section
@@ -22,7 +23,6 @@ from layersweep.studies.statistics.equal_trainings import (
 )
 from layersweep.studies.statistics.pooled_variance import ALPHA
 from layersweep.studies.wording.number_formats import degrees_of_freedom, join_words, share, signed
-from layersweep.words import count
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

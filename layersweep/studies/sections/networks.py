@@ -8,6 +8,7 @@ from typing import Final
 
 import polars as pl
 
+from layersweep.formatting import count
 from layersweep.records.read import read
 from layersweep.studies.figures import network_drawing
 from layersweep.studies.figures.drawing import Drawing
@@ -18,7 +19,6 @@ from layersweep.studies.statistics.arm_comparison import Comparison
 from layersweep.studies.statistics.replicates import EXCLUDED_OUTCOMES
 from layersweep.studies.statistics.searches import SearchCandidate, Trajectory, searches
 from layersweep.studies.wording.number_formats import NONE, setting, share
-from layersweep.words import count
 
 _COLUMNS: Final = (
     "trial_id", "attempt", "epoch", "index", "name", "kind", "filters", "kernel", "stride", "parameters",

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from layersweep.formatting import count
 from layersweep.studies.figures.drawing import Drawing
 from layersweep.studies.figures.style import COLOURS, label_accuracy_axes
 from layersweep.studies.sections.section import Section, make_section
 from layersweep.studies.statistics.arm_comparison import Comparison
-from layersweep.words import count
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure, SubFigure

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from layersweep.formatting import first_line
 from layersweep.studies.sections.section import Section, Table, make_section
 from layersweep.studies.statistics.arm_comparison import Comparison
 from layersweep.studies.statistics.failure_reasons import without_numbers
 from layersweep.studies.statistics.replicates import EXCLUDED_OUTCOMES
 from layersweep.studies.statistics.searches import SearchCandidate, searches
 from layersweep.studies.wording.number_formats import join_words
-from layersweep.words import first_line
 
 _ENDS: Final = ("refused", *EXCLUDED_OUTCOMES)
 _COLUMNS: Final = ("end", "error", "n", "candidates", "reason of the first one")

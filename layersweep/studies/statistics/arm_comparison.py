@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import polars as pl
 
+from layersweep.formatting import count
 from layersweep.records.questions import SCREENING
 from layersweep.studies.statistics.failure_reasons import failure_reasons, warning_counts
 from layersweep.studies.statistics.pooled_variance import Fit, fit_arms, verdicts
@@ -22,7 +23,6 @@ from layersweep.studies.statistics.replicates import (
     configurations,
 )
 from layersweep.studies.statistics.tuning_candidates import Tuning, tunings
-from layersweep.words import count
 
 ONE_SEED: Final = "one seed: no test"
 NO_TEST: Final = "no test"

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from layersweep.formatting import count
 from layersweep.records.questions import SCREENING
 from layersweep.studies.statistics.arm_comparison import Comparison
 from layersweep.studies.statistics.replicates import EXCLUDED_OUTCOMES, REPLICATE, configuration
-from layersweep.words import count
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import polars as pl
 
+from layersweep.formatting import count, first_line
 from layersweep.studies.statistics.replicates import EXCLUDED_OUTCOMES
-from layersweep.words import count, first_line
 
 _MAX_LENGTH: Final = 200
 

@@ -7,10 +7,10 @@ from typing import Any, Final, TypeVar
 
 import polars as pl
 
+from layersweep.formatting import count
 from layersweep.records.questions import COMPARISON, FIRST_PHASE, SCREENING, TUNING
 from layersweep.records.tables import EPOCHS, TIME_CLASSES
 from layersweep.studies.statistics.short_names import shorten_names
-from layersweep.words import count
 
 _T = TypeVar("_T")
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
+from layersweep.formatting import count
 from layersweep.studies.statistics.arm_comparison import ONE_SEED, Comparison, Row, unpooled_note
 from layersweep.studies.statistics.pooled_variance import ALPHA
 from layersweep.studies.statistics.replicates import EXCLUDED_OUTCOMES
 from layersweep.studies.wording.number_formats import degrees_of_freedom, join_words, plus_minus, share, with_spread
-from layersweep.words import count
 
 
 def verdict(row: Row) -> str:

@@ -5,9 +5,9 @@ from collections.abc import Iterable
 
 import polars as pl
 
+from layersweep.formatting import count, duration
 from layersweep.records.questions import SCREENING
 from layersweep.studies.statistics.arm_comparison import Comparison
-from layersweep.words import count, duration
 
 
 def facts(comparison: Comparison, runs: pl.DataFrame) -> dict[str, str]:

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
+from layersweep.formatting import count, duration
 from layersweep.studies.statistics.arm_comparison import Comparison
 from layersweep.studies.statistics.replicates import default_arm
 from layersweep.studies.statistics.tuned_pairs import Gain, RankingChange, gains, ranking_change
 from layersweep.studies.statistics.tuning_candidates import Tuning, varied_keys
 from layersweep.studies.wording.number_formats import join_words, setting, share, signed
-from layersweep.words import count, duration
 
 
 def sentences(comparison: Comparison) -> list[str]:

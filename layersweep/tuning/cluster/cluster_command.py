@@ -16,10 +16,10 @@ from layersweep.records.lock import sweep_lock
 from layersweep.records.write import check_writable
 from layersweep.studies import study
 from layersweep.tuning.cluster.cluster_request import ClusterRequest
+from layersweep.tuning.cluster.head_channel import Channel, NotReachedError, check_programs
 from layersweep.tuning.cluster.head_client import HeadClient
 from layersweep.tuning.cluster.job_follower import JobFollower
-from layersweep.tuning.cluster.ssh_channel import Channel, NotReachedError, check_programs
-from layersweep.tuning.common.cluster_file import NOT_REACHED
+from layersweep.tuning.common.ssh_commands import NOT_REACHED, ssh
 from layersweep.tuning.experiment.options import Options
 from layersweep.tuning.experiment.sweep import Sweep
 
@@ -53,7 +53,7 @@ def _dry_run(request: ClusterRequest) -> int:
     """Prints what the head would run, by `--dry-run` on the head."""
     sys.stdout.flush()
     command = shlex.join([".venv/bin/python", request.script, *request.flags])
-    code = subprocess.run(request.cluster.ssh(command), stdin=subprocess.DEVNULL, check=False).returncode
+    code = subprocess.run(ssh(request.cluster, command), stdin=subprocess.DEVNULL, check=False).returncode
     if code == NOT_REACHED:
         raise request.refusal(NotReachedError("see above"))
     return code

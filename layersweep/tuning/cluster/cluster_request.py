@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Self
 
 from layersweep import project
+from layersweep.tuning.cluster.head_channel import HeadError, NotReachedError
 from layersweep.tuning.cluster.head_server import DASHBOARD
-from layersweep.tuning.cluster.ssh_channel import HeadError, NotReachedError
 from layersweep.tuning.common.cluster_file import ClusterFile
 from layersweep.tuning.common.errors import BrokenOffError, UsageError
 from layersweep.tuning.experiment.options import Options

@@ -10,8 +10,8 @@ from rich.console import Console
 from layersweep.records.errors import ResultsError
 from layersweep.records.lock import sweep_lock
 from layersweep.tuning.cluster.cluster_request import ClusterRequest
+from layersweep.tuning.cluster.head_channel import Channel, HeadError, NotReachedError
 from layersweep.tuning.cluster.local_records import LocalRecords, Parts
-from layersweep.tuning.cluster.ssh_channel import Channel, HeadError, NotReachedError
 from layersweep.tuning.common.errors import UsageError
 
 FIRST_WAIT_SECONDS: Final = 2.0

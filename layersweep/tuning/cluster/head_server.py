@@ -16,10 +16,10 @@ from typing import Any, Final, TextIO
 
 import polars as pl
 
+from layersweep.formatting import first_line
 from layersweep.records.errors import ResultsError
 from layersweep.records.read import read
 from layersweep.records.tables import TABLES
-from layersweep.words import first_line
 
 ANSWER: Final = "layersweep> "
 """The beginning of each answer."""

@@ -12,13 +12,13 @@ from typing import Any, Final, TypeAlias
 from rich.live import Live
 
 from layersweep.exit_codes import BAD_INPUT, FAILED, INTERRUPTED, OK, UNFINISHED
+from layersweep.formatting import count
 from layersweep.records.errors import ResultsError
 from layersweep.tuning.cluster.head_client import HeadClient
 from layersweep.tuning.cluster.head_server import ACTIVE
 from layersweep.tuning.cluster.job_progress import JobProgress, TrialEnd, read_progress
 from layersweep.tuning.cluster.local_records import LocalRecords, Parts
 from layersweep.tuning.common.errors import BrokenOffError, UsageError
-from layersweep.words import count
 
 POLL_SECONDS: Final = 2.0
 """The time between two looks at the job."""

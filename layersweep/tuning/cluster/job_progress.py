@@ -10,11 +10,11 @@ from typing import Any, Final, TypeAlias
 
 import polars as pl
 
+from layersweep.formatting import count, first_line
 from layersweep.records.overview import current_outcomes
 from layersweep.records.read import read
 from layersweep.tuning.driver.progress import RunningRow, SweepProgress, rung_text
 from layersweep.tuning.experiment.trials import sign
-from layersweep.words import count, first_line
 
 Row: TypeAlias = Mapping[str, Any]
 

@@ -15,6 +15,7 @@ from typing import Final, cast
 from rich.console import Console
 
 from layersweep.exit_codes import BAD_INPUT, FAILED, INTERRUPTED, OK
+from layersweep.formatting import first_line
 from layersweep.records.errors import ResultsError
 from layersweep.tuning.command.sweep_command import plan_of
 from layersweep.tuning.common.errors import UsageError
@@ -22,7 +23,6 @@ from layersweep.tuning.experiment.options import Options, parse
 from layersweep.tuning.experiment.settings import resolve
 from layersweep.tuning.experiment.sweep import Sweep
 from layersweep.tuning.runtime import environment
-from layersweep.words import first_line
 from trainables.errors import DataError
 
 NOT_SWEEPS: Final = ("__init__", "all")

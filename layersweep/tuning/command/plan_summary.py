@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from layersweep.formatting import count, duration, exact_duration
 from layersweep.records.questions import SCREENING, TUNING
-from layersweep.words import count, duration, exact_duration
 from trainables.meaning import MEANING
 
 if TYPE_CHECKING:
@@ -65,10 +65,10 @@ def _print_notes(console: "Console", plan: "SweepPlan") -> None:
             markup=False,
         )
     halved = plan.request.tuned_arms or {trial.question for trial in plan.trials} & {SCREENING, TUNING}
-    if not (plan.halving.questions and halved):
+    if not (plan.asha_settings.questions and halved):
         return
-    grace, epochs = plan.halving.grace, plan.request.settings.epochs
-    console.print(f"ASHA: grace period {count(grace, 'epoch')}, reduction {plan.halving.reduction:g}")
+    grace, epochs = plan.asha_settings.grace, plan.request.settings.epochs
+    console.print(f"ASHA: grace period {count(grace, 'epoch')}, reduction {plan.asha_settings.reduction:g}")
     if grace >= epochs:
         console.print(
             "ASHA cannot stop any trial: its grace period is as long as a trial. Give more --epochs or --images, or a "

@@ -1,22 +1,10 @@
 """A cluster's file, which `ray up` reads: the machines, and how ssh reaches them."""
 
-import shlex
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from layersweep.tuning.common.errors import UsageError
-
-NOT_REACHED: Final = 255
-"""The exit code of ssh itself, when it does not reach the machine."""
-
-_SSH: Final = (
-    "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "-o", "ServerAliveInterval=5", "-o", "ServerAliveCountMax=3",
-    "-o", "LogLevel=ERROR", "-o", "StrictHostKeyChecking=accept-new",
-)  # fmt: skip
-"""ssh asks for no password, and gives up a host that does not answer. It accepts the first key that a host shows, and
-refuses another key later."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,34 +64,6 @@ class ClusterFile:
         """The head, for ssh: `user@address`."""
         return f"{self.user}@{self.head_address}"
 
-    @property
-    def ssh_options(self) -> list[str]:
-        """All options of ssh; the host and the command follow them."""
-        key = [] if self.key is None else ["-i", str(self.key), "-o", "IdentitiesOnly=yes"]
-        return [*_SSH, *key, *self.extra_ssh_options]
-
-    def ssh(self, command: str) -> list[str]:
-        """The command line that runs a shell command on the head, in the project's folder and its environment."""
-        in_project = (
-            f"cd {_shell_folder(self.project)} && export PATH=$PWD/.venv/bin:$PATH RAY_AUTH_MODE=token "
-            f"PYTHONUNBUFFERED=1 && {{ {command}\n}}"
-        )
-        return ["ssh", *self.ssh_options, self.target, f"bash -c {shlex.quote(in_project)}"]
-
-    def run_on_head(self, command: str, *, timeout: float | None = None) -> subprocess.CompletedProcess[str]:
-        """Runs a shell command on the head to its end; the exit code `NOT_REACHED` means that ssh did not reach it.
-
-        Raises:
-            subprocess.TimeoutExpired: if it takes longer than `timeout` seconds.
-        """
-        return subprocess.run(self.ssh(command), capture_output=True, text=True, timeout=timeout, check=False)
-
-    def rsync(self, source: str, target: Path, *options: str) -> list[str]:
-        """The command line that copies a folder of the head to this machine; a relative one is below the project's."""
-        shell = shlex.join(["ssh", *self.ssh_options])
-        folder = source if source.startswith(("/", "~")) else f"{self.project}/{source}"
-        return ["rsync", "-az", "-e", shell, *options, f"{self.target}:{folder.removeprefix('~/')}", str(target)]
-
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     import yaml
@@ -140,10 +100,3 @@ def _key(path: Path, auth: dict[str, Any]) -> Path | None:
     if not key.is_file():
         raise UsageError(f"--cluster {path}: auth.ssh_private_key {key} does not exist; valid: a private key's file")
     return key
-
-
-def _shell_folder(folder: str) -> str:
-    """A folder for the shell, quoted; a leading ~ is not, as it stands for the home folder."""
-    if folder == "~":
-        return folder
-    return f"~/{shlex.quote(folder[2:])}" if folder.startswith("~/") else shlex.quote(folder)

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeVar
 
+from layersweep.formatting import GIB, count, first_names, gib
 from layersweep.tuning.doctor.findings import (
     RUN_RAY_UP,
     Finding,
@@ -18,7 +19,6 @@ from layersweep.tuning.doctor.findings import (
     with_facts,
 )
 from layersweep.tuning.runtime.machine import LEAST_BYTES
-from layersweep.words import GIB, count, first_names, gib
 
 _FEWEST_FREE_BYTES: Final = GIB
 

@@ -22,15 +22,16 @@ from rich.console import Console
 
 from layersweep import project
 from layersweep.exit_codes import BAD_INPUT, FAILED, OK
-from layersweep.tuning.common.cluster_file import NOT_REACHED, ClusterFile
+from layersweep.formatting import count, first_line
+from layersweep.tuning.common.cluster_file import ClusterFile
 from layersweep.tuning.common.errors import UsageError
+from layersweep.tuning.common.ssh_commands import NOT_REACHED, run_on_head, ssh
 from layersweep.tuning.doctor import checks, missing_nodes, node_facts, probe
 from layersweep.tuning.doctor.findings import LEVELS, Finding, Node, failure, ok, worst_first
 from layersweep.tuning.runtime import environment
 from layersweep.tuning.runtime.machine import default_slots
 from layersweep.tuning.runtime.ray_runtime import address_file
 from layersweep.tuning.runtime.ray_watch import check_reachable
-from layersweep.words import count, first_line
 
 _ANSWER_SECONDS: Final = 60.0
 _DATA_SECONDS: Final = 900.0
@@ -136,14 +137,14 @@ def _check_from_laptop(options: Options, path: Path, console: Console) -> int:
         _draw(findings, console)
     if unreachable is not None:
         return FAILED
-    doctor = subprocess.run(file.ssh(_head_command(options, file, console)), stdin=subprocess.DEVNULL, check=False)
+    doctor = subprocess.run(ssh(file, _head_command(options, file, console)), stdin=subprocess.DEVNULL, check=False)
     return FAILED if findings and not doctor.returncode else doctor.returncode
 
 
 def _head_problem(file: ClusterFile) -> Finding | None:
     """Why the doctor cannot run on the head; None if it can."""
     try:
-        test = file.run_on_head("test -d layersweep && python --version", timeout=_SSH_SECONDS)
+        test = run_on_head(file, "test -d layersweep && python --version", timeout=_SSH_SECONDS)
     except subprocess.TimeoutExpired:
         return missing_nodes.head_not_reached(file.target, f"timed out after {_SSH_SECONDS:g} s", NOT_REACHED)
     if not test.returncode:

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from layersweep.tuning.common.cluster_file import NOT_REACHED
+from layersweep.formatting import count, first_names, last_line
+from layersweep.tuning.common.ssh_commands import NOT_REACHED
 from layersweep.tuning.doctor.findings import (
     RUN_RAY_UP,
     Finding,
@@ -17,7 +18,6 @@ from layersweep.tuning.doctor.findings import (
     version_advice,
     warning,
 )
-from layersweep.words import count, first_names, last_line
 
 
 @dataclass(frozen=True, kw_only=True)

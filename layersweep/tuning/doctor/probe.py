@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from layersweep import project
-from layersweep.tuning.common.cluster_file import NOT_REACHED
+from layersweep.formatting import first_line
+from layersweep.tuning.common.ssh_commands import NOT_REACHED
 from layersweep.tuning.doctor import node_facts
 from layersweep.tuning.doctor.findings import Clock, Node
 from layersweep.tuning.doctor.missing_nodes import SshAttempt
-from layersweep.words import first_line
 
 _CONFIG: Final = Path("~/ray_bootstrap_config.yaml")
 _KEY: Final = Path("~/ray_bootstrap_key.pem")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from layersweep.records.questions import TUNING
 from layersweep.records.values import Epoch
-from layersweep.tuning.experiment.halving import GO_ON, Decision, Halving
+from layersweep.tuning.experiment.early_stopping import GO_ON, AshaSettings, Decision
 from layersweep.tuning.experiment.trials import Trial
 from layersweep.tuning.storage.history import RecordedEpoch
 from trainables.nas import configuration
@@ -24,12 +24,12 @@ class Asha:
     """ASHA's rungs, and what it has decided.
 
     Args:
-        halving: the settings.
+        settings: the settings.
     """
 
-    def __init__(self, halving: Halving) -> None:
-        self._halving = halving
-        self._rungs = halving.rungs
+    def __init__(self, settings: AshaSettings) -> None:
+        self._settings = settings
+        self._rungs = settings.rungs
         self._groups: dict[str, ASHAScheduler] = {}
         self._replayed: dict[str, dict[int, Decision]] = {}
 
@@ -63,15 +63,15 @@ class Asha:
                 return replayed[earlier]
         if epoch.epoch in replayed:
             return replayed[epoch.epoch]
-        return GO_ON if epoch.diverged else self._judge(trial, epoch.epoch, getattr(epoch, self._halving.metric))
+        return GO_ON if epoch.diverged else self._judge(trial, epoch.epoch, getattr(epoch, self._settings.metric))
 
     def _halves(self, trial: Trial) -> bool:
         """Whether ASHA judges the trial: not if AutoKeras' Hyperband sets the number of its epochs."""
         hyperband = isinstance(trial.arm.config, configuration.Config) and trial.arm.config.epochs is not None
-        return trial.question in self._halving.questions and not (hyperband and trial.question == TUNING)
+        return trial.question in self._settings.questions and not (hyperband and trial.question == TUNING)
 
     def _judge(self, trial: Trial, epoch: int, value: float) -> Decision:
-        if not self._halves(trial) or epoch >= self._halving.epochs:  # nothing is left to stop
+        if not self._halves(trial) or epoch >= self._settings.epochs:  # nothing is left to stop
             return GO_ON
         from ray.tune.schedulers import TrialScheduler
 
@@ -80,7 +80,7 @@ class Asha:
         if trial.trial_id not in group._trial_info:
             group.on_trial_add(None, ray_trial)
         rung, cutoff = _next_rung(group, trial.trial_id, epoch)
-        result = {"epoch": epoch, self._halving.metric: value}
+        result = {"epoch": epoch, self._settings.metric: value}
         stopped = group.on_trial_result(None, ray_trial, result) == TrialScheduler.STOP
         return Decision(action="stop" if stopped else "continue", rung=rung, cutoff=cutoff)
 
@@ -90,11 +90,11 @@ class Asha:
         if name not in self._groups:
             self._groups[name] = ASHAScheduler(
                 time_attr="epoch",
-                metric=self._halving.metric,
-                mode=self._halving.mode,
-                max_t=self._halving.epochs,
-                grace_period=self._halving.grace,
-                reduction_factor=self._halving.reduction,
+                metric=self._settings.metric,
+                mode=self._settings.mode,
+                max_t=self._settings.epochs,
+                grace_period=self._settings.grace,
+                reduction_factor=self._settings.reduction,
             )
         return self._groups[name]
 

@@ -10,7 +10,7 @@ from layersweep.tuning.common.worker_report import Error
 from layersweep.tuning.driver.asha import Asha
 from layersweep.tuning.driver.progress import Display
 from layersweep.tuning.driver.record_builder import RecordBuilder
-from layersweep.tuning.experiment.admission import SearchLimits
+from layersweep.tuning.experiment.candidate_limits import SearchLimits
 from layersweep.tuning.experiment.request import Request
 from layersweep.tuning.experiment.trials import Ending, Trial
 from layersweep.tuning.search.trial_queue import QueueChanges, TrialQueue

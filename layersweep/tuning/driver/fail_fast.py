@@ -4,10 +4,10 @@ import re
 from collections import Counter
 from typing import Final
 
+from layersweep.formatting import first_line
 from layersweep.records.tables import REFUSAL_TYPES
 from layersweep.tuning.common.errors import BrokenOffError
 from layersweep.tuning.common.worker_report import Error
-from layersweep.words import first_line
 
 _NUMBERS: Final = re.compile(r"\d+(\.\d+)?")
 """Errors that differ only in their numbers, such as an amount of memory, are one error."""

@@ -11,15 +11,16 @@ from functools import cached_property
 from statistics import fmean
 from typing import Final
 
+from layersweep.formatting import count
 from layersweep.records.questions import COMPARISON, SCREENING, TUNING
 from layersweep.records.spans import total_seconds
 from layersweep.tuning.common.errors import UsageError
-from layersweep.tuning.driver.arm_searches import arm_search
 from layersweep.tuning.driver.asha import Asha
 from layersweep.tuning.driver.recorded_ends import RecordedEnd, RecordedEnds
+from layersweep.tuning.driver.search_factory import arm_search
 from layersweep.tuning.driver.time_estimate import TimeEstimate, TrialToRun
 from layersweep.tuning.experiment.arm import Arm
-from layersweep.tuning.experiment.halving import Halving
+from layersweep.tuning.experiment.early_stopping import AshaSettings
 from layersweep.tuning.experiment.request import Request
 from layersweep.tuning.experiment.settings import ALL_SEEDS_UP_TO, grace_epochs
 from layersweep.tuning.experiment.trials import Ending, Trial, TrialFactory, visible_data
@@ -29,7 +30,6 @@ from layersweep.tuning.search.autokeras_sampler import OracleProcess
 from layersweep.tuning.search.trial_queue import QueuePlan, TrialQueue, survivors
 from layersweep.tuning.storage import checkpoints
 from layersweep.tuning.storage.history import History
-from layersweep.words import count
 from trainables import config as domains
 from trainables.data.dataset import Data
 from trainables.meaning import MEANING
@@ -55,7 +55,7 @@ class SweepPlan:
         request: what the command asks for.
         data: the data.
         history: the records.
-        halving: ASHA's settings.
+        asha_settings: ASHA's settings.
         asha: ASHA, in its state after the recorded epochs.
         queue: what the run's queue begins with.
         searches: the searches of tuned arms.
@@ -72,7 +72,7 @@ class SweepPlan:
     request: Request
     data: Data
     history: History
-    halving: Halving
+    asha_settings: AshaSettings
     asha: Asha
     queue: QueuePlan
     searches: Sequence[SearchPlan]
@@ -137,7 +137,7 @@ class Planner:
             request=self.request,
             data=self.data,
             history=self.history,
-            halving=self._halving,
+            asha_settings=self._asha_settings,
             asha=self._asha,
             queue=queue_plan,
             searches=searches,
@@ -184,7 +184,7 @@ class Planner:
         )
 
     @cached_property
-    def _halving(self) -> Halving:
+    def _asha_settings(self) -> AshaSettings:
         request, settings = self.request, self.request.settings
         many_arms = len(request.arms) > ALL_SEEDS_UP_TO
         screening = settings.scheduler == "asha" or (settings.scheduler == "auto" and many_arms)
@@ -192,7 +192,7 @@ class Planner:
         batch_sizes = [arm.batch_size for arm in request.arms]
         batch_sizes += [size for arm in request.tuned_arms for size in arm.batch_sizes]
         train_images = [visible_data(arm, self.data).train_images for arm in request.arms]
-        return Halving(
+        return AshaSettings(
             metric=request.sweep.metric,
             mode=request.sweep.mode,
             epochs=settings.epochs,
@@ -204,7 +204,7 @@ class Planner:
     @cached_property
     def _screening_trials(self) -> list[Trial]:
         """The trials of the screening; none without one."""
-        if SCREENING not in self._halving.questions:
+        if SCREENING not in self._asha_settings.questions:
             return []
         return self._factory.trials(self.request.arms, SCREENING, [SCREENING_SEED])
 
@@ -213,7 +213,7 @@ class Planner:
 
     @cached_property
     def _asha(self) -> Asha:
-        return Asha(self._halving)
+        return Asha(self._asha_settings)
 
     @cached_property
     def _recorded_ends(self) -> RecordedEnds:

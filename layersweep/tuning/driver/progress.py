@@ -11,13 +11,13 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from layersweep.formatting import count, duration, first_line
 from layersweep.records.questions import TUNING
 from layersweep.records.values import Epoch
 from layersweep.tuning.common.worker_report import Error
-from layersweep.tuning.experiment.halving import Decision
+from layersweep.tuning.experiment.early_stopping import Decision
 from layersweep.tuning.experiment.search_clock import wall
 from layersweep.tuning.experiment.trials import Ending, Trial, sign
-from layersweep.words import count, duration, first_line
 
 
 @dataclass(kw_only=True)

@@ -9,7 +9,7 @@ from layersweep.records.tables import REFUSAL_TYPES, TIME_CLASSES
 from layersweep.records.values import Epoch
 from layersweep.records.write import Row, Writer
 from layersweep.tuning.common.worker_report import Error, Report
-from layersweep.tuning.driver.futility import Verdict, judge
+from layersweep.tuning.driver.learning_check import Verdict, judge
 from layersweep.tuning.driver.record_rows import (
     RunningTrial,
     TableRow,
@@ -19,8 +19,8 @@ from layersweep.tuning.driver.record_rows import (
     reason_columns,
     utc_now,
 )
-from layersweep.tuning.experiment.admission import epoch_flops
-from layersweep.tuning.experiment.halving import GO_ON, Decision
+from layersweep.tuning.experiment.candidate_limits import epoch_flops
+from layersweep.tuning.experiment.early_stopping import GO_ON, Decision
 from layersweep.tuning.experiment.trials import Ending, Trial
 from layersweep.tuning.storage.recorded_attempt import (
     ALONGSIDE,

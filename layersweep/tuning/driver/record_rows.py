@@ -6,11 +6,12 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from layersweep.formatting import first_line
 from layersweep.records.tables import TIME_CLASSES
 from layersweep.records.values import Epoch, Export, NetworkSummary
 from layersweep.records.write import Row
 from layersweep.tuning.common.worker_report import Error, Report
-from layersweep.tuning.experiment.halving import Decision
+from layersweep.tuning.experiment.early_stopping import Decision
 from layersweep.tuning.experiment.trials import Trial
 from layersweep.tuning.storage.recorded_attempt import (
     EPOCH_SECONDS,
@@ -19,7 +20,6 @@ from layersweep.tuning.storage.recorded_attempt import (
     metrics,
     result_columns,
 )
-from layersweep.words import first_line
 
 TableRow = tuple[str, Row]
 """A table's name, and a row for it."""

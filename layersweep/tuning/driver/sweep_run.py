@@ -17,10 +17,11 @@ from typing import Final, Self
 
 from rich.console import Console
 
+from layersweep.formatting import count
 from layersweep.records.write import Writer
 from layersweep.studies import study
 from layersweep.tuning.common.errors import BudgetSpentError, UsageError
-from layersweep.tuning.driver import arm_searches, futility, tune_runner
+from layersweep.tuning.driver import learning_check, search_factory, tune_runner
 from layersweep.tuning.driver.planner import SweepPlan
 from layersweep.tuning.driver.progress import Display
 from layersweep.tuning.driver.record_builder import RecordBuilder, RecordContext
@@ -30,7 +31,6 @@ from layersweep.tuning.experiment.sweep import Sweep
 from layersweep.tuning.runtime import fork_server, ray_runtime
 from layersweep.tuning.search.autokeras_sampler import OracleProcess
 from layersweep.tuning.search.trial_queue import TrialQueue
-from layersweep.words import count
 from trainables.meaning import MEANING
 
 STUDY_IMPORT_SECONDS: Final = 20.0
@@ -114,14 +114,14 @@ class SweepRun:
         if self.plan.uses_oracles:
             oracles.start()
         with closing(oracles), fork_server.running_server(request.sweep.warm_up) as socket:  # both import meanwhile
-            threading.Thread(target=futility.prepare, daemon=True).start()
+            threading.Thread(target=learning_check.prepare, daemon=True).start()
             console.print("starting Ray …")
             with ray_runtime.started_ray(request.settings.slots) as where:
                 console.print(_place(where), soft_wrap=True)
                 if where.nodes is not None:
                     _examine(console)
                 flops_per_second = self.plan.history.flops_per_second if self.plan.uses_oracles else None
-                arm_searches.check_searches(request, self.plan.data, oracles, flops_per_second=flops_per_second)
+                search_factory.check_searches(request, self.plan.data, oracles, flops_per_second=flops_per_second)
                 if text := self.plan.estimate.text(where.slots):
                     console.print(f"time on {count(where.slots, 'slot')}: {text}")
                 with self._recorded(where):

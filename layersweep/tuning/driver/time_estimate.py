@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
+from layersweep.formatting import count, duration
 from layersweep.tuning.experiment.search_clock import wall
 from layersweep.tuning.experiment.trials import Trial
-from layersweep.words import count, duration
 
 
 @dataclass(frozen=True, kw_only=True)

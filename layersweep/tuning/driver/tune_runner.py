@@ -12,6 +12,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 
+from layersweep.formatting import count, first_line
 from layersweep.records.questions import FIRST_PHASE
 from layersweep.records.write import Writer
 from layersweep.tuning.common import kept_weights
@@ -23,7 +24,6 @@ from layersweep.tuning.runtime import metrics
 from layersweep.tuning.runtime.ray_runtime import RayRuntime
 from layersweep.tuning.runtime.ray_watch import RayWatch
 from layersweep.tuning.search.trial_queue import TrialQueue
-from layersweep.words import count, first_line
 
 if TYPE_CHECKING:
     from layersweep.tuning.driver.dispatcher import TrialDispatcher

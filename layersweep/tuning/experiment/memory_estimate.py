@@ -3,8 +3,8 @@
 import math
 from typing import Final
 
+from layersweep.formatting import GIB, gib
 from layersweep.records.values import NetworkSummary
-from layersweep.words import GIB, gib
 
 OUT_OF_MEMORY: Final = ("OutOfMemory", "ResourceExhaustedError", "MemoryError")
 """Types of errors of a training that got no more memory."""

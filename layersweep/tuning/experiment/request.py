@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
+from layersweep.formatting import exact_duration
 from layersweep.tuning.common import kept_weights
 from layersweep.tuning.common.errors import UsageError
 from layersweep.tuning.experiment import arm_grid
@@ -14,7 +15,6 @@ from layersweep.tuning.experiment.key_values import key_values, with_sweep_value
 from layersweep.tuning.experiment.settings import Settings
 from layersweep.tuning.experiment.sweep import Sweep
 from layersweep.tuning.experiment.tuned_arms import TunedArm, sample_arms, tuned_arms
-from layersweep.words import exact_duration
 from trainables import config as domains
 from trainables.data.dataset import Data, prepare
 

@@ -8,7 +8,7 @@ is over, no candidate is drawn, those that run stop at the end of their epoch, a
 import time
 from collections.abc import Callable, Sequence
 
-from layersweep.words import exact_duration
+from layersweep.formatting import exact_duration
 
 
 class SearchClock:

@@ -212,8 +212,8 @@ def visible_data(arm: Arm, data: Data, *, fold: int | None = None, folds: int = 
 class Ending:
     """How a trial ended: its outcome, and the metric's value after its last epoch.
 
-    A trial that was refused by an estimate (`layersweep.tuning.experiment.admission`) counts as failed, without a
-    fault in it.
+    A trial that was refused by an estimate (`layersweep.tuning.experiment.candidate_limits`) counts as failed, though
+    nothing is wrong with it.
     """
 
     outcome: str

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from layersweep.words import count
+from layersweep.formatting import count
 
 _REFRESH_SECONDS: Final = 2.0
 

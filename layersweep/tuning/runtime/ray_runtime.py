@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from layersweep.formatting import first_line
 from layersweep.tuning.common.errors import BrokenOffError, UsageError
 from layersweep.tuning.runtime import environment
 from layersweep.tuning.runtime.cluster_nodes import Nodes, slots_by_node
 from layersweep.tuning.runtime.machine import default_slots
 from layersweep.tuning.runtime.ray_watch import check_reachable, cluster_alive, local_ray_alive
-from layersweep.words import first_line
 
 _OBJECT_STORE_BYTES: Final = 100 << 20
 """Trials send small results only, so a local Ray does not need a third of the memory, its default."""

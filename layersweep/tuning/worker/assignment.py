@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from layersweep.tuning.experiment.admission import SearchLimits
+from layersweep.tuning.experiment.candidate_limits import SearchLimits
 from layersweep.tuning.experiment.sweep import Train
 from layersweep.tuning.experiment.trials import Trial
 from layersweep.tuning.worker.file_transfer import DriverFiles

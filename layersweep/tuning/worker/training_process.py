@@ -16,9 +16,9 @@ from typing import Final
 
 import psutil
 
+from layersweep.formatting import GIB, gib
 from layersweep.records.values import Epoch, NetworkSummary
 from layersweep.tuning.runtime.processes import Process, end, fork, start
-from layersweep.words import GIB, gib
 from trainables.worker.training_server import CLOSE, NEXT, Begin, Failure, Hello, Reply, Save, WarmUp, memory_bytes
 
 _WATCH_SECONDS: Final = 0.1

@@ -22,7 +22,7 @@ from layersweep.records.values import Epoch, NetworkSummary
 from layersweep.tuning.common import kept_weights
 from layersweep.tuning.common.worker_report import Error, Report
 from layersweep.tuning.experiment import memory_estimate
-from layersweep.tuning.experiment.admission import refusal
+from layersweep.tuning.experiment.candidate_limits import refusal
 from layersweep.tuning.experiment.trials import sign
 from layersweep.tuning.runtime.machine import memory_share
 from layersweep.tuning.storage import checkpoints

@@ -324,9 +324,7 @@ def test_a_first_phase_is_the_same_with_a_frozen_base(source):
     config = config_of(source, trained="8", head_epochs=3, learning_rate=1e-4)
     before, count = config.first_phase
     assert count == 3
-    assert before == dataclasses.replace(
-        config, trained="none", head_epochs=0, learning_rate=loop.LEARNING_RATES["adam"]
-    )
+    assert before == dataclasses.replace(config, trained="none", head_epochs=0, learning_rate=LEARNING_RATES["adam"])
     assert before.first_phase is None
 
 

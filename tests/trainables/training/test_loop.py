@@ -27,9 +27,9 @@ from keras import layers as kl
 from layersweep.records.values import Epoch, NetworkSummary, cannot_save
 from trainables.config import between, one_of
 from trainables.families import fashion_cnn
-from trainables.keras_names import LEARNING_RATES
 from trainables.keys import Keys
 from trainables.meaning import MEANING
+from trainables.optimizers import LEARNING_RATES
 from trainables.training import loop, optimizer_updates, traced_models
 from trainables.training.batches import batches
 from trainables.training.loop import is_measured_epoch

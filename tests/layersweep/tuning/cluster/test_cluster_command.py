@@ -475,7 +475,7 @@ def test_a_head_that_is_not_reached_is_said_in_one_line(head):
 
 @needs_rsync
 def test_a_head_that_does_not_answer_is_not_waited_for_at_first(head, monkeypatch):
-    monkeypatch.setattr("layersweep.tuning.cluster.ssh_channel.ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr("layersweep.tuning.cluster.head_channel.ANSWER_SECONDS", 0.2)
     (head.home / "hangs").touch()
     with pytest.raises(UsageError, match=r"ssh does not reach ubuntu@10.0.0.1: no answer within"):
         head.run()

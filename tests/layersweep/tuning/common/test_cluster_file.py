@@ -7,6 +7,7 @@ import pytest
 import yaml
 from places import ROOT as PROJECT
 
+from layersweep.tuning.common import ssh_commands
 from layersweep.tuning.common.cluster_file import ClusterFile
 from layersweep.tuning.common.errors import UsageError
 
@@ -83,14 +84,14 @@ def test_a_command_runs_in_a_folder_with_a_space_and_a_quote(tmp_path, content, 
     project = tmp_path / "it's my project"
     project.mkdir()
     content["metadata"]["project"] = f"~/{project.name}"
-    *_, command = read(tmp_path, content).ssh("pwd; echo $RAY_AUTH_MODE 'a  b'; echo ${PATH%%:*}")
+    *_, command = ssh_commands.ssh(read(tmp_path, content), "pwd; echo $RAY_AUTH_MODE 'a  b'; echo ${PATH%%:*}")
     monkeypatch.setenv("HOME", str(tmp_path))
     result = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True)
     assert result.stdout == f"{project}\ntoken a  b\n{project}/.venv/bin\n"
 
 
 def test_a_command_is_not_run_elsewhere_if_the_project_is_not_there(tmp_path, content, monkeypatch):
-    *_, command = read(tmp_path, content).ssh("echo one; echo two")
+    *_, command = ssh_commands.ssh(read(tmp_path, content), "echo one; echo two")
     monkeypatch.setenv("HOME", str(tmp_path))
     result = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
     assert (result.returncode, result.stdout) == (1, "")
@@ -98,18 +99,18 @@ def test_a_command_is_not_run_elsewhere_if_the_project_is_not_there(tmp_path, co
 
 def test_ssh_and_rsync_use_the_key_and_ask_no_password(tmp_path, content):
     file = read(tmp_path, content)
-    ssh = file.ssh("true")
+    ssh = ssh_commands.ssh(file, "true")
     assert ssh[ssh.index("-i") + 1] == str(tmp_path / "a key")
     assert "BatchMode=yes" in ssh
-    rsync = file.rsync("results/", tmp_path, "--delete")
-    assert shlex.split(rsync[rsync.index("-e") + 1]) == ["ssh", *file.ssh_options]
+    rsync = ssh_commands.rsync(file, "results/", tmp_path, "--delete")
+    assert shlex.split(rsync[rsync.index("-e") + 1]) == ["ssh", *ssh_commands.options(file)]
     assert rsync[-3:] == ["--delete", "ubuntu@10.0.0.1:my project/results/", str(tmp_path)]
-    assert file.rsync("/absolute/results/", tmp_path)[-2] == "ubuntu@10.0.0.1:/absolute/results/"
+    assert ssh_commands.rsync(file, "/absolute/results/", tmp_path)[-2] == "ubuntu@10.0.0.1:/absolute/results/"
 
 
 def test_without_a_key_ssh_chooses(tmp_path, content):
     del content["auth"]["ssh_private_key"]
-    assert "-i" not in read(tmp_path, content).ssh("true")
+    assert "-i" not in ssh_commands.ssh(read(tmp_path, content), "true")
 
 
 FILES = [PROJECT / "cluster.yaml", PROJECT / "clusters" / "aws.yaml", PROJECT / "clusters" / "gcp.yaml"]

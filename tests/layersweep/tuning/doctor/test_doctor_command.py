@@ -27,7 +27,7 @@ VERSIONS = {
 FACTS = {
     "host": "h1",
     "versions": VERSIONS,
-    "code": {"layersweep/words.py": "aa", "layersweep/project.py": "bb"},
+    "code": {"layersweep/formatting.py": "aa", "layersweep/project.py": "bb"},
     "auth_mode": "token",
     "processor": "Model A",
     "memory_bytes": 8 * GIB,
@@ -168,9 +168,9 @@ def test_another_python_needs_another_python():
 
 
 def test_code_that_differs_is_named_by_file():
-    other = node(2, code={"layersweep/words.py": "xx", "layersweep/old.py": "cc"})
+    other = node(2, code={"layersweep/formatting.py": "xx", "layersweep/old.py": "cc"})
     finding = only(checks.code([node(1), other]))
-    differing = "differs from the head's: layersweep/words.py; missing: layersweep/project.py"
+    differing = "differs from the head's: layersweep/formatting.py; missing: layersweep/project.py"
     assert finding.message == f"{differing}; not on the head: layersweep/old.py"
     assert "delete" in finding.advice
     nothing = only(checks.code([node(1), node(2, code={})]))
@@ -317,8 +317,8 @@ def test_the_digests_of_this_projects_files(tmp_path):
     project = PROJECT
     digests = node_facts.code(project)
     assert (
-        digests["layersweep/words.py"]
-        == hashlib.sha256((project / "layersweep" / "words.py").read_bytes()).hexdigest()[:16]
+        digests["layersweep/formatting.py"]
+        == hashlib.sha256((project / "layersweep" / "formatting.py").read_bytes()).hexdigest()[:16]
     )
     assert {path.partition("/")[0] for path in digests} == set(node_facts.CODE)
     assert node_facts.code(tmp_path) == {}

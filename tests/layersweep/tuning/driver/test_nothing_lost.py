@@ -26,7 +26,7 @@ from layersweep.records.tables import TABLES
 from layersweep.tuning.command.sweep_command import plan_of
 from layersweep.tuning.driver.asha import Asha
 from layersweep.tuning.experiment.arm import Arm
-from layersweep.tuning.experiment.halving import Decision
+from layersweep.tuning.experiment.early_stopping import Decision
 from layersweep.tuning.experiment.request import Request
 from layersweep.tuning.experiment.settings import Settings
 from layersweep.tuning.experiment.tuned_arms import tuned_arms
@@ -232,7 +232,7 @@ def assert_replayable(results, flags):
     present = plan(results, flags)
     trials = [t for t in present.trials if t.question != COMPARISON]
     seen = present.history.epochs_in_order(t.trial_id for t in trials)
-    replayed = Asha(present.halving).replay(trials, seen)
+    replayed = Asha(present.asha_settings).replay(trials, seen)
     for epoch in seen:
         recorded = epoch.decision
         action = recorded.action if recorded.action in ("continue", "stop") else "continue"

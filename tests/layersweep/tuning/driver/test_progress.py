@@ -10,7 +10,7 @@ from rich.console import Console
 from layersweep.tuning.common.worker_report import Error
 from layersweep.tuning.driver.progress import Display
 from layersweep.tuning.experiment.arm import Arm
-from layersweep.tuning.experiment.halving import Decision
+from layersweep.tuning.experiment.early_stopping import Decision
 from layersweep.tuning.experiment.trials import Ending, Trial
 
 GO_ON = Decision(action="continue")
@@ -142,7 +142,7 @@ def test_a_terminal_gets_a_live_table_that_is_gone_at_the_end(trial, epoch):
     ("seconds", "words"), [(5, "5 s"), (65, "1 min 05 s"), (3600, "1 h 00 min"), (7384, "2 h 03 min")]
 )
 def test_durations(seconds, words):
-    from layersweep.words import duration
+    from layersweep.formatting import duration
 
     assert duration(seconds) == words
 

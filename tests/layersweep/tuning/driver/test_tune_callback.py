@@ -24,7 +24,7 @@ from layersweep.tuning.driver.trial_events import TrialEvents
 from layersweep.tuning.driver.tune_callback import Surroundings, TuneCallback
 from layersweep.tuning.driver.tune_scheduler import TuneScheduler
 from layersweep.tuning.experiment.arm import Arm
-from layersweep.tuning.experiment.halving import Halving
+from layersweep.tuning.experiment.early_stopping import AshaSettings
 from layersweep.tuning.experiment.trials import Ending, Trial
 from layersweep.tuning.storage import checkpoints
 from layersweep.tuning.storage.recorded_attempt import RecordedAttempt, metrics
@@ -48,7 +48,7 @@ class Line:
             self.first = self.trial(9, question=FIRST_PHASE)
         self.trials = [self.trial(n, parent=self.first) for n in range(trials)]
         self.plan = queue(self.trials, retries=retries)
-        asha = Asha(Halving(metric="val_accuracy", mode="max", epochs=3, grace=1, reduction=2))
+        asha = Asha(AshaSettings(metric="val_accuracy", mode="max", epochs=3, grace=1, reduction=2))
         dispatcher = TrialDispatcher(
             request=None, asha=asha, records=self.builder, queue=self.plan, slots=1, fork_server=None,
             display=Display(Console(file=self.out), metric="val_accuracy", mode="max"),

@@ -14,11 +14,11 @@ from layersweep.records.values import Epoch
 from layersweep.tuning.common.worker_report import Report
 from layersweep.tuning.driver.asha import Asha
 from layersweep.tuning.driver.tune_scheduler import TuneScheduler
-from layersweep.tuning.experiment.halving import GO_ON, Decision, Halving
+from layersweep.tuning.experiment.early_stopping import GO_ON, AshaSettings, Decision
 from layersweep.tuning.storage.history import RecordedEpoch
 from trainables.nas import configuration
 
-HALVING = Halving(metric="val_accuracy", mode="max", epochs=8, grace=1, reduction=2)
+HALVING = AshaSettings(metric="val_accuracy", mode="max", epochs=8, grace=1, reduction=2)
 
 
 class Judge:
@@ -115,7 +115,7 @@ def test_between_rungs_nothing_is_decided(scheduler):
 
 
 def test_a_loss_is_judged_the_other_way_round():
-    scheduler = Scheduler(Halving(metric="val_loss", mode="min", epochs=8, grace=1, reduction=2))
+    scheduler = Scheduler(AshaSettings(metric="val_loss", mode="min", epochs=8, grace=1, reduction=2))
     told = {n: tell(scheduler, ours(n), 1, loss, metric="val_loss") for n, loss in zip("abc", (0.5, 0.7, 0.4))}  # noqa: B905
     assert [action for action, _ in told.values()] == ["CONTINUE", "STOP", "CONTINUE"]
     assert told["b"][1] == ("stop", 1, 0.5)
@@ -123,7 +123,7 @@ def test_a_loss_is_judged_the_other_way_round():
 
 
 def test_a_fractional_rung_is_recorded_as_the_epoch_that_reaches_it():
-    scheduler = Scheduler(Halving(metric="val_accuracy", mode="max", epochs=8, grace=1, reduction=2.5))
+    scheduler = Scheduler(AshaSettings(metric="val_accuracy", mode="max", epochs=8, grace=1, reduction=2.5))
     a = ours("a")
     for epoch in (1, 2):
         tell(scheduler, a, epoch, 0.5)
@@ -132,7 +132,7 @@ def test_a_fractional_rung_is_recorded_as_the_epoch_that_reaches_it():
 
 @pytest.mark.parametrize("question", [COMPARISON, TUNING])
 def test_trials_of_questions_that_are_not_halved_are_never_stopped_and_never_seen(question):
-    scheduler = Scheduler(Halving(**{**vars(HALVING), "questions": frozenset({SCREENING})}))
+    scheduler = Scheduler(AshaSettings(**{**vars(HALVING), "questions": frozenset({SCREENING})}))
     tell(scheduler, ours("a"), 1, 0.9)
     other = ours("b", question)
     assert tell(scheduler, other, 1, 0.1) == ("CONTINUE", ("continue", None, None))
@@ -162,12 +162,12 @@ def test_a_step_without_an_epoch_decides_nothing(scheduler):
 
 
 def test_a_last_epoch_measures_those_that_come_later():
-    scheduler = Scheduler(Halving(metric="val_accuracy", mode="max", epochs=2, grace=1, reduction=2))
+    scheduler = Scheduler(AshaSettings(metric="val_accuracy", mode="max", epochs=2, grace=1, reduction=2))
     a, b = ours("a"), ours("b")
     tell(scheduler, a, 1, 0.5)
     finish(scheduler, a, 2, 0.9)
     tell(scheduler, b, 1, 0.6)
-    longer = Scheduler(Halving(metric="val_accuracy", mode="max", epochs=4, grace=1, reduction=2))
+    longer = Scheduler(AshaSettings(metric="val_accuracy", mode="max", epochs=4, grace=1, reduction=2))
     events = [("a", 1, 0.5), ("a", 2, 0.9), ("b", 1, 0.6), ("b", 2, 0.7)]
     decided = longer.asha.replay(
         [a, b], [RecordedEpoch(trial_id=i, epoch=e, value=v, decision=GO_ON) for i, e, v in events]
@@ -219,7 +219,7 @@ def test_a_slot_is_told_the_rungs_of_what_is_halved(scheduler):
     [(8, 1, 2, {1, 2, 4}), (9, 1, 2, {1, 2, 4, 8}), (10, 1, 2.5, {1, 3, 7}), (3, 3, 2, set()), (50, 5, 3, {5, 15, 45})],
 )
 def test_the_rungs_are_those_at_which_asha_judges(epochs, grace, reduction, rungs):
-    halving = Halving(metric="val_accuracy", mode="max", epochs=epochs, grace=grace, reduction=reduction)
+    halving = AshaSettings(metric="val_accuracy", mode="max", epochs=epochs, grace=grace, reduction=reduction)
     assert halving.rungs == rungs
     judged = {e: tell(Scheduler(halving), ours("a"), e, 0.5)[1][1] for e in range(1, epochs)}
     scheduler, a = Scheduler(halving), ours("a")

@@ -2,9 +2,9 @@
 
 import pytest
 
+from layersweep.formatting import exact_duration
 from layersweep.records.spans import merge_spans, total_seconds
 from layersweep.tuning.experiment.search_clock import SearchClock, wall
-from layersweep.words import exact_duration
 
 
 class Clock:

@@ -11,8 +11,8 @@ import pytest
 from layersweep.records.questions import FIRST_PHASE
 from layersweep.tuning.common import kept_weights
 from layersweep.tuning.common.worker_report import unpack
-from layersweep.tuning.experiment.admission import SearchLimits
 from layersweep.tuning.experiment.arm import Arm
+from layersweep.tuning.experiment.candidate_limits import SearchLimits
 from layersweep.tuning.experiment.trials import Trial
 from layersweep.tuning.runtime import fork_server
 from layersweep.tuning.worker.assignment import Assignment

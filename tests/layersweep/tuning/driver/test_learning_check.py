@@ -12,7 +12,7 @@ import made_up
 import pytest
 
 from layersweep.records.values import Epoch
-from layersweep.tuning.driver.futility import Verdict, judge
+from layersweep.tuning.driver.learning_check import Verdict, judge
 from layersweep.tuning.storage.recorded_attempt import metrics
 
 CHANCE, SOME = 0.1, 0.9
@@ -118,10 +118,10 @@ def test_the_epochs_of_a_training_are_judged(tmp_path):
 def test_what_the_test_needs_can_be_imported_beforehand():
     said = (
         "import sys, types\n"
-        "from layersweep.tuning.driver import futility; futility.prepare(); before = set(sys.modules)\n"
+        "from layersweep.tuning.driver import learning_check; learning_check.prepare(); before = set(sys.modules)\n"
         "flat = {'loss': 2.3, 'accuracy': 0.5, 'val_accuracy': 0.5}\n"
         "data = types.SimpleNamespace(train_images=10, validation_images=10, majority_share=0.5)\n"
-        "assert futility.judge(flat, flat, data, epoch=2, steps_an_epoch=500).hopeless\n"
+        "assert learning_check.judge(flat, flat, data, epoch=2, steps_an_epoch=500).hopeless\n"
         "print(set(sys.modules) - before, 'scipy.stats' in before)"
     )
     done = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True)

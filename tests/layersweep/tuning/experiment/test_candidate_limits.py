@@ -6,7 +6,7 @@ import pytest
 
 from layersweep.records.values import Layer, NetworkSummary
 from layersweep.tuning.common.worker_report import Error
-from layersweep.tuning.experiment.admission import SearchLimits, refusal, still_refused
+from layersweep.tuning.experiment.candidate_limits import SearchLimits, refusal, still_refused
 
 GIB = 1 << 30
 

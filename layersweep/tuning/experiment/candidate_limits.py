@@ -9,12 +9,12 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from layersweep.formatting import GIB, exact_duration
 from layersweep.records.tables import TOO_LARGE, TOO_SLOW
 from layersweep.records.values import NetworkSummary
 from layersweep.tuning.common.worker_report import Error
 from layersweep.tuning.experiment import memory_estimate
 from layersweep.tuning.experiment.trials import Trial
-from layersweep.words import GIB, exact_duration
 
 _PASSES: Final = 3
 """A training step takes about three times the operations of a forward pass: the backward pass takes two."""

@@ -32,7 +32,7 @@ GO_ON: Final = Decision(action="continue")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Halving:
+class AshaSettings:
     """ASHA's settings: trials of `questions` are judged by `metric` (better if greater where `mode` is max).
 
     They are judged at `grace * reduction**k` epochs, below `epochs`.

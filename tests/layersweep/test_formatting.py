@@ -2,7 +2,7 @@
 
 import pytest
 
-from layersweep.words import exact_duration, first_line, first_names, gib, last_line
+from layersweep.formatting import exact_duration, first_line, first_names, gib, last_line
 
 
 @pytest.mark.parametrize(

@@ -8,13 +8,13 @@ import pytest
 from epoch_rows import epochs, flush, numbers
 from recorded_rows import curve, plan, record, trial, two_sweeps
 
-import layersweep.records.upkeep
+import layersweep.records.maintenance
 from layersweep.records import overview
 from layersweep.records.errors import ResultsError
 from layersweep.records.lock import sweep_lock
+from layersweep.records.maintenance import deletable_files, delete, prune, trials_to_repeat
 from layersweep.records.read import read
 from layersweep.records.tables import TABLES
-from layersweep.records.upkeep import deletable_files, delete, prune, trials_to_repeat
 from layersweep.records.write import Writer
 
 TRIALS = ("aa11", "ab22", "cc33", "dd44", "ee55", "ff66")
@@ -121,7 +121,7 @@ def killed_at(monkeypatch, step, action):
     with monkeypatch.context() as patch:
         for name in ("rename", "unlink", "mkdir"):
             patch.setattr(Path, name, dying(getattr(Path, name)))
-        patch.setattr(layersweep.records.upkeep.shutil, "rmtree", dying(shutil.rmtree))
+        patch.setattr(layersweep.records.maintenance.shutil, "rmtree", dying(shutil.rmtree))
         try:
             action()
         except Kill:

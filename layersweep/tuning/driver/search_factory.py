@@ -3,15 +3,15 @@
 import time
 from collections.abc import Callable
 
+from layersweep.formatting import exact_duration
 from layersweep.tuning.common.errors import UsageError
-from layersweep.tuning.experiment.admission import epoch_flops, estimated
+from layersweep.tuning.experiment.candidate_limits import epoch_flops, estimated
 from layersweep.tuning.experiment.request import Request
 from layersweep.tuning.experiment.trials import visible_data
 from layersweep.tuning.experiment.tuned_arms import TunedArm, sample_arms
 from layersweep.tuning.search.arm_search import ArmSearch, SearchPlan
 from layersweep.tuning.search.autokeras_sampler import OracleProcess, OracleSampler
 from layersweep.tuning.search.samplers import sampler
-from layersweep.words import exact_duration
 from trainables.data.dataset import Data
 from trainables.nas.oracles import Search as OracleSearch
 

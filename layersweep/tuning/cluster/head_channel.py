@@ -11,12 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Self
 
+from layersweep.formatting import first_line, last_line
 from layersweep.records.errors import ResultsError
 from layersweep.tuning.cluster.head_server import ANSWER
-from layersweep.tuning.common.cluster_file import NOT_REACHED, ClusterFile
+from layersweep.tuning.common.cluster_file import ClusterFile
 from layersweep.tuning.common.errors import UsageError
+from layersweep.tuning.common.ssh_commands import NOT_REACHED, rsync, ssh
 from layersweep.tuning.runtime.processes import end
-from layersweep.words import first_line, last_line
 
 PROGRAMS: Final = {"ssh": "openssh-client", "rsync": "rsync"}
 """The programs that this machine needs, and the Debian package of each."""
@@ -120,7 +121,7 @@ class Channel:
         cluster = replace(self._cluster, extra_ssh_options=self._sharing("no")) if self._process else self._cluster
         limits = ("--no-owner", "--no-group", f"--bwlimit={_KIBIBYTES_A_SECOND}", "--timeout=60")
         result = subprocess.run(
-            cluster.rsync(f"{source}/", target, *limits, *options),
+            rsync(cluster, f"{source}/", target, *limits, *options),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -143,7 +144,7 @@ class Channel:
         cluster = replace(self._cluster, extra_ssh_options=self._sharing("yes"))
         with self._error_file.open("wb") as errors:
             self._process = subprocess.Popen(
-                cluster.ssh(_SERVE),
+                ssh(cluster, _SERVE),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,

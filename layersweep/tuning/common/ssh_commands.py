@@ -1,0 +1,59 @@
+"""The command lines of ssh and rsync that reach a cluster's head."""
+
+import shlex
+import subprocess
+from pathlib import Path
+from typing import Final
+
+from layersweep.tuning.common.cluster_file import ClusterFile
+
+NOT_REACHED: Final = 255
+"""The exit code of ssh itself, when it does not reach the machine."""
+
+_SSH: Final = (
+    "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "-o", "ServerAliveInterval=5", "-o", "ServerAliveCountMax=3",
+    "-o", "LogLevel=ERROR", "-o", "StrictHostKeyChecking=accept-new",
+)  # fmt: skip
+"""ssh asks for no password, and gives up a host that does not answer. It accepts the first key that a host shows, and
+refuses another key later."""
+
+
+def options(cluster: ClusterFile) -> list[str]:
+    """All options of ssh; the host and the command follow them."""
+    key = [] if cluster.key is None else ["-i", str(cluster.key), "-o", "IdentitiesOnly=yes"]
+    return [*_SSH, *key, *cluster.extra_ssh_options]
+
+
+def ssh(cluster: ClusterFile, command: str) -> list[str]:
+    """The command line that runs a shell command on the head, in the project's folder and its environment."""
+    in_project = (
+        f"cd {_shell_folder(cluster.project)} && export PATH=$PWD/.venv/bin:$PATH RAY_AUTH_MODE=token "
+        f"PYTHONUNBUFFERED=1 && {{ {command}\n}}"
+    )
+    return ["ssh", *options(cluster), cluster.target, f"bash -c {shlex.quote(in_project)}"]
+
+
+def run_on_head(
+    cluster: ClusterFile, command: str, *, timeout: float | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Runs a shell command on the head to its end; the exit code `NOT_REACHED` means that ssh did not reach it.
+
+    Raises:
+        subprocess.TimeoutExpired: if it takes longer than `timeout` seconds.
+    """
+    return subprocess.run(ssh(cluster, command), capture_output=True, text=True, timeout=timeout, check=False)
+
+
+def rsync(cluster: ClusterFile, source: str, target: Path, *rsync_options: str) -> list[str]:
+    """The command line that copies a folder of the head to this machine; a relative one is below the project's."""
+    shell = shlex.join(["ssh", *options(cluster)])
+    folder = source if source.startswith(("/", "~")) else f"{cluster.project}/{source}"
+    head_folder = f"{cluster.target}:{folder.removeprefix('~/')}"
+    return ["rsync", "-az", "-e", shell, *rsync_options, head_folder, str(target)]
+
+
+def _shell_folder(folder: str) -> str:
+    """A folder for the shell, quoted; a leading ~ is not, as it stands for the home folder."""
+    if folder == "~":
+        return folder
+    return f"~/{shlex.quote(folder[2:])}" if folder.startswith("~/") else shlex.quote(folder)
