@@ -21,7 +21,8 @@ from trainables.features import feature_cache  # noqa: E402
 from trainables.features.frozen_part import split_model  # noqa: E402
 from trainables.measures import layer_statistics  # noqa: E402
 from trainables.measures.layer_statistics import LayerProbe  # noqa: E402
-from trainables.training import inputs, loop, traced_models  # noqa: E402
+from trainables.optimizers import LEARNING_RATES  # noqa: E402
+from trainables.training import inputs, traced_models  # noqa: E402
 
 SIZE = {"image_size": 24}
 
