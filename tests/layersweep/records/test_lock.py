@@ -9,7 +9,7 @@ from layersweep.records.errors import BusyError, ResultsError
 from layersweep.records.lock import sweep_lock
 
 HOLD = "import sys; from pathlib import Path; from layersweep.records.lock import sweep_lock\n"
-HOLD += "with alone(Path(sys.argv[1]), 's'): print('held', flush=True); sys.stdin.read()"
+HOLD += "with sweep_lock(Path(sys.argv[1]), 's'): print('held', flush=True); sys.stdin.read()"
 
 
 def test_a_sweep_is_locked_for_other_processes_until_the_holder_dies(results):

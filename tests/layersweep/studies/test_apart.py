@@ -6,7 +6,7 @@ from recorded_sweep import Sweep
 from rich.console import Console
 
 from layersweep.studies.earlier_records import EARLIER
-from layersweep.studies.study import answer
+from layersweep.studies.study import write_study
 
 
 def test_arms_on_other_classes_are_kept_apart(sweep: Sweep, tmp_path: Path) -> None:
@@ -18,7 +18,7 @@ def test_arms_on_other_classes_are_kept_apart(sweep: Sweep, tmp_path: Path) -> N
             sweep.trial(name, seed, [0.5, 0.9, 0.99 - level / 100 + seed / 1000], config=config)
     console = Console(record=True, width=120)
     sweep.run(**EARLIER["alexnet"].columns)
-    answer(sweep.write(), "optimizers", out=tmp_path / "out", console=console)
+    write_study(sweep.write(), "optimizers", out=tmp_path / "out", console=console)
     output = console.export_text()
     first, second = output.index("classes all"), output.index("classes 0-1")
     assert first < second

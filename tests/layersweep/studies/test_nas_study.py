@@ -17,7 +17,7 @@ from layersweep.studies.sections import best_so_far, candidate_sizes, networks, 
 from layersweep.studies.sections.networks import short_keys
 from layersweep.studies.sections.section import Section
 from layersweep.studies.statistics.searches import Step, Trajectory, trajectories
-from layersweep.studies.study import answer, findings_of
+from layersweep.studies.study import findings_of, write_study
 
 
 @pytest.fixture
@@ -328,7 +328,7 @@ def whole(sweep: Sweep) -> None:
 def test_searches_alone_are_a_study_of_their_own(sweep):
     whole(sweep)
     console = Console(file=io.StringIO(), width=100)
-    answer(sweep.write(), sweep.name, console=console)
+    write_study(sweep.write(), sweep.name, console=console)
     assert "settings" not in console.file.getvalue()  # the candidates differ in nothing that fits a cell
     folder = sweep.results / "studies"
     assert {path.name for path in folder.iterdir()} == {

@@ -14,7 +14,7 @@ from rich.console import Console
 from layersweep.cli import main
 from layersweep.records.errors import ResultsError
 from layersweep.studies.figures.style import arms_above_gap, spread_apart
-from layersweep.studies.study import answer
+from layersweep.studies.study import write_study
 
 EVIL = "<script>alert(1)</script> & $x_1"
 
@@ -33,7 +33,7 @@ def fill(sweep: Sweep) -> Path:
 
 def printed(results: Path, out: Path | None = None) -> str:
     file = io.StringIO()
-    answer(results, "optimizers", console=Console(file=file, width=100), out=out)
+    write_study(results, "optimizers", console=Console(file=file, width=100), out=out)
     return file.getvalue()
 
 
@@ -74,9 +74,9 @@ def test_nothing_but_a_failure_still_makes_a_page(sweep: Sweep) -> None:
 def test_no_results_names_the_path_and_the_sweeps(sweep: Sweep, tmp_path: Path) -> None:
     results = fill(sweep)
     with pytest.raises(ResultsError, match=r"no results of sweep 'nope' in .*; recorded sweeps: optimizers"):
-        answer(results, "nope")
+        write_study(results, "nope")
     with pytest.raises(ResultsError, match="no sweep is recorded there"):
-        answer(tmp_path / "empty", "optimizers")
+        write_study(tmp_path / "empty", "optimizers")
 
 
 def test_the_command_exits_2_without_results(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -100,9 +100,9 @@ def test_it_is_a_part_of_the_command(tmp_path: Path) -> None:
 
 def test_reading_and_drawing_need_neither_ray_nor_keras(sweep: Sweep) -> None:
     code = (
-        "import sys; from pathlib import Path; from layersweep.studies.study import answer;"
+        "import sys; from pathlib import Path; from layersweep.studies.study import write_study;"
         "early = set(sys.modules);"
-        f"answer(Path({str(fill(sweep))!r}), 'optimizers');"
+        f"write_study(Path({str(fill(sweep))!r}), 'optimizers');"
         "heavy = {'ray', 'tensorflow', 'keras', 'sklearn', 'matplotlib.pyplot', 'layersweep.tuning', 'trainables'};"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules);"
         "assert not {'matplotlib', 'scipy', 'polars', 'numpy', 'rich'} & early"

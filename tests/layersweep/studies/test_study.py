@@ -14,7 +14,7 @@ from layersweep.records.read import part_name
 from layersweep.records.study_question import StudyQuestion
 from layersweep.studies.earlier_records import EARLIER, SEARCH, question_of
 from layersweep.studies.sections import registry
-from layersweep.studies.study import Findings, answer, findings_of
+from layersweep.studies.study import Findings, findings_of, write_study
 from sweeps import activations, alexnet, filters, nas, optimizers
 
 QUESTION = StudyQuestion(
@@ -61,7 +61,7 @@ def test_what_the_last_run_asked_is_answered(tmp_path: Path) -> None:
     assert (question.text, list(question.sections or ())) == ("How deep?", ["effects", "costs"])
     assert (question.reported, question.apart) == (QUESTION.reported, QUESTION.apart)
     console = Console(record=True, width=160)
-    answer(results, "mine", console=console)
+    write_study(results, "mine", console=console)
     assert "3-0.2 (reported .9000): " in console.export_text()
     assert "How deep? (classes all)" in (results / "studies" / "mine_classes_all.html").read_text()
     assert (results / "studies" / "mine_classes_all_costs.png").exists()

@@ -16,7 +16,7 @@ from layersweep.studies.figures.style import line_styles
 from layersweep.studies.statistics.pooled_variance import holm
 from layersweep.studies.statistics.tuned_pairs import Gain, gains, ranking_change
 from layersweep.studies.statistics.tuning_candidates import Candidate, Tuning
-from layersweep.studies.study import answer
+from layersweep.studies.study import write_study
 from layersweep.studies.wording.answer_sentences import verdict
 from layersweep.studies.wording.number_formats import setting
 from layersweep.studies.wording.tuning_sentences import cost_sentence, gain_sentences, sentences
@@ -26,7 +26,7 @@ NADAM, ADAM, SGD = (0.930, 0.932, 0.934), (0.918, 0.921, 0.9205), (0.900, 0.903,
 
 def printed(sweep: Sweep) -> str:
     file = io.StringIO()
-    answer(sweep.write(), sweep.name, console=Console(file=file, width=100))
+    write_study(sweep.write(), sweep.name, console=Console(file=file, width=100))
     return file.getvalue()
 
 

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from layersweep.studies.earlier_records import EARLIER
 from layersweep.studies.sections.key_effects import chance, grid, section, sentences
-from layersweep.studies.study import answer
+from layersweep.studies.study import write_study
 
 CHOICES = ("relu", "selu", "elu")
 GAIN = {"selu": 0.04, "relu": 0.0, "elu": -0.04}
@@ -189,7 +189,7 @@ def test_the_study_of_the_activations_is_printed_drawn_and_on_its_page(sweep: Sw
     nine_arms(sweep)
     console = Console(record=True, width=160)
     sweep.run(**EARLIER["activations"].columns)
-    answer(sweep.write(), "optimizers", out=tmp_path / "out", console=console)
+    write_study(sweep.write(), "optimizers", out=tmp_path / "out", console=console)
     assert "selu-relu-relu-relu (reported .9337) is not an arm of this sweep." in console.export_text()
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         f"optimizers{end}" for end in (".html", ".png", "_effects.png")

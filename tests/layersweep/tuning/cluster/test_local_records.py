@@ -3,7 +3,7 @@
 import pytest
 
 from layersweep.records.read import part_name
-from layersweep.tuning.cluster.local_records import LocalRecords, disown
+from layersweep.tuning.cluster.local_records import LocalRecords, mark_as_local
 from layersweep.tuning.common.errors import UsageError
 
 
@@ -46,7 +46,7 @@ def test_records_of_another_cluster_are_refused(records):
 def test_a_command_here_makes_them_this_machines(records):
     records.claim({})
     write_part(records, 0, 0)
-    disown(records.results, "made_up")
+    mark_as_local(records.results, "made_up")
     with pytest.raises(UsageError, match="that this machine made"):
         records.claim(parts((0, 0)))
 
