@@ -1,4 +1,4 @@
-"""The tables have what DESIGN.md promises, in types that any reader understands."""
+"""The tables have what docs/tables.md promises, in types that any reader understands."""
 
 import pyarrow as pa
 import pytest

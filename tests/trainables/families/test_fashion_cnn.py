@@ -17,7 +17,7 @@ from trainables.measures import model_measures
 
 IMAGE = (28, 28, 1)
 
-# What STUDIES.md says of the model, layer by layer: kind, activation, output shape, and parameters worked out from
+# The model as its study describes it, layer by layer: kind, activation, output shape, and parameters worked out from
 # kernel height x width x channels in x filters + biases, 4 a channel of a normalisation (2 of them trained), and
 # inputs x units + biases.
 REPORT = [
