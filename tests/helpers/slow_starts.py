@@ -17,6 +17,7 @@ import ray  # noqa: E402
 from ray import tune  # noqa: E402
 from ray.tune.search import Searcher  # noqa: E402
 
+from layersweep.tuning.driver.asha import Asha  # noqa: E402
 from layersweep.tuning.driver.tune_scheduler import TuneScheduler  # noqa: E402
 from layersweep.tuning.experiment.early_stopping import AshaSettings  # noqa: E402
 
@@ -70,8 +71,8 @@ class Undecided(TuneScheduler):
 
 def main(folder):
     ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
-    halving = AshaSettings(metric="metric", mode="max", epochs=1, grace=1, reduction=2)
-    config = tune.TuneConfig(num_samples=-1, search_alg=Two(folder), scheduler=Undecided(halving), reuse_actors=True)
+    asha = Asha(AshaSettings(metric="metric", mode="max", epochs=1, grace=1, reduction=2))
+    config = tune.TuneConfig(num_samples=-1, search_alg=Two(folder), scheduler=Undecided(asha, None), reuse_actors=True)
     none = tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False)
     run_config = tune.RunConfig(storage_path=folder, verbose=0, checkpoint_config=none)
     found = tune.Tuner(tune.with_resources(Slow, {"cpu": 1}), tune_config=config, run_config=run_config).fit()

@@ -285,7 +285,7 @@ def test_searches_that_time_bounds_are_killed_and_end_within_their_time_and_an_e
     before = completed(results)
     again = killable.Running(results, *TIMED, script=script)
     said = again.wait(expected=0)
-    assert "time that the searches have spent: " in said
+    assert "time that the searches have taken so far: " in said
     assert not read(results, "epochs").select("trial_id", "epoch").is_duplicated().any()
     ends = read(results, "trials")
     assert not ends.filter(pl.col("trial_id").is_in(before))["trial_id"].is_duplicated().any()

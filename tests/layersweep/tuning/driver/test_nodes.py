@@ -46,7 +46,7 @@ def test_it_says_where_it_runs_and_what_changes(swept):
     nodes = [line for line in said.splitlines() if "node" in line]
     assert nodes[0].startswith(f"on the cluster at {address}: 3 nodes (")
     assert nodes[0].endswith(", 3 slots of one thread")
-    assert "time on 3 slots: not known before a first trial is recorded" in said, "4 are asked for, and 2 are here"
+    assert "time on 3 slots: unknown until the first trial is recorded" in said, "4 are asked for, and 2 are here"
     assert any(" has left: 2 nodes (" in line and line.endswith(", 2 slots") for line in nodes)
     assert any(" has joined: 3 nodes (" in line and line.endswith(", 3 slots") for line in nodes)
 
