@@ -17,9 +17,9 @@ import ray  # noqa: E402
 from ray import tune  # noqa: E402
 from ray.tune.search import Searcher  # noqa: E402
 
-from layersweep.tuning.driver.asha import Asha  # noqa: E402
+from layersweep.tuning.driver.early_stopping import Asha  # noqa: E402
 from layersweep.tuning.driver.tune_scheduler import TuneScheduler  # noqa: E402
-from layersweep.tuning.experiment.early_stopping import AshaSettings  # noqa: E402
+from layersweep.tuning.experiment.asha_settings import AshaSettings  # noqa: E402
 
 TRIALS, TRIAL_SECONDS, START_SECONDS = 60, 0.2, 4.0
 

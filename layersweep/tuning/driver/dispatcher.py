@@ -7,7 +7,7 @@ from layersweep.records.questions import COMPARISON, FIRST_PHASE, TUNING
 from layersweep.tuning.common import kept_weights
 from layersweep.tuning.common.epoch_files import EpochFile
 from layersweep.tuning.common.worker_report import Error
-from layersweep.tuning.driver.asha import Asha
+from layersweep.tuning.driver.early_stopping import Asha
 from layersweep.tuning.driver.progress import Display
 from layersweep.tuning.driver.record_builder import RecordBuilder
 from layersweep.tuning.experiment.candidate_limits import SearchLimits

@@ -15,12 +15,12 @@ from layersweep.formatting import count
 from layersweep.records.questions import COMPARISON, SCREENING, TUNING
 from layersweep.records.spans import total_seconds
 from layersweep.tuning.common.errors import UsageError
-from layersweep.tuning.driver.asha import Asha
+from layersweep.tuning.driver.early_stopping import Asha
 from layersweep.tuning.driver.recorded_ends import RecordedEnd, RecordedEnds
 from layersweep.tuning.driver.search_factory import arm_search
 from layersweep.tuning.driver.time_estimate import TimeEstimate, TrialToRun
 from layersweep.tuning.experiment.arm import Arm
-from layersweep.tuning.experiment.early_stopping import AshaSettings
+from layersweep.tuning.experiment.asha_settings import AshaSettings
 from layersweep.tuning.experiment.request import Request
 from layersweep.tuning.experiment.settings import ALL_SEEDS_UP_TO, grace_epochs
 from layersweep.tuning.experiment.trials import Ending, Trial, TrialFactory, visible_data

@@ -15,7 +15,7 @@ from layersweep.formatting import count, duration, first_line
 from layersweep.records.questions import TUNING
 from layersweep.records.values import Epoch
 from layersweep.tuning.common.worker_report import Error
-from layersweep.tuning.experiment.early_stopping import Decision
+from layersweep.tuning.experiment.asha_settings import Decision
 from layersweep.tuning.experiment.search_clock import wall
 from layersweep.tuning.experiment.trials import Ending, Trial, sign
 

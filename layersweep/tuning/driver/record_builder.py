@@ -19,8 +19,8 @@ from layersweep.tuning.driver.record_rows import (
     reason_columns,
     utc_now,
 )
+from layersweep.tuning.experiment.asha_settings import GO_ON, Decision
 from layersweep.tuning.experiment.candidate_limits import epoch_flops
-from layersweep.tuning.experiment.early_stopping import GO_ON, Decision
 from layersweep.tuning.experiment.trials import Ending, Trial
 from layersweep.tuning.storage.recorded_attempt import (
     ALONGSIDE,

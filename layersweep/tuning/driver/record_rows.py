@@ -11,7 +11,7 @@ from layersweep.records.tables import TIME_CLASSES
 from layersweep.records.values import Epoch, Export, NetworkSummary
 from layersweep.records.write import Row
 from layersweep.tuning.common.worker_report import Error, Report
-from layersweep.tuning.experiment.early_stopping import Decision
+from layersweep.tuning.experiment.asha_settings import Decision
 from layersweep.tuning.experiment.trials import Trial
 from layersweep.tuning.storage.recorded_attempt import (
     EPOCH_SECONDS,

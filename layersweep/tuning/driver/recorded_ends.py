@@ -6,8 +6,8 @@ from typing import Any
 
 from layersweep.records.questions import COMPARISON, FIRST_PHASE, TUNING
 from layersweep.tuning.common import kept_weights
+from layersweep.tuning.experiment.asha_settings import GO_ON, Decision
 from layersweep.tuning.experiment.candidate_limits import SearchLimits, still_refused
-from layersweep.tuning.experiment.early_stopping import GO_ON, Decision
 from layersweep.tuning.experiment.search_clock import SearchClock
 from layersweep.tuning.experiment.settings import Settings
 from layersweep.tuning.experiment.trials import Ending, Trial, sign

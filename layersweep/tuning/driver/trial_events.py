@@ -8,7 +8,7 @@ from layersweep.records.write import Writer
 from layersweep.tuning.common.worker_report import Error, Report
 from layersweep.tuning.driver.dispatcher import TrialDispatcher
 from layersweep.tuning.driver.fail_fast import FailFast
-from layersweep.tuning.experiment.early_stopping import Decision
+from layersweep.tuning.experiment.asha_settings import Decision
 from layersweep.tuning.experiment.trials import Ending, Trial
 from layersweep.tuning.storage import checkpoints
 from layersweep.tuning.worker.assignment import Assignment

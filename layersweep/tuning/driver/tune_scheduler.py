@@ -11,8 +11,8 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from layersweep.records.values import Epoch
 from layersweep.tuning.common.worker_report import unpack
-from layersweep.tuning.driver.asha import Asha
-from layersweep.tuning.experiment.early_stopping import GO_ON, Decision
+from layersweep.tuning.driver.early_stopping import Asha
+from layersweep.tuning.experiment.asha_settings import GO_ON, Decision
 from layersweep.tuning.experiment.trials import Trial
 
 

@@ -23,8 +23,8 @@ from layersweep.records.read import read
 from layersweep.records.spans import Span, merge_spans, training_spans
 from layersweep.records.tables import REFUSAL_TYPES, TIME_CLASSES
 from layersweep.tuning.common.worker_report import Error
+from layersweep.tuning.experiment.asha_settings import Decision
 from layersweep.tuning.experiment.candidate_limits import epoch_flops
-from layersweep.tuning.experiment.early_stopping import Decision
 from layersweep.tuning.experiment.sweep import Sweep
 from layersweep.tuning.experiment.trials import Ending, Trial
 from layersweep.tuning.storage.recorded_attempt import (

@@ -24,9 +24,9 @@ from layersweep.records.questions import COMPARISON, FIRST_PHASE
 from layersweep.records.read import read
 from layersweep.records.tables import TABLES
 from layersweep.tuning.command.sweep_command import plan_of
-from layersweep.tuning.driver.asha import Asha
+from layersweep.tuning.driver.early_stopping import Asha
 from layersweep.tuning.experiment.arm import Arm
-from layersweep.tuning.experiment.early_stopping import Decision
+from layersweep.tuning.experiment.asha_settings import Decision
 from layersweep.tuning.experiment.request import Request
 from layersweep.tuning.experiment.settings import Settings
 from layersweep.tuning.experiment.tuned_arms import tuned_arms

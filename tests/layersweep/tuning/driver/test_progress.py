@@ -10,7 +10,7 @@ from rich.console import Console
 from layersweep.tuning.common.worker_report import Error
 from layersweep.tuning.driver.progress import Display
 from layersweep.tuning.experiment.arm import Arm
-from layersweep.tuning.experiment.early_stopping import Decision
+from layersweep.tuning.experiment.asha_settings import Decision
 from layersweep.tuning.experiment.trials import Ending, Trial
 
 GO_ON = Decision(action="continue")

@@ -13,7 +13,7 @@ from layersweep.records.write import Writer
 from layersweep.tuning.common.worker_report import Error, Report, unpack
 from layersweep.tuning.driver.record_builder import RecordBuilder, RecordContext
 from layersweep.tuning.experiment.arm import Arm
-from layersweep.tuning.experiment.early_stopping import GO_ON, Decision
+from layersweep.tuning.experiment.asha_settings import GO_ON, Decision
 from layersweep.tuning.experiment.sweep import Sweep
 from layersweep.tuning.experiment.trials import Ending, Trial
 from layersweep.tuning.storage.history import History

@@ -15,8 +15,8 @@ from layersweep.records.read import read
 from layersweep.records.write import Writer
 from layersweep.tuning.common.errors import BrokenOffError, BudgetSpentError
 from layersweep.tuning.common.worker_report import Error, Report
-from layersweep.tuning.driver.asha import Asha
 from layersweep.tuning.driver.dispatcher import TrialDispatcher
+from layersweep.tuning.driver.early_stopping import Asha
 from layersweep.tuning.driver.fail_fast import FailFast
 from layersweep.tuning.driver.progress import Display
 from layersweep.tuning.driver.record_builder import RecordBuilder, RecordContext
@@ -24,7 +24,7 @@ from layersweep.tuning.driver.trial_events import TrialEvents
 from layersweep.tuning.driver.tune_callback import Surroundings, TuneCallback
 from layersweep.tuning.driver.tune_scheduler import TuneScheduler
 from layersweep.tuning.experiment.arm import Arm
-from layersweep.tuning.experiment.early_stopping import AshaSettings
+from layersweep.tuning.experiment.asha_settings import AshaSettings
 from layersweep.tuning.experiment.trials import Ending, Trial
 from layersweep.tuning.storage import checkpoints
 from layersweep.tuning.storage.recorded_attempt import RecordedAttempt, metrics

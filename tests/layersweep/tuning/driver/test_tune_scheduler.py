@@ -12,9 +12,9 @@ import pytest
 from layersweep.records.questions import COMPARISON, SCREENING, TUNING
 from layersweep.records.values import Epoch
 from layersweep.tuning.common.worker_report import Report
-from layersweep.tuning.driver.asha import Asha
+from layersweep.tuning.driver.early_stopping import Asha
 from layersweep.tuning.driver.tune_scheduler import TuneScheduler
-from layersweep.tuning.experiment.early_stopping import GO_ON, AshaSettings, Decision
+from layersweep.tuning.experiment.asha_settings import GO_ON, AshaSettings, Decision
 from layersweep.tuning.storage.history import RecordedEpoch
 from trainables.nas import configuration
 

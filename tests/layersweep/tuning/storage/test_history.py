@@ -10,7 +10,7 @@ import pytest
 from layersweep.records.questions import COMPARISON, SCREENING
 from layersweep.records.write import Writer
 from layersweep.tuning.experiment.arm import Arm
-from layersweep.tuning.experiment.early_stopping import Decision
+from layersweep.tuning.experiment.asha_settings import Decision
 from layersweep.tuning.experiment.sweep import Sweep
 from layersweep.tuning.experiment.trials import Ending, Trial
 from layersweep.tuning.storage.history import History

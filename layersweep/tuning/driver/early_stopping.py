@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from layersweep.records.questions import TUNING
 from layersweep.records.values import Epoch
-from layersweep.tuning.experiment.early_stopping import GO_ON, AshaSettings, Decision
+from layersweep.tuning.experiment.asha_settings import GO_ON, AshaSettings, Decision
 from layersweep.tuning.experiment.trials import Trial
 from layersweep.tuning.storage.history import RecordedEpoch
 from trainables.nas import configuration
