@@ -71,7 +71,8 @@ def test_a_sweep_on_the_head_joins_what_runs_there_without_being_told(joined):
 
 def test_a_sweep_looks_first_with_the_quick_part(joined):
     program = (
-        "import time, ray; from layersweep.tuning.doctor.doctor_command import quick_checks; ray.init(log_to_driver=False); "
+        "import time, ray; from layersweep.tuning.doctor.doctor_command import quick_checks; "
+        "ray.init(log_to_driver=False); "
         "began = time.monotonic(); "
         "[print(f.level, f.about, f.where) for f in quick_checks()]; print(time.monotonic() - began)"
     )
