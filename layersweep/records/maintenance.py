@@ -167,7 +167,7 @@ def _unneeded_files(
     open_trials = _open_trials(plan, ends, read(results, "epochs", columns=("sweep", "trial_id", "attempt", "epoch")))
     planned_trials = {*plan["trial_id"]}
     parents = {*plan.filter(pl.col("trial_id").is_in(sorted(open_trials)))["parent"]}
-    logs_to_keep = busy_trials | _ids(ends, pl.col("outcome") == "failed")
+    finished_logs = {*ends["trial_id"]} - busy_trials - _ids(ends, pl.col("outcome") == "failed")
     first_phases = _ids(plan, pl.col("question") == FIRST_PHASE) - parents
     needed_weights = planned_weights(results)
 
@@ -179,9 +179,7 @@ def _unneeded_files(
         return weights.name not in needed_weights and (nothing_runs or _trial(weights) not in busy_trials)
 
     return {
-        "logs of trials that did not fail": [
-            path for path in _files(results, _LOGS) if path.stem in {*ends["trial_id"]} - logs_to_keep
-        ],
+        "logs of trials that did not fail": [path for path in _files(results, _LOGS) if path.stem in finished_logs],
         "checkpoints that no trial needs": [path for path in _files(results, _CHECKPOINTS) if no_trial_needs(path)],
         "weights of first phases that no trial needs": [
             path for path in _files(results, _WEIGHTS) if _trial(path) in first_phases and no_plan_names(path)

@@ -17,8 +17,7 @@ class StudyQuestion:
             for all sections for which there are records.
         reported: arms that others reported as best, with the accuracies that they reported.
         apart: configuration keys that split the arms into groups, each with its default value. Arms with different
-        values
-            (of `classes`, for example) are not compared with each other.
+            values (of `classes`, for example) are not compared with each other.
     """
 
     text: str

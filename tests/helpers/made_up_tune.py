@@ -24,6 +24,7 @@ from rich.console import Console
 import layersweep.records.write
 from layersweep.tuning.command import sweep_command
 from layersweep.tuning.driver import record_builder, record_rows, sweep_run, tune_runner
+from layersweep.tuning.driver.stop_request import StopRequest
 from layersweep.tuning.runtime import fork_server, ray_runtime
 from layersweep.tuning.worker import worker_actor
 from layersweep.tuning.worker.training_process import TrainingFailedError
@@ -67,6 +68,7 @@ class Machine:
     now: float = 0.0
     wall: datetime | None = None
     happened: list[str] = field(default_factory=list)
+    stop: StopRequest = field(default_factory=StopRequest)
 
     def touch(self):
         """Called at every touch of the disk: a dead process makes none."""
@@ -240,7 +242,7 @@ class Tune:
         if kind == "crash":
             self._machine.touches_left = number
         elif kind == "interrupt":
-            self._callback.stop_requested = True
+            self._machine.stop.requested = True
         elif kind == "kill child" and trial.running:
             trial.slot.process.doomed = number % 4
         elif kind == "lose slot":  # as TuneController._process_trial_failure
@@ -285,6 +287,7 @@ def _on(machine, slots) -> Iterator[None]:
         patch.setattr(layersweep.records.write, "_sync", touching(layersweep.records.write._sync))
         patch.setattr(os, "fsync", lambda _handle: None)
         patch.setattr(tune_runner, "fit", fit)
+        patch.setattr(tune_runner, "StopRequest", lambda: machine.stop)
         patch.setattr(ray_runtime, "started_ray", no_ray)
         patch.setattr(fork_server, "running_server", lambda _warm_up: contextlib.nullcontext())
         patch.setattr(tune_runner, "time", SimpleNamespace(monotonic=machine.clock))

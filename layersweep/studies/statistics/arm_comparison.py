@@ -249,7 +249,8 @@ def _warnings(replicates: Replicates, rows: Sequence[Row], all_tunings: Sequence
     compared_rows = [row for row in rows if row["status"] == "compared"]
     if compared_rows and all(row["n"] == 1 for row in compared_rows):
         texts.append(
-            "Each arm has one seed: differences may be due to chance, and no test is possible. Run it with --seeds 3."
+            "Each arm has one seed: differences may be due to chance, and no test is possible. "
+            "Run the sweep with --seeds 3."
         )
     for row in rows:
         texts += [f"{row['arm']}: {text}" for text in (row["reasons"], row["notes"]) if text]

@@ -129,7 +129,7 @@ def processors(nodes: Sequence[Node]) -> list[Finding]:
 
 def clocks(nodes: Sequence[Node]) -> list[Finding]:
     """Whether clocks agree: records have the driver's times, logs those of their machine."""
-    clock_by_name = {node.name: node.clock for node in nodes if node.clock is not None}
+    node_clocks = [(node.name, node.clock) for node in nodes if node.clock is not None]
     findings = [
         warning(
             "clock",
@@ -137,11 +137,11 @@ def clocks(nodes: Sequence[Node]) -> list[Finding]:
             f"{clock.offset:+.1f} s compared with the head's, ± {clock.error:.3f} s",
             "install chrony or systemd-timesyncd there",
         )
-        for name, clock in clock_by_name.items()
+        for name, clock in node_clocks
         if abs(clock.offset) - clock.error > _CLOCK_SECONDS
     ]
-    if clock_by_name and not findings:
-        most = max(abs(clock.offset) + clock.error for clock in clock_by_name.values())
+    if node_clocks and not findings:
+        most = max(abs(clock.offset) + clock.error for _, clock in node_clocks)
         findings.append(ok("clock", all_nodes(nodes), f"within {most:.3f} s of the head's"))
     return findings
 

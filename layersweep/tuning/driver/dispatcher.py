@@ -53,7 +53,9 @@ class TrialDispatcher:
     def next(self) -> Assignment | None:
         """The next assignment; None if other trials must end first, or none is left."""
         trial, changes = self.queue.next()
-        self._record(changes)
+        if changes.added or changes.orphans or changes.late_candidates:
+            self._record(changes)
+            self.refresh_display()
         return None if trial is None else self._assignment(trial)
 
     def end(self, trial: Trial, ending: Ending) -> None:

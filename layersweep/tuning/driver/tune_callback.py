@@ -1,7 +1,7 @@
 """The one Tune callback: hands what Tune brings to `TrialEvents`, and ends the sweep between two events."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,6 +11,7 @@ from ray.tune.experiment import Trial as TuneTrial
 from layersweep.records.errors import ResultsError
 from layersweep.tuning.common.errors import BrokenOffError, BudgetSpentError
 from layersweep.tuning.common.worker_report import unpack
+from layersweep.tuning.driver.stop_request import StopRequest
 from layersweep.tuning.driver.trial_events import TrialEvents
 from layersweep.tuning.driver.tune_scheduler import TuneScheduler
 from layersweep.tuning.runtime.metrics import Metrics, count_by_state
@@ -29,12 +30,14 @@ class Surroundings:
     Attributes:
         clock: seconds that never go back.
         deadline: when the time budget is spent, by that clock; None for never.
+        stop: a person's request to stop.
         node_news: lines about nodes that have come or gone since the last call.
         metrics: where the sweep's standing is served for Prometheus; None if nobody asks.
     """
 
     clock: Callable[[], float]
     deadline: float | None = None
+    stop: StopRequest = field(default_factory=StopRequest)
     node_news: Callable[[], Sequence[str]] = tuple
     metrics: Metrics | None = None
 
@@ -49,16 +52,12 @@ class TuneCallback(Callback):
         events: what becomes of trials.
         scheduler: knows the decisions on the last report.
         surroundings: clock, deadline and what else it looks at.
-
-    Attributes:
-        stop_requested: whether to stop at the end of the present step.
     """
 
     def __init__(self, events: TrialEvents, scheduler: TuneScheduler, surroundings: Surroundings) -> None:
         self._events, self._scheduler, self._surroundings = events, scheduler, surroundings
         self._flush_time = surroundings.clock()
         self._error: ResultsError | BrokenOffError | None = None
-        self.stop_requested = False
 
     def __getstate__(self) -> dict[str, object]:
         """Nothing: Tune pickles its callbacks to resume from, but the records are the only state."""
@@ -93,7 +92,7 @@ class TuneCallback(Callback):
         """Between two events: the moment to write, to draw, and to stop."""
         if self._error is not None:
             raise self._error
-        if self.stop_requested:
+        if self._surroundings.stop.requested:
             raise KeyboardInterrupt
         now = self._surroundings.clock()
         if now - self._flush_time >= _FLUSH_SECONDS:

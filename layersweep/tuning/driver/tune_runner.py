@@ -2,15 +2,13 @@
 
 import contextlib
 import logging
-import signal
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from layersweep.formatting import count, first_line
 from layersweep.records.questions import FIRST_PHASE
@@ -20,6 +18,7 @@ from layersweep.tuning.common.errors import BrokenOffError
 from layersweep.tuning.driver.planner import SweepPlan
 from layersweep.tuning.driver.progress import Display
 from layersweep.tuning.driver.record_builder import RecordBuilder
+from layersweep.tuning.driver.stop_request import StopRequest
 from layersweep.tuning.runtime import metrics
 from layersweep.tuning.runtime.ray_runtime import RayRuntime
 from layersweep.tuning.runtime.ray_watch import RayWatch
@@ -84,15 +83,18 @@ def run(tune_run: TuneRun) -> None:
     """
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are rows and lines of ours
     sweep, settings = tune_run.plan.request.sweep, tune_run.plan.request.settings
+    deadline = None if settings.time_budget is None else time.monotonic() + settings.time_budget
     named_weights, parents_elsewhere = kept_weights.weights_in_use(settings.results, sweep.name)
-    with _driver_files(tune_run) as driver_files:
-        parts = _tune_parts(tune_run, _dispatcher(tune_run, named_weights, driver_files))
-        with _stop_signals(parts.callback):
-            try:
-                fit(parts, tune_run.where)
-            finally:
-                parts.callback.flush()
-                parts.callback.measure(over=True)
+    stop = StopRequest()
+    with stop.on_signals(), _driver_files(tune_run) as driver_files:
+        dispatcher = _dispatcher(tune_run, named_weights, driver_files)
+        parts = _tune_parts(tune_run, dispatcher, stop, deadline)
+        try:
+            fit(parts, tune_run.where)
+        finally:
+            parts.callback.flush()
+            parts.callback.measure(over=True)
+            dispatcher.refresh_display()
     _check_finished(tune_run.queue)
     if settings.keep_weights == "none":
         _delete_first_phases(tune_run, parents_elsewhere)
@@ -129,7 +131,9 @@ def _dispatcher(
     )
 
 
-def _tune_parts(tune_run: TuneRun, dispatcher: "TrialDispatcher") -> TuneParts:
+def _tune_parts(
+    tune_run: TuneRun, dispatcher: "TrialDispatcher", stop: StopRequest, deadline: float | None
+) -> TuneParts:
     from layersweep.tuning.driver.fail_fast import FailFast
     from layersweep.tuning.driver.trial_events import TrialEvents
     from layersweep.tuning.driver.tune_callback import Surroundings, TuneCallback
@@ -137,7 +141,6 @@ def _tune_parts(tune_run: TuneRun, dispatcher: "TrialDispatcher") -> TuneParts:
     from layersweep.tuning.driver.tune_searcher import TuneSearcher
 
     sweep, where = tune_run.plan.request.sweep, tune_run.where
-    budget = tune_run.plan.request.settings.time_budget
     events = TrialEvents(
         dispatcher,
         tune_run.writer,
@@ -147,7 +150,8 @@ def _tune_parts(tune_run: TuneRun, dispatcher: "TrialDispatcher") -> TuneParts:
     scheduler = TuneScheduler(tune_run.plan.asha, events)
     surroundings = Surroundings(
         clock=time.monotonic,
-        deadline=None if budget is None else time.monotonic() + budget,
+        deadline=deadline,
+        stop=stop,
         node_news=where.nodes.take_news if where.nodes else tuple,
         metrics=metrics.open_metrics(sweep=sweep.name, metric=sweep.metric, slots=lambda: where.slots_now),
     )
@@ -220,25 +224,3 @@ def _delete_first_phases(tune_run: TuneRun, parents_elsewhere: frozenset[str]) -
     for trial in first_phases:
         if trial.trial_id not in parents_elsewhere:
             kept_weights.delete(results, trial.trial_id, but=[*named_weights])
-
-
-@contextmanager
-def _stop_signals(callback: "TuneCallback") -> Iterator[None]:
-    """While inside, the first SIGINT or SIGTERM asks the callback to stop, the second one interrupts at once.
-
-    Between two of Tune's events nothing is half written: rows are flushed, and the run is recorded as interrupted.
-    """
-
-    def request_stop(_number: int, _frame: FrameType | None) -> None:
-        if callback.stop_requested:
-            raise KeyboardInterrupt
-        callback.stop_requested = True
-
-    earlier_handlers: dict[int, Callable[[int, FrameType | None], Any] | int | None] = {
-        number: signal.signal(number, request_stop) for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        yield
-    finally:
-        for number, handler in earlier_handlers.items():
-            signal.signal(number, handler)

@@ -47,12 +47,9 @@ class Request:
             say(source)
         sweep_with_files, overrides = _with_weight_files(sweep, overrides, settings.results)
         has_searches = settings.search != "grid"
-        request = cls(
-            sweep=sweep,
-            settings=settings,
-            arms=arm_grid.arms(sweep_with_files, overrides),
-            tuned_arms=tuned_arms(sweep_with_files, overrides) if has_searches else [],
-        )
+        searched_arms = tuned_arms(sweep_with_files, overrides) if has_searches else []
+        arms = arm_grid.arms(sweep_with_files, overrides)
+        request = cls(sweep=sweep, settings=settings, arms=arms, tuned_arms=searched_arms)
         if not request.arms and not request.tuned_arms:
             raise UsageError(f"the sweep {sweep.name!r} has nothing to train with these --set and --search")
         if settings.search_time is not None and not request.tuned_arms:

@@ -174,7 +174,7 @@ def _one(sweep: Sweep, key: str, values: Sequence[Value] | Range) -> Value:
         raise UsageError(f"{key} is what the oracle chooses; valid: any other key, or --set family= of the fixed arms")
     valid = _valid(sweep, key, values)
     if isinstance(valid, Range) or len(valid) > 1:
-        raise UsageError(f"{key} has several values, but an oracle searches no values of it; valid: one value")
+        raise UsageError(f"{key} has several values, but an oracle does not search this key; valid: one value")
     return valid[0]
 
 

@@ -103,7 +103,12 @@ class TrialQueue:
         for search in self._searches:
             for trial in self._add(search.plan.recorded_candidates).added:
                 if trial.trial_id in self.endings:
-                    self.end(trial, self.endings[trial.trial_id])
+                    self._end_recorded(trial, self.endings[trial.trial_id])
+
+    def _end_recorded(self, trial: Trial, ending: Ending) -> None:
+        """Ends a recorded candidate, and those that wait for a search whose time earlier commands have spent."""
+        for late_candidate, _ in self.end(trial, ending).late_candidates:
+            self._end_recorded(late_candidate, _STOPPED_ENDING)
 
     def next(self) -> tuple[Trial | None, QueueChanges]:
         """The next trial to start, None if no trial is ready now."""
@@ -198,10 +203,8 @@ class TrialQueue:
                 self._waiting.append(child)
             else:
                 changes += QueueChanges(orphans=[(child, ending)]) + self.end(child, _FAILED_ENDING)
-        comparisons = [
-            comparison_trial for search in self._searches_of(trial) for comparison_trial in search.end(trial, ending)
-        ]
-        changes += self._follow_first_trials() + self._add(comparisons)
+        comparisons = [self._add(search.end(trial, ending)) for search in self._searches_of(trial)]
+        changes += QueueChanges.join([self._follow_first_trials(), *comparisons])
         return changes + QueueChanges(late_candidates=self._remove_late_candidates())
 
     def _remove_late_candidates(self) -> list[tuple[Trial, str]]:
@@ -293,6 +296,7 @@ class TrialQueue:
 
 
 _FAILED_ENDING: Final = Ending(outcome="failed", epoch=0, value=None)
+_STOPPED_ENDING: Final = Ending(outcome="stopped", epoch=0, value=None)
 
 
 def _numbers(values: Iterable[float | None]) -> list[float]:

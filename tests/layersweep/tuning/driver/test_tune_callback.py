@@ -20,6 +20,7 @@ from layersweep.tuning.driver.early_stopping import Asha
 from layersweep.tuning.driver.fail_fast import FailFast
 from layersweep.tuning.driver.progress import Display
 from layersweep.tuning.driver.record_builder import RecordBuilder, RecordContext
+from layersweep.tuning.driver.stop_request import StopRequest
 from layersweep.tuning.driver.trial_events import TrialEvents
 from layersweep.tuning.driver.tune_callback import Surroundings, TuneCallback
 from layersweep.tuning.driver.tune_scheduler import TuneScheduler
@@ -55,7 +56,10 @@ class Line:
         )  # fmt: skip
         self.events = TrialEvents(dispatcher, self.writer, fail_fast=FailFast(fail_fast), slots_lost=slots_lost)
         self.scheduler = TuneScheduler(asha, self.events)
-        self.callback = TuneCallback(self.events, self.scheduler, Surroundings(clock=lambda: self.now, **looks_at))
+        self.stop = StopRequest()
+        self.callback = TuneCallback(
+            self.events, self.scheduler, Surroundings(clock=lambda: self.now, stop=self.stop, **looks_at)
+        )
 
     def trial(self, number, question=COMPARISON, parent=None):
         return Trial(
@@ -244,7 +248,7 @@ def test_a_spent_budget_and_a_wish_to_stop_are_heard_between_two_steps(line):
     made.step(later=5.0)
     with pytest.raises(BudgetSpentError):
         made.step(later=0.5)
-    made.callback.stop_requested = True
+    made.stop.requested = True
     with pytest.raises(KeyboardInterrupt):
         made.step()
 

@@ -391,3 +391,18 @@ def test_time_bounds_what_a_search_may_take_and_trials_bound_it_as_well(timed, c
 def test_a_search_without_a_time_has_no_seconds(search):
     plan = queue(searches=[search()])
     assert plan.search_seconds_left is None
+
+
+def test_a_candidate_of_a_search_whose_time_was_spent_before_is_not_left_waiting(timed, make):
+    """Two searches share it: one that has time left would run it, but it belongs to the other one as well."""
+    shared, done = (make(made_up.Config(quality=q), k) for k, q in enumerate((0.7, 0.8)))
+    searches = [
+        timed(recorded=[shared], drawer=Sampler(configs=0)),
+        timed(before=61.0, recorded=[shared, done], drawer=Sampler(configs=0)),
+    ]
+    plan = queue(searches=searches, recorded=lambda t: ending(0.5) if t is done else None)
+    assert plan.waiting == []
+    assert plan.endings[shared.trial_id] == Ending(outcome="stopped", epoch=0, value=None)
+    while take(plan) is not None:
+        pass
+    assert all(search.over for search in searches)

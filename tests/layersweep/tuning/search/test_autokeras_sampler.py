@@ -187,7 +187,10 @@ def test_nothing_is_drawn_before_the_searches_were_checked():
         (["oracle=gredy"], "oracle='gredy' is not valid; valid: greedy, bayesian, hyperband, random"),
         (["block=vanila"], "block='vanila' is not valid; valid: any, resnet, xception, vanilla, efficient, or several"),
         (["optimizer=adam"], "optimizer is what the oracle chooses; valid: any other key"),
-        (["block=vanilla,resnet"], "block has several values, but an oracle searches no values of it; valid: one"),
+        (
+            ["block=vanilla,resnet"],
+            "block has several values, but an oracle does not search this key; valid: one value",
+        ),
     ],
 )
 def test_bad_input_is_named_before_anything_starts(sets, said):
