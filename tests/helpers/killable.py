@@ -92,8 +92,8 @@ class Running:
         assert code == expected, said
         return said
 
-    def left(self, seconds=40):
-        """What is left of its processes after a while."""
+    def left(self, seconds=100):
+        """What is left of its processes after a while: Ray's agent may look for its GCS for a minute before it ends."""
         deadline = time.monotonic() + seconds
         while (left := [p for p in self.seen.values() if alive(p)]) and time.monotonic() < deadline:
             time.sleep(0.2)
