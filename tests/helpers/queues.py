@@ -1,6 +1,5 @@
 """Trial queues and searches for tests, made in one call."""
 
-from layersweep.tuning.experiment.search_clock import SearchClock
 from layersweep.tuning.search.arm_search import ArmSearch, SearchPlan
 from layersweep.tuning.search.trial_queue import QueuePlan, TrialQueue
 
@@ -27,6 +26,3 @@ def arm_search(sampler, *, clock=None, **plan):
     """A search with this sampler; `clock` is what says the time, where the plan has a budget of seconds."""
     search_plan = SearchPlan(tuned_arm=None, **plan)
     return ArmSearch(search_plan, sampler, None if clock is None else search_plan.clock(clock))
-
-
-__all__ = ["SearchClock", "arm_search", "end", "queue", "take"]

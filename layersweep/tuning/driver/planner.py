@@ -306,11 +306,10 @@ class Planner:
             size = int(trial.arm.values.get("image_size", 0))
             return self.history.seconds_per_image(self.request.sweep.family_of(trial.arm), trial.data.name, size)
 
-        timed_arms = self._recorded_ends.search_clocks
         work = [
             (rate(each.trial), each.epochs * each.trial.data.train_images)
             for each in to_run
-            if each.trial.question != TUNING or each.trial.arm.name not in timed_arms
+            if self._recorded_ends.clock(each.trial) is None
         ]
         rates = [seconds for trial in queue.trials if (seconds := rate(trial)) is not None]
         most_images = max((trial.data.train_images for trial in queue.trials), default=self.data.train_images)

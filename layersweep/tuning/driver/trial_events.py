@@ -100,9 +100,8 @@ class TrialEvents:
 
     def _end(self, assignment: Assignment, ending: Ending, error: Error | None, *, reason: str | None = None) -> None:
         trial, retry = assignment.trial, False
-        if (
-            error is not None and error.type in _OUTSIDE_ERRORS
-        ):  # a lost node is no fault of the trial, a killed process may be
+        if error is not None and error.type in _OUTSIDE_ERRORS:
+            # a lost node is no fault of the trial, a killed process may be
             retry = self.queue.retry(trial, at_least=0 if error.type == "ProcessKilled" else self._slots_lost)
         self.display.end(trial, ending, error, retry=retry, reason=reason)
         if error is None:
