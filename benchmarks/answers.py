@@ -82,12 +82,12 @@ def _rates(world: World, values: Array) -> Rates:
     truth = world.true_means(arms)
     is_top = truth == truth.max()
     model = fit(values)
-    found = judge(model, margin=_MARGIN, alpha=FIRST_LOOK)
+    is_reliable = model.counts == values.shape[-1] if world.noise == "seeds at chance" else None
+    found = judge(model, margin=_MARGIN, alpha=FIRST_LOOK, is_reliable=is_reliable)
     is_leader = np.arange(arms) == found.leader[:, None]
-    is_complete = (is_leader & (model.counts == values.shape[-1])).any(-1)
-    is_best = found.is_best & (is_complete | (world.noise != "seeds at chance"))
+    is_best = found.is_best if is_reliable is None else found.is_best & (is_reliable & is_leader).any(-1)
     gaps = truth[found.leader][:, None] - truth
-    low, high = new_trainings.mean_intervals(model)
+    low, high = new_trainings.mean_intervals(model, found.leader)
     covers = (low <= truth) & (truth <= high)
     is_wide = np.isfinite(high - low) & (model.counts > 1)
     own = _own_widths(values)

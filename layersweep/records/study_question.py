@@ -18,17 +18,21 @@ class StudyQuestion:
         reported: arms that others reported as best, with the accuracies that they reported.
         apart: configuration keys that split the arms into groups, each with its default value. Arms with different
             values (of `classes`, for example) are not compared with each other.
+        metric: the column of `epochs` by which the sweep judges its arms.
     """
 
     text: str
     sections: Sequence[str] | None = None
     reported: Mapping[str, float] = field(default_factory=dict)
     apart: Mapping[str, str] = field(default_factory=dict)
+    metric: str = "val_accuracy"
 
     @property
     def columns(self) -> dict[str, str]:
         """Its columns in the table `runs`."""
-        settings = {"sections": self.sections, "reported": self.reported, "apart": self.apart}
+        settings: dict[str, object] = {"sections": self.sections, "reported": self.reported, "apart": self.apart}
+        if self.metric != StudyQuestion.metric:
+            settings["metric"] = self.metric
         return {"study_question": self.text, "study_json": json.dumps(settings)}
 
     @classmethod

@@ -49,13 +49,13 @@ def _values_of_best_arm(results: Path, sweep: str, keys: Sequence[str]) -> tuple
         return {}, f"sweep {sweep!r} is not recorded in {results}"
     if not comparison.compared_arms:
         return {}, f"no arm of sweep {sweep!r} ran to its end"
-    leader = comparison.compared_arms[0]
-    tied = len(comparison.leading_arms) - 1
+    leader = comparison.leader
+    others = len(comparison.leading_arms) - 1
     unfinished = sum(comparison.arms["unfinished"])
     replicate = comparison.replicates.rows.filter(arm=leader["arm"]).row(-1, named=True)
     has_data = replicate["dataset"] is not None and replicate["train_images"] is not None
     facts = [
-        f"tied with {count(tied, 'other')}" if tied else leader["verdict"],
+        f"not separated from {count(others, 'other')}" if others else leader["verdict"],
         f"{with_spread(leader['mean'], leader['sd'], leader['n'])} after {count(comparison.epoch, 'epoch')}",
         *([f"{replicate['train_images']:,} images of {replicate['dataset']}"] if has_data else []),
         *([f"{count(unfinished, 'trial')} unfinished"] if unfinished else []),

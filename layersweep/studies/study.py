@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from layersweep.studies.sections.section import Section
     from layersweep.studies.statistics.arm_comparison import Comparison
+    from layersweep.studies.statistics.judgement import Criteria
 
 _WIDTH: Final = 100
 _MODULES: Final = (
@@ -80,11 +81,18 @@ class Findings:
         return figures | {f"{self.name}_{suffix}": png for suffix, png in files}
 
 
-def write_study(results: Path, sweep: str, *, out: Path | None = None, console: "Console | None" = None) -> None:
-    """Prints the table and the answer; writes the page and the figures into `out` (default: `<results>/studies`).
+def write_study(
+    results: Path,
+    sweep: str,
+    *,
+    out: Path | None = None,
+    console: "Console | None" = None,
+    criteria: "Criteria | None" = None,
+) -> None:
+    """Prints the answer and the table; writes the page and the figures into `out` (default: `<results>/studies`).
 
     Raises:
-        ResultsError: if the sweep is not recorded; the message names the path and the recorded sweeps.
+        ResultsError: if the sweep or the metric is not recorded; the message names the path and what is recorded.
     """
     from rich.console import Console
 
@@ -92,10 +100,10 @@ def write_study(results: Path, sweep: str, *, out: Path | None = None, console: 
 
     folder = out or results / "studies"
     console = console or Console(width=None if sys.stdout.isatty() else _WIDTH)
-    for findings in findings_of(results, sweep):
+    for findings in findings_of(results, sweep, criteria):
         if findings.group is not None:
             console.rule(f"{findings.group.key} {findings.group.value}", align="left", style="dim")
-        print_comparison(findings.comparison, console)
+        print_comparison(findings, console)
         for renderable in (renderable for section in findings.sections for renderable in section.terminal):
             console.print(renderable)
         files: dict[str, str | bytes] = {f"{findings.name}.html": findings.page(), **findings.pictures()}
@@ -104,16 +112,23 @@ def write_study(results: Path, sweep: str, *, out: Path | None = None, console: 
             console.print(f"study    {folder / file}", soft_wrap=True, highlight=False, markup=False)
 
 
-def findings_of(results: Path, sweep: str) -> Iterator[Findings]:
+def findings_of(results: Path, sweep: str, criteria: "Criteria | None" = None) -> Iterator[Findings]:
     """The findings of a sweep; one for each group of arms if the question splits the arms into groups.
 
+    Args:
+        results: the results folder.
+        sweep: the name of the sweep.
+        criteria: what to judge by; by default the metric of the sweep, and the usual margin.
+
     Raises:
-        ResultsError: as in `answer`.
+        ResultsError: as in `write_study`.
     """
     from layersweep.records.read import read
     from layersweep.studies.earlier_records import question_of, sections_of
+    from layersweep.studies.statistics.judgement import Criteria
 
     question = question_of(results, sweep)
+    criteria = criteria or Criteria(metric=question.metric)
     configs = read(results, "plan", sweep, columns=("config_json",))["config_json"] if question.apart else ()
     groups: list[ArmGroup | None] = [
         ArmGroup(key, value, default)
@@ -121,7 +136,7 @@ def findings_of(results: Path, sweep: str) -> Iterator[Findings]:
         for value in dict.fromkeys(_value(config, key, default) for config in configs)
     ]
     for group in groups or [None]:
-        comparison, runs = load(results, sweep, group)
+        comparison, runs = load(results, sweep, group, criteria)
         names = sections_of(comparison) if question.sections is None else question.sections
         yield Findings(
             name=f"{sweep}_{group.key}_{group.value}" if group else sweep,
@@ -149,7 +164,12 @@ def main(arguments: Sequence[str]) -> int:
         ResultsError: if the sweep is not recorded.
     """
     options = tyro.cli(Options, args=list(arguments), prog="layersweep study", description=__doc__)
-    write_study(options.results, options.sweep, out=options.out)
+    from layersweep.studies.earlier_records import question_of
+    from layersweep.studies.statistics.judgement import Criteria
+
+    metric = options.metric or question_of(options.results, options.sweep).metric
+    criteria = Criteria(metric=metric, margin=options.margin)
+    write_study(options.results, options.sweep, out=options.out, criteria=criteria)
     return OK
 
 
@@ -160,7 +180,9 @@ def _value(config_json: str | None, key: str, default: str) -> str:
     return str(configuration(config_json).get(key, default))
 
 
-def load(results: Path, sweep: str, group: ArmGroup | None = None) -> "tuple[Comparison, pl.DataFrame]":
+def load(
+    results: Path, sweep: str, group: ArmGroup | None = None, criteria: "Criteria | None" = None
+) -> "tuple[Comparison, pl.DataFrame]":
     """The comparison of the arms of a sweep, or of a group of them; and the rows of `runs` that trained them.
 
     A trial that several sweeps plan is trained only once. Its rows can be in the folders of any of these sweeps.
@@ -171,77 +193,61 @@ def load(results: Path, sweep: str, group: ArmGroup | None = None) -> "tuple[Com
     import polars as pl
 
     from layersweep.records.read import read, sweeps
-    from layersweep.studies.statistics.arm_comparison import compare
+    from layersweep.studies.statistics.arm_comparison import Tables, compare
+    from layersweep.studies.statistics.chance_level import CLASS_COLUMNS
     from layersweep.studies.statistics.replicates import EPOCH_COLUMNS
+    from layersweep.studies.statistics.warm_up import LAYER_COLUMNS
     from layersweep.studies.wording.provenance import runs_of
 
-    def rows(table: str, sweep: str | None) -> pl.DataFrame:
-        return read(results, table, sweep, columns=EPOCH_COLUMNS if table == "epochs" else None)
+    columns = {"epochs": EPOCH_COLUMNS, "classes": CLASS_COLUMNS, "layers": LAYER_COLUMNS}
+    of_trials = ("trials", "epochs", "tests", "classes", "layers")
 
-    plan, trials, epochs, tests = (rows(name, sweep) for name in ("plan", "trials", "epochs", "tests"))
-    if not plan.height and not trials.height:
+    def rows(table: str, sweep: str | None) -> pl.DataFrame:
+        return read(results, table, sweep, columns=columns.get(table))
+
+    plan = rows("plan", sweep)
+    tables = {name: rows(name, sweep) for name in of_trials}
+    if not plan.height and not tables["trials"].height:
         names = sorted({*sweeps(results, "plan"), *sweeps(results, "trials")})
         valid = f"recorded sweeps: {', '.join(names)}" if names else "no sweep is recorded there"
         raise ResultsError(f"no results of sweep {sweep!r} in {results.absolute()}; {valid}")
     if {*sweeps(results, "trials"), *sweeps(results, "epochs")} - {sweep}:
-        is_selected = pl.col("trial_id").is_in((plan if plan.height else trials)["trial_id"].unique().to_list())
-        trials, epochs, tests = (rows(name, None).filter(is_selected) for name in ("trials", "epochs", "tests"))
+        ids = (plan if plan.height else tables["trials"])["trial_id"].unique().to_list()
+        tables = {name: rows(name, None).filter(pl.col("trial_id").is_in(ids)) for name in of_trials}
     if group is not None:
         plan = plan.filter(pl.Series([group.contains(text) for text in plan["config_json"]], dtype=pl.Boolean))
-    comparison = compare(plan, trials, epochs, tests)
-    return comparison, runs_of(comparison, read(results, "runs"), trials)
+    comparison = compare(Tables(plan=plan, **tables), criteria)
+    return comparison, runs_of(comparison, read(results, "runs"), tables["trials"])
 
 
-def print_comparison(comparison: "Comparison", console: "Console") -> None:
-    """Prints the table, the answer and the warnings."""
+def print_comparison(findings: Findings, console: "Console") -> None:
+    """Prints the answer, the table, how many seeds would decide, and the warnings."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    from layersweep.studies.wording.answer_sentences import answer, on_the_test_set
+    from layersweep.studies.statistics.judgement import LEADING
+    from layersweep.studies.wording.answer_sentences import answer, metric_name, seeds_sentence
+    from layersweep.studies.wording.comparison_table import table_columns
     from layersweep.studies.wording.tuning_sentences import sentences
 
-    rows, columns = comparison.arms.to_dicts(), _columns(comparison)
+    comparison = findings.comparison
+    console.print(Text(answer(comparison), style="bold"))
+    columns = table_columns(comparison)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in columns:
         is_text = name in ("arm", "settings", "verdict")
         table.add_column(name, justify="left" if is_text else "right", overflow="fold", no_wrap=not is_text)
-    for row, cells in zip(rows, zip(*columns.values(), strict=True), strict=True):
-        table.add_row(*map(Text, cells), style="bold" if row["verdict"] in ("best", "tied") else "")
+    for row, cells in zip(comparison.arms.to_dicts(), zip(*columns.values(), strict=True), strict=True):
+        table.add_row(*map(Text, cells), style="bold" if row["verdict"] in LEADING else "")
     replicates = "folds" if comparison.replicates.rows["fold"].drop_nulls().len() else "seeds"
-    console.print(Text(f"validation accuracy: mean ± standard deviation ({replicates})", style="dim"))
+    caption = f"{metric_name(comparison)}: mean ± standard deviation ({replicates})"
+    console.print(Text(caption, style="dim"))
     console.print(table)
-    for text in filter(None, (answer(comparison), on_the_test_set(comparison), *sentences(comparison))):
-        console.print(Text(text))
+    for text in filter(None, (seeds_sentence(comparison, findings.runs), *sentences(comparison))):
+        console.print(Text(text), soft_wrap="\n" in text)
     for text in comparison.warnings:
         console.print(Text(f"note: {text}", style="yellow"))
-
-
-def _columns(comparison: "Comparison") -> dict[str, list[str]]:
-    """The columns of the printed table, by their headings."""
-    from layersweep.formatting import count
-    from layersweep.studies.statistics.tuning_candidates import varied_keys
-    from layersweep.studies.wording.answer_sentences import verdict
-    from layersweep.studies.wording.number_formats import with_spread
-    from layersweep.studies.wording.tuning_sentences import settings_column
-
-    rows = comparison.arms.to_dicts()
-    columns = {
-        "arm": [row["arm"] for row in rows],
-        f"at {count(comparison.epoch, 'epoch')}": [with_spread(row["mean"], row["sd"], row["n"]) for row in rows],
-    }
-    if comparison.common_epoch is not None:
-        basis = f"\n({comparison.common_basis})" if comparison.common_basis else ""
-        columns[f"all at epoch {comparison.common_epoch}{basis}"] = [
-            with_spread(row["common_mean"], row["common_sd"], row["common_n"]) for row in rows
-        ]
-    for name in ("epochs", "seconds", *(("tuning_epochs", "tuning_seconds") if comparison.tunings else ())):
-        columns[name.replace("_", "\n")] = ["" if row[name] is None else f"{row[name]:,.0f}" for row in rows]
-    if varied_keys(comparison.tunings):
-        heading, settings = settings_column(comparison)
-        columns[heading.replace(" ", "\n")] = settings
-    columns["verdict"] = [verdict(row) for row in rows]
-    return columns
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -254,3 +260,7 @@ class Options:
     """The name of the recorded sweep."""
     out: Path | None = None
     """The folder for the page and the figures; studies/ in the results folder by default."""
+    margin: float = 0.01
+    """The difference that does not matter to you: an arm within it is as good as the leader."""
+    metric: str | None = None
+    """val_accuracy or val_loss; that of the sweep by default."""

@@ -28,15 +28,14 @@ from layersweep.studies.figures.style import (
 )
 from layersweep.studies.statistics.arm_comparison import Comparison, Row
 from layersweep.studies.statistics.replicates import default_arm
-from layersweep.studies.wording.answer_sentences import verdict
-from layersweep.studies.wording.number_formats import share, with_spread
+from layersweep.studies.wording.answer_sentences import metric_name, verdict
+from layersweep.studies.wording.number_formats import share, signed, with_spread
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure, SubFigure
 
 Draw: TypeAlias = "Callable[[Figure | SubFigure, Comparison], None]"
-_ACCURACY: Final = "validation accuracy"
 
 
 def learning_curves(figure: "Figure | SubFigure", comparison: Comparison) -> None:
@@ -127,7 +126,7 @@ def _panel(
     accuracy_ticks(axes.yaxis)
     axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
     axes.set_xlabel(x_label)
-    axes.set_ylabel(_ACCURACY)
+    axes.set_ylabel("validation accuracy")
     margin_labels(axes, labels)
 
 
@@ -159,33 +158,74 @@ def _stop_markers(axes: "Axes", line: Line, limits: tuple[float, float]) -> None
             axes.plot([x], [cutoff], "_", color=INK, ms=8, mew=1.2, zorder=4)
 
 
+def differences(figure: "Figure | SubFigure", comparison: Comparison) -> None:
+    """Draws the difference of each arm to the leader with its simultaneous interval, and the margin as a band."""
+    rows = comparison.arms.to_dicts()
+    compared = [row for row in comparison.compared_arms if row["difference"] is not None]
+    strong_arms = arms_above_gap({row["arm"]: comparison.criteria.sign * row["difference"] for row in compared})
+    ends = {row["arm"]: [row[name] for name in _DIFFERENCE_ENDS if row[name] is not None] for row in compared}
+    strong_values = [value for row in compared if row["arm"] in strong_arms for value in ends[row["arm"]]]
+    margin = comparison.criteria.margin
+    strong_values += [-margin, margin, *(row["difference"] for row in compared if row["arm"] in strong_arms)]
+    axes, colours = _arm_axes(figure, rows, strong_values)
+    axes.axvspan(-margin, margin, color=GRID, alpha=0.7, lw=0, zorder=0)
+    axes.axvline(0, color=MUTED, lw=0.9, zorder=1)
+    for y, row in enumerate(reversed(rows)):
+        if row["difference"] is None:
+            _write_status(axes, y, row)
+            continue
+        text = "" if not row["difference"] else signed(row["difference"], 3)
+        _write_beside(axes, y, (text, INK), (row["verdict"], MUTED))
+        if not _points_beyond(axes, y, row["difference"], colours[row["arm"]]):
+            axes.plot(ends[row["arm"]], [y] * len(ends[row["arm"]]), color=colours[row["arm"]], lw=2)
+            axes.plot([row["difference"]], [y], "o", color=colours[row["arm"]], ms=5, mec=PAPER, mew=0.6)
+    axes.set_xlabel(f"difference of {metric_name(comparison)} to {shorten(comparison.leader['arm'])}; grey: the margin")
+
+
+_DIFFERENCE_ENDS: Final = ("difference_low", "difference_high")
+
+
 def final_accuracy(figure: "Figure | SubFigure", comparison: Comparison) -> None:
     """Draws each seed, the mean and its 95 % interval, best arm on top; the verdict if there is no mean."""
     rows = comparison.arms.to_dicts()
-    styles = line_styles([row["arm"] for row in rows])
     seeds = comparison.replicates.rows.filter(pl.col("accuracy").is_not_null())
     values = {
         row["arm"]: seeds.filter(pl.col("arm") == row["arm"])["accuracy"].to_list() for row in comparison.compared_arms
     }
-    strong_arms = arms_above_gap({row["arm"]: row["mean"] for row in comparison.compared_arms})
+    strong_arms = arms_above_gap(
+        {row["arm"]: comparison.criteria.sign * row["mean"] for row in comparison.compared_arms}
+    )
     strong_rows = [row for row in comparison.compared_arms if row["arm"] in strong_arms]
     strong_values = [v for arm in strong_arms for v in values[arm]]
     strong_values += [v for row in strong_rows for v in (row["low"], row["high"]) if v is not None]
-    all_values = [v for seed_values in values.values() for v in seed_values]
+    axes, colours = _arm_axes(figure, rows, strong_values)
+    for y, row in enumerate(reversed(rows)):
+        _dots(axes, y, row, values.get(row["arm"], []), colours[row["arm"]])
+    axes.set_xlabel(f"{metric_name(comparison)} after {count(comparison.epoch, 'epoch')}")
+
+
+def has_differences(comparison: Comparison) -> bool:
+    """Whether there are two arms whose difference can be drawn."""
+    return len(comparison.compared_arms) > 1
+
+
+def height_of(comparison: Comparison) -> float:
+    """The height of `differences` and `final_accuracy` in inches."""
+    return 0.75 + 0.27 * comparison.arms.height
+
+
+def _arm_axes(
+    figure: "Figure | SubFigure", rows: Sequence[Row], values: Sequence[float]
+) -> "tuple[Axes, dict[str, str]]":
+    """Axes with a line for each arm, wide enough for these values; and the colours of the arms."""
+    styles = line_styles([row["arm"] for row in rows])
     axes = figure.subplots(1, 1)
     height = figure.bbox.height / figure.dpi
-    figure.subplots_adjust(
-        left=label_inches([row["arm"] for row in rows]) / WIDTH,
-        right=0.745,
-        top=1 - 0.1 / height,
-        bottom=0.55 / height,
-    )
-    part = window(strong_values, (min(all_values), max(all_values))) if len(strong_arms) < len(values) else None
-    low, high = part or (min(strong_values + all_values), max(strong_values + all_values))
+    left = label_inches([row["arm"] for row in rows]) / WIDTH
+    figure.subplots_adjust(left=left, right=0.745, top=1 - 0.1 / height, bottom=0.55 / height)
+    low, high = min(values), max(values)
     margin = 0.04 * (high - low) or 0.01
     axes.set_xlim(low - margin, high + margin)
-    for y, row in enumerate(reversed(rows)):
-        _dots(axes, y, row, values.get(row["arm"], []), styles[row["arm"]].colour)
     axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.set_yticks(range(len(rows)), [shorten(row["arm"]) for row in reversed(rows)])
     for tick, row in zip(axes.get_yticklabels(), reversed(rows), strict=True):
@@ -194,45 +234,58 @@ def final_accuracy(figure: "Figure | SubFigure", comparison: Comparison) -> None
     axes.grid(visible=True, axis="x")
     axes.spines["left"].set_visible(False)
     accuracy_ticks(axes.xaxis)
-    axes.set_xlabel(
-        f"{_ACCURACY} after {count(comparison.epoch, 'epoch')}" + (", enlarged; ◂ is further left" if part else "")
-    )
+    return axes, {arm: style.colour for arm, style in styles.items()}
 
 
-def height_of(comparison: Comparison) -> float:
-    """The height of `final_accuracy` in inches."""
-    return 0.75 + 0.27 * comparison.arms.height
+_TEXT_STYLE: Final[dict[str, Any]] = {"va": "center", "fontsize": 8.5}
+
+
+def _write_status(axes: "Axes", y: int, row: Row) -> None:
+    """Writes why an arm has no mean, in the place of its mean."""
+    box = {"facecolor": PAPER, "edgecolor": "none", "pad": 1.5}
+    place = axes.get_yaxis_transform()
+    axes.text(0.01, y, verdict(row), color=MUTED, style="italic", bbox=box, transform=place, **_TEXT_STYLE)
+
+
+def _write_beside(axes: "Axes", y: int, *texts: tuple[str, str]) -> None:
+    """Writes two texts with their colours to the right of the axes."""
+    for inches, (text, colour) in zip((0.12, 1.45), texts, strict=True):
+        x = 1 + inches * axes.figure.dpi / axes.get_window_extent().width
+        axes.text(x, y, text, color=colour, transform=axes.get_yaxis_transform(), **_TEXT_STYLE)
+
+
+def _points_beyond(axes: "Axes", y: int, value: float, colour: str) -> bool:
+    """Draws an arrow with the value if it is outside the axes; returns whether it is."""
+    low, high = axes.get_xlim()
+    if low <= value <= high:
+        return False
+    x, text, side = (0.01, f"◂ {share(value)}", "left") if value < low else (0.99, f"{share(value)} ▸", "right")
+    axes.text(x, y, text, color=colour, ha=side, transform=axes.get_yaxis_transform(), **_TEXT_STYLE)
+    return True
 
 
 def _dots(axes: "Axes", y: int, row: Row, values: Sequence[float], colour: str) -> None:
-    low, high = axes.get_xlim()
-    right = axes.get_yaxis_transform()
-    text_style: dict[str, Any] = {"transform": right, "va": "center", "fontsize": 8.5}
     if not values:
-        box = {"facecolor": PAPER, "edgecolor": "none", "pad": 1.5}
-        axes.text(0.01, y, verdict(row), color=MUTED, style="italic", bbox=box, **text_style)
+        _write_status(axes, y, row)
         return
-    texts = (with_spread(row["mean"], row["sd"], row["n"]), INK), (row["verdict"].removesuffix(": no test"), MUTED)
-    for inches, (text, text_colour) in zip((0.12, 1.45), texts, strict=True):
-        x = 1 + inches * axes.figure.dpi / axes.get_window_extent().width
-        axes.text(x, y, text, color=text_colour, **text_style)
-    if row["mean"] < low:
-        axes.text(0.01, y, f"◂ {share(row['mean'])}", color=colour, **text_style)
+    _write_beside(axes, y, (with_spread(row["mean"], row["sd"], row["n"]), INK), (row["verdict"], MUTED))
+    if _points_beyond(axes, y, row["mean"], colour):
         return
     if row["low"] is not None:
         axes.plot([row["low"], row["high"]], [y, y], color=colour, lw=5, alpha=0.28, solid_capstyle="butt")
+    low, high = axes.get_xlim()
     visible_values = [v for v in values if low <= v <= high]
     axes.plot(visible_values, [y] * len(visible_values), "o", color=colour, ms=4.5, mec=PAPER, mew=0.6, alpha=0.9)
     axes.plot([row["mean"]], [y], "|", color=colour, ms=13, mew=2)
 
 
 def picture(comparison: Comparison) -> bytes:
-    """Learning curves, final accuracies and tunings below each other, as a PNG with a width of 1,600 pixels."""
+    """Differences to the leader, learning curves and tunings below each other, as a PNG 1,600 pixels wide."""
     parts: list[tuple[float, Draw]] = []
+    if has_differences(comparison):
+        parts.append((height_of(comparison), differences))
     if comparison.replicates.curves.height:
         parts.append((4.2, learning_curves))
-    if comparison.compared_arms:
-        parts.append((height_of(comparison), final_accuracy))
     if learning_rates.tunings_with_axis(comparison):
         parts.append((learning_rates.height_of(comparison), learning_rates.rate_curves))
     heights = [height for height, _ in parts]

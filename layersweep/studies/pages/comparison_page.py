@@ -10,18 +10,32 @@ import polars as pl
 
 from layersweep.formatting import count
 from layersweep.studies.figures import learning_rates
-from layersweep.studies.figures.comparison_figures import against_seconds, final_accuracy, height_of, learning_curves
+from layersweep.studies.figures.comparison_figures import (
+    against_seconds,
+    differences,
+    final_accuracy,
+    has_differences,
+    height_of,
+    learning_curves,
+)
 from layersweep.studies.figures.drawing import Drawing
 from layersweep.studies.figures.learning_curves import arms_without_curve
 from layersweep.studies.figures.style import line_styles
 from layersweep.studies.pages import page
 from layersweep.studies.statistics.arm_comparison import Comparison, Row
-from layersweep.studies.statistics.pooled_variance import Fit
 from layersweep.studies.statistics.replicates import default_arm, uses_latency_medians
 from layersweep.studies.statistics.tuned_pairs import gains
 from layersweep.studies.statistics.tuning_candidates import is_nested, varied_keys
 from layersweep.studies.wording import provenance
-from layersweep.studies.wording.answer_sentences import answer, common_basis_note, method, on_the_test_set, verdict
+from layersweep.studies.wording.answer_sentences import (
+    answer,
+    common_basis_note,
+    method,
+    metric_name,
+    seeds_sentence,
+    verdict,
+)
+from layersweep.studies.wording.comparison_table import difference, learned
 from layersweep.studies.wording.number_formats import NONE, join_words, setting, share, with_spread
 from layersweep.studies.wording.tuning_sentences import format_gain, selected_value, sentences
 
@@ -38,10 +52,11 @@ def html(comparison: Comparison, *, question: str, runs: pl.DataFrame, sections:
         [
             f"<h1>{escape(question)}</h1>",
             page.paragraph(answer(comparison), "answer"),
-            page.paragraph(on_the_test_set(comparison)),
             page.warnings(warnings),
+            *_differences(comparison),
             "<h2>Arms at equal epochs</h2>",
             _results(comparison),
+            page.paragraph(seeds_sentence(comparison, runs)),
             *(
                 _figures(comparison)
                 if has_curves
@@ -68,24 +83,50 @@ def _results(comparison: Comparison) -> str:
     }
     columns |= {
         f"at {count(comparison.epoch, 'epoch')}": [with_spread(row["mean"], row["sd"], row["n"]) for row in rows],
-        "95 % interval": ["" if r["low"] is None else f"{share(r['low'])} to {share(r['high'])}" for r in rows],
+        "95 % interval, new seeds": [_interval(row) for row in rows],
     }
     if comparison.common_epoch is not None:
         columns[f"all at epoch {comparison.common_epoch}{common_basis_note(comparison)}"] = [
             with_spread(row["common_mean"], row["common_sd"], row["common_n"]) for row in rows
         ]
     columns |= {
+        "learned": [_learned(row) for row in rows],
+        "difference to the leader": [difference(row) for row in rows],
+        "a new training": ["" if row["new_training"] is None else share(row["new_training"]) for row in rows],
         "test accuracy": [with_spread(row["test_mean"], row["test_sd"], row["test_n"]) for row in rows],
-        "p (Holm)": [_p_value(row["p"]) for row in rows],
         "verdict": [verdict(row) for row in rows],
     }
     columns = {name: cells for name, cells in columns.items() if any(cell.strip(NONE) for cell in cells)}
     caption = (
-        "Validation accuracy: mean ± standard deviation (number of seeds). The test set was read only for the "
-        "leading arms."
+        f"{metric_name(comparison).capitalize()}: fitted mean ± standard deviation (number of seeds). Intervals of "
+        "differences hold for all pairs of arms at once. The test set was read only for the leading arms."
     )
     marks = [style.colour for style in line_styles(columns["arm"]).values()]
     return page.table(list(columns), list(zip(*columns.values(), strict=True)), caption, marks)
+
+
+def _interval(row: Row) -> str:
+    return "" if row["low"] is None or row["high"] is None else f"{share(row['low'])} to {share(row['high'])}"
+
+
+def _learned(row: Row) -> str:
+    """How often an arm learned, with the interval of that share."""
+    if row["learned_low"] is None:
+        return ""
+    return f"{learned(row)} ({share(row['learned_low'], 2)} to {share(row['learned_high'], 2)})"
+
+
+def _differences(comparison: Comparison) -> list[str]:
+    """The first figure: what sets the arms apart, and how surely."""
+    if not has_differences(comparison):
+        return []
+    title = "Difference of each arm to the leading arm"
+    drawing = Drawing(draw=differences, data=comparison, height=height_of(comparison), title=title)
+    caption = (
+        "Dots are differences of fitted means, lines are intervals that hold for all pairs of arms at once. An arm "
+        "whose line does not reach 0 is worse; one whose line stays in the grey band is as good."
+    )
+    return [page.figure(drawing, caption)]
 
 
 def _informative_keys(comparison: Comparison) -> list[str]:
@@ -121,9 +162,9 @@ def _figures(comparison: Comparison) -> list[str]:
     if any(row["n"] > 1 for row in comparison.compared_arms):
         title = "Final validation accuracy by arm"
         dots = Drawing(draw=final_accuracy, data=comparison, height=height_of(comparison), title=title)
-        interval = f" bars are 95 % intervals from {_variance(comparison.fit)};" if comparison.fit else ""
         caption = (
-            f"Dots are seeds, vertical lines are means;{interval} the numbers are mean ± standard deviation (seeds)."
+            "Dots are seeds, vertical lines are fitted means, bars are 95 % intervals of means over new seeds; the "
+            "numbers are mean ± standard deviation (seeds)."
         )
         parts += ["<h2>Accuracy at the end</h2>", page.figure(dots, caption)]
     devices = ", ".join(comparison.replicates.rows["device"].drop_nulls().unique().sort()) or "device not recorded"
@@ -161,13 +202,6 @@ def _p_value(p: float | None) -> str:
 
 def _values(values: Mapping[str, Any]) -> str:
     return ", ".join(f"{key.replace('_', ' ')} {setting(value)}" for key, value in values.items())
-
-
-def _variance(fit: Fit) -> str:
-    if fit.pool is None:
-        return "the variance of each arm"
-    arms = [arm for arm, deviation in fit.unpooled.items() if deviation]
-    return "the pooled variance" + (f" (for {join_words(arms)}: from its own variance)" if arms else "")
 
 
 def _sizes(comparison: Comparison) -> tuple[str, dict[str, str]]:
@@ -233,7 +267,7 @@ def _rules(comparison: Comparison) -> str:
         "scheduler stopped was screened out; its final accuracy is unknown. Failed, diverged and hopeless trials (at "
         "chance, ended early) are counted, but left out of the means. If a trial was run again, its latest attempt "
         "counts; if it was continued, its last end and the seconds of all ends count. The test set has no influence on "
-        "the verdicts: it was read only for the leading arm and the arms tied with it."
+        "the verdicts: it was read only for the leading arm and those that are not shown to be worse."
     )
 
 

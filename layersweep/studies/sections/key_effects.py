@@ -21,7 +21,7 @@ from layersweep.studies.statistics.equal_trainings import (
     value_counts,
     values_of,
 )
-from layersweep.studies.statistics.pooled_variance import ALPHA
+from layersweep.studies.statistics.multiplicity import ALPHA
 from layersweep.studies.wording.number_formats import degrees_of_freedom, join_words, share, signed
 
 if TYPE_CHECKING:
@@ -181,30 +181,7 @@ def reported_arms(comparison: Comparison, data: Grid, reported: Mapping[str, flo
         mean = f", mean {share(row['mean'])} (n = {row['n']})" if row["mean"] is not None else ""
         rank = f"rank {ranks[arm]} of {len(ranks)} {data.trainings.where}; " if arm in ranks else ""
         parts.append(f"{arm} (reported {share(accuracy)}): {rank}{row['verdict']}{mean}.")
-    pool = comparison.fit.pool if comparison.fit else None
-    if pool is not None and pool.deviation:
-        parts.append(chance(pool.deviation))
     return " ".join(parts)
-
-
-def chance(deviation: float, difference: float = 0.0001) -> str:
-    """Sentences about differences that chance causes, and the number of seeds that shows a small difference."""
-    from scipy.special import ndtri
-
-    z = float(ndtri(1 - ALPHA / 2))
-    seeds = math.ceil(2 * ((z + float(ndtri(_POWER))) * deviation / difference) ** 2)
-    by_chance = share(z * math.sqrt(2) * deviation)
-    return (
-        f"The standard deviation of one training is ±{share(deviation)}: two trainings differ by up to {by_chance} by "
-        f"chance (95 %). To show a difference of {share(difference)}, about {_round(seeds):,} seeds per arm are "
-        "needed."
-    )
-
-
-def _round(number: int) -> int:
-    """A number rounded to two digits."""
-    scale = int(10 ** max(0, len(str(number)) - 2))
-    return round(number / scale) * scale
 
 
 def _table(fit: Effects) -> Table:

@@ -1,6 +1,7 @@
-"""Compares arms at equal epochs by validation accuracy; the test set is read only for the leading arms.
+"""Compares arms at equal epochs by their validation metric; the test set is read only for the leading arms.
 
-What is compared, by which tests, and why: docs/decisions/statistics.md.
+An arm has two outcomes: how often it learned, and what it reaches when it does. What is compared, by which rules, and
+why: docs/statistics.md.
 """
 
 from collections import Counter
@@ -13,8 +14,11 @@ import polars as pl
 
 from layersweep.formatting import count
 from layersweep.records.questions import SCREENING
+from layersweep.studies.statistics import comparability, warm_up
+from layersweep.studies.statistics.chance_level import learned_shares, learning_flags, unknown_chance_note
 from layersweep.studies.statistics.failure_reasons import failure_reasons, warning_counts
-from layersweep.studies.statistics.pooled_variance import Fit, fit_arms, verdicts
+from layersweep.studies.statistics.judgement import LEADING, ONLY_ARM, WORSE, Criteria, Judgement, judge_arms
+from layersweep.studies.statistics.looks import look_of
 from layersweep.studies.statistics.replicates import (
     EXCLUDED_OUTCOMES,
     REPLICATE,
@@ -24,11 +28,27 @@ from layersweep.studies.statistics.replicates import (
 )
 from layersweep.studies.statistics.tuning_candidates import Tuning, tunings
 
-ONE_SEED: Final = "one seed: no test"
-NO_TEST: Final = "no test"
-_STATUS_ORDER: Final = ("compared", "screened out", "unfinished", "diverged", "hopeless", "failed")
+NEVER_LEARNED: Final = "never learned"
+_STATUS_ORDER: Final = (
+    "compared", "screened out", "unfinished", NEVER_LEARNED, "diverged", "hopeless", "failed",
+)  # fmt: skip
+_UNKNOWN: Final = (
+    "low", "high", "difference", "difference_low", "difference_high", "new_training", "tuning_epochs", "tuning_seconds",
+)  # fmt: skip
 
 Row = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tables:
+    """The tables of one sweep that a comparison reads; `classes` and `layers` may be empty."""
+
+    plan: pl.DataFrame
+    trials: pl.DataFrame
+    epochs: pl.DataFrame
+    tests: pl.DataFrame
+    classes: pl.DataFrame
+    layers: pl.DataFrame
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,14 +61,18 @@ class Comparison:
             screening if there was one. None if it is `epoch`, or no trial has an epoch.
         common_basis: "screening seed" if the common epoch is that of the screening, in which all arms took part; "" if
             it is that of all seeds.
-        arms: one row per arm, best first: arm, status, verdict, counts of outcomes, n, mean, sd, low, high, p,
-            common_n, common_mean, common_sd, epochs, seconds, seconds_training (and validating), rung, cutoff,
-            stop_accuracy (of the first stop), rung_last, reasons (of failures), notes (the warnings of trials), test_n,
-            test_mean, test_sd, tuning_epochs, tuning_seconds, and the trials' sizes.
+        arms: one row per arm, best first: arm, status, verdict, counts of outcomes, learned, ended, learned_low and
+            learned_high (of the share that learns), n, mean (fitted), sd, low, high, difference, difference_low,
+            difference_high, new_training (see `Judgement.columns`), common_n, common_mean, common_sd, epochs, seconds,
+            seconds_training (and validating), rung, cutoff, stop_accuracy (of the first stop), rung_last, reasons (of
+            failures), notes (the warnings of trials), test_n, test_mean, test_sd, tuning_epochs, tuning_seconds, and
+            the trials' sizes.
         configurations: the configuration of each arm.
         tunings: the tunings of tuned arms; of these numbers, only `tuning_epochs` and `tuning_seconds` depend on them.
         replicates: the rows that the comparison was computed from.
-        fit: the model of verdicts and intervals; None if no test is possible.
+        criteria: what the arms are judged by.
+        judgement: the model and the verdicts on the compared arms; None if no training has learned.
+        chance: the chance level of the metric; None if it is unknown.
         warnings: sentences that a reader should know when reading the table.
     """
 
@@ -59,30 +83,49 @@ class Comparison:
     configurations: Mapping[str, Mapping[str, Any]]
     tunings: tuple[Tuning, ...]
     replicates: Replicates
-    fit: Fit | None
+    criteria: Criteria
+    judgement: Judgement | None
+    chance: float | None
     warnings: tuple[str, ...]
 
     @property
     def compared_arms(self) -> list[Row]:
-        """The rows of the arms that ran to the end, best first."""
+        """The rows of the arms that ran to the end and learned at least once, best first."""
         return self.arms.filter(pl.col("status") == "compared").to_dicts()
 
     @property
     def leading_arms(self) -> list[Row]:
-        """The rows of the best arm and of the arms that are tied with it."""
+        """The rows of the leading arm and of the arms that are not shown to be worse."""
         return _leading_arms(self.compared_arms)
 
+    @property
+    def leader(self) -> Row:
+        """The row of the leading arm; another arm may be above it that has not learned in all its trainings.
 
-def compare(plan: pl.DataFrame, trials: pl.DataFrame, epochs: pl.DataFrame, tests: pl.DataFrame) -> Comparison:
-    """Compares the arms of a sweep; the frames are the tables of that name.
+        Raises:
+            IndexError: if no arm was compared.
+        """
+        return next((row for row in self.compared_arms if row["verdict"] in LEADING), self.compared_arms[0])
+
+    def is_better(self, first: str, second: str) -> bool:
+        """Whether the first arm is shown to be better than the second one; both are compared."""
+        return self.judgement is not None and self.judgement.is_better(first, second)
+
+
+def compare(tables: Tables, criteria: Criteria | None = None) -> Comparison:
+    """Compares the arms of a sweep.
 
     A stopped arm is "screened out", never "worse": if any replicate of an arm was stopped, the arm has no mean at the
-    end, because its other replicates would flatter it. Failed, diverged and hopeless replicates are counted, but left
-    out of the means.
+    end, because its other replicates would flatter it. Failed, diverged and hopeless replicates, and those that do not
+    beat chance, are counted, but left out of the means.
+
+    Raises:
+        ResultsError: if the metric is not recorded.
     """
-    replicates = collect_replicates(plan, trials, epochs)
-    by_arm = replicates.rows.group_by("arm", maintain_order=True)
-    rows = {str(arm): _arm_row(str(arm), part) for (arm,), part in by_arm}
+    criteria = criteria or Criteria()
+    replicates = collect_replicates(tables.plan, tables.trials, tables.epochs)
+    flags = learning_flags(replicates.rows, tables.classes)
+    rows = _rows_by_arm(replicates, flags)
     all_tunings = tunings(replicates)
     for tuning in all_tunings:
         row = rows.setdefault(tuning.arm, _arm_row(tuning.arm, replicates.rows.clear()) | _tuning_verdict(tuning))
@@ -90,11 +133,11 @@ def compare(plan: pl.DataFrame, trials: pl.DataFrame, epochs: pl.DataFrame, test
     screening = replicates.rows.filter(pl.col("question") == SCREENING)
     basis = screening if screening.height else replicates.rows
     common_epoch = _common_epoch(basis, rows)
-    for arm, row in rows.items():
-        row.update(_common_mean(basis.filter(pl.col("arm") == arm), replicates.curves, common_epoch or 0))
-    fit = _add_verdicts(replicates, rows)
-    sorted_rows = sorted(rows.values(), key=_rank)
-    _add_test_accuracies(sorted_rows, replicates, tests)
+    _add_common_means(rows, basis, replicates.curves, common_epoch or 0)
+    judgement = _add_verdicts(replicates, flags, rows, criteria, look=look_of(tables.plan))
+    sorted_rows = sorted(rows.values(), key=lambda row: _rank(row, criteria.sign))
+    _add_test_accuracies(sorted_rows, replicates, tables.tests)
+    levels = flags["chance"].drop_nulls().unique()
     return Comparison(
         epoch=replicates.epoch,
         common_epoch=common_epoch if common_epoch is not None and common_epoch < replicates.epoch else None,
@@ -103,8 +146,14 @@ def compare(plan: pl.DataFrame, trials: pl.DataFrame, epochs: pl.DataFrame, test
         configurations=configurations(replicates.rows),
         tunings=all_tunings,
         replicates=replicates,
-        fit=fit,
-        warnings=(*replicates.exclusions, *_warnings(replicates, sorted_rows, all_tunings, fit)),
+        criteria=criteria,
+        judgement=judgement,
+        chance=float(levels[0]) if levels.len() == 1 else None,
+        warnings=(
+            *_first_warnings(replicates, tables, flags, sorted_rows),
+            *replicates.exclusions,
+            *_warnings(replicates, sorted_rows, all_tunings),
+        ),
     )
 
 
@@ -118,14 +167,26 @@ def _mean_and_sd(values: Sequence[float], prefix: str = "") -> Row:
 
 
 def _leading_arms(compared_arms: Sequence[Row]) -> list[Row]:
-    return [row for i, row in enumerate(compared_arms) if i == 0 or row["verdict"] == "tied"]
+    return [row for row in compared_arms if row["verdict"] != WORSE]
+
+
+def _rows_by_arm(replicates: Replicates, flags: pl.DataFrame) -> dict[str, Row]:
+    """The rows of the arms, by their names, without verdicts."""
+    values = replicates.rows.with_columns(flags["learned"])
+    shares = {row.pop("arm"): row for row in learned_shares(flags).to_dicts()}
+    rows = {str(arm): _arm_row(str(arm), part) for (arm,), part in values.group_by("arm", maintain_order=True)}
+    for arm, row in rows.items():
+        share = shares[arm]
+        row.update(learned=share["learned"], ended=share["ended"], learned_low=share["low"], learned_high=share["high"])
+    return rows
 
 
 def _arm_row(arm: str, part: pl.DataFrame) -> Row:
     counts = Counter(part["outcome"].to_list())
-    status = _status(counts)
+    learned = part.filter(pl.col("learned").fill_null(value=False)) if "learned" in part.columns else part.clear()
+    status = _status(counts, has_learned=learned.height > 0)
     stops = part.filter(pl.col("outcome") == "stopped").sort("rung", "stop_accuracy", nulls_last=True).to_dicts()
-    values = part["accuracy"].drop_nulls().to_list() if status == "compared" else []
+    values = learned["accuracy"].drop_nulls().to_list() if status == "compared" else []
     first_stop = stops[0] if stops else {}
     outcomes = ("completed", "stopped", *EXCLUDED_OUTCOMES, "unfinished")
     return {
@@ -135,7 +196,9 @@ def _arm_row(arm: str, part: pl.DataFrame) -> Row:
         "replicates": part.height - counts[SCREENING],
         **{name: counts[name] for name in outcomes},
         **_mean_and_sd(values),
-        **dict.fromkeys(("low", "high", "p", "tuning_epochs", "tuning_seconds")),
+        **dict.fromkeys((*_UNKNOWN, "learned_low", "learned_high")),
+        "learned": 0,
+        "ended": 0,
         "epochs": int(part["epochs_spent"].sum()),
         "seconds": float(part["seconds"].sum()),
         "seconds_training": float(part["seconds_training"].fill_null(0).sum()),
@@ -152,11 +215,11 @@ def _tuning_verdict(tuning: Tuning) -> Row:
     return {"verdict": f"being tuned: {n - tuning.unfinished} of {n} candidates have ended"}
 
 
-def _status(counts: Mapping[str, int]) -> str:
+def _status(counts: Mapping[str, int], *, has_learned: bool) -> str:
     if counts["stopped"]:
         return "screened out"
     if counts["completed"]:
-        return "compared"
+        return "compared" if has_learned else NEVER_LEARNED
     if counts["hopeless"] and not counts["diverged"] and not counts["failed"]:
         return "hopeless"
     if counts["unfinished"]:
@@ -184,49 +247,39 @@ def _common_epoch(basis: pl.DataFrame, rows: Mapping[str, Row]) -> int | None:
     return min(reached.to_list(), default=None)
 
 
-def _common_mean(rows: pl.DataFrame, curves: pl.DataFrame, epoch: int) -> Row:
-    included = rows.filter(~pl.col("outcome").is_in(EXCLUDED_OUTCOMES))
+def _add_common_means(rows: dict[str, Row], basis: pl.DataFrame, curves: pl.DataFrame, epoch: int) -> None:
+    included = basis.filter(~pl.col("outcome").is_in(EXCLUDED_OUTCOMES))
     points = curves.filter(pl.col("epoch") == epoch).join(
         included, on=[*REPLICATE, "trial_id"], how="semi", nulls_equal=True
     )
-    return _mean_and_sd(points["val_accuracy"].to_list(), "common_")
+    values = dict(points.group_by("arm").agg("val_accuracy").rows())
+    for arm, row in rows.items():
+        row.update(_mean_and_sd(values.get(arm, []), "common_"))
 
 
-def _add_verdicts(replicates: Replicates, rows: dict[str, Row]) -> Fit | None:
-    """Adds verdicts, p-values and intervals to the rows of compared arms."""
-    compared_rows = {arm: row for arm, row in rows.items() if row["status"] == "compared"}
-    data = replicates.rows.filter(pl.col("arm").is_in(list(compared_rows)) & pl.col("accuracy").is_not_null())
-    fit = fit_arms(
-        data["arm"].to_list(),
-        data.select("seed", "fold").rows(),
-        data["accuracy"].to_list(),
-        learning=_learning_arms(
-            replicates.curves.join(data, on=[*REPLICATE, "trial_id"], how="semi", nulls_equal=True)
-        ),
+def _add_verdicts(
+    replicates: Replicates, flags: pl.DataFrame, rows: dict[str, Row], criteria: Criteria, *, look: int
+) -> Judgement | None:
+    """Adds verdicts, fitted means and intervals to the rows of compared arms."""
+    compared = [arm for arm, row in rows.items() if row["status"] == "compared"]
+    learned = replicates.rows.filter(
+        flags["learned"].fill_null(value=False) & pl.col("arm").is_in(compared) & pl.col("accuracy").is_not_null()
     )
-    if fit is None:
-        no_test = ONE_SEED if all(row["n"] == 1 for row in compared_rows.values()) else NO_TEST
-        for row in compared_rows.values():
-            row["verdict"] = no_test if len(compared_rows) > 1 else "only arm"
+    unreliable = {arm for arm in compared if rows[arm]["learned"] < rows[arm]["ended"]}
+    judgement = judge_arms(learned, criteria, look=look, unreliable=unreliable)
+    if judgement is None:
         return None
-    verdict_by_arm, p_values = verdicts(fit)
-    for arm, row in compared_rows.items():
-        row.update(verdict=verdict_by_arm[arm], p=p_values.get(arm), adjusted=fit.effects[arm])
-        if (half := fit.half_width(arm)) is not None:
-            row.update(low=row["mean"] - half, high=row["mean"] + half)
-    return fit
+    for arm, columns in judgement.columns().items():
+        rows[arm].update(columns)
+    if len(judgement.arms) == 1:
+        rows[judgement.arms[0]]["verdict"] = ONLY_ARM
+    return judgement
 
 
-def _learning_arms(curves: pl.DataFrame) -> list[str]:
-    """The arms with a replicate whose accuracy changed in its last epoch."""
-    last_two = curves.group_by(REPLICATE).agg(pl.col("val_accuracy").sort_by("epoch").tail(2).n_unique())
-    return last_two.filter(pl.col("val_accuracy") > 1)["arm"].unique().to_list()
-
-
-def _rank(row: Row) -> tuple[int, float, float, str]:
-    """The sorting key, best first: status, rung of a screened-out arm, mean (adjusted for missing seeds), name."""
-    accuracy = row.get("adjusted", row["mean"]) if row["mean"] is not None else row["stop_accuracy"]
-    return _STATUS_ORDER.index(row["status"]), -(row["rung"] or 0), -(accuracy or 0.0), row["arm"]
+def _rank(row: Row, sign: float) -> tuple[int, float, float, str]:
+    """The sorting key, best first: status, rung of a screened-out arm, fitted mean, name."""
+    value = row["mean"] if row["mean"] is not None else row["stop_accuracy"]
+    return _STATUS_ORDER.index(row["status"]), -(row["rung"] or 0), -sign * (value or 0.0), row["arm"]
 
 
 def _add_test_accuracies(sorted_rows: list[Row], replicates: Replicates, tests: pl.DataFrame) -> None:
@@ -239,41 +292,32 @@ def _add_test_accuracies(sorted_rows: list[Row], replicates: Replicates, tests: 
         .unique(["trial_id", "attempt"], keep="last")
         .join(completed.select("arm", "trial_id", "attempt"), on=["trial_id", "attempt"])
     )
+    accuracies = dict(test_rows.drop_nulls("accuracy").group_by("arm").agg("accuracy").rows())
     for row in sorted_rows:
-        accuracies = test_rows.filter(pl.col("arm") == row["arm"])["accuracy"].drop_nulls().to_list()
-        row.update(_mean_and_sd(accuracies, "test_"))
+        row.update(_mean_and_sd(accuracies.get(row["arm"], []), "test_"))
 
 
-def _warnings(replicates: Replicates, rows: Sequence[Row], all_tunings: Sequence[Tuning], fit: Fit | None) -> list[str]:
+def _first_warnings(
+    replicates: Replicates, tables: Tables, flags: pl.DataFrame, rows: Sequence[Row]
+) -> tuple[str, ...]:
+    """What a reader must know before everything else: warm-up, unlike data, an unknown chance level."""
+    compared = replicates.rows.filter(pl.col("arm").is_in([row["arm"] for row in rows if row["status"] == "compared"]))
+    warming = warm_up.warm_up(compared, tables.layers)
+    unlike = comparability.data_differences(compared, replicates.epoch)
+    texts = (warming.sentence if warming else "", *(one.sentence for one in unlike), unknown_chance_note(flags))
+    return tuple(filter(None, texts))
+
+
+def _warnings(replicates: Replicates, rows: Sequence[Row], all_tunings: Sequence[Tuning]) -> list[str]:
     texts = []
-    compared_rows = [row for row in rows if row["status"] == "compared"]
-    if compared_rows and all(row["n"] == 1 for row in compared_rows):
-        texts.append(
-            "Each arm has one seed: differences may be due to chance, and no test is possible. "
-            "Run the sweep with --seeds 3."
-        )
     for row in rows:
         texts += [f"{row['arm']}: {text}" for text in (row["reasons"], row["notes"]) if text]
     texts += [f"{tuning.arm}, tuning: {tuning.notes}" for tuning in all_tunings if tuning.notes]
     if unfinished := sum(row["unfinished"] for row in rows) + sum(tuning.unfinished for tuning in all_tunings):
         verb, pronoun = ("is", "it") if unfinished == 1 else ("are", "them")
         texts.append(f"{count(unfinished, 'trial')} {verb} unfinished: run the sweep again to complete {pronoun}.")
-    if fit is not None and fit.unpooled and len(compared_rows) > 1:
-        texts.append(unpooled_note(fit, compared_rows[0]["arm"]))
     for name in ("host", "device"):
         values = replicates.rows[name].drop_nulls().unique().sort().to_list()
         if len(values) > 1:
             texts.append(f"Trials ran on different {name}s: {', '.join(values)}. Do not compare times between them.")
     return texts
-
-
-def unpooled_note(fit: Fit, leader: str) -> str:
-    """A sentence about the arms that are not in the pooled variance, and one about their tests."""
-    arms = [f"{arm} ({f'±{sd:.4f}'.replace('0.', '.') if sd else 'constant'})" for arm, sd in fit.unpooled.items()]
-    text = f"Not in the pooled variance: {', '.join(arms)}."
-    if variable_arms := [arm for arm, sd in fit.unpooled.items() if sd]:
-        verb, pronoun = ("varies", "it") if len(variable_arms) == 1 else ("vary", "them")
-        tests = "all tests are" if leader in variable_arms else f"each test with {pronoun} is"
-        names = ", ".join(variable_arms)
-        text += f" {names} {verb} much more between seeds than the median arm, so {tests} Welch's t-test."
-    return text

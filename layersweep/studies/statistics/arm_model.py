@@ -49,10 +49,12 @@ class ArmModel:
     seeds_of_arms: Array
     overlap: float
 
-    @property
-    def leader(self) -> Indices:
-        """The index of the arm with the highest fitted mean."""
-        leader: Indices = np.argmax(self.means, -1)
+    def leader(self, is_eligible: Flags | None = None) -> Indices:
+        """The index of the arm with the highest fitted mean, of the eligible ones if there are any."""
+        if is_eligible is None:
+            is_eligible = np.ones(self.means.shape, dtype=np.bool_)
+        nobody = ~is_eligible.any(-1, keepdims=True)
+        leader: Indices = np.argmax(np.where(is_eligible | nobody, self.means, -np.inf), -1)
         return leader
 
     def differences(self, arm: Indices) -> tuple[Array, Array, Array]:

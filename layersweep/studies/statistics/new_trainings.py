@@ -3,13 +3,13 @@
 import numpy as np
 
 from layersweep.studies.statistics.arm_model import ArmModel
-from layersweep.studies.statistics.arrays import Array, Flags
+from layersweep.studies.statistics.arrays import Array, Flags, Indices
 from layersweep.studies.statistics.critical_values import CONFIDENCE, pair_value
 
 _TINY = 1e-12
 
 
-def mean_intervals(model: ArmModel) -> tuple[Array, Array]:
+def mean_intervals(model: ArmModel, leader: Indices | None = None) -> tuple[Array, Array]:
     """The 95 % intervals of the arms' means over new seeds, (…, arms): infinite where the data support none.
 
     Seeds are a random effect: a mean over few seeds also varies because these seeds are easy or hard. Its variance is
@@ -28,7 +28,7 @@ def mean_intervals(model: ArmModel) -> tuple[Array, Array]:
     variances = np.maximum(variances, model.own_variances / model.counts)
     errors = np.sqrt(variances * (1 + model.overlap * model.counts))
     both_ends, leader_end = (pair_value(freedom, (1 - CONFIDENCE) / n) for n in (1, arms))
-    is_leader = np.arange(arms) == model.leader[..., None]
+    is_leader = np.arange(arms) == (model.leader() if leader is None else leader)[..., None]
     lower = np.where(is_leader, leader_end, both_ends)
     return model.means - lower * errors, model.means + both_ends * errors
 

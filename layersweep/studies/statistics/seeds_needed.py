@@ -50,7 +50,7 @@ def _power(model: ArmModel, is_open: Flags, seeds: Indices, difference: float, a
     from scipy.special import chdtri, ndtr, roots_hermitenorm
 
     arms = model.means.shape[-1]
-    leader = model.leader[..., None]
+    leader = model.leader(is_open)[..., None]
     own = np.take_along_axis(model.variances, leader, -1)
     others = np.where(is_open & (np.arange(arms) != leader), model.variances, 0.0)
     freedom = np.minimum(2 * (prior_freedom(seeds) + (seeds - 1) * (1 - 1 / arms)), (seeds - 1) * max(arms - 1, 1))

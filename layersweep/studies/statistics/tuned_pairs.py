@@ -7,7 +7,8 @@ from statistics import stdev
 from typing import Final
 
 from layersweep.studies.statistics.arm_comparison import Comparison
-from layersweep.studies.statistics.pooled_variance import ALPHA, Fit, holm
+from layersweep.studies.statistics.judgement import Judgement
+from layersweep.studies.statistics.multiplicity import ALPHA, holm
 from layersweep.studies.statistics.replicates import default_arm
 
 _DIGITS: Final = 12  # further digits differ even between means of equal values
@@ -15,9 +16,9 @@ _DIGITS: Final = 12  # further digits differ even between means of equal values
 
 @dataclass(frozen=True, kw_only=True)
 class Gain:
-    """The gain of a tuned arm over its default arm: means adjusted for missing seeds, `sd` over their `n` common seeds.
+    """The gain of a tuned arm over its default arm: fitted means, `sd` over their `n` common seeds.
 
-    `p` is the p-value of the pooled test, Holm-corrected over all tuned arms; None if no test is possible.
+    `p` is the p-value of a t-test of the pair, Holm-corrected over all tuned arms; None if no test is possible.
     """
 
     arm: str
@@ -28,10 +29,10 @@ class Gain:
 
     @property
     def verdict(self) -> str:
-        """Whether tuning helped: `helped`, `hurt`, or `tied` if the difference is not significant."""
+        """Whether tuning helped: `helped`, `hurt`, or `undecided` if neither is shown."""
         if self.p is None:
             return "no test"
-        return "tied" if self.p >= ALPHA else "helped" if self.difference > 0 else "hurt"
+        return "undecided" if self.p >= ALPHA else "helped" if self.difference > 0 else "hurt"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,13 +69,13 @@ def gains(comparison: Comparison) -> list[Gain]:
     """The gain of each tuned arm over its default arm, on their common seeds."""
     tuned_arms = tuned_by_default(comparison)
     means = _means(comparison)
-    fit = comparison.fit
-    p_values = holm({tuned: fit.p_value(tuned, default) for default, tuned in tuned_arms.items()}) if fit else {}
+    test = _test(comparison)
+    p_values = holm({tuned: test.p_value(tuned, default) for default, tuned in tuned_arms.items()}) if test else {}
     differences = {tuned: _differences(comparison, tuned, default) for default, tuned in tuned_arms.items()}
     return [
         Gain(
             arm=tuned,
-            difference=means[tuned] - means[default],
+            difference=round(means[tuned] - means[default], _DIGITS),
             sd=stdev(differences[tuned]) if len(differences[tuned]) > 1 else None,
             n=len(differences[tuned]),
             p=p_values.get(tuned),
@@ -93,7 +94,7 @@ def ranking_change(comparison: Comparison) -> RankingChange | None:
         return None
     pairs = list(combinations(tuned_arms, 2))
     signs = {(a, b): (_sign(means[a], means[b]), _sign(means[tuned_arms[a]], means[tuned_arms[b]])) for a, b in pairs}
-    significant = _significant_pairs(comparison.fit, pairs, tuned_arms)
+    significant = _significant_pairs(_test(comparison), pairs, tuned_arms)
     reversed_pairs = [(a, b) for a, b in pairs if signs[a, b][0] * signs[a, b][1] < 0]
     return RankingChange(
         names=tuple(tuned_arms),
@@ -102,25 +103,29 @@ def ranking_change(comparison: Comparison) -> RankingChange | None:
         reversed_pairs=len(reversed_pairs),
         overtakes=tuple((b, a) if signs[a, b][0] > 0 else (a, b) for a, b in reversed_pairs if (a, b) in significant),
         significant_pairs=len(significant),
-        has_test=comparison.fit is not None,
+        has_test=_test(comparison) is not None,
     )
 
 
 def _significant_pairs(
-    fit: Fit | None, pairs: list[tuple[str, str]], tuned_arms: Mapping[str, str]
+    test: Judgement | None, pairs: list[tuple[str, str]], tuned_arms: Mapping[str, str]
 ) -> set[tuple[str, str]]:
     """The pairs of default arms that differ significantly, and whose tuned arms differ significantly."""
-    if fit is None:
+    if test is None:
         return set()
-    p_values = {f"default {i}": fit.p_value(a, b) for i, (a, b) in enumerate(pairs)}
-    p_values |= {f"tuned {i}": fit.p_value(tuned_arms[a], tuned_arms[b]) for i, (a, b) in enumerate(pairs)}
+    p_values = {f"default {i}": test.p_value(a, b) for i, (a, b) in enumerate(pairs)}
+    p_values |= {f"tuned {i}": test.p_value(tuned_arms[a], tuned_arms[b]) for i, (a, b) in enumerate(pairs)}
     adjusted = holm(p_values)
     return {pair for i, pair in enumerate(pairs) if max(adjusted[f"default {i}"], adjusted[f"tuned {i}"]) < ALPHA}
 
 
+def _test(comparison: Comparison) -> Judgement | None:
+    judgement = comparison.judgement
+    return judgement if judgement is not None and judgement.can_test else None
+
+
 def _means(comparison: Comparison) -> dict[str, float]:
     means = {row["arm"]: float(row["mean"]) for row in comparison.compared_arms}
-    means |= dict(comparison.fit.effects if comparison.fit else {})
     return {arm: round(mean, _DIGITS) for arm, mean in means.items()}
 
 

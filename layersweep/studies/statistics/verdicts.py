@@ -23,11 +23,12 @@ class Verdicts:
     """The differences of the leader to each arm, and what they show; shapes without leading axes.
 
     Attributes:
-        leader: () the index of the arm with the highest fitted mean.
+        leader: () the index of the leading arm.
         differences: (arms,) leader minus arm.
         low: (arms,) the lower ends of their simultaneous intervals; -inf where the data support none.
         high: (arms,) the upper ends.
         is_best: () whether the leader beats every other arm.
+        is_higher: (arms,) whether the arm, which is not reliable, is shown to be above the leader.
         is_worse: (arms,) all other arms if the leader is best.
         is_as_good: (arms,) whether the arm is shown to be within the margin of the leader.
     """
@@ -37,20 +38,23 @@ class Verdicts:
     low: Array
     high: Array
     is_best: Flags
+    is_higher: Flags
     is_worse: Flags
     is_as_good: Flags
 
 
-def judge(model: ArmModel, *, margin: float, alpha: float) -> Verdicts:
+def judge(model: ArmModel, *, margin: float, alpha: float, is_reliable: Flags | None = None) -> Verdicts:
     """Judges every arm against the leading one.
 
     Args:
         model: the fitted model; larger values are better.
+        is_reliable: (…, arms) whether an arm learned in all its trainings; only such an arm leads, if there is one.
+            By default all arms are.
         margin: the difference that does not matter, in units of the values; 0 if every difference matters.
         alpha: the error of each kind of verdict: any false "best", any false "worse", any false "as good".
     """
     arms = model.means.shape[-1]
-    leader = model.leader
+    leader = model.leader(is_reliable)
     is_leader = np.arange(arms) == leader[..., None]
     differences, errors, freedom = model.differences(leader)
     has_noise = (model.variances > 0).all(-1, keepdims=True) & (errors > 0)
@@ -63,6 +67,7 @@ def judge(model: ArmModel, *, margin: float, alpha: float) -> Verdicts:
         low=differences - widths,
         high=differences + widths,
         is_best=is_best,
+        is_higher=(differences + widths < 0) & ~is_leader,
         is_worse=((differences - widths > 0) | is_best[..., None]) & ~is_leader,
-        is_as_good=(differences + widths < margin) & ~is_leader & ~is_best[..., None],
+        is_as_good=(differences + widths < margin) & (differences + widths >= 0) & ~is_leader & ~is_best[..., None],
     )

@@ -1,19 +1,41 @@
-"""The sentences of a study: the answer, the verdicts, the test accuracy, the method."""
+"""The sentences of a study: the answer, the verdicts, how many seeds would decide, and how it was computed."""
 
+import math
+import re
 from collections.abc import Sequence
+from typing import Final
 
-from layersweep.formatting import count
-from layersweep.studies.statistics.arm_comparison import ONE_SEED, Comparison, Row, unpooled_note
-from layersweep.studies.statistics.pooled_variance import ALPHA
-from layersweep.studies.statistics.replicates import EXCLUDED_OUTCOMES
-from layersweep.studies.wording.number_formats import degrees_of_freedom, join_words, plus_minus, share, with_spread
+import polars as pl
+
+from layersweep.formatting import count, duration
+from layersweep.studies.statistics.arm_comparison import NEVER_LEARNED, Comparison, Row
+from layersweep.studies.statistics.critical_values import alpha_of_look
+from layersweep.studies.statistics.judgement import (
+    ACCURACY,
+    AS_GOOD,
+    BEST,
+    UNDECIDED,
+    WORSE,
+    Judgement,
+)
+from layersweep.studies.statistics.seeds_needed import MAX_SEEDS, POWER
+from layersweep.studies.wording.number_formats import share
+
+_FIRST_TEST: Final = 3
+"""The seeds with which most sweeps begin; two hardly ever decide."""
+_SEEDS_FLAG: Final = re.compile(r" --seeds[ =]\d+")
+
+
+def metric_name(comparison: Comparison) -> str:
+    """The metric in words."""
+    return "validation accuracy" if comparison.criteria.metric == ACCURACY else "validation loss"
 
 
 def verdict(row: Row) -> str:
     """An arm's verdict, with the epoch at which it was stopped or the outcomes of its replicates."""
     if row["status"] == "screened out":
         return _screened_out(row)
-    outcomes = [f"{row[name]} {name}" for name in ("completed", *EXCLUDED_OUTCOMES, "unfinished") if row[name]]
+    outcomes = [f"{row[name]} {name}" for name in ("completed", "failed", "unfinished") if row[name]]
     details = f" ({', '.join(outcomes)})" if len(outcomes) > 1 else ""
     return f"{row['verdict']}{details}"
 
@@ -28,66 +50,119 @@ def _screened_out(row: Row) -> str:
 
 
 def answer(comparison: Comparison) -> str:
-    """The answer in one sentence."""
+    """The answer in one sentence of at most 25 words, if the arms' names are one word each."""
     arms = comparison.compared_arms
     if not arms:
         return _no_answer(comparison)
-    leader, epochs = arms[0], count(comparison.epoch, "epoch")
-    result = f"its validation accuracy after {epochs} is {_value(leader)}"
-    screened_out = sum(row["status"] == "screened out" for row in comparison.arms.to_dicts())
-    verb = "was" if screened_out == 1 else "were"
-    end = f"; {count(screened_out, 'arm')} {verb} screened out earlier" if screened_out else ""
-    if leader["verdict"] == "best":
-        return f"{leader['arm']} is best: {result}, significantly above {_others(arms[1:])}{end}."
-    if leader["verdict"] == "tied":
-        return f"{_tie(comparison, epochs)}{end}."
-    if leader["verdict"] == "only arm":
-        return f"{leader['arm']} is the only arm that ran to the end: {result}{end}."
-    reason = "one seed allows no test" if leader["verdict"] == ONE_SEED else "there are too few replicates for a test"
-    return f"{leader['arm']} is ahead: {result}, but {reason}{end}."
+    leader = comparison.leader
+    others = [row for row in arms if row is not leader and row["arm"] != leader["arm"]]
+    value = share(leader["mean"], 3)
+    if not others:
+        return f"{leader['arm']} is the only arm that ran to the end: {value}{_after(comparison)}."
+    higher = [row for row in others if comparison.criteria.sign * (row["mean"] - leader["mean"]) > 0]
+    if leader["learned"] < leader["ended"] or higher:
+        return _answer_with_lost_seeds(leader, higher)
+    if comparison.judgement is None or not comparison.judgement.can_test:
+        reason = "one seed cannot show a difference" if leader["n"] == 1 else "the noise of a training is not known"
+        return f"{leader['arm']} is ahead with {value}, but {reason}."
+    if leader["verdict"] == BEST:
+        rest = others[0]["arm"] if len(others) == 1 else f"each of {len(others)} other arms"
+        return f"{leader['arm']} is best with {value}{_after(comparison)}: it beats {rest}."
+    return f"{leader['arm']} leads with {value}{_answer_on_others(comparison, leader, others)}"
 
 
-def _tie(comparison: Comparison, epochs: str) -> str:
-    rows = comparison.leading_arms
-    names = join_words([row["arm"] for row in rows])
-    values = join_words([f"{row['arm']} {_value(row)}" for row in rows])
-    worse = len(comparison.compared_arms) - len(rows)
-    others = f"; {count(worse, 'other arm')} {'is' if worse == 1 else 'are'} significantly worse" if worse else ""
-    return f"{names} are tied: their validation accuracies after {epochs} are {values}{others}"
+def _answer_with_lost_seeds(leader: Row, higher: Sequence[Row]) -> str:
+    """The answer if a leading arm did not learn in all its trainings."""
+    if not higher:
+        return (
+            f"{leader['arm']} is ahead when it learns ({share(leader['mean'], 3)}), but it learned in only "
+            f"{leader['learned']} of {count(leader['ended'], 'training')}."
+        )
+    top = higher[0]
+    return (
+        f"{leader['arm']} leads the arms that always learn ({share(leader['mean'], 3)}); {top['arm']} reaches "
+        f"{share(top['mean'], 3)}, but learned in only {top['learned']} of {count(top['ended'], 'training')}."
+    )
 
 
-def _others(rows: Sequence[Row]) -> str:
-    if len(rows) == 1:
-        return f"{rows[0]['arm']} ({_value(rows[0])})"
-    return f"the {len(rows)} other arms; the next best is {rows[0]['arm']} with {_value(rows[0])}"
+def _answer_on_others(comparison: Comparison, leader: Row, others: Sequence[Row]) -> str:
+    """What is shown of the other arms, after the leading arm and its value."""
+    counts = {name: sum(row["verdict"] == name for row in others) for name in (UNDECIDED, AS_GOOD, WORSE)}
+    if counts[UNDECIDED]:
+        total = f" of {len(others)}" if counts[UNDECIDED] < len(others) else ""
+        noun = "other arm" if len(others) == 1 else "other arms"
+        seeds = count(leader["n"], _replicate(comparison))
+        return f", but {seeds} do not separate it from {counts[UNDECIDED]}{total} {noun}."
+    verb = "is" if counts[AS_GOOD] == 1 else "are"
+    worse = f", {counts[WORSE]} {'is' if counts[WORSE] == 1 else 'are'} worse" if counts[WORSE] else ""
+    return f"; {count(counts[AS_GOOD], 'arm')} {verb} as good (within {_margin(comparison)}){worse}."
 
 
-def _value(row: Row) -> str:
-    return f"{plus_minus(row['mean'], row['sd'])} (n = {row['n']})"
+def _after(comparison: Comparison) -> str:
+    return f" after {count(comparison.epoch, 'epoch')}"
+
+
+def _replicate(comparison: Comparison) -> str:
+    return "fold" if comparison.replicates.rows["fold"].drop_nulls().len() else "seed"
+
+
+def _margin(comparison: Comparison) -> str:
+    return share(comparison.criteria.margin).rstrip("0") or "0"
 
 
 def _no_answer(comparison: Comparison) -> str:
-    arms = comparison.arms
-    arms = arms.filter(arms["common_mean"].is_not_null()) if arms.height else arms
+    rows = comparison.arms.to_dicts()
+    if any(row["status"] == NEVER_LEARNED for row in rows):
+        level = f" ({share(comparison.chance, 3)})" if comparison.chance is not None else ""
+        return f"No arm beats chance{level}{_after(comparison)}, so none is ahead of another."
+    reached = [row for row in rows if row["common_mean"] is not None]
     start = f"No arm has trained all its seeds to epoch {comparison.epoch}"
-    if not arms.height or comparison.common_epoch is None:
+    if not reached or comparison.common_epoch is None:
         return f"{start}, so there is nothing to compare yet."
-    row = arms.sort("common_mean", descending=True).to_dicts()[0]
-    value = with_spread(row["common_mean"], row["common_sd"], row["common_n"])
-    where = f"at epoch {comparison.common_epoch}{common_basis_note(comparison)}, which all arms reached"
-    return f"{start}; {where}, {row['arm']} was ahead with {value}. This was not tested."
+    row = max(reached, key=lambda row: row["common_mean"] * comparison.criteria.sign)
+    return f"{start}; at epoch {comparison.common_epoch}, {row['arm']} was ahead with {share(row['common_mean'], 3)}."
 
 
-def on_the_test_set(comparison: Comparison) -> str:
-    """The sentence about the test accuracy of the leading arms; empty if no completed trial has one."""
-    arms = comparison.leading_arms
-    values = [
-        f"{row['arm']} {with_spread(row['test_mean'], row['test_sd'], row['test_n'])}" for row in arms if row["test_n"]
-    ]
-    if not values:
+def seeds_sentence(comparison: Comparison, runs: pl.DataFrame) -> str:
+    """How many seeds would decide what is undecided, how long they take, and the command; "" if all is decided."""
+    arms, judgement = comparison.compared_arms, comparison.judgement
+    if judgement is None or len(arms) == 1 or not any(row["verdict"] == UNDECIDED for row in arms[1:]):
         return ""
-    subject = "the leading arm" if len(arms) == 1 else f"the {len(arms)} leading arms"
-    return f"Test accuracy, read only for {subject}: {join_words(values)}."
+    have = max(row["n"] for row in arms)
+    if not judgement.can_test:
+        return (
+            "" if have >= _FIRST_TEST else f"Three seeds allow a first test:{_command(comparison, runs, _FIRST_TEST)}"
+        )
+    size, needed = _margin(comparison), judgement.seeds_needed()
+    if not needed:
+        return ""
+    if needed >= MAX_SEEDS:
+        return f"More than {MAX_SEEDS:,} seeds would be needed to show a difference of {size}."
+    if needed <= have:
+        return f"A difference of {size} would be shown by {have} seeds in 4 of 5 cases: those undecided may be smaller."
+    time = _time(comparison, runs, needed - have)
+    return (
+        f"About {count(needed - have, 'more seed')}{time} would show a difference of {size} in 4 of 5 cases:"
+        f"{_command(comparison, runs, needed)}"
+    )
+
+
+def _time(comparison: Comparison, runs: pl.DataFrame, more: int) -> str:
+    """The time of so many more trainings of each compared arm, from those that completed."""
+    completed = comparison.replicates.rows.filter(pl.col("outcome") == "completed")
+    slots = runs["slots"].drop_nulls()
+    per_arm = completed.group_by("arm").agg(pl.col("seconds").mean())["seconds"].sum()
+    return f" ({duration(float(per_arm) * more / int(slots[-1]))})" if slots.len() and per_arm else ""
+
+
+def _command(comparison: Comparison, runs: pl.DataFrame, seeds: int) -> str:
+    """The last command with this number of seeds, on a line of its own; "" if it is not recorded."""
+    commands = runs["command"].drop_nulls()
+    if not commands.len():
+        return ""
+    folds = comparison.replicates.rows["fold"].drop_nulls().n_unique()
+    text = _SEEDS_FLAG.sub("", " ".join(str(commands[-1]).split()))
+    return f"\n    {text} --seeds {math.ceil(seeds / max(folds, 1))}"
 
 
 def common_basis_note(comparison: Comparison) -> str:
@@ -96,22 +171,48 @@ def common_basis_note(comparison: Comparison) -> str:
 
 
 def method(comparison: Comparison) -> str:
-    """Sentences about the computation of verdicts and intervals."""
-    start = "± is the standard deviation over seeds, the number of seeds in brackets."
-    fit = comparison.fit
-    if fit is None:
-        return f"{start} Nothing was tested."
-    pool, parts = fit.pool, [start]
-    if pool:
-        arms = f"the {count(len(pool.effects), 'arm')} with a similar spread" if fit.unpooled else "all arms"
+    """How the answer was computed, with sources, for a reader who quotes it."""
+    judgement = comparison.judgement
+    if judgement is None or len(judgement.arms) == 1:
+        return "Nothing was tested."
+    parts = [_model(judgement), *_rules(comparison, judgement)]
+    if _replicate(comparison) == "fold":
         parts.append(
-            f"Intervals (95 %) and t-tests use the residual of the model accuracy = {pool.model}, pooled over {arms} "
-            f"and their seeds (standard deviation {share(pool.deviation)}, {degrees_of_freedom(pool.df)})."
+            "Folds train on the same images, so standard errors are enlarged by the ratio of validation to training "
+            "images (Nadeau and Bengio 2003)."
         )
-    if fit.unpooled:
-        parts.append(unpooled_note(fit, comparison.compared_arms[0]["arm"]))
     parts.append(
-        f"Every arm is tested against the leading arm, Holm-corrected at {ALPHA:.2f}. Arms that do not differ "
-        "significantly from it are tied with it."
+        "A seed sets the split, the initial weights and the order of images together. The answer is about new "
+        "trainings on this data set, not about other data."
     )
     return " ".join(parts)
+
+
+def _model(judgement: Judgement) -> str:
+    model = "arm + seed + noise" if judgement.model.has_seed_effects else "arm + noise"
+    return (
+        f"The model is value = {model}, fitted to the trainings that beat chance. Each arm has a noise variance of its "
+        "own, shrunk towards the common one as far as the arms agree (Smyth 2004; Phipson et al. 2016), and pairs have "
+        "Satterthwaite's degrees of freedom."
+    )
+
+
+def _rules(comparison: Comparison, judgement: Judgement) -> list[str]:
+    alpha = share(alpha_of_look(judgement.look)).rstrip("0")
+    look = f" This is answer {judgement.look} of this sweep, after seeds were added." if judgement.look > 1 else ""
+    intervals = (
+        "Intervals of differences to the leader hold for all pairs of arms at once (Games and Howell 1976). An arm is "
+        f"worse if its interval is below the leader, and as good if it is within {_margin(comparison)} (Schuirmann "
+        "1987). An arm is best if it beats every other arm in a t-test (Berger 1982) and learned in all its trainings; "
+        "anything else is undecided."
+    )
+    errors = (
+        f"The error of each kind of verdict is at most {alpha}, so that all answers of a sweep together stay below .05 "
+        f"(Lan and DeMets 1983).{look}"
+    )
+    new_trainings = (
+        "The interval of a mean counts seeds as a random effect. The value of a new training is shrunk towards the "
+        "leading arms' mean, because the highest of several means was also lucky (Efron and Morris 1975). Seeds needed "
+        f"are for a power of {POWER:.0%}."
+    )
+    return [intervals, errors, new_trainings]

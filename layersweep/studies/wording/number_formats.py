@@ -12,9 +12,9 @@ def share(value: float | None, decimals: int = 4) -> str:
     return NONE if value is None else f"{value:.{decimals}f}".removeprefix("0")
 
 
-def signed(value: float) -> str:
+def signed(value: float, decimals: int = 4) -> str:
     """A difference of accuracies: `+.0123`, `-.0040`."""
-    return f"{'-' if value < 0 else '+'}{share(abs(value))}"
+    return f"{'-' if value < 0 else '+'}{share(abs(value), decimals)}"
 
 
 def with_spread(mean: float | None, sd: float | None, n: int) -> str:

@@ -35,8 +35,8 @@ def gain_sentences(all_gains: Sequence[Gain]) -> str:
         arms = [f"{default_arm(g.arm)} {format_gain(g)}" for g in all_gains if g.verdict == verdict]
         if arms:
             parts.append(f"Tuning {verdict} {join_words(arms)}.")
-    if tied_arms := [default_arm(gain.arm) for gain in all_gains if gain.verdict == "tied"]:
-        parts.append(f"For {join_words(tied_arms)}, the tuned arm does not differ significantly from its default.")
+    if undecided := [default_arm(gain.arm) for gain in all_gains if gain.verdict == "undecided"]:
+        parts.append(f"For {join_words(undecided)}, no difference of the tuned arm to its default was shown.")
     return " ".join(parts)
 
 
@@ -89,8 +89,8 @@ def _ranking_sentence(comparison: Comparison, change: RankingChange) -> str:
     reversal = f"{change.reversed_pairs} of {pairs} {verb} reversed by means"
     verb = "differs" if change.significant_pairs == 1 else "differ"
     ties = (
-        f"{change.significant_pairs} of {pairs} {verb} significantly in both rankings; the others are tied in at least "
-        "one"
+        f"{change.significant_pairs} of {pairs} {verb} significantly in both rankings; the others are undecided in at "
+        "least one"
     )
     if not change.has_test:
         start = f"It is not known whether the ranking changes {tuned}: there are too few replicates for a test"

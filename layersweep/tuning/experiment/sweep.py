@@ -102,7 +102,13 @@ class Sweep:
     @property
     def study_question(self) -> StudyQuestion:
         """What its study needs to know, as the runs record it."""
-        return StudyQuestion(text=self.question, sections=self.sections, reported=self.reported, apart=self.apart)
+        return StudyQuestion(
+            text=self.question,
+            sections=self.sections,
+            reported=self.reported,
+            apart=self.apart,
+            metric=self.metric,
+        )
 
     @property
     def config_type(self) -> type[domains.Dataclass]:
