@@ -58,10 +58,10 @@ class World:
         seed_effect = {"seed effect 1x": 1.0, "seed effect 2x": 2.0}.get(self.noise, 0.0)
         values = self.true_means(arms)[:, None] + noise + seed_effect * rng.standard_normal((sweeps, 1, seeds))
         if self.noise in ("seeds at chance", "cells missing"):
-            lost = rng.random(size) < _LOST_SHARE
-            lost[..., 0] &= ~lost.all(-1)  # each arm and each seed keeps a value
-            lost[:, 0] &= ~lost.all(-2)
-            values = np.where(lost, np.nan, values)
+            is_missing = rng.random(size) < _LOST_SHARE
+            is_missing[..., 0] &= ~is_missing.all(-1)  # each arm and each seed keeps a value
+            is_missing[:, 0] &= ~is_missing.all(-2)
+            values = np.where(is_missing, np.nan, values)
         return values
 
 
@@ -83,20 +83,20 @@ def _rates(world: World, values: Array) -> Rates:
     is_top = truth == truth.max()
     model = fit(values)
     is_reliable = model.counts == values.shape[-1] if world.noise == "seeds at chance" else None
-    found = judge(model, margin=_MARGIN, alpha=FIRST_LOOK, is_reliable=is_reliable)
-    is_leader = np.arange(arms) == found.leader[:, None]
-    is_best = found.is_best if is_reliable is None else found.is_best & (is_reliable & is_leader).any(-1)
-    gaps = truth[found.leader][:, None] - truth
-    low, high = new_trainings.mean_intervals(model, found.leader)
+    verdicts = judge(model, margin=_MARGIN, alpha=FIRST_LOOK, is_reliable=is_reliable)
+    is_leader = np.arange(arms) == verdicts.leader[:, None]
+    is_best = verdicts.is_best if is_reliable is None else verdicts.is_best & (is_reliable & is_leader).any(-1)
+    gaps = truth[verdicts.leader][:, None] - truth
+    low, high = new_trainings.mean_intervals(model, verdicts.leader)
     covers = (low <= truth) & (truth <= high)
     is_wide = np.isfinite(high - low) & (model.counts > 1)
     own = _own_widths(values)
     result = {
-        "false worse": (found.is_worse & is_top).any(-1),
-        "false best": is_best & ((is_top.sum() > 1) | ~is_top[found.leader]),
-        "best found": is_best & is_top[found.leader],
-        "false as good": (found.is_as_good & (gaps >= _MARGIN)).any(-1),
-        "differences": ((found.low <= gaps) & (gaps <= found.high) | is_leader).all(-1),
+        "false worse": (verdicts.is_worse & is_top).any(-1),
+        "false best": is_best & ((is_top.sum() > 1) | ~is_top[verdicts.leader]),
+        "best found": is_best & is_top[verdicts.leader],
+        "false as good": (verdicts.is_as_good & (gaps >= _MARGIN)).any(-1),
+        "differences": ((verdicts.low <= gaps) & (gaps <= verdicts.high) | is_leader).all(-1),
         "arm": covers,
         "noisy arm": covers[:, 0 if world.noise == "top arm 5x" else -1],
         "leader": covers[is_leader],
@@ -124,14 +124,14 @@ def decided(*, arms: int, difference: float, sweeps: int, rng: np.random.Generat
     truth[1:] -= difference
     pilot = truth[:, None] + rng.standard_normal((sweeps, arms, _PILOT_SEEDS))
     alpha = alpha_of_look(2)
-    asked = seeds_needed(fit(pilot), np.ones((sweeps, arms), dtype=np.bool_), difference=difference, alpha=alpha)
+    seed_counts = seeds_needed(fit(pilot), np.ones((sweeps, arms), dtype=np.bool_), difference=difference, alpha=alpha)
     is_decided = np.zeros(sweeps, dtype=bool)
-    for seeds in np.unique(asked):
-        chosen = asked == seeds
-        more = truth[:, None] + rng.standard_normal((chosen.sum(), arms, max(seeds - _PILOT_SEEDS, 0)))
-        found = judge(fit(np.concatenate([pilot[chosen], more], -1)), margin=0.0, alpha=alpha)
-        is_decided[chosen] = found.is_best & (found.leader == 0)
-    return {"decided": float(is_decided.mean()), "seeds, median": float(np.median(asked))}
+    for seeds in np.unique(seed_counts):
+        is_selected = seed_counts == seeds
+        more = truth[:, None] + rng.standard_normal((is_selected.sum(), arms, max(seeds - _PILOT_SEEDS, 0)))
+        verdicts = judge(fit(np.concatenate([pilot[is_selected], more], -1)), margin=0.0, alpha=alpha)
+        is_decided[is_selected] = verdicts.is_best & (verdicts.leader == 0)
+    return {"decided": float(is_decided.mean()), "seeds, median": float(np.median(seed_counts))}
 
 
 def later_looks(*, arms: int, last: int, sweeps: int, rng: np.random.Generator) -> Rates:
@@ -139,9 +139,9 @@ def later_looks(*, arms: int, last: int, sweeps: int, rng: np.random.Generator) 
     values = rng.standard_normal((sweeps, arms, last))
     is_best, is_worse = np.zeros(sweeps, dtype=bool), np.zeros(sweeps, dtype=bool)
     for look, seeds in enumerate(range(2, last + 1), 1):
-        found = judge(fit(values[..., :seeds]), margin=0.0, alpha=alpha_of_look(look))
-        is_best |= found.is_best
-        is_worse |= found.is_worse.any(-1)
+        verdicts = judge(fit(values[..., :seeds]), margin=0.0, alpha=alpha_of_look(look))
+        is_best |= verdicts.is_best
+        is_worse |= verdicts.is_worse.any(-1)
     return {"false best": float(is_best.mean()), "false worse": float(is_worse.mean())}
 
 

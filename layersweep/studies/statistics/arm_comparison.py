@@ -150,7 +150,7 @@ def compare(tables: Tables, criteria: Criteria | None = None) -> Comparison:
         judgement=judgement,
         chance=float(levels[0]) if levels.len() == 1 else None,
         warnings=(
-            *_first_warnings(replicates, tables, flags, sorted_rows),
+            *_first_warnings(replicates, tables, flags),
             *replicates.exclusions,
             *_warnings(replicates, sorted_rows, all_tunings),
         ),
@@ -297,13 +297,10 @@ def _add_test_accuracies(sorted_rows: list[Row], replicates: Replicates, tests: 
         row.update(_mean_and_sd(accuracies.get(row["arm"], []), "test_"))
 
 
-def _first_warnings(
-    replicates: Replicates, tables: Tables, flags: pl.DataFrame, rows: Sequence[Row]
-) -> tuple[str, ...]:
+def _first_warnings(replicates: Replicates, tables: Tables, flags: pl.DataFrame) -> tuple[str, ...]:
     """What a reader must know before everything else: warm-up, unlike data, an unknown chance level."""
-    compared = replicates.rows.filter(pl.col("arm").is_in([row["arm"] for row in rows if row["status"] == "compared"]))
-    warming = warm_up.warm_up(compared, tables.layers)
-    unlike = comparability.data_differences(compared, replicates.epoch)
+    warming = warm_up.warm_up(replicates.rows, tables.layers)
+    unlike = comparability.data_differences(replicates.rows, replicates.epoch)
     texts = (warming.sentence if warming else "", *(one.sentence for one in unlike), unknown_chance_note(flags))
     return tuple(filter(None, texts))
 

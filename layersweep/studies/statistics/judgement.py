@@ -122,14 +122,14 @@ class Judgement:
         difference_low and difference_high; new_training (the shrunken estimate). An interval that the data do not
         support is None: it would contain all values that the metric can have, or differences that it cannot have.
         """
-        sign, found = self.criteria.sign, self.verdicts
-        is_open = ~found.is_worse
-        low, high = new_trainings.mean_intervals(self.model, found.leader)
+        sign, verdicts = self.criteria.sign, self.verdicts
+        is_open = ~verdicts.is_worse
+        low, high = new_trainings.mean_intervals(self.model, verdicts.leader)
         values = {
             "mean": self.model.means * sign,
             **_ends("low", "high", low, high, sign),
-            "difference": -found.differences * sign,
-            **_ends("difference_low", "difference_high", -found.high, -found.low, sign),
+            "difference": -verdicts.differences * sign,
+            **_ends("difference_low", "difference_high", -verdicts.high, -verdicts.low, sign),
             "new_training": new_trainings.shrunken_means(self.model, is_open) * sign,
         }
         limits = (0.0, 1.0) if self.criteria.metric == ACCURACY else (0.0, np.inf)
@@ -141,10 +141,10 @@ class Judgement:
         }
 
     def _verdict(self, index: int) -> str:
-        found = self.verdicts
-        if index == int(found.leader):
-            return BEST if found.is_best and self.is_reliable[index] else LEADS
-        flags = ((WORSE, found.is_worse), (AS_GOOD, found.is_as_good), (HIGHER, found.is_higher))
+        verdicts = self.verdicts
+        if index == int(verdicts.leader):
+            return BEST if verdicts.is_best and self.is_reliable[index] else LEADS
+        flags = ((WORSE, verdicts.is_worse), (AS_GOOD, verdicts.is_as_good), (HIGHER, verdicts.is_higher))
         return next((name for name, flag in flags if flag[index]), UNDECIDED)
 
 

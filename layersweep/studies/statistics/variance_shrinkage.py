@@ -55,8 +55,8 @@ def _common_variance(variances: Array, freedom: Array) -> tuple[Array, Array]:
 
     known = freedom > 0
     half = np.where(known, freedom, 1.0) / 2
-    with np.errstate(all="ignore"):
-        common = np.nanmedian(np.where(known, variances, np.nan), -1)
+    start = np.where(known, variances, np.nan)
+    common = np.nanmedian(np.where(known.any(-1, keepdims=True), start, 1.0), -1)
     common = np.where(common > 0, common, 1.0)
     other = _OTHER_FREEDOM / 2
     constant_if_common = half * np.log(half) - gammaln(half)
