@@ -1,24 +1,16 @@
 """The accuracy of each arm against its cost: size, FLOPs, latency, seconds per epoch, Pareto front."""
 
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from layersweep.formatting import first_names
-from layersweep.records.read import read
 from layersweep.studies.figures.drawing import Drawing
 from layersweep.studies.figures.style import GRID, INK, MUTED, shorten, spread_apart
 from layersweep.studies.sections.section import Section, Table, make_section
-from layersweep.studies.statistics.arm_comparison import Comparison, Row
-from layersweep.studies.statistics.chance_level import (
-    CLASS_COLUMNS,
-    arms_that_learned,
-    learned_shares,
-    learning_flags,
-)
+from layersweep.studies.statistics.arm_comparison import NEVER_LEARNED, Comparison, Row
 from layersweep.studies.statistics.pareto import pareto_front
-from layersweep.studies.statistics.pooled_variance import ALPHA
 from layersweep.studies.statistics.replicates import TIMES
 from layersweep.studies.wording.number_formats import join_words, with_spread
 
@@ -52,11 +44,11 @@ _MAX_DISTANCE: Final = 9
 """How many points a name can be away from its dot without a line between them."""
 
 
-def costs(comparison: Comparison, learned: Collection[str]) -> list[Row]:
+def costs(comparison: Comparison) -> list[Row]:
     """One row per compared arm, the most accurate first, with `seconds_per_epoch`, `front` and `undecided`.
 
     `front` says whether the arm is on the Pareto front of accuracy and FLOPs; `undecided`, whether it costs more than
-    an arm there and is shown neither to gain nor to be worse. Only `learned`, the arms that beat chance, can be either.
+    an arm there and is shown neither to gain nor to be worse. Arms that never beat chance have no mean, and no row.
     """
     rows = [
         {**row, "seconds_per_epoch": row["seconds_training"] / row["epochs"] if row["epochs"] else None}
@@ -64,39 +56,26 @@ def costs(comparison: Comparison, learned: Collection[str]) -> list[Row]:
         if row["mean"] is not None
     ]
     rows.sort(key=lambda row: -row["mean"])
-    flops = {row["arm"]: row["flops"] for row in rows if row["flops"] is not None and row["arm"] in learned}
-    pareto = pareto_front(flops, flops.__getitem__, _is_better(comparison))
+    flops = {row["arm"]: row["flops"] for row in rows if row["flops"] is not None}
+    pareto = pareto_front(flops, flops.__getitem__, comparison.is_better)
     return [{**row, "front": row["arm"] in pareto.front, "undecided": row["arm"] in pareto.undecided} for row in rows]
 
 
-def _is_better(comparison: Comparison) -> Callable[[str, str], bool]:
-    """Whether the first arm is shown to be more accurate than the second one."""
-    fit = comparison.fit
-    if fit is None:
-        return lambda _first, _second: False
-    effects = fit.effects
-    return lambda first, second: effects[first] > effects[second] and fit.p_value(first, second) < ALPHA
-
-
-def section(comparison: Comparison, results: Path) -> Section:
-    """The section about costs; empty if no arm was compared."""
-    learned = _learned(comparison, results)
-    rows = costs(comparison, learned)
+def section(comparison: Comparison, _results: Path) -> Section:
+    """The section about costs; a sentence if no arm beats chance, and empty if no arm ran to the end."""
+    rows = costs(comparison)
+    heading = "Accuracy against cost"
     if not rows:
-        return Section()
+        is_at_chance = NEVER_LEARNED in comparison.arms["status"]
+        return make_section(heading, [_NO_ARM_LEARNED], answer=_NO_ARM_LEARNED) if is_at_chance else Section()
     if not _differs(rows, "flops"):
         rows = [{**row, "front": False, "undecided": False} for row in rows]  # no front if all costs are equal
-    sentence = _front_sentence(rows) if learned else _NO_ARM_LEARNED
-    drawing = Drawing(draw=draw, data=rows, height=_height(rows), title="Accuracy against cost")
-    caption = f"Mean validation accuracy against cost.{_FRONT_NOTE if any(row['front'] for row in rows) else ''}"
+    sentence = _front_sentence(rows)
+    drawing = Drawing(draw=draw, data=rows, height=_height(rows), title=heading)
+    caption = f"Mean validation accuracy against cost.{_FRONT_NOTE if sentence else ''}"
     figure = "costs", drawing, caption
     sentences = [sentence] if sentence else []
-    return make_section("Accuracy against cost", sentences, tables=[_table(rows)], figure=figure, answer=sentence)
-
-
-def _learned(comparison: Comparison, results: Path) -> Collection[str]:
-    classes = read(results, "classes", columns=CLASS_COLUMNS)
-    return arms_that_learned(learned_shares(learning_flags(comparison.replicates.rows, classes)))
+    return make_section(heading, sentences, tables=[_table(rows)], figure=figure, answer=sentence)
 
 
 def _front_sentence(rows: Sequence[Row]) -> str:
