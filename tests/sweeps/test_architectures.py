@@ -49,7 +49,7 @@ def test_families_train_side_by_side_and_keep_their_own_keys(sweep_run):
 
 def test_the_study_shows_what_each_costs(sweep_run):
     results, process = sweep_run
-    assert "On the Pareto front of accuracy against FLOPs: " in process.stdout
+    assert "Pareto front" in process.stdout
     for name in ("architectures.html", "architectures.png", "architectures_costs.png"):
         assert (results / "studies" / name).stat().st_size > 10_000
 

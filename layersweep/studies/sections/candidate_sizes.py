@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import polars as pl
+
 from layersweep.formatting import count
+from layersweep.records.read import read
 from layersweep.studies.figures.drawing import WIDTH, Drawing
 from layersweep.studies.figures.style import (
     GRID,
@@ -20,7 +23,8 @@ from layersweep.studies.figures.style import (
 )
 from layersweep.studies.sections.section import Section, Table, make_section
 from layersweep.studies.statistics.arm_comparison import Comparison
-from layersweep.studies.statistics.pareto import front
+from layersweep.studies.statistics.chance_level import CLASS_COLUMNS, learning_flags
+from layersweep.studies.statistics.pareto import pareto_front
 from layersweep.studies.statistics.replicates import EXCLUDED_OUTCOMES
 from layersweep.studies.statistics.searches import SearchCandidate, searches
 from layersweep.studies.wording.number_formats import share
@@ -32,12 +36,14 @@ if TYPE_CHECKING:
 _HEIGHT: Final = 4.2
 _MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X", "p", "<", ">")
 _NETWORK_MARKER: Final = "*"
-_TITLE: Final = "on the Pareto front of accuracy against parameters"
+_TITLE: Final = "on the observed Pareto front (one training each: no test)"
 _COLUMNS: Final = ("search", "candidate", "parameters", "accuracy", "epochs", "end")
+_TABLE_CAPTION: Final = "The observed Pareto front, the smallest network first; one training each: no test."
 _CAPTION: Final = (
     "The last validation accuracy of each candidate (one seed) against its parameters. Each search has its own marker "
-    "and colour; hollow markers are candidates that did not complete their epochs. The line is the Pareto front of "
-    "all candidates. Stars are fixed networks (means over their seeds); they are not part of the front."
+    "and colour; hollow markers are candidates that did not complete their epochs. The line joins those that reached "
+    "more than every smaller one: one training each, no test. Stars are fixed networks (means over their seeds); the "
+    "line leaves them out."
 )
 
 
@@ -47,7 +53,8 @@ class Sizes:
 
     Attributes:
         candidates: those with a known size and accuracy, except diverged, hopeless and failed ones; by search.
-        front: the candidates on the Pareto front, the smallest first.
+        front: the candidates that beat chance and reached more than every smaller one, the smallest first. Each was
+            trained once, so no test says whether that would happen again.
         fixed_networks: name, parameters and mean accuracy of compared arms that are not searches.
         styles: the style of each arm in all figures.
     """
@@ -67,6 +74,7 @@ def sizes(comparison: Comparison, results: Path) -> Sizes:
     all_searches = searches(comparison, results)
     included = [c for search in all_searches for c in search.candidates if c.end not in EXCLUDED_OUTCOMES]
     candidates = [c for c in included if c.parameters and c.accuracy is not None]
+    learned = _learned_trials(comparison, results)
     search_names = {search.name for search in all_searches}
     fixed_networks = [
         (row["arm"], row["parameters"], row["mean"])
@@ -75,10 +83,23 @@ def sizes(comparison: Comparison, results: Path) -> Sizes:
     ]
     return Sizes(
         candidates=candidates,
-        front=front(candidates, _place),
+        front=_observed_front([c for c in candidates if c.trial_id in learned]),
         fixed_networks=fixed_networks,
         styles=line_styles(comparison.arms["arm"].to_list()),
     )
+
+
+def _observed_front(candidates: Sequence[SearchCandidate]) -> Sequence[SearchCandidate]:
+    return pareto_front(candidates, lambda c: _place(c)[0], lambda a, b: _place(a)[1] > _place(b)[1]).front
+
+
+def _learned_trials(comparison: Comparison, results: Path) -> set[str]:
+    """The trials of candidates whose last accuracy beats chance, however they ended."""
+    rows = comparison.replicates.candidates.filter(~pl.col("outcome").is_in(EXCLUDED_OUTCOMES))
+    ended = rows.with_columns(pl.lit("completed").alias("outcome"))
+    classes = read(results, "classes", columns=CLASS_COLUMNS)
+    flags = learning_flags(ended, classes, value="last_finite_accuracy")
+    return set(flags.filter(pl.col("learned"))["trial_id"])
 
 
 def section(comparison: Comparison, results: Path) -> Section:
@@ -90,16 +111,23 @@ def section(comparison: Comparison, results: Path) -> Section:
     heading = "Accuracy against size"
     if not data.candidates:
         return make_section(heading, ["No candidate has a recorded size and accuracy yet."])
-    verb = "is" if len(data.front) == 1 else "are"
-    sentence = f"{count(len(data.front), 'candidate')} of {len(data.candidates)} {verb} on the Pareto front."
+    sentence = _front_sentence(data)
     if hidden := n - len(data.candidates):
         sentence += (
             f" Not shown: {count(hidden, 'candidate')} that failed or diverged, or without an epoch or a recorded size."
         )
     rows = [_row(candidate) for candidate in data.front]
-    table = Table(columns=_COLUMNS, rows=rows, title=_TITLE, caption="The Pareto front, the smallest network first.")
+    table = Table(columns=_COLUMNS, rows=rows, title=_TITLE, caption=_TABLE_CAPTION)
     drawing = Drawing(draw=draw, data=data, height=_HEIGHT, title="Accuracy of each candidate by parameters")
-    return make_section(heading, [sentence], tables=[table], figure=("sizes", drawing, _CAPTION))
+    return make_section(heading, [sentence], tables=[table] if rows else [], figure=("sizes", drawing, _CAPTION))
+
+
+def _front_sentence(data: Sizes) -> str:
+    if not data.front:
+        return "No candidate beats chance, so there is no Pareto front."
+    verb = "is" if len(data.front) == 1 else "are"
+    fronted = count(len(data.front), "candidate")
+    return f"{fronted} of {len(data.candidates)} {verb} on the observed Pareto front (one training each: no test)."
 
 
 def _row(candidate: SearchCandidate) -> list[str]:
@@ -124,7 +152,10 @@ def draw(figure: "Figure | SubFigure", data: Sizes) -> None:
     figure.subplots_adjust(left=0.065, right=right, top=0.97, bottom=0.12)
     axes.set_xscale("log")
     steps = [_place(candidate) for candidate in data.front]
-    axes.plot(*zip(*steps, strict=True), color=INK, lw=1, alpha=0.6, drawstyle="steps-post", zorder=1, label="front")
+    if steps:
+        axes.plot(
+            *zip(*steps, strict=True), color=INK, lw=1, alpha=0.6, drawstyle="steps-post", zorder=1, label="front"
+        )
     for name, marker in zip(names, _MARKERS * (1 + len(names) // len(_MARKERS)), strict=False):
         _dots(axes, [c for c in data.candidates if c.search == name], data.styles[name].colour, marker)
     for name, parameters, accuracy in data.fixed_networks:

@@ -5,13 +5,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from layersweep.formatting import first_names
 from layersweep.studies.figures.drawing import Drawing
 from layersweep.studies.figures.style import GRID, INK, MUTED, shorten, spread_apart
 from layersweep.studies.sections.section import Section, Table, make_section
-from layersweep.studies.statistics.arm_comparison import Comparison, Row
-from layersweep.studies.statistics.pareto import front
+from layersweep.studies.statistics.arm_comparison import NEVER_LEARNED, Comparison, Row
+from layersweep.studies.statistics.pareto import pareto_front
 from layersweep.studies.statistics.replicates import TIMES
-from layersweep.studies.wording.number_formats import with_spread
+from layersweep.studies.wording.number_formats import join_words, with_spread
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,15 +36,19 @@ _NARROW_RATIO: Final = 5.0
 """Up to this ratio between the largest and the smallest cost, ticks at 1, 2, 5, 10 may be too few."""
 
 _FRONT_NOTE: Final = " Dark dots are on the Pareto front."
+_NO_ARM_LEARNED: Final = "No arm beats chance, so there is no Pareto front."
+_WRITTEN_OUT: Final = 3
+"""Up to this number, all arms of a list are named."""
 _NAME_SIZE: Final = 7
 _MAX_DISTANCE: Final = 9
 """How many points a name can be away from its dot without a line between them."""
 
 
 def costs(comparison: Comparison) -> list[Row]:
-    """One row per compared arm, the most accurate first, with `seconds_per_epoch` and `front`.
+    """One row per compared arm, the most accurate first, with `seconds_per_epoch`, `front` and `undecided`.
 
-    `front` says whether the arm is on the Pareto front of accuracy and FLOPs.
+    `front` says whether the arm is on the Pareto front of accuracy and FLOPs; `undecided`, whether it costs more than
+    an arm there and is shown neither to gain nor to be worse. Arms that never beat chance have no mean, and no row.
     """
     rows = [
         {**row, "seconds_per_epoch": row["seconds_training"] / row["epochs"] if row["epochs"] else None}
@@ -51,25 +56,40 @@ def costs(comparison: Comparison) -> list[Row]:
         if row["mean"] is not None
     ]
     rows.sort(key=lambda row: -row["mean"])
-    rows_with_flops = [row for row in rows if row["flops"] is not None]
-    best_rows = front(rows_with_flops, lambda row: (row["flops"], row["mean"]))
-    return [{**row, "front": row in best_rows} for row in rows]
+    flops = {row["arm"]: row["flops"] for row in rows if row["flops"] is not None}
+    pareto = pareto_front(flops, flops.__getitem__, comparison.is_better)
+    return [{**row, "front": row["arm"] in pareto.front, "undecided": row["arm"] in pareto.undecided} for row in rows]
 
 
 def section(comparison: Comparison, _results: Path) -> Section:
-    """The section about costs; empty if no arm was compared."""
+    """The section about costs; a sentence if no arm beats chance, and empty if no arm ran to the end."""
     rows = costs(comparison)
+    heading = "Accuracy against cost"
     if not rows:
-        return Section()
+        is_at_chance = NEVER_LEARNED in comparison.arms["status"]
+        return make_section(heading, [_NO_ARM_LEARNED], answer=_NO_ARM_LEARNED) if is_at_chance else Section()
     if not _differs(rows, "flops"):
-        rows = [{**row, "front": False} for row in rows]  # no front if all costs are equal
-    arms = [row["arm"] for row in rows if row["front"]]
-    sentence = f"On the Pareto front of accuracy against FLOPs: {', '.join(reversed(arms))}." if arms else ""
-    drawing = Drawing(draw=draw, data=rows, height=_height(rows), title="Accuracy against cost")
-    caption = f"Mean validation accuracy against cost.{_FRONT_NOTE if arms else ''}"
+        rows = [{**row, "front": False, "undecided": False} for row in rows]  # no front if all costs are equal
+    sentence = _front_sentence(rows)
+    drawing = Drawing(draw=draw, data=rows, height=_height(rows), title=heading)
+    caption = f"Mean validation accuracy against cost.{_FRONT_NOTE if sentence else ''}"
     figure = "costs", drawing, caption
     sentences = [sentence] if sentence else []
-    return make_section("Accuracy against cost", sentences, tables=[_table(rows)], figure=figure, answer=sentence)
+    return make_section(heading, sentences, tables=[_table(rows)], figure=figure, answer=sentence)
+
+
+def _front_sentence(rows: Sequence[Row]) -> str:
+    """The arms on the front, and those that cost more and are not shown to gain, the cheapest first."""
+    cheapest_first = sorted(rows, key=lambda row: row["flops"] or 0)
+    front, undecided = ([row["arm"] for row in cheapest_first if row[name]] for name in ("front", "undecided"))
+    if not front:
+        return ""
+    sentence = f"On the Pareto front of accuracy against FLOPs: {', '.join(front)}."
+    if not undecided:
+        return sentence
+    names = first_names(undecided) if len(undecided) > _WRITTEN_OUT else join_words(undecided)
+    verb, pronoun, gain = ("costs", "it", "gains") if len(undecided) == 1 else ("cost", "they", "gain")
+    return f"{sentence} {names} {verb} more, and no test shows that {pronoun} {gain}."
 
 
 def _table(rows: Sequence[Row]) -> Table:

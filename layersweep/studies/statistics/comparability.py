@@ -95,9 +95,9 @@ def _config_values(rows: pl.DataFrame) -> list[tuple[str, dict[str, Any]]]:
 
 
 def _column_values(rows: pl.DataFrame) -> list[tuple[str, dict[str, Any]]]:
-    """The first column in which arms differ. Folds differ in their numbers of images, and so do chosen parts."""
-    chosen = {(config["classes"], config["validation_share"]) for config in _configs(rows).values()}
-    has_parts = len(chosen) > 1 or rows["fold"].drop_nulls().len() > 0
+    """The first column in which arms differ. Folds differ in their numbers of images, and so do parts of the data."""
+    data_parts = {(config["classes"], config["validation_share"]) for config in _configs(rows).values()}
+    has_parts = len(data_parts) > 1 or rows["fold"].drop_nulls().len() > 0
     for column in _DATA_COLUMNS[:-1] if has_parts else _DATA_COLUMNS:
         known = rows.drop_nulls(column).sort(column)
         values = dict(known.select("arm", column).unique("arm", keep="last", maintain_order=True).rows())
@@ -107,8 +107,8 @@ def _column_values(rows: pl.DataFrame) -> list[tuple[str, dict[str, Any]]]:
 
 
 def _epochs(rows: pl.DataFrame, epoch: int) -> dict[str, Any]:
-    asked = rows.group_by("arm", maintain_order=True).agg(pl.col("epochs_asked").max())
-    return {arm: min(epochs, epoch) for arm, epochs in asked.rows() if epochs is not None}
+    planned = rows.group_by("arm", maintain_order=True).agg(pl.col("epochs_asked").max())
+    return {arm: min(epochs, epoch) for arm, epochs in planned.rows() if epochs is not None}
 
 
 def _configs(rows: pl.DataFrame) -> dict[str, dict[str, Any]]:

@@ -68,19 +68,15 @@ def warm_up(rows: pl.DataFrame, layers: pl.DataFrame) -> WarmUp | None:
         layers: the table `layers`, with `LAYER_COLUMNS` at least; rows of other trials do no harm.
     """
     completed = rows.filter(pl.col("outcome") == "completed").drop_nulls(["train_images", "config_json"])
-    normalized = _normalized_arms(completed, layers)
-    trainings = [
-        _shortest_training(arm, part) for (arm,), part in completed.group_by("arm", maintain_order=True)
-        if arm in normalized
-    ]  # fmt: skip
+    trainings = [_shortest_training(arm, part) for (arm,), part in completed.group_by("arm", maintain_order=True)]
     short = [one for one in trainings if one is not None and one.steps < steps_needed(one.momentum)]
-    if not short:
+    normalized = _normalized_arms(completed.filter(pl.col("arm").is_in([one.arm for one in short])), layers)
+    concerned = [one for one in short if one.arm in normalized]
+    if not concerned:
         return None
-    arms = tuple(sorted(one.arm for one in short))
-    momenta = {
-        _momentum(configuration(text), family) for text, family in completed.select("config_json", "family").rows()
-    }
-    return WarmUp(arms, _sentence(short, completed["arm"].n_unique(), can_set_momentum=len(momenta) == 1))
+    momenta = {one.momentum for one in trainings if one is not None}
+    sentence = _sentence(concerned, completed["arm"].n_unique(), can_set_momentum=len(momenta) == 1)
+    return WarmUp(tuple(sorted(one.arm for one in concerned)), sentence)
 
 
 def _sentence(short: Sequence[_Training], compared: int, *, can_set_momentum: bool) -> str:
@@ -100,9 +96,11 @@ def _sentence(short: Sequence[_Training], compared: int, *, can_set_momentum: bo
 
 def _normalized_arms(rows: pl.DataFrame, layers: pl.DataFrame) -> set[str]:
     """The arms with a batch normalisation that is trained."""
-    recorded = layers.select(pl.col("trial_id", "kind").cast(pl.String), "trainable").join(
-        rows.select(pl.col("trial_id", "arm").cast(pl.String)).unique(), on="trial_id"
+    ids = rows["trial_id"].unique().to_list()
+    own_layers = layers.filter(pl.col("trial_id").is_in(ids)).select(
+        pl.col("trial_id", "kind").cast(pl.String), "trainable"
     )
+    recorded = own_layers.unique().join(rows.select("trial_id", "arm").unique(), on="trial_id")
     is_trained = (pl.col("kind") == _KIND) & pl.col("trainable")
     normalized = set(recorded.filter(is_trained)["arm"])
     unrecorded = rows.filter(~pl.col("arm").is_in(recorded["arm"].unique().to_list()))

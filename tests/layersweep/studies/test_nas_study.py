@@ -168,9 +168,20 @@ def test_nothing_beats_what_is_on_the_front(sweep):
     assert len(comparison.candidates) == 7
     text = printed(section_of(sweep, candidate_sizes))
     assert (
-        "4 candidates of 7 are on the Pareto front. Not shown: 3 candidates that failed or diverged, or without an "
-        "epoch" in text
+        "4 candidates of 7 are on the observed Pareto front (one training each: no test). Not shown: 3 candidates that "
+        "failed or diverged, or without an epoch" in text
     )
+    assert section_of(sweep, candidate_sizes).files["sizes.png"].startswith(b"\x89PNG")
+
+
+def test_candidates_at_chance_are_on_no_front(sweep):
+    candidate(sweep, "random", 0, [0.1], parameters=100)
+    candidate(sweep, "random", 1, [0.1, 0.105], parameters=200)
+    text = printed(section_of(sweep, candidate_sizes))
+    assert "No candidate beats chance, so there is no Pareto front." in text
+    candidate(sweep, "random", 2, [0.1, 0.9], "stopped", parameters=300, rung=2, cutoff=0.95)
+    data = candidate_sizes.sizes(compared(sweep), sweep.results)
+    assert [one.number for one in data.front] == [2]
     assert section_of(sweep, candidate_sizes).files["sizes.png"].startswith(b"\x89PNG")
 
 
