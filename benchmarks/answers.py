@@ -13,12 +13,12 @@ from typing import Final
 import numpy as np
 import tyro
 
-from layersweep.studies.statistics import new_trainings
-from layersweep.studies.statistics.arm_model import fit
-from layersweep.studies.statistics.arrays import Array
-from layersweep.studies.statistics.critical_values import FIRST_LOOK, alpha_of_look, pair_value
-from layersweep.studies.statistics.seeds_needed import seeds_needed
-from layersweep.studies.statistics.verdicts import judge
+from layersweep.studies.statistics.inference import new_trainings
+from layersweep.studies.statistics.inference.arm_model import fit
+from layersweep.studies.statistics.inference.arrays import Array
+from layersweep.studies.statistics.inference.critical_values import FIRST_LOOK, alpha_of_look, pair_value
+from layersweep.studies.statistics.inference.seeds_needed import seeds_needed
+from layersweep.studies.statistics.inference.verdicts import judge
 
 SEEDS: Final = (2, 3, 5, 10)
 ARMS: Final = (2, 4, 8, 16)

@@ -93,12 +93,12 @@ def _figure(findings: Findings) -> tuple[str, bytes] | None:
 
 
 def _section(findings: Findings, figure: str | None) -> str:
-    from layersweep.studies.wording.answer_sentences import answer, seeds_sentence
+    from layersweep.studies.wording.answer_sentences import answer, test_sentence
     from layersweep.studies.wording.provenance import facts
 
     comparison = findings.comparison
     answers = [answer(comparison), *(section.answer for section in findings.sections)]
-    texts = [*answers, seeds_sentence(comparison, findings.runs), *comparison.warnings]
+    texts = [*answers, test_sentence(comparison), *comparison.warnings]
     all_facts = facts(comparison, findings.runs)
     commands = findings.runs["command"].drop_nulls().unique(maintain_order=True)
     lines = [f"## {_plain(findings.title)}", ""]

@@ -19,7 +19,7 @@ from layersweep.studies.figures.style import COLOURS, GRID
 from layersweep.studies.sections.section import Section, Table, make_section
 from layersweep.studies.statistics.arm_comparison import Comparison
 from layersweep.studies.statistics.equal_trainings import equal_trainings
-from layersweep.studies.statistics.multiplicity import ALPHA, holm
+from layersweep.studies.statistics.inference.multiplicity import ALPHA, holm
 from layersweep.studies.wording.number_formats import join_words, setting
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from layersweep.studies.statistics.equal_trainings import (
     value_counts,
     values_of,
 )
-from layersweep.studies.statistics.multiplicity import ALPHA
+from layersweep.studies.statistics.inference.multiplicity import ALPHA
 from layersweep.studies.wording.number_formats import degrees_of_freedom, join_words, share, signed
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from layersweep.studies.statistics.multiplicity import ALPHA, holm
+from layersweep.studies.statistics.inference.multiplicity import ALPHA, holm
 
 Term = tuple[str, ...]
 """One key, or two keys that interact; the empty term is the effect of the seeds."""

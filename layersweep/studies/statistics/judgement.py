@@ -8,12 +8,12 @@ import numpy as np
 import polars as pl
 
 from layersweep.records.errors import ResultsError
-from layersweep.studies.statistics import new_trainings
-from layersweep.studies.statistics.arm_model import ArmModel, fit
-from layersweep.studies.statistics.arrays import Array, Flags
-from layersweep.studies.statistics.critical_values import all_pairs_value, alpha_of_look
-from layersweep.studies.statistics.seeds_needed import seeds_needed
-from layersweep.studies.statistics.verdicts import Verdicts, judge
+from layersweep.studies.statistics.inference import new_trainings
+from layersweep.studies.statistics.inference.arm_model import ArmModel, fit
+from layersweep.studies.statistics.inference.arrays import Array, Flags
+from layersweep.studies.statistics.inference.critical_values import all_pairs_value, alpha_of_look, pair_value
+from layersweep.studies.statistics.inference.seeds_needed import seeds_needed
+from layersweep.studies.statistics.inference.verdicts import Verdicts, judge
 
 ACCURACY: Final = "val_accuracy"
 LOSS: Final = "val_loss"
@@ -81,7 +81,7 @@ class Judgement:
     @property
     def can_test(self) -> bool:
         """Whether the noise is known at all, so that a difference can be shown."""
-        return bool(self.model.total_freedom >= 1)
+        return bool(np.isfinite(pair_value(self.model.total_freedom, 0.05)))
 
     @property
     def means(self) -> dict[str, float]:
@@ -93,7 +93,7 @@ class Judgement:
         from scipy.special import stdtr
 
         difference, error, freedom = self._difference(first, second)
-        return 2 * float(stdtr(freedom, -abs(difference) / error)) if freedom >= 1 and error > 0 else 1.0
+        return 2 * float(stdtr(freedom, -abs(difference) / error)) if self.can_test and error > 0 else 1.0
 
     def is_better(self, first: str, second: str) -> bool:
         """Whether the first arm is shown to be better than the second, by a test that holds for all pairs together."""
@@ -128,12 +128,13 @@ class Judgement:
         values = {
             "mean": self.model.means * sign,
             **_ends("low", "high", low, high, sign),
-            "difference": -verdicts.differences * sign,
+            "difference": 0.0 - verdicts.differences * sign,
             **_ends("difference_low", "difference_high", -verdicts.high, -verdicts.low, sign),
             "new_training": new_trainings.shrunken_means(self.model, is_open) * sign,
         }
         limits = (0.0, 1.0) if self.criteria.metric == ACCURACY else (0.0, np.inf)
         _keep_inside(values, ("low", "high"), limits)
+        values["difference_low"][verdicts.leader] = np.nan
         _keep_inside(values, ("difference_low", "difference_high"), (-limits[1], limits[1]), clip=False)
         return {
             arm: {"verdict": self._verdict(i), **{name: _finite(column[i]) for name, column in values.items()}}

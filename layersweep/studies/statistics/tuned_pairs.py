@@ -7,8 +7,8 @@ from statistics import stdev
 from typing import Final
 
 from layersweep.studies.statistics.arm_comparison import Comparison
+from layersweep.studies.statistics.inference.multiplicity import ALPHA, holm
 from layersweep.studies.statistics.judgement import Judgement
-from layersweep.studies.statistics.multiplicity import ALPHA, holm
 from layersweep.studies.statistics.replicates import default_arm
 
 _DIGITS: Final = 12  # further digits differ even between means of equal values

@@ -9,7 +9,8 @@ import polars as pl
 
 from layersweep.formatting import count, duration
 from layersweep.studies.statistics.arm_comparison import NEVER_LEARNED, Comparison, Row
-from layersweep.studies.statistics.critical_values import alpha_of_look
+from layersweep.studies.statistics.inference.critical_values import alpha_of_look
+from layersweep.studies.statistics.inference.seeds_needed import MAX_SEEDS, POWER
 from layersweep.studies.statistics.judgement import (
     ACCURACY,
     AS_GOOD,
@@ -18,8 +19,7 @@ from layersweep.studies.statistics.judgement import (
     WORSE,
     Judgement,
 )
-from layersweep.studies.statistics.seeds_needed import MAX_SEEDS, POWER
-from layersweep.studies.wording.number_formats import share
+from layersweep.studies.wording.number_formats import share, with_spread
 
 _FIRST_TEST: Final = 3
 """The seeds with which most sweeps begin; two hardly ever decide."""
@@ -130,9 +130,7 @@ def seeds_sentence(comparison: Comparison, runs: pl.DataFrame) -> str:
         return ""
     have = max(row["n"] for row in arms)
     if not judgement.can_test:
-        return (
-            "" if have >= _FIRST_TEST else f"Three seeds allow a first test:{_command(comparison, runs, _FIRST_TEST)}"
-        )
+        return "" if have >= _FIRST_TEST else f"Three seeds allow a first test{_command(comparison, runs, _FIRST_TEST)}"
     size, needed = _margin(comparison), judgement.seeds_needed()
     if not needed:
         return ""
@@ -142,9 +140,17 @@ def seeds_sentence(comparison: Comparison, runs: pl.DataFrame) -> str:
         return f"A difference of {size} would be shown by {have} seeds in 4 of 5 cases: those undecided may be smaller."
     time = _time(comparison, runs, needed - have)
     return (
-        f"About {count(needed - have, 'more seed')}{time} would show a difference of {size} in 4 of 5 cases:"
+        f"About {count(needed - have, 'more seed')}{time} would show a difference of {size} in 4 of 5 cases"
         f"{_command(comparison, runs, needed)}"
     )
+
+
+def test_sentence(comparison: Comparison) -> str:
+    """The test accuracy of the leading arm; "" if it has none."""
+    if not comparison.compared_arms or not comparison.leader["test_n"]:
+        return ""
+    row = comparison.leader
+    return f"Test accuracy of {row['arm']}: {with_spread(row['test_mean'], row['test_sd'], row['test_n'])}."
 
 
 def _time(comparison: Comparison, runs: pl.DataFrame, more: int) -> str:
@@ -156,13 +162,13 @@ def _time(comparison: Comparison, runs: pl.DataFrame, more: int) -> str:
 
 
 def _command(comparison: Comparison, runs: pl.DataFrame, seeds: int) -> str:
-    """The last command with this number of seeds, on a line of its own; "" if it is not recorded."""
+    """A colon and the last command with this number of seeds; a full stop if no command is recorded."""
     commands = runs["command"].drop_nulls()
     if not commands.len():
-        return ""
+        return "."
     folds = comparison.replicates.rows["fold"].drop_nulls().n_unique()
     text = _SEEDS_FLAG.sub("", " ".join(str(commands[-1]).split()))
-    return f"\n    {text} --seeds {math.ceil(seeds / max(folds, 1))}"
+    return f":\n    {text} --seeds {math.ceil(seeds / max(folds, 1))}"
 
 
 def common_basis_note(comparison: Comparison) -> str:

@@ -11,6 +11,12 @@ from layersweep.studies.wording.number_formats import NONE, share, signed, with_
 from layersweep.studies.wording.tuning_sentences import settings_column
 
 _TEXT_COLUMNS: Final = ("arm", "verdict")
+_TEXT_WIDTH: Final = 24
+"""Longer texts are wrapped."""
+_GAP: Final = 3
+_WIDTH: Final = 100
+_OPTIONAL: Final = ("test", "new\ntraining", "learned")
+"""Columns that are left out, in this order, if the table would be too wide; the page has them."""
 
 
 def table_columns(comparison: Comparison) -> dict[str, list[str]]:
@@ -25,7 +31,7 @@ def table_columns(comparison: Comparison) -> dict[str, list[str]]:
         columns[f"all at epoch {comparison.common_epoch}{basis}"] = [
             with_spread(row["common_mean"], row["common_sd"], row["common_n"]) for row in rows
         ]
-    if any(row["learned"] < row["ended"] for row in rows):
+    if any(0 < row["learned"] < row["ended"] for row in rows):
         columns["learned"] = [learned(row) for row in rows]
     columns["to the leader"] = [difference(row) for row in rows]
     columns |= {"new\ntraining": _values(rows, "new_training"), "test": _values(rows, "test_mean")}
@@ -33,11 +39,21 @@ def table_columns(comparison: Comparison) -> dict[str, list[str]]:
         heading, settings = settings_column(comparison)
         columns[heading.replace(" ", "\n")] = settings
     columns["verdict"] = [verdict(row) for row in rows]
-    return {
+    columns = {
         name: cells
         for name, cells in columns.items()
         if name in _TEXT_COLUMNS or any(cell.strip(NONE) for cell in cells)
     }
+    for name in _OPTIONAL:
+        if sum(_width(*column) for column in columns.items()) > _WIDTH:
+            columns.pop(name, None)
+    return columns
+
+
+def _width(name: str, cells: Sequence[str]) -> int:
+    """The width that a column needs, with the gap to the next one."""
+    widest = max(map(len, (*name.split("\n"), *cells)))
+    return _GAP + (min(widest, _TEXT_WIDTH) if name in _TEXT_COLUMNS else widest)
 
 
 def _values(rows: Sequence[Row], column: str) -> list[str]:

@@ -42,8 +42,8 @@ def test_each_question_has_its_figure_answer_command_and_scale(tmp_path: Path) -
     section = text[second:]
     for text_part in (
         "(gallery/optimizers.png)",
-        "**sgd is best: its validation accuracy after 3 epochs is .6200 ± .0100 (n = 3)",
-        "Test accuracy, read only for the leading arm: sgd .6000",
+        "**sgd is best with .620 after 3 epochs: it beats ",
+        "Test accuracy of sgd: .6000",
         "    python sweeps/optimizers.py --images 10000\n",
         "- Images: 54,000 to train, 6,000 to validate, 10,000 to test",
         "- Commit: 0123abc",

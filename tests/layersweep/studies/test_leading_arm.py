@@ -30,7 +30,7 @@ def test_a_leader_that_is_tied_says_so_once(sweep: Sweep) -> None:
             config = {"optimizer": "adam", "activation": activation}
             sweep.trial(activation, seed, [0.5, 0.6, level + noise * (1 + seed * (activation == "elu"))], config=config)
     _, source = values_of_best_arm("optimizers", KEYS, into="filters")(sweep.write(), set())
-    assert "leads in sweep 'optimizers' (tied with 2 others; .8" in source
+    assert "leads in sweep 'optimizers' (not separated from 2 others; .8" in source
 
 
 def test_without_that_sweep_it_says_how_to_get_it(sweep: Sweep) -> None:

@@ -54,10 +54,10 @@ def test_the_page_is_self_contained_and_escaped(sweep: Sweep, tmp_path: Path) ->
     assert "<b>bad" not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp; $x_1" in page
     assert not re.search(r"https?:|//|@import|src=", page)
-    assert page.count("<svg") == 3
+    assert page.count("<svg") == 4
     for text in ("python sweeps/optimizers.py --seeds 3", "0123abc", "keras 3.15", "alder", "54,000 to train",
                  "3.50 (3.50–3.50; n = 3; 2 slots busy)", "latency between them are noise",
-                 "4.0 MB", "Holm", "ValueError: &lt;b&gt;bad"):  # fmt: skip
+                 "4.0 MB", "Games and Howell 1976", "ValueError: &lt;b&gt;bad"):  # fmt: skip
         assert text in page, text
     assert sorted(path.name for path in out.iterdir()) == ["optimizers.html", "optimizers.png"]
     assert (out / "optimizers.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"

@@ -12,8 +12,8 @@ from typing import Final
 
 import numpy as np
 
-from layersweep.studies.statistics.arrays import Array, Flags, Indices
-from layersweep.studies.statistics.variance_shrinkage import shrink
+from layersweep.studies.statistics.inference.arrays import Array, Flags, Indices
+from layersweep.studies.statistics.inference.variance_shrinkage import shrink
 
 _STEPS: Final = 5
 _TINY: Final = 1e-9

@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from layersweep.studies.statistics.arrays import Array, Indices
+from layersweep.studies.statistics.inference.arrays import Array, Indices
 
 _COMMON_SHARE: Final = 0.7
 _OTHER_FREEDOM: Final = 1.0

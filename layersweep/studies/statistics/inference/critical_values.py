@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from layersweep.studies.statistics.arrays import Array
+from layersweep.studies.statistics.inference.arrays import Array
 
 FIRST_LOOK: Final = 0.04
 """The error that a sweep's first answer may spend; all later answers together spend the rest of 5 %."""
@@ -16,6 +16,7 @@ _LATER_LOOKS: Final = 0.01
 CONFIDENCE: Final = 0.95
 """The level of the intervals of single arms, which decide nothing."""
 
+_LEAST_FREEDOM: Final = 1 - 1e-6  # the sum of the arms' parts of one degree of freedom is rounded
 _FREEDOM: Final = (1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0, 8.0, 10.0, 14.0, 20.0, 30.0, 60.0, 200.0, 1e6)
 _QUANTILES: Final = 2000
 _WIDEST_RANGE: Final = 60.0
@@ -34,7 +35,7 @@ def pair_value(freedom: Array, alpha: float) -> Array:
     """The critical value of a two-sided t-test of one pair."""
     from scipy.special import stdtrit
 
-    value: Array = np.where(freedom >= 1, stdtrit(np.maximum(freedom, 1), 1 - alpha / 2), np.inf)
+    value: Array = np.where(freedom >= _LEAST_FREEDOM, stdtrit(np.maximum(freedom, 1), 1 - alpha / 2), np.inf)
     return value
 
 
@@ -48,7 +49,7 @@ def all_pairs_value(arms: int, freedom: Array, alpha: float) -> Array:
         return np.zeros_like(freedom)
     tabulated = _ranges(arms, alpha)
     logarithm = np.interp(-1 / np.maximum(freedom, 1), -1 / np.array(_FREEDOM), np.log(tabulated))
-    value: Array = np.where(freedom >= 1, np.exp(logarithm) / np.sqrt(2), np.inf)
+    value: Array = np.where(freedom >= _LEAST_FREEDOM, np.exp(logarithm) / np.sqrt(2), np.inf)
     return value
 
 

@@ -4,10 +4,10 @@ from typing import Final
 
 import numpy as np
 
-from layersweep.studies.statistics.arm_model import ArmModel
-from layersweep.studies.statistics.arrays import Array, Flags, Indices
-from layersweep.studies.statistics.critical_values import pair_value
-from layersweep.studies.statistics.variance_shrinkage import prior_freedom
+from layersweep.studies.statistics.inference.arm_model import ArmModel
+from layersweep.studies.statistics.inference.arrays import Array, Flags, Indices
+from layersweep.studies.statistics.inference.critical_values import pair_value
+from layersweep.studies.statistics.inference.variance_shrinkage import prior_freedom
 
 POWER: Final = 0.8
 MAX_SEEDS: Final = 1000
@@ -40,7 +40,9 @@ def seeds_needed(model: ArmModel, is_open: Flags, *, difference: float, alpha: f
         middle = (low + high) // 2
         is_enough = _power(model, is_open, middle, difference, alpha) >= POWER
         low, high = np.where(is_enough, low, middle), np.where(is_enough, middle, high)
-    is_known = (model.total_freedom >= 1) & (is_open.sum(-1) > 1) & (model.variances > 0).all(-1)
+    is_known = (
+        np.isfinite(pair_value(model.total_freedom, alpha)) & (is_open.sum(-1) > 1) & (model.variances > 0).all(-1)
+    )
     seeds: Indices = np.where(is_known, high, 0)
     return seeds
 

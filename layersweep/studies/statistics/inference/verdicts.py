@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from layersweep.studies.statistics.arm_model import ArmModel
-from layersweep.studies.statistics.arrays import Array, Flags, Indices
-from layersweep.studies.statistics.critical_values import all_pairs_value, pair_value
+from layersweep.studies.statistics.inference.arm_model import ArmModel
+from layersweep.studies.statistics.inference.arrays import Array, Flags, Indices
+from layersweep.studies.statistics.inference.critical_values import all_pairs_value, pair_value
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -58,8 +58,10 @@ def judge(model: ArmModel, *, margin: float, alpha: float, is_reliable: Flags | 
     is_leader = np.arange(arms) == leader[..., None]
     differences, errors, freedom = model.differences(leader)
     has_noise = (model.variances > 0).all(-1, keepdims=True) & (errors > 0)
-    widths = np.where(is_leader, 0.0, np.where(has_noise, all_pairs_value(arms, freedom, alpha) * errors, np.inf))
-    beats = has_noise & (differences > pair_value(freedom, alpha) * errors)
+    known_errors = np.where(has_noise, errors, 1.0)
+    widths = np.where(has_noise, all_pairs_value(arms, freedom, alpha) * known_errors, np.inf)
+    widths = np.where(is_leader, 0.0, widths)
+    beats = has_noise & (differences > pair_value(freedom, alpha) * known_errors)
     is_best = (beats | is_leader).all(-1) & (arms > 1)
     return Verdicts(
         leader=leader,

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from layersweep.studies.statistics.arm_model import ArmModel
-from layersweep.studies.statistics.arrays import Array, Flags, Indices
-from layersweep.studies.statistics.critical_values import CONFIDENCE, pair_value
+from layersweep.studies.statistics.inference.arm_model import ArmModel
+from layersweep.studies.statistics.inference.arrays import Array, Flags, Indices
+from layersweep.studies.statistics.inference.critical_values import CONFIDENCE, pair_value
 
 _TINY = 1e-12
 
@@ -30,7 +30,8 @@ def mean_intervals(model: ArmModel, leader: Indices | None = None) -> tuple[Arra
     both_ends, leader_end = (pair_value(freedom, (1 - CONFIDENCE) / n) for n in (1, arms))
     is_leader = np.arange(arms) == (model.leader() if leader is None else leader)[..., None]
     lower = np.where(is_leader, leader_end, both_ends)
-    return model.means - lower * errors, model.means + both_ends * errors
+    with np.errstate(invalid="ignore"):  # no noise and no degree of freedom: 0 times infinity is an unknown end
+        return model.means - lower * errors, model.means + both_ends * errors
 
 
 def shrunken_means(model: ArmModel, is_leading: Flags) -> Array:

@@ -1,0 +1,1 @@
+"""Statistics on arrays: models, critical values, verdicts, seeds needed. They know nothing of records."""
