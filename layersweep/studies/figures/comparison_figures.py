@@ -26,7 +26,8 @@ from layersweep.studies.figures.style import (
     shorten,
     window,
 )
-from layersweep.studies.statistics.arm_comparison import Comparison, Row
+from layersweep.studies.statistics.arm_comparison import Comparison
+from layersweep.studies.statistics.arm_rows import Row
 from layersweep.studies.statistics.replicates import default_arm
 from layersweep.studies.wording.answer_sentences import metric_name, verdict
 from layersweep.studies.wording.number_formats import share, signed, with_spread

@@ -8,7 +8,8 @@ import polars as pl
 
 from layersweep.records.questions import SCREENING
 from layersweep.studies.figures.style import LineStyle, line_styles
-from layersweep.studies.statistics.arm_comparison import Comparison, Row
+from layersweep.studies.statistics.arm_comparison import Comparison
+from layersweep.studies.statistics.arm_rows import Row
 from layersweep.studies.statistics.replicates import EXCLUDED_OUTCOMES
 
 Points = tuple[tuple[float, float], ...]

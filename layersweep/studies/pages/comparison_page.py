@@ -22,7 +22,8 @@ from layersweep.studies.figures.drawing import Drawing
 from layersweep.studies.figures.learning_curves import arms_without_curve
 from layersweep.studies.figures.style import line_styles
 from layersweep.studies.pages import page
-from layersweep.studies.statistics.arm_comparison import Comparison, Row
+from layersweep.studies.statistics.arm_comparison import Comparison
+from layersweep.studies.statistics.arm_rows import Row
 from layersweep.studies.statistics.replicates import default_arm, uses_latency_medians
 from layersweep.studies.statistics.tuned_pairs import gains
 from layersweep.studies.statistics.tuning_candidates import is_nested, varied_keys

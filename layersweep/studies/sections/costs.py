@@ -9,7 +9,8 @@ from layersweep.formatting import first_names
 from layersweep.studies.figures.drawing import Drawing
 from layersweep.studies.figures.style import GRID, INK, MUTED, shorten, spread_apart
 from layersweep.studies.sections.section import Section, Table, make_section
-from layersweep.studies.statistics.arm_comparison import NEVER_LEARNED, Comparison, Row
+from layersweep.studies.statistics.arm_comparison import Comparison
+from layersweep.studies.statistics.arm_rows import NEVER_LEARNED, Row
 from layersweep.studies.statistics.pareto import pareto_front
 from layersweep.studies.statistics.replicates import TIMES
 from layersweep.studies.wording.number_formats import join_words, with_spread

@@ -4,19 +4,23 @@ An arm has two outcomes: how often it learned, and what it reaches when it does.
 why: docs/statistics.md.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean, stdev
-from typing import Any, Final
+from typing import Any
 
 import polars as pl
 
 from layersweep.formatting import count
 from layersweep.records.questions import SCREENING
 from layersweep.studies.statistics import comparability, warm_up
-from layersweep.studies.statistics.chance_level import learned_shares, learning_flags, unknown_chance_note
-from layersweep.studies.statistics.failure_reasons import failure_reasons, warning_counts
+from layersweep.studies.statistics.arm_rows import (
+    STATUSES,
+    Row,
+    arm_rows,
+    mean_and_sd,
+    row_without_trainings,
+)
+from layersweep.studies.statistics.chance_level import learning_flags, unknown_chance_note
 from layersweep.studies.statistics.judgement import LEADING, ONLY_ARM, WORSE, Criteria, Judgement, judge_arms
 from layersweep.studies.statistics.looks import look_of
 from layersweep.studies.statistics.replicates import (
@@ -27,16 +31,6 @@ from layersweep.studies.statistics.replicates import (
     configurations,
 )
 from layersweep.studies.statistics.tuning_candidates import Tuning, tunings
-
-NEVER_LEARNED: Final = "never learned"
-_STATUS_ORDER: Final = (
-    "compared", "screened out", "unfinished", NEVER_LEARNED, "diverged", "hopeless", "failed",
-)  # fmt: skip
-_UNKNOWN: Final = (
-    "low", "high", "difference", "difference_low", "difference_high", "new_training", "tuning_epochs", "tuning_seconds",
-)  # fmt: skip
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,10 +119,10 @@ def compare(tables: Tables, criteria: Criteria | None = None) -> Comparison:
     criteria = criteria or Criteria()
     replicates = collect_replicates(tables.plan, tables.trials, tables.epochs)
     flags = learning_flags(replicates.rows, tables.classes)
-    rows = _rows_by_arm(replicates, flags)
+    rows = arm_rows(replicates.rows, flags)
     all_tunings = tunings(replicates)
     for tuning in all_tunings:
-        row = rows.setdefault(tuning.arm, _arm_row(tuning.arm, replicates.rows.clear()) | _tuning_verdict(tuning))
+        row = rows.setdefault(tuning.arm, row_without_trainings(tuning.arm) | _tuning_verdict(tuning))
         row.update(tuning_epochs=tuning.epochs, tuning_seconds=tuning.seconds)
     screening = replicates.rows.filter(pl.col("question") == SCREENING)
     basis = screening if screening.height else replicates.rows
@@ -157,87 +151,13 @@ def compare(tables: Tables, criteria: Criteria | None = None) -> Comparison:
     )
 
 
-def _mean_and_sd(values: Sequence[float], prefix: str = "") -> Row:
-    """The columns n, mean and, for two values or more, sd (standard deviation)."""
-    return {
-        f"{prefix}n": len(values),
-        f"{prefix}mean": fmean(values) if values else None,
-        f"{prefix}sd": stdev(values) if len(values) > 1 else None,
-    }
-
-
 def _leading_arms(compared_arms: Sequence[Row]) -> list[Row]:
     return [row for row in compared_arms if row["verdict"] != WORSE]
-
-
-def _rows_by_arm(replicates: Replicates, flags: pl.DataFrame) -> dict[str, Row]:
-    """The rows of the arms, by their names, without verdicts."""
-    values = replicates.rows.with_columns(flags["learned"])
-    shares = {row.pop("arm"): row for row in learned_shares(flags).to_dicts()}
-    rows = {str(arm): _arm_row(str(arm), part) for (arm,), part in values.group_by("arm", maintain_order=True)}
-    for arm, row in rows.items():
-        share = shares[arm]
-        row.update(learned=share["learned"], ended=share["ended"], learned_low=share["low"], learned_high=share["high"])
-    return rows
-
-
-def _arm_row(arm: str, part: pl.DataFrame) -> Row:
-    counts = Counter(part["outcome"].to_list())
-    learned = part.filter(pl.col("learned").fill_null(value=False)) if "learned" in part.columns else part.clear()
-    status = _status(counts, has_learned=learned.height > 0)
-    stops = part.filter(pl.col("outcome") == "stopped").sort("rung", "stop_accuracy", nulls_last=True).to_dicts()
-    values = learned["accuracy"].drop_nulls().to_list() if status == "compared" else []
-    first_stop = stops[0] if stops else {}
-    outcomes = ("completed", "stopped", *EXCLUDED_OUTCOMES, "unfinished")
-    return {
-        "arm": arm,
-        "status": status,
-        "verdict": status,
-        "replicates": part.height - counts[SCREENING],
-        **{name: counts[name] for name in outcomes},
-        **_mean_and_sd(values),
-        **dict.fromkeys((*_UNKNOWN, "learned_low", "learned_high")),
-        "learned": 0,
-        "ended": 0,
-        "epochs": int(part["epochs_spent"].sum()),
-        "seconds": float(part["seconds"].sum()),
-        "seconds_training": float(part["seconds_training"].fill_null(0).sum()),
-        **{name: first_stop.get(name) for name in ("rung", "cutoff", "stop_accuracy")},
-        "rung_last": stops[-1]["rung"] if stops else None,
-        "reasons": failure_reasons(part),
-        "notes": warning_counts(part),
-        **_sizes(part),
-    }
 
 
 def _tuning_verdict(tuning: Tuning) -> Row:
     n = len(tuning.candidates)
     return {"verdict": f"being tuned: {n - tuning.unfinished} of {n} candidates have ended"}
-
-
-def _status(counts: Mapping[str, int], *, has_learned: bool) -> str:
-    if counts["stopped"]:
-        return "screened out"
-    if counts["completed"]:
-        return "compared" if has_learned else NEVER_LEARNED
-    if counts["hopeless"] and not counts["diverged"] and not counts["failed"]:
-        return "hopeless"
-    if counts["unfinished"]:
-        return "unfinished"
-    return next((name for name in EXCLUDED_OUTCOMES if counts[name]), "unfinished")
-
-
-def _sizes(part: pl.DataFrame) -> Row:
-    return part.select(
-        pl.col("parameters", "flops", "size_bytes").max(),
-        pl.col("latency").median(),
-        pl.col("latency_unit").first(),
-        latency_low=pl.col("latency").min(),
-        latency_high=pl.col("latency").max(),
-        latency_n=pl.col("latency").count(),
-        latency_busy_low=pl.col("latency_busy_slots").min(),
-        latency_busy_high=pl.col("latency_busy_slots").max(),
-    ).row(0, named=True)
 
 
 def _common_epoch(basis: pl.DataFrame, rows: Mapping[str, Row]) -> int | None:
@@ -254,7 +174,7 @@ def _add_common_means(rows: dict[str, Row], basis: pl.DataFrame, curves: pl.Data
     )
     values = dict(points.group_by("arm").agg("val_accuracy").rows())
     for arm, row in rows.items():
-        row.update(_mean_and_sd(values.get(arm, []), "common_"))
+        row.update(mean_and_sd(values.get(arm, []), "common_"))
 
 
 def _add_verdicts(
@@ -279,7 +199,7 @@ def _add_verdicts(
 def _rank(row: Row, sign: float) -> tuple[int, float, float, str]:
     """The sorting key, best first: status, rung of a screened-out arm, fitted mean, name."""
     value = row["mean"] if row["mean"] is not None else row["stop_accuracy"]
-    return _STATUS_ORDER.index(row["status"]), -(row["rung"] or 0), -sign * (value or 0.0), row["arm"]
+    return STATUSES.index(row["status"]), -(row["rung"] or 0), -sign * (value or 0.0), row["arm"]
 
 
 def _add_test_accuracies(sorted_rows: list[Row], replicates: Replicates, tests: pl.DataFrame) -> None:
@@ -294,7 +214,7 @@ def _add_test_accuracies(sorted_rows: list[Row], replicates: Replicates, tests: 
     )
     accuracies = dict(test_rows.drop_nulls("accuracy").group_by("arm").agg("accuracy").rows())
     for row in sorted_rows:
-        row.update(_mean_and_sd(accuracies.get(row["arm"], []), "test_"))
+        row.update(mean_and_sd(accuracies.get(row["arm"], []), "test_"))
 
 
 def _first_warnings(replicates: Replicates, tables: Tables, flags: pl.DataFrame) -> tuple[str, ...]:

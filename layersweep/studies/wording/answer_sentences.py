@@ -8,7 +8,8 @@ from typing import Final
 import polars as pl
 
 from layersweep.formatting import count, duration
-from layersweep.studies.statistics.arm_comparison import NEVER_LEARNED, Comparison, Row
+from layersweep.studies.statistics.arm_comparison import Comparison
+from layersweep.studies.statistics.arm_rows import NEVER_LEARNED, Row
 from layersweep.studies.statistics.inference.critical_values import alpha_of_look
 from layersweep.studies.statistics.inference.seeds_needed import MAX_SEEDS, POWER
 from layersweep.studies.statistics.judgement import (

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from layersweep.formatting import count
-from layersweep.studies.statistics.arm_comparison import Comparison, Row
+from layersweep.studies.statistics.arm_comparison import Comparison
+from layersweep.studies.statistics.arm_rows import Row
 from layersweep.studies.statistics.tuning_candidates import varied_keys
 from layersweep.studies.wording.answer_sentences import verdict
 from layersweep.studies.wording.number_formats import NONE, share, signed, with_spread

@@ -9,7 +9,7 @@ from recorded_sweep import Sweep
 
 from layersweep.records.read import read
 from layersweep.studies.pages.comparison_page import html
-from layersweep.studies.statistics.arm_comparison import NEVER_LEARNED
+from layersweep.studies.statistics.arm_rows import NEVER_LEARNED
 from layersweep.studies.wording.answer_sentences import answer, verdict
 from layersweep.studies.wording.provenance import runs_of
 
