@@ -33,19 +33,17 @@ class Exclusion:
     Attributes:
         arms: the recorded name of each trial's arm.
         reason: why, such as `trained on other data`.
-        verb: what is done with them.
     """
 
     arms: Sequence[str]
     reason: str
-    verb: str = "left out"
 
     def sentence(self, shown_names: Mapping[str, str]) -> str:
         """`3 trials of adam and sgd are left out: trained on other data.`, with the names that the study shows."""
         names = sorted({shown_names.get(arm, arm) for arm in self.arms})
         arms = " and ".join(names) if len(names) <= 2 else first_names(names)  # noqa: PLR2004 (a pair)
         verb = "is" if len(self.arms) == 1 else "are"
-        return f"{count(len(self.arms), 'trial')} of {arms} {verb} {self.verb}: {self.reason}."
+        return f"{count(len(self.arms), 'trial')} of {arms} {verb} left out: {self.reason}."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,19 +152,6 @@ def comparable_trials(
             exclusions.append(Exclusion(arms=[setting.arm for setting in excluded], reason=reason + what))
     is_comparable = pl.Series([reason is None for reason in reasons], dtype=pl.Boolean)
     return planned_trials.filter(is_comparable).drop(IS_CURRENT), tuple(exclusions)
-
-
-def shorter_trials(compared_trials: pl.DataFrame, epoch: int) -> tuple[Exclusion, ...]:
-    """The completed trials that were planned for fewer epochs than those at which the arms are compared."""
-    is_completed = pl.col("outcome") == "completed"
-    is_shorter = (pl.col(PLANNED_EPOCHS) < epoch) & (pl.col("epochs") < epoch)
-    shorter = compared_trials.filter(is_completed & is_shorter)
-    exclusions = []
-    for n in shorter[PLANNED_EPOCHS].unique().sort():
-        reason = f"planned for {count(n, 'epoch')}, not {epoch} (--epochs {epoch} makes them longer)"
-        arms = shorter.filter(pl.col(PLANNED_EPOCHS) == n)["arm"].to_list()
-        exclusions.append(Exclusion(arms=arms, reason=reason, verb="not compared"))
-    return tuple(exclusions)
 
 
 def _latest_settings(current: Sequence[_Setting], reference: _Reference) -> dict[str, _Setting]:

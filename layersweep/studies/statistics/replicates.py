@@ -13,7 +13,6 @@ from layersweep.studies.statistics.comparable_trials import (
     IS_CURRENT,
     PLANNED_EPOCHS,
     comparable_trials,
-    shorter_trials,
 )
 from layersweep.studies.statistics.latest_names import with_latest_names
 from layersweep.studies.statistics.short_names import shorten_names
@@ -97,7 +96,7 @@ def collect_replicates(
         rows=rows.with_columns(arm, *latency_columns(rows)),
         candidates=candidates.with_columns(arm),
         curves=_curves(compared_trials, epochs, epoch).with_columns(arm),
-        exclusions=tuple(e.sentence(short_names) for e in (*exclusions, *shorter_trials(compared_trials, epoch))),
+        exclusions=tuple(e.sentence(short_names) for e in exclusions),
     )
 
 

@@ -102,18 +102,6 @@ def test_a_plan_that_was_never_trained_is_not_said_to_be_left_out(sweep: Sweep) 
     assert collected(sweep).exclusions == ()
 
 
-def test_trials_planned_for_fewer_epochs_are_not_compared_without_a_word(sweep: Sweep) -> None:
-    train(sweep, "adam", "r1", {"optimizer": "adam"}, "a")
-    train(sweep, "sgd", "r1", OLD, "s")
-    sweep.plan("ftrl", 1, "f", run="r2", epochs=2, config={"optimizer": "ftrl"})
-    sweep.trial("ftrl", 1, [0.1, 0.2], trial_id="f", planned=False, epochs_asked=2, config={"optimizer": "ftrl"})
-    replicates = collected(sweep)
-    assert replicates.epoch == 3
-    assert replicates.exclusions == (
-        "1 trial of ftrl is not compared: planned for 2 epochs, not 3 (--epochs 3 makes them longer).",
-    )
-
-
 def with_losses(sweep: Sweep) -> None:
     train(sweep, "sgd", "r1", OLD, "t")
     for n, row in enumerate(sweep.rows["epochs"]):
