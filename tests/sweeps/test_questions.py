@@ -87,9 +87,9 @@ def test_filters_take_the_activations_that_led(tmp_path, fashion_mnist):
         "activation_4": ["elu"],
     }
     assert "from selu-relu-elu-relu, which leads in sweep 'activations'" in source
-    sweep_arms = arms(filters.SWEEP, values)
+    sweep_arms = arms(filters.SWEEP, values, values.keys() - {"activation_4"})
     assert {arm.values["activation_4"] for arm in sweep_arms} == {"elu"}
-    assert sweep_arms[0].name == "32-32-32-32"
+    assert sweep_arms[0].name == "32-32-32-32 activation_4=elu"  # what the sweep gives itself is no change
 
 
 def test_all_questions_are_listed_with_what_they_take(tmp_path, fashion_mnist):

@@ -1,18 +1,21 @@
 """From the recorded tables to one row per replicate: what an arm's trial with one seed and fold reached."""
 
 import json
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import polars as pl
 
-from layersweep.formatting import count
+from layersweep.records.errors import ResultsError
 from layersweep.records.questions import COMPARISON, FIRST_PHASE, SCREENING, TUNING
 from layersweep.records.tables import EPOCHS, TIME_CLASSES
+from layersweep.studies.statistics.comparable_trials import (
+    IS_CURRENT,
+    PLANNED_EPOCHS,
+    comparable_trials,
+)
+from layersweep.studies.statistics.latest_names import with_latest_names
 from layersweep.studies.statistics.short_names import shorten_names
-
-_T = TypeVar("_T")
 
 REPLICATE: Final = ("arm", "seed", "fold")
 """The columns that identify a replicate. Arms that survive a screening are compared on fresh seeds, without it."""
@@ -20,11 +23,6 @@ EXCLUDED_OUTCOMES: Final = ("diverged", "hopeless", "failed")
 """The outcomes of trials that are counted, but left out of every mean."""
 
 _TUNED_SUFFIX: Final = " tuned"
-_DATA_COLUMNS: Final = ("dataset", "data_fingerprint", "precision")
-_SIZE_COLUMNS: Final = ("train_images", "validation_images")
-_SUBSET_KEYS: Final = frozenset({"classes", "train_share", "validation_share"})
-"""Configuration keys that change the number of images of an arm."""
-_PLANNED_EPOCHS: Final = "epochs_planned"
 _IS_CANDIDATE: Final = (pl.col("question") == TUNING).fill_null(value=False)
 SECONDS: Final = tuple(f"seconds_{name}" for name in TIME_CLASSES)
 """The columns of `trials` that add up to the seconds of an end."""
@@ -36,7 +34,9 @@ TIMES: Final = "\N{MULTIPLICATION SIGN}"
 
 TRAINING: Final = ("seconds_train", "seconds_validate")
 """The columns of `epochs` whose seconds every epoch needs; the others occur once per trial."""
-EPOCH_COLUMNS: Final = ("trial_id", "attempt", "epoch", "val_accuracy", *_SECONDS_OF_EPOCHS)
+METRICS: Final = ("val_accuracy", "val_loss")
+"""The columns of `epochs` by which arms can be compared."""
+EPOCH_COLUMNS: Final = ("trial_id", "attempt", "epoch", *METRICS, *_SECONDS_OF_EPOCHS)
 """The columns of `epochs` that a study reads."""
 
 
@@ -65,29 +65,56 @@ class Replicates:
     exclusions: tuple[str, ...]
 
 
-def collect_replicates(plan: pl.DataFrame, trials: pl.DataFrame, epochs: pl.DataFrame) -> Replicates:
+def collect_replicates(
+    plan: pl.DataFrame, trials: pl.DataFrame, epochs: pl.DataFrame, metric: str = METRICS[0]
+) -> Replicates:
     """Joins the tables of one sweep. Only the latest attempt of a trial counts, and a shared trial counts once.
 
     If an arm was planned twice with a seed and fold (other images, another configuration), the later plan counts.
-    Trials on other data, or with another configuration than the latest one of their arm, are left out.
+    Trials on other data, or with another configuration than the latest one of their arm, are left out. A configuration
+    that several commands have named differently has its latest name. The columns of accuracies contain the metric.
+
+    Raises:
+        ResultsError: if the metric is not one of `METRICS`, or no epoch has a value of it.
     """
-    plan = _current_plan(plan if plan.height else _plan_of(trials))
+    sweep = next((str(table["sweep"][0]) for table in (plan, trials) if "sweep" in table.columns and table.height), "?")
+    epochs = _with_metric(epochs, metric, sweep)
+    plan = with_latest_names(_compared_plan(plan if plan.height else _plan_of(trials)), trials)
     trials, epochs = latest_attempts(trials, epochs)
-    planned_trials, exclusions = _comparable_trials(_join_trials(plan, trials))
+    joined = _join_trials(_with_currency(plan), trials)
+    planned_trials, exclusions = comparable_trials(joined, _configurations(joined))
     candidates = planned_trials.filter(_IS_CANDIDATE)
     compared_trials = planned_trials.filter(~_IS_CANDIDATE).drop("candidate")
     epoch = _equal_epochs(compared_trials if compared_trials.height else candidates)
     rows = _mark_screenings(_rows_at(epoch, compared_trials, epochs).drop("last_finite_accuracy"))
     candidates = _rows_at_planned_epochs(candidates, epochs)
-    short_names = shorten_names([*dict.fromkeys([*rows["arm"], *candidates["arm"]])])
+    names_by_run = [names["arm"].to_list() for _, names in plan.group_by("run", maintain_order=True)]
+    short_names = shorten_names([*dict.fromkeys([*rows["arm"], *candidates["arm"]])], names_by_run)
     arm = pl.col("arm").replace(short_names)
     return Replicates(
         epoch=epoch,
         rows=rows.with_columns(arm, *latency_columns(rows)),
         candidates=candidates.with_columns(arm),
         curves=_curves(compared_trials, epochs, epoch).with_columns(arm),
-        exclusions=exclusions,
+        exclusions=tuple(e.sentence(short_names) for e in exclusions),
     )
+
+
+def _with_metric(epochs: pl.DataFrame, metric: str, sweep: str) -> pl.DataFrame:
+    """The epochs, with the metric in place of the validation accuracy."""
+    valid = f"valid: {', '.join(METRICS)}"
+    if metric not in METRICS:
+        raise ResultsError(f"metric {metric!r} of sweep {sweep!r} is not valid; {valid}")
+    if metric not in epochs.columns or (epochs.height and epochs[metric].is_null().all()):
+        raise ResultsError(f"metric {metric!r} is not recorded in sweep {sweep!r}; {valid}")
+    return epochs.with_columns(pl.col(metric).alias(METRICS[0]))
+
+
+def _configurations(rows: pl.DataFrame) -> list[dict[str, Any]]:
+    """The configuration of each row."""
+    texts = rows["config_json"].to_list()
+    by_text = {text: configuration(text) for text in dict.fromkeys(texts)}
+    return [by_text[text] for text in texts]
 
 
 def latency_columns(rows: pl.DataFrame) -> tuple[pl.Expr, pl.Expr]:
@@ -154,24 +181,34 @@ def _plan_of(trials: pl.DataFrame) -> pl.DataFrame:
     return trials.select("run", "question", *REPLICATE, "trial_id", planned_epochs, *missing)
 
 
-def _current_plan(plan: pl.DataFrame) -> pl.DataFrame:
-    """The last planned trial of each replicate and of each candidate, in the order of the plan.
+def _compared_plan(plan: pl.DataFrame) -> pl.DataFrame:
+    """The plan without first phases. If the sweep has a comparison, only that, the screening and candidates count."""
+    plan = plan.filter((pl.col("question") != FIRST_PHASE).fill_null(value=True))
+    if COMPARISON in plan.filter(~_IS_CANDIDATE)["question"]:
+        return plan.filter(pl.col("question").is_in([COMPARISON, SCREENING, TUNING]))
+    return plan
 
-    First phases are left out. If the sweep has a comparison, only that and the screening count.
+
+def _with_currency(plan: pl.DataFrame) -> pl.DataFrame:
+    """The last planned trial of each replicate and of each candidate, and the trials that they have replaced.
+
+    They are in the order of the plan; the column `is_current` tells them apart.
     """
-    plan = plan.with_row_index("plan_order").filter((pl.col("question") != FIRST_PHASE).fill_null(value=True))
+    plan = plan.with_row_index("plan_order")
     candidates = plan.filter(_IS_CANDIDATE).unique(["arm", "trial_id"], keep="last")
-    plan = plan.filter(~_IS_CANDIDATE)
-    if COMPARISON in plan["question"]:
-        plan = plan.filter(pl.col("question").is_in([COMPARISON, SCREENING]))
-    return pl.concat([plan.unique(REPLICATE, keep="last"), candidates]).sort("plan_order")
+    others = plan.filter(~_IS_CANDIDATE)
+    current = pl.concat([others.unique(REPLICATE, keep="last"), candidates])
+    replaced = others.filter(~pl.col("trial_id").is_in(current["trial_id"].to_list())).unique("trial_id", keep="last")
+    is_current = pl.lit(value=True).alias(IS_CURRENT), pl.lit(value=False).alias(IS_CURRENT)
+    parts = [rows.with_columns(flag) for rows, flag in zip((current, replaced), is_current, strict=True)]
+    return pl.concat(parts).sort("plan_order")
 
 
 def _join_trials(plan: pl.DataFrame, trials: pl.DataFrame) -> pl.DataFrame:
     """The rows of the plan with the columns of `trials`; a trial that has not ended has the planned configuration."""
-    columns = ("plan_order", "run", *REPLICATE, "trial_id", "question", "candidate")
+    columns = ("plan_order", "run", *REPLICATE, "trial_id", "question", "candidate", IS_CURRENT)
     planned = plan.select(
-        *columns, pl.col("epochs").alias(_PLANNED_EPOCHS), pl.col("config_json").alias("config_planned")
+        *columns, pl.col("epochs").alias(PLANNED_EPOCHS), pl.col("config_json").alias("config_planned")
     )
     facts = trials.drop("sweep", "run", *REPLICATE, "question", strict=False)
     joined = planned.join(facts, on="trial_id", how="left", maintain_order="left")
@@ -181,105 +218,9 @@ def _join_trials(plan: pl.DataFrame, trials: pl.DataFrame) -> pl.DataFrame:
 def _equal_epochs(rows: pl.DataFrame) -> int:
     """The planned epochs of most ended trials, or of all trials if none has ended; the greater number of two."""
     ends = rows.filter(pl.col("outcome").is_not_null())
-    planned = (ends if ends.height else rows).drop_nulls(_PLANNED_EPOCHS)
-    counts = planned.group_by(_PLANNED_EPOCHS).len().sort("len", _PLANNED_EPOCHS, descending=True)
-    return int(counts[_PLANNED_EPOCHS][0]) if counts.height else 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Setting:
-    """The data and the configuration of one planned trial.
-
-    Attributes:
-        arm: the arm.
-        question: what the trial was trained for.
-        run: the command that planned it.
-        has_ended: whether it has; the data are not known before.
-        data: the data set and the precision.
-        sizes: numbers of images; None if the configuration changes them.
-        config: the configuration with the model family.
-    """
-
-    arm: str
-    question: str | None
-    run: str | None
-    has_ended: bool
-    data: tuple[Any, ...]
-    sizes: tuple[Any, ...] | None
-    config: Mapping[str, Any]
-
-    @classmethod
-    def of(cls, row: Mapping[str, Any]) -> "_Setting":
-        """The setting of a row of the joined plan."""
-        config = configuration(row["config_json"])
-        return cls(
-            arm=row["arm"],
-            question=row["question"],
-            run=row["run"],
-            has_ended=row["outcome"] is not None,
-            data=tuple(row[name] for name in _DATA_COLUMNS),
-            sizes=None if _SUBSET_KEYS & set(config) else tuple(row[name] for name in _SIZE_COLUMNS),
-            config={"family": row["family"], **config},
-        )
-
-
-def _comparable_trials(planned_trials: pl.DataFrame) -> tuple[pl.DataFrame, tuple[str, ...]]:
-    """The trials on the data of the latest run, with the latest configuration of their arm; and what is left out.
-
-    The candidates of a tuning have different configurations by design.
-    """
-    names = ("arm", "question", "run", "outcome", "config_json", "family", *_DATA_COLUMNS, *_SIZE_COLUMNS)
-    settings = [_Setting.of(row) for row in planned_trials.select(names).to_dicts()]
-    other_data = _on_other_data(settings, has_folds=not planned_trials["fold"].is_null().all())
-    other_config = _with_earlier_config(settings, other_data)
-    reasons = (
-        (sum(other_data), "on other data (dataset, images, split or precision) than the latest run"),
-        (sum(other_config), "with an earlier configuration of the arm"),
-    )
-    is_comparable = [not (data or config) for data, config in zip(other_data, other_config, strict=True)]
-    exclusions = tuple(_exclusion(n, reason) for n, reason in reasons if n)
-    return planned_trials.filter(pl.Series(is_comparable, dtype=pl.Boolean)), exclusions
-
-
-def _exclusion(n: int, reason: str) -> str:
-    verb, subject = ("is", "it was") if n == 1 else ("are", "they were")
-    return f"{count(n, 'trial')} {verb} left out, because {subject} trained {reason}."
-
-
-def _on_other_data(settings: Sequence[_Setting], *, has_folds: bool) -> list[bool]:
-    """Whether each trial has ended on other data than most trials of the latest run."""
-    ends = [setting for setting in settings if setting.has_ended]
-    reference = [setting for setting in ends if setting.run == settings[-1].run] or ends
-    data = _most_frequent([setting.data for setting in reference])
-    sizes = {
-        question: _most_frequent([s.sizes for s in reference if s.data == data and s.question == question])
-        for question in {setting.question for setting in settings}
-    }
-    if not has_folds:  # a fold has other numbers of images than a screening
-        sizes = {question: usual or sizes.get(COMPARISON) for question, usual in sizes.items()}
-
-    def has_other_size(setting: _Setting) -> bool:
-        usual = sizes[setting.question]
-        return None not in (setting.sizes, usual) and setting.sizes != usual
-
-    return [setting.has_ended and (setting.data != data or has_other_size(setting)) for setting in settings]
-
-
-def _with_earlier_config(settings: Sequence[_Setting], other_data: Sequence[bool]) -> list[bool]:
-    """Whether each trial has ended with another configuration than the latest one of its arm."""
-    is_relevant = [
-        setting.has_ended and setting.question != TUNING and not excluded
-        for setting, excluded in zip(settings, other_data, strict=True)
-    ]
-    pairs = list(zip(settings, is_relevant, strict=True))
-    latest = {setting.arm: setting.config for setting, relevant in pairs if relevant}
-    return [relevant and setting.config != latest[setting.arm] for setting, relevant in pairs]
-
-
-def _most_frequent(values: Sequence[_T | None]) -> _T | None:
-    """The most frequent value other than None."""
-    known_values = [value for value in values if value is not None]
-    return max(known_values, key=known_values.count, default=None)
+    planned = (ends if ends.height else rows).drop_nulls(PLANNED_EPOCHS)
+    counts = planned.group_by(PLANNED_EPOCHS).len().sort("len", PLANNED_EPOCHS, descending=True)
+    return int(counts[PLANNED_EPOCHS][0]) if counts.height else 0
 
 
 def _progress_at(epoch: int, epochs: pl.DataFrame) -> pl.DataFrame:
@@ -319,7 +260,7 @@ def _outcome_at(epoch: int) -> pl.Expr:
 
 def _rows_at(epoch: int, planned_trials: pl.DataFrame, epochs: pl.DataFrame) -> pl.DataFrame:
     """One row per planned trial, as it was at `epoch`, with what it has spent until now."""
-    trials = planned_trials.drop("attempt", _PLANNED_EPOCHS)
+    trials = planned_trials.drop("attempt", PLANNED_EPOCHS)
     rows = trials.join(_progress_at(epoch, epochs), on="trial_id", how="left", maintain_order="left")
     end_seconds = pl.sum_horizontal(pl.col(SECONDS).fill_null(0))
     seconds = [_seconds(*row) for row in rows.select(end_seconds, "epochs", "history").rows()]
@@ -338,7 +279,7 @@ def _rows_at(epoch: int, planned_trials: pl.DataFrame, epochs: pl.DataFrame) -> 
 
 def _rows_at_planned_epochs(candidates: pl.DataFrame, epochs: pl.DataFrame) -> pl.DataFrame:
     """One row per candidate at its own planned epochs: a search may plan more epochs for some candidates."""
-    planned = candidates[_PLANNED_EPOCHS].fill_null(0)
+    planned = candidates[PLANNED_EPOCHS].fill_null(0)
     parts = [_rows_at(n, candidates.filter(planned == n), epochs) for n in planned.unique(maintain_order=True)]
     return pl.concat([_rows_at(0, candidates.clear(), epochs), *parts], how="vertical_relaxed")
 

@@ -1,6 +1,7 @@
-"""Names of arms: they say what varies in the sweep, so that every command of a sweep gives an arm the same name.
+"""Names of arms: they say what varies in the sweep, and what a command changes of the sweep's defaults.
 
-A study may show a shorter name; the records keep the whole one, since a shorter one may be another arm's tomorrow.
+So two arms have different names, in whichever commands of a sweep they are, and an arm keeps its name. A study may show
+a shorter name; the records keep the whole one, since a shorter one may be another arm's tomorrow.
 """
 
 import hashlib
@@ -13,13 +14,17 @@ from typing import Any, Final
 
 from layersweep.tuning.common.errors import UsageError
 from search_spaces.ranges import Range, Space
-from trainables.config import Value
+from trainables.config import Dataclass, Value, make
+from trainables.errors import ConfigError
 
 FAMILY: Final = "family"
 """The key of a space that names the families to train, if they are not the sweep's own."""
 
 ORACLE: Final = "oracle"
 """The key of a tuned space that names the AutoKeras oracles that search it."""
+
+NOTHING: Final = "default"
+"""The name of an arm that nothing sets apart."""
 
 _LONGEST: Final = 40
 """The most characters of a JSON object that a name shows."""
@@ -42,28 +47,63 @@ def choices(key: str, values: Sequence[Value] | Range) -> list[Value]:
 
 
 def names(
-    spaces: Sequence[Space], values: Sequence[Mapping[str, Value]], *, sweep_spaces: Sequence[Space] | None = None
+    spaces: Sequence[Space],
+    values: Sequence[Mapping[str, Value]],
+    *,
+    changes: Sequence[Mapping[str, Value]] | None = None,
 ) -> list[str]:
-    """A name for each arm: its family if that alone tells arms apart, else what varies, or all values if necessary.
+    """A name for each arm: what varies in the sweep, then what a command changes: `sgd learning_rate=0.05`.
+
+    If several arms would have the same name, each has all its values in its name.
 
     Args:
-        spaces: the spaces of the arms.
-        values: each arm's values.
-        sweep_spaces: the spaces of the sweep itself, if a command has narrowed them. A key that varies there is in an
-            arm's name even if the command leaves one value of it. If only one key varies there, the name is its value.
+        spaces: the spaces of the sweep. If only one key varies there, its value alone stands in the name.
+        values: each arm's values of the keys of its space.
+        changes: each arm's values that its space does not give it.
 
     Raises:
         UsageError: for a key of a space that is no list of choices.
     """
-    sweep_spaces = spaces if sweep_spaces is None else sweep_spaces
-    families = [str(arm.get(FAMILY)) for arm in values]
-    one_arm_a_family = _has_one_arm_a_family(sweep_spaces) and all(FAMILY in arm for arm in values)
-    if one_arm_a_family and len(set(families)) == len(values):
-        return families
-    sweep_keys = _with_all_layers(_varying_keys(sweep_spaces), sweep_spaces)
-    varying_keys = sweep_keys | _with_all_layers(_varying_keys(spaces), spaces)
-    short_names = [_name({k: v for k, v in arm.items() if k in varying_keys}, sweep_keys) for arm in values]
-    return short_names if len(set(short_names)) == len(short_names) else [_full_name(arm) for arm in values]
+    changes = changes or [{} for _ in values]
+    keys = name_keys(spaces)
+    arms = [*zip(values, changes, strict=True)]
+    short_names = [_name({k: v for k, v in arm.items() if k in keys}, changed) for arm, changed in arms]
+    if len(set(short_names)) == len(short_names):
+        return short_names
+    return [_key_values({**arm, **changed}) or NOTHING for arm, changed in arms]
+
+
+def name_keys(spaces: Sequence[Space]) -> set[str]:
+    """The keys of the spaces whose values are in the names of arms: those that vary, or only the family if it suffices.
+
+    Raises:
+        UsageError: for a key that is no list of choices.
+    """
+    return {FAMILY} if _has_one_arm_a_family(spaces) else _with_all_layers(_varying_keys(spaces), spaces)
+
+
+def changed_values(
+    config_type: type[Dataclass], values: Mapping[str, Value], keys: Collection[str]
+) -> dict[str, Value]:
+    """The values of these keys that are not the defaults of a configuration that has the other values.
+
+    So `learning_rate=0.01` changes nothing beside `optimizer=sgd`, whose default it is. If the other values alone are
+    not valid, the key changes them.
+    """
+
+    def is_default(key: str, value: Value) -> bool:
+        try:
+            config = make(config_type, {k: v for k, v in values.items() if k != key})
+        except ConfigError:
+            return False
+        return bool(getattr(config, key) == value)
+
+    return {key: value for key, value in values.items() if key in keys and not is_default(key, value)}
+
+
+def with_changes(name: str, changes: Mapping[str, Value]) -> str:
+    """A name with the values that a command changes: `sgd learning_rate=0.05`."""
+    return " ".join(filter(None, (name, _key_values(_with_joined_layers(changes)))))
 
 
 def _options(key: str, values: Sequence[Value] | Range) -> list[Any]:
@@ -95,20 +135,22 @@ def _with_all_layers(keys: set[str], spaces: Sequence[Space]) -> set[str]:
     return keys | {key for key in space_keys if (match := _LAYER_KEY.fullmatch(key)) and match[1] in stems}
 
 
-def _name(values: Mapping[str, Value], sweep_keys: Collection[str]) -> str:
-    """The value alone if one key varies, and does so in the sweep itself; all keys with their values otherwise.
+def _name(values: Mapping[str, Value], changes: Mapping[str, Value]) -> str:
+    """The value alone if one key varies, otherwise all keys with their values; then the changes."""
+    parts = _with_joined_layers(values)
+    name = _short_text(next(iter(parts.values()))) if len(parts) == 1 else _key_values(parts)
+    return with_changes(name, changes) or NOTHING
 
-    A key of all layers from the first on counts as one, with the values in the layers' order: `selu-relu-relu-relu`.
-    """
+
+def _with_joined_layers(values: Mapping[str, Value]) -> dict[str, Value]:
+    """The values; a key of all layers from the first on is one, with its values in the layers' order: `selu-relu`."""
     parts: dict[str, Value] = {}
     for key, value in values.items():
         if layers := _layers_of(key, values):
             parts[layers[0].removesuffix("_1")] = "-".join(str(values[layer]) for layer in layers)
         else:
             parts[key] = value
-    if len(parts) == 1 and set(values) <= set(sweep_keys):
-        return _short_text(next(iter(parts.values())))
-    return _full_name(parts)
+    return parts
 
 
 def _layers_of(key: str, keys: Collection[str]) -> list[str]:
@@ -122,9 +164,8 @@ def _layers_of(key: str, keys: Collection[str]) -> list[str]:
     return [keys_by_number[number] for number in numbers] if is_complete else []
 
 
-def _full_name(values: Mapping[str, Value]) -> str:
-    words = (str(value) if key == FAMILY else f"{key}={_short_text(value)}" for key, value in values.items())
-    return " ".join(words) or "default"
+def _key_values(values: Mapping[str, Value]) -> str:
+    return " ".join(str(value) if key == FAMILY else f"{key}={_short_text(value)}" for key, value in values.items())
 
 
 def _short_text(value: Value) -> str:

@@ -42,13 +42,16 @@ class Request:
         Raises:
             UsageError: for bad input.
         """
-        overrides, source = with_sweep_values(sweep, key_values(sweep, settings.set), settings.results)
+        command_values = key_values(sweep, settings.set)
+        overrides, source = with_sweep_values(sweep, command_values, settings.results)
+        sweep_keys = overrides.keys() - command_values.keys()
         if source:
             say(source)
         sweep_with_files, overrides = _with_weight_files(sweep, overrides, settings.results)
         has_searches = settings.search != "grid"
-        searched_arms = tuned_arms(sweep_with_files, overrides) if has_searches else []
-        arms = arm_grid.arms(sweep_with_files, overrides)
+        searched_arms = tuned_arms(sweep_with_files, overrides, sweep_keys) if has_searches else []
+        arms = arm_grid.arms(sweep_with_files, overrides, sweep_keys)
+        sweep = replace(sweep, control=arm_grid.name_of_control(sweep, arms))
         request = cls(sweep=sweep, settings=settings, arms=arms, tuned_arms=searched_arms)
         if not request.arms and not request.tuned_arms:
             raise UsageError(f"the sweep {sweep.name!r} has nothing to train with these --set and --search")
@@ -90,14 +93,16 @@ def _with_weight_files(
     Raises:
         UsageError: if there is no such trial, or it has no weights.
     """
+    selected_values = overrides.get(kept_weights.KEY)
+    resolved = {value: kept_weights.resolve(value, results) for value in selected_values or ()}
 
     def with_ids(space: Mapping[str, Any]) -> dict[str, Any]:
         values = space.get(kept_weights.KEY)
         if not isinstance(values, list | tuple):
             return dict(space)
+        if selected_values is not None:  # the sweep's own weights need not exist
+            return {**space, kept_weights.KEY: [resolved.get(value, value) for value in values]}
         return {**space, kept_weights.KEY: [kept_weights.resolve(value, results) for value in values]}
 
-    if kept_weights.KEY in overrides:
-        return sweep, with_ids(overrides)
     spaces, tuned_spaces = ([with_ids(space) for space in each] for each in (sweep.spaces, sweep.tuned))
-    return replace(sweep, spaces=spaces, tuned=tuned_spaces), dict(overrides)
+    return replace(sweep, spaces=spaces, tuned=tuned_spaces), with_ids(overrides)

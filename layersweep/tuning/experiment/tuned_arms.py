@@ -1,13 +1,20 @@
 """Tuned arms: arms whose best configuration is searched. Some keys are fixed, and samplers draw the others."""
 
 import importlib.util
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from layersweep.tuning.common.errors import UsageError
 from layersweep.tuning.experiment.arm import Arm
-from layersweep.tuning.experiment.arm_names import FAMILY, ORACLE, choices, names
+from layersweep.tuning.experiment.arm_names import (
+    FAMILY,
+    ORACLE,
+    changed_values,
+    choices,
+    names,
+    with_changes,
+)
 from layersweep.tuning.experiment.sweep import Sweep
 from search_spaces.ranges import Range, Space
 from trainables import config as domains
@@ -15,6 +22,9 @@ from trainables.config import Dataclass, Value
 from trainables.errors import ConfigError
 from trainables.nas import configuration
 from trainables.nas.oracles import ORACLES
+
+_TUNED: Final = " tuned"
+"""The end of the name of an arm that is tuned, after the name of the same arm with its defaults."""
 
 _ORACLE_PACKAGES: Final = ("autokeras", "keras_tuner", "tensorboard")
 """Packages that the oracles need."""
@@ -64,11 +74,14 @@ def _short(value: Value) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def tuned_arms(sweep: Sweep, overrides: Mapping[str, Sequence[Value]]) -> list[TunedArm]:
-    """An arm for each of the sweep's tuned spaces that `overrides` leaves, with the same name as without `overrides`.
+def tuned_arms(
+    sweep: Sweep, overrides: Mapping[str, Sequence[Value]], sweep_keys: Collection[str] = ()
+) -> list[TunedArm]:
+    """An arm for each of the sweep's tuned spaces that `overrides` leaves.
 
     If a space fixes a key of `overrides`, it stays if its value is among the new ones. If it searches the key, the new
-    values are searched instead. Any other key is added. A key with only one value is fixed.
+    values are searched instead. Any other key is added. A key with only one value is fixed. If its value is not the
+    default, it is in the arm's name: `adam batch_size=64 tuned`; the sweep itself gives the values of `sweep_keys`.
 
     Raises:
         UsageError: for an unknown key, a value or bound outside its domain, a Range of what is no number, spaces of
@@ -81,6 +94,7 @@ def tuned_arms(sweep: Sweep, overrides: Mapping[str, Sequence[Value]]) -> list[T
     if any(ORACLE in space for space in sweep.tuned):
         return _by_oracles(sweep, overrides)
     arms = all_arms = _with_names(sweep, [_arm(sweep, space) for space in sweep.tuned])
+    command_keys = {key for key in overrides if key not in sweep_keys}
     for key, values in overrides.items():
         arms = _narrow(sweep, arms, key, _valid(sweep, key, values))
     for arm in arms:
@@ -91,7 +105,8 @@ def tuned_arms(sweep: Sweep, overrides: Mapping[str, Sequence[Value]]) -> list[T
             raise UsageError(
                 f"{arm.name!r} of sweep {sweep.name!r} has nothing to search{sets and ' with' + sets}; valid: {valid}"
             )
-    return arms
+    fixed_keys = {arm.name: arm.fixed_values.keys() for arm in all_arms}
+    return [_with_changes(arm, command_keys - fixed_keys[arm.name]) for arm in arms]
 
 
 def sample_arms(tuned: Iterable[TunedArm]) -> Iterator[Arm]:
@@ -119,16 +134,15 @@ def _by_oracles(sweep: Sweep, overrides: Mapping[str, Sequence[Value]]) -> list[
             domains.make(sweep.config_type, fixed_values)
         except ConfigError as error:
             raise UsageError(f"the tuned space of sweep {sweep.name!r}: {error}") from error
-        name_parts = [
-            f"{key}={fixed_values[key]}" for key in other_keys if space_values.get(key) != [fixed_values[key]]
-        ]
+        new_keys = other_keys.keys() - space_values.keys()
+        changed_keys = {key for key in other_keys if space_values.get(key, [fixed_values[key]]) != [fixed_values[key]]}
+        changed_keys |= {*changed_values(sweep.config_type, fixed_values, new_keys)}
         for name in map(str, choices(ORACLE, space[ORACLE]) if selected_oracles is None else selected_oracles):
             if name not in ORACLES:
                 raise UsageError(f"the tuned space of sweep {sweep.name!r}: {_no_oracle(name)}")
-            arm_name = " ".join([name, *name_parts])
             arms.append(
                 TunedArm(
-                    name=arm_name,
+                    name=with_changes(name, {key: fixed_values[key] for key in other_keys if key in changed_keys}),
                     config_type=sweep.config_type,
                     fixed_values=fixed_values,
                     search_space={},
@@ -217,6 +231,13 @@ def _with_names(sweep: Sweep, arms: Sequence[TunedArm]) -> list[TunedArm]:
     if len(set(arm_names)) < len(arm_names):
         raise UsageError(f"sweep {sweep.name!r}: two tuned spaces fix the same and search the same keys; valid: one")
     return [replace(arm, name=f"{name} tuned") for name, arm in zip(arm_names, arms, strict=True)]
+
+
+def _with_changes(arm: TunedArm, keys: Collection[str]) -> TunedArm:
+    """The arm, with those of these keys in its name that a command has fixed otherwise than by default."""
+    changes = changed_values(arm.config_type, arm.fixed_values, keys)
+    name = with_changes("" if arm.name == "tuned" else arm.name.removesuffix(_TUNED), changes)
+    return replace(arm, name=f"{name}{_TUNED}") if changes else arm
 
 
 def _narrow(sweep: Sweep, arms: Sequence[TunedArm], key: str, values: list[Value] | Range) -> list[TunedArm]:

@@ -94,7 +94,7 @@ def test_candidates_on_other_data_are_left_out(sweep: Sweep) -> None:
     tune(sweep, "adam", 3.2e-3, NADAM)
     comparison = compared(sweep)
     assert len(comparison.tunings[0].candidates) == 6
-    assert comparison.warnings[0].startswith("1 trial is left out, because it was trained on other data")
+    assert comparison.warnings[0].startswith("1 trial of adam tuned is left out: trained on other data")
 
 
 def test_a_tuning_planned_twice_counts_once(sweep: Sweep) -> None:

@@ -218,7 +218,7 @@ def test_trials_on_other_images_are_left_out_with_a_note(sweep: Sweep) -> None:
     three_seeds(sweep, "nadam", (0.930, 0.932, 0.934))
     comparison = compared(sweep)
     assert comparison.arms["arm"].to_list() == ["nadam"]
-    assert comparison.warnings[0].startswith("1 trial is left out, because it was trained on other data")
+    assert comparison.warnings[0].startswith("1 trial of sgd is left out: trained on other data")
 
 
 def test_the_equal_epochs_are_those_of_the_trials_that_are_kept(sweep: Sweep) -> None:
@@ -233,7 +233,7 @@ def test_the_equal_epochs_are_those_of_the_trials_that_are_kept(sweep: Sweep) ->
     assert comparison.epoch == 3
     row = arm(comparison, "nadam")
     assert (row["status"], row["completed"], row["mean"]) == ("compared", 2, pytest.approx(0.815))
-    assert comparison.warnings[0].startswith("3 trials are left out, because they were trained on other data")
+    assert comparison.warnings[0].startswith("5 trials of nadam are left out: trained on other data")
 
 
 def test_latency_tells_how_far_trials_lie_apart(sweep: Sweep) -> None:

@@ -44,3 +44,22 @@ def test_what_only_comes_with_another_key_is_left_out(whole, short):
 )
 def test_all_else_stays(whole):
     assert shorten_names(whole) == {name: name for name in whole}
+
+
+@pytest.mark.parametrize(
+    ("runs", "short"),
+    [
+        ([["adam"], ["sgd learning_rate=0.05"]], ["adam", "sgd learning_rate=0.05"]),
+        ([["adam learning_rate=0.01", "sgd"]], ["adam learning_rate=0.01", "sgd"]),  # .01 is the default of sgd
+        ([["adam", "sgd learning_rate=0.05", "sgd learning_rate=0.05 tuned"]],
+         ["adam", "sgd learning_rate=0.05", "sgd learning_rate=0.05 tuned"]),
+        ([["filters=1 depth=2"], ["filters=2 depth=2 batch_size=64"]],
+         ["filters=1 depth=2", "filters=2 depth=2 batch_size=64"]),
+        # a sweep whose spaces have different keys, and a command that narrows it to one arm
+        ([["none", "trained=5 head_epochs=10", "trained=8 head_epochs=10"], ["trained=5 head_epochs=10"]],
+         ["none", "trained=5", "trained=8"]),
+    ],
+)  # fmt: skip
+def test_what_a_command_has_changed_stays(runs, short):
+    names = [*dict.fromkeys(name for names in runs for name in names)]
+    assert [*shorten_names(names, runs).values()] == short

@@ -200,7 +200,7 @@ def test_failed_and_diverged_trials_are_rows_with_reasons_and_the_others_complet
     assert {m: r["epochs"] for m, r in trials.items()} == {
         "none": 4, "raise": 1, "kill": 1, "exit": 1, "nan": 2, "early": 1,
     }  # fmt: skip
-    assert "failed quality=0.5 misdeed=raise, seed 1: ValueError: made to fail" in ended.stdout
+    assert "failed 0.5 misdeed=raise, seed 1: ValueError: made to fail" in ended.stdout
 
 
 @pytest.mark.slow

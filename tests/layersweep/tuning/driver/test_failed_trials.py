@@ -25,7 +25,7 @@ def test_trials_that_hang_or_lose_their_process_fail_and_the_others_complete(tmp
     }
     assert trials["hang"]["reason"] == "TimedOut: the training took longer than --trial-timeout, 4 s"
     assert Path(trials["hang"]["log"]).parent == results / "logs"
-    assert "failed quality=0.5 misdeed=hang, seed 1: TimedOut" in ended.stdout
+    assert "failed 0.5 misdeed=hang, seed 1: TimedOut" in ended.stdout
     assert "tried again" not in ended.stdout
 
 

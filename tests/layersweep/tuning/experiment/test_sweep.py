@@ -125,11 +125,8 @@ def test_a_command_that_narrows_a_sweep_names_its_arms_as_the_whole_does(spaces,
 def test_a_key_that_the_sweep_does_not_vary_is_named():
     first, second = ({f"filters_{k}": [16, 32], "optimizer": ["adam"]} for k in (1, 2))
     space = {"optimizer": ["adam", "sgd"]}
-    assert [a.name for a in arms(layered(space), first)] == [
-        "optimizer=adam filters_1=16",
-        "optimizer=adam filters_1=32",
-    ]
-    assert arms(layered(space), second)[0].name == "optimizer=adam filters_2=16"
+    assert [a.name for a in arms(layered(space), first)] == ["adam filters_1=16", "adam filters_1=32"]
+    assert arms(layered(space), second)[0].name == "adam filters_2=16"
     assert arms(layered({"optimizer": ["adam"]}), {"filters_1": [16, 32]})[0].name == "filters_1=16"
 
 

@@ -1,9 +1,12 @@
 """Tuned arms: what is fixed, what is searched, how `--set` narrows them, and what is refused."""
 
+from dataclasses import replace
+
 import made_up
 import pytest
 
 from layersweep.tuning.common.errors import UsageError
+from layersweep.tuning.experiment.arm_grid import arms
 from layersweep.tuning.experiment.sweep import Sweep
 from layersweep.tuning.experiment.tuned_arms import TunedArm, tuned_arms
 from search_spaces.ranges import Range
@@ -82,7 +85,23 @@ def test_narrowing_a_searched_key_replaces_what_is_searched():
 
 def test_narrowing_a_searched_key_to_one_value_fixes_it():
     (made,) = tuned_arms(sweep({"quality": QUALITY, "batch_size": [8, 16]}), {"quality": [0.25]})
-    assert made == arm("tuned", {"quality": 0.25}, {"batch_size": [8, 16]})
+    assert made == arm("quality=0.25 tuned", {"quality": 0.25}, {"batch_size": [8, 16]})
+
+
+def test_a_value_that_a_command_fixes_is_named_before_the_word_tuned_as_in_the_arm_of_its_defaults():
+    def names(**overrides):
+        untuned = replace(SWEEP, spaces=[{"optimizer": ["adam", "sgd"]}], tuned=SWEEP.tuned)
+        overrides = {"optimizer": ["adam"], **overrides}
+        return [a.name for a in (*arms(untuned, overrides), *tuned_arms(untuned, overrides))]
+
+    assert names(batch_size=[64]) == ["adam batch_size=64", "adam batch_size=64 tuned"]
+    assert names(batch_size=[32]) == ["adam", "adam tuned"]  # the default
+    assert names(momentum=[0.9], optimizer=["sgd"])[1] == "sgd momentum=0.9 tuned"
+
+
+def test_what_the_sweep_itself_takes_from_elsewhere_is_not_in_a_tuned_arms_name():
+    (made,) = tuned_arms(sweep({"quality": QUALITY}), {"batch_size": [64]}, {"batch_size"})
+    assert made == arm("tuned", {"batch_size": 64}, {"quality": QUALITY})
 
 
 def test_narrowing_all_that_is_searched_to_one_value_is_refused():
