@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from layersweep.studies.statistics.judgement import Criteria
 
 _WIDTH: Final = 100
+_MAX_ROWS: Final = 100
+"""The number of arms that the table in the terminal shows."""
 _MODULES: Final = (
     "matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg", "matplotlib.figure", "scipy.stats",
     "layersweep.studies.pages.comparison_page", "layersweep.studies.earlier_records",
@@ -238,12 +240,15 @@ def print_comparison(findings: Findings, console: "Console") -> None:
     for name in columns:
         is_text = name in ("arm", "settings", "verdict")
         table.add_column(name, justify="left" if is_text else "right", overflow="fold", no_wrap=not is_text)
-    for row, cells in zip(comparison.arms.to_dicts(), zip(*columns.values(), strict=True), strict=True):
+    rows = list(zip(comparison.arms.to_dicts(), zip(*columns.values(), strict=True), strict=True))
+    for row, cells in rows[:_MAX_ROWS]:
         table.add_row(*map(Text, cells), style="bold" if row["verdict"] in LEADING else "")
     replicates = "folds" if comparison.replicates.rows["fold"].drop_nulls().len() else "seeds"
     caption = f"{metric_name(comparison)}: mean ± standard deviation ({replicates})"
     console.print(Text(caption, style="dim"))
     console.print(table)
+    if len(rows) > _MAX_ROWS:
+        console.print(Text(f"{len(rows) - _MAX_ROWS:,} more arms are on the page.", style="dim"))
     for text in filter(None, (seeds_sentence(comparison, findings.runs), *sentences(comparison))):
         console.print(Text(text), soft_wrap="\n" in text)
     for text in comparison.warnings:

@@ -117,8 +117,8 @@ def compare(tables: Tables, criteria: Criteria | None = None) -> Comparison:
         ResultsError: if the metric is not recorded.
     """
     criteria = criteria or Criteria()
-    replicates = collect_replicates(tables.plan, tables.trials, tables.epochs)
-    flags = learning_flags(replicates.rows, tables.classes)
+    replicates = collect_replicates(tables.plan, tables.trials, tables.epochs, metric=criteria.metric)
+    flags = learning_flags(replicates.rows, tables.classes, metric=criteria.metric)
     rows = arm_rows(replicates.rows, flags)
     all_tunings = tunings(replicates)
     for tuning in all_tunings:

@@ -1,9 +1,10 @@
 """What is counted and summed for each arm: outcomes, values, epochs, seconds, sizes, reasons of failures."""
 
 from collections.abc import Mapping, Sequence
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import Any, Final
 
+import numpy as np
 import polars as pl
 
 from layersweep.records.questions import SCREENING
@@ -20,6 +21,7 @@ _OUTCOMES: Final = ("completed", "stopped", *EXCLUDED_OUTCOMES, "unfinished", SC
 _UNKNOWN: Final = (
     "low", "high", "difference", "difference_low", "difference_high", "new_training", "tuning_epochs", "tuning_seconds",
 )  # fmt: skip
+_STOP: Final = ("rung", "cutoff", "stop_accuracy")
 _IS_EXCLUDED: Final = pl.col("outcome").is_in(EXCLUDED_OUTCOMES)
 
 Row = dict[str, Any]
@@ -47,7 +49,7 @@ def arm_rows(replicates: pl.DataFrame, flags: pl.DataFrame) -> dict[str, Row]:
             **{name: share[name] for name in ("learned", "ended")},
             "learned_low": share["low"],
             "learned_high": share["high"],
-            **(stops.get(arm) or dict.fromkeys(("rung", "cutoff", "stop_accuracy", "rung_last"))),
+            **(stops.get(arm) or dict.fromkeys((*_STOP, "rung_last"))),
             "reasons": failure_reasons(reasons[arm]) if arm in reasons else "",
             "notes": warning_counts(notes[arm]) if arm in notes else "",
         }
@@ -65,7 +67,9 @@ def row_without_trainings(arm: str) -> Row:
         "seconds_training": 0.0,
         "reasons": "",
         "notes": "",
-        **dict.fromkeys(_UNKNOWN),
+        **dict.fromkeys((*_UNKNOWN, *_STOP, "rung_last", "learned_low", "learned_high", "parameters", "flops")),
+        **dict.fromkeys(("size_bytes", "latency", "latency_unit", "latency_low", "latency_high")),
+        **dict.fromkeys(("latency_busy_low", "latency_busy_high")),
     }
 
 
@@ -74,7 +78,7 @@ def mean_and_sd(values: Sequence[float], prefix: str = "") -> Row:
     return {
         f"{prefix}n": len(values),
         f"{prefix}mean": fmean(values) if values else None,
-        f"{prefix}sd": stdev(values) if len(values) > 1 else None,
+        f"{prefix}sd": float(np.std(values, ddof=1)) if len(values) > 1 else None,
     }
 
 
@@ -100,7 +104,7 @@ def _sums() -> list[pl.Expr]:
 def _first_stops(values: pl.DataFrame) -> dict[str, Row]:
     """The first stop of each arm that was stopped, and the rung of the last one."""
     stops = values.filter(pl.col("outcome") == "stopped").sort("rung", "stop_accuracy", nulls_last=True)
-    first = [pl.col(name).first() for name in ("rung", "cutoff", "stop_accuracy")]
+    first = [pl.col(name).first() for name in _STOP]
     by_arm = stops.group_by("arm").agg(*first, pl.col("rung").last().alias("rung_last"))
     return {row.pop("arm"): row for row in by_arm.to_dicts()}
 

@@ -1,5 +1,6 @@
 """Which planned trials can be compared with each other; what is left out is counted and named."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
@@ -174,5 +175,5 @@ def _reason(setting: _Setting, reference: _Reference, latest: _Setting | None) -
 
 def _most_frequent(values: Sequence[_T | None]) -> _T | None:
     """The most frequent value other than None."""
-    known_values = [value for value in values if value is not None]
-    return max(known_values, key=known_values.count, default=None)
+    most_frequent = Counter(value for value in values if value is not None).most_common(1)
+    return most_frequent[0][0] if most_frequent else None

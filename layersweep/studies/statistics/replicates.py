@@ -26,6 +26,7 @@ _TUNED_SUFFIX: Final = " tuned"
 _IS_CANDIDATE: Final = (pl.col("question") == TUNING).fill_null(value=False)
 SECONDS: Final = tuple(f"seconds_{name}" for name in TIME_CLASSES)
 """The columns of `trials` that add up to the seconds of an end."""
+_END_SECONDS: Final = pl.sum_horizontal(pl.col(SECONDS).fill_null(0))
 _SECONDS_OF_EPOCHS: Final = tuple(name for name in EPOCHS.schema.names if name.startswith("seconds_"))
 EPOCH_SECONDS: Final = pl.sum_horizontal(pl.col(_SECONDS_OF_EPOCHS).fill_null(0))
 """The seconds of an epoch."""
@@ -234,7 +235,6 @@ def _progress_at(epoch: int, epochs: pl.DataFrame) -> pl.DataFrame:
         pl.col("epoch").max().alias("epochs_recorded"),
         pl.sum_horizontal(pl.col(TRAINING).fill_null(0)).sum().alias("seconds_training"),
         pl.col("val_accuracy").filter(is_inside).last().alias("last_finite_accuracy"),
-        pl.struct("epoch", "val_accuracy", EPOCH_SECONDS.alias("seconds")).alias("history"),
     )
 
 
@@ -262,19 +262,26 @@ def _rows_at(epoch: int, planned_trials: pl.DataFrame, epochs: pl.DataFrame) -> 
     """One row per planned trial, as it was at `epoch`, with what it has spent until now."""
     trials = planned_trials.drop("attempt", PLANNED_EPOCHS)
     rows = trials.join(_progress_at(epoch, epochs), on="trial_id", how="left", maintain_order="left")
-    end_seconds = pl.sum_horizontal(pl.col(SECONDS).fill_null(0))
-    seconds = [_seconds(*row) for row in rows.select(end_seconds, "epochs", "history").rows()]
-    rows = rows.with_columns(
-        pl.Series("seconds", seconds, pl.Float64),
+    rows = rows.join(_later_seconds(rows, epochs), on="trial_id", how="left", maintain_order="left").with_columns(
+        (_END_SECONDS + pl.col("later_seconds").fill_null(0)).cast(pl.Float64).alias("seconds"),
         pl.max_horizontal("epochs", "epochs_recorded").fill_null(0).alias("epochs_spent"),
         pl.col("epochs_reached").fill_null(0),
         pl.coalesce("rung", "epochs").alias("rung"),
         _outcome_at(epoch).alias("outcome"),
     )
-    stop_accuracies = [_accuracy_at(history, rung) for history, rung in rows.select("history", "rung").rows()]
+    at_rung = epochs.select("trial_id", pl.col("epoch").alias("rung"), pl.col("val_accuracy").alias("stop_accuracy"))
+    rows = rows.join(at_rung, on=["trial_id", "rung"], how="left", maintain_order="left")
     accuracy = pl.when(pl.col("outcome") == "completed").then(pl.col("accuracy_at_epoch")).alias("accuracy")
-    rows = rows.with_columns(accuracy, pl.Series("stop_accuracy", stop_accuracies, pl.Float64))
-    return rows.drop("accuracy_at_epoch", "epochs_recorded", "history").sort(REPLICATE)
+    return rows.with_columns(accuracy).drop("accuracy_at_epoch", "epochs_recorded", "later_seconds").sort(REPLICATE)
+
+
+def _later_seconds(rows: pl.DataFrame, epochs: pl.DataFrame) -> pl.DataFrame:
+    """The seconds of the epochs of each trial that are recorded after the last of its ends."""
+    last_epoch = pl.when(_END_SECONDS > 0).then(pl.col("epochs").fill_null(0)).otherwise(0).alias("last_epoch")
+    later = epochs.select("trial_id", "epoch", EPOCH_SECONDS.alias("later_seconds")).join(
+        rows.select("trial_id", last_epoch).unique("trial_id"), on="trial_id"
+    )
+    return later.filter(pl.col("epoch") > pl.col("last_epoch")).group_by("trial_id").agg(pl.col("later_seconds").sum())
 
 
 def _rows_at_planned_epochs(candidates: pl.DataFrame, epochs: pl.DataFrame) -> pl.DataFrame:
@@ -303,16 +310,6 @@ def _mark_screenings(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.with_columns(outcome.alias("outcome")).with_columns(
         pl.when(pl.col("outcome") == "completed").then("accuracy").alias("accuracy")
     )
-
-
-def _seconds(end_seconds: float, epochs: int | None, history: list[dict[str, float]] | None) -> float:
-    """The seconds of an attempt's ends, and of the epochs that are recorded after the last of them."""
-    last_epoch = (epochs or 0) if end_seconds else 0
-    return end_seconds + sum(row["seconds"] for row in history or [] if row["epoch"] > last_epoch)
-
-
-def _accuracy_at(history: list[dict[str, float]] | None, epoch: int | None) -> float | None:
-    return next((row["val_accuracy"] for row in history or [] if row["epoch"] == epoch), None)
 
 
 def _curves(compared_trials: pl.DataFrame, epochs: pl.DataFrame, last_epoch: int) -> pl.DataFrame:
