@@ -1,6 +1,5 @@
 """The trainings of all arms at the same epoch, even if a scheduler has stopped some arms."""
 
-from collections import Counter
 from dataclasses import dataclass
 
 import polars as pl
@@ -8,6 +7,7 @@ import polars as pl
 from layersweep.formatting import count
 from layersweep.records.questions import SCREENING
 from layersweep.studies.statistics.arm_comparison import Comparison
+from layersweep.studies.statistics.chance_level import MACHINE_ERRORS, learned
 from layersweep.studies.statistics.replicates import EXCLUDED_OUTCOMES, REPLICATE, configuration
 
 
@@ -20,7 +20,8 @@ class EqualTrainings:
         is_last_epoch: whether that is the last epoch of a training.
         is_screening: whether these are the trainings of the screening, because only there all arms have one.
         rows: the trainings, as in `Replicates.rows`, with `accuracy_at_epoch`: their validation accuracy at the epoch.
-        excluded_rows: diverged, hopeless and failed trainings, as in `Replicates.rows`.
+        excluded_rows: trainings that diverged, failed or stayed at chance, as in `Replicates.rows`.
+        machine_failures: the number of those that failed by a fault of the machine, which say nothing about a choice.
     """
 
     epoch: int
@@ -28,6 +29,7 @@ class EqualTrainings:
     is_screening: bool
     rows: pl.DataFrame
     excluded_rows: pl.DataFrame
+    machine_failures: int = 0
 
     @property
     def where(self) -> str:
@@ -50,7 +52,8 @@ def equal_trainings(comparison: Comparison) -> EqualTrainings:
     completed = compared.filter(pl.col("outcome") == "completed")
     all_completed = set(screening["arm"]) <= set(completed["arm"])
     trainings = compared if not screening.height else completed if all_completed else screening
-    is_excluded = pl.col("outcome").is_in(EXCLUDED_OUTCOMES)
+    is_excluded = pl.col("outcome").is_in(EXCLUDED_OUTCOMES) | pl.col("trial_id").is_in(at_chance(comparison))
+    is_machine = (pl.col("outcome") == "failed") & pl.col("error_type").is_in(MACHINE_ERRORS).fill_null(value=False)
     included = trainings.filter(~is_excluded & pl.col("config_json").is_not_null())
     reached = included.filter(pl.col("epochs_reached") > 0)["epochs_reached"].to_list()
     epoch = min(reached, default=comparison.epoch)
@@ -63,8 +66,22 @@ def equal_trainings(comparison: Comparison) -> EqualTrainings:
         is_last_epoch=epoch >= comparison.epoch,
         is_screening=trainings is screening,
         rows=rows_at_epoch,
-        excluded_rows=trainings.filter(is_excluded),
+        excluded_rows=trainings.filter(is_excluded & ~is_machine),
+        machine_failures=trainings.filter(is_machine).height,
     )
+
+
+def at_chance(comparison: Comparison) -> list[str]:
+    """The completed trainings whose result does not beat chance; none if its level is unknown."""
+    completed = comparison.replicates.rows.filter(pl.col("outcome") == "completed").drop_nulls("accuracy")
+    if comparison.chance is None:
+        return []
+    metric = comparison.criteria.metric
+    return [
+        trial_id
+        for trial_id, value, images in completed.select("trial_id", "accuracy", "validation_images").rows()
+        if not learned(value, comparison.chance, images, metric=metric)
+    ]
 
 
 def grid_keys(rows: pl.DataFrame) -> list[str]:
@@ -78,8 +95,3 @@ def values_of(rows: pl.DataFrame, key: str) -> list[str]:
     column = rows[key].to_list() if key in rows.columns else [None] * rows.height
     values = [configuration(text).get(key) for text in rows["config_json"]]
     return [str(default if value is None else value) for value, default in zip(values, column, strict=True)]
-
-
-def value_counts(values: list[str]) -> str:
-    """Each value with its number of occurrences, the most frequent first: `elu 20, relu 1`."""
-    return ", ".join(f"{value} {n}" for value, n in Counter(values).most_common())
