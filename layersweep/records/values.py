@@ -3,8 +3,10 @@
 They contain everything that is recorded about a trial, so a training can be stopped after any of them.
 """
 
+import hashlib
+import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,6 +31,12 @@ class Layer:
     output_shape: str
 
 
+def structure_fingerprint(layers: Iterable[Layer]) -> str:
+    """16 hexadecimal digits that stand for the kinds, output shapes and parameters of layers, without their names."""
+    facts = [(layer.kind, layer.output_shape, layer.parameters) for layer in layers]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+
+
 @dataclass(frozen=True, kw_only=True)
 class LayerStatistics:
     """Measurements of a layer on a fixed batch of images after an epoch.
@@ -49,7 +57,11 @@ class LayerStatistics:
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkSummary:
-    """A model that is ready to train: its size, its layers, and the seconds that building it took."""
+    """A model that is ready to train: its size, its layers, and the seconds that building it took.
+
+    `fingerprint` stands for what it computes (see `trainables.measures.network_fingerprint`); None if it is no Keras
+    model.
+    """
 
     parameters: int
     trainable_parameters: int
@@ -57,6 +69,7 @@ class NetworkSummary:
     size_bytes: int
     layers: tuple[Layer, ...]
     seconds_build: float
+    fingerprint: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

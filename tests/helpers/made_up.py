@@ -18,6 +18,9 @@ from trainables.worker.training_server import WarmUp
 
 MISDEEDS = ("none", "raise", "kill", "memory", "exit", "nan", "hang", "early", "talk", "at once", "chance")
 
+fingerprint: str | None = None
+"""The fingerprint of the network that trainings in this process report."""
+
 hardware = 0
 """Trainings in this process give slightly different results for another number, as on another machine."""
 
@@ -69,7 +72,13 @@ def train(
         parameters=12, trainable=True, output_shape="3",
     )  # fmt: skip
     yield NetworkSummary(
-        parameters=12, trainable_parameters=12, flops=21, size_bytes=48, layers=(dense,), seconds_build=0.25
+        parameters=12,
+        trainable_parameters=12,
+        flops=21,
+        size_bytes=48,
+        layers=(dense,),
+        seconds_build=0.25,
+        fingerprint=fingerprint,
     )
     done = 0 if start is None else _load(start)
     for epoch in range(done + 1, epochs + 1):

@@ -15,6 +15,7 @@ import tensorflow as tf
 from layersweep.records.values import ClassReport, Latency, NetworkSummary
 from trainables.data.arrays import Images, ImageSet, Rows
 from trainables.layers import layer_costs
+from trainables.measures.network_fingerprint import network_fingerprint
 from trainables.measures.reference_computations import Reference, tensorflow_reference
 
 EVALUATION_BATCH: Final = 256
@@ -28,13 +29,15 @@ Forward = Callable[[tf.Tensor], tf.Tensor]
 
 def model_size(model: keras.Model, *, seconds_build: float) -> NetworkSummary:
     """The size of a built model. `size_bytes` counts all stored weights, without the optimizer."""
+    layers = tuple(layer_costs.describe(index, layer) for index, layer in enumerate(model.layers))
     return NetworkSummary(
         parameters=model.count_params(),
         trainable_parameters=sum(math.prod(w.shape) for w in model.trainable_weights),
         flops=sum(layer_costs.flops(layer) for layer in model.layers),
         size_bytes=sum(math.prod(w.shape) * np.dtype(w.dtype).itemsize for w in model.weights),
-        layers=tuple(layer_costs.describe(index, layer) for index, layer in enumerate(model.layers)),
+        layers=layers,
         seconds_build=seconds_build,
+        fingerprint=network_fingerprint(model, layers),
     )
 
 

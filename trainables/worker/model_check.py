@@ -8,9 +8,9 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Final
+from typing import Any, Final
 
 from trainables import config as domains
 from trainables.data.download import keras_home
@@ -36,23 +36,64 @@ def problems(models: Sequence[ModelSpec]) -> list[str | None]:
     Raises:
         WeightsError: if the process itself failed.
     """
+    answers: list[str | None] = _ask("main", models)
+    return answers
+
+
+def _ask(function: str, models: Sequence[ModelSpec]) -> Any:
+    """The answers of a function of this module, which runs in a process of its own.
+
+    Raises:
+        WeightsError: if the process itself failed.
+    """
     request = json.dumps([asdict(model) for model in models])
-    command = [sys.executable, "-c", "from trainables.worker.model_check import main; main()"]
+    command = [sys.executable, "-c", f"from trainables.worker.model_check import {function}; {function}()"]
     process = subprocess.run(command, input=request, capture_output=True, text=True, check=False)
     if process.returncode:
         last = next((line for line in reversed(process.stderr.splitlines()) if line.strip()), "no output")
         raise WeightsError(f"the process that checks models failed: {last}")
-    answers: list[str | None] = json.loads(process.stdout.splitlines()[-1])
+    return json.loads(process.stdout.splitlines()[-1])
+
+
+def summaries(models: Sequence[ModelSpec]) -> list[dict[str, Any] | None]:
+    """What each model is now: parameters, layers, structure, fingerprint; None if it cannot be built.
+
+    Raises:
+        WeightsError: if the process itself failed.
+    """
+    answers: list[dict[str, Any] | None] = _ask("summarize", models)
     return answers
 
 
 def main() -> None:
-    """Builds the models that stdin lists."""
+    """Checks the models that stdin lists."""
+    _answer(_problem)
+
+
+def summarize() -> None:
+    """Summarizes the models that stdin lists."""
+    _answer(_summary)
+
+
+def _answer(function: Callable[[ModelSpec], Any]) -> None:
     from trainables.worker.warm_up import imports
 
     models = [ModelSpec(**model) for model in json.load(sys.stdin)]
     imports()
-    sys.stdout.write("\n" + json.dumps([_problem(model) for model in models]) + "\n")
+    sys.stdout.write("\n" + json.dumps([function(model) for model in models]) + "\n")
+
+
+def _summary(model: ModelSpec) -> dict[str, Any] | None:
+    from trainables.measures.model_measures import model_size
+
+    module = family(model.family)
+    config = domains.make(module.Config, json.loads(model.config_json))
+    try:
+        network = module.build(config, tuple(model.image_shape), model.classes)
+    except (WeightsError, ValueError):  # the training says it, with the reason
+        return None
+    size = model_size(network, seconds_build=0.0)
+    return {"parameters": size.parameters, "layers": len(size.layers), "fingerprint": size.fingerprint}
 
 
 def _problem(model: ModelSpec) -> str | None:

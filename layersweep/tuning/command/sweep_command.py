@@ -8,7 +8,7 @@ The path: flags are read (`experiment.options`) and checked (`experiment.setting
 import inspect
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from layersweep.exit_codes import BAD_INPUT, FAILED, INTERRUPTED, OK, UNFINISHED
@@ -84,30 +84,39 @@ def run(sweep: Sweep, options: Options, console: "Console", arguments: Sequence[
         check_writable(settings.results)
     data = request.prepare_data(say)
     if settings.dry_run:
-        print_plan(console, plan_of(request, data))
+        print_plan(console, plan_of(request, data, say))
         return OK
     with sweep_lock(settings.results, sweep.name):  # the plan is made inside: no other command adds to the records now
         local_records.mark_as_local(settings.results, sweep.name)
-        code = train(plan_of(request, data), console, arguments)
+        code = train(plan_of(request, data, say), console, arguments)
     if sweep.question:
         study.write_study(settings.results, sweep.name)
     console.print(f"records  {settings.results}/*/{sweep.name}/*.parquet")
     return code
 
 
-def plan_of(request: "Request", data: "Data") -> "SweepPlan":
-    """The plan of a request.
+def plan_of(request: "Request", data: "Data", say: Callable[[str], None] = lambda _: None) -> "SweepPlan":
+    """The plan of a request; `say` tells the user which networks have changed since they were recorded.
 
     Raises:
         ResultsError: if the results cannot be read.
         UsageError: if they hold searches of another seed.
     """
+    from layersweep.tuning.driver.network_changes import network_changes
     from layersweep.tuning.driver.planner import Planner
     from layersweep.tuning.storage.history import History
+    from layersweep.tuning.storage.recorded_networks import RecordedNetworks
 
     settings = request.settings
     history = History(settings.results, request.sweep, set_aside=not settings.dry_run)
-    return Planner(request=request, data=data, history=history).plan()
+    plan = Planner(request=request, data=data, history=history).plan()
+    changes = network_changes(request, data, plan.trials, RecordedNetworks(settings.results), say)
+    for line in changes.lines:
+        say(line)
+    if not changes.fingerprints:
+        return plan
+    changed = changes.fingerprints
+    return Planner(request=request, data=data, history=history, changed_networks=changed).plan()
 
 
 def train(plan: "SweepPlan", console: "Console", arguments: Sequence[str]) -> int:

@@ -6,7 +6,7 @@ plan are in docs/decisions/resuming.md and docs/decisions/early_stopping.md.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from statistics import fmean
 from typing import Final
@@ -114,11 +114,13 @@ class Planner:
         request: what a command asks for.
         data: its data.
         history: the records.
+        changed_networks: see `TrialFactory`.
     """
 
     request: Request
     data: Data
     history: History
+    changed_networks: Mapping[str, str] = field(default_factory=dict)
 
     def plan(self) -> SweepPlan:
         """The plan.
@@ -181,6 +183,7 @@ class Planner:
             epochs=settings.epochs,
             precision=settings.precision,
             folds=settings.folds,
+            changed_networks=self.changed_networks,
         )
 
     @cached_property

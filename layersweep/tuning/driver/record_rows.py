@@ -20,6 +20,7 @@ from layersweep.tuning.storage.recorded_attempt import (
     metrics,
     result_columns,
 )
+from trainables.source_code import source_fingerprint
 
 TableRow = tuple[str, Row]
 """A table's name, and a row for it."""
@@ -99,6 +100,7 @@ class TrialColumns:
                 "validation_images": trial.data.validation_images,
                 "test_images": trial.data.test_images,
                 "precision": trial.precision,
+                "source_fingerprint": source_fingerprint(trial.arm.family or self.family),
                 "epochs_asked": trial.epochs,
             }
             | trial.arm.values
@@ -190,6 +192,7 @@ def _model_columns(running_trial: RunningTrial, busy_slots: int) -> dict[str, An
     if (network := running_trial.network) is not None:
         names = ("parameters", "trainable_parameters", "flops", "size_bytes")
         row |= {name: getattr(network, name) for name in names}
+        row["network_fingerprint"] = network.fingerprint
     if (report := running_trial.report) is not None:
         row |= {"host": report.host, "device": report.device, "memory_peak_bytes": report.memory_peak_bytes}
         if report.error is not None:

@@ -8,8 +8,8 @@ import hashlib
 import itertools
 import json
 import random
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Final
@@ -65,7 +65,8 @@ class TrialContent:
     """Everything that a trial's results depend on, except the number of epochs.
 
     A shorter trial is the beginning of a longer one: both have the same id. A first phase, whose weights other trials
-    continue from, is one of exactly `phase_epochs` epochs (0: the trial is no first phase).
+    continue from, is one of exactly `phase_epochs` epochs (0: the trial is no first phase). `network` is the
+    fingerprint of its network, if that is another one than was recorded under the id without it.
     """
 
     family: str
@@ -75,6 +76,7 @@ class TrialContent:
     precision: str
     parent: Trial | None = None
     phase_epochs: int = 0
+    network: str | None = None
 
     @property
     def trial_id(self) -> str:
@@ -98,6 +100,8 @@ class TrialContent:
         }
         if self.data.fold is not None:
             content["fold"] = [self.data.fold, self.data.folds]
+        if self.network is not None:
+            content["network"] = self.network
         if self.phase_epochs:
             content["phase"] = self.phase_epochs
         if self.parent is not None:
@@ -108,6 +112,11 @@ class TrialContent:
             content["weights"] = _content_digest(weights, status.st_mtime_ns, status.st_size)
             content["config"] = {key: value for key, value in self.arm.stated.items() if key != kept_weights.KEY}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def network_key(family: str, config: Mapping[str, object]) -> str:
+    """What a network is built from, as text: its family and its configuration."""
+    return f"{family} {json.dumps(config, sort_keys=True)}"
 
 
 @functools.cache
@@ -127,6 +136,7 @@ class TrialFactory:
         epochs: of a trial that is not stopped.
         precision: Keras' dtype policy.
         folds: of the comparison; 0 for replicates by seed. Other questions have no folds.
+        changed_networks: the fingerprints of networks that have changed since they were recorded, by `network_key`.
     """
 
     sweep: Sweep
@@ -134,6 +144,7 @@ class TrialFactory:
     epochs: int
     precision: str
     folds: int = 0
+    changed_networks: Mapping[str, str] = field(default_factory=dict)
 
     def trials(self, arms: Sequence[Arm], question: str, seeds: Sequence[int]) -> list[Trial]:
         """The trials of these arms, one seed after another.
@@ -169,6 +180,7 @@ class TrialFactory:
             precision=self.precision,
             parent=parent,
             phase_epochs=phase_epochs,
+            network=self.changed_networks.get(network_key(self.sweep.family_of(arm), arm.stated)),
         )
 
     def _from_content(self, content: TrialContent, question: str, epochs: int) -> Trial:

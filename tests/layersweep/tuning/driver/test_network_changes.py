@@ -1,0 +1,154 @@
+"""An answer is about the network that is there now: what has changed since it was recorded is trained anew."""
+
+from types import SimpleNamespace
+
+import made_up
+import made_up_tune
+import pytest
+
+from layersweep import Sweep
+from layersweep.records.read import read
+from layersweep.studies.study import load
+from layersweep.tuning.command.sweep_command import plan_of
+from layersweep.tuning.driver import network_changes, record_rows
+from layersweep.tuning.experiment.options import parse
+from layersweep.tuning.experiment.request import Request
+from layersweep.tuning.experiment.settings import resolve
+from layersweep.tuning.storage.recorded_networks import RecordedNetworks
+from trainables.worker import model_check
+
+FIRST, OTHER, ONLY_SETTINGS = "a" * 16 + "1" * 16, "b" * 16 + "2" * 16, "a" * 16 + "3" * 16
+SWEEP = Sweep(name="made_up", train=made_up.train, spaces=[{"quality": [0.4, 0.6]}], epochs=2, warm_up=made_up.WARM_UP)
+
+
+@pytest.fixture
+def code(monkeypatch):
+    """The code as it is now: its source, the network that it builds, and how many were built only to compare."""
+    state = SimpleNamespace(source="s" * 32, network=FIRST, parameters=12, built=0)
+
+    def summaries(models):
+        state.built += len(models)
+        return [{"parameters": state.parameters, "layers": 1, "fingerprint": state.network} for _ in models]
+
+    for module in (network_changes, record_rows):
+        monkeypatch.setattr(module, "source_fingerprint", lambda _: state.source)
+    monkeypatch.setattr(model_check, "summaries", summaries)
+    monkeypatch.setattr(RecordedNetworks, "keras_version", staticmethod(lambda: None))  # made-up runs record none
+    monkeypatch.setattr(network_changes, "family_file", lambda _: "made_up.py")
+    return state
+
+
+@pytest.fixture
+def results(tmp_path):
+    return tmp_path / "results"
+
+
+def request(results, *flags):
+    always = ("--scheduler", "none", "--slots", "1", "--seeds", "2", "--results", str(results))
+    return Request.of(SWEEP, resolve(SWEEP, parse([*always, *flags], program="s.py")), print)
+
+
+def train(results, code, monkeypatch, *flags):
+    """Trains what has to be trained; the network and the source are recorded as they are now."""
+    monkeypatch.setattr(made_up, "fingerprint", code.network)
+    assert made_up_tune.run(request(results, *flags), made_up.data(results.parent)) == 0
+
+
+def plan(results, *flags):
+    """How many trials have to be trained, all ids, and what is said."""
+    lines: list[str] = []
+    result = plan_of(request(results, *flags), made_up.data(results.parent), lines.append)
+    return len(result.to_run), {trial.trial_id for trial in result.trials}, lines
+
+
+def test_the_same_source_builds_nothing(results, code, monkeypatch):
+    train(results, code, monkeypatch)
+    to_run, _, lines = plan(results)
+    assert (to_run, lines, code.built) == (0, [], 0)
+
+
+def test_a_changed_network_is_trained_anew_beside_the_recorded_one(results, code, monkeypatch):
+    train(results, code, monkeypatch)
+    _, first_ids, _ = plan(results)
+    code.source, code.network, code.parameters = "z" * 32, OTHER, 7
+    to_run, ids, lines = plan(results)
+    assert (to_run, ids & first_ids) == (4, set())
+    assert all(len(trial_id) == 16 for trial_id in ids)
+    assert lines == [
+        "the code has changed since results were recorded: building 2 networks to compare",
+        (
+            "the network of 0.6, 0.4 has changed since it was recorded (1 layer, 12 parameters before, 1 layer, "
+            "7 parameters now): it is trained anew"
+        ),
+    ]
+    train(results, code, monkeypatch)
+    assert plan(results)[:2] == (0, ids)
+    trials = read(results, "trials", "made_up")
+    assert set(trials["trial_id"]) == first_ids | ids
+    assert set(load(results, "made_up")[0].replicates.rows["trial_id"]) == ids
+    code.source, code.network, code.parameters = "s" * 32, FIRST, 12  # back to the first network
+    assert plan(results)[:2] == (0, first_ids)
+
+
+def test_another_seed_belongs_to_the_changed_network(results, code, monkeypatch):
+    """Not reported: a new seed has no record that could differ, but its arm has."""
+    train(results, code, monkeypatch)
+    code.source, code.network = "z" * 32, OTHER
+    train(results, code, monkeypatch)
+    to_run, _, _ = plan(results, "--seeds", "3")
+    assert to_run == 2
+    train(results, code, monkeypatch, "--seeds", "3")
+    assert set(load(results, "made_up")[0].arms["completed"]) == {3}
+
+
+def test_a_changed_source_alone_is_a_note(results, code, monkeypatch):
+    train(results, code, monkeypatch)
+    code.source = "z" * 32
+    to_run, _, lines = plan(results)
+    assert to_run == 0
+    assert lines[1:] == [
+        "note: made_up.py has changed since results were recorded; the networks are equal, so they are used"
+    ]
+    code.source = "s" * 16 + "z" * 16  # a helper module changed, the family's own file did not
+    assert plan(results)[2][1:] == []
+
+
+def test_networks_are_built_once_for_each_state_of_the_code(results, code, monkeypatch):
+    train(results, code, monkeypatch)
+    code.source = "z" * 32
+    train(results, code, monkeypatch, "--seeds", "3")
+    assert code.built == 2
+    plan(results, "--seeds", "3")
+    assert code.built == 2
+
+
+def test_other_settings_of_equal_layers_are_a_change_but_not_after_an_upgrade_of_keras(results, code, monkeypatch):
+    """Not reported: an activation changed inside a layer, which has the same shapes and parameters."""
+    train(results, code, monkeypatch)
+    code.source, code.network = "z" * 32, ONLY_SETTINGS
+    to_run, _, lines = plan(results)
+    assert to_run == 4
+    assert "(other settings of its layers)" in lines[1]
+    monkeypatch.setattr(RecordedNetworks, "keras_version", staticmethod(lambda: "99.0"))
+    assert plan(results)[0] == 0
+
+
+def test_records_without_fingerprints_are_compared_by_layers_and_parameters(results, code, monkeypatch):
+    monkeypatch.setattr(made_up, "fingerprint", None)
+    monkeypatch.setattr(record_rows, "source_fingerprint", lambda _: None)
+    assert made_up_tune.run(request(results), made_up.data(results.parent)) == 0
+    recorded = RecordedNetworks(results).of_trial(read(results, "trials", "made_up")["trial_id"][0])
+    assert recorded is not None
+    assert recorded.structure is not None
+    code.network = recorded.structure + "9" * 16
+    code.source = "y" * 32
+    assert plan(results)[0] == 0
+    code.network, code.source = OTHER, "x" * 32
+    assert plan(results)[0] == 4
+
+
+def test_a_network_that_cannot_be_built_now_is_left_to_its_training(results, code, monkeypatch):
+    train(results, code, monkeypatch)
+    code.source = "z" * 32
+    monkeypatch.setattr(model_check, "summaries", lambda models: [None] * len(models))
+    assert plan(results)[0] == 0

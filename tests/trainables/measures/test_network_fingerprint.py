@@ -1,0 +1,52 @@
+"""The fingerprint of a network: equal for equal networks, whatever their layers are called; different otherwise."""
+
+import keras
+from keras import layers as kl
+
+from trainables.families.by_name import family
+from trainables.measures.model_measures import model_size
+from trainables.source_code import family_file, source_fingerprint
+
+
+def network(*, activation="relu", filters=4, name="conv", skip=True, seed=1, rate=0.1):
+    inputs = keras.Input((8, 8, 1), name=f"{name}_input")
+    x = first = kl.Conv2D(filters, 3, padding="same", activation=activation, name=name)(inputs)
+    x = kl.Conv2D(filters, 3, padding="same", name=f"{name}_2")(x)
+    x = kl.Add(name=f"{name}_add")([x, first if skip else x])
+    x = kl.Dropout(rate, seed=seed)(x)
+    return keras.Model(inputs, kl.Dense(3, activation="softmax")(kl.Flatten()(x)), name=f"{name}_model")
+
+
+def fingerprint(model):
+    return model_size(model, seconds_build=0.0).fingerprint
+
+
+def test_names_and_seeds_are_not_part_of_it():
+    keras.backend.clear_session()
+    assert fingerprint(network()) == fingerprint(network(name="relu", seed=2))
+
+
+def test_what_a_network_computes_is():
+    same = fingerprint(network())
+    others = [
+        fingerprint(network(**change))
+        for change in ({"activation": "elu"}, {"rate": 0.2}, {"skip": False}, {"filters": 5})
+    ]
+    assert len({same, *others}) == 5
+    assert [other[:16] == same[:16] for other in others] == [True, True, True, False]
+
+
+def test_a_family_is_the_same_at_each_build_and_each_seed():
+    module = family("residual_cnn")
+    first, second = (fingerprint(module.build(module.Config(), (28, 28, 1), 10)) for _ in range(2))
+    assert first == second
+    assert len(first) == 32
+
+
+def test_source_code_is_known_for_this_projects_families():
+    assert family_file("residual_cnn").name == "residual_cnn.py"
+    assert family_file("mobilenet").name == "applications.py"
+    assert source_fingerprint("made_up") is None
+    own, other = source_fingerprint("residual_cnn"), source_fingerprint("cifar_cnn")
+    assert own[16:] == other[16:]
+    assert own[:16] != other[:16]

@@ -1,0 +1,43 @@
+"""A fingerprint of a network: what it computes, without the names of its layers and the versions of packages."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from typing import Any, Final
+
+import keras
+
+from layersweep.records.values import Layer, structure_fingerprint
+
+_LEFT_OUT: Final = frozenset({"name", "module", "registered_name", "dtype", "seed", "build_config", "keras_version"})
+"""Entries of a Keras configuration that differ between equal networks: names, versions, precision, random seeds."""
+_LINKS: Final = frozenset({"inbound_nodes", "input_layers", "output_layers"})
+"""Entries that name layers; there, a name is replaced by the place of its layer."""
+
+
+def network_fingerprint(model: keras.Model, layers: Iterable[Layer]) -> str:
+    """32 hexadecimal digits: 16 of the layers' kinds, shapes and parameters, then 16 of the Keras configuration.
+
+    A new version of Keras may add entries to a configuration, so only the first 16 can be compared between versions.
+    """
+    config = model.get_config()
+    places = {name: f"layer {i}" for i, name in enumerate(_names(config))}
+    text = json.dumps(_cleaned(config, places, is_link=False), sort_keys=True, default=str)
+    return structure_fingerprint(layers) + hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _names(value: Any) -> list[str]:
+    """The names of all layers, in their order."""
+    if isinstance(value, dict):
+        own = [value["name"]] if "class_name" in value and isinstance(value.get("name"), str) else []
+        return [*own, *(name for item in value.values() for name in _names(item))]
+    return [name for item in value for name in _names(item)] if isinstance(value, list | tuple) else []
+
+
+def _cleaned(value: Any, places: dict[str, str], *, is_link: bool) -> Any:
+    if isinstance(value, dict):
+        entries = {key: item for key, item in value.items() if key not in _LEFT_OUT}
+        return {key: _cleaned(item, places, is_link=is_link or key in _LINKS) for key, item in entries.items()}
+    if isinstance(value, list | tuple):
+        return [_cleaned(item, places, is_link=is_link) for item in value]
+    return places.get(value, value) if is_link and isinstance(value, str) else value
