@@ -229,6 +229,7 @@ def print_comparison(findings: Findings, console: "Console") -> None:
     from rich.text import Text
 
     from layersweep.studies.statistics.judgement import LEADING
+    from layersweep.studies.statistics.screening_risk import screening_risk
     from layersweep.studies.wording.answer_sentences import answer, metric_name, seeds_sentence
     from layersweep.studies.wording.comparison_table import table_columns
     from layersweep.studies.wording.tuning_sentences import sentences
@@ -249,7 +250,8 @@ def print_comparison(findings: Findings, console: "Console") -> None:
     console.print(table)
     if len(rows) > _MAX_ROWS:
         console.print(Text(f"{len(rows) - _MAX_ROWS:,} more arms are on the page.", style="dim"))
-    for text in filter(None, (seeds_sentence(comparison, findings.runs), *sentences(comparison))):
+    screening = screening_risk(comparison).sentence
+    for text in filter(None, (seeds_sentence(comparison, findings.runs), screening, *sentences(comparison))):
         console.print(Text(text), soft_wrap="\n" in text)
     for text in comparison.warnings:
         console.print(Text(f"note: {text}", style="yellow"))

@@ -1,6 +1,7 @@
 """The main job, small: real Keras on real images through Ray, recorded and studied."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -52,7 +53,7 @@ def test_the_sweep_trains_records_and_studies(sweep_run):
     assert read(results, "tests")["images"].to_list() == [20, 20]
     assert read(results, "classes").height == 2 * 2 * 10
     assert (trials["latency_ms_median"] > 0).all()
-    assert "one seed" in process.stdout
+    assert re.search(r"No arm beats chance \(\.100\)|one seed cannot show a difference", process.stdout)  # of 20 images
     assert (results / "studies" / "optimizers.html").exists()
     assert (results / "studies" / "optimizers.png").exists()
 

@@ -25,6 +25,7 @@ from layersweep.studies.pages import page
 from layersweep.studies.statistics.arm_comparison import Comparison
 from layersweep.studies.statistics.arm_rows import Row
 from layersweep.studies.statistics.replicates import default_arm, uses_latency_medians
+from layersweep.studies.statistics.screening_risk import screening_risk
 from layersweep.studies.statistics.tuned_pairs import gains
 from layersweep.studies.statistics.tuning_candidates import is_nested, varied_keys
 from layersweep.studies.wording import provenance
@@ -58,6 +59,7 @@ def html(comparison: Comparison, *, question: str, runs: pl.DataFrame, sections:
             "<h2>Arms at equal epochs</h2>",
             _results(comparison),
             page.paragraph(seeds_sentence(comparison, runs)),
+            page.paragraph(screening_risk(comparison).sentence),
             *(
                 _figures(comparison)
                 if has_curves

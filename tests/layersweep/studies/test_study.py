@@ -27,7 +27,8 @@ def grid(results: Path, name: str, *, seeds: int = 2) -> Sweep:
     sweep = Sweep(results, name)
     for seed, depth, dropout in itertools.product(range(1, seeds + 1), (3, 4, 6), (0.2, 0.4)):
         config = {"convolutions": depth, "dropout": dropout}
-        curve = [0.5, 0.6, 0.7 + depth / 100 + (seed + dropout) ** 2 / 500]
+        noise = (7 * depth + 3 * seed + round(10 * dropout)) % 5 / 500
+        curve = [0.5, 0.6, 0.7 + depth / 100 + (seed + dropout) ** 2 / 500 + noise]
         sweep.trial(f"{depth}-{dropout}", seed, curve, config=config, flops=depth * 1000)
     return sweep
 
