@@ -32,6 +32,8 @@ _MARGIN: Final = 2.0
 _LOST_SHARE: Final = 0.1
 _CHUNK: Final = 2_500
 _PILOT_SEEDS: Final = 3
+_SPREAD_OF_ARMS: Final = 0.7
+_SCREENED: Final = (16, 81)
 
 Rates = dict[str, float]
 
@@ -134,6 +136,30 @@ def decided(*, arms: int, difference: float, sweeps: int, rng: np.random.Generat
     return {"decided": float(is_decided.mean()), "seeds, median": float(np.median(seed_counts))}
 
 
+def survivors(*, arms: int, seeds: int, sweeps: int, rng: np.random.Generator) -> Rates:
+    """Verdicts on the best quarter of arms by one screening training each, compared on fresh seeds.
+
+    The arms' true means scatter by .7 of the noise.
+    """
+    truth = _SPREAD_OF_ARMS * rng.standard_normal((sweeps, arms))
+    screening = truth + rng.standard_normal((sweeps, arms))
+    selected = np.argsort(-screening, -1)[:, : arms // 4]
+    truth = np.take_along_axis(truth, selected, -1)
+    model = fit(truth[..., None] + rng.standard_normal((*truth.shape, seeds)))
+    verdicts = judge(model, margin=_MARGIN, alpha=FIRST_LOOK)
+    is_top = truth == truth.max(-1, keepdims=True)
+    is_leader = np.arange(truth.shape[-1]) == verdicts.leader[:, None]
+    low, high = new_trainings.mean_intervals(model, verdicts.leader)
+    covers = (low <= truth) & (truth <= high)
+    result = {
+        "false worse": (verdicts.is_worse & is_top).any(-1),
+        "false best": verdicts.is_best & ~(is_top & is_leader).any(-1),
+        "arm": covers,
+        "leader": covers[is_leader],
+    }
+    return {name: float(value.mean()) for name, value in result.items()}
+
+
 def later_looks(*, arms: int, last: int, sweeps: int, rng: np.random.Generator) -> Rates:
     """False verdicts of a user who adds seeds one by one, from 2 to `last`, and stops at the first verdict."""
     values = rng.standard_normal((sweeps, arms, last))
@@ -195,6 +221,9 @@ def main() -> None:
     options = tyro.cli(Options, description=__doc__)
     for line in tables(options):
         print(line, flush=True)  # noqa: T201
+    for arms, seeds in ((arms, seeds) for arms in _SCREENED for seeds in options.seeds):
+        rng = np.random.default_rng([options.random_seed, arms, seeds])
+        print("survivors of", arms, seeds, survivors(arms=arms, seeds=seeds, sweeps=options.sweeps, rng=rng))  # noqa: T201
     for arms in options.arms:
         rng = np.random.default_rng([options.random_seed, arms])
         for difference in (1.0, 2.0):

@@ -98,7 +98,7 @@ def _section(findings: Findings, figure: str | None) -> str:
 
     comparison = findings.comparison
     answers = [answer(comparison), *(section.answer for section in findings.sections)]
-    texts = [*answers, test_sentence(comparison), *comparison.warnings]
+    texts = [*answers, test_sentence(comparison), *comparison.cautions, *comparison.warnings]
     all_facts = facts(comparison, findings.runs)
     commands = findings.runs["command"].drop_nulls().unique(maintain_order=True)
     lines = [f"## {_plain(findings.title)}", ""]

@@ -236,6 +236,8 @@ def print_comparison(findings: Findings, console: "Console") -> None:
 
     comparison = findings.comparison
     console.print(Text(answer(comparison), style="bold"))
+    for text in comparison.cautions:
+        console.print(Text(text, style="yellow"))
     columns = table_columns(comparison)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in columns:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.answers import Options, World, decided, later_looks, rates, tables
+from benchmarks.answers import Options, World, decided, later_looks, rates, survivors, tables
 
 CELLS = [
     ("all equal", "normal", 4, 3), ("all equal", "normal", 16, 3), ("all equal", "skewed", 8, 5),
@@ -34,6 +34,12 @@ def test_adding_seeds_one_by_one_does_not_find_what_is_not_there() -> None:
     errors = later_looks(arms=8, last=10, sweeps=500, rng=np.random.default_rng(3))
     assert errors["false best"] < 0.06
     assert errors["false worse"] < 0.1
+
+
+def test_survivors_of_a_screening_are_judged_on_fresh_seeds() -> None:
+    cell = survivors(arms=16, seeds=3, sweeps=500, rng=np.random.default_rng(4))
+    assert max(cell["false best"], cell["false worse"]) < 0.08
+    assert min(cell["arm"], cell["leader"]) > 0.9
 
 
 def test_a_table_has_a_row_for_each_world_and_number_of_arms() -> None:

@@ -47,7 +47,7 @@ _SIZES: Final[Mapping[str, str]] = {"parameters": "parameters", "flops": "FLOPs 
 def html(comparison: Comparison, *, question: str, runs: pl.DataFrame, sections: Sequence[str] = ()) -> str:
     """The page, in one file, with all recorded texts escaped; `sections` are HTML elements before the costs."""
     sizes, equal_sizes = _sizes(comparison)
-    warnings = [*comparison.warnings, *provenance.warnings(runs)]
+    warnings = [*comparison.cautions, *comparison.warnings, *provenance.warnings(runs)]
     has_curves = bool(comparison.replicates.curves.height)
     return page.page(
         question,

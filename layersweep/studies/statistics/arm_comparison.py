@@ -67,6 +67,7 @@ class Comparison:
         criteria: what the arms are judged by.
         judgement: the model and the verdicts on the compared arms; None if no training has learned.
         chance: the chance level of the metric; None if it is unknown.
+        cautions: sentences that a reader must know before the table: warm-up, unlike data.
         warnings: sentences that a reader should know when reading the table.
     """
 
@@ -80,6 +81,7 @@ class Comparison:
     criteria: Criteria
     judgement: Judgement | None
     chance: float | None
+    cautions: tuple[str, ...]
     warnings: tuple[str, ...]
 
     @property
@@ -143,11 +145,8 @@ def compare(tables: Tables, criteria: Criteria | None = None) -> Comparison:
         criteria=criteria,
         judgement=judgement,
         chance=float(levels[0]) if levels.len() == 1 else None,
-        warnings=(
-            *_first_warnings(replicates, tables, flags),
-            *replicates.exclusions,
-            *_warnings(replicates, sorted_rows, all_tunings),
-        ),
+        cautions=_cautions(replicates, tables, flags),
+        warnings=(*replicates.exclusions, *_warnings(replicates, sorted_rows, all_tunings)),
     )
 
 
@@ -217,7 +216,7 @@ def _add_test_accuracies(sorted_rows: list[Row], replicates: Replicates, tests: 
         row.update(mean_and_sd(accuracies.get(row["arm"], []), "test_"))
 
 
-def _first_warnings(replicates: Replicates, tables: Tables, flags: pl.DataFrame) -> tuple[str, ...]:
+def _cautions(replicates: Replicates, tables: Tables, flags: pl.DataFrame) -> tuple[str, ...]:
     """What a reader must know before everything else: warm-up, unlike data, an unknown chance level."""
     warming = warm_up.warm_up(replicates.rows, tables.layers)
     unlike = comparability.data_differences(replicates.rows, replicates.epoch)

@@ -124,13 +124,14 @@ class Judgement:
         """
         sign, verdicts = self.criteria.sign, self.verdicts
         is_open = ~verdicts.is_worse
+        has_spread = (self.model.counts > 1) & self.can_test
         low, high = new_trainings.mean_intervals(self.model, verdicts.leader)
         values = {
             "mean": self.model.means * sign,
             **_ends("low", "high", low, high, sign),
             "difference": 0.0 - verdicts.differences * sign,
             **_ends("difference_low", "difference_high", -verdicts.high, -verdicts.low, sign),
-            "new_training": new_trainings.shrunken_means(self.model, is_open) * sign,
+            "new_training": np.where(has_spread, new_trainings.shrunken_means(self.model, is_open) * sign, np.nan),
         }
         limits = (0.0, 1.0) if self.criteria.metric == ACCURACY else (0.0, np.inf)
         _keep_inside(values, ("low", "high"), limits)

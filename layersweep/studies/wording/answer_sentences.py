@@ -136,7 +136,7 @@ def seeds_sentence(comparison: Comparison, runs: pl.DataFrame) -> str:
     if not needed:
         return ""
     if needed >= MAX_SEEDS:
-        return f"More than {MAX_SEEDS:,} seeds would be needed to show a difference of {size}."
+        return f"More than {MAX_SEEDS:,} seeds would be needed to show a difference of {size} (--margin names another)."
     if needed <= have:
         return f"A difference of {size} would be shown by {have} seeds in 4 of 5 cases: those undecided may be smaller."
     time = _time(comparison, runs, needed - have)
