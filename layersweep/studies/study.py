@@ -219,7 +219,8 @@ def load(
     if group is not None:
         plan = plan.filter(pl.Series([group.contains(text) for text in plan["config_json"]], dtype=pl.Boolean))
     comparison = compare(Tables(plan=plan, **tables), criteria)
-    return comparison, runs_of(comparison, read(results, "runs"), tables["trials"])
+    runs = runs_of(comparison, read(results, "runs"), tables["trials"])
+    return comparison, runs.sort(pl.col("sweep") == sweep, maintain_order=True)  # the last command is one of this sweep
 
 
 def print_comparison(findings: Findings, console: "Console") -> None:

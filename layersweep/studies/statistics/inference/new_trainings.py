@@ -39,7 +39,8 @@ def shrunken_means(model: ArmModel, is_leading: Flags) -> Array:
 
     The highest of several means is too high: it was also lucky. As far as the leading arms differ no more than by
     chance, each is moved to their mean (James and Stein 1961; Efron and Morris 1975). The variance between arms is
-    that of DerSimonian and Laird (1986), and 0 if the arms differ less than by chance.
+    that of DerSimonian and Laird (1986), and 0 if the arms differ less than by chance. No arm is moved by more than one
+    standard error, because an arm may be unlike the others (limited translation: Efron and Morris 1972).
     """
     errors = np.maximum(model.variances / model.counts, _TINY)
     weights = np.where(is_leading, 1 / errors, 0.0)
@@ -53,5 +54,7 @@ def shrunken_means(model: ArmModel, is_leading: Flags) -> Array:
     centre = (shrunken_centre_weights * model.means).sum(-1, keepdims=True) / np.maximum(
         shrunken_centre_weights.sum(-1, keepdims=True), _TINY
     )
-    shrunken: Array = np.where(is_leading, centre + between / (between + errors) * (model.means - centre), model.means)
+    shifts = errors / (between + errors) * (centre - model.means)
+    limited = np.clip(shifts, -np.sqrt(errors), np.sqrt(errors))
+    shrunken: Array = np.where(is_leading, model.means + limited, model.means)
     return shrunken
