@@ -63,6 +63,7 @@ STYLE: Final[Mapping[str, Any]] = {
 
 _MAX_SOLID_LINES: Final = 5
 _MAX_NAME_LENGTH: Final = 30
+_SMALLEST_TICK: Final = 0.0005
 _PAIR: Final = 2
 _SMALL_RANGE: Final = 0.03
 _WIDE_GAP: Final = 2.0
@@ -189,8 +190,8 @@ def heat_map(axes: "Axes", rows: Sequence[str], columns: Sequence[str], *, rotat
 
 
 def _tick(value: float, _: float | None) -> str:
-    text = f"{value:.3f}".removeprefix("0")
-    return text.removesuffix("0")
+    text = f"{abs(value):.3f}".removeprefix("0").removesuffix("0")
+    return f"-{text}" if value < -_SMALLEST_TICK else text
 
 
 def margin_labels(axes: "Axes", ends: Sequence[tuple[float, float, str, str]], *, size: float = 8.5) -> None:
