@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 import tyro
 
+from benchmarks.answers_effects import effects_cells, simulate_effects
 from layersweep.studies.statistics.inference import new_trainings
 from layersweep.studies.statistics.inference.arm_model import fit
 from layersweep.studies.statistics.inference.arrays import Array
@@ -230,6 +231,9 @@ def main() -> None:
             sweeps = max(options.sweeps // 5, 1)
             print(arms, difference, decided(arms=arms, difference=difference, sweeps=sweeps, rng=rng))  # noqa: T201
         print(arms, later_looks(arms=arms, last=10, sweeps=options.sweeps, rng=rng), flush=True)  # noqa: T201
+    for cell in effects_cells():
+        rng = np.random.default_rng(options.random_seed)
+        print(simulate_effects(cell, sweeps=options.sweeps, rng=rng), flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":
