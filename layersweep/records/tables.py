@@ -114,7 +114,7 @@ TRIALS: Final = _table(
     (_SMALL, "rung"),
     (_REAL, "cutoff"),
     (_COUNT, "parameters", "trainable_parameters", "flops", "size_bytes"),
-    (_NAME, "network_fingerprint", "source_fingerprint"),
+    (_NAME, "network_fingerprint", "network_revision", "source_fingerprint"),
     *_LATENCY,
     (_SMALL, "latency_busy_slots"),
     (_COUNT, "memory_peak_bytes"),

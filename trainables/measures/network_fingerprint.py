@@ -15,12 +15,16 @@ _LINKS: Final = frozenset({"inbound_nodes", "input_layers", "output_layers"})
 """Entries that name layers; there, a name is replaced by the place of its layer."""
 
 
-def network_fingerprint(model: keras.Model, layers: Iterable[Layer]) -> str:
+def network_fingerprint(model: keras.Model, layers: Iterable[Layer]) -> str | None:
     """32 hexadecimal digits: 16 of the layers' kinds, shapes and parameters, then 16 of the Keras configuration.
 
     A new version of Keras may add entries to a configuration, so only the first 16 can be compared between versions.
+    None for a network with a layer that has no configuration.
     """
-    config = model.get_config()
+    try:
+        config = model.get_config()
+    except NotImplementedError:  # what Keras raises for a layer with arguments and without `get_config`
+        return None
     places = {name: f"layer {i}" for i, name in enumerate(_names(config))}
     text = json.dumps(_cleaned(config, places, is_link=False), sort_keys=True, default=str)
     return structure_fingerprint(layers) + hashlib.sha256(text.encode()).hexdigest()[:16]

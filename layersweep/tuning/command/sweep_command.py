@@ -113,10 +113,9 @@ def plan_of(request: "Request", data: "Data", say: Callable[[str], None] = lambd
     changes = network_changes(request, data, plan.trials, RecordedNetworks(settings.results), say)
     for line in changes.lines:
         say(line)
-    if not changes.fingerprints:
+    if not changes.revisions:
         return plan
-    changed = changes.fingerprints
-    return Planner(request=request, data=data, history=history, changed_networks=changed).plan()
+    return Planner(request=request, data=data, history=history, network_revisions=changes.revisions).plan()
 
 
 def train(plan: "SweepPlan", console: "Console", arguments: Sequence[str]) -> int:

@@ -32,12 +32,21 @@ class NetworkChanges:
     """What the check found.
 
     Attributes:
-        fingerprints: the fingerprint of each network that has changed, by its key (`network_key`).
+        revisions: the revision of each network that is not the one recorded first, by its key (`network_key`).
         lines: what to tell the user.
     """
 
-    fingerprints: Mapping[str, str] = field(default_factory=dict)
+    revisions: Mapping[str, str] = field(default_factory=dict)
     lines: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Doubt:
+    """A network that may have changed: an arm that has it, and what is recorded of it, latest last."""
+
+    arm: Arm
+    family: str
+    recorded: Sequence[RecordedNetwork]
 
 
 def network_changes(
@@ -55,26 +64,49 @@ def network_changes(
         recorded: the recorded networks.
         say: tells the user that networks are being built.
     """
-    doubtful: dict[str, tuple[Arm, RecordedNetwork]] = {}
-    for trial in trials:
-        family = request.sweep.family_of(trial.arm)
-        network, source = recorded.of_trial(trial.trial_id), source_fingerprint(family)
-        is_checked = family not in (*FROM_OTHERS, *FROM_SEARCH) and not trial.arm.stated.get(_WEIGHTS)
-        if is_checked and source is not None and network is not None and network.source != source:
-            doubtful[network_key(family, trial.arm.stated)] = (trial.arm, network)
-    if not doubtful:
-        return NetworkChanges()
-    present = _present_networks(request, data, {key: arm for key, (arm, _) in doubtful.items()}, say)
+    lines = []
+    if others := recorded.trials_on_other_data(data.name, data.fingerprint):
+        lines.append(f"the files of {data.name} have changed since {count(others, 'trial')} were recorded: new trials")
+    revisions, doubts = _known_and_doubtful(request, data, trials, recorded)
+    if not doubts:
+        return NetworkChanges(revisions=revisions, lines=tuple(lines))
     version = recorded.keras_version()
-    changed = {
-        key: _difference(network, present[key], version)
-        for key, (_, network) in doubtful.items()
-        if key in present and _difference(network, present[key], version)
-    }
-    return NetworkChanges(
-        fingerprints={key: present[key].fingerprint or "" for key in changed},
-        lines=(*_change_lines(changed, doubtful), *_source_lines(request, changed, doubtful)),
-    )
+    present = _present_networks(request, data, doubts, version, say)
+    changed: dict[str, str] = {}
+    unchanged = []
+    for key, network in present.items():
+        doubt = doubts[key]
+        match = next((each for each in reversed(doubt.recorded) if not _difference(each, network, version)), None)
+        revision = network.fingerprint if match is None else match.revision
+        if revision is not None:
+            revisions[key] = revision
+        if match is None:
+            changed[key] = _difference(doubt.recorded[-1], network, version)
+        else:
+            unchanged.append(doubt)
+    lines += [*_change_lines(changed, doubts), *_source_lines(unchanged)]
+    return NetworkChanges(revisions=revisions, lines=tuple(lines))
+
+
+def _known_and_doubtful(
+    request: Request, data: Data, trials: Sequence[Trial], recorded: RecordedNetworks
+) -> tuple[dict[str, str], dict[str, _Doubt]]:
+    """The revisions of networks that the present code is known to have built, and the networks that must be built."""
+    revisions: dict[str, str] = {}
+    doubts: dict[str, _Doubt] = {}
+    for trial in [each for one in trials for each in (one, one.parent) if each is not None]:
+        family = request.sweep.family_of(trial.arm)
+        key, source = network_key(family, trial.arm.stated), source_fingerprint(family)
+        if source is None or family in (*FROM_OTHERS, *FROM_SEARCH) or trial.arm.stated.get(_WEIGHTS) or key in doubts:
+            continue
+        interrupted = recorded.interrupted(trial.trial_id)
+        networks = [*([interrupted] if interrupted else []), *recorded.of_key(key, data.fingerprint)]
+        present = next((network for network in reversed(networks) if network.source == source), None)
+        if present is not None and present.revision is not None:
+            revisions[key] = present.revision
+        elif present is None and networks:
+            doubts[key] = _Doubt(arm=trial.arm, family=family, recorded=networks)
+    return revisions, doubts
 
 
 def _difference(before: RecordedNetwork, now: RecordedNetwork, keras_version: str) -> str:
@@ -98,55 +130,54 @@ def _size(network: RecordedNetwork) -> str:
     return (layers + parameters).removesuffix(", ")
 
 
-def _change_lines(changed: Mapping[str, str], doubtful: Mapping[str, tuple[Arm, RecordedNetwork]]) -> list[str]:
+def _change_lines(changed: Mapping[str, str], doubts: Mapping[str, _Doubt]) -> list[str]:
     """One line for each kind of difference, with the arms that have it."""
     names: dict[str, list[str]] = {}
     for key, difference in changed.items():
-        names.setdefault(difference, []).append(doubtful[key][0].name)
+        names.setdefault(difference, []).append(doubts[key].arm.name)
     return [
         f"the network of {first_names(arms)} has changed since it was recorded ({difference}): it is trained anew"
         for difference, arms in names.items()
     ]
 
 
-def _source_lines(
-    request: Request, changed: Mapping[str, str], doubtful: Mapping[str, tuple[Arm, RecordedNetwork]]
-) -> list[str]:
+def _source_lines(unchanged: Sequence[_Doubt]) -> list[str]:
     """A line for each family whose own file has changed, although its networks have not."""
     families = {
-        request.sweep.family_of(arm)
-        for key, (arm, network) in doubtful.items()
-        if key not in changed and network.source is not None
-        and network.source[:_STRUCTURE] != (source_fingerprint(request.sweep.family_of(arm)) or "")[:_STRUCTURE]
-    }  # fmt: skip
-    files = sorted(str(family_file(family)) for family in families)
+        doubt.family
+        for doubt in unchanged
+        if (source := doubt.recorded[-1].source) is not None
+        and source[:_STRUCTURE] != (source_fingerprint(doubt.family) or "")[:_STRUCTURE]
+    }
     return [
         f"note: {Path(file).name} has changed since results were recorded; the networks are equal, so they are used"
-        for file in files
+        for file in sorted(str(family_file(family)) for family in families)
     ]
 
 
 def _present_networks(
-    request: Request, data: Data, arms: Mapping[str, Arm], say: Callable[[str], None]
+    request: Request, data: Data, doubts: Mapping[str, _Doubt], keras_version: str, say: Callable[[str], None]
 ) -> dict[str, RecordedNetwork]:
-    """The networks as they are now, by key; built at most once for each state of the source code."""
+    """The networks as they are now, by key; built at most once for each state of the source code and of Keras."""
     from trainables.worker.model_check import ModelSpec, summaries
 
     cache_file = request.settings.results / ".state" / "networks.json"
     cache = _read_cache(cache_file)
     specs = {
         key: ModelSpec(
-            family=request.sweep.family_of(arm),
-            config_json=json.dumps(arm.stated, sort_keys=True),
+            family=doubt.family,
+            config_json=json.dumps(doubt.arm.stated, sort_keys=True),
             image_shape=data.image_shape,
-            classes=len(visible_data(arm, data).classes),
+            classes=len(visible_data(doubt.arm, data).classes),
         )
-        for key, arm in arms.items()
+        for key, doubt in doubts.items()
     }
-    names = {key: f"{source_fingerprint(spec.family)} {spec}" for key, spec in specs.items()}
+    names = {key: f"{source_fingerprint(spec.family)} {keras_version} {spec}" for key, spec in specs.items()}
     missing = [key for key in specs if names[key] not in cache]
     if missing:
-        say(f"the code has changed since results were recorded: building {count(len(missing), 'network')} to compare")
+        is_recorded = all(doubts[key].recorded[-1].source for key in missing)
+        reason = "the code has changed since results were recorded" if is_recorded else "results may be of other code"
+        say(f"{reason}: building {count(len(missing), 'network')} to compare")
         for key, summary in zip(missing, summaries([specs[key] for key in missing]), strict=True):
             cache[names[key]] = summary
         if not request.settings.dry_run:

@@ -114,13 +114,13 @@ class Planner:
         request: what a command asks for.
         data: its data.
         history: the records.
-        changed_networks: see `TrialFactory`.
+        network_revisions: see `TrialFactory`.
     """
 
     request: Request
     data: Data
     history: History
-    changed_networks: Mapping[str, str] = field(default_factory=dict)
+    network_revisions: Mapping[str, str] = field(default_factory=dict)
 
     def plan(self) -> SweepPlan:
         """The plan.
@@ -183,7 +183,7 @@ class Planner:
             epochs=settings.epochs,
             precision=settings.precision,
             folds=settings.folds,
-            changed_networks=self.changed_networks,
+            network_revisions=self.network_revisions,
         )
 
     @cached_property

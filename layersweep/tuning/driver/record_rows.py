@@ -100,6 +100,7 @@ class TrialColumns:
                 "validation_images": trial.data.validation_images,
                 "test_images": trial.data.test_images,
                 "precision": trial.precision,
+                "network_revision": trial.network_revision,
                 "source_fingerprint": source_fingerprint(trial.arm.family or self.family),
                 "epochs_asked": trial.epochs,
             }

@@ -35,7 +35,8 @@ def sign(mode: str) -> int:
 class Trial:
     """One training: an arm's configuration, a seed and data. Its id is the hash of its content.
 
-    If it has a parent, it begins with the weights that the parent has after its last epoch.
+    If it has a parent, it begins with the weights that the parent has after its last epoch. `network_revision` is the
+    fingerprint that its id contains; None for the network that was recorded first.
     """
 
     trial_id: str
@@ -47,6 +48,7 @@ class Trial:
     data: Data
     candidate: int | None = None
     parent: "Trial | None" = None
+    network_revision: str | None = None
 
     @property
     def label(self) -> str:
@@ -136,7 +138,7 @@ class TrialFactory:
         epochs: of a trial that is not stopped.
         precision: Keras' dtype policy.
         folds: of the comparison; 0 for replicates by seed. Other questions have no folds.
-        changed_networks: the fingerprints of networks that have changed since they were recorded, by `network_key`.
+        network_revisions: the revisions of networks that are not those recorded first, by `network_key`.
     """
 
     sweep: Sweep
@@ -144,7 +146,7 @@ class TrialFactory:
     epochs: int
     precision: str
     folds: int = 0
-    changed_networks: Mapping[str, str] = field(default_factory=dict)
+    network_revisions: Mapping[str, str] = field(default_factory=dict)
 
     def trials(self, arms: Sequence[Arm], question: str, seeds: Sequence[int]) -> list[Trial]:
         """The trials of these arms, one seed after another.
@@ -180,7 +182,7 @@ class TrialFactory:
             precision=self.precision,
             parent=parent,
             phase_epochs=phase_epochs,
-            network=self.changed_networks.get(network_key(self.sweep.family_of(arm), arm.stated)),
+            network=self.network_revisions.get(network_key(self.sweep.family_of(arm), arm.stated)),
         )
 
     def _from_content(self, content: TrialContent, question: str, epochs: int) -> Trial:
@@ -193,6 +195,7 @@ class TrialFactory:
             precision=content.precision,
             data=content.data,
             parent=content.parent,
+            network_revision=content.network,
         )
 
 

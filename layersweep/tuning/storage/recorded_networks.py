@@ -11,8 +11,12 @@ from typing import Any
 import polars as pl
 
 from layersweep.records.read import read
+from layersweep.tuning.experiment.trials import network_key
 
-_TRIAL_COLUMNS = ("trial_id", "run", "parameters", "network_fingerprint", "source_fingerprint")
+_TRIAL_COLUMNS = (
+    "trial_id", "run", "family", "dataset", "data_fingerprint", "config_json", "parameters", "network_fingerprint",
+    "network_revision", "source_fingerprint", "attempt", "continuation",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +30,7 @@ class RecordedNetwork:
         fingerprint: that of `trainables.measures.network_fingerprint`; None in older records.
         source: the fingerprint of the source code; None in older records.
         keras_version: the version that built it; None if it is not recorded.
+        revision: what the ids of its trials contain; None for the network that was recorded first.
     """
 
     parameters: int | None
@@ -34,6 +39,7 @@ class RecordedNetwork:
     fingerprint: str | None = None
     source: str | None = None
     keras_version: str | None = None
+    revision: str | None = None
 
 
 class RecordedNetworks:
@@ -46,12 +52,28 @@ class RecordedNetworks:
     def __init__(self, results: Path) -> None:
         self._results = results
 
-    def of_trial(self, trial_id: str) -> RecordedNetwork | None:
-        """The network of a trial, as its last row has it; None if none is recorded."""
-        row = self._rows.get(trial_id)
-        layers, structure = self._structures.get(trial_id, (None, None))
-        if row is None:  # interrupted: it may have layers, but no end
-            return None if structure is None else RecordedNetwork(parameters=None, layers=layers, structure=structure)
+    def of_key(self, key: str, data_fingerprint: str) -> list[RecordedNetwork]:
+        """The networks that were recorded for a family and configuration (`network_key`) on these data, latest last."""
+        networks: dict[str | None, RecordedNetwork] = {}
+        for row in self._rows.get((key, data_fingerprint), ()):
+            networks.pop(row["network_revision"], None)
+            networks[row["network_revision"]] = self._network(row)
+        return list(networks.values())
+
+    def interrupted(self, trial_id: str) -> RecordedNetwork | None:
+        """The network of a trial without an end, of which layers are recorded; None otherwise."""
+        if trial_id in self._ended or trial_id not in self._structures:
+            return None
+        layers, structure = self._structures[trial_id]
+        return RecordedNetwork(parameters=None, layers=layers, structure=structure)
+
+    def trials_on_other_data(self, dataset: str, data_fingerprint: str) -> int:
+        """How many trials are recorded on data of this name with another content, if none is on the present content."""
+        fingerprints = self._trials.filter(pl.col("dataset") == dataset)["data_fingerprint"].drop_nulls().to_list()
+        return 0 if data_fingerprint in fingerprints else len(fingerprints)
+
+    def _network(self, row: dict[str, Any]) -> RecordedNetwork:
+        layers, structure = self._structures.get(row["trial_id"], (None, None))
         fingerprint = row["network_fingerprint"]
         return RecordedNetwork(
             parameters=row["parameters"],
@@ -60,6 +82,7 @@ class RecordedNetworks:
             fingerprint=fingerprint,
             source=row["source_fingerprint"],
             keras_version=self._versions.get(row["run"]),
+            revision=row["network_revision"],
         )
 
     @staticmethod
@@ -68,10 +91,24 @@ class RecordedNetworks:
         return importlib.metadata.version("keras")
 
     @cached_property
-    def _rows(self) -> dict[str, dict[str, Any]]:
-        trials = read(self._results, "trials", columns=(*_TRIAL_COLUMNS, "attempt", "continuation"))
-        known = trials.filter(pl.col("parameters").is_not_null()).sort("attempt", "continuation", maintain_order=True)
-        return {row["trial_id"]: row for row in known.unique("trial_id", keep="last").to_dicts()}
+    def _trials(self) -> pl.DataFrame:
+        trials = read(self._results, "trials", columns=_TRIAL_COLUMNS)
+        return trials.sort("attempt", "continuation", maintain_order=True).unique(
+            "trial_id", keep="last", maintain_order=True
+        )
+
+    @cached_property
+    def _ended(self) -> set[str]:
+        return set(self._trials["trial_id"])
+
+    @cached_property
+    def _rows(self) -> dict[tuple[str, str], list[dict[str, Any]]]:
+        """The trials whose network is recorded, by their family with configuration, and their data."""
+        rows: dict[tuple[str, str], list[dict[str, Any]]] = {}
+        for row in self._trials.filter(pl.col("parameters").is_not_null()).to_dicts():
+            key = network_key(row["family"], json.loads(row["config_json"] or "{}"))
+            rows.setdefault((key, row["data_fingerprint"]), []).append(row)
+        return rows
 
     @cached_property
     def _structures(self) -> dict[str, tuple[int, str]]:

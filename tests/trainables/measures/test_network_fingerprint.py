@@ -6,6 +6,7 @@ from keras import layers as kl
 from trainables.families.by_name import family
 from trainables.measures.model_measures import model_size
 from trainables.source_code import family_file, source_fingerprint
+from trainables.worker.model_check import ModelSpec, summaries
 
 
 def network(*, activation="relu", filters=4, name="conv", skip=True, seed=1, rate=0.1):
@@ -41,6 +42,28 @@ def test_a_family_is_the_same_at_each_build_and_each_seed():
     first, second = (fingerprint(module.build(module.Config(), (28, 28, 1), 10)) for _ in range(2))
     assert first == second
     assert len(first) == 32
+
+
+def test_a_network_whose_layer_has_no_configuration_has_no_fingerprint():
+    class Shift(kl.Layer):
+        def __init__(self, shift):
+            super().__init__()
+            self.shift = shift
+
+        def call(self, inputs):
+            return self.shift(inputs)
+
+    inputs = keras.Input((4,))
+    model = keras.Model(inputs, Shift(lambda x: x + 1)(inputs))
+    assert fingerprint(model) is None
+
+
+def test_the_process_that_builds_gives_the_same_fingerprint():
+    spec = ModelSpec(family="residual_cnn", config_json="{}", image_shape=(28, 28, 1), classes=10)
+    module = family("residual_cnn")
+    (summary,) = summaries([spec])
+    assert summary is not None
+    assert summary["fingerprint"] == fingerprint(module.build(module.Config(), (28, 28, 1), 10))
 
 
 def test_source_code_is_known_for_this_projects_families():

@@ -1,5 +1,6 @@
 """An answer is about the network that is there now: what has changed since it was recorded is trained anew."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import made_up
@@ -14,6 +15,7 @@ from layersweep.tuning.driver import network_changes, record_rows
 from layersweep.tuning.experiment.options import parse
 from layersweep.tuning.experiment.request import Request
 from layersweep.tuning.experiment.settings import resolve
+from layersweep.tuning.experiment.trials import network_key
 from layersweep.tuning.storage.recorded_networks import RecordedNetworks
 from trainables.worker import model_check
 
@@ -137,8 +139,9 @@ def test_records_without_fingerprints_are_compared_by_layers_and_parameters(resu
     monkeypatch.setattr(made_up, "fingerprint", None)
     monkeypatch.setattr(record_rows, "source_fingerprint", lambda _: None)
     assert made_up_tune.run(request(results), made_up.data(results.parent)) == 0
-    recorded = RecordedNetworks(results).of_trial(read(results, "trials", "made_up")["trial_id"][0])
-    assert recorded is not None
+    trial = request(results).arms[0]
+    key = network_key("made_up", trial.stated)
+    (recorded,) = RecordedNetworks(results).of_key(key, made_up.data(results.parent).fingerprint)
     assert recorded.structure is not None
     code.network = recorded.structure + "9" * 16
     code.source = "y" * 32
@@ -152,3 +155,53 @@ def test_a_network_that_cannot_be_built_now_is_left_to_its_training(results, cod
     code.source = "z" * 32
     monkeypatch.setattr(model_check, "summaries", lambda models: [None] * len(models))
     assert plan(results)[0] == 0
+
+
+@pytest.mark.parametrize("second", [OTHER, ONLY_SETTINGS])
+def test_an_upgrade_of_keras_alone_keeps_the_network_that_the_code_built(results, code, monkeypatch, second):
+    """Found in review: after a change of the network, an upgrade retrained it, or showed the first one's numbers."""
+    train(results, code, monkeypatch)
+    code.source, code.network = "z" * 32, second
+    train(results, code, monkeypatch)
+    _, ids, _ = plan(results)
+    built = code.built
+    monkeypatch.setattr(RecordedNetworks, "keras_version", staticmethod(lambda: "99.0"))
+    code.network = second[:16] + "f" * 16  # a new version adds an entry to the configuration
+    assert plan(results)[:2] == (0, ids)
+    assert code.built == built
+    code.source = "s" * 32  # back to the first code, under the new Keras
+    assert not plan(results)[1] & ids
+
+
+def test_what_an_earlier_keras_built_is_not_remembered_after_an_upgrade(results, code, monkeypatch):
+    train(results, code, monkeypatch)
+    code.source = "z" * 32
+    train(results, code, monkeypatch, "--seeds", "3")
+    code.source = "y" * 32
+    train(results, code, monkeypatch, "--seeds", "3")
+    built = code.built
+    monkeypatch.setattr(RecordedNetworks, "keras_version", staticmethod(lambda: "99.0"))
+    code.source = "x" * 32
+    plan(results, "--seeds", "3")
+    assert code.built == built + 2
+
+
+def test_other_content_of_the_same_data_is_said(results, code, monkeypatch):
+    train(results, code, monkeypatch)
+    lines: list[str] = []
+    data = replace(made_up.data(results.parent), fingerprint="e" * 16)
+    result = plan_of(request(results), data, lines.append)
+    assert len(result.to_run) == 4
+    assert lines == ["the files of none have changed since 4 trials were recorded: new trials"]
+
+
+def test_a_first_phase_is_checked_as_well(results, code, monkeypatch):
+    flags = ("--set", "before=1")
+    train(results, code, monkeypatch, *flags)
+    _, ids, _ = plan(results, *flags)
+    code.source, code.network = "z" * 32, OTHER
+    train(results, code, monkeypatch, *flags)
+    parents = read(results, "trials", "made_up").filter(question="first phase")
+    assert parents.select("trial_id", "network_revision").unique().height == 4
+    assert set(parents["network_revision"]) == {None, OTHER}
+    assert not plan(results, *flags)[1] & ids
