@@ -127,7 +127,7 @@ def findings_of(results: Path, sweep: str, criteria: "Criteria | None" = None) -
     """
     from layersweep.records.read import read
     from layersweep.studies.earlier_records import question_of, sections_of
-    from layersweep.studies.statistics.judgement import Criteria
+    from layersweep.studies.statistics.judgement import ACCURACY, Criteria
 
     question = question_of(results, sweep)
     criteria = criteria or Criteria(metric=question.metric)
@@ -140,6 +140,8 @@ def findings_of(results: Path, sweep: str, criteria: "Criteria | None" = None) -
     for group in groups or [None]:
         comparison, runs = load(results, sweep, group, criteria)
         names = sections_of(comparison) if question.sections is None else question.sections
+        if criteria.metric != ACCURACY:
+            names = ()  # the sections are about accuracy
         yield Findings(
             name=f"{sweep}_{group.key}_{group.value}" if group else sweep,
             title=f"{question.text} ({group.key} {group.value})" if group else question.text,
@@ -273,4 +275,4 @@ class Options:
     margin: float = 0.01
     """The difference that does not matter to you: an arm within it is as good as the leader."""
     metric: str | None = None
-    """val_accuracy or val_loss; that of the sweep by default."""
+    """val_accuracy or val_loss; that of the sweep by default. Effects and costs are shown for val_accuracy only."""

@@ -214,12 +214,13 @@ def _rules(comparison: Comparison, judgement: Judgement) -> list[str]:
         "anything else is undecided."
     )
     errors = (
-        f"The error of each kind of verdict is at most {alpha}, so that all answers of a sweep together stay below .05 "
-        f"(Lan and DeMets 1983).{look}"
+        f"The nominal error of each kind of verdict is {alpha}; later answers with more seeds share another .01 (Lan "
+        f"and DeMets 1983).{look} In simulations no more than .07 of sweeps had a false verdict of one kind, and .11 "
+        "where one of four arms scattered five times as much on three seeds."
     )
     new_trainings = (
         "The interval of a mean counts seeds as a random effect. The value of a new training is shrunk towards the "
         "leading arms' mean, because the highest of several means was also lucky (Efron and Morris 1975). Seeds needed "
-        f"are for a power of {POWER:.0%}."
+        f"are for a power of {share(POWER, 1)}."
     )
     return [intervals, errors, new_trainings]

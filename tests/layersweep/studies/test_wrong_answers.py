@@ -141,7 +141,7 @@ def test_11_an_answer_after_more_seeds_is_judged_more_strictly(sweep: Sweep) -> 
     comparison = compared(sweep)
     assert comparison.judgement is not None
     assert comparison.judgement.look == 2
-    assert "The error of each kind of verdict is at most .005" in method(comparison)
+    assert "The nominal error of each kind of verdict is .005;" in method(comparison)
     assert "This is answer 2 of this sweep, after seeds were added." in method(comparison)
 
 
