@@ -122,7 +122,7 @@ def fit_coded(coded: Mapping[str, Array], seeds: Array, observed: Array) -> Grid
     base: dict[Term, Array] = {(): np.hstack([np.ones((len(observed), 1)), seeds])}
     alone: dict[Term, Array] = {(name,): block for name, block in coded.items()}
     pairs: dict[Term, Array] = {(a, b): _product(coded[a], coded[b]) for a, b in itertools.combinations(coded, _PAIR)}
-    seed_blocks = np.hstack([_product(seeds, block) for block in coded.values()])
+    seed_blocks = {key: _product(seeds, block) for key, block in coded.items()}
     return fit_grid(base | alone | pairs, seed_blocks, observed) or fit_grid(base | alone, seed_blocks, observed)
 
 
@@ -177,7 +177,7 @@ def _effects(model: GridModel, columns: Mapping[str, Sequence[str]], failure_p: 
         pairs=sorted(pairs, key=lambda test: -test.share),
         cells={test.term: _cells(model, test.term, columns) for test in pairs},
         failure_p=failures,
-        has_seed_error=model.error.seed_df > 0,
+        has_seed_error=bool(model.error.seed_errors),
     )
 
 

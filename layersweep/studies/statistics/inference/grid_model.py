@@ -9,8 +9,10 @@ No training is removed: in a small grid, a training that is far from the model c
 - The F-test of a term compares its sum of squares with what those variances lead one to expect (Brown and Forsythe
   1974, Technometrics 16, 129; degrees of freedom: Box 1954, Annals of Mathematical Statistics 25, 290).
 - Where a choice may do well on some seeds and badly on others, more trainings on the same seeds do not average that
-  out. If the mean square of seed x key, pooled over all keys, is above that of the residual, it is the error of every
-  effect of one key (as in a mixed model with random seeds: Montgomery 2017, section 13.2).
+  out. The mean square of seed x key is then the error of the effects of a key (as in a mixed model with random seeds:
+  Montgomery 2017, section 13.2): the one pooled over all keys if it is larger than the residual's, or that
+  of the key itself where it is larger still, and above the residual in an F-test at .2 (pooling after a preliminary
+  test: Bancroft 1964, Biometrics 20, 427).
 """
 
 import itertools
@@ -26,6 +28,8 @@ Term = tuple[str, ...]
 """One key, or two keys that interact; the empty term is the effect of the seeds."""
 
 _TINY: Final = 1e-9
+_PRELIMINARY: Final = 0.2
+"""The error of the test whether a key has an error of its own."""
 _ZERO: Final = 1e-20
 
 
@@ -38,20 +42,21 @@ class ErrorOfTerms:
         variances: the estimated variance of each training.
         variance: the mean square of the residual.
         df: its degrees of freedom.
-        seed_variance: the mean square of seed x key, if it is the error of effects of one key; else 0.
-        seed_df: its degrees of freedom; else 0.
+        seed_errors: the mean square of seed x key and its degrees of freedom, for each key whose error it is.
     """
 
     free: Array
     variances: Array
     variance: float
     df: int
-    seed_variance: float
-    seed_df: int
+    seed_errors: Mapping[str, tuple[float, int]]
 
     def excess(self, term: Term) -> float:
         """By how much seeds that prefer other choices raise the variance of this term's estimates."""
-        return self.seed_variance - self.variance if len(term) == 1 and self.seed_df else 0.0
+        return self.seed_errors[term[0]][0] - self.variance if self._has_seed_error(term) else 0.0
+
+    def _has_seed_error(self, term: Term) -> bool:
+        return len(term) == 1 and term[0] in self.seed_errors
 
     def of(self, weights: Array, term: Term) -> tuple[Array, Array]:
         """The variances of sums of weighted errors, and their degrees of freedom.
@@ -65,12 +70,12 @@ class ErrorOfTerms:
         """
         totals, noise = weights.sum(0), weights.T @ self.variances
         df = np.clip(totals**2 / ((weights**2).T @ (1 / self.free)), 1.0, self.df)
-        excess = self.excess(term)
-        if not excess:
+        if not self._has_seed_error(term):
             return noise, df
-        seeds, rest = totals * self.seed_variance, noise - totals * self.variance
-        raised = noise + totals * excess
-        return raised, np.clip(raised**2 / (seeds**2 / self.seed_df + rest**2 / df), 1.0, self.df)
+        seed_variance, seed_df = self.seed_errors[term[0]]
+        seeds, rest = totals * seed_variance, noise - totals * self.variance
+        raised = noise + totals * self.excess(term)
+        return raised, np.clip(raised**2 / (seeds**2 / seed_df + rest**2 / df), 1.0, self.df)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -117,12 +122,12 @@ class GridModel:
         return columns
 
 
-def fit_grid(blocks: Mapping[Term, Array], seed_blocks: Array, observed: Array) -> GridModel | None:
+def fit_grid(blocks: Mapping[Term, Array], seed_blocks: Mapping[str, Array], observed: Array) -> GridModel | None:
     """Fits the model.
 
     Args:
         blocks: the columns of each term (trainings, columns), those of the mean and the seeds first.
-        seed_blocks: the columns of seed x key for all keys; none for one seed.
+        seed_blocks: the columns of seed x key for each key; none for one seed.
         observed: the value of each training.
 
     Returns:
@@ -152,20 +157,19 @@ def fit_grid(blocks: Mapping[Term, Array], seed_blocks: Array, observed: Array) 
     )
 
 
-def _error(design: Array, influence: Array, seed_blocks: Array, observed: Array) -> ErrorOfTerms:
-    """The errors; with seed x key in the model if its mean square is above that of the residual."""
+def _error(design: Array, influence: Array, seed_blocks: Mapping[str, Array], observed: Array) -> ErrorOfTerms:
+    """The errors; with seed x key in the model if it is the error of any key."""
     df = len(design) - design.shape[1]
     residual = observed - design @ (influence.T @ observed)
     leverage = (design * influence).sum(1)
-    seeds = _basis(seed_blocks - design @ (influence.T @ seed_blocks))
-    seed_variance, seed_df = 0.0, 0
+    beyond = {key: block - design @ (influence.T @ block) for key, block in seed_blocks.items()}
+    seeds = _basis(np.hstack([*beyond.values()]))
+    seed_errors: dict[str, tuple[float, int]] = {}
     if 0 < seeds.shape[1] < df:
-        part = seeds.T @ observed
-        rest, rest_df = residual - seeds @ part, df - seeds.shape[1]
-        mean_square = float(part @ part) / len(part)
-        if mean_square > rest @ rest / rest_df:
+        rest, rest_df = residual - seeds @ (seeds.T @ observed), df - seeds.shape[1]
+        seed_errors = _seed_errors(beyond, observed, float(rest @ rest) / rest_df, rest_df)
+        if seed_errors:
             residual, df, leverage = rest, rest_df, leverage + (seeds**2).sum(1)
-            seed_variance, seed_df = mean_square, len(part)
     variance = float(residual @ residual) / df
     is_free = leverage < 1 - _TINY
     free = np.where(is_free, 1 - leverage, 1.0)
@@ -174,9 +178,36 @@ def _error(design: Array, influence: Array, seed_blocks: Array, observed: Array)
         variances=np.where(is_free, residual**2 / free, variance),
         variance=variance,
         df=df,
-        seed_variance=seed_variance,
-        seed_df=seed_df,
+        seed_errors=seed_errors,
     )
+
+
+def _seed_errors(
+    beyond: Mapping[str, Array], observed: Array, variance: float, df: int
+) -> dict[str, tuple[float, int]]:
+    """The mean square of seed x key and its degrees of freedom, for each key whose error it is.
+
+    Args:
+        beyond: the columns of seed x key beyond the terms of the model, for each key.
+        observed: the value of each training.
+        variance: the mean square of what is left.
+        df: its degrees of freedom.
+    """
+    from scipy.special import fdtrc
+
+    squares: dict[str, tuple[float, int]] = {}
+    for key, columns in beyond.items():
+        part = _basis(columns).T @ observed
+        squares[key] = float(part @ part), len(part)
+    pooled_df = sum(n for _, n in squares.values())
+    pooled = sum(square for square, _ in squares.values()) / pooled_df
+    own = {
+        key: (square / n, n)
+        for key, (square, n) in squares.items()
+        if n and square / n > max(pooled, variance) and fdtrc(n, df, square / n / max(variance, _ZERO)) < _PRELIMINARY
+    }
+    shared = {key: (pooled, pooled_df) for key in squares if key not in own} if pooled > variance else {}
+    return own | shared
 
 
 def _basis(columns: Array) -> Array:

@@ -179,12 +179,14 @@ def test_seeds_that_prefer_other_choices_are_the_error_of_effects() -> None:
     keys = {name: [row[i] for row in rows] for i, name in enumerate("klm")}
     result = fitted(keys, [row[3] for row in rows], values)
     assert result.has_seed_error
-    # by hand: the gap of k in each seed, whose spread is shared by three keys with 2 degrees of freedom each
+    # by hand: the gap of each key in each seed, whose spread has 2 degrees of freedom
     cube = np.array(values).reshape(2, 2, 2, 3)
     gaps = [np.diff(cube.mean(tuple({0, 1, 2} - {axis})), axis=0)[0] for axis in range(3)]
-    mean_square = sum(12 * np.var(gap) for gap in gaps) * 0.5 / 6
-    half = stats.t.ppf(0.975, 6) * np.sqrt(mean_square / 24)
-    assert level(result, "k", "a").half_width == pytest.approx(half, rel=1e-6)
+    own, *others = [6 * np.var(gap) / 2 for gap in gaps]
+    assert level(result, "k", "a").half_width == pytest.approx(stats.t.ppf(0.975, 2) * np.sqrt(own / 24), rel=1e-6)
+    # the other keys, on which seeds do not differ more, have the mean square that is pooled over all keys
+    pooled = (own + sum(others)) / 3
+    assert level(result, "l", "c").half_width == pytest.approx(stats.t.ppf(0.975, 6) * np.sqrt(pooled / 24), rel=1e-6)
 
 
 def test_a_test_of_failures_is_paid_for_in_the_same_family() -> None:
