@@ -61,3 +61,10 @@ class BatchNormalization(keras.layers.BatchNormalization):  # type: ignore[misc]
         is_plain = mask is None and self.scale and self.center and not self.renorm
         is_last = self.axis in (-1, _IMAGES - 1)
         return is_plain and is_last and len(inputs.shape) == _IMAGES and inputs.dtype == self.compute_dtype
+
+
+def set_momentum(model: keras.Model, momentum: float) -> None:
+    """Sets the momentum of every batch normalisation of a model; 0 leaves each its own."""
+    for layer in model.layers:
+        if momentum and isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = momentum

@@ -26,6 +26,7 @@ from trainables.data.arrays import Images, ImageSet, Labels, Sets
 from trainables.data.dataset import Data
 from trainables.hardware import on_gpu
 from trainables.keys import Keys
+from trainables.layers.batch_normalization import set_momentum
 from trainables.layers.standardization import Standardization
 from trainables.measures import model_measures
 from trainables.optimizers import optimizer
@@ -132,9 +133,8 @@ def _layers(config: Keys) -> tuple[object, ...]:
 
 def _compile(build: Build, config: Keys, data: Data, sets: Sets, parent: Path | None) -> keras.Model:
     model = build(config, data.image_shape, len(data.classes))
+    set_momentum(model, config.normalization_momentum)
     for layer in model.layers:
-        if config.normalization_momentum and isinstance(layer, keras.layers.BatchNormalization):
-            layer.momentum = config.normalization_momentum
         if isinstance(layer, Standardization) and not layer.has_statistics:
             layer.measure(sets.train.images)
     if parent is not None:

@@ -16,6 +16,7 @@ from trainables import config as domains
 from trainables.data.download import keras_home
 from trainables.errors import WeightsError
 from trainables.families.by_name import family
+from trainables.keys import Keys
 
 _ADDRESS: Final = re.compile(r"https?://\S+?/([^/\s:]+\.h5)")
 
@@ -84,6 +85,7 @@ def _answer(function: Callable[[ModelSpec], Any]) -> None:
 
 
 def _summary(model: ModelSpec) -> dict[str, Any] | None:
+    from trainables.layers.batch_normalization import set_momentum
     from trainables.measures.model_measures import model_size
 
     module = family(model.family)
@@ -92,6 +94,8 @@ def _summary(model: ModelSpec) -> dict[str, Any] | None:
         network = module.build(config, tuple(model.image_shape), model.classes)
     except (WeightsError, ValueError):  # the training says it, with the reason
         return None
+    if isinstance(config, Keys):  # as the training does before it reports its network
+        set_momentum(network, config.normalization_momentum)
     size = model_size(network, seconds_build=0.0)
     return {"parameters": size.parameters, "layers": len(size.layers), "fingerprint": size.fingerprint}
 

@@ -8,23 +8,28 @@ recorded rows of the former network stay as they are, and are found again if the
 
 import contextlib
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from layersweep.formatting import count, first_names
+from layersweep.tuning.common.errors import UsageError
 from layersweep.tuning.experiment.arm import Arm
 from layersweep.tuning.experiment.request import Request
 from layersweep.tuning.experiment.trials import Trial, network_key, visible_data
 from layersweep.tuning.storage.recorded_networks import RecordedNetwork, RecordedNetworks
 from trainables.data.dataset import Data
+from trainables.errors import WeightsError
 from trainables.families.by_name import FROM_OTHERS, FROM_SEARCH
 from trainables.source_code import family_file, source_fingerprint
 
 _STRUCTURE: Final = 16
 """The digits of a fingerprint that stand for layers, shapes and parameters; the others for their configuration."""
 _WEIGHTS: Final = "weights"
+_REMEMBERED: Final = 1_000
+"""The number of networks that are remembered, so that they are not built again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,7 +163,11 @@ def _source_lines(unchanged: Sequence[_Doubt]) -> list[str]:
 def _present_networks(
     request: Request, data: Data, doubts: Mapping[str, _Doubt], keras_version: str, say: Callable[[str], None]
 ) -> dict[str, RecordedNetwork]:
-    """The networks as they are now, by key; built at most once for each state of the source code and of Keras."""
+    """The networks as they are now, by key; built at most once for each state of the source code and of Keras.
+
+    Raises:
+        UsageError: if a network cannot be built for another reason than its weights or its configuration.
+    """
     from trainables.worker.model_check import ModelSpec, summaries
 
     cache_file = request.settings.results / ".state" / "networks.json"
@@ -178,10 +187,13 @@ def _present_networks(
         is_recorded = all(doubts[key].recorded[-1].source for key in missing)
         reason = "the code has changed since results were recorded" if is_recorded else "results may be of other code"
         say(f"{reason}: building {count(len(missing), 'network')} to compare")
-        for key, summary in zip(missing, summaries([specs[key] for key in missing]), strict=True):
-            cache[names[key]] = summary
+        try:
+            built = summaries([specs[key] for key in missing])
+        except WeightsError as error:
+            raise UsageError(f"the recorded networks could not be compared with the present ones: {error}") from error
+        cache |= dict(zip((names[key] for key in missing), built, strict=True))
         if not request.settings.dry_run:
-            _write_cache(cache_file, {name: cache[name] for name in names.values()})
+            _write_cache(cache_file, dict([*cache.items()][-_REMEMBERED:]))
     return {key: RecordedNetwork(**summary) for key, name in names.items() if (summary := cache[name]) is not None}
 
 
@@ -194,6 +206,6 @@ def _read_cache(file: Path) -> dict[str, dict[str, Any] | None]:
 
 def _write_cache(file: Path, cache: Mapping[str, object]) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_suffix(".tmp")
+    temporary = file.with_suffix(f".{os.getpid()}.tmp")
     temporary.write_text(json.dumps(cache))
     temporary.replace(file)

@@ -1,5 +1,8 @@
 """The fingerprint of a network: equal for equal networks, whatever their layers are called; different otherwise."""
 
+import json
+from dataclasses import replace
+
 import keras
 from keras import layers as kl
 
@@ -58,12 +61,17 @@ def test_a_network_whose_layer_has_no_configuration_has_no_fingerprint():
     assert fingerprint(model) is None
 
 
-def test_the_process_that_builds_gives_the_same_fingerprint():
-    spec = ModelSpec(family="residual_cnn", config_json="{}", image_shape=(28, 28, 1), classes=10)
-    module = family("residual_cnn")
-    (summary,) = summaries([spec])
-    assert summary is not None
-    assert summary["fingerprint"] == fingerprint(module.build(module.Config(), (28, 28, 1), 10))
+def test_the_process_that_builds_gives_the_fingerprint_of_a_training(fashion_mnist):
+    """Also where the training sets the momentum of batch normalisation after the network is built."""
+    module, configs = family("residual_cnn"), [{}, {"normalization_momentum": 0.9}]
+    specs = [
+        ModelSpec(family="residual_cnn", config_json=json.dumps(c), image_shape=(28, 28, 1), classes=10)
+        for c in configs
+    ]
+    data = replace(fashion_mnist, train_images=32, validation_images=16, test_images=16)
+    trained = [next(module.train(module.Config(**c), data, seed=1, epochs=1)).fingerprint for c in configs]
+    assert [summary["fingerprint"] for summary in summaries(specs)] == trained
+    assert trained[0] != trained[1]
 
 
 def test_source_code_is_known_for_this_projects_families():

@@ -11,12 +11,14 @@ from layersweep import Sweep
 from layersweep.records.read import read
 from layersweep.studies.study import load
 from layersweep.tuning.command.sweep_command import plan_of
+from layersweep.tuning.common.errors import UsageError
 from layersweep.tuning.driver import network_changes, record_rows
 from layersweep.tuning.experiment.options import parse
 from layersweep.tuning.experiment.request import Request
 from layersweep.tuning.experiment.settings import resolve
 from layersweep.tuning.experiment.trials import network_key
 from layersweep.tuning.storage.recorded_networks import RecordedNetworks
+from trainables.errors import WeightsError
 from trainables.worker import model_check
 
 FIRST, OTHER, ONLY_SETTINGS = "a" * 16 + "1" * 16, "b" * 16 + "2" * 16, "a" * 16 + "3" * 16
@@ -155,6 +157,18 @@ def test_a_network_that_cannot_be_built_now_is_left_to_its_training(results, cod
     code.source = "z" * 32
     monkeypatch.setattr(model_check, "summaries", lambda models: [None] * len(models))
     assert plan(results)[0] == 0
+
+
+def test_a_network_whose_code_is_broken_now_is_one_line(results, code, monkeypatch):
+    train(results, code, monkeypatch)
+    code.source = "z" * 32
+
+    def broken(_):
+        raise WeightsError("the process that checks models failed: TypeError: one argument too many")
+
+    monkeypatch.setattr(model_check, "summaries", broken)
+    with pytest.raises(UsageError, match=r"could not be compared with the present ones: the process .* TypeError"):
+        plan(results)
 
 
 @pytest.mark.parametrize("second", [OTHER, ONLY_SETTINGS])
