@@ -27,7 +27,8 @@ def network_fingerprint(model: keras.Model, layers: Iterable[Layer]) -> str | No
         return None
     places = {name: f"layer {i}" for i, name in enumerate(_names(config))}
     text = json.dumps(_cleaned(config, places, is_link=False), sort_keys=True, default=str)
-    return structure_fingerprint(layers) + hashlib.sha256(text.encode()).hexdigest()[:16]
+    structure = structure_fingerprint((layer.kind, layer.output_shape, layer.parameters) for layer in layers)
+    return structure + hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _names(value: Any) -> list[str]:

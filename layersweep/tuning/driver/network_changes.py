@@ -104,12 +104,13 @@ def _known_and_doubtful(
         key, source = network_key(family, trial.arm.stated), source_fingerprint(family)
         if source is None or family in (*FROM_OTHERS, *FROM_SEARCH) or trial.arm.stated.get(_WEIGHTS) or key in doubts:
             continue
+        if built := recorded.revisions_built_by(source, key, data.fingerprint):
+            if built[-1] is not None:
+                revisions[key] = built[-1]
+            continue
         interrupted = recorded.interrupted(trial.trial_id)
         networks = [*([interrupted] if interrupted else []), *recorded.of_key(key, data.fingerprint)]
-        present = next((network for network in reversed(networks) if network.source == source), None)
-        if present is not None and present.revision is not None:
-            revisions[key] = present.revision
-        elif present is None and networks:
+        if networks:
             doubts[key] = _Doubt(arm=trial.arm, family=family, recorded=networks)
     return revisions, doubts
 

@@ -1,6 +1,5 @@
 """What is recorded of the networks of trials: their fingerprints, sizes and layers."""
 
-import hashlib
 import importlib.metadata
 import json
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any
 import polars as pl
 
 from layersweep.records.read import read
+from layersweep.records.values import structure_fingerprint
 from layersweep.tuning.experiment.trials import network_key
 
 _TRIAL_COLUMNS = (
@@ -60,9 +60,14 @@ class RecordedNetworks:
             networks[row["network_revision"]] = self._network(row)
         return list(networks.values())
 
+    def revisions_built_by(self, source: str, key: str, data_fingerprint: str) -> list[str | None]:
+        """The revisions of a family and configuration that this source code built, latest last; reads no layers."""
+        rows = self._rows.get((key, data_fingerprint), ())
+        return [row["network_revision"] for row in rows if row["source_fingerprint"] == source]
+
     def interrupted(self, trial_id: str) -> RecordedNetwork | None:
         """The network of a trial without an end, of which layers are recorded; None otherwise."""
-        if trial_id in self._ended or trial_id not in self._structures:
+        if trial_id in self._ended or trial_id not in self._begun or trial_id not in self._structures:
             return None
         layers, structure = self._structures[trial_id]
         return RecordedNetwork(parameters=None, layers=layers, structure=structure)
@@ -102,6 +107,11 @@ class RecordedNetworks:
         return set(self._trials["trial_id"])
 
     @cached_property
+    def _begun(self) -> set[str]:
+        """The trials with an epoch: only for these, the large table `layers` is worth reading."""
+        return set(read(self._results, "epochs", columns=("trial_id",))["trial_id"].unique())
+
+    @cached_property
     def _rows(self) -> dict[tuple[str, str], list[dict[str, Any]]]:
         """The trials whose network is recorded, by their family with configuration, and their data."""
         rows: dict[tuple[str, str], list[dict[str, Any]]] = {}
@@ -117,14 +127,12 @@ class RecordedNetworks:
         layers = layers.unique(["trial_id", "index"], keep="last").sort("trial_id", "index")
         facts = layers.select("trial_id", pl.struct("kind", "output_shape", "parameters").alias("facts"))
         lists = facts.group_by("trial_id").agg("facts").rows()
-        return {trial_id: (len(rows), _digest([[*row.values()] for row in rows])) for trial_id, rows in lists}
+        return {
+            trial_id: (len(rows), structure_fingerprint(tuple(row.values()) for row in rows))
+            for trial_id, rows in lists
+        }
 
     @cached_property
     def _versions(self) -> dict[str, str | None]:
         runs = read(self._results, "runs", columns=("run", "versions_json")).drop_nulls()
         return {run: json.loads(text).get("keras") for run, text in runs.rows()}
-
-
-def _digest(facts: list[list[Any]]) -> str:
-    """As `structure_fingerprint`."""
-    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
