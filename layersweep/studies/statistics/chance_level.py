@@ -15,6 +15,7 @@ import polars as pl
 
 from layersweep.formatting import first_names
 from layersweep.records.tables import REFUSAL_TYPES
+from layersweep.studies.statistics.judgement import ACCURACY, LOSS
 from layersweep.studies.statistics.replicates import configuration
 
 SIGNIFICANCE: Final = 0.01
@@ -52,8 +53,7 @@ MACHINE_ERRORS: Final = (
 """Error types that say nothing about the network: memory, time, files or a process of the machine were at fault. Such a
 trial counts neither as learned nor as not. Every other error came from the training itself: it has not learned."""
 
-_ACCURACY: Final = "val_accuracy"
-_LOSS: Final = "val_loss"
+
 _EVERY_CLASS: Final = "all"
 _DATA_COLUMNS: Final = ("trial_id", "dataset", "data_fingerprint", "config_json")
 _FLAG_COLUMNS: Final = ("arm", "seed", "fold", "trial_id", "chance", "learned")
@@ -61,7 +61,7 @@ _NORMAL_QUANTILE: Final = 1.959963984540054
 """97.5 % of the standard normal distribution are below it."""
 
 
-def learned(value: float, chance: float, validation_images: int | None, *, metric: str = _ACCURACY) -> bool:
+def learned(value: float, chance: float, validation_images: int | None, *, metric: str = ACCURACY) -> bool:
     """Whether a result beats chance; see the module for the rule.
 
     Args:
@@ -76,7 +76,7 @@ def learned(value: float, chance: float, validation_images: int | None, *, metri
     _check_metric(metric)
     if not math.isfinite(value):
         return False
-    if metric == _LOSS:
+    if metric == LOSS:
         return value < chance
     if validation_images is None:
         return value > chance
@@ -87,7 +87,7 @@ def learned(value: float, chance: float, validation_images: int | None, *, metri
 
 
 def learning_flags(
-    rows: pl.DataFrame, classes: pl.DataFrame, *, metric: str = _ACCURACY, value: str = "accuracy"
+    rows: pl.DataFrame, classes: pl.DataFrame, *, metric: str = ACCURACY, value: str = "accuracy"
 ) -> pl.DataFrame:
     """One row per replicate: arm, seed, fold, trial_id, chance (null: unknown) and learned.
 
@@ -159,8 +159,8 @@ def unknown_chance_note(flags: pl.DataFrame) -> str:
 
 
 def _check_metric(metric: str) -> None:
-    if metric not in (_ACCURACY, _LOSS):
-        raise ValueError(f"no chance level is known for metric {metric!r}; valid: {_ACCURACY}, {_LOSS}")
+    if metric not in (ACCURACY, LOSS):
+        raise ValueError(f"no chance level is known for metric {metric!r}; valid: {ACCURACY}, {LOSS}")
 
 
 def _flag(row: Mapping[str, Any], chance: float | None, metric: str) -> bool | None:
@@ -210,4 +210,4 @@ def _level(support: Sequence[int] | None, metric: str) -> float | None:
     if not support:
         return None
     shares = [n / sum(support) for n in support]
-    return max(shares) if metric == _ACCURACY else -math.fsum(share * math.log(share) for share in shares)
+    return max(shares) if metric == ACCURACY else -math.fsum(share * math.log(share) for share in shares)
