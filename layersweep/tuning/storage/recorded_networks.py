@@ -67,7 +67,7 @@ class RecordedNetworks:
 
     def interrupted(self, trial_id: str) -> RecordedNetwork | None:
         """The network of a trial without an end, of which layers are recorded; None otherwise."""
-        if trial_id in self._ended or trial_id not in self._begun or trial_id not in self._structures:
+        if trial_id in self._ended or trial_id not in self._trials_with_epochs or trial_id not in self._structures:
             return None
         layers, structure = self._structures[trial_id]
         return RecordedNetwork(parameters=None, layers=layers, structure=structure)
@@ -107,7 +107,7 @@ class RecordedNetworks:
         return set(self._trials["trial_id"])
 
     @cached_property
-    def _begun(self) -> set[str]:
+    def _trials_with_epochs(self) -> set[str]:
         """The trials with an epoch: only for these, the large table `layers` is worth reading."""
         return set(read(self._results, "epochs", columns=("trial_id",))["trial_id"].unique())
 
