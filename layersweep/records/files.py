@@ -22,10 +22,16 @@ def sync(path: Path) -> None:
 
 def make_folder(path: Path) -> None:
     """Creates a folder, and its parents if need be; each new one is on the disk afterwards."""
-    if not path.is_dir():
-        make_folder(path.parent)
-        path.mkdir(exist_ok=True)
+    if path.is_dir():
+        return
+    make_folder(path.parent)
+    path.mkdir(exist_ok=True)
+    try:
         sync(path.parent)
+    except OSError:
+        with contextlib.suppress(OSError):
+            path.rmdir()
+        raise
 
 
 def link_into_place(temporary: Path, final: Path) -> None:

@@ -60,7 +60,6 @@ class Writer:
         self._tables = {**TABLES, "trials": with_config(TRIALS, config_types or {})}
         self._pending: dict[str, list[Row]] = {name: [] for name in TABLES}
         self._next: dict[str, int] = {}
-        self._durable_folders: set[Path] = set()
         self._unsynced: set[Path] = set()
         check_writable(self._results)
         with results_errors(f"cannot write to the results folder {results}"):
@@ -109,9 +108,12 @@ class Writer:
             self._merge(name)
 
     def _bring_up_to_date(self) -> None:
-        """Removes what a killed writer left, and gives all parts of a table the same columns."""
+        """Completes what a killed writer left, and gives all parts of a table the same columns."""
         for name in TABLES:  # refuses a newer schema before it changes any file
             self._schemas(name)
+        for folder in (self._results, *(self._results / name for name in TABLES), *map(self._folder, TABLES)):
+            if folder.is_dir():  # it may have been killed before it had synced what can be read there now
+                sync(folder)
         for path in (self._results / ".state" / "parts").glob("*.tmp"):
             if owner(path) == self._sweep:  # left by a killed writer, as there is only one writer at a time
                 path.unlink(missing_ok=True)
@@ -139,7 +141,7 @@ class Writer:
         try:
             with results_errors(f"cannot write {final}"):
                 state.mkdir(parents=True, exist_ok=True)
-                self._make_durable(final.parent)
+                make_folder(final.parent)
                 pq.write_table(
                     content.replace_schema_metadata(self._metadata),
                     temporary,
@@ -153,14 +155,6 @@ class Writer:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
             raise
-
-    def _make_durable(self, folder: Path) -> None:
-        """Makes a table's folder, and syncs its entry, which a killed writer may not have done."""
-        if folder not in self._durable_folders:
-            make_folder(folder)
-            sync(folder.parent)
-            sync(self._results)
-            self._durable_folders.add(folder)
 
     def _put_in_place(self, temporary: Path, final: Path, sources: Sequence[Path]) -> None:
         """Syncs a part, gives it its name, and syncs the name.

@@ -146,10 +146,10 @@ def test_a_part_is_synced_before_it_gets_its_name_and_its_folder_after(results, 
         synced.append((path.relative_to(results).parts[:2], folder(results).exists() and names(results)))
 
     part, file = "00000000-00000000.parquet", (".state", "parts")
-    monkeypatch.setattr(layersweep.records.write, "sync", sync)
     writer = Writer(results, "s")
+    monkeypatch.setattr(layersweep.records.write, "sync", sync)
     flush(writer, 1)
-    assert synced == [(("epochs",), []), ((), []), (file, []), (("epochs", "s"), [part])]
+    assert synced == [(file, []), (("epochs", "s"), [part])]
     synced.clear()
     flush(writer, 2)
     assert synced == [(file, [part]), (("epochs", "s"), [part, part.replace("0000.", "0001.").replace("0-", "1-")])]
@@ -588,7 +588,7 @@ def test_rows_stay_pending_when_the_disk_is_full(results, monkeypatch, failing):
 
 @pytest.mark.parametrize("refused", ["", "epochs", "epochs/s"])
 def test_rows_are_written_once_when_a_folder_could_not_be_synced(results, monkeypatch, refused):
-    writer, sync = Writer(results, "s"), layersweep.records.write.sync
+    writer, sync = Writer(results, "s"), layersweep.records.files.sync
 
     def refuse_folder(path):
         if path == results / refused:
@@ -596,7 +596,8 @@ def test_rows_are_written_once_when_a_folder_could_not_be_synced(results, monkey
         sync(path)
 
     with monkeypatch.context() as patch:
-        patch.setattr(layersweep.records.write, "sync", refuse_folder)
+        for module in (layersweep.records.files, layersweep.records.write):
+            patch.setattr(module, "sync", refuse_folder)
         for _ in range(2):
             with pytest.raises(ResultsError, match="Input/output error; check the disk and run again"):
                 flush(writer, 1)
