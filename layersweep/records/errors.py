@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
@@ -26,7 +27,8 @@ class BusyError(ResultsError):
 
 def reason(error: OSError) -> str:
     """Why the system refuses, in the system's words."""
-    return os.strerror(error.errno) if error.errno else str(error)
+    number = _number(error)
+    return os.strerror(number) if number else str(error)
 
 
 @contextmanager
@@ -39,5 +41,11 @@ def results_errors(problem: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        advice = _ADVICE.get(error.errno, "mend that and run again")
+        advice = _ADVICE.get(_number(error), "mend that and run again")
         raise ResultsError(f"{problem}: {reason(error)}; {advice}") from error
+
+
+def _number(error: OSError) -> int | None:
+    """The system's number of an error; Polars has it in its text only."""
+    match = re.search(r"\(os error (\d+)\)", str(error))
+    return error.errno or (int(match[1]) if match else None)

@@ -24,6 +24,7 @@ from layersweep.records.tables import TABLES
 from layersweep.records.write import owner
 
 _LEFTOVERS: Final = (".state/parts/*.tmp", ".state/deleted/*")
+_UNFINISHED: Final = (".state/*.tmp", "studies/.*.tmp")
 _LOGS: Final = "logs/*.log"
 _CHECKPOINTS: Final = ".state/checkpoints/*.keras"
 _WEIGHTS: Final = "weights/*.keras"
@@ -149,7 +150,8 @@ def _prunable_files(results: Path, free: set[str], busy: set[str], *, damaged: b
             path
             for path in _files(results, *_LEFTOVERS)
             if (nothing_runs if (name := owner(path)) is None else name in free)
-        ],
+        ]
+        + (_files(results, *_UNFINISHED) if nothing_runs else []),
         "superseded parts": [path for folder in folders for path in superseded(folder, results)],
         **_unneeded_files(results, plan, trials, busy_trials, nothing_runs=nothing_runs),
     }

@@ -172,10 +172,11 @@ class Writer:
             raise self._conflict(f"{final} exists") from None
         except FileNotFoundError:  # a writer that begins takes it for a killed one's
             raise self._conflict(f"{temporary} is gone") from None
+        self._unsynced.add(final)
         if strangers := _strangers(final, sources):
+            self._unsynced.discard(final)
             final.unlink()
             raise self._conflict(f"{strangers[0]} has been written meanwhile")
-        self._unsynced.add(final)
         sync(final.parent)
         self._unsynced.discard(final)
 

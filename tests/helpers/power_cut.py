@@ -1,15 +1,15 @@
 """A disk that loses what was not synced: records what a program does to a folder, and makes what a power cut may leave.
 
 `record` runs a program under strace. `Disk` applies its system calls, up to any of them, to a model of a file system,
-and `Disk.leave` writes into a folder what may be there after a power cut at that point. `cuts` does so for many points.
+and `Disk.leave` writes into a folder what may be there after a power cut then. `cuts` does so for many points.
 
-The model is the weakest that POSIX allows for a file system that is itself sound, as in Pillai et al., "All File Systems
-Are Not Created Equal" (OSDI 2014):
+The model is the weakest that POSIX allows for a file system that is itself sound, as in Pillai et al., "All File
+Systems Are Not Created Equal" (OSDI 2014):
 
 - `fsync` of a file keeps its content, and nothing else: neither its name nor that of its folder.
 - `fsync` of a folder keeps the entries of that folder: names that were made, linked, renamed and removed in it.
-- Of the content that was not synced, any part may be there: nothing, a part of the writes with the last one torn, or the
-  full length with blocks of zeros.
+- Of the content that was not synced, any part may be there: nothing, a part of the writes with the last one torn, or
+  the full length with blocks of zeros.
 - Of the entries that were not synced, any subset may be there, in any combination, also of the same folder.
 - A rename is there as a whole or not at all; the `fsync` of either of its folders keeps it.
 
@@ -82,9 +82,8 @@ def calls(lines):
         if match := UNFINISHED.fullmatch(line):
             begun[match[1]] = match[2]
             continue
-        if match := RESUMED.fullmatch(line):
-            line = f"{match[1]} {begun.pop(match[1])}{match[2]}"
-        if (match := LINE.match(line)) and int(match[4]) >= 0:
+        whole = f"{match[1]} {begun.pop(match[1])}{match[2]}" if (match := RESUMED.fullmatch(line)) else line
+        if (match := LINE.match(whole)) and int(match[4]) >= 0:
             yield Call(match[2], tuple(match[3].split(", ")), int(match[4]), int(match[1]))
 
 

@@ -22,6 +22,9 @@ from version_1 import version_1_trial, write_version_1
 
 import layersweep.records.write
 from layersweep.records.errors import ResultsError
+from layersweep.records.export import export
+from layersweep.records.lock import sweep_lock
+from layersweep.records.maintenance import delete, prune
 from layersweep.records.read import DamagedPartWarning, read
 from layersweep.records.write import Writer
 
@@ -638,6 +641,71 @@ def test_a_disk_that_fills_up_and_is_freed(small_disk):
     writer.flush()
     assert numbers(small_disk / "results") == list(range(1, 20_000))
     assert list((small_disk / "results/.state/parts").iterdir()) == []
+
+
+def test_a_disk_that_turns_read_only(small_disk):
+    results = small_disk / "results"
+    writer = Writer(results, "s")
+    for n in range(7):
+        flush(writer, n)
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+    for _ in range(2):
+        with pytest.raises(
+            ResultsError, match=r"cannot write .*: Read-only file system; make the disk writable and run"
+        ):
+            flush(writer, 7)
+    assert numbers(results) == list(range(7))
+    refusals = {
+        "cannot write to the results folder": lambda: Writer(results, "s"),
+        "cannot lock the sweep 's'": lambda: sweep_lock(results, "s").__enter__(),
+        "cannot delete the sweep 's'": lambda: delete(results, "s"),
+        r"cannot write .*/rows\.csv": lambda: export(results, "s", "epochs", results / "rows.csv"),
+        "cannot lock the sweep": lambda: prune(results),
+    }
+    for message, action in refusals.items():
+        with pytest.raises(ResultsError, match=f"{message}.*: Read-only file system; make the disk writable and run"):
+            action()
+    subprocess.run(["mount", "-o", "remount,rw", small_disk], check=True)
+    writer.flush()
+    assert numbers(results) == [*range(7), 7, 7]
+    assert names(results) == ["00000000-00000007.parquet"]
+
+
+CALLS = {
+    "mkdir": (Path, errno.EROFS), "is_dir": (Path, errno.EIO), "glob": (Path, errno.ESTALE),
+    "unlink": (Path, errno.EROFS), "write_table": (pq, errno.EDQUOT), "sync": (layersweep.records.write, errno.EIO),
+    "link": (os, errno.EROFS),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_whatever_the_system_refuses_is_an_error_of_the_results(results, monkeypatch, name):
+    """Each call of a flush and its merger fails from some time on, and works again later."""
+    place, number = CALLS[name]
+    whole, messages = getattr(place, name), []
+    for working in range(3):
+        case, count = results / str(working), itertools.count()
+        writer = Writer(case, "s")
+        for n in range(7):
+            flush(writer, n)
+
+        def refuse(*arguments, count=count, working=working, **options):
+            if next(count) >= working:
+                raise OSError(number, os.strerror(number))
+            return whole(*arguments, **options)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(place, name, refuse)
+            try:
+                flush(writer, 7)
+            except ResultsError as error:
+                messages.append(str(error))
+        flush(writer, 8)
+        assert numbers(case) == list(range(9))
+        Writer(case, "s")
+        assert sorted(pl.read_parquet(folder(case))["epoch"]) == list(range(9))
+    assert messages
+    assert all(f": {os.strerror(number)}; " in message for message in messages)
 
 
 @pytest.mark.parametrize("written", range(4))
