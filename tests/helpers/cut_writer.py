@@ -84,6 +84,9 @@ def main(results):
         work.killed(write, "sync", lambda path: path == results / "epochs" / "s", {"a": int})
     work.killed(write, "sync", is_unsynced_merger, {"a": int})
     work.flushes(3, {"a": int, "c": str}, c="new")
+    work.killed(write, "sync", is_unsynced_merger, {"a": int})
+    maintenance.prune(results)
+    work.flushes(2, {"a": int})
     with sweep_lock(results, "other"):
         sys.stdout.write(json.dumps({"state": "other goes"}) + "\n")
         sys.stdout.flush()
