@@ -1,4 +1,4 @@
-"""A second user of the head, who can log in there, is refused: token, sockets, address, records. `pytest -s` shows it."""
+"""A second user of the head is refused: token, sockets, address, records. `pytest -s` shows each refusal."""
 
 import pytest
 

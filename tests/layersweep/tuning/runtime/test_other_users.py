@@ -111,16 +111,16 @@ def test_another_user_is_refused_everything_of_a_running_sweep(other, machine, r
     assert sockets.keys() >= {"plasma_store", "raylet"}
     (command,) = own.glob("????????/")
     actions = {
-        "read the token": lambda: (home / ".ray" / "auth_token").read_text(),
+        "read the token": (home / ".ray" / "auth_token").read_text,
         "replace the token": lambda: (home / ".ray" / "auth_token").write_text("mine"),
-        "list the token's folder": lambda: os.listdir(home / ".ray"),
-        "list Ray's folder": lambda: os.listdir(own),
+        "list the token's folder": lambda: [*(home / ".ray").iterdir()],
+        "list Ray's folder": lambda: [*own.iterdir()],
         "delete Ray's folder": lambda: own.rename(machine / "moved"),
         "name a head of their own": lambda: (own / "ray" / "ray_current_cluster").write_text("6.6.6.6:6379"),
-        "read Ray's logs": lambda: os.listdir(command / "ray" / "session_latest" / "logs"),
+        "read Ray's logs": lambda: [*(command / "ray" / "session_latest" / "logs").iterdir()],
         "read the driver's environment": lambda: Path(f"/proc/{running.process.pid}/environ").read_bytes(),
         "stop the driver": lambda: os.kill(running.process.pid, 15),
-        "list the results": lambda: os.listdir(results),
+        "list the results": lambda: [*results.iterdir()],
         "read the records": part.read_bytes,
         "replace the records": lambda: part.write_bytes(b""),
         "add to the records": lambda: (part.parent / "00000099-00000099.parquet").write_bytes(b""),
