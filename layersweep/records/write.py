@@ -196,7 +196,7 @@ def owner(path: Path) -> str | None:
 
 
 def check_writable(results: Path) -> None:
-    """Checks that the folder is writable, by writing a file.
+    """Checks that the folder is writable, by writing a file; a new folder is closed to users outside the owner's group.
 
     Raises:
         ResultsError: if it is not; the message names the folder and the reason.
@@ -204,7 +204,8 @@ def check_writable(results: Path) -> None:
     state = results / ".state"
     probe = state / f"{uuid.uuid4().hex}.tmp"
     try:
-        state.mkdir(parents=True, exist_ok=True)
+        results.mkdir(mode=0o770, parents=True, exist_ok=True)
+        state.mkdir(exist_ok=True)
         probe.write_bytes(b"")
         probe.unlink()
     except OSError as error:
