@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.fuzz import data_files
+from layersweep.records.errors import ResultsError
+from layersweep.tuning.common.errors import UsageError
+from tests.fuzz import data_files, engine_files
 from trainables.errors import DataError
 
 CORPUS: Final = Path(__file__).parent / "corpus"
@@ -32,6 +34,9 @@ class Target:
 
 
 TARGETS: Final[Mapping[str, Target]] = {
+    "cluster_file": Target(engine_files.cluster_file, (UsageError,)),
+    "parts": Target(engine_files.parts, (ResultsError,)),
+    "set_flag": Target(engine_files.set_flag, (UsageError,)),
     "cifar": Target(data_files.cifar, (DataError,)),
     "images": Target(data_files.images, (DataError,)),
     "tar": Target(data_files.tar, (DataError,)),
