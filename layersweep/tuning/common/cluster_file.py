@@ -1,10 +1,16 @@
 """A cluster's file, which `ray up` reads: the machines, and how ssh reaches them."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from layersweep.tuning.common.errors import UsageError
+
+_WORD: Final = re.compile(r"[\w:\[][\w.:%\[\]+$-]*")
+"""A user, a name or an address, which ssh cannot take for anything else."""
+
+_FOLDER_NAME: Final = re.compile(r"[^/.][^/]*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,16 +54,24 @@ class ClusterFile:
                 f"--cluster {path} has no provider.head_ip; valid: a cluster of provider `local`. On a cloud: ssh to "
                 "the head (`ray attach`) and start the sweep there"
             )
-        return cls(
+        address = str(provider.get("external_head_ip") or head_ip)
+        workers = tuple(map(str, provider.get("worker_ips") or ()))
+        file = cls(
             path=path,
             name=str(content.get("cluster_name", path.stem)),
-            head_address=str(provider.get("external_head_ip") or head_ip),
+            head_address=address,
             internal_head_address=str(head_ip),
-            worker_addresses=tuple(map(str, provider.get("worker_ips") or ())),
+            worker_addresses=workers,
             user=_user(path, auth),
             key=_key(path, auth),
             project=str(_section(path, content, "metadata", required=False).get("project", "~/layersweep")),
         )
+        for key, value in (("user", file.user), *(("address", each) for each in (address, str(head_ip), *workers))):
+            if not _WORD.fullmatch(value):  # ssh would take it for an option, or for another machine
+                raise UsageError(f"--cluster {path}: the {key} {value!r} is not valid; valid: a {key} for ssh")
+        if not _FOLDER_NAME.fullmatch(file.name) or not file.name.isprintable():
+            raise UsageError(f"--cluster {path}: cluster_name {file.name!r} is not valid; valid: a name such as pair")
+        return file
 
     @property
     def target(self) -> str:
