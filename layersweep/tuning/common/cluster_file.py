@@ -5,15 +5,24 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from layersweep.tuning.common.errors import UsageError
 
 _LARGEST_BYTES: Final = 1 << 20
-_ADDRESS: Final = re.compile(r"[0-9A-Za-z:][0-9A-Za-z.:_-]{0,254}")
-_USER: Final = re.compile(r"[0-9A-Za-z_][0-9A-Za-z._-]{0,63}")
-_TEXT: Final = re.compile(r"[^\x00-\x1f\x7f]{1,4096}")
-"""These become words of ssh and rsync: one that began with `-` would be an option of theirs."""
+
+
+class _Form(NamedTuple):
+    """What a text must look like to become a word of ssh, or a name; one that began with `-` would be an option."""
+
+    pattern: re.Pattern[str]
+    valid: str
+
+
+_ADDRESS: Final = _Form(re.compile(r"[\w:\[][\w.:%\[\]-]{0,254}"), "an address such as 10.0.0.1")
+_USER: Final = _Form(re.compile(r"\w[\w.+$-]{0,254}"), "a user such as ubuntu")
+_NAME: Final = _Form(re.compile(r"[^/.\x00-\x1f\x7f-\x9f][^/\x00-\x1f\x7f-\x9f]{0,254}"), "a name such as layersweep")
+_FILE: Final = _Form(re.compile(r"[^\x00-\x1f\x7f-\x9f]{1,4096}"), "a path such as ~/layersweep")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,13 +73,13 @@ class ClusterFile:
             raise UsageError(f"--cluster {path} has no auth.ssh_user; valid: the user to log in as on the machines")
         return cls(
             path=path,
-            name=_text(path, content, "cluster_name", _TEXT) or path.stem,
+            name=_text(path, content, "cluster_name", _NAME) or path.stem,
             head_address=head_address or internal_head_address,
             internal_head_address=internal_head_address,
             worker_addresses=_worker_addresses(path, content),
             user=user,
             key=_key(path, auth),
-            project=_text(path, content, "metadata.project", _TEXT) or "~/layersweep",
+            project=_text(path, content, "metadata.project", _FILE) or "~/layersweep",
         )
 
     @property
@@ -102,7 +111,7 @@ def _section(path: Path, content: Mapping[str, Any], name: str) -> dict[str, Any
     return section
 
 
-def _text(path: Path, content: Mapping[str, Any], place: str, form: re.Pattern[str]) -> str:
+def _text(path: Path, content: Mapping[str, Any], place: str, form: _Form) -> str:
     """The text at a place such as `provider.head_ip`; empty if there is none.
 
     Raises:
@@ -114,9 +123,9 @@ def _text(path: Path, content: Mapping[str, Any], place: str, form: re.Pattern[s
     return "" if value in (None, "") else _checked(path, value, place, form)
 
 
-def _checked(path: Path, value: object, place: str, form: re.Pattern[str]) -> str:
+def _checked(path: Path, value: object, place: str, form: _Form) -> str:
     text = str(value) if isinstance(value, str | int | float) else ""
-    if form.fullmatch(text) is None:
+    if form.pattern.fullmatch(text) is None:
         raise UsageError(
             f"--cluster {path}: {place} {text!r:.80} is not valid; valid: as in the project's cluster.yaml"
         )
@@ -133,7 +142,7 @@ def _worker_addresses(path: Path, content: Mapping[str, Any]) -> tuple[str, ...]
 def _key(path: Path, auth: dict[str, Any]) -> Path | None:
     if auth.get("ssh_private_key") is None:
         return None
-    key = Path(_checked(path, auth["ssh_private_key"], "auth.ssh_private_key", _TEXT))
+    key = Path(_checked(path, auth["ssh_private_key"], "auth.ssh_private_key", _FILE))
     with contextlib.suppress(RuntimeError):  # `~nobody`
         key = key.expanduser()
     if not key.is_file():

@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from layersweep import project
 from layersweep.formatting import first_line
-from layersweep.tuning.common.ssh_commands import NOT_REACHED
+from layersweep.tuning.common.ssh_commands import HOST_KEYS, NOT_REACHED
 from layersweep.tuning.doctor import node_facts
 from layersweep.tuning.doctor.findings import Clock, Node
 from layersweep.tuning.doctor.missing_nodes import SshAttempt
@@ -34,10 +34,8 @@ _PORT_SECONDS: Final = 2.0
 _TOKEN_SECONDS: Final = 30.0
 _CLOCK_ATTEMPTS: Final = 3
 
-_SSH: Final = (
-    "BatchMode=yes", "ConnectTimeout=5", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR",
-)  # fmt: skip
-"""The options with which Ray connects, but ssh asks for no password."""
+_SSH: Final = ("-o", "BatchMode=yes", "-o", "ConnectTimeout=5", "-o", "LogLevel=ERROR", *HOST_KEYS)
+"""ssh asks for no password. Ray does not check the key of a host; the doctor refuses one that has changed."""
 
 _PROTECTED_REQUEST: Final = """
 import sys
@@ -231,10 +229,9 @@ def ssh_attempts(machines: Sequence[str], user: str) -> dict[str, SshAttempt]:
 def _attempt(machine: str, user: str) -> SshAttempt:
     target = f"{user}@{machine}" if user else machine
     key = ["-i", str(_KEY.expanduser()), "-o", "IdentitiesOnly=yes"] if _KEY.expanduser().is_file() else []
-    options = [part for option in _SSH for part in ("-o", option)]
     try:
         result = subprocess.run(
-            ["ssh", *key, *options, target, f"bash -c {shlex.quote(probe_script())}"],
+            ["ssh", *_SSH, *key, "--", target, f"bash -c {shlex.quote(probe_script())}"],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

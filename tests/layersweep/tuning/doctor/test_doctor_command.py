@@ -11,6 +11,7 @@ import pytest
 import yaml
 from places import ROOT as PROJECT
 
+from layersweep.tuning.common.ssh_commands import NOT_REACHED
 from layersweep.tuning.doctor import checks, doctor_command, missing_nodes, node_facts, probe
 from layersweep.tuning.doctor.findings import Clock, Finding, Node, worst_first
 from layersweep.tuning.doctor.missing_nodes import SshAttempt
@@ -104,6 +105,7 @@ WELL = {
         ("ssh: connect to host 10.0.0.2 port 22: Connection refused", "no ssh server", "start sshd on u@10.0.0.2"),
         ("ssh: Could not resolve hostname h: Name or service not known", "no such name", "as a number"),
         ('Load key "k": invalid format', "the head cannot read its key", "mode 600"),
+        ("@@@\nHost key verification failed.", "another host key than before", "run `ssh-keygen -R 10.0.0.2` where"),
         ("something new", "ssh failed: something new", "try it: ssh u@10.0.0.2"),
         ("", "ssh failed: no reason given", "try it: ssh u@10.0.0.2"),
     ],
@@ -152,6 +154,19 @@ def test_what_a_machine_is_asked_by_ssh_is_answered(monkeypatch, tmp_path):
     assert answers()["token"] == "another"
     (tmp_path / ".ray" / "auth_token").unlink()
     assert answers()["token"] == "missing"
+
+
+def test_a_host_key_that_has_changed_is_refused(monkeypatch, tmp_path):
+    """The options of ssh are as from a laptop to the head: the user's file of known hosts counts."""
+    (tmp_path / "ssh").write_text(f"#!/bin/sh\nprintf '%s\\n' \"$@\" >{tmp_path}/words\nexit 255\n")
+    (tmp_path / "ssh").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert probe.ssh_attempts(["10.0.0.2"], "u")["10.0.0.2"].exit_code == NOT_REACHED
+    words = (tmp_path / "words").read_text().splitlines()
+    assert words[: words.index("--")].count("StrictHostKeyChecking=accept-new") == 1
+    assert not any(word.startswith("UserKnownHostsFile") for word in words)
+    assert words[words.index("--") + 1] == "u@10.0.0.2"
 
 
 def test_versions_that_differ_are_named_with_the_heads():
