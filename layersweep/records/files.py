@@ -20,12 +20,12 @@ def sync(path: Path) -> None:
         os.close(handle)
 
 
-def make_folder(path: Path) -> None:
-    """Creates a folder, and its parents if need be; each new one is on the disk afterwards."""
+def make_folder(path: Path, *, mode: int = 0o777) -> None:
+    """Creates a folder, and its parents if need be; each new one is on the disk afterwards. Parents have any mode."""
     if path.is_dir():
         return
     make_folder(path.parent)
-    path.mkdir(exist_ok=True)
+    path.mkdir(mode, exist_ok=True)
     try:
         sync(path.parent)
     except OSError:

@@ -257,7 +257,7 @@ def owner(path: Path) -> str | None:
 
 
 def check_writable(results: Path) -> None:
-    """Checks that the folder is writable, by writing a file.
+    """Checks that the folder is writable, by writing a file; a new folder is closed to users outside the owner's group.
 
     Raises:
         ResultsError: if it is not; the message names the folder and the reason.
@@ -265,6 +265,7 @@ def check_writable(results: Path) -> None:
     state = results / ".state"
     probe = state / f"{uuid.uuid4().hex}.tmp"
     with results_errors(f"cannot write to the results folder {results}"):
+        make_folder(results, mode=0o770)
         make_folder(state)
         probe.write_bytes(b"")
         probe.unlink()

@@ -95,6 +95,7 @@ def _figure(findings: Findings) -> tuple[str, bytes] | None:
 def _section(findings: Findings, figure: str | None) -> str:
     from layersweep.studies.wording.answer_sentences import answer, test_sentence
     from layersweep.studies.wording.provenance import facts
+    from layersweep.studies.wording.recorded_commands import one_line
 
     comparison = findings.comparison
     answers = [answer(comparison), *(section.answer for section in findings.sections)]
@@ -107,7 +108,7 @@ def _section(findings: Findings, figure: str | None) -> str:
     first, *others = filter(None, texts)
     for text in (f"**{_plain(first)}**", *map(_plain, others)):
         lines += [text, ""]
-    lines += [f"    {' '.join(command.split())}" for command in commands]
+    lines += [f"    {one_line(command)}" for command in commands]
     lines += ["", *(f"- {name}: {_plain(all_facts[name])}" for name in FACTS if all_facts.get(name)), ""]
     return "\n".join(lines)
 

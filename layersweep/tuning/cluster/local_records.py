@@ -1,6 +1,7 @@
 """A sweep's records on this machine that come from a cluster, kept apart from those that this machine made."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import glob
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +15,9 @@ from layersweep.tuning.common.errors import UsageError
 
 LIVE: Final = ("plan", "runs", "trials", "epochs")
 """The tables that the live table is made of."""
+
+_PART: Final = f"{'[0-9]' * 8}-{'[0-9]' * 8}.parquet"
+"""rsync's pattern of a part's name."""
 
 Parts = Mapping[str, Sequence[str]]
 """The names of a sweep's parts by table."""
@@ -42,9 +46,15 @@ class LocalRecords:
         """Takes the folder for records of the cluster, which has these parts.
 
         Raises:
-            UsageError: if the sweep's records here have another origin, or the cluster has lost some of them.
+            UsageError: if the sweep's records here have another origin, the cluster has lost some of them, or a link is
+                among their paths.
             ResultsError: if the folder cannot be written.
         """
+        if link := next((path for path in self._paths() if path.is_symlink()), None):
+            raise UsageError(
+                f"{link} is a link: records of {self.cluster} would be written to where it leads, {link.readlink()}; "
+                "valid: remove the link, or another folder for --results, which is then used on both machines"
+            )
         local_parts = [path for table in TABLES for path in self._local_parts(table)]
         origin_file, origin = _origin_file(self.results, self.sweep), f"{self.cluster}:{self.remote_results}"
         recorded_origin = origin_file.read_text().strip() if origin_file.is_file() else ""
@@ -102,6 +112,14 @@ class LocalRecords:
             if not _is_covered(path, map(Path, parts.get(table, ())))
         ]
 
+    def _paths(self) -> Iterator[Path]:
+        """The paths below the results folder to which records of the sweep are written."""
+        folders = [self.results / table for table in (*TABLES, "studies")]
+        yield from (self.results / ".state", _origin_file(self.results, self.sweep), *folders)
+        for folder in folders:
+            yield from folder.glob(f"{glob.escape(self.sweep)}*")
+            yield from (folder / self.sweep).glob("*")
+
     def _local_parts(self, table: str) -> list[Path]:
         return sorted(p for p in (self.results / table / self.sweep).glob("*.parquet") if part_range(p))
 
@@ -130,14 +148,17 @@ def _is_covered(part: Path, remote_parts: Iterable[Path]) -> bool:
 
 def _table_filters(sweep: str, tables: Iterable[str]) -> list[str]:
     """Options by which rsync copies and deletes the parts of the sweep in these tables, and nothing else."""
-    patterns = [(f"/{table}/", f"/{table}/{sweep}/", f"/{table}/{sweep}/[0-9]*-[0-9]*.parquet") for table in tables]
-    return [*(f"--include={pattern}" for levels in patterns for pattern in levels), "--exclude=*"]
+    patterns = [(f"/{table}/", f"/{table}/{sweep}/", f"/{table}/{sweep}/{_PART}") for table in tables]
+    folders = [f"--exclude=/{table}/{sweep}/*/" for table in tables]
+    return [*folders, *(f"--include={pattern}" for levels in patterns for pattern in levels), "--exclude=*"]
 
 
 def _page_filters(sweep: str) -> list[str]:
     """Options by which rsync copies the sweep's pages and pictures that are newer on the head."""
     patterns = ("/studies/", f"/studies/{sweep}.*", f"/studies/{sweep}_*")
-    return [*(f"--include={pattern}" for pattern in patterns), "--exclude=*", "--update"]
+    refused = ("/studies/*/", "*[[:cntrl:]]*")  # folders, and names that a terminal would obey
+    excludes = [f"--exclude={pattern}" for pattern in refused]
+    return [*excludes, *(f"--include={pattern}" for pattern in patterns), "--exclude=*", "--update"]
 
 
 def _first_and_count(paths: Sequence[Path], results: Path) -> str:

@@ -28,9 +28,8 @@ from layersweep.tuning.common.errors import UsageError
 from layersweep.tuning.common.ssh_commands import NOT_REACHED, run_on_head, ssh
 from layersweep.tuning.doctor import checks, missing_nodes, node_facts, probe
 from layersweep.tuning.doctor.findings import LEVELS, Finding, Node, failure, ok, worst_first
-from layersweep.tuning.runtime import environment
+from layersweep.tuning.runtime import environment, private_folder
 from layersweep.tuning.runtime.machine import default_slots
-from layersweep.tuning.runtime.ray_runtime import address_file
 from layersweep.tuning.runtime.ray_watch import check_reachable
 
 _ANSWER_SECONDS: Final = 60.0
@@ -172,7 +171,7 @@ def _check_this_machine(options: Options, console: Console) -> list[Finding]:
     """Checks this machine, and the cluster that runs on it."""
     mode = os.environ.get("RAY_AUTH_MODE", "")
     environment.set_defaults()
-    address, setup = _local_address(), probe.setup()
+    address, setup = private_folder.cluster_address(), probe.setup()
     configured = tuple(filter(None, options.configured.split(","))) or setup.machines
     if not address and not options.here and not configured:
         return _check_single_machine(options, console)
@@ -203,14 +202,6 @@ def _check_this_machine(options: Options, console: Console) -> list[Finding]:
         ray.shutdown()
     head = address.rpartition(":")[0]
     return [*findings, *token(nodes), *checks.ports(head, probe.open_ports(head))]
-
-
-def _local_address() -> str:
-    """The address of the cluster that `ray start` started or joined on this machine; empty if there is none."""
-    try:
-        return address_file().read_text().strip()
-    except OSError:
-        return ""
 
 
 def _wait(configured: Sequence[str], seconds: float, console: Console) -> None:
@@ -264,6 +255,7 @@ def _check_nodes(options: Options, nodes: Sequence[Node], folder: Path, marker: 
     return [
         *checks.versions(nodes),
         *checks.code(nodes, laptop_digest=options.code),
+        *checks.other_users(nodes),
         *checks.results(nodes, str(folder), marker.problem),
         *(checks.data(nodes, options.dataset) if options.dataset else ()),
         *checks.disks(nodes),
@@ -290,7 +282,5 @@ def _draw(findings: Sequence[Finding], console: Console) -> None:
 
 
 def _not_running(message: str) -> Finding:
-    advice = (
-        "run `ray up -y cluster.yaml` on a laptop; or by hand: RAY_AUTH_MODE=token ray start --head, as in cluster.yaml"
-    )
+    advice = "run `ray up -y cluster.yaml` on a laptop; by hand, start Ray with the variables of cluster.yaml"
     return failure("Ray", socket.gethostname(), message, advice)

@@ -28,7 +28,7 @@ from layersweep.tuning.driver.record_builder import RecordBuilder, RecordContext
 from layersweep.tuning.driver.record_rows import rounded
 from layersweep.tuning.driver.tune_runner import TuneRun
 from layersweep.tuning.experiment.sweep import Sweep
-from layersweep.tuning.runtime import fork_server, ray_runtime
+from layersweep.tuning.runtime import fork_server, private_folder, ray_runtime
 from layersweep.tuning.search.autokeras_sampler import OracleProcess
 from layersweep.tuning.search.trial_queue import TrialQueue
 from trainables.meaning import MEANING
@@ -113,10 +113,14 @@ class SweepRun:
         request, oracles = self.plan.request, OracleProcess()
         if self.plan.uses_oracles:
             oracles.start()
-        with closing(oracles), fork_server.running_server(request.sweep.warm_up) as socket:  # both import meanwhile
+        with (
+            private_folder.command_folder() as folder,
+            closing(oracles),
+            fork_server.running_server(request.sweep.warm_up, folder) as socket,  # it and the oracles import meanwhile
+        ):
             threading.Thread(target=learning_check.prepare, daemon=True).start()
             console.print("starting Ray …")
-            with ray_runtime.started_ray(request.settings.slots) as where:
+            with ray_runtime.started_ray(request.settings.slots, folder) as where:
                 console.print(_place(where), soft_wrap=True)
                 if where.nodes is not None:
                     _examine(console)
@@ -126,11 +130,16 @@ class SweepRun:
                     console.print(f"time on {count(where.slots, 'slot')}: {text}")
                 with self._recorded(where):
                     queue = self.plan.trial_queue(oracles, time.monotonic)
-                    self._train(queue, console, where, socket)
+                    self._train(queue, console, where, socket, folder)
         return sum(ending.outcome == "failed" and not ending.refused for ending in queue.endings.values())
 
     def _train(
-        self, queue: TrialQueue, console: Console, where: ray_runtime.RayRuntime, fork_server_socket: Path | None
+        self,
+        queue: TrialQueue,
+        console: Console,
+        where: ray_runtime.RayRuntime,
+        fork_server_socket: Path | None,
+        folder: Path,
     ) -> None:
         sweep = self.plan.request.sweep
         display = Display(console, metric=sweep.metric, mode=sweep.mode, slots=lambda: where.slots_now)
@@ -145,6 +154,7 @@ class SweepRun:
                     display=display,
                     where=where,
                     fork_server=fork_server_socket,
+                    folder=folder,
                 )
             )
         console.print(display.summary(), soft_wrap=True)
