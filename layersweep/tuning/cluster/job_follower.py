@@ -16,7 +16,7 @@ from layersweep.records.errors import ResultsError
 from layersweep.tuning.cluster.head_answers import Job, Look
 from layersweep.tuning.cluster.head_client import HeadClient
 from layersweep.tuning.cluster.head_server import ACTIVE
-from layersweep.tuning.cluster.job_progress import JobProgress, TrialEnd, read_progress
+from layersweep.tuning.cluster.job_progress import CommandOfJob, JobProgress, TrialEnd, read_progress
 from layersweep.tuning.cluster.local_records import LocalRecords, Parts
 from layersweep.tuning.common.errors import BrokenOffError, UsageError
 
@@ -161,19 +161,19 @@ class JobFollower:
             if "plan" in parts and "plan" not in (self._parts or {}):
                 self._client.fetch_other_sweeps(records)
             self._parts = parts
-            self._progress = self._read_progress(job.start, look.now)
+            self._progress = self._read_progress(job, look.now)
         elif self._progress is not None:
             self._progress = replace(self._progress, now=look.now)
         if self._progress is not None:
             self._say_new_ends(self._progress)
 
-    def _read_progress(self, job_start: float | None, now: float) -> JobProgress | None:
+    def _read_progress(self, job: Job, now: float) -> JobProgress | None:
         """The progress by the records here; None before the job has begun."""
-        if job_start is None:
+        if job.start is None:
             return None
-        sweep, since = self._request.sweep, job_start - _CLOCK_SECONDS
+        sweep, command = self._request.sweep, CommandOfJob(job=job.id, since=job.start - _CLOCK_SECONDS)
         results = self._request.local_results
-        return read_progress(results, sweep.name, metric=sweep.metric, mode=sweep.mode, since=since, now=now)
+        return read_progress(results, sweep.name, command, metric=sweep.metric, mode=sweep.mode, now=now)
 
     def _say_new_ends(self, progress: JobProgress) -> None:
         """One line for each new end of a trial; in a terminal only for trials that failed or were hopeless."""

@@ -104,13 +104,27 @@ class _CommandRecords:
     ends: pl.DataFrame
 
 
-def read_progress(results: Path, sweep: str, *, metric: str, mode: str, since: float, now: float) -> JobProgress | None:
-    """The progress of the last command that began after `since`; None if none did. `since` and `now` are Unix times.
+@dataclass(frozen=True, kw_only=True)
+class CommandOfJob:
+    """What tells the command of a job from earlier ones: its run has the job's id.
+
+    A head with an earlier version gives it an id of its own; then it is the last command that began after `since`, a
+    Unix time by the head's clock.
+    """
+
+    job: str
+    since: float
+
+
+def read_progress(
+    results: Path, sweep: str, command: CommandOfJob, *, metric: str, mode: str, now: float
+) -> JobProgress | None:
+    """The progress of a job's command; None if it has not begun. `now` is a Unix time.
 
     Raises:
         ResultsError: if the records cannot be read.
     """
-    records = _read_command(results, sweep, datetime.fromtimestamp(since, UTC))
+    records = _read_command(results, sweep, command)
     if records is None:
         return None
     latest = _last_of_each_trial(records.epochs)
@@ -134,18 +148,18 @@ def read_progress(results: Path, sweep: str, *, metric: str, mode: str, since: f
     )
 
 
-def _read_command(results: Path, sweep: str, since: datetime) -> _CommandRecords | None:
-    """The records of the last command that began after `since`; None if none did."""
+def _read_command(results: Path, sweep: str, command: CommandOfJob) -> _CommandRecords | None:
+    """The records of a job's command; None if it has not begun."""
     plan, runs, epochs = (read(results, table, sweep, set_aside=False) for table in ("plan", "runs", "epochs"))
     trials = read(results, "trials", set_aside=False)  # of all sweeps: a trial that another one has trained is not due
-    start = _last_start(runs, since)
+    start = _last_start(runs, command)
     if start is None:
         return None
     run = pl.col("run") == start["run"]
     last = _last_ends(trials, sweep)
     plan = plan.filter(run).unique("trial_id", keep="last")
     due_trials = _due_trials(plan, last.filter(pl.col("run").ne_missing(start["run"])))
-    epochs = _of_trials(epochs.filter(pl.col("at") >= start["at"]), due_trials)
+    epochs = _of_trials(_epochs_since(epochs, start["at"]), due_trials)
     final_ends = _without_later_epoch(last.filter(run), epochs)
     return _CommandRecords(
         start=start,
@@ -153,13 +167,22 @@ def _read_command(results: Path, sweep: str, since: datetime) -> _CommandRecords
         plan=plan,
         due_trials=due_trials,
         epochs=epochs,
-        ends=_with_final(_of_trials(trials.filter(run), due_trials), final_ends).sort("ended_at", maintain_order=True),
+        ends=_with_final(_of_trials(trials.filter(run), due_trials), final_ends),
     )
 
 
-def _last_start(runs: pl.DataFrame, since: datetime) -> Row | None:
-    starts = runs.filter(pl.col("event") == "start", pl.col("at") >= since).sort("at")
-    return None if starts.is_empty() else starts.row(-1, named=True)
+def _last_start(runs: pl.DataFrame, command: CommandOfJob) -> Row | None:
+    starts = runs.filter(pl.col("event") == "start")
+    of_job = starts.filter(pl.col("run") == command.job)
+    if of_job.is_empty():
+        of_job = starts.filter(pl.col("at") >= datetime.fromtimestamp(command.since, UTC))
+    return None if of_job.is_empty() else of_job.row(-1, named=True)
+
+
+def _epochs_since(epochs: pl.DataFrame, start: datetime) -> pl.DataFrame:
+    """The epochs from the first one on that ended after a time: those behind it are later, whatever the clock says."""
+    first = (epochs["at"] >= start).arg_max() if epochs.height else None
+    return epochs.slice(first) if first is not None and epochs["at"][first] >= start else epochs.clear()
 
 
 def _outcome(runs: pl.DataFrame) -> str | None:
@@ -190,8 +213,11 @@ def _of_trials(rows: pl.DataFrame, trials: pl.DataFrame) -> pl.DataFrame:
 
 def _without_later_epoch(ends: pl.DataFrame, epochs: pl.DataFrame) -> pl.DataFrame:
     """The ends of trials that have trained no epoch since: a later one shows that the trial is tried again."""
-    latest = _last_of_each_trial(epochs).select("trial_id", "at", latest_attempt="attempt")
-    later = (pl.col("latest_attempt") > pl.col("attempt")) | (pl.col("at") > pl.col("ended_at"))
+    latest = _last_of_each_trial(epochs).select("trial_id", latest_epoch="epoch", latest_attempt="attempt")
+    is_same_attempt = pl.col("latest_attempt") == pl.col("attempt")
+    later = (pl.col("latest_attempt") > pl.col("attempt")) | (
+        is_same_attempt & (pl.col("latest_epoch") > pl.col("epochs").fill_null(0))
+    )
     return ends.join(latest, on="trial_id", how="left").filter(~later.fill_null(value=False))
 
 

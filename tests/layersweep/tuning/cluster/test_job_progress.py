@@ -7,7 +7,7 @@ import pytest
 import recorded_rows as rows
 from rich.console import Console
 
-from layersweep.tuning.cluster.job_progress import read_progress
+from layersweep.tuning.cluster.job_progress import CommandOfJob, read_progress
 
 START = rows.START
 BEGAN = START.timestamp()
@@ -30,9 +30,10 @@ def run(name="r1", event="start", at=START, **more):
     return rows.run(name, event, at=at, hosts_json='["h1", "h2", "h3"]', slots=6, **more)
 
 
-def progress_of(results, *, now=40, since=BEGAN, metric="val_accuracy", mode="max", **tables):
+def progress_of(results, *, now=40, since=BEGAN, job="j", metric="val_accuracy", mode="max", **tables):
     rows.record(results, "made_up", **tables)
-    return read_progress(results, "made_up", metric=metric, mode=mode, since=since, now=BEGAN + now)
+    command = CommandOfJob(job=job, since=since)
+    return read_progress(results, "made_up", command, metric=metric, mode=mode, now=BEGAN + now)
 
 
 def table_text(progress):
@@ -88,6 +89,41 @@ def test_each_end_is_told_with_what_it_came_to(four):
 def test_no_command_of_the_job_has_begun(tmp_path):
     assert progress_of(tmp_path) is None
     assert progress_of(tmp_path, runs=[run()], since=BEGAN + 1) is None
+
+
+def test_a_clock_that_was_set_back_does_not_hide_the_command(tmp_path):
+    """An hour before the job began by the head's clock; and an hour more while it ran."""
+    hour = timedelta(hours=1)
+    early, late = ([row | {"at": row["at"] - n * hour} for row in curve(t, 0.5, 0.9)] for n, t in ((1, "b"), (2, "c")))
+    progress = progress_of(
+        tmp_path,
+        job="job-2",
+        runs=[run("job-1"), run("job-1", "end", outcome="ended", at=at(50)), run("job-2", at=START - hour)],
+        plan=[rows.plan("a", run="job-1"), *(rows.plan(t, run="job-2") for t in ("a", "b", "c", "d"))],
+        epochs=[*curve("a", 0.5, 0.9), *early, *late],
+        trials=[
+            end("a", run="job-1"),
+            end("b", run="job-2") | {"ended_at": at(30) - hour},
+            end("c", run="job-2") | {"ended_at": at(30) - 2 * hour},
+        ],
+    )
+    assert [(e.label, e.final) for e in progress.ends] == [("adam, seed 1", True)] * 2
+    assert (progress.trials, progress.recorded_trials, progress.outcomes) == (3, 1, {"completed": 2})
+    assert (progress.epochs_done, progress.best[0]) == (4, 0.9)
+    assert progress.running == ()
+
+
+def test_a_trial_that_is_tried_again_while_the_clock_is_set_back_has_not_ended(tmp_path):
+    progress = progress_of(
+        tmp_path,
+        job="r1",
+        runs=[run()],
+        plan=[rows.plan("a", epochs=4)],
+        epochs=[*curve("a", 0.25, 0.5), *([row | {"at": at(-3600)} for row in curve("a", 0.25, 0.5, 0.75)[2:]])],
+        trials=[end("a", "failed")],
+    )
+    assert [e.final for e in progress.ends] == [False]
+    assert [(r.epoch, r.value) for r in progress.running] == [(3, 0.75)]
 
 
 def test_the_last_command_is_the_one_that_is_watched(tmp_path):
