@@ -284,7 +284,8 @@ def _on(machine, slots) -> Iterator[None]:
         for name in ("rename", "unlink", "mkdir"):
             patch.setattr(Path, name, touching(getattr(Path, name)))
         patch.setattr(layersweep.records.write.pq, "write_table", touching(layersweep.records.write.pq.write_table))
-        patch.setattr(layersweep.records.write, "_sync", touching(layersweep.records.write._sync))
+        patch.setattr(layersweep.records.write, "sync", touching(layersweep.records.write.sync))
+        patch.setattr(os, "link", touching(os.link))
         patch.setattr(os, "fsync", lambda _handle: None)
         patch.setattr(tune_runner, "fit", fit)
         patch.setattr(tune_runner, "StopRequest", lambda: machine.stop)

@@ -294,3 +294,19 @@ def test_a_writer_goes_on_after_its_sweep_was_deleted_and_pruned(results):
     with Writer(results, "s") as writer:
         writer.append("epochs", epochs(2))
     assert numbers(results) == [2]
+
+
+def test_files_that_a_killed_command_was_writing_go_once_nothing_runs(full_results):
+    unfinished = [
+        full_results / ".state" / f".networks.json.{HEX}.tmp",
+        full_results / "studies" / f".big.html.{HEX}.tmp",
+    ]
+    for path in (*unfinished, full_results / "studies" / "mine.tmp"):
+        touch(path)
+    with sweep_lock(full_results, "small"):
+        prune(full_results)
+    assert all(path.exists() for path in unfinished)
+    prune(full_results)
+    assert not any(path.exists() for path in unfinished)
+    assert (full_results / "studies" / "mine.tmp").exists()
+    assert {path.stem for path in (full_results / ".state").glob("*.lock")} == {"big", "small"}

@@ -6,14 +6,22 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import killable
+import made_up_sweep
 import polars as pl
 import pytest
 from places import HELPERS
 
+from layersweep.exit_codes import FAILED
+from layersweep.records.errors import ResultsError
 from layersweep.records.read import read
+from layersweep.studies import study
+from layersweep.tuning.command import sweep_command
+from layersweep.tuning.command.sweep_command import broken_off
+from layersweep.tuning.common.errors import BrokenOffError, BudgetSpentError
 
 SCRIPT = HELPERS / "made_up_sweep.py"
 ASHA = ("--scheduler", "asha", "--grace", "1", "--reduction", "2", "--slots", "1")
@@ -119,6 +127,27 @@ def test_the_same_command_again_runs_nothing(compared):
     assert again.returncode == 0
     assert "all 8 trials are recorded already: nothing to run" in again.stdout
     assert read(results, "trials").height == 8
+
+
+def test_results_that_cannot_be_written_once_trials_run_are_no_bad_input():
+    with pytest.raises(BrokenOffError, match="cannot write the study"), broken_off():
+        raise ResultsError("cannot write the study")
+    with pytest.raises(BudgetSpentError), broken_off():
+        raise BudgetSpentError
+
+
+def test_a_study_that_cannot_be_written_breaks_the_command_off(tmp_path, monkeypatch, capsys):
+    def refuse(results, sweep):
+        raise ResultsError("cannot write the study")
+
+    monkeypatch.setattr(study, "write_study", refuse)
+    monkeypatch.setattr(sweep_command, "train", lambda *arguments: 0)
+    monkeypatch.setattr(sweep_command, "plan_of", lambda *arguments: None)
+    sweep = replace(made_up_sweep.SWEEP, question="How good?")
+    with pytest.raises(SystemExit) as ended:
+        sweep_command.main(sweep, ["--results", str(tmp_path), "--images", "10"])
+    assert ended.value.code == FAILED
+    assert capsys.readouterr().err == "made_up.py: error: cannot write the study\n"
 
 
 def test_a_dry_run_says_what_is_missing_and_starts_nothing(compared):

@@ -8,6 +8,7 @@ import made_up_tune
 import pytest
 
 from layersweep import Sweep
+from layersweep.records.errors import ResultsError
 from layersweep.records.read import read
 from layersweep.studies.study import load
 from layersweep.tuning.command.sweep_command import plan_of
@@ -219,3 +220,21 @@ def test_a_first_phase_is_checked_as_well(results, code, monkeypatch):
     assert parents.select("trial_id", "network_revision").unique().height == 4
     assert set(parents["network_revision"]) == {None, OTHER}
     assert not plan(results, *flags)[1] & ids
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"[1", b"[]", bytes(100)])
+def test_what_is_remembered_may_be_damaged(tmp_path, content):
+    file = tmp_path / ".state" / "networks.json"
+    file.parent.mkdir()
+    file.write_bytes(content)
+    assert network_changes._read_cache(file) == {}
+    network_changes._write_cache(file, {"a": None})
+    assert network_changes._read_cache(file) == {"a": None}
+
+
+def test_what_cannot_be_remembered_is_an_error_of_the_results(tmp_path):
+    (tmp_path / ".state").touch()
+    with pytest.raises(ResultsError, match=r"cannot write .*networks.json: .*; mend that and run again"):
+        network_changes._write_cache(tmp_path / ".state" / "networks.json", {})
+    with pytest.raises(ResultsError, match=r"cannot read .*networks.json: Not a directory"):
+        network_changes._read_cache(tmp_path / ".state" / "networks.json")

@@ -2,11 +2,13 @@
 
 import dataclasses
 import os
+from pathlib import Path
 
 import made_up
 import numpy as np
 import pytest
 
+from layersweep.records.errors import ResultsError
 from layersweep.records.questions import FIRST_PHASE
 from layersweep.tuning.common import kept_weights
 from layersweep.tuning.common.worker_report import unpack
@@ -233,3 +235,8 @@ def test_a_file_that_is_not_there_is_named(disk, tmp_path, ticket):
     with pytest.raises(NotFetchedError, match=r"could not be copied to this machine: .*none.keras"):
         place.localized(ticket(parent=tmp_path / "none.keras"))
     place.close()
+
+
+def test_a_results_folder_that_cannot_be_written_is_an_error_of_the_results():
+    with pytest.raises(ResultsError, match=r"cannot write /proc/results/.state/here-s-"):
+        DriverFiles(Path("/proc/results"), "s")

@@ -3,6 +3,8 @@
 import os
 import signal
 import time
+from dataclasses import replace
+from pathlib import Path
 
 import made_up
 import psutil
@@ -194,6 +196,15 @@ def test_what_a_training_prints_is_in_its_log_and_a_silent_one_leaves_none(child
     child.begin(begin(data, tmp_path))
     child.close()
     assert not (tmp_path / "trial.log").exists()
+
+
+def test_a_training_does_not_fail_for_want_of_a_log(child, data, tmp_path):
+    """A disk that is full or read-only ends the sweep where rows are written, not trial after trial."""
+    (tmp_path / "no folder").touch()
+    for log in (tmp_path / "no folder" / "trial.log", Path("/proc/trial.log")):
+        child.begin(replace(begin(data, tmp_path, misdeed="talk"), log=log))
+        assert [child.next().epoch, child.next().epoch] == [1, 2]
+        child.close()
 
 
 def test_a_training_that_hangs_can_be_killed(child, data, tmp_path):
