@@ -18,9 +18,9 @@ import pytest
 import recorded_rows
 from places import HELPERS
 from places import ROOT as PROJECT
-from rich.console import Console
 
 from layersweep.records.read import read
+from layersweep.terminal import Console
 from layersweep.tuning.cluster.cluster_request import head_flags
 from layersweep.tuning.cluster.job_follower import exit_code
 from layersweep.tuning.command.sweep_command import run
