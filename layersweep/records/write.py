@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from layersweep.records.errors import ResultsError
 from layersweep.records.read import part_name, part_range, parts, read_part, read_schema, superseded
+from layersweep.records.storable import storable
 from layersweep.records.tables import SCHEMA_VERSION, TABLES, TRIALS, with_config
 
 FAN_IN: Final = 8
@@ -76,7 +77,7 @@ class Writer:
         self.flush()
 
     def append(self, table: str, rows: Iterable[Row]) -> None:
-        """Adds rows; the next flush writes them. Missing columns are null.
+        """Adds rows; the next flush writes them. Missing columns are null, as are values that cannot be stored.
 
         Raises:
             KeyError: if the table is unknown, or a row has an unknown column or lacks a key column. Then no row is
@@ -89,7 +90,7 @@ class Writer:
                 raise KeyError(f"table {table!r} has no column {sorted(unknown)}")
             if missing := [column for column in key if row.get(column) is None]:
                 raise KeyError(f"a row of table {table!r} lacks {missing} of its key")
-        self._pending[table] += complete
+        self._pending[table] += storable(self._tables[table], complete)
 
     @property
     def pending(self) -> int:
