@@ -30,6 +30,14 @@ def test_an_unknown_subcommand_is_named_with_the_valid_ones(capsys):
     )
 
 
+@pytest.mark.parametrize("name", ["a\x1b[2Jb", "\u202e", "\udce9"])
+def test_an_error_does_nothing_to_the_terminal(name, tmp_path, capsys):
+    for words in (["study", name, "--results", str(tmp_path)], ["records", "show", name, "--results", str(tmp_path)]):
+        assert cli.main(words) == 2
+        error = capsys.readouterr().err
+        assert error.isascii() and error.rstrip("\n").isprintable()
+
+
 @pytest.mark.parametrize("name", cli.SUBCOMMANDS)
 def test_help_of_a_subcommand_imports_nothing_heavy(name):
     code = (
