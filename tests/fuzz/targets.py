@@ -32,7 +32,9 @@ class Target:
 
 
 TARGETS: Final[Mapping[str, Target]] = {
+    "cached": Target(data_files.cached, ()),
     "cifar": Target(data_files.cifar, (DataError,)),
+    "idx": Target(data_files.idx, (ValueError,)),
     "images": Target(data_files.images, (DataError,)),
     "tar": Target(data_files.tar, (DataError,)),
     "tiny_imagenet": Target(data_files.tiny_imagenet, (DataError,)),
