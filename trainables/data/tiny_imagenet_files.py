@@ -35,6 +35,9 @@ same. Its MD5 is 90528d7ca1a48142e341f4ef8d21d0de, which data loaders for PyTorc
 """
 ENVIRONMENT: Final = "LAYERSWEEP_TINY_IMAGENET"
 
+LARGEST_LIST: Final = 32 << 20
+"""Bytes; `words.txt`, the largest one, has 3 million."""
+
 _ANNOTATIONS: Final = Path("val") / "val_annotations.txt"
 _LISTS: Final = (Path("wnids.txt"), Path("words.txt"), _ANNOTATIONS)
 
@@ -128,9 +131,11 @@ def _train(folder: Path, ids: list[str], *, strict: bool, say: Say) -> _Labelled
 
 
 def _classes(folder: Path) -> list[str]:
-    ids = (folder / "wnids.txt").read_text(encoding="utf-8").split()
+    ids = _text(folder / "wnids.txt").split()
     if not ids:
         raise DataError(f"{folder / 'wnids.txt'} names no class; valid: one class per line")
+    if invalid := next((name for name in ids if not _is_file_name(name)), None):
+        raise DataError(f"{folder / 'wnids.txt'}: {invalid!r} is not the name of a folder")
     return ids
 
 
@@ -138,9 +143,9 @@ def _annotated(folder: Path, ids: list[str]) -> tuple[list[Path], list[int]]:
     """The validation images and their labels."""
     index = {name: place for place, name in enumerate(ids)}
     paths, labels = [], []
-    for number, line in enumerate((folder / _ANNOTATIONS).read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(_text(folder / _ANNOTATIONS).splitlines(), start=1):
         words = line.split("\t")
-        if len(words) < 2 or words[1] not in index:  # noqa: PLR2004 (file and class)
+        if len(words) < 2 or words[1] not in index or not _is_file_name(words[0]):  # noqa: PLR2004 (file and class)
             raise DataError(
                 f"{folder / _ANNOTATIONS}, line {number}: expected a file and a class of wnids.txt, got {line!r}"
             )
@@ -167,9 +172,23 @@ def _arrays(folder: Path, ids: list[str], train: _LabelledImages, test: _Labelle
 
 def _names(folder: Path, ids: list[str]) -> tuple[str, ...]:
     """The first name of each class."""
-    lines = (line.partition("\t") for line in (folder / "words.txt").read_text(encoding="utf-8").splitlines())
+    lines = (line.partition("\t") for line in _text(folder / "words.txt").splitlines())
     words = {name: names.split(",")[0] for name, _, names in lines}
     return tuple(words.get(name, name) for name in ids)
+
+
+def _text(path: Path) -> str:
+    if (size := path.stat().st_size) > LARGEST_LIST:
+        raise DataError(f"{path} has {size:,} bytes; valid: at most {LARGEST_LIST:,}")
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is damaged: {error}") from error
+
+
+def _is_file_name(name: str) -> bool:
+    """Whether this names a file of a folder, and no other place."""
+    return name not in ("", ".", "..") and "/" not in name and "\0" not in name
 
 
 def _with_channels(images: npt.NDArray[np.uint8], channels: int) -> npt.NDArray[np.uint8]:

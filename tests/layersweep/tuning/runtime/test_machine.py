@@ -4,8 +4,8 @@ import os
 
 import psutil
 
-from layersweep.tuning.runtime.machine import default_slots, memory_bytes, memory_share
-from trainables.hardware import cores
+from layersweep.tuning.runtime.machine import default_slots, memory_share
+from trainables.hardware import cores, memory_bytes
 
 GIB = 1 << 30
 
