@@ -9,6 +9,7 @@ import platform
 import re
 import shutil
 import time
+import tokenize
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,8 +41,17 @@ def cache_root() -> Path:
 
 
 def open_array(folder: Path, array: str) -> npt.NDArray[Any]:
-    """An array of a cached data set, mapped into memory."""
-    return np.load(folder / f"{array}.npy", mmap_mode="r")  # type: ignore[no-any-return]
+    """An array of a cached data set, mapped into memory.
+
+    Raises:
+        OSError: if it cannot be read.
+        ValueError: if it is damaged.
+    """
+    path = folder / f"{array}.npy"
+    try:
+        return np.lib.format.open_memmap(path, mode="r")
+    except (tokenize.TokenError, SyntaxError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        raise ValueError(f"{path} is damaged: {error}") from error  # NumPy reads its header as Python
 
 
 def class_names(folder: Path) -> tuple[str, ...]:
@@ -190,7 +200,7 @@ def _damage(folder: Path) -> str | None:
         states = json.loads((folder / _META).read_text())
         damaged = [name for name in ARRAYS if _state(folder, name) != states[name]]
         class_names(folder)
-    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+    except (OSError, EOFError, ValueError, KeyError, TypeError, RecursionError) as error:
         return f"{folder} is damaged ({error})"
     return f"{folder} is damaged ({', '.join(damaged)})" if damaged else None
 
