@@ -101,7 +101,8 @@ def _write_part(
     arrays = []
     for field in schema:
         value = columns.get(field.name, SWEEP if field.name == "sweep" else None)
-        array = value if isinstance(value, pa.Array) else pa.array([value], field.type).take(pa.array([0] * rows, pa.int32()))
+        same = pa.array([0] * rows, pa.int32())
+        array = value if isinstance(value, pa.Array) else pa.array([value], field.type).take(same)
         arrays.append(array.cast(field.type))
     path = results / table / SWEEP / part_name(*flushes)
     path.parent.mkdir(parents=True, exist_ok=True)
