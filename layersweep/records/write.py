@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from layersweep.records.errors import ResultsError
 from layersweep.records.read import part_name, part_range, parts, read_part, read_schema, superseded
+from layersweep.records.storable import storable
 from layersweep.records.tables import SCHEMA_VERSION, TABLES, TRIALS, with_config
 
 FAN_IN: Final = 8
@@ -76,7 +77,7 @@ class Writer:
         self.flush()
 
     def append(self, table: str, rows: Iterable[Row]) -> None:
-        """Adds rows; the next flush writes them. Missing columns are null.
+        """Adds rows; the next flush writes them. Missing columns are null, as are values that cannot be stored.
 
         Raises:
             KeyError: if the table is unknown, or a row has an unknown column or lacks a key column. Then no row is
@@ -89,7 +90,7 @@ class Writer:
                 raise KeyError(f"table {table!r} has no column {sorted(unknown)}")
             if missing := [column for column in key if row.get(column) is None]:
                 raise KeyError(f"a row of table {table!r} lacks {missing} of its key")
-        self._pending[table] += complete
+        self._pending[table] += storable(self._tables[table], complete)
 
     @property
     def pending(self) -> int:
@@ -196,7 +197,7 @@ def owner(path: Path) -> str | None:
 
 
 def check_writable(results: Path) -> None:
-    """Checks that the folder is writable, by writing a file.
+    """Checks that the folder is writable, by writing a file; a new folder is closed to users outside the owner's group.
 
     Raises:
         ResultsError: if it is not; the message names the folder and the reason.
@@ -204,7 +205,8 @@ def check_writable(results: Path) -> None:
     state = results / ".state"
     probe = state / f"{uuid.uuid4().hex}.tmp"
     try:
-        state.mkdir(parents=True, exist_ok=True)
+        results.mkdir(mode=0o770, parents=True, exist_ok=True)
+        state.mkdir(exist_ok=True)
         probe.write_bytes(b"")
         probe.unlink()
     except OSError as error:

@@ -1,17 +1,17 @@
 """The files of CIFAR-10 and CIFAR-100 in their version for Python (Krizhevsky 2009), as Keras and others keep them.
 
-They are pickles, and a pickle may run any code. So an unpickler reads them that makes arrays and nothing else.
+They are pickles, and a pickle may run any code: `number_pickles` reads them.
 """
 
-import io
-import pickle
+import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from trainables.data import number_pickles
 from trainables.data.arrays import Arrays
 from trainables.data.cache import cache_root
 from trainables.data.download import download, keras_home, unpack
@@ -19,21 +19,9 @@ from trainables.data.sources import Say, log
 from trainables.errors import DataError
 
 _SHAPE: Final = (3, 32, 32)
-_ARRAYS: Final = frozenset(
-    {
-        ("numpy.core.multiarray", "_reconstruct"),
-        ("numpy._core.multiarray", "_reconstruct"),
-        ("numpy", "ndarray"),
-        ("numpy", "dtype"),
-        ("_codecs", "encode"),
-    }
-)
-
-_BROKEN: Final = (
-    pickle.UnpicklingError, EOFError, ValueError, TypeError, IndexError, KeyError, AttributeError, ImportError,
-    OverflowError, MemoryError,
-)  # fmt: skip
-"""The errors that a damaged pickle may raise."""
+_Integer = TypeVar("_Integer", np.uint8, np.int64)
+LARGEST_FILE: Final = 1 << 29
+"""Bytes; CIFAR-100's training file has 155 million."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,37 +117,48 @@ class CifarFiles:
         )
 
     def _classes(self, path: Path) -> tuple[str, ...]:
+        (names,) = self._values(path, self.names)
+        if not isinstance(names, list) or not all(isinstance(name, bytes) for name in names):
+            raise DataError(f"{path} is not a file of {self.title}: {self.names} is not a list of names")
         try:
-            return tuple(name.decode() for name in _unpickle(path)[self.names.encode()])
-        except (KeyError, AttributeError, TypeError) as error:
-            raise DataError(f"{path} is not a file of {self.title}: {error!r}") from error
+            return tuple(name.decode() for name in names)
+        except UnicodeDecodeError as error:
+            raise DataError(f"{path} has a class whose name is not UTF-8: {error}") from error
 
     def _batch(self, path: Path) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-        content = _unpickle(path)
-        try:
-            images = np.asarray(content[b"data"], dtype=np.uint8).reshape(-1, *_SHAPE).transpose(0, 2, 3, 1)
-            labels = np.asarray(content[self.labels.encode()], dtype=np.int64)
-        except (KeyError, ValueError) as error:
-            raise DataError(f"{path} is not a file of {self.title}: {error!r}") from error
+        pixels, numbers = self._values(path, "data", self.labels)
+        data, labels = _whole_numbers(pixels, np.uint8), _whole_numbers(numbers, np.int64)
+        if data is None or data.size % math.prod(_SHAPE):
+            raise DataError(f"{path} is not a file of {self.title}: data is not an array of images of 3x32x32 bytes")
+        if labels is None or labels.ndim != 1:
+            raise DataError(f"{path} is not a file of {self.title}: {self.labels} is not a list of whole numbers")
+        images = data.reshape(-1, *_SHAPE).transpose(0, 2, 3, 1)
         if len(images) != len(labels):
             raise DataError(f"{path} has {len(images)} images but {len(labels)} labels")
         return np.ascontiguousarray(images), labels
 
+    def _values(self, path: Path, *keys: str) -> list[object]:
+        """The values of these keys in a file."""
+        if (size := path.stat().st_size) > LARGEST_FILE:
+            raise DataError(f"{path} has {size:,} bytes; valid for a file of {self.title}: at most {LARGEST_FILE:,}")
+        try:
+            content = number_pickles.read(path.read_bytes())
+        except ValueError as error:
+            raise DataError(f"{path} is truncated, damaged or not a CIFAR file: {error}") from error
+        try:
+            return [content[key.encode()] for key in keys]
+        except KeyError as error:
+            raise DataError(f"{path} is not a file of {self.title}: {error!r}") from error
 
-class _ArraysOnly(pickle.Unpickler):
-    """Makes arrays, numbers, texts, lists and dicts; refuses every other class that a pickle names."""
 
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in _ARRAYS:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which image data does not need")
-        return super().find_class(module, name)
-
-
-def _unpickle(path: Path) -> dict[bytes, Any]:
-    try:
-        content = _ArraysOnly(io.BytesIO(path.read_bytes()), encoding="bytes").load()
-    except _BROKEN as error:
-        raise DataError(f"{path} is truncated, damaged or not a CIFAR file: {error}") from error
-    if not isinstance(content, dict):
-        raise DataError(f"{path} is not a CIFAR file: it holds a {type(content).__name__}, not a dict")
-    return content
+def _whole_numbers(values: object, kind: type[_Integer]) -> npt.NDArray[_Integer] | None:
+    """An array or a list of whole numbers, as this type; None if it is something else, or a number is out of range."""
+    if isinstance(values, list) and all(isinstance(value, int) for value in values):
+        numbers = np.array(values, dtype=object)
+    elif isinstance(values, number_pickles.Array) and values.values is not None:
+        numbers = values.values
+    else:
+        return None
+    limits = np.iinfo(kind)
+    in_range = not numbers.size or limits.min <= numbers.min() <= numbers.max() <= limits.max
+    return numbers.astype(kind) if in_range else None

@@ -2,12 +2,12 @@
 
 import uuid
 from collections.abc import Mapping, Sequence
-from html import escape
 from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
 
+from layersweep.escaping import to_html
 from layersweep.formatting import count
 from layersweep.studies.figures import learning_rates
 from layersweep.studies.figures.comparison_figures import (
@@ -52,7 +52,7 @@ def html(comparison: Comparison, *, question: str, runs: pl.DataFrame, sections:
     return page.page(
         question,
         [
-            f"<h1>{escape(question)}</h1>",
+            f"<h1>{to_html(question)}</h1>",
             page.paragraph(answer(comparison), "answer"),
             page.warnings(warnings),
             *_differences(comparison),

@@ -34,7 +34,7 @@ def ssh(cluster: ClusterFile, command: str) -> list[str]:
     """The command line that runs a shell command on the head, in the project's folder and its environment."""
     in_project = (
         f"cd {shell_path(cluster.project)} && export PATH=$PWD/.venv/bin:$PATH RAY_AUTH_MODE=token "
-        f"PYTHONUNBUFFERED=1 && {{ {command}\n}}"
+        f"RAY_TMPDIR=/tmp/layersweep-$(id -u) PYTHONUNBUFFERED=1 && {{ {command}\n}}"
     )
     return ["ssh", *options(cluster), "--", cluster.target, f"bash -c {shlex.quote(in_project)}"]
 

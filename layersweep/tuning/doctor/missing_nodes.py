@@ -65,7 +65,8 @@ def membership(
         message = f"joined, but not in the cluster's file: {first_names(others)}"
         findings.append(warning("nodes", "cluster", message, "run `ray stop` there if the machine is not yours"))
     advice = (
-        "read /tmp/ray/session_latest/logs/raylet.err there, or run `ray stop` there: the head then starts Ray again"
+        "read $RAY_TMPDIR/ray/session_latest/logs/raylet.err there, or run `ray stop` there: the head then starts Ray "
+        "again"
     )
     broken = [node for node in nodes if node.error]
     return [*findings, *(failure("nodes", n.name, f"joined, but ran no task: {n.error}", advice) for n in broken)]
@@ -127,7 +128,7 @@ def _setup_problems(attempt: SshAttempt) -> list[tuple[bool, str, str]]:
     """What may be wrong with a machine that ssh reaches, in the order of the setup; the last entry always applies."""
     answers, target = attempt.answers, attempt.target
     log = f"; the head's log: {attempt.log}" if attempt.log else ""
-    look = "run on the head: tail -n 50 /tmp/ray/session_latest/logs/monitor.out; then run `ray up` again"
+    look = "run on the head: tail -n 50 $RAY_TMPDIR/ray/session_latest/logs/monitor.out; then run `ray up` again"
     stop = f"run `ssh {shlex.quote(target)} ray stop`, unless Ray there is another head's: this head starts it then"
     python, ray, token = (answers.get(name, "") or "missing" for name in ("python", "ray", "token"))
     head_python, head_ray = answers.get("head_python", ""), answers.get("head_ray", "")

@@ -23,10 +23,10 @@ from layersweep.tuning.common.ssh_commands import HOST_KEYS, NOT_REACHED
 from layersweep.tuning.doctor import node_facts
 from layersweep.tuning.doctor.findings import Clock, Node
 from layersweep.tuning.doctor.missing_nodes import SshAttempt
+from layersweep.tuning.runtime import access_token, private_folder
 
 _CONFIG: Final = Path("~/ray_bootstrap_config.yaml")
 _KEY: Final = Path("~/ray_bootstrap_key.pem")
-_LOGS: Final = Path("/tmp/ray/session_latest/logs")  # noqa: S108
 _LOG_BYTES: Final = 1 << 18
 _DASHBOARD: Final = 8265
 _SSH_SECONDS: Final = 30.0
@@ -78,8 +78,7 @@ def setup() -> Setup:
 
 def token_exists() -> bool:
     """Whether this user has a token."""
-    path = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or "~/.ray/auth_token").expanduser()
-    return bool(os.environ.get("RAY_AUTH_TOKEN")) or path.is_file()
+    return bool(os.environ.get("RAY_AUTH_TOKEN")) or access_token.token_file().is_file()
 
 
 def answers_without_token(address: str) -> bool:
@@ -283,9 +282,10 @@ def probe_script() -> str:
 
 def _log_line(machine: str) -> str:
     """The last line about a machine in the head's log of its workers."""
+    logs = private_folder.user_folder() / "ray" / "session_latest" / "logs"
     for name in ("monitor.out", "monitor.err", "monitor.log"):
         try:
-            text = (_LOGS / name).read_bytes()[-_LOG_BYTES:].decode(errors="replace")
+            text = (logs / name).read_bytes()[-_LOG_BYTES:].decode(errors="replace")
         except OSError:
             continue
         if lines := [line.strip() for line in text.splitlines() if machine in line]:

@@ -12,6 +12,7 @@ from trainables.data.datasets import cifar10, cifar100
 from trainables.errors import DataError
 
 PIXELS = 3 * 32 * 32
+IMAGE = np.zeros((1, PIXELS), np.uint8)
 
 
 def dump(path, content):
@@ -140,6 +141,12 @@ def test_a_pickle_that_runs_code_is_refused_and_does_not_run(machine):
         (pickle.dumps({b"data": np.zeros((2, 5), np.uint8), b"labels": [0, 0]}, 2), "is not a file of CIFAR-10"),
         (pickle.dumps({b"labels": [0]}, 2), "is not a file of CIFAR-10: KeyError"),
         (pickle.dumps({b"data": np.zeros((2, PIXELS), np.uint8), b"labels": [0]}, 2), "has 2 images but 1 labels"),
+        (pickle.dumps({b"data": None, b"labels": [0]}, 2), "data is not an array of images"),
+        (pickle.dumps({b"data": np.full((1, PIXELS), 256), b"labels": [0]}, 2), "data is not an array of images"),
+        (pickle.dumps({b"data": np.zeros((1, PIXELS)), b"labels": [0]}, 2), "holds an array of type 'f8'"),
+        (pickle.dumps({b"data": IMAGE, b"labels": [1 << 64]}, 2), "labels is not a list of whole numbers"),
+        (pickle.dumps({b"data": IMAGE, b"labels": [[0]]}, 2), "labels is not a list of whole numbers"),
+        (pickle.dumps({b"data": IMAGE, b"labels": np.zeros((1, 1), int)}, 2), "labels is not a list of whole numbers"),
         (pickle.dumps([1], 2), "it holds a list"),
     ],
 )
@@ -147,4 +154,23 @@ def test_a_damaged_file_is_named(machine, content, message):
     folder = write_10(machine / "cifar-10-batches-py")
     (folder / "test_batch").write_bytes(content)
     with pytest.raises(DataError, match=rf"test_batch.*{message}"):
+        cifar10.load(folder)
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [([b"\xff"], "name is not UTF-8"), (["cat"], "not a list of names"), (7, "not a list of names")],
+)
+def test_damaged_names_of_classes_are_said(machine, names, message):
+    folder = write_10(machine / "cifar-10-batches-py")
+    dump(folder / "batches.meta", {b"label_names": names})
+    with pytest.raises(DataError, match=rf"batches\.meta .*{message}"):
+        cifar10.load(folder)
+
+
+def test_a_file_of_many_bytes_is_not_read(machine):
+    folder = write_10(machine / "cifar-10-batches-py")
+    with (folder / "data_batch_2").open("wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(DataError, match=r"data_batch_2 has 1,099,511,627,776 bytes; valid .*at most 536,870,912"):
         cifar10.load(folder)

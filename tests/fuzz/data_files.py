@@ -1,0 +1,70 @@
+"""The readers of data sets' files, as functions of bytes."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from trainables.data.cifar_files import CifarFiles
+from trainables.data.download import unpack
+from trainables.data.image_files import decoded
+from trainables.data.tiny_imagenet_files import _annotated, _classes, _names
+
+
+def quiet(_: str) -> None:
+    """Takes a sentence and says nothing."""
+
+
+@contextmanager
+def folder() -> Iterator[Path]:
+    """An empty folder in memory, which is the machine's cache too."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as name:
+        os.environ["LAYERSWEEP_CACHE"] = name
+        yield Path(name)
+
+
+def cifar(content: bytes) -> None:
+    """Reads a batch of CIFAR-10."""
+    files = CifarFiles(
+        title="CIFAR-10", folder="", archive="", address="", sha256="", train=("batch",), test="batch",
+        labels="labels", meta="batch", names="label_names",
+    )  # fmt: skip
+    with folder() as place:
+        (place / "batch").write_bytes(content)
+        files.load(place)
+
+
+def images(content: bytes) -> None:
+    """Decodes one image file; the first byte says which suffix it has."""
+    suffix = ".png" if content[:1] == b"\x89" else ".jpg"
+    with folder() as place:
+        (place / f"image{suffix}").write_bytes(content)
+        decoded([place / f"image{suffix}"], strict=True, say=quiet)
+
+
+def tar(content: bytes) -> None:
+    """Unpacks a .tar.gz."""
+    with folder() as place:
+        (place / "archive.tar.gz").write_bytes(content)
+        unpack(place / "archive.tar.gz", place / "below", say=quiet)
+
+
+def zip_archive(content: bytes) -> None:
+    """Unpacks a .zip."""
+    with folder() as place:
+        (place / "archive.zip").write_bytes(content)
+        unpack(place / "archive.zip", place / "below", say=quiet)
+
+
+def tiny_imagenet(content: bytes) -> None:
+    """Reads the three lists of Tiny-ImageNet, which lie one after another, with a null byte between."""
+    lists = [*content.split(b"\0", 2), b"", b""]
+    with folder() as place:
+        (place / "val").mkdir()
+        for name, text in zip(("wnids.txt", "words.txt", "val/val_annotations.txt"), lists, strict=False):
+            (place / name).write_bytes(text)
+        ids = _classes(place)
+        _names(place, ids)
+        _annotated(place, ids)
