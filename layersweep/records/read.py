@@ -27,6 +27,7 @@ _LATER_KEYS: Final = ("continuation",)
 _GONE: Final = (errno.ENOENT, errno.ESTALE)
 """ESTALE is NFS' answer for a file that another host has deleted."""
 _ADVICE: Final = "it stays where it is: read it with another pyarrow or more memory, or, if it is damaged, move it away"
+_PIECE_ROWS: Final = 1 << 18
 _Content = TypeVar("_Content")
 
 
@@ -159,6 +160,43 @@ def read_part(
     return content.add_column(place, field, zeros)
 
 
+def map_part(
+    path: Path, results: Path, function: Callable[[int, pl.DataFrame], _Content], *, columns: Sequence[str]
+) -> list[_Content] | None:
+    """The results of a function for one piece of a part's rows after another, which need little memory each.
+
+    The function gets the number of the piece's first row, and a frame of these columns, with the types of the table. A
+    damaged part causes a warning; it is left where it is, and the result is None.
+
+    Raises:
+        FileNotFoundError: if the part is gone.
+        ResultsError: if it was written by a newer schema, or the system refuses to open it.
+    """
+    table = TABLES[path.relative_to(results).parts[0]]
+    fields = [pa.field(name, _value_type(table.schema.field(name).type)) for name in columns]
+
+    def visit(file: pq.ParquetFile) -> list[_Content]:
+        first, contents = 0, []
+        for batch in file.iter_batches(_PIECE_ROWS, columns=[*columns]):
+            contents.append(function(first, _to_frame(_with_columns(batch, fields))))
+            first += batch.num_rows
+        return contents
+
+    return _open(path, results, visit, set_aside=False)
+
+
+def _with_columns(batch: pa.RecordBatch, fields: Sequence[pa.Field]) -> pa.Table:
+    """These columns of a batch, with these types; a missing one is null."""
+    names = batch.schema.names
+    arrays = [
+        batch.column(names.index(field.name)).cast(field.type)
+        if field.name in names
+        else pa.nulls(batch.num_rows, field.type)
+        for field in fields
+    ]
+    return pa.Table.from_arrays(arrays, schema=pa.schema(fields))
+
+
 def read_schema(path: Path, results: Path) -> pa.Schema | None:
     """The columns of one part, without its rows; None if the part is damaged: then it is set aside, as in `read_part`.
 
@@ -226,4 +264,5 @@ def _check_schema(schema: pa.Schema, path: Path, expected: pa.Schema) -> None:
 
 
 def _value_type(kind: pa.DataType) -> pa.DataType:
+    """The type of a column's values: that of a dictionary is the type of its entries."""
     return kind.value_type if pa.types.is_dictionary(kind) else kind

@@ -62,7 +62,7 @@ def class_names(folder: Path) -> tuple[str, ...]:
 @contextmanager
 def preparation_lock(name: str, say: Say) -> Iterator[None]:
     """Holds a lock, so that no other process of this machine prepares the data set."""
-    cache_root().mkdir(parents=True, exist_ok=True)
+    cache_root().mkdir(mode=0o770, parents=True, exist_ok=True)
     lock = filelock.FileLock(cache_root() / f"{name}.lock")
     try:
         lock.acquire(timeout=0)

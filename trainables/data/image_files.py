@@ -115,7 +115,7 @@ class _Store:
 def _store(images: int, size: tuple[int, int]) -> Iterator[_Store]:
     """A store with room for this number of images of this width and height."""
     shape = (images, size[1], size[0], 3)
-    cache_root().mkdir(parents=True, exist_ok=True)
+    cache_root().mkdir(mode=0o770, parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(prefix=".decoding-", dir=cache_root()) as file:
         os.posix_fallocate(file.fileno(), 0, math.prod(shape))  # a full disk is an error here, not a crash later
         yield _Store(path=Path(file.name), shape=shape)
