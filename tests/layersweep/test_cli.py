@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from importlib import metadata
 
 import pytest
 from places import ROOT
@@ -21,6 +22,11 @@ def test_help_names_every_subcommand(capsys):
 def test_without_a_subcommand_it_prints_the_help_and_ends_with_2(capsys):
     assert cli.main([]) == 2
     assert "usage" in capsys.readouterr().out
+
+
+def test_the_version_is_that_of_the_installed_package(capsys):
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out == f"layersweep {metadata.version('layersweep')}\n"
 
 
 def test_an_unknown_subcommand_is_named_with_the_valid_ones(capsys):
