@@ -54,13 +54,13 @@ def look(results: str) -> None:
     import resource
 
     from layersweep.tuning.cluster.job_epochs import JobEpochs
-    from layersweep.tuning.cluster.job_progress import read_progress
+    from layersweep.tuning.cluster.job_progress import CommandOfJob, read_progress
 
     job_epochs = JobEpochs(Path(results), SWEEP, metric=_METRIC, mode="max")
-    seconds = []
+    command, seconds = CommandOfJob(job="j", since=_START.timestamp()), []
     for _ in _LOOKS:
         start = time.process_time()
-        read_progress(job_epochs, since=_START.timestamp(), now=_START.timestamp() + 60)
+        read_progress(job_epochs, command, now=_START.timestamp() + 60)
         seconds.append(time.process_time() - start)
     sys.stdout.write(" ".join(map(str, (*seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10))))
 

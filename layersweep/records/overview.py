@@ -199,7 +199,7 @@ def _trials(results: Path, sweep: str, ends: pl.DataFrame, epochs: pl.DataFrame)
 
 
 def _last_run(runs: pl.DataFrame) -> tuple[datetime | None, str | None]:
-    starts = runs.filter(pl.col("event") == "start").sort("at", maintain_order=True)
+    starts = runs.filter(pl.col("event") == "start")  # in the order of the records: a clock may be set back
     if starts.is_empty():
         return None, None
     last = starts.row(-1, named=True)

@@ -81,6 +81,7 @@ def read(
 ) -> pl.DataFrame:
     """All rows of a table, of one sweep or of all; `columns` selects columns and sets their order.
 
+    The rows of a sweep come in the order in which they were written, whatever the clock of the machine did meanwhile.
     Columns that only some sweeps have (configuration keys) are null elsewhere. Without rows the frame is empty and has
     the table's fixed columns. If a writer merges parts meanwhile, they are read again. A damaged part causes a warning
     and is left out; with `set_aside` it is also moved, if this process holds the sweep's lock. Damage is noticed only

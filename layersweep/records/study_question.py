@@ -48,8 +48,8 @@ class StudyQuestion:
 
         from layersweep.records.read import read
 
-        runs = read(results, "runs", sweep, columns=("event", "at", "study_question", "study_json"))
-        starts = runs.filter(pl.col("event") == "start").drop_nulls("study_json").sort("at", maintain_order=True)
+        runs = read(results, "runs", sweep, columns=("event", "study_question", "study_json"))
+        starts = runs.filter(pl.col("event") == "start").drop_nulls("study_json")  # in the order of the records
         if starts.is_empty():
             return None
         row = starts.row(-1, named=True)

@@ -21,7 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
-from layersweep.records.files import sync
+from layersweep.records.files import make_folder, sync
 from layersweep.records.values import Epoch, NetworkSummary, cannot_save
 from trainables.data.dataset import Data
 
@@ -157,7 +157,7 @@ def _save(value: NetworkSummary | Epoch | None, path: Path) -> str | None:
         return None
     new_file = path.with_name(f".{path.name}")  # Keras needs the suffix
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         value.save(new_file)
         sync(new_file)
         new_file.rename(path)

@@ -21,6 +21,7 @@ from layersweep.formatting import first_line
 from layersweep.records.errors import ResultsError
 from layersweep.records.read import read
 from layersweep.records.tables import TABLES
+from layersweep.tuning.common.job import JOB
 
 ANSWER: Final = "layersweep> "
 """The beginning of each answer."""
@@ -133,7 +134,8 @@ def _job_facts(job: Any) -> Reply:
 def _submit(jobs: Callable[[], Any], *, sweep: str, results: str, job: str, script: str, flags: list[str]) -> Reply:
     """Submits the sweep's script under this id, unless a job has this id already."""
     if all(details.submission_id != job for details in jobs().list_jobs()):
-        command = f"cd {shlex.quote(str(Path.cwd()))} && exec {shlex.join([_PYTHON, script, *flags])}"
+        program = shlex.join(["env", f"{JOB}={job}", _PYTHON, script, *flags])
+        command = f"cd {shlex.quote(str(Path.cwd()))} && exec {program}"
         jobs().submit_job(
             entrypoint=f"bash -c {shlex.quote(command)}",
             submission_id=job,

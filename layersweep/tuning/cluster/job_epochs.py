@@ -49,9 +49,12 @@ class JobEpochs:
         self.results, self.sweep, self.metric, self.mode = results, sweep, metric, mode
         self._since: datetime | None = None
         self._parts: dict[str, pl.DataFrame] = {}
+        self._has_begun = False
 
     def by_trial(self, since: datetime) -> pl.DataFrame:
         """A row for each trial with an epoch since then, in the order of their first epochs.
+
+        All rows behind the first one of a later time count, because a clock may be set back meanwhile.
 
         The columns are `trial_id`; `recorded`, the number of its epochs; `attempt`, `epoch`, `at` and `value` of its
         last epoch; `rung` and `cutoff` of its last rung; `best` and `best_epoch`, its best value. Epochs whose loss or
@@ -62,8 +65,11 @@ class JobEpochs:
         """
         if since != self._since:
             self._since, self._parts = since, {}
-        files = {path.name: path for path in parts(self.results / "epochs" / self.sweep)}
-        self._parts = {name: self._parts[name] if name in self._parts else self._part(files[name]) for name in files}
+        recorded: dict[str, pl.DataFrame] = {}
+        for path in parts(self.results / "epochs" / self.sweep):
+            self._has_begun = any(rows.height for rows in recorded.values())
+            recorded[path.name] = self._parts[path.name] if path.name in self._parts else self._part(path)
+        self._parts = recorded
         return _combined(pl.concat([_EMPTY, *self._parts.values()]), self.mode)
 
     def _part(self, path: Path) -> pl.DataFrame:
@@ -81,7 +87,10 @@ class JobEpochs:
         )
         is_candidate = finite & pl.col(self.metric).is_not_null()
         order = pl.int_range(pl.len(), dtype=pl.Int64) + first_order + first_row
-        rows = epochs.filter(pl.col("at") >= self._since).select(
+        is_later = (epochs["at"] >= self._since).fill_null(value=False)
+        first = 0 if self._has_begun else is_later.arg_max() or 0
+        self._has_begun |= is_later.any()
+        rows = epochs.select(
             *("trial_id", "attempt", "epoch", "at", "rung", "cutoff"),
             value=pl.col(self.metric),
             recorded=pl.lit(1, dtype=pl.Int64),
@@ -90,6 +99,7 @@ class JobEpochs:
             best_epoch=pl.when(is_candidate).then("epoch"),
             best_order=pl.when(is_candidate).then(order),
         )
+        rows = rows.slice(first) if self._has_begun else rows.clear()
         return _combined(rows.select(_EMPTY.columns), self.mode)
 
 

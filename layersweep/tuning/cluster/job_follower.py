@@ -17,7 +17,7 @@ from layersweep.tuning.cluster.head_answers import Job, Look
 from layersweep.tuning.cluster.head_client import HeadClient
 from layersweep.tuning.cluster.head_server import ACTIVE
 from layersweep.tuning.cluster.job_epochs import JobEpochs
-from layersweep.tuning.cluster.job_progress import JobProgress, TrialEnd, read_progress
+from layersweep.tuning.cluster.job_progress import CommandOfJob, JobProgress, TrialEnd, read_progress
 from layersweep.tuning.cluster.local_records import LocalRecords, Parts
 from layersweep.tuning.common.errors import BrokenOffError, UsageError
 
@@ -163,17 +163,18 @@ class JobFollower:
             if "plan" in parts and "plan" not in (self._parts or {}):
                 self._client.fetch_other_sweeps(records)
             self._parts, earlier = parts, self._progress
-            self._progress = self._read_progress(job.start, look.now)
+            self._progress = self._read_progress(job, look.now)
             if self._progress is not None:
                 self._say_new_ends(self._progress, earlier)
         elif self._progress is not None:
             self._progress = replace(self._progress, now=look.now)
 
-    def _read_progress(self, job_start: float | None, now: float) -> JobProgress | None:
+    def _read_progress(self, job: Job, now: float) -> JobProgress | None:
         """The progress by the records here; None before the job has begun."""
-        if job_start is None:
+        if job.start is None:
             return None
-        return read_progress(self._epochs, since=job_start - _CLOCK_SECONDS, now=now)
+        command = CommandOfJob(job=job.id, since=job.start - _CLOCK_SECONDS)
+        return read_progress(self._epochs, command, now=now)
 
     def _say_new_ends(self, progress: JobProgress, earlier: JobProgress | None) -> None:
         """One line for each new end of a trial; in a terminal only for trials that failed or were hopeless."""

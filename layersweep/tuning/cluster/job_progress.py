@@ -116,13 +116,25 @@ class _CommandRecords:
     ends: pl.DataFrame
 
 
-def read_progress(job_epochs: JobEpochs, *, since: float, now: float) -> JobProgress | None:
-    """The progress of the last command that began after `since`; None if none did. `since` and `now` are Unix times.
+@dataclass(frozen=True, kw_only=True)
+class CommandOfJob:
+    """What tells the command of a job from earlier ones: its run has the job's id.
+
+    A head with an earlier version gives it an id of its own; then it is the last command that began after `since`, a
+    Unix time by the head's clock.
+    """
+
+    job: str
+    since: float
+
+
+def read_progress(job_epochs: JobEpochs, command: CommandOfJob, *, now: float) -> JobProgress | None:
+    """The progress of a job's command; None if it has not begun. `now` is a Unix time.
 
     Raises:
         ResultsError: if the records cannot be read.
     """
-    records = _read_command(job_epochs, datetime.fromtimestamp(since, UTC))
+    records = _read_command(job_epochs, command)
     if records is None:
         return None
     unfinished = records.due_trials.join(records.ends.filter("final"), on="trial_id", how="anti")
@@ -144,15 +156,15 @@ def read_progress(job_epochs: JobEpochs, *, since: float, now: float) -> JobProg
     )
 
 
-def _read_command(job_epochs: JobEpochs, since: datetime) -> _CommandRecords | None:
-    """The records of the last command that began after `since`; None if none did."""
+def _read_command(job_epochs: JobEpochs, command: CommandOfJob) -> _CommandRecords | None:
+    """The records of a job's command; None if it has not begun."""
     results, sweep = job_epochs.results, job_epochs.sweep
     plan = read(results, "plan", sweep, columns=_PLAN_COLUMNS, set_aside=False)
     runs = read(results, "runs", sweep, columns=_RUN_COLUMNS, set_aside=False)
     # of all sweeps: a trial that another one has trained is not due
     value = f"last_{job_epochs.metric}"
     trials = read(results, "trials", columns=(*_END_COLUMNS, value), set_aside=False).rename({value: "value"})
-    start = _last_start(runs, since)
+    start = _last_start(runs, command)
     if start is None:
         return None
     run = pl.col("run") == start["run"]
@@ -184,9 +196,12 @@ def _hosts(start: Row) -> list[str]:
     return [host for host in hosts if isinstance(host, str)] if isinstance(hosts, list) else []
 
 
-def _last_start(runs: pl.DataFrame, since: datetime) -> Row | None:
-    starts = runs.filter(pl.col("event") == "start", pl.col("at") >= since).sort("at")
-    return None if starts.is_empty() else starts.row(-1, named=True)
+def _last_start(runs: pl.DataFrame, command: CommandOfJob) -> Row | None:
+    starts = runs.filter(pl.col("event") == "start")
+    of_job = starts.filter(pl.col("run") == command.job)
+    if of_job.is_empty():
+        of_job = starts.filter(pl.col("at") >= datetime.fromtimestamp(command.since, UTC))
+    return None if of_job.is_empty() else of_job.row(-1, named=True)
 
 
 def _outcome(runs: pl.DataFrame) -> str | None:
@@ -217,8 +232,11 @@ def _of_trials(rows: pl.DataFrame, trials: pl.DataFrame) -> pl.DataFrame:
 
 def _without_later_epoch(ends: pl.DataFrame, epochs: pl.DataFrame) -> pl.DataFrame:
     """The ends of trials that have trained no epoch since: a later one shows that the trial is tried again."""
-    latest = epochs.select("trial_id", "at", latest_attempt="attempt")
-    later = (pl.col("latest_attempt") > pl.col("attempt")) | (pl.col("at") > pl.col("ended_at"))
+    latest = epochs.select("trial_id", latest_epoch="epoch", latest_attempt="attempt")
+    is_same_attempt = pl.col("latest_attempt") == pl.col("attempt")
+    later = (pl.col("latest_attempt") > pl.col("attempt")) | (
+        is_same_attempt & (pl.col("latest_epoch") > pl.col("epochs").fill_null(0))
+    )
     return ends.join(latest, on="trial_id", how="left").filter(~later.fill_null(value=False))
 
 

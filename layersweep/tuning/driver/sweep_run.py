@@ -1,5 +1,6 @@
 """One command at work: its rows in the table `runs`, its Ray, and the plan that runs in between."""
 
+import os
 import platform
 import secrets
 import shlex
@@ -20,6 +21,7 @@ from layersweep.records.write import Writer
 from layersweep.studies import study
 from layersweep.terminal import Console
 from layersweep.tuning.common.errors import BudgetSpentError, UsageError
+from layersweep.tuning.common.job import JOB
 from layersweep.tuning.driver import learning_check, search_factory, tune_runner
 from layersweep.tuning.driver.planner import SweepPlan
 from layersweep.tuning.driver.progress import Display
@@ -64,7 +66,7 @@ class SweepRun:
             ResultsError: if they cannot be written, or were written by a newer schema.
         """
         sweep, settings, history = plan.request.sweep, plan.request.settings, plan.history
-        run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
+        run_id = os.environ.get(JOB) or f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
         writer = Writer(settings.results, sweep.name, config_types=sweep.key_types, versions=versions())
         context = RecordContext(
             run=run_id,

@@ -283,7 +283,7 @@ class History:
 
     def other_meaning(self, meaning: int) -> int | None:
         """The meaning of the training code that this sweep was last run with, if it is another one."""
-        runs = self._read("runs", self._sweep.name, columns=("at", "versions_json")).sort("at")
+        runs = self._read("runs", self._sweep.name, columns=("versions_json",))
         meanings = [json.loads(text).get("meaning") for text in runs["versions_json"].drop_nulls()]
         last = next((int(m) for m in reversed(meanings) if m is not None), None)
         return last if last is not None and last != meaning else None

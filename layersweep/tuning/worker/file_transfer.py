@@ -16,7 +16,7 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from layersweep.records.errors import results_errors
-from layersweep.records.files import sync
+from layersweep.records.files import make_folder, sync
 
 PIECE: Final = 16 << 20
 """Bytes of a file that are sent at once, so that they take a bounded part of the object store."""
@@ -117,7 +117,7 @@ def _piece(path: Path, offset: int) -> bytes:
 
 def write(path: Path, content: bytes) -> None:
     """Writes a file, its folders too if need be."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     path.write_bytes(content)
 
 

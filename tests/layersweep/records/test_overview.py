@@ -8,6 +8,7 @@ from recorded_rows import START, curve, plan, record, run, trial, two_sweeps
 
 from layersweep.records import overview
 from layersweep.records.errors import ResultsError
+from layersweep.records.study_question import StudyQuestion
 from layersweep.records.tables import TABLES
 from layersweep.records.write import Writer
 
@@ -25,6 +26,16 @@ def test_every_sweep_is_summed_up(results):
     assert (small.last_run, small.last_outcome) == (START, "interrupted")
     written = [p for table in TABLES for p in (results / table / "big").glob("*")]
     assert big.size_bytes == sum(p.stat().st_size for p in written) > 5000
+
+
+def test_a_clock_that_was_set_back_does_not_hide_the_last_run(results):
+    runs = [run("r1"), run("r1", "end", outcome="ended"), run("r2", at=START - timedelta(hours=1))]
+    runs = [row | {"study_question": f"of {row['run']}?", "study_json": "{}"} for row in runs]
+    for row in runs:
+        record(results, "s", runs=[row])
+    (summary,) = overview.summaries(results)
+    assert (summary.last_run, summary.last_outcome) == (START - timedelta(hours=1), "running or killed")
+    assert StudyQuestion.last(results, "s").text == "of r2?"
 
 
 def test_a_sweep_without_runs_or_epochs_is_summed_up(results):

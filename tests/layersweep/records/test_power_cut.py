@@ -9,16 +9,21 @@ import os
 import random
 import tempfile
 import warnings
+import zipfile
 from pathlib import Path
 
 import polars as pl
 import power_cut
 import pytest
+from cut_files import TRIAL
 from cut_writer import EPOCHS_OF_A_TRIAL
 
+from layersweep.records.errors import ResultsError
 from layersweep.records.read import read, sweeps
 from layersweep.records.tables import TABLES
 from layersweep.records.write import Writer
+from layersweep.tuning.common import epoch_files
+from layersweep.tuning.storage import checkpoints
 
 CUTS = int(os.environ.get("POWER_CUTS", "50"))
 SEED = 20261130
@@ -34,13 +39,17 @@ def memory(tmp_path_factory):
         yield Path(folder)
 
 
+def trace_of(script, memory):
+    """The system calls of a program, and the folder that is its disk."""
+    root = memory / script.removesuffix(".py")
+    root.mkdir()
+    return power_cut.record(power_cut.HELPERS / script, root / "results", log=memory / "calls"), root
+
+
 @pytest.fixture(scope="module")
 def traced(memory):
-    """The system calls of a program that writes, merges, rewrites, prunes and deletes, and its folder."""
-    root = memory / "disk"
-    root.mkdir()
-    script = power_cut.HELPERS / "cut_writer.py"
-    return power_cut.record(script, root / "results", log=memory / "calls"), root
+    """A program that writes, merges, rewrites, prunes and deletes."""
+    return trace_of("cut_writer.py", memory)
 
 
 def rows(results, sweep="s"):
@@ -85,18 +94,30 @@ def check_other(results, states):
     assert len(set(epochs)) == len(epochs)
 
 
-def faults(traced, number, **options):
-    """What is wrong after power cuts at so many points, drawn at random."""
+def check_files(left, said):
+    """Checks that a file with its final name is whole, and that the last one that was acknowledged is there."""
+    safe = max((json.loads(line)["safe"] for line in said.splitlines()), default=0)
+    saved = epoch_files.files(checkpoints.folder_of(left / "results"), TRIAL)
+    for file in saved:
+        with zipfile.ZipFile(file.path) as archive:
+            assert archive.testzip() is None
+    assert safe <= max((file.epoch for file in saved), default=0)
+    networks = left / "results" / ".state" / "networks.json"
+    assert (json.loads(networks.read_text())["number"] if networks.exists() else 0) in (safe, safe + 1)
+
+
+def faults(traced, number, check=check, **options):
+    """What is wrong after power cuts at so many points, drawn at random, and a few at the end."""
     trace, root = traced
     folder = root.parent
     draw, problems = random.Random(SEED), []
     steps = power_cut.steps(trace, root)
-    numbers = draw.sample(steps, number) if number <= len(steps) else draw.choices(steps, k=number)
+    numbers = [*draw.choices(steps, k=number), *[steps[-1]] * 5]
     for left, said in power_cut.cuts(trace, root, numbers, folder, draw=draw, **options):
         try:
             with warnings.catch_warnings(action="error"):
                 check(left, said)
-        except (AssertionError, Warning) as problem:
+        except (AssertionError, Warning, ResultsError, ValueError, zipfile.BadZipFile) as problem:
             problems.append(f"after {said.splitlines()[-1:]}: {problem}")
     return problems
 
@@ -104,6 +125,14 @@ def faults(traced, number, **options):
 @pytest.mark.timeout(600)
 def test_a_power_cut_loses_nothing_that_was_acknowledged_and_doubles_nothing(traced):
     assert faults(traced, CUTS) == []
+
+
+@pytest.mark.timeout(600)
+def test_a_power_cut_leaves_whole_checkpoints_and_networks(memory):
+    traced = trace_of("cut_files.py", memory)
+    assert faults(traced, CUTS, check_files) == []
+    for ignored in ("file", "folder"):
+        assert faults(traced, CUTS, check_files, ignored=(ignored,)), "the model does not notice a missing sync"
 
 
 @pytest.mark.parametrize("ignored", ["file", "folder"])

@@ -55,8 +55,8 @@ def section_files(results: Path, name: str) -> set[str]:
 def test_what_the_last_run_asked_is_answered(tmp_path: Path) -> None:
     sweep = grid(tmp_path, "mine")
     sweep.run(**StudyQuestion(text="How wide?", sections=()).columns)
-    sweep.run("r3", at=START + timedelta(days=2), **QUESTION.columns)
-    sweep.run("r2", at=START + timedelta(days=1), **StudyQuestion(text="How high?").columns)
+    sweep.run("r2", at=START + timedelta(days=2), **StudyQuestion(text="How high?").columns)
+    sweep.run("r3", at=START + timedelta(days=1), **QUESTION.columns)  # the clock was set back
     results = sweep.write()
     question = question_of(results, "mine")
     assert (question.text, list(question.sections or ())) == ("How deep?", ["effects", "costs"])

@@ -204,7 +204,8 @@ def test_the_job_runs_in_the_heads_project_folder_with_the_flags_that_are_its_ow
     (job,) = head.jobs()
     submission = head.last_job()
     assert job.stem.startswith("layersweep-made_up-2")
-    where = f"bash -c 'cd {head.project} && exec .venv/bin/python sweeps/optimizers.py"
+    program = f"env LAYERSWEEP_JOB={job.stem} .venv/bin/python sweeps/optimizers.py"
+    where = f"bash -c 'cd {head.project} && exec {program}"
     assert f"{where} --seeds 1 --set quality=0.25,0.5'" in submission
     assert f'"results": "{head.results}"' in submission
 

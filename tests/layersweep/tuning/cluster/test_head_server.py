@@ -112,7 +112,7 @@ def test_a_job_is_submitted_in_this_folder_with_what_it_works_on(tmp_path, monke
     assert submission["metadata"] == {"sweep": "made_up", "results": str(folder / "results"), "flags": "--set 'a b=1'"}
     words = shlex.split(submission["entrypoint"])
     assert words[:2] == ["bash", "-c"]
-    assert words[2] == f"cd '{folder}' && exec .venv/bin/python sweeps/x.py --set 'a b=1'"
+    assert words[2] == f"cd '{folder}' && exec env LAYERSWEEP_JOB=j1 .venv/bin/python sweeps/x.py --set 'a b=1'"
 
 
 def test_a_job_is_submitted_once_however_often_it_is_asked_for():

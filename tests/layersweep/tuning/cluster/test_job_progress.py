@@ -8,7 +8,7 @@ import recorded_rows as rows
 
 from layersweep.terminal import Console
 from layersweep.tuning.cluster.job_epochs import JobEpochs
-from layersweep.tuning.cluster.job_progress import read_progress
+from layersweep.tuning.cluster.job_progress import CommandOfJob, read_progress
 
 START = rows.START
 BEGAN = START.timestamp()
@@ -31,9 +31,10 @@ def run(name="r1", event="start", at=START, **more):
     return rows.run(name, event, at=at, hosts_json='["h1", "h2", "h3"]', slots=6, **more)
 
 
-def progress_of(results, *, now=40, since=BEGAN, metric="val_accuracy", mode="max", **tables):
+def progress_of(results, *, now=40, since=BEGAN, job="j", metric="val_accuracy", mode="max", **tables):
     rows.record(results, "made_up", **tables)
-    return read_progress(JobEpochs(results, "made_up", metric=metric, mode=mode), since=since, now=BEGAN + now)
+    job_epochs = JobEpochs(results, "made_up", metric=metric, mode=mode)
+    return read_progress(job_epochs, CommandOfJob(job=job, since=since), now=BEGAN + now)
 
 
 def table_text(progress):
@@ -89,6 +90,41 @@ def test_each_end_is_told_with_what_it_came_to(four):
 def test_no_command_of_the_job_has_begun(tmp_path):
     assert progress_of(tmp_path) is None
     assert progress_of(tmp_path, runs=[run()], since=BEGAN + 1) is None
+
+
+def test_a_clock_that_was_set_back_does_not_hide_the_command(tmp_path):
+    """An hour before the job began by the head's clock; and an hour more while it ran."""
+    hour = timedelta(hours=1)
+    early, late = ([row | {"at": row["at"] - n * hour} for row in curve(t, 0.5, 0.9)] for n, t in ((1, "b"), (2, "c")))
+    progress = progress_of(
+        tmp_path,
+        job="job-2",
+        runs=[run("job-1"), run("job-1", "end", outcome="ended", at=at(50)), run("job-2", at=START - hour)],
+        plan=[rows.plan("a", run="job-1"), *(rows.plan(t, run="job-2") for t in ("a", "b", "c", "d"))],
+        epochs=[*curve("a", 0.5, 0.9), *early, *late],
+        trials=[
+            end("a", run="job-1"),
+            end("b", run="job-2") | {"ended_at": at(30) - hour},
+            end("c", run="job-2") | {"ended_at": at(30) - 2 * hour},
+        ],
+    )
+    assert [(e.label, e.final) for e in progress.ends_after(None)] == [("adam, seed 1", True)] * 2
+    assert (progress.trials, progress.recorded_trials, progress.outcomes) == (3, 1, {"completed": 2})
+    assert (progress.epochs_done, progress.best[0]) == (4, 0.9)
+    assert progress.running == ()
+
+
+def test_a_trial_that_is_tried_again_while_the_clock_is_set_back_has_not_ended(tmp_path):
+    progress = progress_of(
+        tmp_path,
+        job="r1",
+        runs=[run()],
+        plan=[rows.plan("a", epochs=4)],
+        epochs=[*curve("a", 0.25, 0.5), *([row | {"at": at(-3600)} for row in curve("a", 0.25, 0.5, 0.75)[2:]])],
+        trials=[end("a", "failed")],
+    )
+    assert [e.final for e in progress.ends_after(None)] == [False]
+    assert [(r.epoch, r.value) for r in progress.running] == [(3, 0.75)]
 
 
 def test_the_last_command_is_the_one_that_is_watched(tmp_path):
@@ -186,9 +222,9 @@ def test_the_ends_since_an_earlier_look_alone_are_told(tmp_path):
     epochs = [*curve("a", 0.5, 0.6), *curve("b", 0.5, 0.6)]
     rows.record(tmp_path, "made_up", runs=[run()], plan=plan, epochs=epochs, trials=[end("a")])
     job_epochs = JobEpochs(tmp_path, "made_up", metric="val_accuracy", mode="max")
-    first = read_progress(job_epochs, since=BEGAN, now=BEGAN + 40)
+    first = read_progress(job_epochs, CommandOfJob(job="j", since=BEGAN), now=BEGAN + 40)
     rows.record(tmp_path, "made_up", trials=[end("b", seconds=35, seed=2)])
-    second = read_progress(job_epochs, since=BEGAN, now=BEGAN + 41)
+    second = read_progress(job_epochs, CommandOfJob(job="j", since=BEGAN), now=BEGAN + 41)
     assert [(new.label, new.number) for new in second.ends_after(first)] == [("adam, seed 2", 2)]
     assert second.ends_after(second) == ()
 

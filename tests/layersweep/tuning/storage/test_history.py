@@ -207,8 +207,9 @@ def test_candidates_are_known_by_their_configurations_in_their_order(results):
     assert History(results, SWEEP).candidates("y tuned") == []
 
 
-def test_the_meaning_of_the_last_run_is_compared(results):
-    for at, meaning in enumerate([1, 2]):
+@pytest.mark.parametrize("times", [(0, 1), (1, 0)], ids=["", "the clock was set back"])
+def test_the_meaning_of_the_last_run_is_compared(results, times):
+    for at, meaning in zip(times, (1, 2), strict=True):
         row = {"run": str(at), "event": "start", "at": at, "versions_json": json.dumps({"meaning": meaning})}
         with Writer(results, "s", config_types={}) as writer:
             writer.append("runs", [row])

@@ -1,0 +1,7 @@
+"""How a command on a cluster's head knows which job it is."""
+
+from typing import Final
+
+JOB: Final = "LAYERSWEEP_JOB"
+"""The environment variable with the id of the job. It is the id of the run in the records, too, so that whoever follows
+the job finds its rows, whatever the clock of the head does."""
