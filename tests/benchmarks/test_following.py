@@ -2,14 +2,14 @@ from datetime import UTC, datetime
 
 from benchmarks.following import SWEEP, look, measurements, write
 from layersweep.tuning.cluster.job_epochs import JobEpochs
-from layersweep.tuning.cluster.job_progress import read_progress
+from layersweep.tuning.cluster.job_progress import CommandOfJob, read_progress
 
 
 def test_the_made_up_records_are_those_of_a_command_whose_trials_have_ended(tmp_path):
     write(tmp_path, trials=100, epochs=3)
     start = datetime(2026, 11, 3, 9, tzinfo=UTC).timestamp()
     job_epochs = JobEpochs(tmp_path, SWEEP, metric="val_accuracy", mode="max")
-    progress = read_progress(job_epochs, since=start, now=start + 60)
+    progress = read_progress(job_epochs, CommandOfJob(job="j", since=start), now=start + 60)
     assert (progress.trials, progress.epochs_done, progress.outcomes) == (100, 300, {"completed": 100})
 
 
