@@ -1,5 +1,6 @@
 """The present form of `python -m studies.NAME`, `python -m records` and `python -m tuning.doctor`."""
 
+import shlex
 import sys
 from typing import Final, NoReturn
 
@@ -17,5 +18,5 @@ def print_new_command() -> NoReturn:
     package, _, name = module.partition(".")
     by_package = f"layersweep study {name or 'NAME'}" if package == "studies" else "layersweep --help"
     command = _NEW_COMMANDS.get(module, by_package)
-    sys.stderr.write(f"python -m {module} is now: {' '.join([command, *rest])}\n")
+    sys.stderr.write(f"python -m {module} is now: {shlex.join([*command.split(), *rest])}\n")
     sys.exit(2)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import tyro
 
 from layersweep.tuning.runtime import environment
+from layersweep.tuning.runtime.private_folder import command_folder
 from layersweep.tuning.runtime.ray_runtime import started_ray
 
 environment.set_defaults()
@@ -78,14 +78,14 @@ def main(options: Options) -> None:
     """Runs the trials."""
     times = Times()
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(options.slots)
-    with tempfile.TemporaryDirectory(prefix="tune-alone-") as storage, started_ray(options.slots):
+    with command_folder() as folder, started_ray(options.slots, folder):
         tune.Tuner(
             tune.with_resources(NoOp, {"cpu": 1}),
             param_space={"number": tune.grid_search(list(range(options.trials))), "epochs": options.epochs},
             tune_config=tune.TuneConfig(max_concurrent_trials=options.slots, reuse_actors=True),
             run_config=tune.RunConfig(
                 name="no_op",
-                storage_path=storage,
+                storage_path=str(folder),
                 callbacks=[times],
                 checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
                 verbose=0,

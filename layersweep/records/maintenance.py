@@ -14,7 +14,8 @@ from typing import Final
 
 import polars as pl
 
-from layersweep.records.errors import BusyError, ResultsError
+from layersweep.records.errors import BusyError, results_errors
+from layersweep.records.files import sync
 from layersweep.records.lock import sweep_lock
 from layersweep.records.overview import check_recorded, current_outcomes, names, planned_weights, size_bytes
 from layersweep.records.questions import FIRST_PHASE
@@ -23,6 +24,7 @@ from layersweep.records.tables import TABLES
 from layersweep.records.write import owner
 
 _LEFTOVERS: Final = (".state/parts/*.tmp", ".state/deleted/*")
+_UNFINISHED: Final = (".state/*.tmp", "studies/.*.tmp")
 _LOGS: Final = "logs/*.log"
 _CHECKPOINTS: Final = ".state/checkpoints/*.keras"
 _WEIGHTS: Final = "weights/*.keras"
@@ -87,14 +89,13 @@ def delete(results: Path, sweep: str) -> None:
     """
     trash = results / ".state" / "deleted" / f"{sweep}.{uuid.uuid4().hex}"
     paths = [path for group in deletable_files(results, sweep) for path in group.paths]
-    try:
+    with results_errors(f"cannot delete the sweep {sweep!r} in {results}"):
         for path in paths:
             target = trash / path.relative_to(results)
             target.parent.mkdir(parents=True, exist_ok=True)
             path.rename(target)
+            sync(path.parent)  # a power cut must not undo this and leave what follows
         shutil.rmtree(trash)
-    except OSError as error:
-        raise ResultsError(f"cannot delete the sweep {sweep!r} in {results}: {error}") from error
 
 
 def prune(results: Path, *, damaged: bool = False, dry_run: bool = False) -> PruneResult:
@@ -149,7 +150,8 @@ def _prunable_files(results: Path, free: set[str], busy: set[str], *, damaged: b
             path
             for path in _files(results, *_LEFTOVERS)
             if (nothing_runs if (name := owner(path)) is None else name in free)
-        ],
+        ]
+        + (_files(results, *_UNFINISHED) if nothing_runs else []),
         "superseded parts": [path for folder in folders for path in superseded(folder, results)],
         **_unneeded_files(results, plan, trials, busy_trials, nothing_runs=nothing_runs),
     }
@@ -223,10 +225,8 @@ def _groups(files: dict[str, list[Path]]) -> list[FileGroup]:
 
 
 def _remove(path: Path) -> None:
-    try:
+    with results_errors(f"cannot remove {path}"):
         if path.is_dir():
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
-    except OSError as error:
-        raise ResultsError(f"cannot remove {path}: {error.strerror}") from error

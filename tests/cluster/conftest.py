@@ -9,7 +9,16 @@ import ray_cluster
 from ray_cluster import PATIENCE_SECONDS, Cluster, wait_until
 from swept import Swept
 
-ORDER = ("test_hosts", "test_prometheus", "test_cluster", "test_strangers", "test_sweep", "test_head", "test_down")
+ORDER = (
+    "test_hosts",
+    "test_prometheus",
+    "test_cluster",
+    "test_strangers",
+    "test_sweep",
+    "test_other_users",
+    "test_head",
+    "test_down",
+)
 """Of the modules: one cluster goes through all of them, to `ray down`; others come before it starts."""
 
 

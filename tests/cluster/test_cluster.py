@@ -62,8 +62,11 @@ def test_the_doctor_knows_the_machines_on_the_head_without_the_file(joined):
 
 
 def test_a_sweep_on_the_head_joins_what_runs_there_without_being_told(joined):
-    module = "layersweep.tuning.runtime.ray_runtime"
-    program = f"from {module} import started_ray\nwith started_ray(None) as where: print(where.description)"
+    program = (
+        "from layersweep.tuning.runtime import private_folder, ray_runtime\n"
+        "with private_folder.command_folder() as folder, ray_runtime.started_ray(None, folder) as where:\n"
+        "    print(where.description)"
+    )
     done = joined.timed("a sweep's Ray on the head", "h1", "python", "-c", program)
     assert done.stdout.startswith(f"the cluster at {GCS}: 3 nodes ("), done.stdout + done.stderr
     assert done.stdout.rstrip().endswith(", 3 slots")

@@ -180,9 +180,9 @@ def started_ray(stack, patch, folder, temporary):
 def started_prometheus(stack, folder, ray, agent):
     """The address of a Prometheus as the page says, but for its place and its pace."""
     (block,) = re.findall(r"```yaml\n(scrape_configs:.*?)```", PAGE.read_text(), flags=re.DOTALL)
-    assert "/tmp/ray/" in block
+    assert "/tmp/layersweep-1000/ray/" in block
     assert "scrape_interval: 5s" in block
-    said = block.replace("/tmp/ray/", f"{ray}/").replace("scrape_interval: 5s", "scrape_interval: 1s")
+    said = block.replace("/tmp/layersweep-1000/ray/", f"{ray}/").replace("scrape_interval: 5s", "scrape_interval: 1s")
     settings = folder / "prometheus.yml"
     settings.write_text(said)
     (port,) = free_ports(1)

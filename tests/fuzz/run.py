@@ -20,7 +20,7 @@ TABLE = "tests.fuzz.targets"
 ONE_INPUT_SECONDS = 20
 """A reader that takes longer for one small input is a finding."""
 MEMORY_MB = 2048
-LONGEST_INPUT = 4096
+LONGEST_INPUT = 16384
 NOISE = ("INFO:", "WARNING:", "#", "stat::", "0x", "MS:", "Base64:", "artifact_prefix=")
 """How libFuzzer's lines begin that say nothing about a finding."""
 

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.fuzz import data_files
+from layersweep.records.errors import ResultsError
+from layersweep.tuning.common.errors import UsageError
+from tests.fuzz import data_files, engine_files
 from trainables.errors import DataError
 
 CORPUS: Final = Path(__file__).parent / "corpus"
@@ -34,8 +36,11 @@ class Target:
 TARGETS: Final[Mapping[str, Target]] = {
     "cached": Target(data_files.cached, ()),
     "cifar": Target(data_files.cifar, (DataError,)),
+    "cluster_file": Target(engine_files.cluster_file, (UsageError,)),
     "idx": Target(data_files.idx, (ValueError,)),
     "images": Target(data_files.images, (DataError,)),
+    "parts": Target(engine_files.parts, (ResultsError,)),
+    "set_flag": Target(engine_files.set_flag, (UsageError,)),
     "tar": Target(data_files.tar, (DataError,)),
     "tiny_imagenet": Target(data_files.tiny_imagenet, (DataError,)),
     "zip": Target(data_files.zip_archive, (DataError,)),

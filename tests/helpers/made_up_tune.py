@@ -19,13 +19,13 @@ from types import SimpleNamespace
 import made_up
 import pytest
 from ray.tune.search import Searcher
-from rich.console import Console
 
 import layersweep.records.write
+from layersweep.terminal import Console
 from layersweep.tuning.command import sweep_command
 from layersweep.tuning.driver import record_builder, record_rows, sweep_run, tune_runner
 from layersweep.tuning.driver.stop_request import StopRequest
-from layersweep.tuning.runtime import fork_server, ray_runtime
+from layersweep.tuning.runtime import fork_server, private_folder, ray_runtime
 from layersweep.tuning.worker import worker_actor
 from layersweep.tuning.worker.training_process import TrainingFailedError
 from layersweep.tuning.worker.worker_actor import Slot
@@ -273,11 +273,11 @@ def _on(machine, slots) -> Iterator[None]:
 
         return wrapped
 
-    def fit(parts, where):
+    def fit(parts, where, _folder):
         Tune(machine, parts.searcher, parts.scheduler, parts.callback, where.slots).fit()
 
     @contextlib.contextmanager
-    def no_ray(_slots):
+    def no_ray(_slots, _folder):
         yield ray_runtime.RayRuntime(description="made up", slots=slots, slots_on_a_machine=slots, hosts=("here",))
 
     with pytest.MonkeyPatch.context() as patch:
@@ -289,7 +289,8 @@ def _on(machine, slots) -> Iterator[None]:
         patch.setattr(tune_runner, "fit", fit)
         patch.setattr(tune_runner, "StopRequest", lambda: machine.stop)
         patch.setattr(ray_runtime, "started_ray", no_ray)
-        patch.setattr(fork_server, "running_server", lambda _warm_up: contextlib.nullcontext())
+        patch.setattr(private_folder, "command_folder", lambda: contextlib.nullcontext(Path("unused")))
+        patch.setattr(fork_server, "running_server", lambda _warm_up, _folder: contextlib.nullcontext())
         patch.setattr(tune_runner, "time", SimpleNamespace(monotonic=machine.clock))
         patch.setattr(sweep_run, "time", SimpleNamespace(monotonic=machine.clock))
         if machine.wall is not None:

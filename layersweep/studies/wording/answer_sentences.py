@@ -1,7 +1,6 @@
 """The sentences of a study: the answer, the verdicts, how many seeds would decide, and how it was computed."""
 
 import math
-import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -21,10 +20,10 @@ from layersweep.studies.statistics.judgement import (
     Judgement,
 )
 from layersweep.studies.wording.number_formats import share, with_spread
+from layersweep.studies.wording.recorded_commands import with_seeds
 
 _FIRST_TEST: Final = 3
 """The seeds with which most sweeps begin; two hardly ever decide."""
-_SEEDS_FLAG: Final = re.compile(r" --seeds[ =]\d+")
 
 
 def metric_name(comparison: Comparison) -> str:
@@ -168,8 +167,7 @@ def _command(comparison: Comparison, runs: pl.DataFrame, seeds: int) -> str:
     if not commands.len():
         return "."
     folds = comparison.replicates.rows["fold"].drop_nulls().n_unique()
-    text = _SEEDS_FLAG.sub("", " ".join(str(commands[-1]).split()))
-    return f":\n    {text} --seeds {math.ceil(seeds / max(folds, 1))}"
+    return f":\n    {with_seeds(str(commands[-1]), math.ceil(seeds / max(folds, 1)))}"
 
 
 def common_basis_note(comparison: Comparison) -> str:

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Self
 
 from layersweep import project
-from layersweep.tuning.cluster.head_channel import HeadError, NotReachedError
+from layersweep.tuning.cluster.head_answers import HeadError
+from layersweep.tuning.cluster.head_channel import NotReachedError
 from layersweep.tuning.cluster.head_server import DASHBOARD
 from layersweep.tuning.common.cluster_file import ClusterFile
 from layersweep.tuning.common.errors import BrokenOffError, UsageError
+from layersweep.tuning.common.ssh_commands import shell_path
 from layersweep.tuning.experiment.options import Options
 from layersweep.tuning.experiment.sweep import Sweep
 
@@ -67,21 +69,25 @@ class ClusterRequest:
     def stop_command(self, job: str) -> str:
         """The command line that stops a job from this machine."""
         key = [] if self.cluster.key is None else ["-i", str(self.cluster.key)]
-        ray = f"{self.cluster.project}/.venv/bin/ray"
-        stop = f"RAY_AUTH_MODE=token {ray} job stop --address {DASHBOARD} {job}"
-        return f"{shlex.join(['ssh', *key, self.cluster.target])} {stop!r}"
+        ray = shell_path(f"{self.cluster.project}/.venv/bin/ray")
+        stop = f"RAY_AUTH_MODE=token {ray} {shlex.join(['job', 'stop', '--address', DASHBOARD, job])}"
+        return shlex.join(["ssh", *key, self.cluster.target, stop])
+
+    @property
+    def _ray_up(self) -> str:
+        return shlex.join(["ray", "up", str(self.cluster.path)])
 
     def refusal(self, error: NotReachedError | HeadError) -> UsageError:
         """The error for a head that cannot be used from the start."""
         flag, target = f"--cluster {self.cluster.path}", self.cluster.target
         if isinstance(error, NotReachedError):
             return UsageError(f"{flag}: ssh does not reach {target}: {error}")
-        return UsageError(f"{flag}: {target}: {error}; `ray up {self.cluster.path}` starts the cluster")
+        return UsageError(f"{flag}: {target}: {error}; `{self._ray_up}` starts the cluster")
 
     def broken_off(self, error: HeadError) -> BrokenOffError:
         """The error for a head that could be used before."""
         return BrokenOffError(
-            f"{self.cluster.target}: {error}. Every recorded epoch is kept. `ray up {self.cluster.path}` starts the "
+            f"{self.cluster.target}: {error}. Every recorded epoch is kept. `{self._ray_up}` starts the "
             f"cluster; to continue, run the same command: {self.command}"
         )
 

@@ -6,13 +6,16 @@ import select
 import shutil
 import subprocess
 import tempfile
+import threading
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import IO, Any, Final, Self
 
 from layersweep.formatting import first_line, last_line
 from layersweep.records.errors import ResultsError
+from layersweep.tuning.cluster.head_answers import MOST_BYTES, Answer, HeadError, decode
 from layersweep.tuning.cluster.head_server import ANSWER
 from layersweep.tuning.common.cluster_file import ClusterFile
 from layersweep.tuning.common.errors import UsageError
@@ -32,15 +35,14 @@ _COPIED_CODES: Final = (0, 24)
 
 _CANNOT_WRITE_CODES: Final = (3, 11, 23)
 _CONNECTION_CODES: Final = (10, 12, 20, 30, 35, NOT_REACHED)
+_ERROR_BYTES: Final = 1 << 16
+"""Of what ssh or rsync writes to its error stream, so much of the end is remembered."""
+
 _SERVE: Final = "exec .venv/bin/python -m layersweep.tuning.cluster.head_server"
 
 
 class NotReachedError(Exception):
     """ssh does not reach the head, or the connection was lost."""
-
-
-class HeadError(Exception):
-    """ssh reaches the head, and the message says what is wrong there."""
 
 
 def check_programs() -> None:
@@ -65,6 +67,7 @@ class Channel:
     def __init__(self, cluster: ClusterFile) -> None:
         self._cluster = cluster
         self._process: subprocess.Popen[bytes] | None = None
+        self._errors = _ErrorStream()
         self._buffer = b""
         self._connections = 0
 
@@ -87,7 +90,7 @@ class Channel:
         process.terminate()
         end(process, within=_EXIT_SECONDS)
 
-    def ask(self, question: str, **arguments: Any) -> dict[str, Any]:
+    def ask(self, question: str, **arguments: Any) -> Answer:
         """The head's answer to a question of `layersweep.tuning.cluster.head_server`.
 
         Raises:
@@ -106,9 +109,7 @@ class Channel:
             error = self._error_of_ended(process)
             self.close()
             raise error from None
-        if "error" in answer:
-            raise HeadError(answer["error"])
-        return answer
+        return decode(answer)
 
     def copy_folder(self, source: str, target: Path, *options: str) -> None:
         """Copies a folder's content from the head to this machine by rsync, with these options.
@@ -119,22 +120,14 @@ class Channel:
             ResultsError: if the target cannot be written.
         """
         cluster = replace(self._cluster, extra_ssh_options=self._sharing("no")) if self._process else self._cluster
-        limits = ("--no-owner", "--no-group", f"--bwlimit={_KIBIBYTES_A_SECOND}", "--timeout=60")
-        result = subprocess.run(
-            rsync(cluster, f"{source}/", target, *limits, *options),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            start_new_session=True,
-            check=False,
-        )
-        if result.returncode in _COPIED_CODES:
+        limits = (f"--bwlimit={_KIBIBYTES_A_SECOND}", "--timeout=60")
+        code, errors = _run(rsync(cluster, f"{source}/", target, *limits, *options))
+        if code in _COPIED_CODES:
             return
-        message = first_line(result.stderr.strip()) or f"rsync ended with code {result.returncode}"
-        if result.returncode in _CANNOT_WRITE_CODES:
+        message = first_line(errors.strip()) or f"rsync ended with code {code}"
+        if code in _CANNOT_WRITE_CODES:
             raise ResultsError(f"cannot copy {source} on the head to {target}: {message}")
-        if result.returncode > 0 and result.returncode not in _CONNECTION_CODES:
+        if code > 0 and code not in _CONNECTION_CODES:
             raise HeadError(message)
         self.close()
         raise NotReachedError(message)
@@ -142,38 +135,36 @@ class Channel:
     def _open(self) -> subprocess.Popen[bytes]:
         self._connections += 1
         cluster = replace(self._cluster, extra_ssh_options=self._sharing("yes"))
-        with self._error_file.open("wb") as errors:
-            self._process = subprocess.Popen(
-                ssh(cluster, _SERVE),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                bufsize=0,
-                start_new_session=True,
-            )
+        self._process = subprocess.Popen(
+            ssh(cluster, _SERVE),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+            start_new_session=True,
+        )
+        self._errors = _ErrorStream(self._process.stderr)
         return self._process
 
     def _sharing(self, master: str) -> tuple[str, ...]:
         """Options by which ssh shares a connection. Each connection has its own socket: a lost one leaves it behind."""
         return ("-o", f"ControlMaster={master}", "-o", f"ControlPath={self._folder.name}/{self._connections}")
 
-    @property
-    def _error_file(self) -> Path:
-        return Path(self._folder.name) / "stderr"
-
-    def _answer(self, process: subprocess.Popen[bytes]) -> dict[str, Any]:
-        """Reads lines until one is an answer; a shell's greeting is none."""
+    def _answer(self, process: subprocess.Popen[bytes]) -> bytes:
+        """Reads lines until one is an answer, and returns it; a shell's greeting is none."""
         deadline = time.monotonic() + ANSWER_SECONDS
         while True:
             line, newline, rest = self._buffer.partition(b"\n")
             if newline:
                 self._buffer = rest
-                if (text := line.decode(errors="replace")).startswith(ANSWER):
-                    answer: dict[str, Any] = json.loads(text.removeprefix(ANSWER))
-                    return answer
+                if line.startswith(ANSWER.encode()):
+                    return line.removeprefix(ANSWER.encode())
                 continue
+            if len(self._buffer) > MOST_BYTES:
+                raise HeadError(f"it sent a line of more than {MOST_BYTES >> 20} MiB")
             handle = process.stdout.fileno()  # type: ignore[union-attr]
-            if not select.select([handle], [], [], max(0.0, deadline - time.monotonic()))[0]:
+            seconds = deadline - time.monotonic()  # lines that are no answers do not make it longer
+            if seconds <= 0 or not select.select([handle], [], [], seconds)[0]:
                 raise NotReachedError(f"no answer within {ANSWER_SECONDS:.0f} s")
             chunk = os.read(handle, 1 << 16)
             if not chunk:
@@ -186,7 +177,46 @@ class Channel:
             code = process.wait(_EXIT_SECONDS)
         except subprocess.TimeoutExpired:
             return NotReachedError("the connection has ended")
-        message = last_line(self._error_file.read_text(errors="replace"))
+        message = last_line(self._errors.text())
         if code in (0, NOT_REACHED) or code < 0:
             return NotReachedError(message or "the connection has ended")
         return HeadError(message or f"`{_SERVE}` ended with code {code} in {self._cluster.project}")
+
+
+class _ErrorStream:
+    """The end of what a program writes to its error stream, which is read as it comes."""
+
+    def __init__(self, stream: IO[bytes] | None = None) -> None:
+        self._end = b""
+        self._reader = threading.Thread(target=self._read, args=(stream,), daemon=True)
+        self._reader.start()
+
+    def text(self) -> str:
+        """The end of the text, once the program has closed its stream."""
+        self._reader.join(_EXIT_SECONDS)
+        return self._end.decode(errors="replace")
+
+    def _read(self, stream: IO[bytes] | None) -> None:
+        if stream is None:
+            return
+        with stream:
+            while chunk := stream.read(_ERROR_BYTES):
+                self._end = (self._end + chunk)[-_ERROR_BYTES:]
+
+
+def _run(command: Sequence[str]) -> tuple[int, str]:
+    """Runs a program to its end; returns its exit code and the end of its error stream. Ctrl-C does not reach it."""
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        bufsize=0,
+        start_new_session=True,
+    )
+    errors = _ErrorStream(process.stderr)
+    try:
+        code = process.wait()
+    finally:
+        process.kill()  # does nothing, unless the wait was interrupted
+    return code, errors.text()

@@ -9,8 +9,10 @@ from rich.console import Console
 
 from layersweep.records.errors import ResultsError
 from layersweep.records.lock import sweep_lock
+from layersweep.tuning.cluster import head_answers
 from layersweep.tuning.cluster.cluster_request import ClusterRequest
-from layersweep.tuning.cluster.head_channel import Channel, HeadError, NotReachedError
+from layersweep.tuning.cluster.head_answers import Answer, HeadError, Look, Records
+from layersweep.tuning.cluster.head_channel import Channel, NotReachedError
 from layersweep.tuning.cluster.local_records import LocalRecords, Parts
 from layersweep.tuning.common.errors import UsageError
 
@@ -38,37 +40,67 @@ class HeadClient:
         """Prints a line."""
         self.console.print(line, style=style, markup=False, soft_wrap=True)
 
-    def ask(self, question: str, **arguments: Any) -> dict[str, Any]:
-        """The head's answer to a question about the sweep.
+    def look(self, job: str | None = None) -> Look:
+        """The records, the clock and the job of that id on the head; without an id, the job that runs the sweep now.
 
         Raises:
-            NotReachedError, HeadError: if there is none.
+            NotReachedError, HeadError: if there is no answer, or it is not valid.
         """
-        request = self.request
-        return self.channel.ask(question, sweep=request.sweep.name, results=request.remote_results, **arguments)
+        return head_answers.look(self._ask("look", job=job), job)
 
-    def ask_first(self, question: str) -> tuple[dict[str, Any], LocalRecords]:
-        """The first answer of the head, with the records here, which are claimed for the cluster.
+    def submit(self, job: str) -> None:
+        """Submits the sweep's script as a job of this id, unless there is one.
+
+        Raises:
+            NotReachedError, HeadError: if there is no answer.
+        """
+        self._ask("submit", job=job, script=self.request.script, flags=[*self.request.flags])
+
+    def log_lines(self, job: str, most: int) -> tuple[str, ...]:
+        """The last lines of what a job printed.
+
+        Raises:
+            NotReachedError, HeadError: if there is no answer, or it is not valid.
+        """
+        return head_answers.log_lines(self.channel.ask("log", job=job, lines=most), most)
+
+    def first_look(self) -> Look:
+        """The first answer of the head, for whose records the folder here is claimed.
 
         Raises:
             UsageError: if the head does not answer, or the folder here holds other records of the sweep.
         """
+        return self._claimed(self.look, lambda look: look.records)
+
+    def first_records(self) -> Records:
+        """The records on the head, for which the folder here is claimed; the head needs no Ray.
+
+        Raises:
+            UsageError: if the head does not answer, or the folder here holds other records of the sweep.
+        """
+        return self._claimed(lambda: head_answers.records(self._ask("records")), lambda records: records)
+
+    def _claimed(self, question: Callable[[], _Result], records_of: Callable[[_Result], Records]) -> _Result:
         try:
-            reply = self.ask(question)
+            result = question()
         except (NotReachedError, HeadError) as error:
             raise self.request.refusal(error) from error
-        records = self.local_records(reply)
-        records.claim(reply["parts"])
-        return reply, records
+        records = records_of(result)
+        self.local_records(records).claim(records.parts)
+        return result
 
-    def local_records(self, reply: dict[str, Any]) -> LocalRecords:
-        """The local copy of the records that an answer of the head names."""
+    def _ask(self, question: str, **arguments: Any) -> Answer:
+        request = self.request
+        return self.channel.ask(question, sweep=request.sweep.name, results=request.remote_results, **arguments)
+
+    def local_records(self, records: Records) -> LocalRecords:
+        """The local copy of the records on the head."""
         request = self.request
         return LocalRecords(
             results=request.local_results,
             sweep=request.sweep.name,
             cluster=request.cluster.name,
-            remote_results=reply["results"],
+            remote_results=records.results,
         )
 
     def retry(self, action: Callable[[], _Result]) -> _Result:
@@ -126,6 +158,6 @@ class HeadClient:
 
     def _other_sweeps(self) -> dict[str, Parts]:
         try:
-            return dict(self.ask("others")["others"])
+            return head_answers.others(self._ask("others"))
         except HeadError:  # damaged records, which the sweep on the head reports
             return {}

@@ -3,17 +3,17 @@
 import secrets
 import shlex
 import time
-from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 from rich.live import Live
 
 from layersweep.exit_codes import BAD_INPUT, FAILED, INTERRUPTED, OK, UNFINISHED
 from layersweep.formatting import count
 from layersweep.records.errors import ResultsError
+from layersweep.tuning.cluster.head_answers import Job, Look
 from layersweep.tuning.cluster.head_client import HeadClient
 from layersweep.tuning.cluster.head_server import ACTIVE
 from layersweep.tuning.cluster.job_progress import JobProgress, TrialEnd, read_progress
@@ -32,9 +32,6 @@ _STYLES: Final = {"failed": "red", "hopeless": "yellow"}
 
 _STUDIED: Final = ("ended", "time budget spent")
 """Outcomes of a command after which a study follows."""
-
-Job: TypeAlias = Mapping[str, Any]
-"""A job's facts, as `head_server` gives them: its id, status, exit code, start and metadata."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,11 +67,12 @@ class JobFollower:
         Raises:
             UsageError: if the head does not answer or has no records, or the folder here holds others of the sweep.
         """
-        reply, records = self._client.ask_first("records")
-        if not reply["parts"]:
+        remote = self._client.first_records()
+        if not remote.parts:
             name, target = self._request.sweep.name, self._request.cluster.target
-            raise UsageError(f"--fetch: no records of the sweep {name!r} in {reply['results']} on the head {target}")
-        self._client.fetch(records, reply["parts"], everything=True)
+            raise UsageError(f"--fetch: no records of the sweep {name!r} in {remote.results} on the head {target}")
+        records = self._client.local_records(remote)
+        self._client.fetch(records, remote.parts, everything=True)
         self._client.fetch_other_sweeps(records, everything=True)
         self.say_records()
 
@@ -88,34 +86,30 @@ class JobFollower:
         Raises:
             UsageError: if the head does not answer or has no Ray, or the folder here holds other records of the sweep.
         """
-        reply, _ = self._client.ask_first("look")
-        cluster = self._request.cluster
-        self._say(f"on the cluster {cluster.name}: {cluster.target}, records in {reply['results']}")
-        if reply["job"] is None:
+        look = self._client.first_look()
+        cluster, job = self._request.cluster, look.job
+        self._say(f"on the cluster {cluster.name}: {cluster.target}, records in {look.records.results}")
+        if job is None:
             return self._submit()
-        job: Job = reply["job"]
         self._joins_running_job = True
-        self._say(f"{job['id']} is running there already: following it")
-        flags = job["metadata"].get("flags", "")
-        if flags != shlex.join(self._request.flags):
-            stop = self._request.stop_command(job["id"])
-            self._say(f"it was started with other flags: {flags or 'none'}. To stop it: {stop}", "yellow")
+        self._say(f"{job.id} is running there already: following it")
+        if job.flags != shlex.join(self._request.flags):
+            stop = self._request.stop_command(job.id)
+            self._say(f"it was started with other flags: {job.flags or 'none'}. To stop it: {stop}", "yellow")
         return job
 
     def _submit(self) -> Job:
         request = self._request
         job = f"layersweep-{request.sweep.name}-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
         try:
-            self._client.retry(
-                lambda: self._client.ask("submit", job=job, script=request.script, flags=[*request.flags])
-            )
+            self._client.retry(lambda: self._client.submit(job))
         except KeyboardInterrupt:
             self._say(
                 f"stopped while {job} was being submitted. If it runs, the same command follows it: {request.command}"
             )
             raise
         self._say(f"submitted {job}. It does not need this machine; the same command follows it")
-        return {"id": job, "status": ACTIVE[0], "started": None}
+        return Job(id=job, status=ACTIVE[0])
 
     def follow(self, job: Job) -> JobResult:
         """Shows the job's progress until it ends, and copies its records to this machine.
@@ -124,14 +118,14 @@ class JobFollower:
             BrokenOffError: if Ray on the head has ended, or the records cannot be written here.
             KeyboardInterrupt: after Ctrl-C.
         """
-        still_running = f"{job['id']} goes on without this command. To follow it: {self._request.command}"
+        still_running = f"{job.id} goes on without this command. To follow it: {self._request.command}"
         try:
             job, records = self._follow_to_the_end(job)
             self._client.fetch(records, self._parts or {}, everything=True)
             self._client.fetch_other_sweeps(records, everything=True)
         except KeyboardInterrupt:
             self._say(still_running)
-            self._say(f"To stop it: {self._request.stop_command(job['id'])}")
+            self._say(f"To stop it: {self._request.stop_command(job.id)}")
             raise
         except ResultsError as error:
             raise BrokenOffError(f"{error}. {still_running}") from error
@@ -142,35 +136,34 @@ class JobFollower:
         return self._result(job)
 
     def _follow_to_the_end(self, job: Job) -> tuple[Job, LocalRecords]:
-        name = job["id"]
+        name = job.id
         with self._live_display() as live:
             while True:
-                reply = self._client.retry(lambda: self._client.ask("look", job=name))
-                records = self._client.local_records(reply)
-                current: Job | None = reply["job"]
-                if current is None:
-                    self._client.fetch(records, reply["parts"], everything=True)
+                look = self._client.retry(lambda: self._client.look(name))
+                records = self._client.local_records(look.records)
+                if look.job is None:
+                    self._client.fetch(records, look.records.parts, everything=True)
                     raise BrokenOffError(
                         f"Ray on the head does not know {name} any more, because Ray was restarted. Every recorded "
                         f"epoch is kept. To continue, run the same command: {self._request.command}"
                     )
-                self._update(records, reply)
-                self._draw(current, live)
-                if current["status"] not in ACTIVE:
-                    return current, records
+                self._update(records, look, look.job)
+                self._draw(look.job, live)
+                if look.job.status not in ACTIVE:
+                    return look.job, records
                 time.sleep(POLL_SECONDS)
 
-    def _update(self, records: LocalRecords, reply: Mapping[str, Any]) -> None:
+    def _update(self, records: LocalRecords, look: Look, job: Job) -> None:
         """Copies new records, reads the progress from them, and says which trials have ended."""
-        parts = reply["parts"]
+        parts = look.records.parts
         if parts != self._parts:
             self._client.fetch(records, parts)
             if "plan" in parts and "plan" not in (self._parts or {}):
                 self._client.fetch_other_sweeps(records)
             self._parts = parts
-            self._progress = self._read_progress(reply["job"]["started"], reply["now"])
+            self._progress = self._read_progress(job.start, look.now)
         elif self._progress is not None:
-            self._progress = replace(self._progress, now=reply["now"])
+            self._progress = replace(self._progress, now=look.now)
         if self._progress is not None:
             self._say_new_ends(self._progress)
 
@@ -209,28 +202,28 @@ class JobFollower:
         """Draws the live table; before there is any progress, the job's status."""
         if live is None:
             return
-        status = f"{job['id']}: {job['status'].lower()}"
+        status = f"{job.id}: {job.status.lower()}"
         table = status if self._progress is None else self._progress.table(self._request.sweep.metric)
         live.update(table, refresh=True)
 
     def _result(self, job: Job) -> JobResult:
         """The job's result; says how the job ended if it did not end well."""
-        code = exit_code(job["status"], job["exit_code"])
+        code = exit_code(job.status, job.exit_code)
         outcome = self._progress.outcome if self._progress else None
         complete = code in (OK, FAILED, UNFINISHED) and outcome in _STUDIED
         if code is None:
             self._say(_death(job), "red")
         elif code == INTERRUPTED:
-            self._say(f"{job['id']} was stopped", "yellow")
+            self._say(f"{job.id} was stopped", "yellow")
         if not complete and code != INTERRUPTED:
-            self._say_log(job["id"])
+            self._say_log(job.id)
         if code not in (OK, BAD_INPUT):
             self._say(f"every recorded epoch is kept. To continue, run the same command: {self._request.command}")
         return JobResult(exit_code=FAILED if code is None else code, complete=complete)
 
     def _say_log(self, job: str) -> None:
         try:
-            lines = self._client.retry(lambda: self._client.channel.ask("log", job=job, lines=_LOG_LINES))["lines"]
+            lines = self._client.retry(lambda: self._client.log_lines(job, _LOG_LINES))
         except BrokenOffError:
             return
         self._say(f"the last lines of its log on the head:{'' if lines else ' none'}")
@@ -249,10 +242,10 @@ def exit_code(status: str, driver: int | None) -> int | None:
 
 def _death(job: Job) -> str:
     """What is known of a driver that ended with a code that no sweep's command has."""
-    if job["exit_code"] is not None:
-        return f"the driver of {job['id']} ended with code {job['exit_code']} and reported no error"
-    reason = f" ({job['message']})" if job["message"] else ""
-    return f"the driver of {job['id']} was killed and reported no error{reason}"
+    if job.exit_code is not None:
+        return f"the driver of {job.id} ended with code {job.exit_code} and reported no error"
+    reason = f" ({job.message})" if job.message else ""
+    return f"the driver of {job.id} was killed and reported no error{reason}"
 
 
 def _line(end: TrialEnd, metric: str) -> str:

@@ -1,18 +1,23 @@
 """A sweep's records on this machine that come from a cluster, kept apart from those that this machine made."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import glob
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from layersweep.records.errors import ResultsError
+from layersweep.records.errors import results_errors
+from layersweep.records.files import write_whole
 from layersweep.records.read import part_range
 from layersweep.records.tables import TABLES
 from layersweep.tuning.common.errors import UsageError
 
 LIVE: Final = ("plan", "runs", "trials", "epochs")
 """The tables that the live table is made of."""
+
+_PART: Final = f"{'[0-9]' * 8}-{'[0-9]' * 8}.parquet"
+"""rsync's pattern of a part's name."""
 
 Parts = Mapping[str, Sequence[str]]
 """The names of a sweep's parts by table."""
@@ -41,9 +46,15 @@ class LocalRecords:
         """Takes the folder for records of the cluster, which has these parts.
 
         Raises:
-            UsageError: if the sweep's records here have another origin, or the cluster has lost some of them.
+            UsageError: if the sweep's records here have another origin, the cluster has lost some of them, or a link is
+                among their paths.
             ResultsError: if the folder cannot be written.
         """
+        if link := next((path for path in self._paths() if path.is_symlink()), None):
+            raise UsageError(
+                f"{link} is a link: records of {self.cluster} would be written to where it leads, {link.readlink()}; "
+                "valid: remove the link, or another folder for --results, which is then used on both machines"
+            )
         local_parts = [path for table in TABLES for path in self._local_parts(table)]
         origin_file, origin = _origin_file(self.results, self.sweep), f"{self.cluster}:{self.remote_results}"
         recorded_origin = origin_file.read_text().strip() if origin_file.is_file() else ""
@@ -59,11 +70,8 @@ class LocalRecords:
                 f"{_first_and_count(lost_parts, self.results)}; valid: copy them back, or move "
                 f"{self.results}/*/{self.sweep} away"
             )
-        try:
-            origin_file.parent.mkdir(parents=True, exist_ok=True)
-            origin_file.write_text(f"{origin}\n")
-        except OSError as error:
-            raise ResultsError(f"cannot write {origin_file}: {error.strerror or error}") from error
+        with results_errors(f"cannot write {origin_file}"):
+            write_whole(origin_file, f"{origin}\n".encode())
 
     def fetch(self, copy: Copy, *, everything: bool = False) -> None:
         """Makes the tables of the live table equal to those on the head; `everything`: all tables, and pages as well.
@@ -89,11 +97,9 @@ class LocalRecords:
         targets = []
         for path in self.lost_parts(parts):
             target = folder / path.relative_to(self.results)
-            try:
+            with results_errors(f"cannot set {path} aside"):
                 target.parent.mkdir(parents=True, exist_ok=True)
                 path.rename(target)
-            except OSError as error:
-                raise ResultsError(f"cannot set {path} aside: {error.strerror or error}") from error
             targets.append(target)
         return targets
 
@@ -106,13 +112,26 @@ class LocalRecords:
             if not _is_covered(path, map(Path, parts.get(table, ())))
         ]
 
+    def _paths(self) -> Iterator[Path]:
+        """The paths below the results folder to which records of the sweep are written."""
+        folders = [self.results / table for table in (*TABLES, "studies")]
+        yield from (self.results / ".state", _origin_file(self.results, self.sweep), *folders)
+        for folder in folders:
+            yield from folder.glob(f"{glob.escape(self.sweep)}*")
+            yield from (folder / self.sweep).glob("*")
+
     def _local_parts(self, table: str) -> list[Path]:
         return sorted(p for p in (self.results / table / self.sweep).glob("*.parquet") if part_range(p))
 
 
 def mark_as_local(results: Path, sweep: str) -> None:
-    """Notes that this machine adds records of its own to those that came from a cluster."""
-    _origin_file(results, sweep).unlink(missing_ok=True)
+    """Notes that this machine adds records of its own to those that came from a cluster.
+
+    Raises:
+        ResultsError: if the folder cannot be written.
+    """
+    with results_errors(f"cannot write to the results folder {results}"):
+        _origin_file(results, sweep).unlink(missing_ok=True)
 
 
 def _origin_file(results: Path, sweep: str) -> Path:
@@ -129,14 +148,17 @@ def _is_covered(part: Path, remote_parts: Iterable[Path]) -> bool:
 
 def _table_filters(sweep: str, tables: Iterable[str]) -> list[str]:
     """Options by which rsync copies and deletes the parts of the sweep in these tables, and nothing else."""
-    patterns = [(f"/{table}/", f"/{table}/{sweep}/", f"/{table}/{sweep}/[0-9]*-[0-9]*.parquet") for table in tables]
-    return [*(f"--include={pattern}" for levels in patterns for pattern in levels), "--exclude=*"]
+    patterns = [(f"/{table}/", f"/{table}/{sweep}/", f"/{table}/{sweep}/{_PART}") for table in tables]
+    folders = [f"--exclude=/{table}/{sweep}/*/" for table in tables]
+    return [*folders, *(f"--include={pattern}" for levels in patterns for pattern in levels), "--exclude=*"]
 
 
 def _page_filters(sweep: str) -> list[str]:
     """Options by which rsync copies the sweep's pages and pictures that are newer on the head."""
     patterns = ("/studies/", f"/studies/{sweep}.*", f"/studies/{sweep}_*")
-    return [*(f"--include={pattern}" for pattern in patterns), "--exclude=*", "--update"]
+    refused = ("/studies/*/", "*[[:cntrl:]]*")  # folders, and names that a terminal would obey
+    excludes = [f"--exclude={pattern}" for pattern in refused]
+    return [*excludes, *(f"--include={pattern}" for pattern in patterns), "--exclude=*", "--update"]
 
 
 def _first_and_count(paths: Sequence[Path], results: Path) -> str:

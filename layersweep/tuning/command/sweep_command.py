@@ -8,9 +8,11 @@ The path: flags are read (`experiment.options`) and checked (`experiment.setting
 import inspect
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from layersweep.escaping import terminal
 from layersweep.exit_codes import BAD_INPUT, FAILED, INTERRUPTED, OK, UNFINISHED
 from layersweep.records.errors import ResultsError
 from layersweep.records.lock import sweep_lock
@@ -27,8 +29,7 @@ from trainables.errors import DataError
 from trainables.precision import automatic
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
+    from layersweep.terminal import Console
     from layersweep.tuning.driver.planner import SweepPlan
     from layersweep.tuning.experiment.request import Request
     from trainables.data.dataset import Data
@@ -41,15 +42,15 @@ def main(sweep: Sweep, arguments: Sequence[str] | None = None) -> None:
     full disk, Ray's death); 2 for bad input, before any trial; 3 if the time budget was spent before the end; 130 if
     interrupted. One line on stderr says what was wrong.
     """
-    from rich.console import Console
+    from layersweep.terminal import Console
 
     words = sys.argv[1:] if arguments is None else list(arguments)
     description = inspect.cleandoc(getattr(sys.modules["__main__"], "__doc__", None) or sweep.name)
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(soft_wrap=True)
     try:
         code = run(sweep, parse(words, program=f"{sweep.name}.py", description=description), console, words)
     except (UsageError, DataError, ResultsError, BrokenOffError) as error:
-        sys.stderr.write(f"{sweep.name}.py: error: {error}\n")
+        sys.stderr.write(terminal(f"{sweep.name}.py: error: {error}\n"))
         code = FAILED if isinstance(error, BrokenOffError) else BAD_INPUT
     except KeyboardInterrupt:
         code = INTERRUPTED
@@ -68,7 +69,7 @@ def run(sweep: Sweep, options: Options, console: "Console", arguments: Sequence[
     from layersweep.tuning.experiment.request import Request
 
     def say(line: str) -> None:
-        console.print(line, markup=False)
+        console.print(line)
 
     environment.set_defaults()
     settings = resolve(sweep, options)
@@ -90,9 +91,19 @@ def run(sweep: Sweep, options: Options, console: "Console", arguments: Sequence[
         local_records.mark_as_local(settings.results, sweep.name)
         code = train(plan_of(request, data, say), console, arguments)
     if sweep.question:
-        study.write_study(settings.results, sweep.name)
+        with broken_off():
+            study.write_study(settings.results, sweep.name)
     console.print(f"records  {settings.results}/*/{sweep.name}/*.parquet")
     return code
+
+
+@contextmanager
+def broken_off() -> Iterator[None]:
+    """Results that cannot be written once trials run are no bad input: they break the sweep off."""
+    try:
+        yield
+    except ResultsError as error:
+        raise BrokenOffError(str(error)) from error
 
 
 def plan_of(request: "Request", data: "Data", say: Callable[[str], None] = lambda _: None) -> "SweepPlan":
@@ -137,15 +148,12 @@ def train(plan: "SweepPlan", console: "Console", arguments: Sequence[str]) -> in
     print_plan(console, plan)
     same_command = shlex.join(["python", sys.argv[0], *arguments])
     try:
-        failed_trials = sweep_run.run(console)
+        with broken_off():
+            failed_trials = sweep_run.run(console)
     except KeyboardInterrupt:
-        console.print(f"stopped; every finished epoch is kept. To continue: {same_command}", markup=False)
+        console.print(f"stopped; every finished epoch is kept. To continue: {same_command}")
         raise
     except BudgetSpentError:
-        console.print(
-            f"the time budget is spent; every finished epoch is kept. To continue: {same_command}", markup=False
-        )
+        console.print(f"the time budget is spent; every finished epoch is kept. To continue: {same_command}")
         return UNFINISHED
-    except ResultsError as error:
-        raise BrokenOffError(str(error)) from error
     return FAILED if failed_trials else OK

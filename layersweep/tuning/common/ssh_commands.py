@@ -10,12 +10,18 @@ from layersweep.tuning.common.cluster_file import ClusterFile
 NOT_REACHED: Final = 255
 """The exit code of ssh itself, when it does not reach the machine."""
 
+HOST_KEYS: Final = ("-o", "StrictHostKeyChecking=accept-new")
+"""ssh accepts the first key that a host shows, and refuses another key later."""
+
 _SSH: Final = (
     "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "-o", "ServerAliveInterval=5", "-o", "ServerAliveCountMax=3",
-    "-o", "LogLevel=ERROR", "-o", "StrictHostKeyChecking=accept-new",
+    "-o", "LogLevel=ERROR", *HOST_KEYS,
 )  # fmt: skip
-"""ssh asks for no password, and gives up a host that does not answer. It accepts the first key that a host shows, and
-refuses another key later."""
+"""ssh asks for no password, and gives up a host that does not answer."""
+
+_PLAIN_FILES: Final = ("-rtz", "--chmod=D0755,F0644", "--no-inc-recursive", "--protect-args")
+"""rsync copies folders, files and their times. A head that has turned bad can neither plant links and devices here, nor
+files that may be run or that others may write."""
 
 
 def options(cluster: ClusterFile) -> list[str]:
@@ -27,10 +33,10 @@ def options(cluster: ClusterFile) -> list[str]:
 def ssh(cluster: ClusterFile, command: str) -> list[str]:
     """The command line that runs a shell command on the head, in the project's folder and its environment."""
     in_project = (
-        f"cd {_shell_folder(cluster.project)} && export PATH=$PWD/.venv/bin:$PATH RAY_AUTH_MODE=token "
-        f"PYTHONUNBUFFERED=1 && {{ {command}\n}}"
+        f"cd {shell_path(cluster.project)} && export PATH=$PWD/.venv/bin:$PATH RAY_AUTH_MODE=token "
+        f"RAY_TMPDIR=/tmp/layersweep-$(id -u) PYTHONUNBUFFERED=1 && {{ {command}\n}}"
     )
-    return ["ssh", *options(cluster), cluster.target, f"bash -c {shlex.quote(in_project)}"]
+    return ["ssh", *options(cluster), "--", cluster.target, f"bash -c {shlex.quote(in_project)}"]
 
 
 def run_on_head(
@@ -49,11 +55,11 @@ def rsync(cluster: ClusterFile, source: str, target: Path, *rsync_options: str) 
     shell = shlex.join(["ssh", *options(cluster)])
     folder = source if source.startswith(("/", "~")) else f"{cluster.project}/{source}"
     head_folder = f"{cluster.target}:{folder.removeprefix('~/')}"
-    return ["rsync", "-az", "-e", shell, *rsync_options, head_folder, str(target)]
+    return ["rsync", *_PLAIN_FILES, "-e", shell, *rsync_options, head_folder, str(target)]
 
 
-def _shell_folder(folder: str) -> str:
-    """A folder for the shell, quoted; a leading ~ is not, as it stands for the home folder."""
-    if folder == "~":
-        return folder
-    return f"~/{shlex.quote(folder[2:])}" if folder.startswith("~/") else shlex.quote(folder)
+def shell_path(path: str) -> str:
+    """A path for the shell, quoted; a leading ~ is not, as it stands for the home folder."""
+    if path == "~":
+        return path
+    return f"~/{shlex.quote(path[2:])}" if path.startswith("~/") else shlex.quote(path)

@@ -250,10 +250,28 @@ def token(nodes: Sequence[Node], *, mode: str, exists: bool, answers_without_tok
             message = f"started with RAY_AUTH_MODE={node.facts['auth_mode'] or '(not set)'}"
             advice = "run `ray stop` there, and set RAY_AUTH_MODE=token before `ray start`"
             findings.append(failure("token", node.name, message, advice))
-        if (permissions := node.facts.get("token_mode") or 0) & 0o077:
-            message = f"other users can read ~/.ray/auth_token (mode {permissions:o})"
-            findings.append(failure("token", node.name, message, "run `chmod 600 ~/.ray/auth_token` there"))
     return findings or [ok("token", all_nodes(nodes), "a request without a token was refused")]
+
+
+def other_users(nodes: Sequence[Node]) -> list[Finding]:
+    """Whether other users of the machines can read the token, enter Ray's folder, or write the results."""
+
+    def problem(node: Node) -> Finding | None:
+        facts = node.facts
+        if (mode := facts.get("token_mode") or 0) & 0o077:
+            message = f"other users could read ~/.ray/auth_token (mode {mode:o}); now they cannot (mode 600)"
+            advice = "if the machine has other users, delete the token on the head, and run `ray up` for a new one"
+            return warning("other users", node.name, message, advice)
+        if (ray_folder := facts.get("ray_folder")) and ray_folder["open"]:
+            message = f"other users can enter {ray_folder['folder']}, where Ray's sockets are"
+            advice = "run `ray stop` there, and start Ray with RAY_TMPDIR and --temp-dir, as cluster.yaml does"
+            return failure("other users", node.name, message, advice)
+        if facts["results"].get("open"):
+            folder = facts["results"]["folder"]
+            return warning("other users", node.name, f"they can change {folder}", f"run `chmod o-w {folder}`")
+        return None
+
+    return _each("other users", nodes, problem, lambda: "the token, Ray's sockets and the results are closed to them")
 
 
 def ports(address: str, open_ports: Sequence[str]) -> list[Finding]:

@@ -1,13 +1,14 @@
 """Findings about machines that have not joined their cluster, and about a head that ssh does not reach; from values."""
 
 import re
+import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from layersweep.formatting import count, first_names, last_line
-from layersweep.tuning.common.ssh_commands import NOT_REACHED
+from layersweep.tuning.common.ssh_commands import NOT_REACHED, shell_path
 from layersweep.tuning.doctor.findings import (
     RUN_RAY_UP,
     Finding,
@@ -64,7 +65,8 @@ def membership(
         message = f"joined, but not in the cluster's file: {first_names(others)}"
         findings.append(warning("nodes", "cluster", message, "run `ray stop` there if the machine is not yours"))
     advice = (
-        "read /tmp/ray/session_latest/logs/raylet.err there, or run `ray stop` there: the head then starts Ray again"
+        "read $RAY_TMPDIR/ray/session_latest/logs/raylet.err there, or run `ray stop` there: the head then starts Ray "
+        "again"
     )
     broken = [node for node in nodes if node.error]
     return [*findings, *(failure("nodes", n.name, f"joined, but ran no task: {n.error}", advice) for n in broken)]
@@ -78,6 +80,11 @@ def _missing(address: str, attempt: SshAttempt | None, level: Level) -> Finding:
 _NO_REASON: Final = "no reason given"
 
 _SSH_ERRORS: Final = (
+    (
+        r"Host key verification failed|HOST IDENTIFICATION HAS CHANGED",
+        "another host key than before",
+        "if {host} was set up again, run `ssh-keygen -R {host}` where ssh failed; else another machine answers there",
+    ),
     (
         r"Permission denied",
         "key refused",
@@ -102,26 +109,27 @@ _SSH_ERRORS: Final = (
 def why_missing(attempt: SshAttempt) -> tuple[str, str]:
     """Why a machine has not joined, and what to do."""
     if attempt.exit_code:
-        reason, advice = _ssh_error(attempt.error)
-        return f"not joined: {reason}", advice.format(target=attempt.target)
+        reason, advice = _ssh_error(attempt.error, attempt.target)
+        return f"not joined: {reason}", advice
     reason, advice = next((reason, advice) for applies, reason, advice in _setup_problems(attempt) if applies)
     return f"not joined: {reason}", advice
 
 
-def _ssh_error(error: str) -> tuple[str, str]:
-    """What ssh's error message means, and what to do about {target}."""
+def _ssh_error(error: str, target: str) -> tuple[str, str]:
+    """What ssh's error message about user@address means, and what to do."""
+    words = {"target": shlex.quote(target), "host": shlex.quote(target.rpartition("@")[2])}
     for pattern, reason, advice in _SSH_ERRORS:
         if re.search(pattern, error):
-            return f"{reason} ({last_line(error)})", advice
-    return f"ssh failed: {last_line(error) or _NO_REASON}", "try it: ssh {target}"
+            return f"{reason} ({last_line(error)})", advice.format(**words)
+    return f"ssh failed: {last_line(error) or _NO_REASON}", f"try it: ssh {words['target']}"
 
 
 def _setup_problems(attempt: SshAttempt) -> list[tuple[bool, str, str]]:
     """What may be wrong with a machine that ssh reaches, in the order of the setup; the last entry always applies."""
     answers, target = attempt.answers, attempt.target
     log = f"; the head's log: {attempt.log}" if attempt.log else ""
-    look = "run on the head: tail -n 50 /tmp/ray/session_latest/logs/monitor.out; then run `ray up` again"
-    stop = f"run `ssh {target} ray stop`, unless Ray there belongs to another head: this head then starts Ray again"
+    look = "run on the head: tail -n 50 $RAY_TMPDIR/ray/session_latest/logs/monitor.out; then run `ray up` again"
+    stop = f"run `ssh {shlex.quote(target)} ray stop`, unless Ray there is another head's: this head starts it then"
     python, ray, token = (answers.get(name, "") or "missing" for name in ("python", "ray", "token"))
     head_python, head_ray = answers.get("head_python", ""), answers.get("head_ray", "")
     token_problem = "is missing there" if token == "missing" else "differs from the head's"  # noqa: S105 (an answer)
@@ -162,15 +170,15 @@ def cluster_file(content: Mapping[str, Any], *, missing_sources: Sequence[str], 
     if key_mode is not None and key_mode & 0o077:
         key = content.get("auth", {}).get("ssh_private_key")
         message = f"other users can read the key {key} (mode {key_mode:o}): ssh refuses it"
-        problems.append((message, f"run `chmod 600 {key}`"))
+        problems.append((message, f"run `chmod 600 {shell_path(str(key))}`"))
     return [failure("file", "laptop", message, advice) for message, advice in problems]
 
 
 def head_not_reached(target: str, error: str, exit_code: int) -> Finding:
     """Why ssh from the laptop did not run Python in the project's folder on the head."""
     if exit_code == NOT_REACHED:
-        message, advice = _ssh_error(error)
+        message, advice = _ssh_error(error, target)
     else:
         message = f"the project is not set up there: {last_line(error) or _NO_REASON}"
         advice = "run `ray up -y cluster.yaml`"
-    return failure("head", target, message, advice.format(target=target))
+    return failure("head", target, message, advice)

@@ -11,6 +11,7 @@ import secrets
 import shutil
 import socket
 import stat
+import sys
 import time
 from collections.abc import Mapping
 from importlib import metadata
@@ -20,6 +21,8 @@ from typing import Any, Final
 
 PACKAGES: Final = ("ray", "tensorflow", "keras", "numpy", "pyarrow")
 """The packages whose versions must be the same on every node."""
+
+_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 CODE: Final = ("benchmarks", "layersweep", "search_spaces", "sweeps", "trainables")
 """The project's folders of code, which `ray up` copies to each node."""
@@ -72,7 +75,8 @@ def all_facts(request: Mapping[str, Any]) -> dict[str, Any]:
         **basic_facts(),
         "processor": _processor(),
         "memory_bytes": _memory_bytes(),
-        "token_mode": _token_mode(),
+        "token_mode": _close_token(),
+        "ray_folder": _ray_folder(),
         "cache": _cache(),
         "results": _results(Path(request["results"]), str(request["marker"])),
         "data": None if request["dataset"] is None else _data(str(request["dataset"]), request["data"]),
@@ -99,13 +103,29 @@ def _memory_bytes() -> int:
     return min(total, int(limit)) if limit.isdecimal() else total
 
 
-def _token_mode() -> int | None:
-    """The permissions of the token's file; None without a file."""
+def _close_token() -> int | None:
+    """Takes all rights to the token's file from other users; returns its mode before, or None without a file."""
     path = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or "~/.ray/auth_token").expanduser()
     try:
-        return stat.S_IMODE(path.stat().st_mode)
+        mode = stat.S_IMODE(path.stat().st_mode)
+        if mode & _OTHERS:
+            path.chmod(0o600)
     except OSError:
         return None
+    return mode
+
+
+def _ray_folder() -> dict[str, Any] | None:
+    """Ray's temporary folder on this machine, and whether other users can enter it; None outside of Ray."""
+    if "ray" not in sys.modules:
+        return None
+    import ray
+
+    if not ray.is_initialized():
+        return None
+    folder = Path(ray.get_runtime_context().get_temp_dir())
+    states = [parent.stat() for parent in (folder, *folder.parents)]
+    return {"folder": str(folder), "open": all(s.st_uid != os.getuid() or s.st_mode & _OTHERS for s in states)}
 
 
 def _cache_root() -> Path:
@@ -125,9 +145,14 @@ def _cache() -> dict[str, Any]:
 
 
 def _results(folder: Path, marker: str) -> dict[str, Any]:
-    """Whether this machine shares the folder, in which the head wrote the marker, and why it cannot be written here."""
+    """Whether this machine shares the folder, in which the head wrote the marker, and who can write it here."""
     is_shared = os.path.isfile(folder / marker)
-    return {"folder": str(folder), "shared": is_shared, "problem": _write_problem(folder) if is_shared else ""}
+    return {
+        "folder": str(folder),
+        "shared": is_shared,
+        "problem": _write_problem(folder) if is_shared else "",
+        "open": is_shared and bool(folder.stat().st_mode & stat.S_IWOTH),
+    }
 
 
 def _write_problem(folder: Path) -> str:

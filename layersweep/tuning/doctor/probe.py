@@ -19,14 +19,14 @@ from typing import Any, Final
 
 from layersweep import project
 from layersweep.formatting import first_line
-from layersweep.tuning.common.ssh_commands import NOT_REACHED
+from layersweep.tuning.common.ssh_commands import HOST_KEYS, NOT_REACHED
 from layersweep.tuning.doctor import node_facts
 from layersweep.tuning.doctor.findings import Clock, Node
 from layersweep.tuning.doctor.missing_nodes import SshAttempt
+from layersweep.tuning.runtime import access_token, private_folder
 
 _CONFIG: Final = Path("~/ray_bootstrap_config.yaml")
 _KEY: Final = Path("~/ray_bootstrap_key.pem")
-_LOGS: Final = Path("/tmp/ray/session_latest/logs")  # noqa: S108
 _LOG_BYTES: Final = 1 << 18
 _DASHBOARD: Final = 8265
 _SSH_SECONDS: Final = 30.0
@@ -34,10 +34,8 @@ _PORT_SECONDS: Final = 2.0
 _TOKEN_SECONDS: Final = 30.0
 _CLOCK_ATTEMPTS: Final = 3
 
-_SSH: Final = (
-    "BatchMode=yes", "ConnectTimeout=5", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR",
-)  # fmt: skip
-"""The options with which Ray connects, but ssh asks for no password."""
+_SSH: Final = ("-o", "BatchMode=yes", "-o", "ConnectTimeout=5", "-o", "LogLevel=ERROR", *HOST_KEYS)
+"""ssh asks for no password. Ray does not check the key of a host; the doctor refuses one that has changed."""
 
 _PROTECTED_REQUEST: Final = """
 import sys
@@ -80,8 +78,7 @@ def setup() -> Setup:
 
 def token_exists() -> bool:
     """Whether this user has a token."""
-    path = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or "~/.ray/auth_token").expanduser()
-    return bool(os.environ.get("RAY_AUTH_TOKEN")) or path.is_file()
+    return bool(os.environ.get("RAY_AUTH_TOKEN")) or access_token.token_file().is_file()
 
 
 def answers_without_token(address: str) -> bool:
@@ -232,10 +229,9 @@ def ssh_attempts(machines: Sequence[str], user: str) -> dict[str, SshAttempt]:
 def _attempt(machine: str, user: str) -> SshAttempt:
     target = f"{user}@{machine}" if user else machine
     key = ["-i", str(_KEY.expanduser()), "-o", "IdentitiesOnly=yes"] if _KEY.expanduser().is_file() else []
-    options = [part for option in _SSH for part in ("-o", option)]
     try:
         result = subprocess.run(
-            ["ssh", *key, *options, target, f"bash -c {shlex.quote(probe_script())}"],
+            ["ssh", *_SSH, *key, "--", target, f"bash -c {shlex.quote(probe_script())}"],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -286,9 +282,10 @@ def probe_script() -> str:
 
 def _log_line(machine: str) -> str:
     """The last line about a machine in the head's log of its workers."""
+    logs = private_folder.user_folder() / "ray" / "session_latest" / "logs"
     for name in ("monitor.out", "monitor.err", "monitor.log"):
         try:
-            text = (_LOGS / name).read_bytes()[-_LOG_BYTES:].decode(errors="replace")
+            text = (logs / name).read_bytes()[-_LOG_BYTES:].decode(errors="replace")
         except OSError:
             continue
         if lines := [line.strip() for line in text.splitlines() if machine in line]:

@@ -1,6 +1,5 @@
 """One command at work: its rows in the table `runs`, its Ray, and the plan that runs in between."""
 
-import json
 import platform
 import secrets
 import shlex
@@ -15,11 +14,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import Final, Self
 
-from rich.console import Console
-
+from layersweep.escaping import to_json
 from layersweep.formatting import count
 from layersweep.records.write import Writer
 from layersweep.studies import study
+from layersweep.terminal import Console
 from layersweep.tuning.common.errors import BudgetSpentError, UsageError
 from layersweep.tuning.driver import learning_check, search_factory, tune_runner
 from layersweep.tuning.driver.planner import SweepPlan
@@ -28,7 +27,7 @@ from layersweep.tuning.driver.record_builder import RecordBuilder, RecordContext
 from layersweep.tuning.driver.record_rows import rounded
 from layersweep.tuning.driver.tune_runner import TuneRun
 from layersweep.tuning.experiment.sweep import Sweep
-from layersweep.tuning.runtime import fork_server, ray_runtime
+from layersweep.tuning.runtime import fork_server, private_folder, ray_runtime
 from layersweep.tuning.search.autokeras_sampler import OracleProcess
 from layersweep.tuning.search.trial_queue import TrialQueue
 from trainables.meaning import MEANING
@@ -113,10 +112,14 @@ class SweepRun:
         request, oracles = self.plan.request, OracleProcess()
         if self.plan.uses_oracles:
             oracles.start()
-        with closing(oracles), fork_server.running_server(request.sweep.warm_up) as socket:  # both import meanwhile
+        with (
+            private_folder.command_folder() as folder,
+            closing(oracles),
+            fork_server.running_server(request.sweep.warm_up, folder) as socket,  # it and the oracles import meanwhile
+        ):
             threading.Thread(target=learning_check.prepare, daemon=True).start()
             console.print("starting Ray …")
-            with ray_runtime.started_ray(request.settings.slots) as where:
+            with ray_runtime.started_ray(request.settings.slots, folder) as where:
                 console.print(_place(where), soft_wrap=True)
                 if where.nodes is not None:
                     _examine(console)
@@ -126,11 +129,16 @@ class SweepRun:
                     console.print(f"time on {count(where.slots, 'slot')}: {text}")
                 with self._recorded(where):
                     queue = self.plan.trial_queue(oracles, time.monotonic)
-                    self._train(queue, console, where, socket)
+                    self._train(queue, console, where, socket, folder)
         return sum(ending.outcome == "failed" and not ending.refused for ending in queue.endings.values())
 
     def _train(
-        self, queue: TrialQueue, console: Console, where: ray_runtime.RayRuntime, fork_server_socket: Path | None
+        self,
+        queue: TrialQueue,
+        console: Console,
+        where: ray_runtime.RayRuntime,
+        fork_server_socket: Path | None,
+        folder: Path,
     ) -> None:
         sweep = self.plan.request.sweep
         display = Display(console, metric=sweep.metric, mode=sweep.mode, slots=lambda: where.slots_now)
@@ -145,6 +153,7 @@ class SweepRun:
                     display=display,
                     where=where,
                     fork_server=fork_server_socket,
+                    folder=folder,
                 )
             )
         console.print(display.summary(), soft_wrap=True)
@@ -155,7 +164,7 @@ class SweepRun:
         start, outcome = time.monotonic(), "failed"
         sweep, settings = self.plan.request.sweep, self.plan.request.settings
         question = sweep.study_question.columns if sweep.question else {}
-        self._write_run("start", where, options_json=json.dumps(asdict(settings), default=str), **question)
+        self._write_run("start", where, options_json=to_json(asdict(settings)), **question)
         try:
             yield
             outcome = "ended"
@@ -179,8 +188,8 @@ class SweepRun:
             "at": datetime.now(UTC),
             "command": self.command,
             "git_commit": git_commit(),
-            "versions_json": json.dumps({**versions(), "meaning": MEANING}),
-            "hosts_json": json.dumps(where.all_hosts),
+            "versions_json": to_json({**versions(), "meaning": MEANING}),
+            "hosts_json": to_json(where.all_hosts),
             "slots": where.slots,
         }
         self.writer.append("runs", [row | columns])
@@ -224,7 +233,7 @@ def _examine(console: Console) -> None:
         if finding.level == "failure":
             raise UsageError(f"the cluster cannot be used: {text}. `layersweep doctor` says more")
         if finding.level == "warning":
-            console.print(f"warning: {text}", style="yellow", markup=False, soft_wrap=True)
+            console.print(f"warning: {text}", style="yellow", soft_wrap=True)
 
 
 def versions() -> dict[str, str]:

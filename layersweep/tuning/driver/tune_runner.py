@@ -51,6 +51,7 @@ class TuneRun:
         display: shows how far the run is.
         where: where it runs.
         fork_server: the socket of the fork server that slots on this machine get their training processes from.
+        folder: a private folder for the files of this command.
     """
 
     plan: SweepPlan
@@ -60,6 +61,7 @@ class TuneRun:
     display: Display
     where: RayRuntime
     fork_server: Path | None
+    folder: Path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +92,7 @@ def run(tune_run: TuneRun) -> None:
         dispatcher = _dispatcher(tune_run, named_weights, driver_files)
         parts = _tune_parts(tune_run, dispatcher, stop, deadline)
         try:
-            fit(parts, tune_run.where)
+            fit(parts, tune_run.where, tune_run.folder)
         finally:
             parts.callback.flush()
             parts.callback.measure(over=True)
@@ -163,8 +165,8 @@ def _tune_parts(
     )
 
 
-def fit(parts: TuneParts, where: RayRuntime) -> None:
-    """Lets Ray Tune run all that the searcher suggests.
+def fit(parts: TuneParts, where: RayRuntime, folder: Path) -> None:
+    """Lets Ray Tune run all that the searcher suggests; its own files are in a new folder below `folder`.
 
     Raises:
         BrokenOffError: if Ray has died, or Tune broke off.
@@ -173,7 +175,7 @@ def fit(parts: TuneParts, where: RayRuntime) -> None:
 
     from layersweep.tuning.worker.worker_actor import Slot
 
-    with tempfile.TemporaryDirectory(prefix="layersweep-tune-") as storage:
+    with tempfile.TemporaryDirectory(prefix="tune-", dir=folder) as storage:
         tuner = tune.Tuner(
             tune.with_resources(Slot, {"cpu": 1}),
             tune_config=tune.TuneConfig(

@@ -20,16 +20,18 @@ _EXIT_SECONDS: Final = 10.0
 
 
 @contextmanager
-def running_server(warm_up: WarmUp) -> Iterator[Path | None]:
+def running_server(warm_up: WarmUp, folder: Path | None = None) -> Iterator[Path | None]:
     """While inside, a fork server runs. The value is its socket; slots can use it at once, only the user can read it.
+
+    The socket is in a new folder below `folder`, or below the system's temporary folder.
 
     None where no fork server can run: it needs Linux with pidfds.
     """
     if not hasattr(os, "pidfd_open") or not hasattr(signal, "pidfd_send_signal"):
         yield None
         return
-    with tempfile.TemporaryDirectory(prefix="layersweep-fork-", ignore_cleanup_errors=True) as folder:
-        path = Path(folder) / "socket"
+    with tempfile.TemporaryDirectory(prefix="fork-", dir=folder, ignore_cleanup_errors=True) as private_folder:
+        path = Path(private_folder) / "socket"
         pipe, process = _start(path)
         with contextlib.suppress(OSError):
             pipe.send(warm_up)

@@ -3,6 +3,7 @@
 Which of them a command takes, and why: docs/decisions/clusters.md.
 """
 
+import contextlib
 import gc
 import logging
 import os
@@ -16,7 +17,7 @@ from typing import Any, Final
 
 from layersweep.formatting import first_line
 from layersweep.tuning.common.errors import BrokenOffError, UsageError
-from layersweep.tuning.runtime import environment
+from layersweep.tuning.runtime import access_token, environment, private_folder
 from layersweep.tuning.runtime.cluster_nodes import Nodes, slots_by_node
 from layersweep.tuning.runtime.machine import default_slots
 from layersweep.tuning.runtime.ray_watch import check_reachable, cluster_alive, local_ray_alive
@@ -68,22 +69,26 @@ class RayRuntime:
 
 
 @contextmanager
-def started_ray(slots: int | None) -> Iterator[RayRuntime]:
+def started_ray(slots: int | None, folder: Path) -> Iterator[RayRuntime]:
     """While inside, Ray: the cluster that RAY_ADDRESS names or that runs on this machine, else a local Ray.
 
     A cluster is left at the end, a local Ray is stopped.
 
     Args:
         slots: how many trials run at once; None for all slots of the cluster, or one a core.
+        folder: a private folder for the files of this command (`private_folder.command_folder`).
 
     Raises:
-        UsageError: if the cluster that RAY_ADDRESS names cannot be reached, or has no slot.
+        UsageError: if the cluster that RAY_ADDRESS names cannot be reached, or has no slot, or if the token cannot be
+            made.
         BrokenOffError: if Ray did not start, or could not be joined, in time.
     """
     environment.set_defaults()
     import ray
 
     address = cluster_address()
+    if os.environ["RAY_AUTH_MODE"] == "token":
+        access_token.make_token()
     local_options: dict[str, Any] = {
         "address": _LOCAL,
         "num_cpus": slots or default_slots(),
@@ -92,7 +97,7 @@ def started_ray(slots: int | None) -> Iterator[RayRuntime]:
     }
     forwarded = {name: value for name, value in os.environ.items() if name.startswith(_FORWARDED_PREFIXES)}
     cluster_options: dict[str, Any] = {"address": address, "runtime_env": {"env_vars": forwarded}}
-    try:
+    with _temporary_files_in(folder), _shut_down_at_the_end(ray):
         _init(ray, cluster_options if address else local_options)
         if address is None:
             yield _local_ray(ray, slots)
@@ -100,6 +105,25 @@ def started_ray(slots: int | None) -> Iterator[RayRuntime]:
             where = joined_cluster(ray, slots)
             with requested_slots(slots, available=where.slots):
                 yield where
+
+
+@contextmanager
+def _temporary_files_in(folder: Path) -> Iterator[None]:
+    """While inside, this process and its children put Ray's temporary files into a folder."""
+    before = os.environ.get(private_folder.ENVIRONMENT)
+    os.environ[private_folder.ENVIRONMENT] = str(folder)
+    try:
+        yield
+    finally:
+        del os.environ[private_folder.ENVIRONMENT]
+        if before is not None:
+            os.environ[private_folder.ENVIRONMENT] = before
+
+
+@contextmanager
+def _shut_down_at_the_end(ray: Any) -> Iterator[None]:
+    try:
+        yield
     finally:
         gc.collect()  # if another thread frees a reference while Ray shuts down, this process ends with code 1
         ray.shutdown()
@@ -108,10 +132,11 @@ def started_ray(slots: int | None) -> Iterator[RayRuntime]:
 def cluster_address() -> str | None:
     """The address of the cluster to join: RAY_ADDRESS, else the cluster that `ray start` started on this machine.
 
-    None if the sweep must start a local Ray: no cluster answers, it belongs to another user, or RAY_ADDRESS=local.
+    None if the sweep must start a local Ray: no cluster of this user answers, or RAY_ADDRESS=local.
 
     Raises:
-        UsageError: if the cluster that RAY_ADDRESS names does not answer.
+        UsageError: if the cluster that RAY_ADDRESS names does not answer, or if other users can replace the file that
+            names the address of this user's cluster.
     """
     setting = os.environ.get(ADDRESS)
     if setting == _LOCAL:
@@ -119,22 +144,41 @@ def cluster_address() -> str | None:
     if setting and setting != "auto":
         _check_setting(setting)
         return setting
-    file = address_file()
+    address = private_folder.cluster_address()
+    if not address:
+        _check_open_folder()
+    elif _answers(address):
+        return address
+    if setting:
+        raise UsageError(f"{ADDRESS}={setting}: no cluster of yours answers on this machine; unset it to run without")
+    return None  # there is no cluster, or a crash has left the file
+
+
+def _answers(address: str) -> bool:
     try:
-        if file.stat().st_uid != os.getuid():
-            return None
-        address = file.read_text().strip()
         check_reachable(address)
-    except OSError:  # there is no cluster, or a crash has left the file
-        return None
-    return address or None
+    except OSError:
+        return False
+    return True
 
 
-def address_file() -> Path:
-    """The file in which `ray start` writes the address of the cluster that it started or joined on this machine."""
+def _check_open_folder() -> None:
+    """Refuses a cluster of this user whose address another user could have replaced: it would be sent the token.
+
+    Raises:
+        UsageError: if there is one.
+    """
     from ray._common.utils import get_ray_address_file
 
-    return Path(get_ray_address_file(None))
+    file = Path(get_ray_address_file(None))
+    with contextlib.suppress(OSError):
+        address = file.read_text() if file.lstat().st_uid == os.getuid() else ""
+        if address and _answers(address):
+            raise UsageError(
+                f"other users can write the folder {file.parent} in which your cluster's address stands; valid: start "
+                f"it with {private_folder.ENVIRONMENT}={private_folder.user_folder()}, as cluster.yaml does; "
+                f"{ADDRESS}={first_line(address)} joins it as it is, and {ADDRESS}={_LOCAL} runs without it"
+            )
 
 
 def _init(ray: Any, options: Mapping[str, Any]) -> None:

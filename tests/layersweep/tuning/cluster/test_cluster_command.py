@@ -1,7 +1,10 @@
 """A sweep on a cluster from afar. The head is a folder: `ssh` runs commands there, jobs are files, rsync is real."""
 
 import io
+import json
 import os
+import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -18,10 +21,11 @@ import pytest
 import recorded_rows
 from places import HELPERS
 from places import ROOT as PROJECT
-from rich.console import Console
 
 from layersweep.records.read import read
-from layersweep.tuning.cluster.cluster_request import head_flags
+from layersweep.terminal import Console
+from layersweep.tuning.cluster.cluster_request import ClusterRequest, head_flags
+from layersweep.tuning.cluster.head_answers import HeadError
 from layersweep.tuning.cluster.job_follower import exit_code
 from layersweep.tuning.command.sweep_command import run
 from layersweep.tuning.common.errors import BrokenOffError, UsageError
@@ -556,6 +560,46 @@ def test_a_script_that_the_head_does_not_have_is_refused(head, monkeypatch, tmp_
 )
 def test_flags_for_this_machine_alone_are_not_sent(arguments, flags):
     assert head_flags(arguments) == flags
+
+
+def test_printed_commands_are_quoted_for_a_shell(head, tmp_path, monkeypatch):
+    key, project = tmp_path / "it's a key", "~/it's a $(touch pwned) project"
+    key.touch()
+    file = tmp_path / "my $cluster.yaml"
+    file.write_text(
+        "provider: {type: local, head_ip: 10.0.0.1}\n"
+        f'auth: {{ssh_user: ubuntu, ssh_private_key: "{key}"}}\nmetadata: {{project: "{project}"}}\n'
+    )
+    options = parse(["--cluster", str(file)], program="made_up.py")
+    request = ClusterRequest.of(SWEEP, options, ["--cluster", str(file)])
+    ssh, i, key_word, target, command = shlex.split(request.stop_command("j1"))
+    assert (ssh, i, key_word, target) == ("ssh", "-i", str(key), "ubuntu@10.0.0.1")
+    ray = head.home / project.removeprefix("~/") / ".venv" / "bin" / "ray"
+    ray.parent.mkdir(parents=True)
+    ray.write_text('#!/bin/sh\necho "$@"\n')
+    ray.chmod(0o755)
+    monkeypatch.setenv("HOME", str(head.home))
+    result = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert result.stdout == "job stop --address http://127.0.0.1:8265 j1\n"
+    assert not (tmp_path / "pwned").exists()
+    assert f"`{shlex.join(['ray', 'up', str(file)])}` starts" in str(request.refusal(HeadError("no Ray")))
+    assert shlex.split(request.command)[-1] == str(file)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ({"results": "/r", "parts": {"epochs": ["../../x"]}, "now": 1, "job": None}, "parts.epochs is '../../x'"),
+        ({"results": "/r", "parts": {}, "now": "soon", "job": None}, "now is 'soon'"),
+        ([], "answer is []"),
+    ],
+)
+def test_a_head_that_answers_something_else_is_refused(head, answer, words):
+    python = head.project / ".venv" / "bin" / "python"
+    python.write_text(f"#!/bin/sh\nread question\necho 'layersweep> {json.dumps(answer)}'\nread next\n")
+    with pytest.raises(UsageError, match=re.escape(f"its answer is not valid: {words}")):
+        head.run()
+    assert not (head.laptop / "results" / "epochs").exists()
 
 
 @pytest.mark.parametrize(

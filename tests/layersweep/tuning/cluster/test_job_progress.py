@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import recorded_rows as rows
-from rich.console import Console
 
+from layersweep.terminal import Console
 from layersweep.tuning.cluster.job_progress import read_progress
 
 START = rows.START

@@ -6,6 +6,8 @@ from layersweep.records.read import part_name
 from layersweep.tuning.cluster.local_records import LocalRecords, mark_as_local
 from layersweep.tuning.common.errors import UsageError
 
+DIGITS = "[0-9]" * 8
+
 
 @pytest.fixture
 def records(tmp_path):
@@ -81,7 +83,7 @@ def test_only_the_sweeps_parts_are_seen_by_rsync(records):
     records.fetch(lambda *arguments: calls.append(arguments))
     ((source, target, *options),) = calls
     assert (source, target) == ("/there/results", records.results)
-    assert "--include=/epochs/made_up/[0-9]*-[0-9]*.parquet" in options
+    assert f"--include=/epochs/made_up/{DIGITS}-{DIGITS}.parquet" in options
     assert "--include=/layers/" not in options
     assert options[-2:] == ["--exclude=*", "--delete-after"]
 
@@ -90,6 +92,32 @@ def test_everything_is_all_tables_and_the_pages_of_which_none_is_deleted(records
     calls = []
     records.fetch(lambda *arguments: calls.append(arguments), everything=True)
     tables, pages = calls
-    assert "--include=/layers/made_up/[0-9]*-[0-9]*.parquet" in tables
+    assert f"--include=/layers/made_up/{DIGITS}-{DIGITS}.parquet" in tables
     assert "--include=/studies/made_up.*" in pages
     assert "--delete-after" not in pages
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "epochs", "epochs/made_up", f"epochs/made_up/{part_name(0, 0)}", "layers/made_up", "studies",
+        "studies/made_up.html", "studies/made_up.html.tmp", ".state", ".state/made_up.cluster",
+    ],
+)  # fmt: skip
+def test_a_link_that_a_head_has_planted_is_refused(records, tmp_path, place):
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    link = records.results / place
+    link.parent.mkdir(parents=True)
+    link.symlink_to(victim)
+    with pytest.raises(UsageError, match=rf"{place} is a link: records of five would be .*/victim; valid: remove the"):
+        records.claim({})
+    assert victim.read_text() == "mine"
+
+
+def test_links_of_other_sweeps_and_of_the_results_folder_stay(records, tmp_path):
+    (tmp_path / "disk" / "epochs").mkdir(parents=True)
+    (tmp_path / "disk" / "epochs" / "other").symlink_to(tmp_path)
+    records.results.symlink_to(tmp_path / "disk")
+    records.claim({})
+    assert (tmp_path / "disk" / ".state" / "made_up.cluster").is_file()

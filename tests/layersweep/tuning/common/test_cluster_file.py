@@ -113,6 +113,40 @@ def test_without_a_key_ssh_chooses(tmp_path, content):
     assert "-i" not in ssh_commands.ssh(read(tmp_path, content), "true")
 
 
+@pytest.mark.parametrize(
+    ("section", "key", "value"),
+    [
+        ("auth", "ssh_user", "-oProxyCommand=touch pwned"),
+        ("auth", "ssh_user", "a b"),
+        ("auth", "ssh_user", "me@elsewhere"),
+        ("provider", "head_ip", "-oProxyCommand=id"),
+        ("provider", "external_head_ip", "10.0.0.1\n10.0.0.9"),
+        ("provider", "head_ip", "10.0.0.1/../x"),
+        ("provider", "worker_ips", ["10.0.0.2", "-v"]),
+        (None, "cluster_name", "../../elsewhere"),
+        (None, "cluster_name", ".hidden"),
+        (None, "cluster_name", "two\nlines"),
+    ],
+)
+def test_words_that_ssh_or_a_path_would_take_for_something_else_are_refused(tmp_path, content, section, key, value):
+    (content[section] if section else content)[key] = value
+    with pytest.raises(
+        UsageError, match=rf"cluster\.yaml: {'' if section is None else section + '.'}{key} .* valid: an? "
+    ):
+        read(tmp_path, content)
+
+
+@pytest.mark.parametrize("address", ["10.0.0.1", "head.example.org", "fe80::1%eth0", "::1", "[::1]", "head_1"])
+def test_names_and_addresses_of_hosts_are_valid(tmp_path, content, address):
+    content["provider"]["head_ip"] = address
+    assert read(tmp_path, content).head_address == address
+
+
+def test_the_host_is_no_option(tmp_path, content):
+    *_, end_of_options, target, _command = ssh_commands.ssh(read(tmp_path, content), "true")
+    assert (end_of_options, target) == ("--", "ubuntu@10.0.0.1")
+
+
 FILES = [PROJECT / "cluster.yaml", PROJECT / "clusters" / "aws.yaml", PROJECT / "clusters" / "gcp.yaml"]
 
 
@@ -124,6 +158,18 @@ def test_the_files_that_come_with_it_are_valid_for_ray(path):
     util.validate_config(util.prepare_config(content))
     with pytest.raises(Exception, match="max_workerz"):
         util.validate_config(util.prepare_config(content | {"max_workerz": 1}))
+
+
+def test_the_line_by_which_ray_checks_host_keys_is_valid_for_ray_and_comes_to_ssh():
+    from ray.autoscaler._private import util
+    from ray.autoscaler._private.command_runner import SSHOptions
+
+    text = FILES[0].read_text()
+    content = yaml.safe_load(text.replace("  # ssh_proxy_command", "  ssh_proxy_command"))
+    command = content["auth"]["ssh_proxy_command"]
+    assert "StrictHostKeyChecking=yes" in command
+    util.validate_config(util.prepare_config(content))
+    assert f"ProxyCommand={command}" in SSHOptions(None, ProxyCommand=command).to_ssh_options_list()
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from places import ROOT as PROJECT
 
+from layersweep.tuning.common.ssh_commands import NOT_REACHED
 from layersweep.tuning.doctor import checks, doctor_command, missing_nodes, node_facts, probe
 from layersweep.tuning.doctor.findings import Clock, Finding, Node, worst_first
 from layersweep.tuning.doctor.missing_nodes import SshAttempt
@@ -104,6 +105,7 @@ WELL = {
         ("ssh: connect to host 10.0.0.2 port 22: Connection refused", "no ssh server", "start sshd on u@10.0.0.2"),
         ("ssh: Could not resolve hostname h: Name or service not known", "no such name", "as a number"),
         ('Load key "k": invalid format', "the head cannot read its key", "mode 600"),
+        ("@@@\nHost key verification failed.", "another host key than before", "run `ssh-keygen -R 10.0.0.2` where"),
         ("something new", "ssh failed: something new", "try it: ssh u@10.0.0.2"),
         ("", "ssh failed: no reason given", "try it: ssh u@10.0.0.2"),
     ],
@@ -152,6 +154,19 @@ def test_what_a_machine_is_asked_by_ssh_is_answered(monkeypatch, tmp_path):
     assert answers()["token"] == "another"
     (tmp_path / ".ray" / "auth_token").unlink()
     assert answers()["token"] == "missing"
+
+
+def test_a_host_key_that_has_changed_is_refused(monkeypatch, tmp_path):
+    """The options of ssh are as from a laptop to the head: the user's file of known hosts counts."""
+    (tmp_path / "ssh").write_text(f"#!/bin/sh\nprintf '%s\\n' \"$@\" >{tmp_path}/words\nexit 255\n")
+    (tmp_path / "ssh").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert probe.ssh_attempts(["10.0.0.2"], "u")["10.0.0.2"].exit_code == NOT_REACHED
+    words = (tmp_path / "words").read_text().splitlines()
+    assert words[: words.index("--")].count("StrictHostKeyChecking=accept-new") == 1
+    assert not any(word.startswith("UserKnownHostsFile") for word in words)
+    assert words[words.index("--") + 1] == "u@10.0.0.2"
 
 
 def test_versions_that_differ_are_named_with_the_heads():
@@ -272,14 +287,44 @@ def test_without_a_token_the_doctor_fails(change, message):
     assert finding.advice
 
 
-def test_a_node_that_was_started_without_the_token_or_shows_it_to_others():
-    nodes = [node(1), node(2, auth_mode=""), node(3, token_mode=0o644)]
-    findings = checks.token(nodes, mode="token", exists=True, answers_without_token=False)
-    assert levels(findings) == [("failure", "10.0.0.2 (h2)"), ("failure", "10.0.0.3 (h3)")]
-    assert [finding.message for finding in findings] == [
-        "started with RAY_AUTH_MODE=(not set)",
-        "other users can read ~/.ray/auth_token (mode 644)",
+def test_a_node_that_was_started_without_the_token():
+    finding = only(
+        checks.token([node(1), node(2, auth_mode="")], mode="token", exists=True, answers_without_token=False)
+    )
+    assert (finding.level, finding.where) == ("failure", "10.0.0.2 (h2)")
+    assert finding.message == "started with RAY_AUTH_MODE=(not set)"
+
+
+def test_what_other_users_of_a_machine_can_reach():
+    results = {"folder": "/r", "shared": True, "problem": ""}
+    nodes = [
+        node(1, ray_folder={"folder": "/tmp/layersweep-0/ray", "open": False}),
+        node(2, token_mode=0o644),
+        node(3, ray_folder={"folder": "/tmp/ray", "open": True}),
+        node(4, results=results | {"open": True}),
     ]
+    assert only(checks.other_users(nodes[:1])).level == "ok"
+    findings = checks.other_users(nodes)
+    assert levels(findings) == [
+        ("warning", "10.0.0.2 (h2)"),
+        ("failure", "10.0.0.3 (h3)"),
+        ("warning", "10.0.0.4 (h4)"),
+    ]
+    assert [finding.message for finding in findings] == [
+        "other users could read ~/.ray/auth_token (mode 644); now they cannot (mode 600)",
+        "other users can enter /tmp/ray, where Ray's sockets are",
+        "they can change /r",
+    ]
+
+
+def test_the_doctor_closes_the_token_and_says_what_it_was(no_cluster, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    (tmp_path / ".ray").mkdir()
+    (tmp_path / ".ray" / "auth_token").write_text("secret")
+    (tmp_path / ".ray" / "auth_token").chmod(0o644)
+    assert doctor_command.main(["--results", str(tmp_path / "results")]) == 0
+    assert "other users could read ~/.ray/auth_token (mode 644)" in " ".join(capsys.readouterr().out.split())
+    assert (tmp_path / ".ray" / "auth_token").stat().st_mode & 0o777 == 0o600
 
 
 def test_a_dashboard_on_the_network_is_a_warning():
@@ -329,7 +374,7 @@ def test_facts_can_be_sent_and_are_those_of_this_machine(tmp_path, monkeypatch):
     request = {"results": str(tmp_path), "marker": "m", "dataset": None, "data": None}
     facts = node_facts.all_facts(request)
     assert json.loads(json.dumps(facts)) == facts
-    assert facts["results"] == {"folder": str(tmp_path), "shared": False, "problem": ""}
+    assert facts["results"] == {"folder": str(tmp_path), "shared": False, "problem": "", "open": False}
     (tmp_path / "m").write_text("")
     assert node_facts.all_facts(request)["results"]["shared"]
     assert facts["cache"]["folder"] == str(tmp_path / "cache")
@@ -374,7 +419,8 @@ def run(*arguments: str, **env: str) -> "subprocess.CompletedProcess[str]":
 
 @pytest.fixture
 def no_cluster(monkeypatch, tmp_path):
-    monkeypatch.setattr("ray._common.utils.get_ray_address_file", lambda _folder: str(tmp_path / "none"))
+    tmp_path.chmod(0o700)
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
     monkeypatch.setenv("LAYERSWEEP_CACHE", str(tmp_path / "cache"))
@@ -393,7 +439,8 @@ def test_on_a_head_without_ray(no_cluster, capsys):
 
 
 def test_on_a_head_whose_ray_has_died(no_cluster, tmp_path, capsys):
-    (tmp_path / "none").write_text("127.0.0.1:1\n")
+    (tmp_path / "ray").mkdir()
+    (tmp_path / "ray" / "ray_current_cluster").write_text("127.0.0.1:1\n")
     assert doctor_command.main([]) == 1
     assert "Ray does not answer at 127.0.0.1:1" in capsys.readouterr().out
 

@@ -21,7 +21,7 @@ from layersweep.tuning.runtime import ray_runtime
         (TimeoutError(), "TimeoutError"),
     ],
 )
-def test_a_ray_that_does_not_start_is_one_line_and_what_it_started_is_ended(monkeypatch, error, message):
+def test_a_ray_that_does_not_start_is_one_line_and_what_it_started_is_ended(monkeypatch, tmp_path, error, message):
     shutdowns = []
 
     def fail(**_options):
@@ -30,7 +30,7 @@ def test_a_ray_that_does_not_start_is_one_line_and_what_it_started_is_ended(monk
     monkeypatch.setenv("RAY_ADDRESS", "local")
     monkeypatch.setattr(ray, "init", fail)
     monkeypatch.setattr(ray, "shutdown", lambda: shutdowns.append(True))
-    with pytest.raises(BrokenOffError) as caught, ray_runtime.started_ray(1):
+    with pytest.raises(BrokenOffError) as caught, ray_runtime.started_ray(1, tmp_path):
         pass
     assert str(caught.value).startswith(f"Ray did not start ({message}")
     assert str(caught.value).endswith("run the same command again")
@@ -38,7 +38,7 @@ def test_a_ray_that_does_not_start_is_one_line_and_what_it_started_is_ended(monk
     assert shutdowns == [True]
 
 
-def test_what_nothing_refers_to_is_freed_before_ray_shuts_down(monkeypatch):
+def test_what_nothing_refers_to_is_freed_before_ray_shuts_down(monkeypatch, tmp_path):
     """Another thread that frees a reference to an object while Ray shuts down ends the process."""
 
     class Reference:
@@ -54,7 +54,7 @@ def test_what_nothing_refers_to_is_freed_before_ray_shuts_down(monkeypatch):
     monkeypatch.setattr(ray, "shutdown", lambda: referents.append(reference()))
     gc.disable()
     try:
-        with ray_runtime.started_ray(1):
+        with ray_runtime.started_ray(1, tmp_path):
             del cycle
     finally:
         gc.enable()
@@ -67,8 +67,11 @@ def test_what_nothing_refers_to_is_freed_before_ray_shuts_down(monkeypatch):
 @pytest.fixture
 def head(tmp_path, monkeypatch):
     """Where `ray start` writes the address of the head that it begins, and a port that answers."""
-    file = tmp_path / "ray_current_cluster"
-    monkeypatch.setattr("ray._common.utils.get_ray_address_file", lambda _folder: str(file))
+    tmp_path.chmod(0o700)
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    file = tmp_path / "ray" / "ray_current_cluster"
+    file.parent.mkdir()
+    file.parent.chmod(0o777)  # as Ray makes it
     monkeypatch.delenv("RAY_ADDRESS")
     with socket.create_server(("127.0.0.1", 0)) as listening:
         file.write_text(f"127.0.0.1:{listening.getsockname()[1]}\n")
@@ -85,9 +88,24 @@ def test_what_a_crash_has_left_of_a_cluster_is_not_joined(head):
     assert ray_runtime.cluster_address() is None
 
 
+def test_an_address_that_another_user_could_have_written_is_not_used(head, tmp_path):
+    address = head.read_text().strip()
+    tmp_path.chmod(0o755)  # now anybody can replace the file
+    with pytest.raises(UsageError, match=f"other users can write .*; RAY_ADDRESS={address} joins it as it is"):
+        ray_runtime.cluster_address()
+
+
 def test_another_users_cluster_is_not_joined(head, monkeypatch):
     monkeypatch.setattr(os, "getuid", lambda: -1)
     assert ray_runtime.cluster_address() is None
+
+
+def test_auto_is_this_users_cluster_or_an_error(head, monkeypatch):
+    monkeypatch.setenv("RAY_ADDRESS", "auto")
+    assert ray_runtime.cluster_address() == head.read_text().strip()
+    head.unlink()
+    with pytest.raises(UsageError, match=r"RAY_ADDRESS=auto: no cluster of yours answers"):
+        ray_runtime.cluster_address()
 
 
 def test_without_a_cluster_a_sweep_has_a_ray_of_its_own(head):

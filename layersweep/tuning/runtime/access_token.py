@@ -1,0 +1,86 @@
+"""The token with which Ray lets a process in: a file that only its user can read.
+
+Ray makes it readable for everybody (mode 0644), so it is made here first. As a program it makes the token of a head.
+"""
+
+import os
+import secrets
+import stat
+import sys
+from pathlib import Path
+from typing import Final
+
+import filelock
+
+from layersweep.exit_codes import BAD_INPUT
+from layersweep.tuning.common.errors import UsageError
+
+_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
+
+
+def token_file() -> Path:
+    """The token's file: the one that RAY_AUTH_TOKEN_PATH names, else ~/.ray/auth_token."""
+    return Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or "~/.ray/auth_token").expanduser()
+
+
+def close_to_others(file: Path) -> int | None:
+    """Takes all rights to a token's file from other users; returns its mode before, or None if there is no file.
+
+    Raises:
+        UsageError: if the file belongs to another user.
+    """
+    try:
+        handle = os.open(file, os.O_RDONLY | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise UsageError(f"the token {file} cannot be read: {error.strerror}") from error
+    try:
+        state = os.fstat(handle)
+        if state.st_uid != os.getuid():
+            raise UsageError(f"the token {file} belongs to another user; valid: a file of yours, of mode 600")
+        if state.st_mode & _OTHERS:
+            os.fchmod(handle, 0o600)
+        return stat.S_IMODE(state.st_mode)
+    finally:
+        os.close(handle)
+
+
+def make_token() -> None:
+    """Makes the token if there is none, and closes an existing one, and its folder ~/.ray, to others.
+
+    Raises:
+        UsageError: if that is not possible.
+    """
+    if os.environ.get("RAY_AUTH_TOKEN"):
+        return
+    file = token_file()
+    if os.environ.get("RAY_AUTH_TOKEN_PATH"):
+        close_to_others(file)
+        return
+    try:
+        file.parent.mkdir(mode=0o700, exist_ok=True)
+        file.parent.chmod(0o700)
+        with filelock.FileLock(file.with_name(".auth_token.lock")):
+            if close_to_others(file) is None or not file.stat().st_size:
+                _write(file)
+    except OSError as error:
+        raise UsageError(f"the token {file} cannot be made: {error.strerror or error}") from error
+
+
+def _write(file: Path) -> None:
+    new_file = file.with_name(".auth_token.new")
+    new_file.unlink(missing_ok=True)
+    with os.fdopen(os.open(new_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as handle:
+        handle.write(secrets.token_hex(32))
+        handle.flush()
+        os.fsync(handle.fileno())
+    new_file.replace(file)
+
+
+if __name__ == "__main__":
+    try:
+        make_token()
+    except UsageError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(BAD_INPUT)
