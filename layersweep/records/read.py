@@ -22,6 +22,8 @@ from layersweep.records.tables import SCHEMA_VERSION, TABLES, TRIALS
 
 _PART: Final = re.compile(r"(\d{8})-(\d{8})\.parquet")
 _ATTEMPTS: Final = 100
+_LATER_KEYS: Final = ("continuation",)
+"""Key columns that schema version 1 did not have."""
 _GONE: Final = (errno.ENOENT, errno.ESTALE)
 """ESTALE is NFS' answer for a file that another host has deleted."""
 _ADVICE: Final = "it stays where it is: read it with another pyarrow or more memory, or, if it is damaged, move it away"
@@ -177,7 +179,7 @@ def _open(
     """
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            _check_version(file.schema_arrow, path)
+            _check_schema(file.schema_arrow, path, TABLES[path.relative_to(results).parts[0]].schema)
             return reader(file)
     except (NotImplementedError, MemoryError) as error:
         raise ResultsError(f"cannot read {path}: {error}; {_ADVICE}") from error
@@ -202,10 +204,26 @@ def _set_aside(path: Path, aside: Path) -> None:
         warnings.warn(f"{path} cannot be moved: {error}", DamagedPartWarning, stacklevel=4)
 
 
-def _check_version(schema: pa.Schema, path: Path) -> None:
+def _check_schema(schema: pa.Schema, path: Path, expected: pa.Schema) -> None:
+    """Checks the version of a part, and the columns that its table always has.
+
+    Raises:
+        ResultsError: if a newer version wrote it.
+        ValueError: if it is damaged, or no part of this table.
+    """
     version = int((schema.metadata or {}).get(b"schema_version", b"0"))
     if version > SCHEMA_VERSION:
         raise ResultsError(
             f"{path} has schema version {version}, but this program reads up to version {SCHEMA_VERSION}: "
             "use a newer Layersweep"
         )
+    for field in expected:
+        count, place = schema.names.count(field.name), schema.get_field_index(field.name)
+        if count == 1 and _value_type(schema.field(place).type) != _value_type(field.type):
+            raise ValueError(f"its column {field.name!r} has another type than its table's")
+        if count > 1 or (count == 0 and not field.nullable and field.name not in _LATER_KEYS):
+            raise ValueError(f"it has {count} columns {field.name!r}")
+
+
+def _value_type(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if pa.types.is_dictionary(kind) else kind

@@ -79,14 +79,7 @@ class Writer:
             KeyError: if the table is unknown, or a row has an unknown column or lacks a key column. Then no row is
             added.
         """
-        names, key = set(self._tables[table].schema.names), self._tables[table].key
-        complete = [{"sweep": self._sweep, **row} for row in rows]
-        for row in complete:
-            if unknown := set(row) - names:
-                raise KeyError(f"table {table!r} has no column {sorted(unknown)}")
-            if missing := [column for column in key if row.get(column) is None]:
-                raise KeyError(f"a row of table {table!r} lacks {missing} of its key")
-        self._pending[table] += storable(self._tables[table], complete)
+        self._pending[table] += storable(self._tables[table], ({"sweep": self._sweep, **row} for row in rows))
 
     @property
     def pending(self) -> int:

@@ -30,6 +30,15 @@ def test_an_unknown_subcommand_is_named_with_the_valid_ones(capsys):
     )
 
 
+@pytest.mark.parametrize("name", ["a\x1b[2Jb", "\u202e", "\udce9"])
+def test_an_error_does_nothing_to_the_terminal(name, tmp_path, capsys):
+    for words in (["study", "s"], ["records", "show", "s"], ["gallery"]):
+        assert cli.main([*words, "--results", str(tmp_path / name)]) == 2
+        error = capsys.readouterr().err
+        assert error.isascii()
+        assert error.removesuffix("\n").isprintable()
+
+
 @pytest.mark.parametrize("name", cli.SUBCOMMANDS)
 def test_help_of_a_subcommand_imports_nothing_heavy(name):
     code = (
