@@ -34,13 +34,13 @@ class Target:
 
 
 TARGETS: Final[Mapping[str, Target]] = {
-    "cluster_file": Target(engine_files.cluster_file, (UsageError,)),
-    "parts": Target(engine_files.parts, (ResultsError,)),
-    "set_flag": Target(engine_files.set_flag, (UsageError,)),
     "cached": Target(data_files.cached, ()),
     "cifar": Target(data_files.cifar, (DataError,)),
+    "cluster_file": Target(engine_files.cluster_file, (UsageError,)),
     "idx": Target(data_files.idx, (ValueError,)),
     "images": Target(data_files.images, (DataError,)),
+    "parts": Target(engine_files.parts, (ResultsError,)),
+    "set_flag": Target(engine_files.set_flag, (UsageError,)),
     "tar": Target(data_files.tar, (DataError,)),
     "tiny_imagenet": Target(data_files.tiny_imagenet, (DataError,)),
     "zip": Target(data_files.zip_archive, (DataError,)),

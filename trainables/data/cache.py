@@ -27,6 +27,8 @@ ENVIRONMENT: Final = "LAYERSWEEP_CACHE"
 _META: Final = "meta.json"
 """The file with the sizes, types and shapes of a cached data set's arrays, and its classes."""
 _LAYOUT: Final = 2
+_FORMAT: Final = b"\x93NUMPY\x01\x00"
+"""How an array's file begins: NumPy's format 1.0, in which np.save writes arrays of numbers."""
 _TEMPORARY: Final = ("making", "damaged")
 _LEFTOVER_SECONDS: Final = 7 * 24 * 3600
 """After so long without a new file, a temporary folder of another machine is taken for one of a killed process."""
@@ -48,6 +50,9 @@ def open_array(folder: Path, array: str) -> npt.NDArray[Any]:
         ValueError: if it is damaged.
     """
     path = folder / f"{array}.npy"
+    with path.open("rb") as file:
+        if file.read(len(_FORMAT)) != _FORMAT:
+            raise ValueError(f"{path} is not an array of NumPy's format 1.0")  # in later ones, a header may have 4 GB
     try:
         return np.lib.format.open_memmap(path, mode="r")
     except (tokenize.TokenError, SyntaxError, TypeError, AttributeError, OverflowError, RecursionError) as error:

@@ -3,6 +3,7 @@
 import os
 import platform
 import time
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -82,6 +83,16 @@ def test_an_array_that_is_damaged_is_said_and_makes_the_data_set_damaged(tmp_pat
     assert not is_intact(tmp_path)
     with pytest.raises((OSError, ValueError)):
         open_array(tmp_path, ARRAYS[0])
+
+
+def test_a_header_that_says_4_gb_takes_no_memory(tmp_path: Path) -> None:
+    """In NumPy's format 2.0; Python takes the memory before it reads."""
+    (tmp_path / "array.npy").write_bytes(b"\x93NUMPY\x02\x00\xff\xff\xff\xff{")
+    tracemalloc.start()
+    with pytest.raises(ValueError, match=r"array\.npy is not an array of NumPy's format 1\.0"):
+        open_array(tmp_path, "array")
+    assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    tracemalloc.stop()
 
 
 @pytest.mark.parametrize("text", ["", "[]", "7", "null", '{"classes": 7}', "[" * 100_000, "\udcff"])
