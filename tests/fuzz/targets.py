@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from layersweep.records.errors import ResultsError
+from layersweep.tuning.cluster.head_answers import HeadError
 from layersweep.tuning.common.errors import UsageError
 from tests.fuzz import data_files, engine_files
 from trainables.errors import DataError
@@ -39,6 +40,7 @@ TARGETS: Final[Mapping[str, Target]] = {
     "cluster_file": Target(engine_files.cluster_file, (UsageError,)),
     "idx": Target(data_files.idx, (ValueError,)),
     "images": Target(data_files.images, (DataError,)),
+    "head_answer": Target(engine_files.head_answer, (HeadError,)),
     "parts": Target(engine_files.parts, (ResultsError,)),
     "set_flag": Target(engine_files.set_flag, (UsageError,)),
     "tar": Target(data_files.tar, (DataError,)),
