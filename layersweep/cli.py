@@ -4,8 +4,10 @@ import importlib
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import metadata
 from typing import Final, cast
 
+from layersweep.escaping import terminal
 from layersweep.exit_codes import BAD_INPUT, OK
 from layersweep.records.errors import ResultsError
 
@@ -47,14 +49,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.write(_usage())
         return OK if words else BAD_INPUT
     name, *rest = words
+    if name == "--version":
+        sys.stdout.write(f"layersweep {metadata.version('layersweep')}\n")
+        return OK
     if name not in SUBCOMMANDS:
-        sys.stderr.write(f"layersweep: error: unknown command {name!r}; valid: {', '.join(SUBCOMMANDS)}\n")
+        sys.stderr.write(terminal(f"layersweep: error: unknown command {name!r}; valid: {', '.join(SUBCOMMANDS)}\n"))
         return BAD_INPUT
     run = cast("Callable[[Sequence[str]], int]", importlib.import_module(SUBCOMMANDS[name].module).main)
     try:
         return run(rest)
     except ResultsError as error:
-        sys.stderr.write(f"error: {error}\n")
+        sys.stderr.write(terminal(f"error: {error}\n"))
         return BAD_INPUT
 
 

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import tyro
-from rich.console import Console
 
+from layersweep.escaping import terminal
 from layersweep.exit_codes import BAD_INPUT, FAILED, INTERRUPTED, OK
 from layersweep.records.errors import ResultsError
+from layersweep.terminal import Console
 
 if TYPE_CHECKING:
     import polars as pl
@@ -147,7 +148,7 @@ def main(arguments: Sequence[str]) -> int:
             config=(tyro.conf.FlagCreatePairsOff,),
         )
     except ResultsError as error:
-        sys.stderr.write(f"error: {error}\n")
+        sys.stderr.write(terminal(f"error: {error}\n"))
         return BAD_INPUT
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -155,7 +156,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _console() -> Console:
-    return Console(highlight=False, width=None if sys.stdout.isatty() else _WIDTH)
+    return Console(width=None if sys.stdout.isatty() else _WIDTH)
 
 
 def _print_trial(trial: "TrialDetails", sweep: str) -> None:
@@ -193,7 +194,7 @@ def _print_sizes(groups: "Iterable[FileGroup]") -> None:
 def _confirm(question: str) -> bool:
     if not sys.stdin.isatty():
         raise ResultsError("cannot ask for confirmation without a terminal: give --yes")
-    return _console().input(f"{question} [y/N] ", markup=False).strip().lower() in ("y", "yes")
+    return _console().input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
 
 
 def _frame(frame: "pl.DataFrame") -> None:
@@ -204,19 +205,18 @@ def _frame(frame: "pl.DataFrame") -> None:
 def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, show_header: bool = True) -> None:
     from rich import box
     from rich.table import Table
-    from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD if show_header else None, pad_edge=False, show_header=show_header)
     for number, name in enumerate(columns):
         numeric = any(isinstance(row[number], int | float) for row in rows)
         table.add_column(name, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(Text(_cell(value)) for value in row))
+        table.add_row(*map(_cell, row))
     _console().print(table)
 
 
 def _line(text: str, style: str | None = None) -> None:
-    _console().print(text, style=style, markup=False, soft_wrap=True)
+    _console().print(text, style=style, soft_wrap=True)
 
 
 def _cell(value: Any) -> str:

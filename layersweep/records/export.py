@@ -1,7 +1,6 @@
 """Writes a table of a sweep to one file for other programs."""
 
 import contextlib
-import json
 import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Final
 import polars as pl
 import polars.selectors as cs
 
+from layersweep.escaping import to_csv, to_json
 from layersweep.records.errors import ResultsError, results_errors
 from layersweep.records.files import sync
 from layersweep.records.overview import check_recorded
@@ -19,7 +19,8 @@ from layersweep.records.read import read
 def export(results: Path, sweep: str, table: str, out: Path, *, force: bool = False) -> int:
     """Writes all rows of a sweep's table to `out`, in the format that its suffix names; returns the number of rows.
 
-    The file is complete or absent. In CSV a list is written as JSON.
+    The file is complete or absent. In CSV a list is written as JSON, and a text that a spreadsheet would compute begins
+    with an apostrophe (`layersweep.escaping.to_csv`).
 
     Raises:
         ResultsError: if the table, the sweep or the suffix is unknown, `out` exists and `force` is false, or it cannot
@@ -44,8 +45,9 @@ def export(results: Path, sweep: str, table: str, out: Path, *, force: bool = Fa
 
 
 def _csv(frame: pl.DataFrame, path: Path) -> None:
-    nested = cs.nested().map_elements(lambda values: json.dumps(values.to_list()), pl.String)
-    frame.with_columns(nested).write_csv(path)
+    nested = cs.nested().map_elements(lambda values: to_json(values.to_list()), pl.String)
+    texts = cs.string().map_elements(to_csv, pl.String)
+    frame.with_columns(nested, texts).write_csv(path)
 
 
 _FORMATS: Final[Mapping[str, Callable[[pl.DataFrame, Path], None]]] = {

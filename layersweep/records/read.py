@@ -22,9 +22,12 @@ from layersweep.records.tables import SCHEMA_VERSION, TABLES, TRIALS
 
 _PART: Final = re.compile(r"(\d{8})-(\d{8})\.parquet")
 _ATTEMPTS: Final = 100
+_LATER_KEYS: Final = ("continuation",)
+"""Key columns that schema version 1 did not have."""
 _GONE: Final = (errno.ENOENT, errno.ESTALE)
 """ESTALE is NFS' answer for a file that another host has deleted."""
 _ADVICE: Final = "it stays where it is: read it with another pyarrow or more memory, or, if it is damaged, move it away"
+_PIECE_ROWS: Final = 1 << 18
 _Content = TypeVar("_Content")
 
 
@@ -158,6 +161,43 @@ def read_part(
     return content.add_column(place, field, zeros)
 
 
+def map_part(
+    path: Path, results: Path, function: Callable[[int, pl.DataFrame], _Content], *, columns: Sequence[str]
+) -> list[_Content] | None:
+    """The results of a function for one piece of a part's rows after another, which need little memory each.
+
+    The function gets the number of the piece's first row, and a frame of these columns, with the types of the table. A
+    damaged part causes a warning; it is left where it is, and the result is None.
+
+    Raises:
+        FileNotFoundError: if the part is gone.
+        ResultsError: if it was written by a newer schema, or the system refuses to open it.
+    """
+    table = TABLES[path.relative_to(results).parts[0]]
+    fields = [pa.field(name, _value_type(table.schema.field(name).type)) for name in columns]
+
+    def visit(file: pq.ParquetFile) -> list[_Content]:
+        first, contents = 0, []
+        for batch in file.iter_batches(_PIECE_ROWS, columns=[*columns]):
+            contents.append(function(first, _to_frame(_with_columns(batch, fields))))
+            first += batch.num_rows
+        return contents
+
+    return _open(path, results, visit, set_aside=False)
+
+
+def _with_columns(batch: pa.RecordBatch, fields: Sequence[pa.Field]) -> pa.Table:
+    """These columns of a batch, with these types; a missing one is null."""
+    names = batch.schema.names
+    arrays = [
+        batch.column(names.index(field.name)).cast(field.type)
+        if field.name in names
+        else pa.nulls(batch.num_rows, field.type)
+        for field in fields
+    ]
+    return pa.Table.from_arrays(arrays, schema=pa.schema(fields))
+
+
 def read_schema(path: Path, results: Path) -> pa.Schema | None:
     """The columns of one part, without its rows; None if the part is damaged: then it is set aside, as in `read_part`.
 
@@ -178,7 +218,7 @@ def _open(
     """
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            _check_version(file.schema_arrow, path)
+            _check_schema(file.schema_arrow, path, TABLES[path.relative_to(results).parts[0]].schema)
             return reader(file)
     except (NotImplementedError, MemoryError) as error:
         raise ResultsError(f"cannot read {path}: {error}; {_ADVICE}") from error
@@ -203,10 +243,27 @@ def _set_aside(path: Path, aside: Path) -> None:
         warnings.warn(f"{path} cannot be moved: {error}", DamagedPartWarning, stacklevel=4)
 
 
-def _check_version(schema: pa.Schema, path: Path) -> None:
+def _check_schema(schema: pa.Schema, path: Path, expected: pa.Schema) -> None:
+    """Checks the version of a part, and the columns that its table always has.
+
+    Raises:
+        ResultsError: if a newer version wrote it.
+        ValueError: if it is damaged, or no part of this table.
+    """
     version = int((schema.metadata or {}).get(b"schema_version", b"0"))
     if version > SCHEMA_VERSION:
         raise ResultsError(
             f"{path} has schema version {version}, but this program reads up to version {SCHEMA_VERSION}: "
             "use a newer Layersweep"
         )
+    for field in expected:
+        count, place = schema.names.count(field.name), schema.get_field_index(field.name)
+        if count == 1 and _value_type(schema.field(place).type) != _value_type(field.type):
+            raise ValueError(f"its column {field.name!r} has another type than its table's")
+        if count > 1 or (count == 0 and not field.nullable and field.name not in _LATER_KEYS):
+            raise ValueError(f"it has {count} columns {field.name!r}")
+
+
+def _value_type(kind: pa.DataType) -> pa.DataType:
+    """The type of a column's values: that of a dictionary is the type of its entries."""
+    return kind.value_type if pa.types.is_dictionary(kind) else kind

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+from layersweep.escaping import to_json
+
 
 @dataclass(frozen=True, kw_only=True)
 class StudyQuestion:
@@ -33,7 +35,7 @@ class StudyQuestion:
         settings: dict[str, object] = {"sections": self.sections, "reported": self.reported, "apart": self.apart}
         if self.metric != StudyQuestion.metric:
             settings["metric"] = self.metric
-        return {"study_question": self.text, "study_json": json.dumps(settings)}
+        return {"study_question": self.text, "study_json": to_json(settings)}
 
     @classmethod
     def last(cls, results: Path, sweep: str) -> Self | None:

@@ -42,7 +42,7 @@ TIME_CLASSES: Final = (
 """What the seconds of a slot are spent on, besides waiting (the time that belongs to no trial)."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Table:
     """A table's name, its key, its columns and the encodings of those that have one."""
 
@@ -226,6 +226,8 @@ def with_config(table: Table, config_types: Mapping[str, type]) -> Table:
     Raises:
         ValueError: if a key has the name of a fixed column, or a type that has no column (bool, int, float, str have).
     """
+    if not config_types:
+        return table
     fixed_columns = set(table.schema.names)
     for key, kind in config_types.items():
         if key in fixed_columns:

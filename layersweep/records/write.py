@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from layersweep.records.errors import ResultsError, results_errors
 from layersweep.records.files import link_into_place, make_folder, sync
 from layersweep.records.read import part_name, part_range, parts, read_part, read_schema, superseded
+from layersweep.records.storable import storable
 from layersweep.records.tables import SCHEMA_VERSION, TABLES, TRIALS, with_config
 
 FAN_IN: Final = 8
@@ -72,20 +73,13 @@ class Writer:
         self.flush()
 
     def append(self, table: str, rows: Iterable[Row]) -> None:
-        """Adds rows; the next flush writes them. Missing columns are null.
+        """Adds rows; the next flush writes them. Missing columns are null, as are values that cannot be stored.
 
         Raises:
             KeyError: if the table is unknown, or a row has an unknown column or lacks a key column. Then no row is
             added.
         """
-        names, key = set(self._tables[table].schema.names), self._tables[table].key
-        complete = [{"sweep": self._sweep, **row} for row in rows]
-        for row in complete:
-            if unknown := set(row) - names:
-                raise KeyError(f"table {table!r} has no column {sorted(unknown)}")
-            if missing := [column for column in key if row.get(column) is None]:
-                raise KeyError(f"a row of table {table!r} lacks {missing} of its key")
-        self._pending[table] += complete
+        self._pending[table] += storable(self._tables[table], ({"sweep": self._sweep, **row} for row in rows))
 
     @property
     def pending(self) -> int:

@@ -5,15 +5,16 @@
 Writes a Markdown file, and the figures into a folder with the same name.
 """
 
-import re
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 import tyro
 
+from layersweep.escaping import terminal, to_markdown, visible
 from layersweep.exit_codes import OK
 from layersweep.records.errors import ResultsError
 from layersweep.studies.study import Findings, findings_of
@@ -35,7 +36,6 @@ _TITLE: Final = """# Gallery
 
 The answer of each study to its question, with command and scale. Written by `layersweep gallery`.
 """
-_SPECIAL: Final = re.compile(r"([\\`*\[\]<>|])")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str]) -> int:
     options = tyro.cli(Options, args=list(arguments), prog="layersweep gallery", description=__doc__)
     out = options.out or options.results / "studies" / "gallery.md"
     for path in write(options.results, out, options.sweeps):
-        sys.stdout.write(f"gallery  {path}\n")
+        sys.stdout.write(terminal(f"gallery  {path}\n"))
     return OK
 
 
@@ -102,20 +102,15 @@ def _section(findings: Findings, figure: str | None) -> str:
     texts = [*answers, test_sentence(comparison), *comparison.cautions, *comparison.warnings]
     all_facts = facts(comparison, findings.runs)
     commands = findings.runs["command"].drop_nulls().unique(maintain_order=True)
-    lines = [f"## {_plain(findings.title)}", ""]
+    lines = [f"## {to_markdown(findings.title)}", ""]
     if figure is not None:
-        lines += [f"![{_plain(findings.title)}]({figure})", ""]
+        lines += [f"![{to_markdown(findings.title)}]({quote(figure)})", ""]
     first, *others = filter(None, texts)
-    for text in (f"**{_plain(first)}**", *map(_plain, others)):
+    for text in (f"**{to_markdown(first)}**", *map(to_markdown, others)):
         lines += [text, ""]
-    lines += [f"    {one_line(command)}" for command in commands]
-    lines += ["", *(f"- {name}: {_plain(all_facts[name])}" for name in FACTS if all_facts.get(name)), ""]
+    lines += [f"    {visible(one_line(command))}" for command in commands]
+    lines += ["", *(f"- {name}: {to_markdown(all_facts[name])}" for name in FACTS if all_facts.get(name)), ""]
     return "\n".join(lines)
-
-
-def _plain(text: str) -> str:
-    """Recorded text, escaped so that Markdown shows it unchanged."""
-    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,24 +12,25 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import tyro
 
+from layersweep.escaping import to_file_name
 from layersweep.exit_codes import OK
 from layersweep.records.errors import ResultsError
 from layersweep.studies.sections import registry
 
 if TYPE_CHECKING:
     import polars as pl
-    from rich.console import Console
 
     from layersweep.studies.sections.section import Section
     from layersweep.studies.statistics.arm_comparison import Comparison
     from layersweep.studies.statistics.judgement import Criteria
+    from layersweep.terminal import Console
 
 _WIDTH: Final = 100
 _MAX_ROWS: Final = 100
 """The number of arms that the table in the terminal shows."""
 _MODULES: Final = (
     "matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg", "matplotlib.figure", "scipy.stats",
-    "layersweep.studies.pages.comparison_page", "layersweep.studies.earlier_records",
+    "layersweep.studies.pages.comparison_page", "layersweep.studies.earlier_records", "layersweep.terminal",
 )  # fmt: skip
 
 
@@ -96,9 +97,8 @@ def write_study(
     Raises:
         ResultsError: if the sweep or the metric is not recorded; the message names the path and what is recorded.
     """
-    from rich.console import Console
-
     from layersweep.studies.pages import comparison_page
+    from layersweep.terminal import Console
 
     folder = out or results / "studies"
     console = console or Console(width=None if sys.stdout.isatty() else _WIDTH)
@@ -111,7 +111,7 @@ def write_study(
         files: dict[str, str | bytes] = {f"{findings.name}.html": findings.page(), **findings.pictures()}
         for file, content in files.items():
             comparison_page.write(folder / file, content)
-            console.print(f"study    {folder / file}", soft_wrap=True, highlight=False, markup=False)
+            console.print(f"study    {folder / file}", soft_wrap=True)
 
 
 def findings_of(results: Path, sweep: str, criteria: "Criteria | None" = None) -> Iterator[Findings]:
@@ -143,7 +143,7 @@ def findings_of(results: Path, sweep: str, criteria: "Criteria | None" = None) -
         if criteria.metric != ACCURACY:
             names = ()  # the sections are about accuracy
         yield Findings(
-            name=f"{sweep}_{group.key}_{group.value}" if group else sweep,
+            name=to_file_name(f"{sweep}_{group.key}_{group.value}") if group else sweep,
             title=f"{question.text} ({group.key} {group.value})" if group else question.text,
             group=group,
             comparison=comparison,
@@ -229,7 +229,6 @@ def print_comparison(findings: Findings, console: "Console") -> None:
     """Prints the answer, the table, how many seeds would decide, and the warnings."""
     from rich import box
     from rich.table import Table
-    from rich.text import Text
 
     from layersweep.studies.statistics.judgement import LEADING
     from layersweep.studies.statistics.screening_risk import screening_risk
@@ -238,9 +237,9 @@ def print_comparison(findings: Findings, console: "Console") -> None:
     from layersweep.studies.wording.tuning_sentences import sentences
 
     comparison = findings.comparison
-    console.print(Text(answer(comparison), style="bold"))
+    console.print(answer(comparison), style="bold")
     for text in comparison.cautions:
-        console.print(Text(text, style="yellow"))
+        console.print(text, style="yellow")
     columns = table_columns(comparison)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in columns:
@@ -248,18 +247,18 @@ def print_comparison(findings: Findings, console: "Console") -> None:
         table.add_column(name, justify="left" if is_text else "right", overflow="fold", no_wrap=not is_text)
     rows = list(zip(comparison.arms.to_dicts(), zip(*columns.values(), strict=True), strict=True))
     for row, cells in rows[:_MAX_ROWS]:
-        table.add_row(*map(Text, cells), style="bold" if row["verdict"] in LEADING else "")
+        table.add_row(*cells, style="bold" if row["verdict"] in LEADING else "")
     replicates = "folds" if comparison.replicates.rows["fold"].drop_nulls().len() else "seeds"
     caption = f"{metric_name(comparison)}: mean ± standard deviation ({replicates})"
-    console.print(Text(caption, style="dim"))
+    console.print(caption, style="dim")
     console.print(table)
     if len(rows) > _MAX_ROWS:
-        console.print(Text(f"{len(rows) - _MAX_ROWS:,} more arms are on the page.", style="dim"))
+        console.print(f"{len(rows) - _MAX_ROWS:,} more arms are on the page.", style="dim")
     screening = screening_risk(comparison).sentence
     for text in filter(None, (seeds_sentence(comparison, findings.runs), screening, *sentences(comparison))):
-        console.print(Text(text), soft_wrap="\n" in text)
+        console.print(text, soft_wrap="\n" in text)
     for text in comparison.warnings:
-        console.print(Text(f"note: {text}", style="yellow"))
+        console.print(f"note: {text}", style="yellow")
 
 
 @dataclass(frozen=True, kw_only=True)

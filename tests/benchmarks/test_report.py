@@ -2,9 +2,9 @@ from datetime import UTC, datetime
 
 import polars as pl
 import pytest
-from rich.console import Console
 
 from benchmarks.report import Circumstances, Measurement, Report, number, ratio
+from layersweep.terminal import Console
 
 CIRCUMSTANCES = Circumstances(
     machine="alder", cpu="EPYC", cores=2, memory_bytes=24 << 30, load=0.5, commit="0123abc", command="python -m x",

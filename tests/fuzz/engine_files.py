@@ -1,9 +1,10 @@
-"""The readers of the engine as functions of bytes: parts, cluster files, values of `--set`, the address of a head."""
+"""The readers of the engine as functions of bytes: parts, cluster files, values of `--set`, answers of a head."""
 
 import warnings
 
 from layersweep.records.read import DamagedPartWarning, part_name, read
 from layersweep.records.tables import TABLES
+from layersweep.tuning.cluster import head_answers
 from layersweep.tuning.common.cluster_file import ClusterFile
 from layersweep.tuning.experiment.key_values import key_values
 from sweeps.optimizers import SWEEP
@@ -31,3 +32,15 @@ def cluster_file(content: bytes) -> None:
 def set_flag(content: bytes) -> None:
     """Reads values of `--set`, one a line."""
     key_values(SWEEP, content.decode(errors="surrogateescape").split("\n"))
+
+
+def head_answer(content: bytes) -> None:
+    """Reads a line of a head as the answer to each question: the first byte says to which."""
+    readers = (
+        head_answers.records,
+        head_answers.look,
+        head_answers.others,
+        lambda answer: head_answers.log_lines(answer, 5),
+    )
+    number = content[0] if content else 0
+    readers[number % len(readers)](head_answers.decode(content[1:]))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from layersweep.records.errors import ResultsError
+from layersweep.tuning.cluster.head_answers import HeadError
 from layersweep.tuning.common.errors import UsageError
 from tests.fuzz import data_files, engine_files
 from trainables.errors import DataError
@@ -34,11 +35,14 @@ class Target:
 
 
 TARGETS: Final[Mapping[str, Target]] = {
+    "cached": Target(data_files.cached, ()),
+    "cifar": Target(data_files.cifar, (DataError,)),
     "cluster_file": Target(engine_files.cluster_file, (UsageError,)),
+    "idx": Target(data_files.idx, (ValueError,)),
+    "images": Target(data_files.images, (DataError,)),
+    "head_answer": Target(engine_files.head_answer, (HeadError,)),
     "parts": Target(engine_files.parts, (ResultsError,)),
     "set_flag": Target(engine_files.set_flag, (UsageError,)),
-    "cifar": Target(data_files.cifar, (DataError,)),
-    "images": Target(data_files.images, (DataError,)),
     "tar": Target(data_files.tar, (DataError,)),
     "tiny_imagenet": Target(data_files.tiny_imagenet, (DataError,)),
     "zip": Target(data_files.zip_archive, (DataError,)),

@@ -19,9 +19,9 @@ from types import SimpleNamespace
 import made_up
 import pytest
 from ray.tune.search import Searcher
-from rich.console import Console
 
 import layersweep.records.write
+from layersweep.terminal import Console
 from layersweep.tuning.command import sweep_command
 from layersweep.tuning.driver import record_builder, record_rows, sweep_run, tune_runner
 from layersweep.tuning.driver.stop_request import StopRequest

@@ -9,6 +9,7 @@ import platform
 import re
 import shutil
 import time
+import tokenize
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,8 @@ ENVIRONMENT: Final = "LAYERSWEEP_CACHE"
 _META: Final = "meta.json"
 """The file with the sizes, types and shapes of a cached data set's arrays, and its classes."""
 _LAYOUT: Final = 2
+_FORMAT: Final = b"\x93NUMPY\x01\x00"
+"""How an array's file begins: NumPy's format 1.0, in which np.save writes arrays of numbers."""
 _TEMPORARY: Final = ("making", "damaged")
 _LEFTOVER_SECONDS: Final = 7 * 24 * 3600
 """After so long without a new file, a temporary folder of another machine is taken for one of a killed process."""
@@ -40,8 +43,20 @@ def cache_root() -> Path:
 
 
 def open_array(folder: Path, array: str) -> npt.NDArray[Any]:
-    """An array of a cached data set, mapped into memory."""
-    return np.load(folder / f"{array}.npy", mmap_mode="r")  # type: ignore[no-any-return]
+    """An array of a cached data set, mapped into memory.
+
+    Raises:
+        OSError: if it cannot be read.
+        ValueError: if it is damaged.
+    """
+    path = folder / f"{array}.npy"
+    with path.open("rb") as file:
+        if file.read(len(_FORMAT)) != _FORMAT:
+            raise ValueError(f"{path} is not an array of NumPy's format 1.0")  # in later ones, a header may have 4 GB
+    try:
+        return np.lib.format.open_memmap(path, mode="r")
+    except (tokenize.TokenError, SyntaxError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        raise ValueError(f"{path} is damaged: {error}") from error  # NumPy reads its header as Python
 
 
 def class_names(folder: Path) -> tuple[str, ...]:
@@ -52,7 +67,7 @@ def class_names(folder: Path) -> tuple[str, ...]:
 @contextmanager
 def preparation_lock(name: str, say: Say) -> Iterator[None]:
     """Holds a lock, so that no other process of this machine prepares the data set."""
-    cache_root().mkdir(parents=True, exist_ok=True)
+    cache_root().mkdir(mode=0o770, parents=True, exist_ok=True)
     lock = filelock.FileLock(cache_root() / f"{name}.lock")
     try:
         lock.acquire(timeout=0)
@@ -190,7 +205,7 @@ def _damage(folder: Path) -> str | None:
         states = json.loads((folder / _META).read_text())
         damaged = [name for name in ARRAYS if _state(folder, name) != states[name]]
         class_names(folder)
-    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+    except (OSError, EOFError, ValueError, KeyError, TypeError, RecursionError) as error:
         return f"{folder} is damaged ({error})"
     return f"{folder} is damaged ({', '.join(damaged)})" if damaged else None
 

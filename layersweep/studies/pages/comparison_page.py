@@ -1,12 +1,12 @@
 """The page of a comparison: question, answer, table, figures, and the origin of the results."""
 
 from collections.abc import Mapping, Sequence
-from html import escape
 from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
 
+from layersweep.escaping import to_html
 from layersweep.formatting import count
 from layersweep.records.errors import results_errors
 from layersweep.records.files import write_whole
@@ -53,7 +53,7 @@ def html(comparison: Comparison, *, question: str, runs: pl.DataFrame, sections:
     return page.page(
         question,
         [
-            f"<h1>{escape(question)}</h1>",
+            f"<h1>{to_html(question)}</h1>",
             page.paragraph(answer(comparison), "answer"),
             page.warnings(warnings),
             *_differences(comparison),

@@ -1,16 +1,19 @@
 """The elements of HTML pages without scripts and external files, in light and dark colours."""
 
+import re
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import Any, Final
 
-from layersweep.studies.figures.drawing import Drawing
+from layersweep.escaping import to_html
+from layersweep.studies.figures.drawing import Drawing, in_tags
 from layersweep.studies.figures.style import COLOURS, DARK
 
 _NAMES: Final[Mapping[str, str]] = {
     **dict(zip(DARK, ("--ink", "--muted", "--grid", "--paper"), strict=True)),
     **{colour: f"--arm-{i}" for i, colour in enumerate(COLOURS)},
 }
+
+_COLOUR: Final = re.compile("|".join(_NAMES))
 
 _CSS: Final = """
 * { box-sizing: border-box; }
@@ -49,7 +52,7 @@ def page(title: str, body: Sequence[str]) -> str:
     style = f":root {{ {light}}}\n@media (prefers-color-scheme: dark) {{ :root {{ {dark}}} }}{_CSS}"
     head_html = (
         '<meta charset="utf-8">\n<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>{style}</style>"
+        f"<title>{to_html(title)}</title>\n<style>{style}</style>"
     )
     body_html = "\n".join(part for part in body if part)
     return f'<!DOCTYPE html>\n<html lang="en">\n<head>\n{head_html}\n</head>\n<body>\n{body_html}\n</body>\n</html>\n'
@@ -58,32 +61,32 @@ def page(title: str, body: Sequence[str]) -> str:
 def paragraph(text: str, kind: str = "") -> str:
     """A paragraph of plain text; empty for empty text."""
     attribute = f' class="{kind}"' if kind else ""
-    return f"<p{attribute}>{escape(text)}</p>" if text else ""
+    return f"<p{attribute}>{to_html(text)}</p>" if text else ""
 
 
 def figure(drawing: Drawing[Any], caption: str) -> str:
     """A figure with its caption below; it uses the light or dark colours of the page."""
-    svg = drawing.svg()
-    for colour, name in _NAMES.items():
-        svg = svg.replace(colour, f"var({name})")
-    return f"<figure>{svg}<figcaption>{escape(caption)}</figcaption></figure>"
+    svg = in_tags(drawing.svg(), lambda tag: _COLOUR.sub(lambda match: f"var({_NAMES[match[0]]})", tag))
+    return f"<figure>{svg}<figcaption>{to_html(caption)}</figcaption></figure>"
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]], caption: str, marks: Sequence[str] = ()) -> str:
     """A table of plain text; `marks` are the colours of dots before the first cell of each row."""
-    titles = "".join(f"<th scope='col'>{escape(text)}</th>" for text in columns)
+    titles = "".join(f"<th scope='col'>{to_html(text)}</th>" for text in columns)
     dots = [f'<span class="mark" style="background: var({_NAMES[mark]})"></span>' for mark in marks] or [""] * len(rows)
     body_rows = [
-        "<tr>" + "".join(f"<td>{dot if i == 0 else ''}{escape(text)}</td>" for i, text in enumerate(row)) + "</tr>"
+        "<tr>" + "".join(f"<td>{dot if i == 0 else ''}{to_html(text)}</td>" for i, text in enumerate(row)) + "</tr>"
         for dot, row in zip(dots, rows, strict=True)
     ]
-    content = f"<caption>{escape(caption)}</caption><thead><tr>{titles}</tr></thead><tbody>{''.join(body_rows)}</tbody>"
+    content = (
+        f"<caption>{to_html(caption)}</caption><thead><tr>{titles}</tr></thead><tbody>{''.join(body_rows)}</tbody>"
+    )
     return f'<div class="wide"><table>{content}</table></div>'
 
 
 def facts(pairs: Mapping[str, str]) -> str:
     """A table of names and values, one per row; without empty values."""
-    rows = [f"<tr><th scope='row'>{escape(k)}</th><td>{escape(v)}</td></tr>" for k, v in pairs.items() if v]
+    rows = [f"<tr><th scope='row'>{to_html(k)}</th><td>{to_html(v)}</td></tr>" for k, v in pairs.items() if v]
     return f'<table class="facts">{"".join(rows)}</table>'
 
 
@@ -91,4 +94,4 @@ def warnings(texts: Sequence[str]) -> str:
     """A list of warnings; empty if there are none."""
     if not texts:
         return ""
-    return f'<div class="warnings"><ul>{"".join(f"<li>{escape(text)}</li>" for text in texts)}</ul></div>'
+    return f'<div class="warnings"><ul>{"".join(f"<li>{to_html(text)}</li>" for text in texts)}</ul></div>'

@@ -2,11 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from html import escape
 from typing import TYPE_CHECKING, Any
 
-from rich.text import Text
-
+from layersweep.escaping import to_html
 from layersweep.studies.figures.drawing import Drawing
 from layersweep.studies.pages import page
 from layersweep.studies.wording.terminal_table import table
@@ -77,9 +75,9 @@ def make_section(
     )
     name, drawing, caption = figure or ("", None, "")
     return Section(
-        terminal=(*terminal_tables, *map(Text, sentences)),
+        terminal=(*terminal_tables, *sentences),
         html=(
-            *([f"<h2>{escape(heading)}</h2>"] if heading else []),
+            *([f"<h2>{to_html(heading)}</h2>"] if heading else []),
             *map(page.paragraph, sentences),
             *([page.figure(drawing, caption)] if drawing else []),
             *(page.table(t.columns, t.rows, t.caption) for t in tables if t.caption is not None),

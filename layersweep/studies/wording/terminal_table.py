@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from rich import box
 from rich.table import Table
-from rich.text import Text
 
 
 def table(
@@ -21,5 +20,5 @@ def table(
         is_text = index < text_columns
         result.add_column(name, justify="left" if is_text else "right", overflow="fold", no_wrap=not is_text)
     for row in rows:
-        result.add_row(*map(Text, row))
+        result.add_row(*row)
     return result

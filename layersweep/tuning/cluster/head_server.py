@@ -16,6 +16,7 @@ from typing import Any, Final, TextIO
 
 import polars as pl
 
+from layersweep.escaping import to_json
 from layersweep.formatting import first_line
 from layersweep.records.errors import ResultsError
 from layersweep.records.read import read
@@ -58,7 +59,7 @@ def serve(questions: TextIO, answers: TextIO, client: Callable[[], Any]) -> None
             reply = _ANSWERS[question.pop("do")](jobs, **question)
         except (OSError, RuntimeError, ResultsError) as error:  # Ray's job client raises the first two
             reply = {"error": _problem(error)}
-        answers.write(f"{ANSWER}{json.dumps(reply)}\n")
+        answers.write(f"{ANSWER}{to_json(reply)}\n")
         answers.flush()
 
 

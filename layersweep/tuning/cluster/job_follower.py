@@ -16,6 +16,7 @@ from layersweep.records.errors import ResultsError
 from layersweep.tuning.cluster.head_answers import Job, Look
 from layersweep.tuning.cluster.head_client import HeadClient
 from layersweep.tuning.cluster.head_server import ACTIVE
+from layersweep.tuning.cluster.job_epochs import JobEpochs
 from layersweep.tuning.cluster.job_progress import CommandOfJob, JobProgress, TrialEnd, read_progress
 from layersweep.tuning.cluster.local_records import LocalRecords, Parts
 from layersweep.tuning.common.errors import BrokenOffError, UsageError
@@ -56,9 +57,10 @@ class JobFollower:
 
     def __init__(self, client: HeadClient) -> None:
         self._client, self._request, self._say = client, client.request, client.say
+        sweep = self._request.sweep
+        self._epochs = JobEpochs(self._request.local_results, sweep.name, metric=sweep.metric, mode=sweep.mode)
         self._parts: Parts | None = None
         self._progress: JobProgress | None = None
-        self._reported_ends: set[tuple[str, int, int]] = set()
         self._joins_running_job = False
 
     def fetch_records(self) -> None:
@@ -130,7 +132,7 @@ class JobFollower:
         except ResultsError as error:
             raise BrokenOffError(f"{error}. {still_running}") from error
         if self._progress is not None:
-            if self._progress.ends:
+            if not self._progress.ends.is_empty():
                 self._say(self._progress.machines())
             self._say(self._progress.summary(self._request.sweep.metric))
         return self._result(job)
@@ -160,39 +162,33 @@ class JobFollower:
             self._client.fetch(records, parts)
             if "plan" in parts and "plan" not in (self._parts or {}):
                 self._client.fetch_other_sweeps(records)
-            self._parts = parts
+            self._parts, earlier = parts, self._progress
             self._progress = self._read_progress(job, look.now)
+            if self._progress is not None:
+                self._say_new_ends(self._progress, earlier)
         elif self._progress is not None:
             self._progress = replace(self._progress, now=look.now)
-        if self._progress is not None:
-            self._say_new_ends(self._progress)
 
     def _read_progress(self, job: Job, now: float) -> JobProgress | None:
         """The progress by the records here; None before the job has begun."""
         if job.start is None:
             return None
-        sweep, command = self._request.sweep, CommandOfJob(job=job.id, since=job.start - _CLOCK_SECONDS)
-        results = self._request.local_results
-        return read_progress(results, sweep.name, command, metric=sweep.metric, mode=sweep.mode, now=now)
+        command = CommandOfJob(job=job.id, since=job.start - _CLOCK_SECONDS)
+        return read_progress(self._epochs, command, now=now)
 
-    def _say_new_ends(self, progress: JobProgress) -> None:
+    def _say_new_ends(self, progress: JobProgress, earlier: JobProgress | None) -> None:
         """One line for each new end of a trial; in a terminal only for trials that failed or were hopeless."""
         metric = self._request.sweep.metric
         if self._joins_running_job:  # what has ended by now is summed up
             self._joins_running_job = False
-            self._reported_ends = {end.key for end in progress.ends}
             self._say(progress.summary(metric))
-        final_ends = 0
-        for end in progress.ends:
-            final_ends += end.final
-            if end.key in self._reported_ends:
-                continue
-            self._reported_ends.add(end.key)
+            return
+        for end in progress.ends_after(earlier):
             if end.outcome in _STYLES:
                 outcome = end.outcome if end.final else "tried again"
                 self._say(f"{outcome} {end.label}: {end.reason}", _STYLES[end.outcome])
             elif not self._client.console.is_terminal:
-                self._say(f"[{final_ends}/{progress.trials}] {_line(end, metric)}")
+                self._say(f"[{end.number}/{progress.trials}] {_line(end, metric)}")
 
     def _live_display(self) -> AbstractContextManager[Live | None]:
         console = self._client.console

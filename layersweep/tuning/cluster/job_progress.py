@@ -1,11 +1,9 @@
 """The progress of a sweep's job, read from its records: what runs, what has ended, the best value, the time left."""
 
 import json
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import polars as pl
@@ -13,6 +11,7 @@ import polars as pl
 from layersweep.formatting import count, first_line
 from layersweep.records.overview import current_outcomes
 from layersweep.records.read import read
+from layersweep.tuning.cluster.job_epochs import JobEpochs
 from layersweep.tuning.driver.progress import RunningRow, SweepProgress, rung_text
 from layersweep.tuning.experiment.trials import sign
 
@@ -21,13 +20,19 @@ Row: TypeAlias = Mapping[str, Any]
 _END_KEY: Final = ("trial_id", "attempt", "continuation")
 """What identifies a row of `trials`."""
 
+_PLAN_COLUMNS: Final = ("run", "trial_id", "arm", "seed", "fold", "epochs", "candidate")
+_RUN_COLUMNS: Final = ("run", "event", "at", "outcome", "hosts_json", "slots")
+_END_COLUMNS: Final = (
+    "sweep", *_END_KEY, "run", "arm", "seed", "fold", "outcome", "reason", "error_type", "error_message", "epochs",
+    "host", "ended_at",
+)  # fmt: skip
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrialEnd:
     """How an attempt at a trial ended: a row of `trials`.
 
     Attributes:
-        key: the trial's id, the attempt and the continuation.
         label: the trial, for people.
         outcome: how it ended.
         epochs: how many epochs it had trained.
@@ -35,9 +40,9 @@ class TrialEnd:
         host: the machine that it ran on.
         reason: why it failed or was hopeless; empty for other outcomes.
         final: whether the trial has ended; False if it is tried again.
+        number: how many trials had ended by then.
     """
 
-    key: tuple[str, int, int]
     label: str
     outcome: str
     epochs: int
@@ -45,6 +50,7 @@ class TrialEnd:
     host: str | None
     reason: str
     final: bool
+    number: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,15 +61,22 @@ class JobProgress(SweepProgress):
 
     Attributes:
         recorded_trials: how many of the planned trials had ended before the command; it does not run them.
-        ends: the ends of attempts, oldest first.
+        ends: the ends of attempts, oldest first: rows of `trials` with `value`, `final` and `number` as in `TrialEnd`.
         ends_by_host: how many attempts ended on each machine.
         slots: how many trials run at once.
     """
 
     recorded_trials: int
-    ends: tuple[TrialEnd, ...]
+    ends: pl.DataFrame
     ends_by_host: Mapping[str, int]
     slots: int
+
+    def ends_after(self, earlier: "JobProgress | None") -> tuple[TrialEnd, ...]:
+        """The ends of attempts that an earlier progress did not have, oldest first."""
+        ends = self.ends
+        if earlier is not None:
+            ends = ends.join(earlier.ends, on=_END_KEY, how="anti", maintain_order="left")
+        return tuple(map(_trial_end, ends.iter_rows(named=True)))
 
     def summary(self, metric: str) -> str:
         """One line: how many trials ended how, the best so far, and the time left."""
@@ -91,9 +104,8 @@ class _CommandRecords:
         outcome: how the command ended; None if it has not.
         plan: its rows of `plan`, one for each trial.
         due_trials: those of `plan` whose trials had not ended before, so that the command runs them.
-        epochs: the rows of `epochs` that it has trained, in the order in which they were recorded.
-        ends: its rows of `trials`, one for each attempt that has ended, oldest first; `final` is true where the trial
-            is not tried again.
+        epochs: a row for each of them that has trained an epoch, as `JobEpochs.by_trial` makes them.
+        ends: its rows of `trials`, one for each attempt that has ended, as in `JobProgress`.
     """
 
     start: Row
@@ -116,42 +128,42 @@ class CommandOfJob:
     since: float
 
 
-def read_progress(
-    results: Path, sweep: str, command: CommandOfJob, *, metric: str, mode: str, now: float
-) -> JobProgress | None:
+def read_progress(job_epochs: JobEpochs, command: CommandOfJob, *, now: float) -> JobProgress | None:
     """The progress of a job's command; None if it has not begun. `now` is a Unix time.
 
     Raises:
         ResultsError: if the records cannot be read.
     """
-    records = _read_command(results, sweep, command)
+    records = _read_command(job_epochs, command)
     if records is None:
         return None
-    latest = _last_of_each_trial(records.epochs)
     unfinished = records.due_trials.join(records.ends.filter("final"), on="trial_id", how="anti")
-    ends = tuple(_trial_end(row, metric) for row in records.ends.iter_rows(named=True))
-    ends_by_host = Counter(end.host for end in ends if end.host is not None)
+    epochs_done = int(records.epochs["recorded"].sum())
     return JobProgress(
         trials=records.due_trials.height,
         recorded_trials=records.plan.height - records.due_trials.height,
-        running=_running_trials(unfinished, latest, records.epochs, metric),
-        ends=ends,
-        outcomes=Counter(end.outcome for end in ends if end.final),
-        best=_best(records.epochs, records.due_trials, metric, mode),
-        ends_by_host=dict.fromkeys(json.loads(records.start["hosts_json"] or "[]"), 0) | dict(ends_by_host),
+        running=_running_trials(unfinished, records.epochs),
+        ends=records.ends,
+        outcomes=_counts(records.ends.filter("final")["outcome"]),
+        best=_best(records.epochs, records.due_trials, job_epochs.mode),
+        ends_by_host=dict.fromkeys(_hosts(records.start), 0) | _counts(records.ends["host"].drop_nulls()),
         slots=records.start["slots"] or 0,
-        epochs_done=records.epochs.height,
-        epochs_planned=records.epochs.height + _epochs_to_come(unfinished, latest),
+        epochs_done=epochs_done,
+        epochs_planned=epochs_done + _epochs_to_come(unfinished, records.epochs),
         start_time=records.start["at"].timestamp(),
         now=now,
         outcome=records.outcome,
     )
 
 
-def _read_command(results: Path, sweep: str, command: CommandOfJob) -> _CommandRecords | None:
+def _read_command(job_epochs: JobEpochs, command: CommandOfJob) -> _CommandRecords | None:
     """The records of a job's command; None if it has not begun."""
-    plan, runs, epochs = (read(results, table, sweep, set_aside=False) for table in ("plan", "runs", "epochs"))
-    trials = read(results, "trials", set_aside=False)  # of all sweeps: a trial that another one has trained is not due
+    results, sweep = job_epochs.results, job_epochs.sweep
+    plan = read(results, "plan", sweep, columns=_PLAN_COLUMNS, set_aside=False)
+    runs = read(results, "runs", sweep, columns=_RUN_COLUMNS, set_aside=False)
+    # of all sweeps: a trial that another one has trained is not due
+    value = f"last_{job_epochs.metric}"
+    trials = read(results, "trials", columns=(*_END_COLUMNS, value), set_aside=False).rename({value: "value"})
     start = _last_start(runs, command)
     if start is None:
         return None
@@ -159,7 +171,7 @@ def _read_command(results: Path, sweep: str, command: CommandOfJob) -> _CommandR
     last = _last_ends(trials, sweep)
     plan = plan.filter(run).unique("trial_id", keep="last")
     due_trials = _due_trials(plan, last.filter(pl.col("run").ne_missing(start["run"])))
-    epochs = _of_trials(_epochs_since(epochs, start["at"]), due_trials)
+    epochs = _of_trials(job_epochs.by_trial(start["at"]), due_trials)
     final_ends = _without_later_epoch(last.filter(run), epochs)
     return _CommandRecords(
         start=start,
@@ -171,18 +183,25 @@ def _read_command(results: Path, sweep: str, command: CommandOfJob) -> _CommandR
     )
 
 
+def _counts(values: pl.Series) -> dict[str, int]:
+    return dict(values.value_counts().iter_rows())
+
+
+def _hosts(start: Row) -> list[str]:
+    """The machines of a command; none if another program wrote the row, which may hold any text."""
+    try:
+        hosts = json.loads(start["hosts_json"] or "[]")
+    except (ValueError, RecursionError):
+        return []
+    return [host for host in hosts if isinstance(host, str)] if isinstance(hosts, list) else []
+
+
 def _last_start(runs: pl.DataFrame, command: CommandOfJob) -> Row | None:
     starts = runs.filter(pl.col("event") == "start")
     of_job = starts.filter(pl.col("run") == command.job)
     if of_job.is_empty():
         of_job = starts.filter(pl.col("at") >= datetime.fromtimestamp(command.since, UTC))
     return None if of_job.is_empty() else of_job.row(-1, named=True)
-
-
-def _epochs_since(epochs: pl.DataFrame, start: datetime) -> pl.DataFrame:
-    """The epochs from the first one on that ended after a time: those behind it are later, whatever the clock says."""
-    first = (epochs["at"] >= start).arg_max() if epochs.height else None
-    return epochs.slice(first) if first is not None and epochs["at"][first] >= start else epochs.clear()
 
 
 def _outcome(runs: pl.DataFrame) -> str | None:
@@ -213,7 +232,7 @@ def _of_trials(rows: pl.DataFrame, trials: pl.DataFrame) -> pl.DataFrame:
 
 def _without_later_epoch(ends: pl.DataFrame, epochs: pl.DataFrame) -> pl.DataFrame:
     """The ends of trials that have trained no epoch since: a later one shows that the trial is tried again."""
-    latest = _last_of_each_trial(epochs).select("trial_id", latest_epoch="epoch", latest_attempt="attempt")
+    latest = epochs.select("trial_id", latest_epoch="epoch", latest_attempt="attempt")
     is_same_attempt = pl.col("latest_attempt") == pl.col("attempt")
     later = (pl.col("latest_attempt") > pl.col("attempt")) | (
         is_same_attempt & (pl.col("latest_epoch") > pl.col("epochs").fill_null(0))
@@ -222,29 +241,20 @@ def _without_later_epoch(ends: pl.DataFrame, epochs: pl.DataFrame) -> pl.DataFra
 
 
 def _with_final(ends: pl.DataFrame, final_ends: pl.DataFrame) -> pl.DataFrame:
-    """Ends with the column `final`, which is true for those that are among `final_ends`."""
+    """Ends, oldest first, with the columns `final`, true for those among `final_ends`, and `number`."""
     flags = final_ends.select(*_END_KEY, final=True)
     ends = ends.join(flags, on=_END_KEY, how="left", maintain_order="left")
-    return ends.with_columns(pl.col("final").fill_null(value=False))
+    ends = ends.with_columns(pl.col("final").fill_null(value=False)).sort("ended_at", maintain_order=True)
+    return ends.with_columns(number=pl.col("final").cum_sum())
 
 
-def _last_of_each_trial(epochs: pl.DataFrame) -> pl.DataFrame:
-    """The last row of each trial; the order of trials is that of their first rows."""
-    return epochs.sort("attempt", "epoch", maintain_order=True).group_by("trial_id", maintain_order=True).last()
-
-
-def _epochs_to_come(unfinished: pl.DataFrame, latest: pl.DataFrame) -> int:
-    trials = unfinished.join(latest.select("trial_id", "epoch"), on="trial_id", how="left")
+def _epochs_to_come(unfinished: pl.DataFrame, epochs: pl.DataFrame) -> int:
+    trials = unfinished.join(epochs.select("trial_id", "epoch"), on="trial_id", how="left")
     return int(trials.select((pl.col("epochs") - pl.col("epoch").fill_null(0)).sum()).item())
 
 
-def _running_trials(
-    unfinished: pl.DataFrame, latest: pl.DataFrame, epochs: pl.DataFrame, metric: str
-) -> tuple[RunningRow, ...]:
-    rungs = _last_of_each_trial(epochs.filter(pl.col("rung").is_not_null())).select("trial_id", "rung", "cutoff")
-    rows = latest.select("trial_id", "epoch", value=metric)
-    rows = rows.join(unfinished, on="trial_id", maintain_order="left")
-    rows = rows.join(rungs, on="trial_id", how="left", maintain_order="left")
+def _running_trials(unfinished: pl.DataFrame, epochs: pl.DataFrame) -> tuple[RunningRow, ...]:
+    rows = epochs.join(unfinished, on="trial_id", maintain_order="left")
     return tuple(
         RunningRow(
             name=_name(row),
@@ -258,29 +268,28 @@ def _running_trials(
     )
 
 
-def _trial_end(row: Row, metric: str) -> TrialEnd:
+def _trial_end(row: Row) -> TrialEnd:
     error = f"{row['error_type']}: {first_line(row['error_message'] or '')}" if row["error_type"] else None
     return TrialEnd(
-        key=(row["trial_id"], row["attempt"], row["continuation"]),
         label=_label(row),
         outcome=row["outcome"],
         epochs=row["epochs"] or 0,
-        value=row[f"last_{metric}"],
+        value=row["value"],
         host=row["host"],
         reason=error or row["reason"] or "",
         final=row["final"],
+        number=row["number"],
     )
 
 
-def _best(epochs: pl.DataFrame, due_trials: pl.DataFrame, metric: str, mode: str) -> tuple[float, str] | None:
-    """The best value of the metric and where it was reached; epochs whose loss or metric is not finite do not count."""
-    finite = epochs.filter(pl.all_horizontal(pl.col(metric, "loss", "val_loss").is_finite().fill_null(value=True)))
-    finite = finite.drop_nulls(metric)
-    if finite.is_empty():
+def _best(epochs: pl.DataFrame, due_trials: pl.DataFrame, mode: str) -> tuple[float, str] | None:
+    """The best value of the metric and where it was reached."""
+    candidates = epochs.drop_nulls("best")
+    if candidates.is_empty():
         return None
-    best = finite.sort(pl.col(metric) * -sign(mode), maintain_order=True).row(0, named=True)
+    best = candidates.sort(pl.col("best") * -sign(mode), "best_order").row(0, named=True)
     trial = due_trials.row(by_predicate=pl.col("trial_id") == best["trial_id"], named=True)
-    return best[metric], f"{_label(trial)}, epoch {best['epoch']}"
+    return best["best"], f"{_label(trial)}, epoch {best['best_epoch']}"
 
 
 def _label(row: Row) -> str:

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, cast
 
-from rich.console import Console
-
+from layersweep.escaping import terminal
 from layersweep.exit_codes import BAD_INPUT, FAILED, INTERRUPTED, OK
 from layersweep.formatting import first_line
 from layersweep.records.errors import ResultsError
+from layersweep.terminal import Console
 from layersweep.tuning.command.sweep_command import plan_of
 from layersweep.tuning.common.errors import UsageError
 from layersweep.tuning.experiment.options import Options, parse
@@ -60,7 +60,7 @@ def main(folder: Path, description: str | None, arguments: Sequence[str]) -> Non
     2 for flags that none can take; 130 if interrupted.
     """
     names = sorted(path.stem for path in folder.glob("*.py") if path.stem not in NOT_SWEEPS)
-    console = Console(highlight=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else _WIDTH)
+    console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else _WIDTH)
     try:
         options = parse(arguments, program=_PROGRAM, description=inspect.cleandoc(description or ""))
         if options.dry_run and options.cluster is None:
@@ -70,7 +70,7 @@ def main(folder: Path, description: str | None, arguments: Sequence[str]) -> Non
             codes = [_run(folder / f"{name}.py", arguments, console) for name in _in_order(names)]
             code = FAILED if FAILED in codes else next((code for code in codes if code), OK)
     except (UsageError, DataError, ResultsError) as error:
-        sys.stderr.write(f"{_PROGRAM}: error: {error}\n")
+        sys.stderr.write(terminal(f"{_PROGRAM}: error: {error}\n"))
         code = BAD_INPUT
     except KeyboardInterrupt:
         code = INTERRUPTED
@@ -141,9 +141,9 @@ def _print_table(sweeps: Sequence[tuple[str, str, SweepOutline | str]], console:
     for heading in ("arms", "trials", "recorded", "epochs\nleft"):
         table.add_column(heading, justify="right", no_wrap=True)
     for name, question, outline_or_error in sweeps:
-        title = Text.assemble((name, "bold"), f"\n{question}")
+        title = Text.assemble((terminal(name), "bold"), terminal(f"\n{question}"))
         if isinstance(outline_or_error, str):
-            table.add_row(title.append(f"\n{outline_or_error}", "yellow"), *[""] * 4)
+            table.add_row(title.append(terminal(f"\n{outline_or_error}"), "yellow"), *[""] * 4)
             continue
         sweep_outline = outline_or_error
         if sweep_outline.time:

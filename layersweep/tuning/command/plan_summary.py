@@ -7,8 +7,7 @@ from layersweep.records.questions import SCREENING, TUNING
 from trainables.meaning import MEANING
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
+    from layersweep.terminal import Console
     from layersweep.tuning.driver.planner import SweepPlan
     from layersweep.tuning.driver.time_estimate import TrialToRun
 
@@ -21,7 +20,8 @@ def print_plan(console: "Console", plan: "SweepPlan") -> None:
     recorded_trials = sum(trial.trial_id in plan.endings for trial in plan.trials)
     counts = trial_counts(plan.trials, has_followers=plan.has_followers)
     names = ", ".join(sorted({t.arm.name for t in plan.trials} | {arm.name for arm in request.tuned_arms}))
-    console.print(f"[bold]{request.sweep.name}[/bold]: {names}")
+    console.print(request.sweep.name, style="bold", end="")
+    console.print(f": {names}")
     console.print(
         f"{count(len(plan.trials), 'trial')} ({counts}), up to {count(settings.epochs, 'epoch')} each; "
         f"{recorded_trials} recorded already\n"
@@ -47,7 +47,7 @@ def _print_searches(console: "Console", plan: "SweepPlan") -> None:
     )
     times = [f"{s.tuned_arm.name} {duration(s.seconds_before)}" for s in plan.searches if s.seconds_before]
     if times:
-        console.print(f"time that the searches have taken so far: {', '.join(times)}", markup=False)
+        console.print(f"time that the searches have taken so far: {', '.join(times)}")
 
 
 def _print_notes(console: "Console", plan: "SweepPlan") -> None:
@@ -62,7 +62,6 @@ def _print_notes(console: "Console", plan: "SweepPlan") -> None:
         console.print(
             "random augmentation makes new images in each epoch, so each passes through the frozen base again: "
             f"{', '.join(uncached)}; --set augmented_views=4 keeps four views of each image instead",
-            markup=False,
         )
     halved = plan.request.tuned_arms or {trial.question for trial in plan.trials} & {SCREENING, TUNING}
     if not (plan.asha_settings.questions and halved):
@@ -86,10 +85,10 @@ def _print_trials(console: "Console", plan: "SweepPlan") -> None:
     for end in plan.due_ends:
         if end.due_row is not None:
             line = f"  {end.trial.trial_id}  {end.trial.question}  {end.trial.label}: stopped now, since "
-            console.print(f"{line}{end.due_row['reason']}", markup=False)
+            console.print(f"{line}{end.due_row['reason']}")
     for each in plan.to_run:
         last_epoch = plan.history.attempt(each.trial.trial_id).last
-        console.print(f"  {_trial_line(each, recorded_epochs=last_epoch)}", markup=False)
+        console.print(f"  {_trial_line(each, recorded_epochs=last_epoch)}")
     if any(plan.estimate.search_seconds):
         console.print("  and the candidates that the searches draw in their time")
     if plan.epochs_to_come:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from layersweep.escaping import terminal
 from layersweep.exit_codes import BAD_INPUT, FAILED, INTERRUPTED, OK, UNFINISHED
 from layersweep.records.errors import ResultsError
 from layersweep.records.lock import sweep_lock
@@ -28,8 +29,7 @@ from trainables.errors import DataError
 from trainables.precision import automatic
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
+    from layersweep.terminal import Console
     from layersweep.tuning.driver.planner import SweepPlan
     from layersweep.tuning.experiment.request import Request
     from trainables.data.dataset import Data
@@ -42,15 +42,15 @@ def main(sweep: Sweep, arguments: Sequence[str] | None = None) -> None:
     full disk, Ray's death); 2 for bad input, before any trial; 3 if the time budget was spent before the end; 130 if
     interrupted. One line on stderr says what was wrong.
     """
-    from rich.console import Console
+    from layersweep.terminal import Console
 
     words = sys.argv[1:] if arguments is None else list(arguments)
     description = inspect.cleandoc(getattr(sys.modules["__main__"], "__doc__", None) or sweep.name)
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(soft_wrap=True)
     try:
         code = run(sweep, parse(words, program=f"{sweep.name}.py", description=description), console, words)
     except (UsageError, DataError, ResultsError, BrokenOffError) as error:
-        sys.stderr.write(f"{sweep.name}.py: error: {error}\n")
+        sys.stderr.write(terminal(f"{sweep.name}.py: error: {error}\n"))
         code = FAILED if isinstance(error, BrokenOffError) else BAD_INPUT
     except KeyboardInterrupt:
         code = INTERRUPTED
@@ -69,7 +69,7 @@ def run(sweep: Sweep, options: Options, console: "Console", arguments: Sequence[
     from layersweep.tuning.experiment.request import Request
 
     def say(line: str) -> None:
-        console.print(line, markup=False)
+        console.print(line)
 
     environment.set_defaults()
     settings = resolve(sweep, options)
@@ -151,11 +151,9 @@ def train(plan: "SweepPlan", console: "Console", arguments: Sequence[str]) -> in
         with broken_off():
             failed_trials = sweep_run.run(console)
     except KeyboardInterrupt:
-        console.print(f"stopped; every finished epoch is kept. To continue: {same_command}", markup=False)
+        console.print(f"stopped; every finished epoch is kept. To continue: {same_command}")
         raise
     except BudgetSpentError:
-        console.print(
-            f"the time budget is spent; every finished epoch is kept. To continue: {same_command}", markup=False
-        )
+        console.print(f"the time budget is spent; every finished epoch is kept. To continue: {same_command}")
         return UNFINISHED
     return FAILED if failed_trials else OK

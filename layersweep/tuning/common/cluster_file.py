@@ -126,9 +126,7 @@ def _text(path: Path, content: Mapping[str, Any], place: str, form: _Form) -> st
 def _checked(path: Path, value: object, place: str, form: _Form) -> str:
     text = str(value) if isinstance(value, str | int | float) else ""
     if form.pattern.fullmatch(text) is None:
-        raise UsageError(
-            f"--cluster {path}: {place} {text!r:.80} is not valid; valid: as in the project's cluster.yaml"
-        )
+        raise UsageError(f"--cluster {path}: {place} {text!r:.80} is not valid; valid: {form.valid}")
     return text
 
 

@@ -18,11 +18,12 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import tyro
-from rich.console import Console
 
 from layersweep import project
+from layersweep.escaping import terminal
 from layersweep.exit_codes import BAD_INPUT, FAILED, OK
 from layersweep.formatting import count, first_line
+from layersweep.terminal import Console
 from layersweep.tuning.common.cluster_file import ClusterFile
 from layersweep.tuning.common.errors import UsageError
 from layersweep.tuning.common.ssh_commands import NOT_REACHED, run_on_head, ssh
@@ -81,7 +82,7 @@ def main(arguments: Sequence[str]) -> int:
             return _check_from_laptop(options, options.file, console)
         findings = _check_this_machine(options, console)
     except UsageError as error:
-        console.print(str(error), style="red", markup=False, soft_wrap=True)
+        console.print(str(error), style="red", soft_wrap=True)
         return BAD_INPUT
     _draw(findings, console)
     return FAILED if any(finding.level == "failure" for finding in findings) else OK
@@ -129,7 +130,7 @@ def _check_from_laptop(options: Options, path: Path, console: Console) -> int:
         missing_sources=[source for source in sources if not Path(source).expanduser().exists()],
         key_mode=None if file.key is None else stat.S_IMODE(file.key.stat().st_mode),
     )
-    console.print(f"{file.name}: asking the head, {file.target} …", markup=False, highlight=False)
+    console.print(f"{file.name}: asking the head, {file.target} …")
     if (unreachable := _head_problem(file)) is not None:
         findings.append(unreachable)
     if findings:
@@ -210,7 +211,7 @@ def _wait(configured: Sequence[str], seconds: float, console: Console) -> None:
     is_announced = False
     while (missing := [name for name in configured if name not in probe.addresses()]) and time.monotonic() < deadline:
         if not is_announced:
-            console.print(f"waiting up to {seconds:g} s for {', '.join(missing)} …", markup=False, highlight=False)
+            console.print(f"waiting up to {seconds:g} s for {', '.join(missing)} …")
             is_announced = True
         time.sleep(_POLL_SECONDS)
 
@@ -227,7 +228,7 @@ def _check_cluster(
     addresses = {node.address for node in nodes}
     missing = [machine for machine in configured if machine not in addresses]
     if missing:
-        console.print(f"trying {', '.join(missing)} by ssh …", markup=False, highlight=False)
+        console.print(f"trying {', '.join(missing)} by ssh …")
     membership = missing_nodes.membership(configured, nodes, probe.ssh_attempts(missing, user))
     return nodes, [*membership, *_check_nodes(options, nodes, folder, marker)]
 
@@ -235,7 +236,7 @@ def _check_cluster(
 def _check_single_machine(options: Options, console: Console) -> list[Finding]:
     """Checks this machine, on which no cluster runs."""
     message = "no cluster runs here: a sweep uses this machine"
-    console.print(message, markup=False, highlight=False)
+    console.print(message)
     folder = options.results.absolute()
     with probe.Marker(folder) as marker:
         facts = node_facts.all_facts(_facts_request(options, folder, marker))
@@ -272,13 +273,13 @@ def _draw(findings: Sequence[Finding], console: Console) -> None:
 
     table = Table("", "about", "where", "finding, and what to do", show_lines=False, expand=False)
     for finding in worst_first(findings):
-        text = Text(finding.message)
+        text = Text(terminal(finding.message))
         if finding.advice:
-            text.append(f"\n→ {finding.advice}", style="italic")
-        table.add_row(Text(finding.level, style=_STYLES[finding.level]), finding.about, Text(finding.where), text)
+            text.append(terminal(f"\n→ {finding.advice}"), style="italic")
+        table.add_row(Text(finding.level, style=_STYLES[finding.level]), finding.about, finding.where, text)
     console.print(table)
     counts = {level: sum(finding.level == level for finding in findings) for level in LEVELS}
-    console.print(", ".join(f"{level}: {number}" for level, number in counts.items()), highlight=False)
+    console.print(", ".join(f"{level}: {number}" for level, number in counts.items()))
 
 
 def _not_running(message: str) -> Finding:

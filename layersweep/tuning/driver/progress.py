@@ -5,15 +5,15 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
-from rich.text import Text
 
 from layersweep.formatting import count, duration, first_line
 from layersweep.records.questions import TUNING
 from layersweep.records.values import Epoch
+from layersweep.terminal import Console
 from layersweep.tuning.common.worker_report import Error
 from layersweep.tuning.experiment.asha_settings import Decision
 from layersweep.tuning.experiment.search_clock import wall
@@ -100,7 +100,7 @@ class SweepProgress:
             table.add_row(row.name, str(row.seed), f"{row.epoch}/{row.epochs}", value, row.rung)
         bar = Table.grid()  # a bar by itself does not end its line
         bar.add_row(ProgressBar(total=max(1, self.epochs_planned), completed=self.epochs_done, width=40))
-        return Group(table, bar, Text(self.footer(metric)))
+        return Group(table, bar, self.footer(metric))
 
 
 class Display:
@@ -195,7 +195,7 @@ class Display:
 
     def say(self, line: str, style: str | None = None) -> None:
         """Prints a line."""
-        self._console.print(Text(line), style=style, soft_wrap=True)
+        self._console.print(line, style=style, soft_wrap=True)
 
     def refresh(self, *, epochs_to_come: int, search_seconds_left: Sequence[float] | None) -> None:
         """Draws the table again.

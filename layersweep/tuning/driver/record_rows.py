@@ -1,11 +1,11 @@
 """The rows of the tables, built from a trial and what its slot reported. Pure functions."""
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from layersweep.escaping import to_json
 from layersweep.formatting import first_line
 from layersweep.records.tables import TIME_CLASSES
 from layersweep.records.values import Epoch, Export, NetworkSummary
@@ -116,7 +116,7 @@ class TrialColumns:
             "seed": trial.seed,
             "fold": trial.data.fold,
             "parent": trial.parent.trial_id if trial.parent else None,
-            "config_json": json.dumps(trial.arm.stated, sort_keys=True),
+            "config_json": to_json(trial.arm.stated, sort_keys=True),
         }
 
 

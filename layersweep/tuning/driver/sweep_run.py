@@ -1,6 +1,5 @@
 """One command at work: its rows in the table `runs`, its Ray, and the plan that runs in between."""
 
-import json
 import os
 import platform
 import secrets
@@ -16,11 +15,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import Final, Self
 
-from rich.console import Console
-
+from layersweep.escaping import to_json
 from layersweep.formatting import count
 from layersweep.records.write import Writer
 from layersweep.studies import study
+from layersweep.terminal import Console
 from layersweep.tuning.common.errors import BudgetSpentError, UsageError
 from layersweep.tuning.common.job import JOB
 from layersweep.tuning.driver import learning_check, search_factory, tune_runner
@@ -167,7 +166,7 @@ class SweepRun:
         start, outcome = time.monotonic(), "failed"
         sweep, settings = self.plan.request.sweep, self.plan.request.settings
         question = sweep.study_question.columns if sweep.question else {}
-        self._write_run("start", where, options_json=json.dumps(asdict(settings), default=str), **question)
+        self._write_run("start", where, options_json=to_json(asdict(settings)), **question)
         try:
             yield
             outcome = "ended"
@@ -191,8 +190,8 @@ class SweepRun:
             "at": datetime.now(UTC),
             "command": self.command,
             "git_commit": git_commit(),
-            "versions_json": json.dumps({**versions(), "meaning": MEANING}),
-            "hosts_json": json.dumps(where.all_hosts),
+            "versions_json": to_json({**versions(), "meaning": MEANING}),
+            "hosts_json": to_json(where.all_hosts),
             "slots": where.slots,
         }
         self.writer.append("runs", [row | columns])
@@ -236,7 +235,7 @@ def _examine(console: Console) -> None:
         if finding.level == "failure":
             raise UsageError(f"the cluster cannot be used: {text}. `layersweep doctor` says more")
         if finding.level == "warning":
-            console.print(f"warning: {text}", style="yellow", markup=False, soft_wrap=True)
+            console.print(f"warning: {text}", style="yellow", soft_wrap=True)
 
 
 def versions() -> dict[str, str]:

@@ -538,3 +538,15 @@ def test_a_plain_reader_meets_no_torn_file_while_a_writer_flushes_and_merges(res
             assert set(rows) >= set(range(before))
     print(f"{name}: {reads} reads, {gone} met a part that was merged away, {doubled} a row twice")
     assert sorted(set(read_plainly(folder))) == numbers(results)
+
+
+@pytest.mark.parametrize("table", ["epochs", "trials"])
+def test_a_part_of_another_table_or_of_other_types_is_left_out(tmp_path, table):
+    """A damaged footer has no checksum, and a file from elsewhere may have any columns."""
+    folder = tmp_path / table / "s"
+    folder.mkdir(parents=True)
+    keys = {"sweep": ["s"], "trial_id": ["a"], "attempt": pa.array([1], pa.int32())}
+    for number, columns in enumerate(({"sweep": ["s"]}, {**keys, "epoch": ["one"], "epochs": ["one"]})):
+        pq.write_table(pa.table(columns), folder / f"0000000{number}-0000000{number}.parquet")
+    with pytest.warns(DamagedPartWarning, match="it has 0 columns|another type than its table's"):
+        assert read(tmp_path, table, set_aside=False).is_empty()

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from recorded_sweep import Sweep
-from rich.console import Console
 
 from layersweep.studies.earlier_records import EARLIER
 from layersweep.studies.study import write_study
+from layersweep.terminal import Console
 
 
 def test_arms_on_other_classes_are_kept_apart(sweep: Sweep, tmp_path: Path) -> None:

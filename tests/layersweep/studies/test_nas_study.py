@@ -6,7 +6,6 @@ from math import inf, nan
 import pytest
 from compared_sweep import compared
 from recorded_sweep import Sweep
-from rich.console import Console
 from searched_sweep import at, candidate, chosen, config, fixed
 
 from layersweep.records.spans import length_before, merge_spans, training_spans
@@ -18,6 +17,7 @@ from layersweep.studies.sections.networks import short_keys
 from layersweep.studies.sections.section import Section
 from layersweep.studies.statistics.searches import Step, Trajectory, trajectories
 from layersweep.studies.study import findings_of, write_study
+from layersweep.terminal import Console
 
 
 @pytest.fixture

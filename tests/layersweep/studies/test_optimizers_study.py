@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from places import ROOT
 from recorded_sweep import Sweep
-from rich.console import Console
 
 from layersweep.cli import main
 from layersweep.records.errors import ResultsError
 from layersweep.studies.figures.style import arms_above_gap, spread_apart
 from layersweep.studies.study import write_study
+from layersweep.terminal import Console
 
 EVIL = "<script>alert(1)</script> & $x_1"
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from compared_sweep import compared
 from recorded_sweep import Sweep
-from rich.console import Console
 
 from layersweep.studies.sections import by_class, exports, first_phases, numeric_key
 from layersweep.studies.sections.section import Section
+from layersweep.terminal import Console
 
 NUMBERS = {"images": 400, "latency_ms_p95": 3.0, "latency_n": 50}
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from recorded_sweep import START, Sweep
-from rich.console import Console
 
 from layersweep.records.errors import ResultsError
 from layersweep.records.read import part_name
@@ -15,6 +14,7 @@ from layersweep.records.study_question import StudyQuestion
 from layersweep.studies.earlier_records import EARLIER, SEARCH, question_of
 from layersweep.studies.sections import registry
 from layersweep.studies.study import Findings, findings_of, write_study
+from layersweep.terminal import Console
 from sweeps import activations, alexnet, filters, nas, optimizers
 
 QUESTION = StudyQuestion(

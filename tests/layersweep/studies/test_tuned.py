@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from compared_sweep import arm, compared
 from recorded_sweep import Sweep
-from rich.console import Console
 from scipy import stats
 from tuned_sweep import RATES, default_arm, eight, tune
 
@@ -20,6 +19,7 @@ from layersweep.studies.study import write_study
 from layersweep.studies.wording.answer_sentences import verdict
 from layersweep.studies.wording.number_formats import setting
 from layersweep.studies.wording.tuning_sentences import cost_sentence, gain_sentences, sentences
+from layersweep.terminal import Console
 
 NADAM, ADAM, SGD = (0.930, 0.932, 0.934), (0.918, 0.921, 0.9205), (0.900, 0.903, 0.903)
 

@@ -3,11 +3,14 @@
 import os
 import platform
 import time
+import tracemalloc
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from trainables.data.cache import cache_root, replacement
+from trainables.data.arrays import ARRAYS
+from trainables.data.cache import cache_root, is_intact, open_array, replacement
 
 
 def test_the_cache_root_follows_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,3 +60,44 @@ def test_what_another_machine_is_making_stays_until_it_is_old(tmp_path: Path, mo
             os.utime(leftover, (time.time() - age,) * 2)
         make(tmp_path / "data-1", "a", monkeypatch, "of a")
         assert [leftover.exists() for leftover in leftovers] == [age == 3600] * 2
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"PK\x03\x04",
+        b"PK\x05\x06" + bytes(18),
+        b"\x93NUMPY\x01\x00\x10\x00{'descr': (((((((",
+        b"\x93NUMPY\x01\x00\x06\x00{'a':1" + b" " * 10,
+        b"\x93NUMPY\x01\x00\x01\x00\x00",
+        b"\x93NUMPY\x01\x00\x46\x00" + b"{'descr': '|u1', 'fortran_order': False, 'shape': (99999999999999999,)}",
+        b"\x93NUMPY\x01\x00\x36\x00" + b"{'descr': '|O', 'fortran_order': False, 'shape': (1,)}",
+    ],
+)
+def test_an_array_that_is_damaged_is_said_and_makes_the_data_set_damaged(tmp_path: Path, content: bytes) -> None:
+    """Such a file may come from another machine's cache."""
+    for name in ARRAYS:
+        (tmp_path / f"{name}.npy").write_bytes(content)
+    (tmp_path / "meta.json").write_text('{"classes": []}')
+    assert not is_intact(tmp_path)
+    with pytest.raises((OSError, ValueError)):
+        open_array(tmp_path, ARRAYS[0])
+
+
+def test_a_header_that_says_4_gb_takes_no_memory(tmp_path: Path) -> None:
+    """In NumPy's format 2.0; Python takes the memory before it reads."""
+    (tmp_path / "array.npy").write_bytes(b"\x93NUMPY\x02\x00\xff\xff\xff\xff{")
+    tracemalloc.start()
+    with pytest.raises(ValueError, match=r"array\.npy is not an array of NumPy's format 1\.0"):
+        open_array(tmp_path, "array")
+    assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize("text", ["", "[]", "7", "null", '{"classes": 7}', "[" * 100_000, "\udcff"])
+def test_a_damaged_description_makes_the_data_set_damaged(tmp_path: Path, text: str) -> None:
+    for name in ARRAYS:
+        np.save(tmp_path / f"{name}.npy", np.zeros(1))
+    (tmp_path / "meta.json").write_text(text, errors="surrogateescape")
+    assert not is_intact(tmp_path)

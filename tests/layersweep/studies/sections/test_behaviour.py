@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from compared_sweep import compared
 from recorded_sweep import Sweep
-from rich.console import Console
 
 from layersweep.studies.sections.behaviour import behaviour, section, sentences
+from layersweep.terminal import Console
 
 KINDS = ("InputLayer", "Conv2D", "Activation", "Conv2D", "Activation", "Dense")
 

@@ -5,12 +5,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import polars as pl
-from rich.console import Console
 
 from layersweep.studies.figures.drawing import Drawing
 from layersweep.studies.sections.costs import costs, draw, section
 from layersweep.studies.sections.section import Section
 from layersweep.studies.statistics.arm_rows import NEVER_LEARNED
+from layersweep.terminal import Console
 
 
 def arm(name, mean, flops, *, seconds=20.0, epochs=10, latency=1.5, status="compared"):

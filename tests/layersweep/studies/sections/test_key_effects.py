@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from compared_sweep import arm, compared
 from recorded_sweep import Sweep
-from rich.console import Console
 
 from layersweep.studies.earlier_records import EARLIER
 from layersweep.studies.sections.key_effects import grid, section, sentences
 from layersweep.studies.study import write_study
+from layersweep.terminal import Console
 
 CHOICES = ("relu", "selu", "elu")
 GAIN = {"selu": 0.04, "relu": 0.0, "elu": -0.04}

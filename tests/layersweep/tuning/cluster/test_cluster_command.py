@@ -21,9 +21,9 @@ import pytest
 import recorded_rows
 from places import HELPERS
 from places import ROOT as PROJECT
-from rich.console import Console
 
 from layersweep.records.read import read
+from layersweep.terminal import Console
 from layersweep.tuning.cluster.cluster_request import ClusterRequest, head_flags
 from layersweep.tuning.cluster.head_answers import HeadError
 from layersweep.tuning.cluster.job_follower import exit_code

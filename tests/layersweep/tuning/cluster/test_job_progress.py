@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import recorded_rows as rows
-from rich.console import Console
 
+from layersweep.terminal import Console
+from layersweep.tuning.cluster.job_epochs import JobEpochs
 from layersweep.tuning.cluster.job_progress import CommandOfJob, read_progress
 
 START = rows.START
@@ -32,8 +33,8 @@ def run(name="r1", event="start", at=START, **more):
 
 def progress_of(results, *, now=40, since=BEGAN, job="j", metric="val_accuracy", mode="max", **tables):
     rows.record(results, "made_up", **tables)
-    command = CommandOfJob(job=job, since=since)
-    return read_progress(results, "made_up", command, metric=metric, mode=mode, now=BEGAN + now)
+    job_epochs = JobEpochs(results, "made_up", metric=metric, mode=mode)
+    return read_progress(job_epochs, CommandOfJob(job=job, since=since), now=BEGAN + now)
 
 
 def table_text(progress):
@@ -76,7 +77,7 @@ def test_the_time_left_is_that_of_the_epochs_to_come(four):
 
 
 def test_each_end_is_told_with_what_it_came_to(four):
-    completed, stopped = four.ends
+    completed, stopped = four.ends_after(None)
     assert (completed.label, completed.outcome, completed.epochs, completed.value) == (
         "adam, seed 1",
         "completed",
@@ -107,7 +108,7 @@ def test_a_clock_that_was_set_back_does_not_hide_the_command(tmp_path):
             end("c", run="job-2") | {"ended_at": at(30) - 2 * hour},
         ],
     )
-    assert [(e.label, e.final) for e in progress.ends] == [("adam, seed 1", True)] * 2
+    assert [(e.label, e.final) for e in progress.ends_after(None)] == [("adam, seed 1", True)] * 2
     assert (progress.trials, progress.recorded_trials, progress.outcomes) == (3, 1, {"completed": 2})
     assert (progress.epochs_done, progress.best[0]) == (4, 0.9)
     assert progress.running == ()
@@ -122,7 +123,7 @@ def test_a_trial_that_is_tried_again_while_the_clock_is_set_back_has_not_ended(t
         epochs=[*curve("a", 0.25, 0.5), *([row | {"at": at(-3600)} for row in curve("a", 0.25, 0.5, 0.75)[2:]])],
         trials=[end("a", "failed")],
     )
-    assert [e.final for e in progress.ends] == [False]
+    assert [e.final for e in progress.ends_after(None)] == [False]
     assert [(r.epoch, r.value) for r in progress.running] == [(3, 0.75)]
 
 
@@ -137,7 +138,7 @@ def test_the_last_command_is_the_one_that_is_watched(tmp_path):
     )
     assert progress.outcome is None
     assert progress.trials == 2  # trial a had ended before
-    assert progress.ends == ()
+    assert progress.ends.is_empty()
     assert progress.best == (0.25, "adam, seed 1, epoch 1")
     assert progress.seconds == 10.0
 
@@ -157,7 +158,7 @@ def test_a_trial_that_is_tried_again_has_not_ended(tmp_path):
         epochs=[*curve("a", 0.5), *curve("a", 0.5, attempt=1, begin=20)],
         trials=[failed],
     )
-    (failure,) = progress.ends
+    (failure,) = progress.ends_after(None)
     assert (failure.final, failure.reason) == (False, "ProcessKilled: by SIGKILL")
     assert len(progress.running) == 1
     assert progress.summary("val_accuracy").startswith("0/1 trials · best")
@@ -214,3 +215,21 @@ def test_a_trial_that_another_sweep_has_trained_is_not_run(tmp_path):
     progress = progress_of(tmp_path, runs=[run()], plan=[rows.plan("a"), rows.plan("b")], trials=[end("b")])
     assert (progress.trials, progress.recorded_trials) == (1, 1)
     assert progress.summary("val_accuracy") == "1/1 trials · 1 completed"
+
+
+def test_the_ends_since_an_earlier_look_alone_are_told(tmp_path):
+    plan = [rows.plan(trial) for trial in "abc"]
+    epochs = [*curve("a", 0.5, 0.6), *curve("b", 0.5, 0.6)]
+    rows.record(tmp_path, "made_up", runs=[run()], plan=plan, epochs=epochs, trials=[end("a")])
+    job_epochs = JobEpochs(tmp_path, "made_up", metric="val_accuracy", mode="max")
+    first = read_progress(job_epochs, CommandOfJob(job="j", since=BEGAN), now=BEGAN + 40)
+    rows.record(tmp_path, "made_up", trials=[end("b", seconds=35, seed=2)])
+    second = read_progress(job_epochs, CommandOfJob(job="j", since=BEGAN), now=BEGAN + 41)
+    assert [(new.label, new.number) for new in second.ends_after(first)] == [("adam, seed 2", 2)]
+    assert second.ends_after(second) == ()
+
+
+@pytest.mark.parametrize("text", ["[", '{"h1": 1}', '[["h1"], 5, null]', "[" * 100_000, "3"])
+def test_any_text_may_stand_for_the_machines(tmp_path, text):
+    progress = progress_of(tmp_path, runs=[run() | {"hosts_json": text}], plan=[rows.plan("a")])
+    assert progress.ends_by_host == {}

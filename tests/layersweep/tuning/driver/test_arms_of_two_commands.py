@@ -9,11 +9,11 @@ from dataclasses import replace
 import made_up
 import made_up_tune
 import pytest
-from rich.console import Console
 
 from layersweep import Sweep
 from layersweep.records.read import read
 from layersweep.studies.study import load
+from layersweep.terminal import Console
 from layersweep.tuning.command.plan_summary import print_plan
 from layersweep.tuning.command.sweep_command import plan_of
 from layersweep.tuning.experiment.options import parse

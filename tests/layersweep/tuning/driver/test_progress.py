@@ -5,8 +5,8 @@ import io
 
 import made_up
 import pytest
-from rich.console import Console
 
+from layersweep.terminal import Console
 from layersweep.tuning.common.worker_report import Error
 from layersweep.tuning.driver.progress import Display
 from layersweep.tuning.experiment.arm import Arm

@@ -13,11 +13,11 @@ import made_up_tune
 import polars as pl
 import pytest
 from made_up_tune import Machine
-from rich.console import Console
 
 from layersweep import Sweep
 from layersweep.records.read import read
 from layersweep.records.spans import total_seconds
+from layersweep.terminal import Console
 from layersweep.tuning.command.plan_summary import print_plan
 from layersweep.tuning.command.sweep_command import plan_of
 from layersweep.tuning.common.errors import UsageError

@@ -7,12 +7,12 @@ from types import SimpleNamespace
 import made_up
 import pytest
 from queues import queue
-from rich.console import Console
 
 from layersweep.records.errors import ResultsError
 from layersweep.records.questions import COMPARISON, FIRST_PHASE
 from layersweep.records.read import read
 from layersweep.records.write import Writer
+from layersweep.terminal import Console
 from layersweep.tuning.common.errors import BrokenOffError, BudgetSpentError
 from layersweep.tuning.common.worker_report import Error, Report
 from layersweep.tuning.driver.dispatcher import TrialDispatcher

@@ -1,0 +1,123 @@
+"""What the recorded epochs of a sweep come to: a row for each trial.
+
+Each part of `epochs` is read once, piece by piece. So the follower of 100,000 trials keeps one row for each in memory,
+not millions of epochs, and a look at the job costs the parts that are new.
+"""
+
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from layersweep.records.read import map_part, part_range, parts
+from layersweep.tuning.experiment.trials import sign
+
+_COLUMNS: Final = ("trial_id", "attempt", "epoch", "at", "rung", "cutoff", "loss", "val_loss")
+
+_EMPTY: Final = pl.DataFrame(
+    schema={
+        "trial_id": pl.String,
+        "attempt": pl.Int32,
+        "epoch": pl.Int32,
+        "at": pl.Datetime("us", "UTC"),
+        "rung": pl.Int32,
+        "cutoff": pl.Float64,
+        "value": pl.Float64,
+        "recorded": pl.Int64,
+        "order": pl.Int64,
+        "best": pl.Float64,
+        "best_epoch": pl.Int32,
+        "best_order": pl.Int64,
+    }
+)
+"""The columns of `JobEpochs.by_trial`."""
+
+
+class JobEpochs:
+    """The epochs of a sweep that were recorded since a time.
+
+    Attributes:
+        results: the results folder.
+        sweep: the sweep's name.
+        metric: the column that is compared.
+        mode: `max` or `min`, whether larger or smaller is better.
+    """
+
+    def __init__(self, results: Path, sweep: str, *, metric: str, mode: str) -> None:
+        self.results, self.sweep, self.metric, self.mode = results, sweep, metric, mode
+        self._since: datetime | None = None
+        self._parts: dict[str, pl.DataFrame] = {}
+        self._has_begun = False
+
+    def by_trial(self, since: datetime) -> pl.DataFrame:
+        """A row for each trial with an epoch since then, in the order of their first epochs.
+
+        All rows behind the first one of a later time count, because a clock may be set back meanwhile.
+
+        The columns are `trial_id`; `recorded`, the number of its epochs; `attempt`, `epoch`, `at` and `value` of its
+        last epoch; `rung` and `cutoff` of its last rung; `best` and `best_epoch`, its best value. Epochs whose loss or
+        metric is not finite do not count for the best. `order` and `best_order` rise as rows were recorded.
+
+        Raises:
+            ResultsError: if the records cannot be read.
+        """
+        if since != self._since:
+            self._since, self._parts = since, {}
+        recorded: dict[str, pl.DataFrame] = {}
+        for path in parts(self.results / "epochs" / self.sweep):
+            self._has_begun = any(rows.height for rows in recorded.values())
+            recorded[path.name] = self._parts[path.name] if path.name in self._parts else self._part(path)
+        self._parts = recorded
+        return _combined(pl.concat([_EMPTY, *self._parts.values()]), self.mode)
+
+    def _part(self, path: Path) -> pl.DataFrame:
+        """The rows of one part."""
+        span = part_range(path)
+        first_order = 0 if span is None else span[0] << 32
+        columns = [*dict.fromkeys((*_COLUMNS, self.metric))]
+        rows = map_part(path, self.results, partial(self._piece, first_order), columns=columns)
+        return _combined(pl.concat([_EMPTY, *(rows or ())]), self.mode)
+
+    def _piece(self, first_order: int, first_row: int, epochs: pl.DataFrame) -> pl.DataFrame:
+        """The rows of a piece of a part, which begins at `first_row`."""
+        finite = pl.all_horizontal(
+            pl.col(name).is_finite().fill_null(value=True) for name in {self.metric, "loss", "val_loss"}
+        )
+        is_candidate = finite & pl.col(self.metric).is_not_null()
+        order = pl.int_range(pl.len(), dtype=pl.Int64) + first_order + first_row
+        is_later = (epochs["at"] >= self._since).fill_null(value=False)
+        first = 0 if self._has_begun else is_later.arg_max() or 0
+        self._has_begun |= is_later.any()
+        rows = epochs.select(
+            *("trial_id", "attempt", "epoch", "at", "rung", "cutoff"),
+            value=pl.col(self.metric),
+            recorded=pl.lit(1, dtype=pl.Int64),
+            order=order,
+            best=pl.when(is_candidate).then(self.metric),
+            best_epoch=pl.when(is_candidate).then("epoch"),
+            best_order=pl.when(is_candidate).then(order),
+        )
+        rows = rows.slice(first) if self._has_begun else rows.clear()
+        return _combined(rows.select(_EMPTY.columns), self.mode)
+
+
+def _combined(rows: pl.DataFrame, mode: str) -> pl.DataFrame:
+    """Rows of trials, of which each may have several, as one row for each trial."""
+    best = pl.col("best").max() if sign(mode) > 0 else pl.col("best").min()
+    return (
+        rows.sort("attempt", "epoch", maintain_order=True)
+        .group_by("trial_id")
+        .agg(
+            pl.col("attempt", "epoch", "at").last(),
+            pl.col("rung", "cutoff").filter(pl.col("rung").is_not_null()).last(),
+            pl.col("value").last(),
+            pl.col("recorded").sum(),
+            pl.col("order").min(),
+            best,
+            pl.col("best_epoch", "best_order").filter(pl.col("best") == best).first(),
+        )
+        .sort("order")
+        .select(rows.columns)
+    )
