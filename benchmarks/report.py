@@ -19,8 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from layersweep.tuning.driver.sweep_run import git_commit
-from layersweep.tuning.runtime.machine import memory_bytes
-from trainables.hardware import cores, cpu_model
+from trainables.hardware import cores, cpu_model, memory_bytes
 
 Readings: TypeAlias = Mapping[tuple[str, str], float]
 """The values of one case in one round, by measure and unit."""

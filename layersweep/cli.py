@@ -4,6 +4,7 @@ import importlib
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import metadata
 from typing import Final, cast
 
 from layersweep.escaping import terminal
@@ -48,6 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.write(_usage())
         return OK if words else BAD_INPUT
     name, *rest = words
+    if name == "--version":
+        sys.stdout.write(f"layersweep {metadata.version('layersweep')}\n")
+        return OK
     if name not in SUBCOMMANDS:
         sys.stderr.write(terminal(f"layersweep: error: unknown command {name!r}; valid: {', '.join(SUBCOMMANDS)}\n"))
         return BAD_INPUT

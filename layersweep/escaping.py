@@ -52,6 +52,11 @@ def to_markdown(text: str) -> str:
     return _MARKDOWN.sub(_with_backslash, " ".join(visible(text).split()))
 
 
+def to_file_name(text: str) -> str:
+    """The text as the name of one file, never of a file in another folder."""
+    return visible(text).replace("/", "_")
+
+
 def to_csv(text: str) -> str:
     """The text for a cell of CSV: an apostrophe before what a spreadsheet would compute.
 

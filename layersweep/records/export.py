@@ -1,6 +1,6 @@
 """Writes a table of a sweep to one file for other programs."""
 
-import os
+import contextlib
 import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -10,7 +10,8 @@ import polars as pl
 import polars.selectors as cs
 
 from layersweep.escaping import to_csv, to_json
-from layersweep.records.errors import ResultsError
+from layersweep.records.errors import ResultsError, results_errors
+from layersweep.records.files import sync
 from layersweep.records.overview import check_recorded
 from layersweep.records.read import read
 
@@ -33,12 +34,13 @@ def export(results: Path, sweep: str, table: str, out: Path, *, force: bool = Fa
     frame = read(results, table, sweep)
     temporary = out.with_name(f".{out.name}.{uuid.uuid4().hex}.tmp")
     try:
-        _FORMATS[out.suffix](frame, temporary)
-        temporary.replace(out)
-    except OSError as error:
-        raise ResultsError(f"cannot write {out}: {os.strerror(error.errno) if error.errno else error}") from error
+        with results_errors(f"cannot write {out}"):
+            _FORMATS[out.suffix](frame, temporary)
+            sync(temporary)
+            temporary.replace(out)
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
     return frame.height
 
 

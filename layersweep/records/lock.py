@@ -3,8 +3,11 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
-from layersweep.records.errors import BusyError, ResultsError
+from layersweep.records.errors import BusyError, results_errors
+
+_own_locks: Final[set[Path]] = set()
 
 
 @contextmanager
@@ -17,12 +20,25 @@ def sweep_lock(results: Path, sweep: str) -> Iterator[None]:
     """
     import filelock
 
-    lock = filelock.FileLock(results / ".state" / f"{sweep}.lock")
-    try:
-        lock_guard = lock.acquire(timeout=0)
-    except filelock.Timeout:
-        raise BusyError(f"another command is running the sweep {sweep!r} in {results}: wait for it") from None
-    except OSError as error:
-        raise ResultsError(f"cannot lock the sweep {sweep!r} in {results}: {error.strerror or error}") from error
+    file = _lock_file(results, sweep)
+    lock = filelock.FileLock(file)
+    with results_errors(f"cannot lock the sweep {sweep!r} in {results}"):
+        try:
+            lock_guard = lock.acquire(timeout=0)
+        except filelock.Timeout:
+            raise BusyError(f"another command is running the sweep {sweep!r} in {results}: wait for it") from None
     with lock_guard:
-        yield
+        _own_locks.add(file)
+        try:
+            yield
+        finally:
+            _own_locks.discard(file)
+
+
+def is_own(results: Path, sweep: str) -> bool:
+    """Whether this process holds the sweep's lock."""
+    return _lock_file(results, sweep) in _own_locks
+
+
+def _lock_file(results: Path, sweep: str) -> Path:
+    return results.absolute() / ".state" / f"{sweep}.lock"

@@ -15,7 +15,8 @@ from typing import Final
 
 import polars as pl
 
-from layersweep.records.errors import BusyError, ResultsError
+from layersweep.records.errors import BusyError, results_errors
+from layersweep.records.files import sync
 from layersweep.records.lock import sweep_lock
 from layersweep.records.overview import check_recorded, current_outcomes, names, planned_weights, size_bytes
 from layersweep.records.questions import FIRST_PHASE
@@ -98,14 +99,13 @@ def delete(results: Path, sweep: str) -> None:
     """
     trash = results / ".state" / "deleted" / f"{sweep}.{uuid.uuid4().hex}"
     paths = [path for group in deletable_files(results, sweep) for path in group.paths]
-    try:
+    with results_errors(f"cannot delete the sweep {sweep!r} in {results}"):
         for path in paths:
             target = trash / path.relative_to(results)
             target.parent.mkdir(parents=True, exist_ok=True)
             path.rename(target)
+            sync(path.parent)  # a power cut must not undo this and leave what follows
         shutil.rmtree(trash)
-    except OSError as error:
-        raise ResultsError(f"cannot delete the sweep {sweep!r} in {results}: {error}") from error
 
 
 def prune(results: Path, *, damaged: bool = False, missing: bool = False, dry_run: bool = False) -> PruneResult:
@@ -239,10 +239,8 @@ def _groups(files: dict[str, list[Path]]) -> list[FileGroup]:
 
 
 def _remove(path: Path) -> None:
-    try:
+    with results_errors(f"cannot remove {path}"):
         if path.is_dir():
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
-    except OSError as error:
-        raise ResultsError(f"cannot remove {path}: {error.strerror}") from error

@@ -1,8 +1,10 @@
 """Reads the tables: each row exactly once, even while a sweep writes them.
 
-A damaged part is reported and moved to `results/.state/damaged/`; the other parts are read.
+A damaged part is reported, and the other parts are read. Whoever holds the sweep's lock also moves it, to
+`results/.state/damaged/`: nobody else takes a part from a sweep that may be running.
 """
 
+import errno
 import re
 import warnings
 from collections.abc import Callable, Iterable, Sequence
@@ -13,17 +15,24 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from layersweep.records.errors import ResultsError
+from layersweep.records.errors import ResultsError, reason, results_errors
+from layersweep.records.files import sync
+from layersweep.records.lock import is_own
 from layersweep.records.tables import SCHEMA_VERSION, TABLES, TRIALS
 
 _PART: Final = re.compile(r"(\d{8})-(\d{8})\.parquet")
 _ATTEMPTS: Final = 100
+_LATER_KEYS: Final = ("continuation",)
+"""Key columns that schema version 1 did not have."""
+_GONE: Final = (errno.ENOENT, errno.ESTALE)
+"""ESTALE is NFS' answer for a file that another host has deleted."""
+_ADVICE: Final = "it stays where it is: read it with another pyarrow or more memory, or, if it is damaged, move it away"
 _PIECE_ROWS: Final = 1 << 18
 _Content = TypeVar("_Content")
 
 
 class DamagedPartWarning(UserWarning):
-    """A part could not be read; it was set aside, and the other parts were read."""
+    """A part is damaged; it was set aside or left out, and the other parts were read."""
 
 
 def part_name(first: int, last: int) -> str:
@@ -44,10 +53,16 @@ def parts(folder: Path) -> list[Path]:
 
 
 def superseded(folder: Path, results: Path) -> list[Path]:
-    """The parts in a sweep's folder whose rows a merged part has too; none if one of the current parts is damaged."""
+    """The parts in a sweep's folder whose rows a merged part has too; none if one of the current parts is damaged.
+
+    The caller holds the sweep's lock, and may delete them: the merged parts are on the disk, with their names.
+    """
     current_parts = parts(folder)
     sources = sorted(p for p in folder.glob("*.parquet") if part_range(p) and p not in current_parts)
-    return sources if sources and all(read_part(p, results) is not None for p in current_parts) else []
+    if not sources or any(read_part(p, results, set_aside=True) is None for p in current_parts):
+        return []
+    sync(folder)
+    return sources
 
 
 def sweeps(results: Path, table: str = "trials") -> list[str]:
@@ -68,7 +83,8 @@ def read(
 
     Columns that only some sweeps have (configuration keys) are null elsewhere. Without rows the frame is empty and has
     the table's fixed columns. If a writer merges parts meanwhile, they are read again. A damaged part causes a warning
-    and is left out; with `set_aside` it is also moved. Damage is noticed only in the columns that are read.
+    and is left out; with `set_aside` it is also moved, if this process holds the sweep's lock. Damage is noticed only
+    in the columns that are read.
 
     Raises:
         ResultsError: if the table or a column is unknown, the results were written by a newer schema, or they keep
@@ -77,8 +93,9 @@ def read(
     if table not in TABLES:
         raise ResultsError(f"unknown table {table!r}; valid: {', '.join(TABLES)}")
     selection = None if columns is None else list(columns)
-    names = sweeps(results, table) if sweep is None else [sweep]
-    frames = [_read_sweep(results, table, name, selection, set_aside=set_aside) for name in names]
+    with results_errors(f"cannot read {results / table}"):
+        names = sweeps(results, table) if sweep is None else [sweep]
+        frames = [_read_sweep(results, table, name, selection, set_aside=set_aside) for name in names]
     empty = _to_frame(TABLES[table].schema.empty_table())
     rows = pl.concat([empty, *frames], how="diagonal_relaxed")
     if selection is None:
@@ -98,6 +115,7 @@ def _read_sweep(
     results: Path, table: str, sweep: str, columns: Sequence[str] | None, *, set_aside: bool
 ) -> pl.DataFrame:
     folder = results / table / sweep
+    set_aside = set_aside and is_own(results, sweep)
     for _ in range(_ATTEMPTS):
         try:
             newest_first = reversed(parts(folder))  # a writer merges the newest parts first
@@ -115,9 +133,11 @@ def _to_frame(content: pa.Table) -> pl.DataFrame:
 
 
 def read_part(
-    path: Path, results: Path, *, columns: Sequence[str] | None = None, set_aside: bool = True
+    path: Path, results: Path, *, columns: Sequence[str] | None = None, set_aside: bool = False
 ) -> pa.Table | None:
     """One part; None with a warning if it is damaged, and `set_aside` then moves it to `results/.state/damaged`.
+
+    Only whoever holds the sweep's lock may set it aside.
 
     With `columns`, the result has those columns that the part has, and always `sweep`: it keeps the number of rows.
 
@@ -153,7 +173,7 @@ def map_part(
         ResultsError: if it was written by a newer schema, or the system refuses to open it.
     """
     table = TABLES[path.relative_to(results).parts[0]]
-    fields = [pa.field(name, _plain(table.schema.field(name).type)) for name in columns]
+    fields = [pa.field(name, _value_type(table.schema.field(name).type)) for name in columns]
 
     def visit(file: pq.ParquetFile) -> list[_Content]:
         first, contents = 0, []
@@ -165,54 +185,47 @@ def map_part(
     return _open(path, results, visit, set_aside=False)
 
 
-def _plain(kind: pa.DataType) -> pa.DataType:
-    """The type of a column's values: that of a dictionary is the type of its entries."""
-    return kind.value_type if pa.types.is_dictionary(kind) else kind
-
-
 def _with_columns(batch: pa.RecordBatch, fields: Sequence[pa.Field]) -> pa.Table:
-    """These columns of a batch, with these types; a missing one is null.
-
-    Raises:
-        ValueError: if a column has another type.
-    """
+    """These columns of a batch, with these types; a missing one is null."""
     names = batch.schema.names
-    try:
-        arrays = [
-            batch.column(names.index(field.name)).cast(field.type)
-            if field.name in names
-            else pa.nulls(batch.num_rows, field.type)
-            for field in fields
-        ]
-    except (pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
-        raise ValueError(str(error)) from error
+    arrays = [
+        batch.column(names.index(field.name)).cast(field.type)
+        if field.name in names
+        else pa.nulls(batch.num_rows, field.type)
+        for field in fields
+    ]
     return pa.Table.from_arrays(arrays, schema=pa.schema(fields))
 
 
 def read_schema(path: Path, results: Path) -> pa.Schema | None:
-    """The columns of one part, without its rows; None if the part is damaged, as in `read_part`.
+    """The columns of one part, without its rows; None if the part is damaged: then it is set aside, as in `read_part`.
 
     Raises:
         FileNotFoundError: if the part is gone.
         ResultsError: if it was written by a newer schema, or the system refuses to open it.
     """
-    return _open(path, results, lambda file: file.schema_arrow)
+    return _open(path, results, lambda file: file.schema_arrow, set_aside=True)
 
 
 def _open(
-    path: Path, results: Path, reader: Callable[[pq.ParquetFile], _Content], *, set_aside: bool = True
+    path: Path, results: Path, reader: Callable[[pq.ParquetFile], _Content], *, set_aside: bool
 ) -> _Content | None:
+    """Applies a function to a part; None if the part is damaged.
+
+    Damage is what Parquet's reader says of the content: a ValueError, or an OSError without a number. What the system
+    says (an OSError with a number, no memory), or what this version cannot read (NotImplementedError), is no damage.
+    """
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            _check_version(file.schema_arrow, path)
+            _check_schema(file.schema_arrow, path, TABLES[path.relative_to(results).parts[0]].schema)
             return reader(file)
-    except FileNotFoundError:
-        raise
-    except (ValueError, pa.ArrowNotImplementedError, OSError) as error:  # the footer may be damaged
-        if (
-            isinstance(error, OSError) and error.errno is not None
-        ):  # not damage, but too many open files or no permission
-            raise ResultsError(f"cannot read {path}: {error.strerror}") from error
+    except (NotImplementedError, MemoryError) as error:
+        raise ResultsError(f"cannot read {path}: {error}; {_ADVICE}") from error
+    except (ValueError, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            if error.errno in _GONE:
+                raise FileNotFoundError(errno.ENOENT, reason(error), str(path)) from error
+            raise ResultsError(f"cannot read {path}: {reason(error)}") from error
         aside = results / ".state" / "damaged" / path.relative_to(results)
         what = f"set aside as {aside}" if set_aside else "left out"
         warnings.warn(f"{path} is damaged ({error}); {what}", DamagedPartWarning, stacklevel=3)
@@ -229,10 +242,27 @@ def _set_aside(path: Path, aside: Path) -> None:
         warnings.warn(f"{path} cannot be moved: {error}", DamagedPartWarning, stacklevel=4)
 
 
-def _check_version(schema: pa.Schema, path: Path) -> None:
+def _check_schema(schema: pa.Schema, path: Path, expected: pa.Schema) -> None:
+    """Checks the version of a part, and the columns that its table always has.
+
+    Raises:
+        ResultsError: if a newer version wrote it.
+        ValueError: if it is damaged, or no part of this table.
+    """
     version = int((schema.metadata or {}).get(b"schema_version", b"0"))
     if version > SCHEMA_VERSION:
         raise ResultsError(
             f"{path} has schema version {version}, but this program reads up to version {SCHEMA_VERSION}: "
             "use a newer Layersweep"
         )
+    for field in expected:
+        count, place = schema.names.count(field.name), schema.get_field_index(field.name)
+        if count == 1 and _value_type(schema.field(place).type) != _value_type(field.type):
+            raise ValueError(f"its column {field.name!r} has another type than its table's")
+        if count > 1 or (count == 0 and not field.nullable and field.name not in _LATER_KEYS):
+            raise ValueError(f"it has {count} columns {field.name!r}")
+
+
+def _value_type(kind: pa.DataType) -> pa.DataType:
+    """The type of a column's values: that of a dictionary is the type of its entries."""
+    return kind.value_type if pa.types.is_dictionary(kind) else kind

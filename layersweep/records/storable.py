@@ -43,10 +43,17 @@ def storable(table: Table, rows: Iterable[Mapping[str, Any]]) -> list[Mapping[st
 
     Text that is not UTF-8 is escaped. A value of another type, or beyond its column's range, becomes null; if its
     column is part of the key, the row is left out. Both cause a warning. NaN and infinities stay.
+
+    Raises:
+        KeyError: if a row has an unknown column or lacks a key column.
     """
     columns = _columns(table)
     result: list[Mapping[str, Any]] = []
     for row in rows:
+        if not row.keys() <= columns.keys():
+            raise KeyError(f"table {table.name!r} has no column {sorted(row.keys() - columns.keys())}")
+        if missing := [name for name in table.key if row.get(name) is None]:
+            raise KeyError(f"a row of table {table.name!r} lacks {missing} of its key")
         changes = {}
         for name, value in row.items():
             if value is None:
@@ -54,8 +61,8 @@ def storable(table: Table, rows: Iterable[Mapping[str, Any]]) -> list[Mapping[st
             exact, fits, convert = columns[name]
             if type(value) is not exact or not (fits is None or fits(value)):
                 changes[name] = _converted(table, name, convert, value)
-        if missing := [name for name in table.key if name in changes and changes[name] is None]:
-            _warn(f"table {table.name!r}: a row is left out, since its key has no {', '.join(missing)}")
+        if unstorable := [name for name in table.key if name in changes and changes[name] is None]:
+            _warn(f"table {table.name!r}: a row is left out, since its key has no {', '.join(unstorable)}")
         else:
             result.append({**row, **changes} if changes else row)
     return result

@@ -1,12 +1,12 @@
 """Writes the tables of a sweep as Parquet parts; readers never see an incomplete part.
 
 Rows wait in memory until `flush`. It writes the rows of each table to a file in `results/.state/`, syncs it, and
-renames it into `results/<table>/<sweep>/`. Parts of equal size are merged in tiers, so that a long sweep leaves few
+links it into `results/<table>/<sweep>/`. Parts of equal size are merged in tiers, so that a long sweep leaves few
 files. The decisions are in docs/decisions/parquet_tables.md.
 """
 
+import contextlib
 import json
-import os
 import re
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +17,8 @@ from typing import Any, Final, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from layersweep.records.errors import ResultsError
+from layersweep.records.errors import ResultsError, results_errors
+from layersweep.records.files import link_into_place, make_folder, sync
 from layersweep.records.read import part_name, part_range, parts, read_part, read_schema, superseded
 from layersweep.records.storable import storable
 from layersweep.records.tables import SCHEMA_VERSION, TABLES, TRIALS, with_config
@@ -30,6 +31,9 @@ Row = Mapping[str, Any]
 
 class Writer:
     """Appends rows to the tables of one sweep. A sweep has only one writer at a time.
+
+    The sweep's lock sees to that. Where it does not hold between hosts, the parts do: none is written over another, and
+    the writer that comes second ends with an error.
 
     Args:
         results: the results folder; created if missing.
@@ -57,18 +61,10 @@ class Writer:
         self._tables = {**TABLES, "trials": with_config(TRIALS, config_types or {})}
         self._pending: dict[str, list[Row]] = {name: [] for name in TABLES}
         self._next: dict[str, int] = {}
+        self._unsynced: set[Path] = set()
         check_writable(self._results)
-        for name in TABLES:  # refuses a newer schema before it changes any file
-            self._schemas(name)
-        for path in (self._results / ".state" / "parts").glob("*.tmp"):
-            if owner(path) == sweep:  # left by a killed writer, as there is only one writer at a time
-                path.unlink(missing_ok=True)
-        for name in TABLES:
-            for path in superseded(
-                self._folder(name), self._results
-            ):  # other Parquet readers would see these rows twice
-                path.unlink(missing_ok=True)
-            self._adopt_columns(name)
+        with results_errors(f"cannot write to the results folder {results}"):
+            self._bring_up_to_date()
 
     def __enter__(self) -> Self:
         return self
@@ -83,14 +79,7 @@ class Writer:
             KeyError: if the table is unknown, or a row has an unknown column or lacks a key column. Then no row is
             added.
         """
-        names, key = set(self._tables[table].schema.names), self._tables[table].key
-        complete = [{"sweep": self._sweep, **row} for row in rows]
-        for row in complete:
-            if unknown := set(row) - names:
-                raise KeyError(f"table {table!r} has no column {sorted(unknown)}")
-            if missing := [column for column in key if row.get(column) is None]:
-                raise KeyError(f"a row of table {table!r} lacks {missing} of its key")
-        self._pending[table] += storable(self._tables[table], complete)
+        self._pending[table] += storable(self._tables[table], ({"sweep": self._sweep, **row} for row in rows))
 
     @property
     def pending(self) -> int:
@@ -112,50 +101,96 @@ class Writer:
             rows.clear()
             self._merge(name)
 
+    def _bring_up_to_date(self) -> None:
+        """Completes what a killed writer left, and gives all parts of a table the same columns."""
+        for name in TABLES:  # refuses a newer schema before it changes any file
+            self._schemas(name)
+        for folder in (self._results, *(self._results / name for name in TABLES), *map(self._folder, TABLES)):
+            if folder.is_dir():  # it may have been killed before it had synced what can be read there now
+                sync(folder)
+        for path in (self._results / ".state" / "parts").glob("*.tmp"):
+            if owner(path) == self._sweep:  # left by a killed writer, as there is only one writer at a time
+                path.unlink(missing_ok=True)
+        for name in TABLES:
+            for path in superseded(self._folder(name), self._results):  # another reader would see these rows twice
+                path.unlink(missing_ok=True)
+            self._adopt_columns(name)
+
     def _folder(self, table: str) -> Path:
         return self._results / table / self._sweep
 
     def _sequence(self, table: str) -> int:
         if table not in self._next:
-            spans = [s for p in self._folder(table).glob("*.parquet") if (s := part_range(p))]
+            with results_errors(f"cannot read {self._folder(table)}"):
+                spans = [s for p in self._folder(table).glob("*.parquet") if (s := part_range(p))]
             self._next[table] = max((last + 1 for _, last in spans), default=0)
         return self._next[table]
 
-    def _write(self, table: str, content: pa.Table, first: int, last: int) -> None:
+    def _write(self, table: str, content: pa.Table, first: int, last: int, sources: Sequence[Path] = ()) -> None:
+        """Writes the part of these flushes. It replaces its sources, which the caller removes then."""
         final = self._folder(table) / part_name(first, last)
         state = self._results / ".state" / "parts"
         temporary = state / f"{self._sweep}.{uuid.uuid4().hex}.tmp"
         encodings = self._tables[table].encodings
         try:
-            state.mkdir(parents=True, exist_ok=True)
-            final.parent.mkdir(parents=True, exist_ok=True)
-            pq.write_table(
-                content.replace_schema_metadata(self._metadata),
-                temporary,
-                compression="zstd",
-                write_page_checksum=True,
-                use_dictionary=_in_dictionaries(content.schema, encodings),
-                column_encoding=dict(encodings),  # a copy, because pyarrow changes it
-            )
-            _sync(temporary)
-            temporary.rename(final)
-            _sync(final.parent)
-        except OSError as error:
-            temporary.unlink(missing_ok=True)
-            raise ResultsError(
-                f"cannot write {final}: {error.strerror or error}; free the disk and run again"
-            ) from error
+            with results_errors(f"cannot write {final}"):
+                state.mkdir(parents=True, exist_ok=True)
+                make_folder(final.parent)
+                pq.write_table(
+                    content.replace_schema_metadata(self._metadata),
+                    temporary,
+                    compression="zstd",
+                    write_page_checksum=True,
+                    use_dictionary=_in_dictionaries(content.schema, encodings),
+                    column_encoding=dict(encodings),  # a copy, because pyarrow changes it
+                )
+                self._put_in_place(temporary, final, sources)
+        except ResultsError:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise
+
+    def _put_in_place(self, temporary: Path, final: Path, sources: Sequence[Path]) -> None:
+        """Syncs a part, gives it its name, and syncs the name.
+
+        Raises:
+            ResultsError: if another writer has written these flushes; its parts stay, and this one goes.
+        """
+        try:
+            sync(temporary)
+            if final in self._unsynced:  # an earlier attempt of this writer, whose name could not be synced
+                temporary.replace(final)
+            else:
+                link_into_place(temporary, final)
+        except FileExistsError:
+            raise self._conflict(f"{final} exists") from None
+        except FileNotFoundError:  # a writer that begins takes it for a killed one's
+            raise self._conflict(f"{temporary} is gone") from None
+        self._unsynced.add(final)
+        if strangers := _strangers(final, sources):
+            self._unsynced.discard(final)
+            final.unlink()
+            raise self._conflict(f"{strangers[0]} has been written meanwhile")
+        sync(final.parent)
+        self._unsynced.discard(final)
+
+    def _conflict(self, fact: str) -> ResultsError:
+        return ResultsError(
+            f"{fact}: another command writes the sweep {self._sweep!r} too, perhaps on another machine. Nothing that "
+            "it wrote was overwritten. When it has ended, run this command again: it trains what neither has recorded"
+        )
 
     def _merge(self, table: str) -> None:
         """Merges the newest parts while at least `FAN_IN` have the same tier; older tiers are at least as large."""
-        while True:
-            files = parts(self._folder(table))
-            spans = [s for p in files if (s := part_range(p))]
-            tiers = [_tier(s) for s in reversed(spans)]
-            count = next((n for n, tier in enumerate(tiers) if tier != tiers[0]), len(tiers))
-            if count < FAN_IN:  # more than FAN_IN if an earlier merge failed
-                return
-            self._join(table, files[-count:], spans[-count][0], spans[-1][1])
+        with results_errors(f"cannot merge the parts in {self._folder(table)}"):
+            while True:
+                files = parts(self._folder(table))
+                spans = [s for p in files if (s := part_range(p))]
+                tiers = [_tier(s) for s in reversed(spans)]
+                count = next((n for n, tier in enumerate(tiers) if tier != tiers[0]), len(tiers))
+                if count < FAN_IN:  # more than FAN_IN if an earlier merge failed
+                    return
+                self._join(table, files[-count:], spans[-count][0], spans[-1][1])
 
     def _schemas(self, table: str) -> list[pa.Schema]:
         """The columns of each part, without its rows."""
@@ -183,11 +218,30 @@ class Writer:
         self, table: str, files: Sequence[Path], first: int, last: int, *, columns_of: Sequence[pa.Table] = ()
     ) -> None:
         """Replaces parts by one part; the columns of `columns_of` come first."""
-        contents = [*columns_of, *(c for p in files if (c := read_part(p, self._results)) is not None)]
+        try:
+            recorded = [c for p in files if (c := read_part(p, self._results, set_aside=True)) is not None]
+        except FileNotFoundError:
+            raise self._conflict(f"a part in {self._folder(table)} is gone") from None
+        contents = [*columns_of, *recorded]
         content = pa.concat_tables(contents, promote_options="default").combine_chunks().unify_dictionaries()
-        self._write(table, content, first, last)
+        self._write(table, content, first, last, files)
         for path in files:
             path.unlink(missing_ok=True)
+
+
+def _strangers(part: Path, sources: Sequence[Path]) -> list[Path]:
+    """The other parts with flushes of this one, except its sources and what those replace: of another writer.
+
+    Of two writers that put parts in place at once, at least one sees the other's here.
+    """
+    spans = {path: span for path in part.parent.glob("*.parquet") if (span := part_range(path))}
+    first, last = spans.pop(part)
+    replaced = [span for path in sources if (span := part_range(path))]
+    return [
+        path
+        for path, (a, b) in spans.items()
+        if a <= last and first <= b and not any(c <= a and b <= d for c, d in replaced)
+    ]
 
 
 def owner(path: Path) -> str | None:
@@ -204,13 +258,11 @@ def check_writable(results: Path) -> None:
     """
     state = results / ".state"
     probe = state / f"{uuid.uuid4().hex}.tmp"
-    try:
-        results.mkdir(mode=0o770, parents=True, exist_ok=True)
-        state.mkdir(exist_ok=True)
+    with results_errors(f"cannot write to the results folder {results}"):
+        make_folder(results, mode=0o770)
+        make_folder(state)
         probe.write_bytes(b"")
         probe.unlink()
-    except OSError as error:
-        raise ResultsError(f"cannot write to the results folder {results}: {error.strerror}") from error
 
 
 def _in_dictionaries(schema: pa.Schema, encodings: Mapping[str, str]) -> list[str]:
@@ -225,12 +277,3 @@ def _tier(span: tuple[int, int]) -> int:
     while size >= FAN_IN:
         size, tier = size // FAN_IN, tier + 1
     return tier
-
-
-def _sync(path: Path) -> None:
-    """Flushes the content of a file, or the entries of a folder, to the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import tyro
 
+from layersweep.escaping import to_file_name
 from layersweep.exit_codes import OK
 from layersweep.records.errors import ResultsError
 from layersweep.studies.sections import registry
@@ -142,7 +143,7 @@ def findings_of(results: Path, sweep: str, criteria: "Criteria | None" = None) -
         if criteria.metric != ACCURACY:
             names = ()  # the sections are about accuracy
         yield Findings(
-            name=f"{sweep}_{group.key}_{group.value}" if group else sweep,
+            name=to_file_name(f"{sweep}_{group.key}_{group.value}") if group else sweep,
             title=f"{question.text} ({group.key} {group.value})" if group else question.text,
             group=group,
             comparison=comparison,

@@ -6,8 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from trainables.data import cache, idx_files
+from trainables.data.archives import unpack
+from trainables.data.arrays import ARRAYS
 from trainables.data.cifar_files import CifarFiles
-from trainables.data.download import unpack
+from trainables.data.download import RemoteFile
 from trainables.data.image_files import decoded
 from trainables.data.tiny_imagenet_files import _annotated, _classes, _names
 
@@ -28,8 +31,8 @@ def folder() -> Iterator[Path]:
 def cifar(content: bytes) -> None:
     """Reads a batch of CIFAR-10."""
     files = CifarFiles(
-        title="CIFAR-10", folder="", archive="", address="", sha256="", train=("batch",), test="batch",
-        labels="labels", meta="batch", names="label_names",
+        title="CIFAR-10", folder="", archive="", remote=RemoteFile(address="", bytes=0, sha256=""),
+        train=("batch",), test="batch", labels="labels", meta="batch", names="label_names",
     )  # fmt: skip
     with folder() as place:
         (place / "batch").write_bytes(content)
@@ -68,3 +71,18 @@ def tiny_imagenet(content: bytes) -> None:
         ids = _classes(place)
         _names(place, ids)
         _annotated(place, ids)
+
+
+def idx(content: bytes) -> None:
+    """Reads images, or labels: the first byte says which."""
+    idx_files.read(content[1:], 1 if content[:1] == b"1" else 3)
+
+
+def cached(content: bytes) -> None:
+    """Checks a folder of the cache that came from another machine: arrays and their description."""
+    array, _, description = content.partition(b"META")
+    with folder() as place:
+        for name in ARRAYS:
+            (place / f"{name}.npy").write_bytes(array)
+        (place / "meta.json").write_bytes(description)
+        cache.is_intact(place)

@@ -23,6 +23,12 @@ def test_a_fault_is_reported_with_its_input_and_a_refusal_is_none(tmp_path, caps
     assert not list((tmp_path / "refusal").iterdir())
 
 
+def test_inputs_that_reach_new_code_are_kept(tmp_path):
+    findings, learned = tmp_path / "findings", tmp_path / "learned"
+    assert run.main(["idx", "--seconds", "2", "--findings", str(findings), "--keep", str(learned)]) == 0
+    assert list((learned / "idx").iterdir())
+
+
 def test_an_unknown_target_is_refused_with_the_valid_ones(capsys):
     with pytest.raises(SystemExit):
         run.main(["fualt"], TABLE)

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from importlib import metadata
 
 import pytest
 from places import ROOT
@@ -23,11 +24,25 @@ def test_without_a_subcommand_it_prints_the_help_and_ends_with_2(capsys):
     assert "usage" in capsys.readouterr().out
 
 
+def test_the_version_is_that_of_the_installed_package(capsys):
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out == f"layersweep {metadata.version('layersweep')}\n"
+
+
 def test_an_unknown_subcommand_is_named_with_the_valid_ones(capsys):
     assert cli.main(["studies", "optimizers"]) == 2
     assert capsys.readouterr().err == (
         "layersweep: error: unknown command 'studies'; valid: study, gallery, records, doctor\n"
     )
+
+
+@pytest.mark.parametrize("name", ["a\x1b[2Jb", "\u202e", "\udce9"])
+def test_an_error_does_nothing_to_the_terminal(name, tmp_path, capsys):
+    for words in (["study", "s"], ["records", "show", "s"], ["gallery"]):
+        assert cli.main([*words, "--results", str(tmp_path / name)]) == 2
+        error = capsys.readouterr().err
+        assert error.isascii()
+        assert error.removesuffix("\n").isprintable()
 
 
 @pytest.mark.parametrize("name", cli.SUBCOMMANDS)

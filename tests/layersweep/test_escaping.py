@@ -8,16 +8,15 @@ import unicodedata
 from html.parser import HTMLParser
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from layersweep import escaping
 
 NASTY = st.sampled_from(
-    ["\x1b[2J", "\x1b]52;c;aGk=\x07", "\u202e", "[/x]", "<script>", "&lt;", "|", "`", "**", "_", "~~", "$", "\\",
-     "\r\n", "\t", "=1+1", "'", '"', "\udce9", "# ", "1. ", "- ", "](x)", "![", "http://a.b", ":warning:", "\x9b",
-     "---"]
+    ["\x1b[2J", "\x1b]52;c;aGk=\x07", "\u202e", "[/x]", "<i>", "&lt;", "|", "`", "**", "_", "~~", "$", "\\", "\r\n",
+     "\t", "=1+1", "'", '"', "\udce9", "# ", "1. ", "- ", "](x)", "![", "http://a.b", ":warning:", "\x9b", "---"]
 )  # fmt: skip
 TEXT = st.lists(NASTY | st.text(st.characters(codec=None, exclude_categories=())), max_size=6).map("".join)
 
@@ -39,6 +38,7 @@ class Reader(HTMLParser):
         self.values += [value for _, value in attrs]
 
 
+@settings(deadline=None)
 @given(TEXT)
 def test_a_terminal_gets_no_control_character_but_newline(text):
     out = escaping.terminal(text)
@@ -51,6 +51,7 @@ def test_a_terminal_gets_no_control_character_but_newline(text):
     assert escaping.terminal(out) == out
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(categories=["L", "N", "P", "S", "Zs", "M"]) | st.just("\n")))
 def test_what_can_be_seen_stays(text):
     assert escaping.terminal(text) == escaping.visible(text) == text
@@ -63,6 +64,7 @@ def test_hidden_characters_are_written_out():
     assert escaping.terminal("किताब می‌خواهم 👩‍🔬") == "किताब می‌خواهم 👩‍🔬"  # joiners belong to scripts and emoji
 
 
+@settings(deadline=None)
 @given(TEXT)
 def test_html_gives_the_text_back(text):
     page = Reader(
@@ -72,6 +74,7 @@ def test_html_gives_the_text_back(text):
     assert page.values == [escaping.visible(text)] * 2
 
 
+@settings(deadline=None)
 @given(TEXT)
 def test_markdown_gives_the_text_back(text):
     markdown = escaping.to_markdown(text)
@@ -80,6 +83,7 @@ def test_markdown_gives_the_text_back(text):
     assert page.tags == ["p"] * bool(markdown)
 
 
+@settings(deadline=None)
 @given(TEXT)
 def test_markdown_gives_the_text_back_in_bold_and_in_a_heading(text):
     text = f"a{text}b"
@@ -88,6 +92,7 @@ def test_markdown_gives_the_text_back_in_bold_and_in_a_heading(text):
     assert page.tags == ["h2"]
 
 
+@settings(deadline=None)
 @given(st.lists(TEXT, min_size=1))
 def test_csv_gives_every_text_back_and_computes_none(texts):
     file = io.StringIO()
@@ -109,6 +114,7 @@ ANYTHING = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(ANYTHING)
 def test_json_is_json_and_numbers_that_are_none_are_null(value):
     def expected(value):
@@ -126,11 +132,13 @@ def test_json_has_no_newline_and_writes_objects_as_text():
     assert line == r'{"a": {"1": null}, "b": [null, "a\nb\udce9"], "c": "(1+2j)"}'
 
 
+@settings(deadline=None)
 @given(TEXT)
 def test_valid_unicode_can_be_encoded(text):
     escaping.valid_unicode(text).encode()
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_valid_unicode_changes_no_other_text(text):
     assert escaping.valid_unicode(text) == text

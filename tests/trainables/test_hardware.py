@@ -5,6 +5,7 @@ import os
 import platform
 import sys
 
+import psutil
 import pytest
 
 import trainables
@@ -76,6 +77,14 @@ def test_the_cpu_is_named_as_python_names_it_elsewhere(cpuinfo, monkeypatch, tex
     assert hardware.cpu_model() == "made by hand"
     monkeypatch.setattr(platform, "processor", lambda: "")
     assert hardware.cpu_model() == "made_64"
+
+
+@pytest.mark.parametrize(("text", "share"), [(None, 1), ("max\n", 1), (str(1 << 60), 1), ("1000000\n", 0)])
+def test_the_memory_is_the_machines_or_the_containers(monkeypatch, tmp_path, text, share):
+    if text is not None:
+        (tmp_path / "memory.max").write_text(text)
+    monkeypatch.setattr(hardware, "Path", lambda path: tmp_path / path.rpartition("/")[2])
+    assert hardware.memory_bytes() == (psutil.virtual_memory().total if share else 1_000_000)
 
 
 def test_what_is_imported_is_what_trains(monkeypatch):

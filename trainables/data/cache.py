@@ -1,9 +1,15 @@
 """A machine's cache of data sets: plain arrays, in a folder named after their content: versions never mix."""
 
+import contextlib
+import errno
 import hashlib
 import json
 import os
+import platform
+import re
 import shutil
+import time
+import tokenize
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +27,9 @@ ENVIRONMENT: Final = "LAYERSWEEP_CACHE"
 _META: Final = "meta.json"
 """The file with the sizes, types and shapes of a cached data set's arrays, and its classes."""
 _LAYOUT: Final = 2
+_TEMPORARY: Final = ("making", "damaged")
+_LEFTOVER_SECONDS: Final = 7 * 24 * 3600
+"""After so long without a new file, a temporary folder of another machine is taken for one of a killed process."""
 
 
 def cache_root() -> Path:
@@ -32,8 +41,17 @@ def cache_root() -> Path:
 
 
 def open_array(folder: Path, array: str) -> npt.NDArray[Any]:
-    """An array of a cached data set, mapped into memory."""
-    return np.load(folder / f"{array}.npy", mmap_mode="r")  # type: ignore[no-any-return]
+    """An array of a cached data set, mapped into memory.
+
+    Raises:
+        OSError: if it cannot be read.
+        ValueError: if it is damaged.
+    """
+    path = folder / f"{array}.npy"
+    try:
+        return np.lib.format.open_memmap(path, mode="r")
+    except (tokenize.TokenError, SyntaxError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        raise ValueError(f"{path} is damaged: {error}") from error  # NumPy reads its header as Python
 
 
 def class_names(folder: Path) -> tuple[str, ...]:
@@ -44,7 +62,7 @@ def class_names(folder: Path) -> tuple[str, ...]:
 @contextmanager
 def preparation_lock(name: str, say: Say) -> Iterator[None]:
     """Holds a lock, so that no other process of this machine prepares the data set."""
-    cache_root().mkdir(parents=True, exist_ok=True)
+    cache_root().mkdir(mode=0o770, parents=True, exist_ok=True)
     lock = filelock.FileLock(cache_root() / f"{name}.lock")
     try:
         lock.acquire(timeout=0)
@@ -57,18 +75,46 @@ def preparation_lock(name: str, say: Say) -> Iterator[None]:
         lock.release()
 
 
+def host_name() -> str:
+    """The name of this machine, for names of files and folders."""
+    return re.sub(r"[^\w.-]", "_", platform.node()).strip(".") or "unnamed"
+
+
 @contextmanager
 def replacement(folder: Path) -> Iterator[Path]:
-    """A temporary folder that replaces `folder` once it is written; trials that still read the old files keep them."""
-    new_folder, damaged = (folder.with_name(f".{state}-{folder.name}") for state in ("making", "damaged"))
-    for leftover in (new_folder, damaged):
+    """A temporary folder that replaces `folder` once it is written; trials that still read the old files keep them.
+
+    The caller holds the lock of the cache. Other machines may share the cache, and locks may not reach them: each has
+    temporary folders of its own, and a folder that another one has made meanwhile stays, because it may be in use.
+    """
+    new_folder, damaged = (folder.with_name(f".{state}-{folder.name}-{host_name()}") for state in _TEMPORARY)
+    for leftover in (new_folder, damaged, *_old_leftovers(folder)):
         shutil.rmtree(leftover, ignore_errors=True)
+    old_folder = _inode(folder)
     new_folder.mkdir(parents=True)
     yield new_folder
-    if folder.exists():
+    if old_folder is not None and _inode(folder) == old_folder:
         folder.rename(damaged)
-    new_folder.rename(folder)
-    shutil.rmtree(damaged, ignore_errors=True)
+    try:
+        new_folder.rename(folder)
+    except OSError as error:
+        if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+            raise
+    for leftover in (new_folder, damaged):
+        shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _old_leftovers(folder: Path) -> list[Path]:
+    """Temporary folders of killed processes of other machines: nothing writes into them any more."""
+    old_paths = []
+    for path in (path for state in _TEMPORARY for path in folder.parent.glob(f".{state}-{folder.name}*")):
+        with contextlib.suppress(FileNotFoundError):  # its own machine has moved it
+            old_paths += [path] if time.time() - path.stat().st_mtime > _LEFTOVER_SECONDS else []
+    return old_paths
+
+
+def _inode(folder: Path) -> int | None:
+    return folder.stat().st_ino if folder.exists() else None
 
 
 def folder_of(source: Source, source_folder: Path, strict: bool, say: Say) -> Path:
@@ -154,7 +200,7 @@ def _damage(folder: Path) -> str | None:
         states = json.loads((folder / _META).read_text())
         damaged = [name for name in ARRAYS if _state(folder, name) != states[name]]
         class_names(folder)
-    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+    except (OSError, EOFError, ValueError, KeyError, TypeError, RecursionError) as error:
         return f"{folder} is damaged ({error})"
     return f"{folder} is damaged ({', '.join(damaged)})" if damaged else None
 

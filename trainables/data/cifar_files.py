@@ -12,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from trainables.data import number_pickles
+from trainables.data.archives import unpack
 from trainables.data.arrays import Arrays
 from trainables.data.cache import cache_root
-from trainables.data.download import download, keras_home, unpack
+from trainables.data.download import RemoteFile, download, keras_home
 from trainables.data.sources import Say, log
 from trainables.errors import DataError
 
@@ -32,8 +33,7 @@ class CifarFiles:
         title: the data set's name for people.
         folder: the folder in its archive.
         archive: the archive's name.
-        address: the archive's address.
-        sha256: the archive's SHA-256.
+        remote: the archive's address, size and hash.
         train: the files of the training set.
         test: the file of the test set.
         labels: the key of the labels.
@@ -44,8 +44,7 @@ class CifarFiles:
     title: str
     folder: str
     archive: str
-    address: str
-    sha256: str
+    remote: RemoteFile
     train: tuple[str, ...]
     test: str
     labels: str
@@ -78,7 +77,7 @@ class CifarFiles:
                     f"{', '.join(self.file_names)}"
                 )
             archive = self._downloads / self.archive
-            download(self.address, archive, sha256=self.sha256, say=say)
+            download(self.remote, archive, say=say)
         inner = unpack(archive, self._downloads, say=say) / self.folder
         if missing := [name for name in self.file_names if not (inner / name).is_file()]:
             raise DataError(f"{archive} is not {self.title}'s archive: it lacks {self.folder}/{missing[0]}")

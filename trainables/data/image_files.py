@@ -1,39 +1,52 @@
 """Decodes image files to arrays on all cores, and names the damaged ones."""
 
 import contextlib
+import io
 import math
 import multiprocessing
 import os
 import sys
 import tempfile
 import threading
+import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import IO, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from trainables.data.cache import cache_root
 from trainables.data.sources import Say
 from trainables.errors import DataError
-from trainables.hardware import cores
+from trainables.hardware import cores, memory_bytes
 
 SUFFIXES: Final = frozenset({".png", ".jpg", ".jpeg"})
 LARGEST: Final = 256
 """The largest width or height, in pixels, that images of several sizes are resized to."""
 
+FORMATS: Final = ("JPEG", "PNG")
+"""The formats that are decoded, whatever a file's name says; Pillow would run Ghostscript for others."""
+MEMORY_SHARE: Final = 0.75
+"""The share of this machine's memory that a data set's images may take."""
+
+_Chunk: TypeAlias = tuple[int, list[Path]]
+"""Some files, and the place of the first in the whole list."""
+
 _CHUNK: Final = 500
+_GIB: Final = 1 << 30
 _GREY: Final = frozenset({"1", "L", "LA", "I;16"})
 _EXAMPLES: Final = 5
 _FEW: Final = 4
-_UNREADABLE: Final = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
-"""Pillow's errors for a file that is not an image, or is damaged: SyntaxError for a broken PNG."""
+_UNREADABLE: Final = (
+    OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning
+)  # fmt: skip
+"""Pillow's errors for a file that is no image, is damaged (SyntaxError: a broken PNG) or has very many pixels."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,24 +71,23 @@ def files_below(folder: Path) -> list[Path]:
 def decoded(paths: Sequence[Path], *, strict: bool, say: Say) -> Decoded:
     """Decodes all images into one array. It has one channel if all images are grey, else three.
 
-    Images of several sizes are resized (bilinear) to the most frequent size, at most `LARGEST` pixels wide and high;
-    they are decoded twice. A damaged file is named and left out. The array lies in an unnamed file of the cache: only
-    parts that are read take memory.
+    Images of several sizes are resized (bilinear) to the most frequent size, at most `LARGEST` pixels wide and high.
+    The sizes are read first, from the files' headers. A damaged file is named and left out, and so is one of more
+    pixels than Pillow's limit. The array lies in an unnamed file of the cache: only parts that are read take memory.
 
     Raises:
-        DataError: if strict and a file is damaged, or if no file can be read.
+        DataError: if strict and a file is damaged, if no file can be read, or if all take more memory than there is.
         OSError: if the cache has no room.
     """
     if not paths:
         raise DataError("the list of image files is empty")
     say(f"decoding {len(paths):,} images …")
-    with _store(len(paths), _first_size(paths)) as store:
-        part, images = _decoded(paths, store, say), store.images()
-    size = _common_size(part.sizes)
-    if set(part.sizes) != {size} or size != store.size:
-        say(f"images of {len(part.sizes)} sizes are resized to {size[0]}x{size[1]} pixels")
-        with _store(len(paths), size) as store:
-            part, images = _decoded(paths, store, say, resize=True), store.images()
+    size = _common_size(paths, _all_parts(paths, _read))
+    part, images = _decoded(paths, size, say)
+    if (decoded_size := _common_size(paths, part)) != size:  # some files have a sound header, but nothing after it
+        part, images = _decoded(paths, decoded_size, say)
+    if len(part.sizes) > 1:
+        say(f"images of {len(part.sizes)} sizes are resized to {images.shape[2]}x{images.shape[1]} pixels")
     _report_damage(paths, part.damages, strict=strict, say=say)
     places = np.array([index for index in range(len(paths)) if index not in part.damages], dtype=np.int64)
     images = images[..., :1] if part.grey else images
@@ -103,35 +115,32 @@ class _Store:
 def _store(images: int, size: tuple[int, int]) -> Iterator[_Store]:
     """A store with room for this number of images of this width and height."""
     shape = (images, size[1], size[0], 3)
-    cache_root().mkdir(parents=True, exist_ok=True)
+    cache_root().mkdir(mode=0o770, parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(prefix=".decoding-", dir=cache_root()) as file:
         os.posix_fallocate(file.fileno(), 0, math.prod(shape))  # a full disk is an error here, not a crash later
         yield _Store(path=Path(file.name), shape=shape)
 
 
-def _first_size(paths: Sequence[Path]) -> tuple[int, int]:
-    """Width and height of the first readable file.
+def _common_size(paths: Sequence[Path], part: "_Part") -> tuple[int, int]:
+    """The most frequent size (width, height), the larger one of a tie; at most LARGEST if there are several sizes.
 
     Raises:
-        DataError: if no file can be read.
+        DataError: if no file can be read, or all images of this size take more memory than this machine has for them.
     """
-    first = ""
-    for path in paths:
-        try:
-            with Image.open(path) as image:
-                return image.size
-        except _UNREADABLE as error:
-            first = first or _one_line(error)
-    raise DataError(f"none of {len(paths)} image files can be read; the first error: {paths[0]}: {first}")
-
-
-def _common_size(sizes: Counter[tuple[int, int]]) -> tuple[int, int]:
-    """The most frequent size (width, height), the larger one of a tie; at most LARGEST if there are several sizes."""
-    (width, height), _ = max(sizes.items(), key=lambda item: (item[1], item[0]))
-    if len(sizes) == 1 or max(width, height) <= LARGEST:
-        return width, height
-    scale = LARGEST / max(width, height)
-    return max(1, round(width * scale)), max(1, round(height * scale))
+    if not part.sizes:
+        first = f"{paths[0]}: {part.damages[0]}"
+        raise DataError(f"none of {len(paths)} image files can be read; the first error: {first}")
+    (width, height), _ = max(part.sizes.items(), key=lambda item: (item[1], item[0]))
+    if len(part.sizes) > 1 and max(width, height) > LARGEST:
+        scale = LARGEST / max(width, height)
+        width, height = max(1, round(width * scale)), max(1, round(height * scale))
+    memory, limit = len(paths) * width * height * (1 if part.grey else 3), int(MEMORY_SHARE * memory_bytes())
+    if memory > limit:
+        raise DataError(
+            f"{len(paths):,} images of {width}x{height} pixels ({paths[0]}, …) take {memory / _GIB:,.2f} GiB of "
+            f"memory; valid: at most {limit / _GIB:,.2f} GiB on this machine"
+        )
+    return width, height
 
 
 def _report_damage(paths: Sequence[Path], damages: Mapping[int, str], *, strict: bool, say: Say) -> None:
@@ -145,29 +154,26 @@ def _report_damage(paths: Sequence[Path], damages: Mapping[int, str], *, strict:
     say(f"{message}. They are left out")
 
 
-def _decoded(paths: Sequence[Path], store: _Store, say: Say, *, resize: bool = False) -> "_Part":
-    """Decodes all files into the store, on every core, and reports each tenth.
+def _decoded(paths: Sequence[Path], size: tuple[int, int], say: Say) -> tuple["_Part", npt.NDArray[np.uint8]]:
+    """Decodes all files into a new store of images of this size, and reports each tenth."""
+    with _store(len(paths), size) as store:
+        return _all_parts(paths, partial(_fill, store=store), say), store.images()
 
-    Raises:
-        DataError: if no file could be decoded.
-    """
+
+def _all_parts(paths: Sequence[Path], read: Callable[[_Chunk], "_Part"], say: Say | None = None) -> "_Part":
+    """Reads all files, on every core."""
     chunks = [(first, list(paths[first : first + _CHUNK])) for first in range(0, len(paths), _CHUNK)]
-    fill = partial(_fill, store=store, resize=resize)
     total, tenths = _Part(), 0
     with contextlib.ExitStack() as stack:
-        parts: Iterator[_Part] = map(fill, chunks)
+        parts: Iterator[_Part] = map(read, chunks)
         if len(chunks) > 1 and cores() > 1:
             pool = ProcessPoolExecutor(min(cores(), len(chunks)), multiprocessing.get_context(_start_method()))
-            parts = stack.enter_context(pool).map(fill, chunks)
+            parts = stack.enter_context(pool).map(read, chunks)
         for part in parts:
             total.add(part)
-            if len(chunks) > _FEW and total.files * 10 // len(paths) > tenths:
+            if say and len(chunks) > _FEW and total.files * 10 // len(paths) > tenths:
                 tenths = total.files * 10 // len(paths)
                 say(f"  {tenths * 10} %")
-    if not total.sizes:
-        raise DataError(
-            f"none of {len(paths)} image files can be read; the first error: {paths[0]}: {total.damages[0]}"
-        )
     return total
 
 
@@ -204,24 +210,54 @@ class _Part:
         self.damages |= other.damages
 
 
-def _fill(chunk: tuple[int, list[Path]], *, store: _Store, resize: bool) -> _Part:
-    """Decodes some files into their places in the store; an image of another size is resized, or only counted."""
-    (first, paths), images = chunk, store.images()
+class _File(io.BufferedReader):
+    """A file of which a read takes as much memory as there are bytes, not as the header of a part says."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(io.FileIO(path))
+
+    def read(self, size: int | None = -1) -> bytes:
+        """The next bytes, or all of them."""
+        if size is None or size <= io.DEFAULT_BUFFER_SIZE:
+            return super().read(size)
+        return super().read(min(size, max(0, os.fstat(self.fileno()).st_size - self.tell())))
+
+
+def _opened(file: IO[bytes]) -> Image.Image:
+    """An image of which the header is read; raises an error if it has more pixels than Pillow's limit."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        return Image.open(file, formats=FORMATS)
+
+
+def _read(chunk: _Chunk, use: Callable[[int, Image.Image], None] | None = None) -> _Part:
+    """Opens some files, which reads their headers, and gives each image to `use`, with its place in the list."""
+    first, paths = chunk
     part = _Part(files=len(paths))
     for place, path in enumerate(paths, start=first):
         try:
-            with Image.open(path) as image:
-                eight_bit = image.point(lambda value: value / 256).convert("L") if image.mode == "I;16" else image
-                rgb = eight_bit if eight_bit.mode == "RGB" else eight_bit.convert("RGB")
-                fits = rgb.size == store.size or not resize
-                resized = rgb if fits else rgb.resize(store.size, Image.Resampling.BILINEAR)
-                if resized.size == store.size:
-                    images[place] = np.asarray(resized)
-                part.sizes[rgb.size] += 1
+            with _File(path) as file, _opened(file) as image:
+                if use:
+                    use(place, image)
+                part.sizes[image.size] += 1
                 part.grey = part.grey and image.mode in _GREY
+        except UnidentifiedImageError:
+            part.damages[place] = f"it is not in the format {' or '.join(FORMATS)}"
         except _UNREADABLE as error:
             part.damages[place] = _one_line(error)
     return part
+
+
+def _fill(chunk: _Chunk, *, store: _Store) -> _Part:
+    """Decodes some files into their places in the store; an image of another size is resized."""
+    images = store.images()
+
+    def write(place: int, image: Image.Image) -> None:
+        eight_bit = image.point(lambda value: value / 256).convert("L") if image.mode == "I;16" else image
+        rgb = eight_bit if eight_bit.mode == "RGB" else eight_bit.convert("RGB")
+        images[place] = np.asarray(rgb if rgb.size == store.size else rgb.resize(store.size, Image.Resampling.BILINEAR))
+
+    return _read(chunk, write)
 
 
 def _one_line(error: Exception) -> str:

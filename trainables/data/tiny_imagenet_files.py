@@ -13,9 +13,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from trainables.data.archives import unpack
 from trainables.data.arrays import Arrays
 from trainables.data.cache import cache_root
-from trainables.data.download import download, unpack
+from trainables.data.download import RemoteFile, download
 from trainables.data.image_files import Decoded, decoded, files_below
 from trainables.data.sources import Say, log
 from trainables.data.splits import stratified_mask
@@ -23,8 +24,19 @@ from trainables.errors import DataError
 
 FOLDER: Final = "tiny-imagenet-200"
 ARCHIVE: Final = f"{FOLDER}.zip"
-ADDRESS: Final = f"https://cs231n.stanford.edu/{ARCHIVE}"
+REMOTE: Final = RemoteFile(
+    address=f"https://cs231n.stanford.edu/{ARCHIVE}",
+    bytes=248_100_043,
+    sha256="6198c8ae015e2b3e007c7841da39ec069199b9aa3bfa943a462022fe5e43c821",
+)
+"""The university publishes no hash. Size and SHA-256 are those of a published copy (huggingface.co, cnak47/cv-datasets,
+beside CIFAR's archives with their known hashes); eight other repositories that had the file from this address list the
+same. Its MD5 is 90528d7ca1a48142e341f4ef8d21d0de, which data loaders for PyTorch check.
+"""
 ENVIRONMENT: Final = "LAYERSWEEP_TINY_IMAGENET"
+
+LARGEST_LIST: Final = 32 << 20
+"""Bytes; `words.txt`, the largest one, has 3 million."""
 
 _ANNOTATIONS: Final = Path("val") / "val_annotations.txt"
 _LISTS: Final = (Path("wnids.txt"), Path("words.txt"), _ANNOTATIONS)
@@ -51,7 +63,7 @@ def find(folder: Path | None = None, *, say: Say = log) -> Path:
                 f"Tiny-ImageNet was not found in {user_path}; valid: a folder with train/, "
                 f"{', '.join(map(str, _LISTS))}, or with {ARCHIVE}"
             )
-        download(ADDRESS, archive, sha256=None, say=say)
+        download(REMOTE, archive, say=say)
     folder = unpack(archive, downloads, say=say)
     inner = folder / FOLDER if (folder / FOLDER).is_dir() else folder
     if missing := [str(name) for name in _LISTS if not (inner / name).is_file()]:
@@ -119,9 +131,11 @@ def _train(folder: Path, ids: list[str], *, strict: bool, say: Say) -> _Labelled
 
 
 def _classes(folder: Path) -> list[str]:
-    ids = (folder / "wnids.txt").read_text(encoding="utf-8").split()
+    ids = _text(folder / "wnids.txt").split()
     if not ids:
         raise DataError(f"{folder / 'wnids.txt'} names no class; valid: one class per line")
+    if invalid := next((name for name in ids if not _is_file_name(name)), None):
+        raise DataError(f"{folder / 'wnids.txt'}: {invalid!r} is not the name of a folder")
     return ids
 
 
@@ -129,9 +143,9 @@ def _annotated(folder: Path, ids: list[str]) -> tuple[list[Path], list[int]]:
     """The validation images and their labels."""
     index = {name: place for place, name in enumerate(ids)}
     paths, labels = [], []
-    for number, line in enumerate((folder / _ANNOTATIONS).read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(_text(folder / _ANNOTATIONS).splitlines(), start=1):
         words = line.split("\t")
-        if len(words) < 2 or words[1] not in index:  # noqa: PLR2004 (file and class)
+        if len(words) < 2 or words[1] not in index or not _is_file_name(words[0]):  # noqa: PLR2004 (file and class)
             raise DataError(
                 f"{folder / _ANNOTATIONS}, line {number}: expected a file and a class of wnids.txt, got {line!r}"
             )
@@ -158,9 +172,23 @@ def _arrays(folder: Path, ids: list[str], train: _LabelledImages, test: _Labelle
 
 def _names(folder: Path, ids: list[str]) -> tuple[str, ...]:
     """The first name of each class."""
-    lines = (line.partition("\t") for line in (folder / "words.txt").read_text(encoding="utf-8").splitlines())
+    lines = (line.partition("\t") for line in _text(folder / "words.txt").splitlines())
     words = {name: names.split(",")[0] for name, _, names in lines}
     return tuple(words.get(name, name) for name in ids)
+
+
+def _text(path: Path) -> str:
+    if (size := path.stat().st_size) > LARGEST_LIST:
+        raise DataError(f"{path} has {size:,} bytes; valid: at most {LARGEST_LIST:,}")
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is damaged: {error}") from error
+
+
+def _is_file_name(name: str) -> bool:
+    """Whether this names a file of a folder, and no other place."""
+    return name not in ("", ".", "..") and "/" not in name and "\0" not in name
 
 
 def _with_channels(images: npt.NDArray[np.uint8], channels: int) -> npt.NDArray[np.uint8]:

@@ -1,5 +1,8 @@
 """Features of images by a frozen base, computed once per machine: for every head of a sweep, and for later sweeps.
 
+Each machine has a folder of its own, named after it: the cache may be in a home that machines share, but a page of a
+file that two of them have mapped into memory and written to would lose the rows of one.
+
 A folder in the cache has the features of one data set by one base, and is named after the content of both. It has an
 array for each of the data set's files, one row per image, and one byte per image that says whether its row is computed.
 The arrays are sparse files: rows that are not computed take no space. Processes that need the same rows share the work
@@ -11,6 +14,7 @@ import hashlib
 import math
 import os
 import shutil
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trainables.data.arrays import Images, ImageSet, Rows, Sets
-from trainables.data.cache import cache_root, replacement
+from trainables.data.cache import cache_root, host_name, replacement
 from trainables.data.dataset import Data
 from trainables.errors import DataError
 
@@ -38,6 +42,7 @@ _BATCHES_PER_FLUSH: Final = 16
 _GIB: Final = 1 << 30
 _BYTES: Final = 4
 """Bytes of a float32 number."""
+_FORGOTTEN_SECONDS: Final = 30 * 24 * 3600
 _LAST_FILE: Final = "test_there.npy"
 """The file of a folder that is made last."""
 _BLOCK: Final = 512
@@ -176,7 +181,7 @@ def space_problem(images: int, shape: tuple[int, ...]) -> str | None:
 
 def root() -> Path:
     """The folder of this machine's features."""
-    return cache_root() / "features"
+    return cache_root() / "features" / host_name()
 
 
 def is_enabled() -> bool:
@@ -202,8 +207,11 @@ def _limit() -> float:
 def make_room(needed_bytes: float, *, protected: Path | None = None) -> None:
     """Deletes the least recently used features, but not `protected`, until `needed_bytes` more fit into the limit.
 
-    A training that reads deleted features continues: its files are open.
+    A training that reads deleted features continues: its files are open. This does not hold for other machines, whose
+    features are deleted only after a long time.
     """
+    for folder in _forgotten_features():
+        shutil.rmtree(folder, ignore_errors=True)
     sizes = {folder: _size(folder) for folder in root().iterdir() if folder.is_dir()}
     total = needed_bytes + sum(size for _, size in sizes.values())
     if protected is not None:
@@ -215,6 +223,13 @@ def make_room(needed_bytes: float, *, protected: Path | None = None) -> None:
         folder.rename(doomed)  # so that a kill does not leave half a folder
         shutil.rmtree(doomed, ignore_errors=True)
         total -= size
+
+
+def _forgotten_features() -> list[Path]:
+    """Features in this cache, but not of this machine, that were not used for long: that machine may be gone."""
+    hosts = [path for path in (cache_root() / "features").glob("*") if path.is_dir() and path != root()]
+    folders = [path for host in hosts for path in ([host] if (host / _LAST_FILE).exists() else host.glob("*"))]
+    return [path for path in folders if path.is_dir() and time.time() - _size(path)[0] > _FORGOTTEN_SECONDS]
 
 
 def _size(folder: Path) -> tuple[float, int]:

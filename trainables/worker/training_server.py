@@ -21,6 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
+from layersweep.records.files import sync
 from layersweep.records.values import Epoch, NetworkSummary, cannot_save
 from trainables.data.dataset import Data
 
@@ -163,9 +164,9 @@ def _save(value: NetworkSummary | Epoch | None, path: Path) -> str | None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         value.save(new_file)
-        with new_file.open("rb") as file:
-            os.fsync(file.fileno())
+        sync(new_file)
         new_file.rename(path)
+        sync(path.parent)  # before the slot deletes the checkpoints that this one replaces
     except OSError as error:
         with contextlib.suppress(OSError):
             new_file.unlink(missing_ok=True)
@@ -186,8 +187,9 @@ def _close_training(training: Values, log: Path | None) -> Values:
 
 
 def _drop_if_empty(log: Path | None) -> None:
-    if log is not None and log.exists() and log.stat().st_size == 0:
-        log.unlink()
+    with contextlib.suppress(OSError):  # it costs only space, and `layersweep records prune` frees it
+        if log is not None and log.exists() and log.stat().st_size == 0:
+            log.unlink()
 
 
 def _reply(value: NetworkSummary | Epoch | None, problem: str | None = None) -> Reply:
@@ -205,9 +207,15 @@ def memory_bytes(process: "psutil.Process") -> int:
 
 
 def _redirect(log: Path) -> None:
-    """Sends this process' output to a file from now on."""
-    log.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    """Sends this process' output to a file from now on; nowhere if the disk is full or read-only.
+
+    A trial does not fail for want of its log: if the disk refuses the records too, the driver ends the sweep.
+    """
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    except OSError:
+        handle = os.open(os.devnull, os.O_WRONLY)
     os.dup2(handle, 1)
     os.dup2(handle, 2)
     os.close(handle)

@@ -159,6 +159,11 @@ def shorten(name: str) -> str:
     )
 
 
+def legend_name(name: str) -> str:
+    """The name as a legend shows it: matplotlib leaves out names that begin with an underscore."""
+    return f" {shorten(name)}" if name.startswith("_") else shorten(name)
+
+
 def label_inches(names: Sequence[str]) -> float:
     """The width in inches that these names need beside a figure."""
     return 0.55 + 0.072 * max(map(len, map(shorten, names)), default=0)

@@ -1,6 +1,5 @@
 """The page of a comparison: question, answer, table, figures, and the origin of the results."""
 
-import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -9,6 +8,8 @@ import polars as pl
 
 from layersweep.escaping import to_html
 from layersweep.formatting import count
+from layersweep.records.errors import results_errors
+from layersweep.records.files import write_whole
 from layersweep.studies.figures import learning_rates
 from layersweep.studies.figures.comparison_figures import (
     against_seconds,
@@ -275,11 +276,10 @@ def _rules(comparison: Comparison) -> str:
 
 
 def write(path: Path, content: str | bytes) -> None:
-    """Writes a file atomically: a reader sees the old content or the new content."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    """Writes a file atomically: a reader sees the old content or the new content.
+
+    Raises:
+        ResultsError: if it cannot be written.
+    """
+    with results_errors(f"cannot write {path}"):
+        write_whole(path, content.encode() if isinstance(content, str) else content)

@@ -18,8 +18,8 @@ from layersweep.studies.figures.style import (
     LineStyle,
     accuracy_ticks,
     label_inches,
+    legend_name,
     line_styles,
-    shorten,
 )
 from layersweep.studies.sections.section import Section, Table, make_section
 from layersweep.studies.statistics.arm_comparison import Comparison
@@ -169,7 +169,7 @@ def draw(figure: "Figure | SubFigure", data: Sizes) -> None:
             mec=PAPER,
             mew=0.6,
             zorder=5,
-            label=shorten(name),
+            label=legend_name(name),
         )
     accuracy_ticks(axes.yaxis)
     axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0), numticks=8))
@@ -182,7 +182,7 @@ def draw(figure: "Figure | SubFigure", data: Sizes) -> None:
 
 
 def _dots(axes: "Axes", candidates: Sequence[SearchCandidate], colour: str, marker: str) -> None:
-    axes.plot([], [], marker, color=colour, ms=6, label=shorten(candidates[0].search))
+    axes.plot([], [], marker, color=colour, ms=6, label=legend_name(candidates[0].search))
     for candidate in candidates:
         face = colour if candidate.end == "completed" else "none"
         axes.plot(*_place(candidate), marker, color=colour, mfc=face, ms=6, mew=1, alpha=0.9)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from layersweep.formatting import count
 from layersweep.studies.figures.drawing import Drawing
-from layersweep.studies.figures.style import COLOURS, label_accuracy_axes
+from layersweep.studies.figures.style import COLOURS, label_accuracy_axes, legend_name
 from layersweep.studies.sections.section import Section, make_section
 from layersweep.studies.statistics.arm_comparison import Comparison
 
@@ -67,7 +67,8 @@ def draw(figure: "Figure | SubFigure", points_by_line: Mapping[str, Sequence[Poi
     axes = figure.subplots(1, 1)
     figure.subplots_adjust(left=0.09, right=0.98, top=0.96, bottom=0.14)
     for (name, points), colour in zip(points_by_line.items(), COLOURS, strict=False):
-        axes.plot([p.x for p in points], [p.mean for p in points], color=colour, marker="o", ms=5, label=name)
+        label = legend_name(name)
+        axes.plot([p.x for p in points], [p.mean for p in points], color=colour, marker="o", ms=5, label=label)
         for point in points:
             if point.low is not None and point.high is not None:
                 axes.plot([point.x, point.x], [point.low, point.high], color=colour, lw=5, alpha=0.28)

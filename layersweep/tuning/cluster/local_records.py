@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from layersweep.records.errors import ResultsError
+from layersweep.records.errors import results_errors
+from layersweep.records.files import write_whole
 from layersweep.records.read import part_range
 from layersweep.records.tables import TABLES
 from layersweep.tuning.common.errors import UsageError
@@ -69,11 +70,8 @@ class LocalRecords:
                 f"{_first_and_count(lost_parts, self.results)}; valid: copy them back, or move "
                 f"{self.results}/*/{self.sweep} away"
             )
-        try:
-            origin_file.parent.mkdir(parents=True, exist_ok=True)
-            origin_file.write_text(f"{origin}\n")
-        except OSError as error:
-            raise ResultsError(f"cannot write {origin_file}: {error.strerror or error}") from error
+        with results_errors(f"cannot write {origin_file}"):
+            write_whole(origin_file, f"{origin}\n".encode())
 
     def fetch(self, copy: Copy, *, everything: bool = False) -> None:
         """Makes the tables of the live table equal to those on the head; `everything`: all tables, and pages as well.
@@ -99,11 +97,9 @@ class LocalRecords:
         targets = []
         for path in self.lost_parts(parts):
             target = folder / path.relative_to(self.results)
-            try:
+            with results_errors(f"cannot set {path} aside"):
                 target.parent.mkdir(parents=True, exist_ok=True)
                 path.rename(target)
-            except OSError as error:
-                raise ResultsError(f"cannot set {path} aside: {error.strerror or error}") from error
             targets.append(target)
         return targets
 
@@ -129,8 +125,13 @@ class LocalRecords:
 
 
 def mark_as_local(results: Path, sweep: str) -> None:
-    """Notes that this machine adds records of its own to those that came from a cluster."""
-    _origin_file(results, sweep).unlink(missing_ok=True)
+    """Notes that this machine adds records of its own to those that came from a cluster.
+
+    Raises:
+        ResultsError: if the folder cannot be written.
+    """
+    with results_errors(f"cannot write to the results folder {results}"):
+        _origin_file(results, sweep).unlink(missing_ok=True)
 
 
 def _origin_file(results: Path, sweep: str) -> Path:

@@ -8,7 +8,8 @@ The path: flags are read (`experiment.options`) and checked (`experiment.setting
 import inspect
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from layersweep.escaping import terminal
@@ -90,9 +91,19 @@ def run(sweep: Sweep, options: Options, console: "Console", arguments: Sequence[
         local_records.mark_as_local(settings.results, sweep.name)
         code = train(plan_of(request, data, say), console, arguments)
     if sweep.question:
-        study.write_study(settings.results, sweep.name)
+        with broken_off():
+            study.write_study(settings.results, sweep.name)
     console.print(f"records  {settings.results}/*/{sweep.name}/*.parquet")
     return code
+
+
+@contextmanager
+def broken_off() -> Iterator[None]:
+    """Results that cannot be written once trials run are no bad input: they break the sweep off."""
+    try:
+        yield
+    except ResultsError as error:
+        raise BrokenOffError(str(error)) from error
 
 
 def plan_of(request: "Request", data: "Data", say: Callable[[str], None] = lambda _: None) -> "SweepPlan":
@@ -137,13 +148,12 @@ def train(plan: "SweepPlan", console: "Console", arguments: Sequence[str]) -> in
     print_plan(console, plan)
     same_command = shlex.join(["python", sys.argv[0], *arguments])
     try:
-        failed_trials = sweep_run.run(console)
+        with broken_off():
+            failed_trials = sweep_run.run(console)
     except KeyboardInterrupt:
         console.print(f"stopped; every finished epoch is kept. To continue: {same_command}")
         raise
     except BudgetSpentError:
         console.print(f"the time budget is spent; every finished epoch is kept. To continue: {same_command}")
         return UNFINISHED
-    except ResultsError as error:
-        raise BrokenOffError(str(error)) from error
     return FAILED if failed_trials else OK

@@ -8,13 +8,14 @@ recorded rows of the former network stay as they are, and are found again if the
 
 import contextlib
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from layersweep.formatting import count, first_names
+from layersweep.records.errors import results_errors
+from layersweep.records.files import write_whole
 from layersweep.tuning.common.errors import UsageError
 from layersweep.tuning.experiment.arm import Arm
 from layersweep.tuning.experiment.request import Request
@@ -199,14 +200,12 @@ def _present_networks(
 
 
 def _read_cache(file: Path) -> dict[str, dict[str, Any] | None]:
-    with contextlib.suppress(FileNotFoundError, json.JSONDecodeError):
+    with results_errors(f"cannot read {file}"), contextlib.suppress(FileNotFoundError, ValueError):
         content = json.loads(file.read_text())
         return content if isinstance(content, dict) else {}
     return {}
 
 
 def _write_cache(file: Path, cache: Mapping[str, object]) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_suffix(f".{os.getpid()}.tmp")
-    temporary.write_text(json.dumps(cache))
-    temporary.replace(file)
+    with results_errors(f"cannot write {file}"):
+        write_whole(file, json.dumps(cache).encode())

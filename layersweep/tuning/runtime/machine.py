@@ -1,26 +1,15 @@
 """A machine's memory and cores, and how many slots they allow."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final
 
-import psutil
-
-from trainables.hardware import cores
+from trainables.hardware import cores, memory_bytes
 
 USABLE: Final = 0.9
 """The share of the memory for slots; the rest is for the driver, Ray and the system."""
 
 LEAST_BYTES: Final = 3 << 29
 """1.5 GiB: the memory for the training of a small CNN, with TensorFlow."""
-
-
-def memory_bytes() -> int:
-    """The memory of this machine, or the limit of the container that it runs in."""
-    total = psutil.virtual_memory().total
-    limit = Path("/sys/fs/cgroup/memory.max")
-    text = limit.read_text().strip() if limit.exists() else "max"
-    return total if text == "max" else min(total, int(text))
 
 
 def memory_share(slots: int, *, total_bytes: Callable[[], int] = memory_bytes) -> int:

@@ -6,7 +6,7 @@ machines do share the results folder, nothing of this is used.
 A slot finds out by a mark in the results folder whether it sees the driver's disk. See docs/decisions/clusters.md.
 """
 
-import os
+import contextlib
 import secrets
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +14,9 @@ from typing import Any, Final
 
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from layersweep.records.errors import results_errors
+from layersweep.records.files import sync
 
 PIECE: Final = 16 << 20
 """Bytes of a file that are sent at once, so that they take a bounded part of the object store."""
@@ -35,21 +38,26 @@ class DriverFiles:
     Args:
         results: the results folder, which a slot may see as well.
         sweep: the sweep's name.
+
+    Raises:
+        ResultsError: if the folder cannot be written.
     """
 
     def __init__(self, results: Path, sweep: str) -> None:
         self.mark = results / ".state" / f"here-{sweep}-{secrets.token_hex(8)}"
-        self.mark.parent.mkdir(parents=True, exist_ok=True)
-        for old_mark in self.mark.parent.glob(f"here-{sweep}-*"):  # of killed drivers: only one runs at a time
-            old_mark.unlink(missing_ok=True)
-        self.mark.touch()
+        with results_errors(f"cannot write {self.mark}"):
+            self.mark.parent.mkdir(parents=True, exist_ok=True)
+            for old_mark in self.mark.parent.glob(f"here-{sweep}-*"):  # of killed drivers: only one runs at a time
+                old_mark.unlink(missing_ok=True)
+            self.mark.touch()
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         actor = ray.remote(num_cpus=0, max_concurrency=_PARALLEL_CALLS, max_restarts=-1)(_DriverFilesActor)
         self._actor = actor.options(scheduling_strategy=here).remote()
 
     def close(self) -> None:
         """Ends it; only the driver may."""
-        self.mark.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # the next driver deletes it
+            self.mark.unlink(missing_ok=True)
         del self._actor  # with the last handle it ends, by itself where Ray has died
 
     def is_shared(self) -> bool:
@@ -119,6 +127,6 @@ def _append(path: Path, piece: bytes) -> None:
 
 
 def _finish(temporary: Path, path: Path) -> None:
-    with temporary.open("rb") as file:
-        os.fsync(file.fileno())
+    sync(temporary)
     temporary.rename(path)
+    sync(path.parent)

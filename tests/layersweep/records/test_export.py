@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 from recorded_rows import record, trial, two_sweeps
 
+from layersweep.escaping import from_csv
 from layersweep.records.errors import ResultsError
 from layersweep.records.export import export
 from layersweep.records.read import read
@@ -46,6 +47,19 @@ def test_what_is_no_number_is_valid_json(results, tmp_path):
     export(results, "s", "trials", tmp_path / "t.json")
     (row,) = json.loads((tmp_path / "t.json").read_text(), parse_constant=pytest.fail)
     assert (row["last_loss"], row["last_val_loss"]) == (None, None)
+
+
+def test_a_spreadsheet_computes_no_text_and_every_text_comes_back(results, tmp_path):
+    names = ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx", "\nx", "'=1", "'", "＝1", 'a,b\n"c"', "ok", "", None]
+    row = {"trial_id": "t", "attempt": 0, "epoch": 1, "set_name": "test", "precision": -0.5}
+    record(results, "s", classes=[row | {"class_index": k, "class_name": n} for k, n in enumerate(names)])
+    export(results, "s", "classes", tmp_path / "c.csv")
+    with (tmp_path / "c.csv").open(newline="") as file:
+        rows = [*csv.DictReader(file)]
+    assert [from_csv(r["class_name"]) for r in rows] == [name or "" for name in names]
+    assert [r["class_name"] for r in rows[:8]] == [f"'{name}" for name in names[:8]]
+    assert {r["precision"] for r in rows} == {"-0.5"}
+    assert pl.read_csv(tmp_path / "c.csv")["class_name"][-2:].to_list() == ["", None]
 
 
 @pytest.mark.parametrize("name", ["t.xlsx", "t", ".csv"])

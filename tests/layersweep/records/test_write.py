@@ -3,6 +3,7 @@
 import errno
 import itertools
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -21,6 +22,9 @@ from version_1 import version_1_trial, write_version_1
 
 import layersweep.records.write
 from layersweep.records.errors import ResultsError
+from layersweep.records.export import export
+from layersweep.records.lock import sweep_lock
+from layersweep.records.maintenance import delete, prune
 from layersweep.records.read import DamagedPartWarning, read
 from layersweep.records.write import Writer
 
@@ -142,18 +146,21 @@ def test_a_part_is_synced_before_it_gets_its_name_and_its_folder_after(results, 
     synced = []
 
     def sync(path):
-        synced.append(
-            (path.parent.relative_to(results).as_posix(), path.suffix, folder(results).exists() and names(results))
-        )
+        synced.append((path.relative_to(results).parts[:2], folder(results).exists() and names(results)))
 
-    monkeypatch.setattr(layersweep.records.write, "_sync", sync)
-    flush(Writer(results, "s"), 1)
-    assert synced == [(".state/parts", ".tmp", []), ("epochs", "", ["00000000-00000000.parquet"])]
+    part, file = "00000000-00000000.parquet", (".state", "parts")
+    writer = Writer(results, "s")
+    monkeypatch.setattr(layersweep.records.write, "sync", sync)
+    flush(writer, 1)
+    assert synced == [(file, []), (("epochs", "s"), [part])]
+    synced.clear()
+    flush(writer, 2)
+    assert synced == [(file, [part]), (("epochs", "s"), [part, part.replace("0000.", "0001.").replace("0-", "1-")])]
 
 
 def test_nothing_but_parts_lies_below_a_tables_folder(results, monkeypatch):
     seen = set()
-    monkeypatch.setattr(layersweep.records.write, "_sync", lambda path: seen.update(results.rglob("*.*")))
+    monkeypatch.setattr(layersweep.records.write, "sync", lambda path: seen.update(results.rglob("*.*")))
     writer = Writer(results, "s")
     for n in range(20):
         flush(writer, n)
@@ -191,11 +198,13 @@ def test_a_row_without_its_key_is_refused_at_once(results, table, row, missing):
 def test_a_killed_writers_files_go_and_another_sweeps_stay(results, monkeypatch):
     for sweep in ("s", "s.t"):
 
-        def die(path):
-            raise KeyboardInterrupt
+        def die(path, sync=layersweep.records.write.sync):
+            if path.is_file():
+                raise KeyboardInterrupt
+            sync(path)
 
         with monkeypatch.context() as patch:
-            patch.setattr(layersweep.records.write, "_sync", die)
+            patch.setattr(layersweep.records.write, "sync", die)
             writer = Writer(results, sweep)
             with pytest.raises(KeyboardInterrupt):
                 flush(writer, 1)
@@ -330,8 +339,9 @@ def crash_at(monkeypatch, step, action):
     with monkeypatch.context() as patch:
         for name in ("rename", "unlink", "mkdir"):
             patch.setattr(Path, name, dying(getattr(Path, name)))
+        patch.setattr(os, "link", dying(os.link))
         patch.setattr(layersweep.records.write.pq, "write_table", dying(pq.write_table))
-        patch.setattr(layersweep.records.write, "_sync", dying(layersweep.records.write._sync))
+        patch.setattr(layersweep.records.write, "sync", dying(layersweep.records.write.sync))
         try:
             action()
         except Crash:
@@ -555,7 +565,7 @@ def test_results_that_cannot_be_written_are_named(tmp_path, refused):
         Writer(tmp_path / refused, "s")
 
 
-@pytest.mark.parametrize("failing", ["write_table", "_sync"])
+@pytest.mark.parametrize("failing", ["write_table", "sync"])
 def test_rows_stay_pending_when_the_disk_is_full(results, monkeypatch, failing):
     writer = Writer(results, "s")
     flush(writer, 1)
@@ -579,21 +589,24 @@ def test_rows_stay_pending_when_the_disk_is_full(results, monkeypatch, failing):
     assert list((results / ".state" / "parts").iterdir()) == []
 
 
-def test_rows_are_written_once_when_the_folder_could_not_be_synced(results, monkeypatch):
-    writer, sync = Writer(results, "s"), layersweep.records.write._sync
+@pytest.mark.parametrize("refused", ["", "epochs", "epochs/s"])
+def test_rows_are_written_once_when_a_folder_could_not_be_synced(results, monkeypatch, refused):
+    writer, sync = Writer(results, "s"), layersweep.records.files.sync
 
-    def refuse_folders(path):
-        if path.is_dir():
+    def refuse_folder(path):
+        if path == results / refused:
             raise OSError(errno.EIO, "Input/output error")
         sync(path)
 
     with monkeypatch.context() as patch:
-        patch.setattr(layersweep.records.write, "_sync", refuse_folders)
-        with pytest.raises(ResultsError, match="Input/output error"):
-            flush(writer, 1)
-    assert writer.pending == 1  # the part is there, but is not known to last
+        for module in (layersweep.records.files, layersweep.records.write):
+            patch.setattr(module, "sync", refuse_folder)
+        for _ in range(2):
+            with pytest.raises(ResultsError, match="Input/output error; check the disk and run again"):
+                flush(writer, 1)
+    assert writer.pending == 2  # the part is there, but is not known to last
     flush(writer, 2)
-    assert numbers(results) == [1, 2]
+    assert numbers(results) == [1, 1, 2]
 
 
 @pytest.fixture
@@ -628,6 +641,71 @@ def test_a_disk_that_fills_up_and_is_freed(small_disk):
     writer.flush()
     assert numbers(small_disk / "results") == list(range(1, 20_000))
     assert list((small_disk / "results/.state/parts").iterdir()) == []
+
+
+def test_a_disk_that_turns_read_only(small_disk):
+    results = small_disk / "results"
+    writer = Writer(results, "s")
+    for n in range(7):
+        flush(writer, n)
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+    for _ in range(2):
+        with pytest.raises(
+            ResultsError, match=r"cannot write .*: Read-only file system; make the disk writable and run"
+        ):
+            flush(writer, 7)
+    assert numbers(results) == list(range(7))
+    refusals = {
+        "cannot write to the results folder": lambda: Writer(results, "s"),
+        "cannot lock the sweep 's'": lambda: sweep_lock(results, "s").__enter__(),
+        "cannot delete the sweep 's'": lambda: delete(results, "s"),
+        r"cannot write .*/rows\.csv": lambda: export(results, "s", "epochs", results / "rows.csv"),
+        "cannot lock the sweep": lambda: prune(results),
+    }
+    for message, action in refusals.items():
+        with pytest.raises(ResultsError, match=f"{message}.*: Read-only file system; make the disk writable and run"):
+            action()
+    subprocess.run(["mount", "-o", "remount,rw", small_disk], check=True)
+    writer.flush()
+    assert numbers(results) == [*range(7), 7, 7]
+    assert names(results) == ["00000000-00000007.parquet"]
+
+
+CALLS = {
+    "mkdir": (Path, errno.EROFS), "is_dir": (Path, errno.EIO), "glob": (Path, errno.ESTALE),
+    "unlink": (Path, errno.EROFS), "write_table": (pq, errno.EDQUOT), "sync": (layersweep.records.write, errno.EIO),
+    "link": (os, errno.EROFS),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_whatever_the_system_refuses_is_an_error_of_the_results(results, monkeypatch, name):
+    """Each call of a flush and its merger fails from some time on, and works again later."""
+    place, number = CALLS[name]
+    whole, messages = getattr(place, name), []
+    for working in range(3):
+        case, count = results / str(working), itertools.count()
+        writer = Writer(case, "s")
+        for n in range(7):
+            flush(writer, n)
+
+        def refuse(*arguments, count=count, working=working, **options):
+            if next(count) >= working:
+                raise OSError(number, os.strerror(number))
+            return whole(*arguments, **options)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(place, name, refuse)
+            try:
+                flush(writer, 7)
+            except ResultsError as error:
+                messages.append(str(error))
+        flush(writer, 8)
+        assert numbers(case) == list(range(9))
+        Writer(case, "s")
+        assert sorted(pl.read_parquet(folder(case))["epoch"]) == list(range(9))
+    assert messages
+    assert all(f": {os.strerror(number)}; " in message for message in messages)
 
 
 @pytest.mark.parametrize("written", range(4))

@@ -107,7 +107,7 @@ def test_an_archive_that_leads_elsewhere_is_refused(machine):
     (machine / "evil").write_text("x")
     with tarfile.open(machine / "cifar-10-python.tar.gz", "w:gz") as archive:
         archive.add(machine / "evil", "../../evil")
-    with pytest.raises(DataError, match="evil points outside its folder"):
+    with pytest.raises(DataError, match="evil' points outside its folder"):
         cifar10.find(machine)
 
 

@@ -15,6 +15,7 @@ from places import ROOT as REPOSITORY
 
 from trainables.data import dataset, datasets
 from trainables.data.arrays import ImageSet
+from trainables.data.cache import host_name
 from trainables.errors import DataError
 
 # A data set of 3 classes: 90 training-file images (15 for validation, 75 for training) and 30 test images. The first
@@ -237,8 +238,9 @@ def test_a_damaged_cache_is_remade_and_said(tiny: Path, damage: str) -> None:
 def test_a_start_killed_while_writing_leaves_nothing_in_the_way(tiny: Path, tmp_path: Path) -> None:
     fingerprint = dataset.prepare("tiny", folder=tiny).fingerprint
     cache = tmp_path / "cache"
-    (cache / f"tiny-{fingerprint}").rename(cache / f".making-tiny-{fingerprint}")
-    (cache / f".making-tiny-{fingerprint}/test_labels.npy").unlink()
+    leftover = cache / f".making-tiny-{fingerprint}-{host_name()}"
+    (cache / f"tiny-{fingerprint}").rename(leftover)
+    (leftover / "test_labels.npy").unlink()
     assert len(dataset.prepare("tiny", folder=tiny).split(0).train.labels) == 75
     assert not list(cache.glob(".*"))
 

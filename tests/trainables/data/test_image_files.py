@@ -1,11 +1,22 @@
 """Folders of images, such as Tiny-ImageNet: they are found and decoded on all cores, and damaged files are named."""
 
+import contextlib
+import io
+import os
+import re
+import tempfile
+import tracemalloc
 import zipfile
+import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
+from trainables.data import tiny_imagenet_files
 from trainables.data.dataset import prepare
 from trainables.data.datasets import image_folder, tiny_imagenet, tiny_imagenet_70_30
 from trainables.data.image_files import decoded, files_below
@@ -95,6 +106,113 @@ def test_hidden_files_and_others_are_no_images(tmp_path):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     assert [path.name for path in files_below(tmp_path)] == ["c.JPG", "e.jpeg"]
+
+
+FOREIGN = ("BMP", "GIF", "ICO", "PCX", "PPM", "TGA", "TIFF", "WEBP")
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_a_format_that_nobody_asked_for_is_damage_whatever_its_name(tmp_path, kind):
+    sound = picture(tmp_path / "sound.png", 1)
+    with (tmp_path / "foreign.png").open("wb") as file:
+        Image.new("RGB", (6, 4)).save(file, kind)
+    decoded_images, messages = decode([sound, tmp_path / "foreign.png"])
+    assert decoded_images.places.tolist() == [0]
+    assert "foreign.png: it is not in the format JPEG or PNG" in messages[-1]
+
+
+@pytest.mark.parametrize("name", ["eps.png", "eps.jpg"])
+def test_ghostscript_does_not_run(tmp_path, monkeypatch, name):
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "gs").write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
+    (tmp_path / "bin" / "gs").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=os.pathsep)
+    monkeypatch.setattr("PIL.EpsImagePlugin.gs_binary", None)
+    (tmp_path / name).write_bytes(
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 6 4\n%%EndComments\n0 0 6 4 rectfill\nshowpage\n%%EOF\n"
+    )
+    with pytest.raises(DataError, match="it is not in the format JPEG or PNG"):
+        decode([tmp_path / name])
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("side", [10_000, 20_000])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_a_file_of_many_pixels_is_named_with_its_size_and_the_limit(tmp_path, kind, side):
+    small = io.BytesIO()
+    Image.new("RGB", (257, 258)).save(small, kind)
+    large = side.to_bytes(4 if kind == "PNG" else 2, "big")
+    content = small.getvalue()
+    if kind == "PNG":
+        header = b"IHDR" + large + large + content[24:29]
+        content = content[:12] + header + zlib.crc32(header).to_bytes(4, "big") + content[33:]
+    else:
+        content = content.replace((258).to_bytes(2, "big") + (257).to_bytes(2, "big"), large + large)
+    (tmp_path / "bomb.png").write_bytes(content)
+    sound = picture(tmp_path / "sound.png", 1)
+    decoded_images, messages = decode([tmp_path / "bomb.png", sound])
+    assert decoded_images.places.tolist() == [1]
+    assert re.search(rf"bomb\.png: .*{side * side} pixels.* exceeds limit of \d+ pixels", messages[-1])
+
+
+def test_a_part_of_a_file_takes_no_more_memory_than_the_file_has(tmp_path):
+    """The header of a PNG's part says that it has 4 GB; Python takes memory for them before it reads."""
+    path = picture(tmp_path / "a.png", 9)
+    content = path.read_bytes()
+    place = content.index(b"IDAT") - 4
+    path.write_bytes(content[:place] + b"\xff\xff\xff\xf0" + content[place + 4 :])
+    tracemalloc.start()
+    with contextlib.suppress(DataError):
+        decode([path], strict=True)
+    assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    tracemalloc.stop()
+
+
+def test_images_that_together_exceed_the_memory_are_refused_before_any_is_taken(tmp_path, monkeypatch):
+    monkeypatch.setattr("trainables.data.image_files.memory_bytes", lambda: 4 << 30)
+    paths = [picture(tmp_path / "a.png", 1, size=(2000, 1000))] * 600
+    message = r"600 images of 2000x1000 pixels \(.*a\.png, …\) take 3\.35 GiB of memory; valid: at most 3\.00 GiB"
+    with pytest.raises(DataError, match=message):
+        decode(paths)
+    assert not (tmp_path / "cache").exists()
+
+
+def test_grey_ones_take_a_third_of_the_memory_and_those_of_several_sizes_what_they_become(tmp_path, monkeypatch):
+    monkeypatch.setattr("trainables.data.image_files.memory_bytes", lambda: 8 * 100 * 100)
+    grey = [picture(tmp_path / f"{k}.png", 1, size=(100, 100), mode="L") for k in range(6)]
+    assert decode(grey)[0].images.shape == (6, 100, 100, 1)
+    with pytest.raises(DataError, match="6 images of 100x100 pixels"):
+        decode([*grey[:5], picture(tmp_path / "c.png", 1, size=(100, 100))])
+    monkeypatch.setattr("trainables.data.image_files.memory_bytes", lambda: 4 * 2 * 256 * 256)
+    large = [picture(tmp_path / f"{k}.jpg", 1, size=(600, 600 + k)) for k in range(2)]
+    assert decode(large)[0].images.shape == (2, 256, 256, 3)
+
+
+def test_a_size_that_only_damaged_files_say_is_not_the_common_one(tmp_path):
+    paths = [picture(tmp_path / f"{k}.png", 9, size=(300, 200)) for k in range(3)]
+    for path in paths[:2]:
+        path.write_bytes(path.read_bytes()[:50])
+    paths.append(picture(tmp_path / "sound.png", 9, size=(40, 30)))
+    decoded_images, messages = decode([paths[0], paths[1], paths[3]])
+    assert decoded_images.images.shape == (1, 30, 40, 3)
+    assert not any("resized" in message for message in messages)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data(), kind=st.sampled_from(["PNG", "JPEG"]), mode=st.sampled_from(["RGB", "L"]))
+def test_any_change_of_a_file_is_decoded_or_refused(data, kind, mode, tmp_path):
+    buffer = io.BytesIO()
+    Image.new(mode, (9, 7)).save(buffer, kind)
+    content = bytearray(buffer.getvalue())
+    for _ in range(data.draw(st.integers(0, 4))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    path = tmp_path / "any.png"
+    path.write_bytes(content[: data.draw(st.integers(0, len(content)))])
+    try:
+        images = decode([path], strict=True)[0].images
+    except (DataError, OSError):
+        return
+    assert images.shape[0] == 1
 
 
 # folders
@@ -223,6 +341,44 @@ def test_a_bad_annotation_is_named(tiny):
     annotations.write_text(annotations.read_text() + "val_12.JPEG\tn99999999\t0\t0\t1\t1\n")
     with pytest.raises(DataError, match=r"val_annotations\.txt, line 13: expected a file and a class of wnids\.txt"):
         tiny_imagenet.load(tiny)
+
+
+@pytest.mark.parametrize("name", ["../wnids.txt", "/etc/passwd", "..", ""])
+def test_names_that_lead_elsewhere_are_refused(tiny, name):
+    annotations = tiny / "val" / "val_annotations.txt"
+    annotations.write_text(f"{name}\t{IDS[0]}\t0\t0\t1\t1\n")
+    with pytest.raises(DataError, match="line 1: expected a file and a class"):
+        tiny_imagenet.load(tiny)
+    if name:
+        (tiny / "wnids.txt").write_text(f"{IDS[0]}\n{name}\n")
+        with pytest.raises(DataError, match=rf"wnids\.txt: '{name}' is not the name of a folder"):
+            tiny_imagenet.load(tiny)
+
+
+@pytest.mark.parametrize("name", ["wnids.txt", "words.txt", "val/val_annotations.txt"])
+def test_a_list_that_is_no_text_or_too_long_is_named(tiny, name):
+    (tiny / name).write_bytes(b"\xff\xfe")
+    with pytest.raises(DataError, match=f"{name} is damaged: 'utf-8' codec"):
+        tiny_imagenet.load(tiny)
+    os.truncate(tiny / name, 1 << 40)
+    with pytest.raises(DataError, match=f"{name} has 1,099,511,627,776 bytes; valid: at most"):
+        tiny_imagenet.load(tiny)
+
+
+@settings(max_examples=60, deadline=None)
+@given(text=st.text(st.sampled_from("n012\t\n/.\0,é\u2028"), max_size=40))
+def test_any_lists_are_read_or_refused(text):
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "val").mkdir()
+        for list_name in ("wnids.txt", "words.txt", "val/val_annotations.txt"):
+            (folder / list_name).write_text(text)
+        with contextlib.suppress(DataError):
+            tiny_imagenet.load(folder)
+        with contextlib.suppress(DataError):
+            paths, labels = tiny_imagenet_files._annotated(folder, tiny_imagenet_files._classes(folder))
+            assert all(path.parent == folder / "val" / "images" for path in paths)
+            assert len(paths) == len(labels)
 
 
 def test_a_folder_without_it_says_what_it_needs(tmp_path):

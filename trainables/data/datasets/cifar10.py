@@ -3,6 +3,7 @@
 from typing import Final
 
 from trainables.data.cifar_files import CifarFiles
+from trainables.data.download import RemoteFile
 
 NAME: Final = "cifar10"
 
@@ -10,8 +11,11 @@ _FILES: Final = CifarFiles(
     title="CIFAR-10",
     folder="cifar-10-batches-py",
     archive="cifar-10-python.tar.gz",
-    address="https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
-    sha256="6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce",
+    remote=RemoteFile(
+        address="https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
+        bytes=170_498_071,
+        sha256="6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce",
+    ),
     train=tuple(f"data_batch_{number}" for number in range(1, 6)),
     test="test_batch",
     labels="labels",

@@ -3,6 +3,7 @@
 from typing import Final
 
 from trainables.data.cifar_files import CifarFiles
+from trainables.data.download import RemoteFile
 
 NAME: Final = "cifar100"
 
@@ -10,8 +11,11 @@ _FILES: Final = CifarFiles(
     title="CIFAR-100",
     folder="cifar-100-python",
     archive="cifar-100-python.tar.gz",
-    address="https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz",
-    sha256="85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7",
+    remote=RemoteFile(
+        address="https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz",
+        bytes=169_001_437,
+        sha256="85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7",
+    ),
     train=("train",),
     test="test",
     labels="fine_labels",

@@ -20,9 +20,10 @@ from typing import IO, Final
 import numpy as np
 import numpy.typing as npt
 
+from trainables.data import idx_files
 from trainables.data.arrays import Arrays
 from trainables.data.cache import cache_root
-from trainables.data.download import CONNECT_SECONDS, keras_home
+from trainables.data.download import CONNECT_SECONDS, bounded_blocks, keras_home
 from trainables.data.sources import Say, log
 from trainables.errors import DataError
 
@@ -59,6 +60,8 @@ SYSTEM_FOLDERS: tuple[Path, ...] = (
 )
 ADDRESS = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
 COMMAND_SECONDS = 300.0
+_GZIP_EXTRA: Final = 1 << 16
+"""How many bytes longer than its content a compressed file may be."""
 
 
 def find(folder: Path | None = None, *, say: Say = log) -> Path:
@@ -144,7 +147,8 @@ def _content(path: Path) -> bytes:
     """A file's decompressed content, checked; raises DataError with the expected and the actual content."""
     expected = FILES[path.name]
     try:
-        content = gzip.decompress(path.read_bytes())
+        with gzip.open(path) as file:
+            content = b"".join(bounded_blocks(file, expected.bytes))
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(
             f"expected {path.name} to hold {expected.bytes:,} bytes once decompressed, got {error}"
@@ -169,13 +173,20 @@ def _checked_content(path: Path) -> bytes:
 
 
 def _images(path: Path) -> npt.NDArray[np.uint8]:
-    content = _checked_content(path)
-    count, height, width = (int(size) for size in np.frombuffer(content, dtype=">u4", count=3, offset=4))
-    return np.frombuffer(content, dtype=np.uint8, offset=16).reshape(count, height, width, 1)
+    return _array(path, 3)[..., np.newaxis]
 
 
 def _labels(path: Path) -> npt.NDArray[np.int64]:
-    return np.frombuffer(_checked_content(path), dtype=np.uint8, offset=8).astype(np.int64)
+    return _array(path, 1).astype(np.int64)
+
+
+def _array(path: Path, dimensions: int) -> npt.NDArray[np.uint8]:
+    try:
+        return idx_files.read(_checked_content(path), dimensions)
+    except DataError:
+        raise
+    except ValueError as error:
+        raise DataError(f"{path} is not Fashion-MNIST's file: {error}") from error
 
 
 def _download(say: Say) -> Path:
@@ -251,6 +262,6 @@ def _write(content: IO[bytes], path: Path) -> None:
     with tempfile.TemporaryDirectory(prefix=".layersweep-", dir=path.parent) as work:
         part = Path(work) / path.name
         with part.open("wb") as file:
-            shutil.copyfileobj(content, file)
+            file.writelines(bounded_blocks(content, FILES[path.name].bytes + _GZIP_EXTRA))
         _content(part)
         part.replace(path)

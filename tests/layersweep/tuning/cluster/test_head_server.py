@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 import shlex
 from types import SimpleNamespace
 
@@ -43,6 +44,13 @@ def answer(client, **question):
 
 def look(*jobs, **more):
     return answer(lambda: Jobs(*jobs), do="look", sweep="made_up", results="/shared", **more)
+
+
+def test_an_answer_is_json_by_the_standard():
+    out, question = io.StringIO(), json.dumps({"do": "look", "sweep": "made_up", "results": "/shared", "job": "a"})
+    serve(io.StringIO(f"{question}\n"), out, lambda: Jobs(job("a", started=math.nan, code=math.inf)))
+    facts = json.loads(out.getvalue().removeprefix(ANSWER), parse_constant=pytest.fail)["job"]
+    assert (facts["started"], facts["exit_code"]) == (None, None)
 
 
 def test_the_parts_of_a_sweep_are_named_by_table(tmp_path, monkeypatch):

@@ -217,19 +217,38 @@ def test_a_damaged_checkpoint_is_said_and_not_used(chain):
     assert "damaged" not in chain.said["driver 2"]
 
 
-@pytest.fixture(scope="module")
-def full(tmp_path_factory, fashion_mnist):
-    """What a sweep says whose disk fills up, what it leaves, and what comes of it with room again."""
-    folder = tmp_path_factory.mktemp("full")
+def on_its_own_disk(helper, folder, *arguments):
+    """Runs a helper that mounts disks, in a mount namespace of its own; its report, and the results that it leaves."""
     if subprocess.run(["unshare", "--mount", "true"], check=False, capture_output=True).returncode == 0:
         apart = ["unshare", "--mount"]
     elif subprocess.run(["unshare", "-rm", "true"], check=False, capture_output=True).returncode == 0:
         apart = ["unshare", "-rm"]
     else:
         pytest.skip("no mount namespace of one's own here: a small disk cannot be made")
-    helper = str(killable.SCRIPT.with_name("full_disk.py"))
-    subprocess.run([*apart, sys.executable, helper, str(folder), *FULL], check=True, timeout=400)
+    script = str(killable.SCRIPT.with_name(helper))
+    subprocess.run([*apart, sys.executable, script, str(folder), *arguments], check=True, timeout=400)
     return folder / "kept", json.loads((folder / "report.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory, fashion_mnist):
+    """What a sweep says whose disk fills up, what it leaves, and what comes of it with room again."""
+    return on_its_own_disk("full_disk.py", tmp_path_factory.mktemp("full"), *FULL)
+
+
+def test_a_disk_that_turns_read_only_is_as_a_full_one(tmp_path, fashion_mnist):
+    kept, report = on_its_own_disk("read_only_disk.py", tmp_path, *FULL)
+    said = report["read-only"]["said"]
+    assert report["read-only"]["code"] == 1, said
+    (line,) = [line for line in said.splitlines() if "error:" in line]
+    assert "Read-only file system; make the disk writable and run again" in line
+    assert "Traceback" not in said
+    assert report["left"] == []
+    assert report["still read-only"]["code"] == 2
+    assert "Read-only file system" in report["still read-only"]["said"].splitlines()[-1]
+    assert "Traceback" not in report["still read-only"]["said"]
+    assert report["writable"]["code"] == 0, report["writable"]["said"]
+    assert_as_if_undisturbed(kept, (0.3, 0.6), (1, 2), 12)
 
 
 FULL = (

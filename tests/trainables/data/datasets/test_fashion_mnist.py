@@ -5,6 +5,7 @@ import hashlib
 import subprocess
 import sys
 import threading
+import tracemalloc
 from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -158,6 +159,40 @@ def test_a_download_that_is_not_the_file_leaves_nothing(tmp_path: Path, server_f
     with pytest.raises(DataError, match="Not a gzipped file"):
         fashion_mnist.find()
     assert list((tmp_path / "keras/datasets/fashion-mnist").iterdir()) == []
+
+
+def test_a_download_that_does_not_end_is_ended(
+    tmp_path: Path, server_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fashion_mnist, "_GZIP_EXTRA", 100)
+    for path in server_folder.iterdir():
+        path.write_bytes(bytes(200))
+    with pytest.raises(DataError, match=r"more than 1\d\d bytes"):
+        fashion_mnist.find()
+    assert list((tmp_path / "keras/datasets/fashion-mnist").iterdir()) == []
+
+
+def test_a_small_file_of_a_large_content_takes_no_memory(tmp_path: Path) -> None:
+    """Of a content of 300 MB, which compressed has 300 kB, at most a block of 1 MiB is decompressed."""
+    folder = write_files(tmp_path / "bomb")
+    with gzip.open(folder / "t10k-labels-idx1-ubyte.gz", "wb") as file:
+        for _ in range(300):
+            file.write(bytes(1_000_000))
+    tracemalloc.start()
+    with pytest.raises(DataError, match=r"t10k-labels.* to hold 9 bytes once decompressed, got more than 9 bytes"):
+        fashion_mnist.load(folder)
+    assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    tracemalloc.stop()
+
+
+def test_a_header_that_does_not_fit_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name, content = "train-images-idx3-ubyte.gz", bytes.fromhex("00000803 ffffffff 00000002 00000002") + bytes(12)
+    folder = write_files(tmp_path / "lies")
+    (folder / name).write_bytes(gzip.compress(content))
+    checked = fashion_mnist.Content(bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
+    monkeypatch.setattr(fashion_mnist, "FILES", {**fashion_mnist.FILES, name: checked})
+    with pytest.raises(DataError, match=f"{name} is not Fashion-MNIST's file: expected 4294967295x2x2 bytes"):
+        fashion_mnist.load(folder)
 
 
 @pytest.mark.parametrize("lists", [True, False])
