@@ -115,17 +115,18 @@ def delete(sweep: Sweep, *, yes: bool = False, results: Results = _RESULTS) -> i
     return OK
 
 
-def prune(*, damaged: bool = False, dry_run: bool = False, results: Results = _RESULTS) -> int:
+def prune(*, damaged: bool = False, missing: bool = False, dry_run: bool = False, results: Results = _RESULTS) -> int:
     """Deletes files that are no longer needed: leftovers of killed commands, merged parts, old logs and checkpoints.
 
     Args:
         damaged: Also delete the damaged parts that were set aside.
+        missing: Also delete the parts that were set aside because they are missing on a cluster's head.
         dry_run: Only print what would be deleted.
         results: The results folder.
     """
     from layersweep.records import maintenance
 
-    result = maintenance.prune(results, damaged=damaged, dry_run=dry_run)
+    result = maintenance.prune(results, damaged=damaged, missing=missing, dry_run=dry_run)
     for sweep in result.busy_sweeps:
         _line(f"skipped, because a command is running it: {sweep}")
     if not result.groups:

@@ -5,6 +5,7 @@ commands hold the locks of the sweeps that they change. Why each file stays or g
 docs/decisions/parquet_tables.md.
 """
 
+import re
 import shutil
 import uuid
 from contextlib import ExitStack
@@ -24,8 +25,17 @@ from layersweep.records.tables import TABLES
 from layersweep.records.write import owner
 
 _LEFTOVERS: Final = (".state/parts/*.tmp", ".state/deleted/*")
-_UNFINISHED: Final = (".state/*.tmp", "studies/.*.tmp")
-_LOGS: Final = "logs/*.log"
+_UNOWNED_LEFTOVERS: Final = (
+    ".state/*.tmp", ".doctor-????????????????", "studies/.*.tmp", "studies/.*.html.??????", "studies/.*.png.??????",
+)  # fmt: skip
+"""Leftovers without the name of a sweep: files to try whether a folder is writable, unfinished pages, and those of a
+killed rsync."""
+
+_BROKEN_COPIES: Final = ".*.parquet.??????"
+"""Parts of a killed rsync."""
+
+_MISSING: Final = ".state/lost/*"
+_LOGS: Final = "logs/*.log*"
 _CHECKPOINTS: Final = ".state/checkpoints/*.keras"
 _WEIGHTS: Final = "weights/*.keras"
 
@@ -60,7 +70,7 @@ def deletable_files(results: Path, sweep: str) -> list[FileGroup]:
     needed_weights = planned_weights(results, except_for=sweep)
     files = {
         "checkpoints": [p for p in _files(results, _CHECKPOINTS) if _trial(p) in ids],
-        "logs": [p for p in _files(results, _LOGS) if p.stem in ids],
+        "logs": [p for p in _files(results, _LOGS) if _trial(p) in ids],
         "weights": [p for p in _files(results, _WEIGHTS) if _trial(p) in ids and p.name not in needed_weights],
     }
     # `trials` first, the plan last: a killed command leaves a sweep in which some trials are unfinished.
@@ -98,7 +108,7 @@ def delete(results: Path, sweep: str) -> None:
         shutil.rmtree(trash)
 
 
-def prune(results: Path, *, damaged: bool = False, dry_run: bool = False) -> PruneResult:
+def prune(results: Path, *, damaged: bool = False, missing: bool = False, dry_run: bool = False) -> PruneResult:
     """Deletes files that are no longer needed, of all sweeps that do not run; holds their locks meanwhile.
 
     These are leftovers of killed commands, parts that were merged, logs of trials that did not fail, and checkpoints of
@@ -107,6 +117,7 @@ def prune(results: Path, *, damaged: bool = False, dry_run: bool = False) -> Pru
     Args:
         results: the results folder.
         damaged: also delete the damaged parts that were set aside.
+        missing: also delete the parts that were set aside because they are missing on a cluster's head.
         dry_run: delete nothing.
 
     Raises:
@@ -115,7 +126,7 @@ def prune(results: Path, *, damaged: bool = False, dry_run: bool = False) -> Pru
     with ExitStack() as locks:
         all_sweeps = _all_sweeps(results)
         free = {name for name in all_sweeps if _try_lock(locks, results, name)}
-        groups = _prunable_files(results, free, all_sweeps - free, damaged=damaged)
+        groups = _prunable_files(results, free, all_sweeps - free, damaged=damaged, missing=missing)
         if not dry_run:
             for path in (path for group in groups for path in group.paths):
                 _remove(path)
@@ -139,7 +150,7 @@ def _try_lock(locks: ExitStack, results: Path, sweep: str) -> bool:
     return True
 
 
-def _prunable_files(results: Path, free: set[str], busy: set[str], *, damaged: bool) -> list[FileGroup]:
+def _prunable_files(results: Path, free: set[str], busy: set[str], *, damaged: bool, missing: bool) -> list[FileGroup]:
     nothing_runs = not busy
     folders = [results / table / sweep for table in TABLES for sweep in sorted(free)]
     plan, trials = read(results, "plan"), read(results, "trials")
@@ -151,13 +162,16 @@ def _prunable_files(results: Path, free: set[str], busy: set[str], *, damaged: b
             for path in _files(results, *_LEFTOVERS)
             if (nothing_runs if (name := owner(path)) is None else name in free)
         ]
-        + (_files(results, *_UNFINISHED) if nothing_runs else []),
+        + [path for folder in folders for path in sorted(folder.glob(_BROKEN_COPIES))]
+        + (_files(results, *_UNOWNED_LEFTOVERS) if nothing_runs else []),
         "superseded parts": [path for folder in folders for path in superseded(folder, results)],
         **_unneeded_files(results, plan, trials, busy_trials, nothing_runs=nothing_runs),
     }
     if damaged:
         damaged_folders = [results / ".state" / "damaged" / folder.relative_to(results) for folder in folders]
         files["damaged parts"] = [path for folder in damaged_folders for path in sorted(folder.glob("*"))]
+    if missing and nothing_runs:
+        files["parts that are missing on a cluster"] = _files(results, _MISSING)
     return _groups(files)
 
 
@@ -181,7 +195,7 @@ def _unneeded_files(
         return weights.name not in needed_weights and (nothing_runs or _trial(weights) not in busy_trials)
 
     return {
-        "logs of trials that did not fail": [path for path in _files(results, _LOGS) if path.stem in finished_logs],
+        "logs of trials that did not fail": [path for path in _files(results, _LOGS) if _trial(path) in finished_logs],
         "checkpoints that no trial needs": [path for path in _files(results, _CHECKPOINTS) if no_trial_needs(path)],
         "weights of first phases that no trial needs": [
             path for path in _files(results, _WEIGHTS) if _trial(path) in first_phases and no_plan_names(path)
@@ -211,9 +225,9 @@ def _files(results: Path, *patterns: str) -> list[Path]:
     return [path for pattern in patterns for path in sorted(results.glob(pattern))]
 
 
-def _trial(checkpoint: Path) -> str:
-    """The trial id in the name `<trial_id>-<epoch>.keras`; a file that is being written has a dot before it."""
-    return checkpoint.name.removeprefix(".").partition("-")[0]
+def _trial(file: Path) -> str:
+    """The trial id in the name `<trial_id>-<epoch>.keras` or `<trial_id>.log`; one that is written has a dot before."""
+    return re.split(r"[-.]", file.name.removeprefix("."), maxsplit=1)[0]
 
 
 def _groups(files: dict[str, list[Path]]) -> list[FileGroup]:

@@ -16,7 +16,10 @@ from trainables.config import between, check, one_of
 from trainables.data.dataset import Data
 from trainables.worker.training_server import WarmUp
 
-MISDEEDS = ("none", "raise", "kill", "memory", "exit", "nan", "hang", "early", "talk", "at once", "chance")
+MISDEEDS = ("none", "raise", "kill", "memory", "exit", "nan", "hang", "early", "talk", "shout", "at once", "chance")
+
+SHOUTED_LINES = 16 << 10
+"""Lines of 1 KiB that a training prints."""
 
 fingerprint: str | None = None
 """The fingerprint of the network that trainings in this process report."""
@@ -151,6 +154,10 @@ def _misbehave(misdeed: str) -> None:
             os._exit(3)
         case "talk":
             print("something was said", flush=True)
+        case "shout":
+            for number in range(SHOUTED_LINES):
+                print(f"{number:1023}", flush=True)
+                time.sleep(0.1 if number % 1024 == 0 else 0)
         case "hang":
             time.sleep(3600)
         case "memory":

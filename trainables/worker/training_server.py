@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 NEXT: Final = "next"
 CLOSE: Final = "close"
 _GRACE_SECONDS: Final = 1.0
+_MOST_CHARACTERS: Final = 1 << 16
+"""Of an error's message so much of the beginning is sent and recorded, of its traceback so much of the end."""
 
 Values = Iterator[NetworkSummary | Epoch]
 
@@ -113,7 +115,10 @@ class Failure:
     def of(cls, error: BaseException) -> "Failure":
         """The message for an error."""
         text = "".join(traceback.format_exception(error))
-        return cls(error_type=type(error).__name__, message=str(error), traceback=text)
+        message = str(error)
+        return cls(
+            error_type=type(error).__name__, message=message[:_MOST_CHARACTERS], traceback=text[-_MOST_CHARACTERS:]
+        )
 
 
 def main(descriptor: int) -> None:

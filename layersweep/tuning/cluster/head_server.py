@@ -31,6 +31,7 @@ ACTIVE: Final = ("PENDING", "RUNNING")
 _ADDRESS_VARIABLES: Final = ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS")
 """Ray's job client uses these addresses, even if it is given another one."""
 
+_LONGEST_LINE: Final = 1000
 _PYTHON: Final = ".venv/bin/python"
 
 Reply = dict[str, Any]
@@ -146,7 +147,8 @@ def _submit(jobs: Callable[[], Any], *, sweep: str, results: str, job: str, scri
 
 def _log(jobs: Callable[[], Any], *, job: str, lines: int) -> Reply:
     """The last lines of what a job printed."""
-    return {"lines": [line for line in jobs().get_job_logs(job).splitlines() if line.strip()][-lines:]}
+    last = [line for line in jobs().get_job_logs(job).splitlines() if line.strip()][-lines:]
+    return {"lines": [line[:_LONGEST_LINE] for line in last]}
 
 
 _ANSWERS: Final[Mapping[str, Callable[..., Reply]]] = {

@@ -12,6 +12,8 @@ _ENVIRONMENT: Final = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_TRAIN_COUNT_PREEMPTION_AS_FAILURE": "1",  # else Tune restarts a preempted trial without a record
     "RAY_memory_monitor_refresh_ms": "0",  # slots watch their training; Ray would kill slots, and Tune give up
+    "RAY_ROTATION_MAX_BYTES": "16777216",  # else each of Ray's logs may take 3 GB, and a worker's has no bound
+    "RAY_ROTATION_BACKUP_COUNT": "1",
     "RAY_AIR_NEW_OUTPUT": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",  # a failed step has no metric

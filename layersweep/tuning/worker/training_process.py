@@ -19,6 +19,7 @@ import psutil
 from layersweep.formatting import GIB, gib
 from layersweep.records.values import Epoch, NetworkSummary
 from layersweep.tuning.runtime.processes import Process, end, fork, start
+from layersweep.tuning.worker import trial_log
 from trainables.worker.training_server import CLOSE, NEXT, Begin, Failure, Hello, Reply, Save, WarmUp, memory_bytes
 
 _WATCH_SECONDS: Final = 0.1
@@ -62,6 +63,7 @@ class TrainingProcess:
         self._first_memory: int | None = None
         self._memory = 0
         self._busy = False
+        self._log: Path | None = None
         self._deadline: float | None = None
         self._timeout: float | None = None
         self.epoch_requested = False
@@ -108,6 +110,7 @@ class TrainingProcess:
         self.memory_peak_bytes = 0
         self.seconds_import = self.wait_for_hello() if self.hello is None else 0.0
         self._deadline = None if timeout is None else time.monotonic() + timeout
+        self._log = request.log
         value = self._ask(request).value
         assert isinstance(value, NetworkSummary), (
             f"a training must yield NetworkSummary first, not {type(value).__name__}"
@@ -193,6 +196,8 @@ class TrainingProcess:
         while not self._pipe.poll(_WATCH_SECONDS):
             self._check_memory()
             self._check_time()
+            self._cut_log()
+        self._cut_log()
         try:
             message = self._pipe.recv()
         except (EOFError, ConnectionError):
@@ -240,6 +245,10 @@ class TrainingProcess:
             raise TrainingFailedError(
                 error_type="TimedOut", message=f"the training took longer than --trial-timeout, {self._timeout:g} s"
             )
+
+    def _cut_log(self) -> None:
+        if self._log is not None:
+            trial_log.cut(self._log)
 
     def _note_memory(self, used: int) -> None:
         self._memory = used or self._memory  # a process that has just died has none

@@ -310,3 +310,38 @@ def test_files_that_a_killed_command_was_writing_go_once_nothing_runs(full_resul
     assert not any(path.exists() for path in unfinished)
     assert (full_results / "studies" / "mine.tmp").exists()
     assert {path.stem for path in (full_results / ".state").glob("*.lock")} == {"big", "small"}
+
+
+def test_leftovers_of_killed_doctors_studies_and_copies_are_pruned(full_results):
+    leftovers = [
+        f".state/{HEX}.tmp", f".doctor-{HEX[:16]}", f"studies/.big.html.{HEX}.tmp", "studies/.big.html.a1B2c3",
+        "studies/.big.png.a1B2c3", "epochs/big/.00000001-00000001.parquet.a1B2c3",
+    ]  # fmt: skip
+    others = ["studies/.big.backup", "studies/big.html.backup", ".doctor-notes", "epochs/big/notes.txt"]
+    for name in (*leftovers, *others):
+        touch(full_results / name)
+    prune(full_results, dry_run=True)
+    assert all((full_results / name).exists() for name in leftovers)
+    with sweep_lock(full_results, "small"):
+        prune(full_results)
+        assert [name for name in leftovers if not (full_results / name).exists()] == leftovers[-1:]
+    prune(full_results)
+    assert not any((full_results / name).exists() for name in leftovers)
+    assert all((full_results / name).exists() for name in others)
+
+
+def test_parts_that_are_missing_on_a_cluster_are_pruned_only_if_told(full_results):
+    part = touch(full_results / ".state" / "lost" / "five.20261103T090000" / "epochs" / "big" / "p.parquet")
+    prune(full_results)
+    assert part.exists()
+    assert "parts that are missing on a cluster" in [group.name for group in prune(full_results, missing=True).groups]
+    assert not part.exists()
+
+
+def test_earlier_halves_of_logs_go_with_their_logs(full_results):
+    for name in TRIALS:
+        touch(full_results / "logs" / f"{name}.log.1")
+    prune(full_results)
+    files = {path.name for path in (full_results / "logs").iterdir()}
+    assert {f"{name}.1" for name in files if name.endswith(".log")} - {"stray.log.1"} <= files
+    assert files.isdisjoint({"aa11.log", "aa11.log.1"})  # it completed

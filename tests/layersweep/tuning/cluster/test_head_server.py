@@ -126,6 +126,13 @@ def test_the_last_lines_of_a_log():
     assert answer(Jobs, do="log", job="j1", lines=2) == {"lines": ["one", "two"]}
 
 
+def test_a_long_line_of_a_log_is_cut():
+    jobs = Jobs()
+    jobs.get_job_logs = lambda job: f"short\n{job * 1_000_000}\n"
+    first, second = answer(lambda: jobs, do="log", job="j1", lines=2)["lines"]
+    assert (first, len(second)) == ("short", 1000)
+
+
 class RefusedError(OSError):
     """As requests raises it."""
 

@@ -1,5 +1,7 @@
 """What is read of a cluster's file, what is refused, and how the head is spoken to; and the files that come with it."""
 
+import os
+import re
 import shlex
 import subprocess
 
@@ -10,6 +12,7 @@ from places import ROOT as PROJECT
 from layersweep.tuning.common import ssh_commands
 from layersweep.tuning.common.cluster_file import ClusterFile
 from layersweep.tuning.common.errors import UsageError
+from layersweep.tuning.runtime import environment
 
 
 @pytest.fixture
@@ -147,6 +150,9 @@ def test_the_host_is_no_option(tmp_path, content):
     assert (end_of_options, target) == ("--", "ubuntu@10.0.0.1")
 
 
+INSTALLATION = r"pip\"? install ((?:[\w.=/~-]+(?:[ ]+|\n +(?=[a-z])|(?![\w.=/~-])))+)"
+"""The words behind `pip install`, also in the next line."""
+
 FILES = [PROJECT / "cluster.yaml", PROJECT / "clusters" / "aws.yaml", PROJECT / "clusters" / "gcp.yaml"]
 
 
@@ -158,6 +164,31 @@ def test_the_files_that_come_with_it_are_valid_for_ray(path):
     util.validate_config(util.prepare_config(content))
     with pytest.raises(Exception, match="max_workerz"):
         util.validate_config(util.prepare_config(content | {"max_workerz": 1}))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_rays_logs_have_the_same_bound_on_a_cluster_as_on_one_machine(path, monkeypatch):
+    names = ("RAY_ROTATION_MAX_BYTES", "RAY_ROTATION_BACKUP_COUNT")
+    for name in names:
+        monkeypatch.delenv(name, raising=False)
+    environment.set_defaults()
+    content = yaml.safe_load(path.read_text())
+    for kind in ("head", "worker"):
+        *_, start = content[f"{kind}_start_ray_commands"]
+        assert {f"{name}={os.environ[name]}" for name in names} <= set(start.split())
+
+
+def test_packages_that_are_not_in_the_lock_file_are_pinned_to_one_version_everywhere():
+    texts = [path.read_text() for path in (*FILES, PROJECT / ".ci" / "run")]
+    commands = [" ".join(match.split()) for text in texts for match in re.findall(INSTALLATION, text)]
+    packages = [word for command in commands for word in command.split() if not word.startswith(("-", "~", "#"))]
+    versions = {}
+    for package in packages:
+        name, version = re.fullmatch(r"([a-z0-9-]+)==([0-9.]+)", package).groups()
+        versions.setdefault(name, set()).add(version)
+    assert set(versions) == {"uv", "boto3", "google-api-python-client", "google-auth", "cryptography"}
+    assert all(len(numbers) == 1 for numbers in versions.values()), versions
+    assert len([word for word in packages if word.startswith("uv==")]) == len(texts)
 
 
 def test_the_line_by_which_ray_checks_host_keys_is_valid_for_ray_and_comes_to_ssh():

@@ -12,8 +12,9 @@ import pytest
 
 from layersweep.records.values import NetworkSummary
 from layersweep.tuning.runtime import fork_server
+from layersweep.tuning.worker import trial_log
 from layersweep.tuning.worker.training_process import TrainingFailedError, TrainingProcess
-from trainables.worker.training_server import Begin
+from trainables.worker.training_server import Begin, Failure
 
 GENEROUS = 8 << 30
 
@@ -153,6 +154,16 @@ def test_an_error_is_told_with_its_traceback_and_logged(child, data, tmp_path):
     assert "made to fail" in (tmp_path / "trial.log").read_text()
 
 
+def test_of_a_long_error_the_beginning_of_its_message_and_the_end_of_its_traceback_are_told():
+    try:
+        raise ValueError("first" + "x" * 10_000_000 + "last")
+    except ValueError as error:
+        failure = Failure.of(error)
+    assert failure.message.startswith("first")
+    assert failure.traceback.endswith("last\n")
+    assert len(failure.message) == len(failure.traceback) == 1 << 16
+
+
 def test_after_an_error_the_next_training_gets_a_new_process(child, data, tmp_path):
     child.begin(begin(data, tmp_path, misdeed="raise"))
     child.next()
@@ -205,6 +216,19 @@ def test_a_training_does_not_fail_for_want_of_a_log(child, data, tmp_path):
         child.begin(replace(begin(data, tmp_path, misdeed="talk"), log=log))
         assert [child.next().epoch, child.next().epoch] == [1, 2]
         child.close()
+
+
+def test_of_what_a_training_prints_without_end_the_end_stays(child, data, tmp_path, monkeypatch):
+    monkeypatch.setattr("layersweep.tuning.worker.trial_log.cut.__defaults__", (2 << 20,))
+    child.begin(begin(data, tmp_path, misdeed="shout"))
+    child.next(), child.next()
+    child.close()
+    log = tmp_path / "trial.log"
+    files = [path for path in (trial_log.earlier(log), log) if path.exists()]
+    assert sum(path.stat().st_size for path in files) < made_up.SHOUTED_LINES << 9  # half of what was printed
+    _, *numbers = [int(line) for path in files for line in path.read_text().splitlines() if line.strip()]
+    assert numbers == sorted(numbers)
+    assert numbers[-1] == made_up.SHOUTED_LINES - 1
 
 
 def test_a_training_that_hangs_can_be_killed(child, data, tmp_path):
