@@ -241,10 +241,10 @@ def _without_later_epoch(ends: pl.DataFrame, epochs: pl.DataFrame) -> pl.DataFra
 
 
 def _with_final(ends: pl.DataFrame, final_ends: pl.DataFrame) -> pl.DataFrame:
-    """Ends, oldest first, with the columns `final`, true for those among `final_ends`, and `number`."""
+    """Ends, in the order of the records, with the columns `final`, true for those among `final_ends`, and `number`."""
     flags = final_ends.select(*_END_KEY, final=True)
     ends = ends.join(flags, on=_END_KEY, how="left", maintain_order="left")
-    ends = ends.with_columns(pl.col("final").fill_null(value=False)).sort("ended_at", maintain_order=True)
+    ends = ends.with_columns(pl.col("final").fill_null(value=False))
     return ends.with_columns(number=pl.col("final").cum_sum())
 
 

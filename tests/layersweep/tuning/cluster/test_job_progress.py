@@ -105,10 +105,10 @@ def test_a_clock_that_was_set_back_does_not_hide_the_command(tmp_path):
         trials=[
             end("a", run="job-1"),
             end("b", run="job-2") | {"ended_at": at(30) - hour},
-            end("c", run="job-2") | {"ended_at": at(30) - 2 * hour},
+            end("c", run="job-2", seed=2) | {"ended_at": at(30) - 2 * hour},
         ],
     )
-    assert [(e.label, e.final) for e in progress.ends_after(None)] == [("adam, seed 1", True)] * 2
+    assert [(e.label, e.number) for e in progress.ends_after(None)] == [("adam, seed 1", 1), ("adam, seed 2", 2)]
     assert (progress.trials, progress.recorded_trials, progress.outcomes) == (3, 1, {"completed": 2})
     assert (progress.epochs_done, progress.best[0]) == (4, 0.9)
     assert progress.running == ()
