@@ -18,6 +18,8 @@ _HIDDEN: Final = re.compile(
 )
 """Characters that do something instead of being seen: they move the cursor, or turn the direction of the text."""
 
+_COLOR: Final = re.compile(r"\x1b\[[0-9;]{0,20}m")
+
 _MARKDOWN: Final = re.compile(r"[\\`*\[\]<>|~$]|(?<![^\W_])_|_(?![^\W_])|&(?=#?\w+;)|^(?:[-+#=]|\d+(?=[.)]))")
 """What Markdown does not show as it is: its marks, and at the beginning of a text those of headings and lists."""
 
@@ -40,6 +42,11 @@ def visible(text: str) -> str:
 def terminal(text: str) -> str:
     """The text for a terminal, which obeys none of it: no control character but newline."""
     return visible(text).replace("\t", "    ")
+
+
+def colored_terminal(text: str) -> str:
+    """As `terminal`, but colours stay: for what another command of ours prints on another machine."""
+    return "".join(part if _COLOR.fullmatch(part) else terminal(part) for part in re.split(f"({_COLOR.pattern})", text))
 
 
 def to_html(text: str) -> str:

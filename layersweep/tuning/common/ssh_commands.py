@@ -2,9 +2,12 @@
 
 import shlex
 import subprocess
+import sys
+import threading
 from pathlib import Path
-from typing import Final
+from typing import IO, Final, TextIO
 
+from layersweep.escaping import colored_terminal
 from layersweep.tuning.common.cluster_file import ClusterFile
 
 NOT_REACHED: Final = 255
@@ -18,6 +21,8 @@ _SSH: Final = (
     "-o", "LogLevel=ERROR", *HOST_KEYS,
 )  # fmt: skip
 """ssh asks for no password, and gives up a host that does not answer."""
+
+_LONGEST_PIECE: Final = 1 << 16
 
 _PLAIN_FILES: Final = ("-rtz", "--chmod=D0755,F0644", "--no-inc-recursive", "--protect-args")
 """rsync copies folders, files and their times. A head that has turned bad can neither plant links and devices here, nor
@@ -48,6 +53,28 @@ def run_on_head(
         subprocess.TimeoutExpired: if it takes longer than `timeout` seconds.
     """
     return subprocess.run(ssh(cluster, command), capture_output=True, text=True, timeout=timeout, check=False)
+
+
+def show_on_head(cluster: ClusterFile, command: str) -> int:
+    """Runs a shell command on the head, and shows what it prints as it comes, in its colours; returns its exit code.
+
+    Other codes for the terminal are written out: the head may have turned bad.
+    """
+    with subprocess.Popen(
+        ssh(cluster, command), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        encoding="utf-8", errors="replace",
+    ) as process:  # fmt: skip
+        errors = threading.Thread(target=_show, args=(process.stderr, sys.stderr))
+        errors.start()
+        _show(process.stdout, sys.stdout)
+        errors.join()
+    return process.returncode
+
+
+def _show(source: IO[str] | None, target: TextIO) -> None:
+    while source is not None and (piece := source.readline(_LONGEST_PIECE)):
+        target.write(colored_terminal(piece))
+        target.flush()
 
 
 def rsync(cluster: ClusterFile, source: str, target: Path, *rsync_options: str) -> list[str]:
