@@ -59,7 +59,7 @@ def superseded(folder: Path, results: Path) -> list[Path]:
     """
     current_parts = parts(folder)
     sources = sorted(p for p in folder.glob("*.parquet") if part_range(p) and p not in current_parts)
-    if not sources or any(read_part(p, results, set_aside=True) is None for p in current_parts):
+    if not sources or any(read_part(p, results) is None for p in current_parts):
         return []
     sync(folder)
     return sources
@@ -77,15 +77,14 @@ def read(
     sweep: str | None = None,
     *,
     columns: Iterable[str] | None = None,
-    set_aside: bool = True,
 ) -> pl.DataFrame:
     """All rows of a table, of one sweep or of all; `columns` selects columns and sets their order.
 
     The rows of a sweep come in the order in which they were written, whatever the clock of the machine did meanwhile.
     Columns that only some sweeps have (configuration keys) are null elsewhere. Without rows the frame is empty and has
     the table's fixed columns. If a writer merges parts meanwhile, they are read again. A damaged part causes a warning
-    and is left out; with `set_aside` it is also moved, if this process holds the sweep's lock. Damage is noticed only
-    in the columns that are read.
+    and is left out; if this process holds the sweep's lock, it is also set aside (see `read_part`). Damage is noticed
+    only in the columns that are read.
 
     Raises:
         ResultsError: if the table or a column is unknown, the results were written by a newer schema, or they keep
@@ -96,7 +95,7 @@ def read(
     selection = None if columns is None else list(columns)
     with results_errors(f"cannot read {results / table}"):
         names = sweeps(results, table) if sweep is None else [sweep]
-        frames = [_read_sweep(results, table, name, selection, set_aside=set_aside) for name in names]
+        frames = [_read_sweep(results, table, name, selection) for name in names]
     empty = _to_frame(TABLES[table].schema.empty_table())
     rows = pl.concat([empty, *frames], how="diagonal_relaxed")
     if selection is None:
@@ -112,15 +111,12 @@ def _check_columns(table: str, selection: Sequence[str], columns: Sequence[str])
         raise ResultsError(f"table {table!r} has no column {', '.join(map(repr, unknown))}; valid: {valid}{keys}")
 
 
-def _read_sweep(
-    results: Path, table: str, sweep: str, columns: Sequence[str] | None, *, set_aside: bool
-) -> pl.DataFrame:
+def _read_sweep(results: Path, table: str, sweep: str, columns: Sequence[str] | None) -> pl.DataFrame:
     folder = results / table / sweep
-    set_aside = set_aside and is_own(results, sweep)
     for _ in range(_ATTEMPTS):
         try:
             newest_first = reversed(parts(folder))  # a writer merges the newest parts first
-            contents = [read_part(path, results, columns=columns, set_aside=set_aside) for path in newest_first]
+            contents = [read_part(path, results, columns=columns) for path in newest_first]
         except FileNotFoundError:  # a writer merged it after it was listed
             continue
         sound = [content for content in reversed(contents) if content is not None]
@@ -133,12 +129,10 @@ def _to_frame(content: pa.Table) -> pl.DataFrame:
     return pl.DataFrame(pl.from_arrow(content)).with_columns(pl.col(pl.Categorical).cast(pl.String))
 
 
-def read_part(
-    path: Path, results: Path, *, columns: Sequence[str] | None = None, set_aside: bool = False
-) -> pa.Table | None:
-    """One part; None with a warning if it is damaged, and `set_aside` then moves it to `results/.state/damaged`.
+def read_part(path: Path, results: Path, *, columns: Sequence[str] | None = None) -> pa.Table | None:
+    """One part; None with a warning if it is damaged.
 
-    Only whoever holds the sweep's lock may set it aside.
+    If this process holds the sweep's lock, a damaged part is set aside: it is moved to `results/.state/damaged`.
 
     With `columns`, the result has those columns that the part has, and always `sweep`: it keeps the number of rows.
 
@@ -149,7 +143,7 @@ def read_part(
         ResultsError: if it was written by a newer schema, or the system refuses to open it.
     """
     selection = None if columns is None else ["sweep", *columns]
-    result = _open(path, results, lambda f: (f.schema_arrow.names, f.read(columns=selection)), set_aside=set_aside)
+    result = _open(path, results, lambda f: (f.schema_arrow.names, f.read(columns=selection)))
     if result is None:
         return None
     names, content = result
@@ -205,13 +199,13 @@ def read_schema(path: Path, results: Path) -> pa.Schema | None:
         FileNotFoundError: if the part is gone.
         ResultsError: if it was written by a newer schema, or the system refuses to open it.
     """
-    return _open(path, results, lambda file: file.schema_arrow, set_aside=True)
+    return _open(path, results, lambda file: file.schema_arrow)
 
 
 def _open(
-    path: Path, results: Path, reader: Callable[[pq.ParquetFile], _Content], *, set_aside: bool
+    path: Path, results: Path, reader: Callable[[pq.ParquetFile], _Content], *, set_aside: bool = True
 ) -> _Content | None:
-    """Applies a function to a part; None if the part is damaged.
+    """Applies a function to a part; None if the part is damaged, which is then set aside if that is allowed.
 
     Damage is what Parquet's reader says of the content: a ValueError, or an OSError without a number. What the system
     says (an OSError with a number, no memory), or what this version cannot read (NotImplementedError), is no damage.
@@ -227,6 +221,7 @@ def _open(
             if error.errno in _GONE:
                 raise FileNotFoundError(errno.ENOENT, reason(error), str(path)) from error
             raise ResultsError(f"cannot read {path}: {reason(error)}") from error
+        set_aside = set_aside and is_own(results, path.parent.name)
         aside = results / ".state" / "damaged" / path.relative_to(results)
         what = f"set aside as {aside}" if set_aside else "left out"
         warnings.warn(f"{path} is damaged ({error}); {what}", DamagedPartWarning, stacklevel=3)

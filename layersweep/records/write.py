@@ -219,7 +219,7 @@ class Writer:
     ) -> None:
         """Replaces parts by one part; the columns of `columns_of` come first."""
         try:
-            recorded = [c for p in files if (c := read_part(p, self._results, set_aside=True)) is not None]
+            recorded = [c for p in files if (c := read_part(p, self._results)) is not None]
         except FileNotFoundError:
             raise self._conflict(f"a part in {self._folder(table)} is gone") from None
         contents = [*columns_of, *recorded]

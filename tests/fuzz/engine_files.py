@@ -19,7 +19,7 @@ def parts(content: bytes) -> None:
             place = results / table / "sweep"
             place.mkdir(parents=True)
             (place / part_name(0, 0)).write_bytes(content)
-            read(results, table, set_aside=False)
+            read(results, table)
 
 
 def cluster_file(content: bytes) -> None:

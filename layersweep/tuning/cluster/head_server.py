@@ -96,8 +96,8 @@ def _records(_jobs: Callable[[], Any], *, sweep: str, results: str) -> Reply:
 def _others(_jobs: Callable[[], Any], *, sweep: str, results: str) -> Reply:
     """The parts of other sweeps that have trained trials of this sweep's plan, which it therefore does not train."""
     folder = Path(results).absolute()
-    plan = read(folder, "plan", sweep, columns=("trial_id",), set_aside=False)
-    ends = read(folder, "trials", columns=("sweep", "trial_id"), set_aside=False)
+    plan = read(folder, "plan", sweep, columns=("trial_id",))
+    ends = read(folder, "trials", columns=("sweep", "trial_id"))
     own_ends = ends.filter(pl.col("sweep") == sweep)
     other_ends = ends.join(plan, on="trial_id", how="semi").join(own_ends, on="trial_id", how="anti")
     names = sorted(other_ends["sweep"].unique())

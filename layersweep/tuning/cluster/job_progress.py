@@ -159,11 +159,11 @@ def read_progress(job_epochs: JobEpochs, command: CommandOfJob, *, now: float) -
 def _read_command(job_epochs: JobEpochs, command: CommandOfJob) -> _CommandRecords | None:
     """The records of a job's command; None if it has not begun."""
     results, sweep = job_epochs.results, job_epochs.sweep
-    plan = read(results, "plan", sweep, columns=_PLAN_COLUMNS, set_aside=False)
-    runs = read(results, "runs", sweep, columns=_RUN_COLUMNS, set_aside=False)
+    plan = read(results, "plan", sweep, columns=_PLAN_COLUMNS)
+    runs = read(results, "runs", sweep, columns=_RUN_COLUMNS)
     # of all sweeps: a trial that another one has trained is not due
     value = f"last_{job_epochs.metric}"
-    trials = read(results, "trials", columns=(*_END_COLUMNS, value), set_aside=False).rename({value: "value"})
+    trials = read(results, "trials", columns=(*_END_COLUMNS, value)).rename({value: "value"})
     start = _last_start(runs, command)
     if start is None:
         return None

@@ -119,7 +119,7 @@ def plan_of(request: "Request", data: "Data", say: Callable[[str], None] = lambd
     from layersweep.tuning.storage.recorded_networks import RecordedNetworks
 
     settings = request.settings
-    history = History(settings.results, request.sweep, set_aside=not settings.dry_run)
+    history = History(settings.results, request.sweep)
     plan = Planner(request=request, data=data, history=history).plan()
     changes = network_changes(request, data, plan.trials, RecordedNetworks(settings.results), say)
     for line in changes.lines:

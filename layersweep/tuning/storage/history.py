@@ -66,15 +66,14 @@ class History:
     Args:
         results: the results folder.
         sweep: the sweep that is to run; the same trials of other sweeps count as well.
-        set_aside: whether damaged parts are moved aside; if not, they are only named.
 
     Raises:
         ResultsError: if the results cannot be read.
     """
 
-    def __init__(self, results: Path, sweep: Sweep, *, set_aside: bool = True) -> None:
+    def __init__(self, results: Path, sweep: Sweep) -> None:
         self._results, self._sweep = results, sweep
-        self._read = functools.partial(read, results, set_aside=set_aside)
+        self._read = functools.partial(read, results)
         self._trials = self._read("trials").sort("attempt", "continuation", maintain_order=True)
         columns = ("sweep", "trial_id", "attempt", "epoch", "sequence", "at", "decision", "rung", "cutoff", *METRICS)
         epochs = self._read("epochs", columns=columns)

@@ -410,7 +410,7 @@ def test_sources_that_a_crash_left_are_kept_while_their_merger_is_damaged(result
     flush(writer, 7)
     shutil.copytree(results / "copy", folder(results), dirs_exist_ok=True)
     (folder(results) / "00000000-00000007.parquet").write_bytes(b"torn")
-    with pytest.warns(DamagedPartWarning, match="00000000-00000007"):
+    with sweep_lock(results, "s"), pytest.warns(DamagedPartWarning, match="00000000-00000007"):
         Writer(results, "s")
     assert numbers(results) == [0, 1, 2, 3, 4, 5, 6]
 

@@ -210,7 +210,12 @@ def test_candidates_are_known_by_their_configurations_in_their_order(results):
 @pytest.mark.parametrize("times", [(0, 1), (1, 0)], ids=["", "the clock was set back"])
 def test_the_meaning_of_the_last_run_is_compared(results, times):
     for at, meaning in zip(times, (1, 2), strict=True):
-        row = {"run": str(at), "event": "start", "at": at, "versions_json": json.dumps({"meaning": meaning})}
+        row = {
+            "run": str(at),
+            "event": "start",
+            "at": datetime.fromtimestamp(at, UTC),
+            "versions_json": json.dumps({"meaning": meaning}),
+        }
         with Writer(results, "s", config_types={}) as writer:
             writer.append("runs", [row])
     assert History(results, SWEEP).other_meaning(2) is None
