@@ -28,6 +28,9 @@ ENVIRONMENT: Final = "RAY_TMPDIR"
 _SYSTEM_FOLDER: Final = "/tmp"  # noqa: S108
 _SOCKET: Final = "/12345678/ray/session_2026-11-30_08-29-38_782304_4194304/sockets/plasma_store"
 _LONGEST_PATH: Final = (107 if sys.platform == "linux" else 103) - len(_SOCKET)
+_LOCK: Final = "layersweep.lock"
+"""A file in each folder made here: RAY_TMPDIR may name a folder that has others in it, such as the user's home."""
+
 _ADDRESS_BYTES: Final = 256
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
@@ -71,11 +74,11 @@ def command_folder() -> Iterator[Path]:
     """
     parent = make_user_folder()
     try:
-        with filelock.FileLock(parent / "lock"):
-            for folder in parent.glob("????????/"):
-                _delete_unused(folder)
+        with filelock.FileLock(parent / _LOCK):
+            for file in parent.glob(f"????????/{_LOCK}"):
+                _delete_unused(file.parent)
             folder = Path(tempfile.mkdtemp(prefix="", dir=parent))
-            lock = filelock.FileLock(folder / "lock")
+            lock = filelock.FileLock(folder / _LOCK)
             lock.acquire(timeout=0)
     except OSError as error:
         raise UsageError(f"no folder can be made in {parent}: {error.strerror or error}; make room there") from error
@@ -121,7 +124,7 @@ def _is_private(folder: Path) -> bool:
 
 def _delete_unused(folder: Path) -> None:
     """Deletes the folder of a command that has ended."""
-    lock = filelock.FileLock(folder / "lock")
+    lock = filelock.FileLock(folder / _LOCK)
     try:
         lock.acquire(timeout=0)
     except filelock.Timeout:

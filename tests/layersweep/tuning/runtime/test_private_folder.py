@@ -99,7 +99,21 @@ def test_a_commands_folder_goes_with_the_command_and_a_killed_ones_with_the_next
     assert Path(killed).is_dir()
     with private_folder.command_folder():
         assert not Path(killed).exists()
-    assert {path.name for path in (parent / OWN).iterdir()} == {"lock"}
+    assert {path.name for path in (parent / OWN).iterdir()} == {"layersweep.lock"}
+
+
+@pytest.mark.parametrize("file", ["a.jpg", "lock"])
+def test_a_folder_of_the_user_in_a_private_one_is_not_deleted(parent, monkeypatch, file):
+    """RAY_TMPDIR=$HOME, for example: home folders are of mode 0700, and may have a folder `Pictures`."""
+    monkeypatch.setenv("RAY_TMPDIR", str(parent / "home"))
+    (parent / "home" / "Pictures").mkdir(parents=True)
+    (parent / "home").chmod(0o700)
+    (parent / "home" / "Pictures" / file).touch()
+    (parent / "home" / "datasets").mkdir()
+    with private_folder.command_folder() as folder:
+        assert folder.parent == parent / "home"
+    assert (parent / "home" / "Pictures" / file).is_file()
+    assert (parent / "home" / "datasets").is_dir()
 
 
 def test_what_ray_start_keeps_there_is_not_deleted(parent):
