@@ -4,7 +4,8 @@ Ray makes its temporary folder and its sockets' folder writable for everybody (m
 folder of mode 0700: else another user could put a socket or an address of their own there, and would be sent the token.
 The paths are short, because the path of a socket has at most 107 characters.
 
-`python -m layersweep.tuning.runtime.private_folder` makes the folder in which `ray start` runs, and prints it.
+`python -m layersweep.tuning.runtime.private_folder [PORT …]` makes the folder in which `ray start` runs, and prints it.
+It fails if another user has taken a port: `ray start` would send the token there before it fails.
 """
 
 import os
@@ -12,15 +13,16 @@ import shutil
 import stat
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 import filelock
 
-from layersweep.exit_codes import BAD_INPUT
+from layersweep.exit_codes import BAD_INPUT, OK
 from layersweep.tuning.common.errors import UsageError
+from layersweep.tuning.runtime.port_owner import is_another_users
 
 ENVIRONMENT: Final = "RAY_TMPDIR"
 """The variable that names Ray's temporary folder; Ray itself works in the folder `ray` below it."""
@@ -101,8 +103,11 @@ def address_file() -> Path:
 
 def read_address(file: Path) -> str:
     """The address in a file; empty if others may have written or replaced the file, or it cannot be read."""
-    if not any(map(_is_private, file.parents)):
-        return ""
+    return read_own(file) if any(map(_is_private, file.parents)) else ""
+
+
+def read_own(file: Path) -> str:
+    """The short text in a file of this user; empty if it is another user's, a link or a pipe, or cannot be read."""
     try:
         with os.fdopen(os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as handle:
             state = os.fstat(handle.fileno())
@@ -133,9 +138,17 @@ def _delete_unused(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-if __name__ == "__main__":
+def main(ports: Sequence[str]) -> int:
+    """Makes the folder in which `ray start` runs, and returns the exit code."""
     try:
+        for port in filter(lambda port: is_another_users(f"0.0.0.0:{port}"), ports):
+            raise UsageError(f"another user's process listens at port {port}; valid: end it, or another port for Ray")
         sys.stdout.write(f"{make_user_folder()}\n")
     except UsageError as error:
         sys.stderr.write(f"{error}\n")
-        sys.exit(BAD_INPUT)
+        return BAD_INPUT
+    return OK
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -445,6 +445,17 @@ def test_on_a_head_whose_ray_has_died(no_cluster, tmp_path, capsys):
     assert "Ray does not answer at 127.0.0.1:1" in capsys.readouterr().out
 
 
+def test_on_a_head_whose_port_another_user_has_taken(no_cluster, tmp_path, monkeypatch, capsys):
+    """The doctor would send the token there."""
+    with socket.create_server(("127.0.0.1", 0)) as squatter:
+        address = f"127.0.0.1:{squatter.getsockname()[1]}"
+        (tmp_path / "ray").mkdir()
+        (tmp_path / "ray" / "ray_current_cluster").write_text(address)
+        monkeypatch.setattr(doctor_command, "is_another_users", lambda other: other == address)
+        assert doctor_command.main([]) == 1
+    assert "another user's process listens at" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
