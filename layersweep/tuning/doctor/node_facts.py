@@ -104,7 +104,7 @@ def _memory_bytes() -> int:
 
 
 def _close_token() -> int | None:
-    """Takes all rights to the token's file from other users; returns its mode before, or None without a file of ours."""
+    """Takes all rights to the token's file from other users; returns its mode before, or None without a file."""
     path = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or "~/.ray/auth_token").expanduser()
     try:
         mode = path.stat().st_mode

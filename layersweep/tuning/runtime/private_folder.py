@@ -42,7 +42,7 @@ def user_folder() -> Path:
 
     The name is the same in each process, and in the files for `ray up`. The folder need not exist.
     """
-    folder, name = Path(os.environ.get(ENVIRONMENT) or _SYSTEM_FOLDER), f"layersweep-{os.getuid()}"
+    folder, name = Path(os.environ.get(ENVIRONMENT) or _SYSTEM_FOLDER).absolute(), f"layersweep-{os.getuid()}"
     return folder if folder.name == name or _is_private(folder) else folder / name
 
 
@@ -50,13 +50,18 @@ def make_user_folder() -> Path:
     """Makes this user's private folder if it is missing, and closes it to others if it is open.
 
     Raises:
-        UsageError: if it belongs to another user, cannot be made, or has a path that is too long for sockets.
+        UsageError: if it belongs to another user or could be replaced by one, cannot be made, or has a path that is too
+            long for sockets.
     """
     folder = user_folder()
-    valid = f"valid: set {ENVIRONMENT} to a folder of yours on a local disk, of at most {_LONGEST_PATH} characters"
+    form = f"of mode 700, on a local disk, of at most {_LONGEST_PATH} characters"
+    valid = f"valid: set {ENVIRONMENT} to a folder of yours, {form}"
     if len(os.fsencode(folder)) > _LONGEST_PATH:
         raise UsageError(f"the path {folder} is too long for Ray's sockets; {valid}")
     try:
+        for parent in folder.resolve().parents:
+            if parent.stat().st_mode & (stat.S_IWOTH | stat.S_ISVTX) == stat.S_IWOTH:
+                raise UsageError(f"anybody can replace {folder}: {parent} has no sticky bit (chmod +t); {valid}")
         folder.mkdir(mode=0o700, exist_ok=True)
         state = folder.lstat()
         if not stat.S_ISDIR(state.st_mode) or state.st_uid != os.getuid():

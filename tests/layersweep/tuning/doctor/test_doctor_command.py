@@ -493,3 +493,14 @@ def test_help_imports_nothing_heavy():
     help_run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=PROJECT, check=True)
     assert "--results FOLDER" in help_run.stdout
     assert help_run.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe"])
+def test_a_token_that_is_no_file_keeps_its_mode(tmp_path, monkeypatch, kind):
+    """RAY_AUTH_TOKEN_PATH=$HOME would close the home, without the right to enter it, to its own user."""
+    path = tmp_path / "path"
+    path.mkdir(mode=0o755) if kind == "folder" else os.mkfifo(path, 0o644)
+    before = path.stat().st_mode
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(path))
+    assert node_facts._close_token() is None
+    assert path.stat().st_mode == before

@@ -76,6 +76,24 @@ def test_a_path_that_is_too_long_for_a_socket_is_refused(parent, monkeypatch):
         private_folder.make_user_folder()
 
 
+@pytest.mark.parametrize("name", ["", "private"])
+def test_a_folder_that_others_can_rename_is_refused(parent, monkeypatch, name):
+    """They could put another one in its place, with sockets of their own."""
+    (parent / "private").mkdir(mode=0o700)
+    monkeypatch.setenv("RAY_TMPDIR", str(parent / name))
+    private_folder.make_user_folder()
+    parent.chmod(0o777)
+    with pytest.raises(UsageError, match=rf"anybody can replace .*: {parent} has no sticky bit \(chmod \+t\); valid: "):
+        private_folder.make_user_folder()
+
+
+def test_a_relative_folder_is_the_same_for_every_process(parent, monkeypatch):
+    monkeypatch.setenv("RAY_TMPDIR", "h")
+    (parent / "h").mkdir()
+    monkeypatch.chdir(parent)
+    assert private_folder.make_user_folder() == parent / "h" / OWN
+
+
 def test_a_folder_that_cannot_be_made_is_an_error_with_its_reason(parent, monkeypatch):
     monkeypatch.setenv("RAY_TMPDIR", str(parent / "no"))
     with pytest.raises(UsageError, match=r"cannot be made: No such file or directory; valid: set RAY_TMPDIR"):
