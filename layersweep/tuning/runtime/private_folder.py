@@ -8,6 +8,7 @@ The paths are short, because the path of a socket has at most 107 characters.
 It fails if another user has taken a port: `ray start` would send the token there before it fails.
 """
 
+import errno
 import os
 import shutil
 import stat
@@ -21,7 +22,7 @@ from typing import Final
 import filelock
 
 from layersweep.exit_codes import BAD_INPUT, OK
-from layersweep.tuning.common.errors import UsageError
+from layersweep.tuning.common.errors import BrokenOffError, UsageError
 from layersweep.tuning.runtime.port_owner import is_another_users
 
 ENVIRONMENT: Final = "RAY_TMPDIR"
@@ -34,6 +35,7 @@ _LOCK: Final = "layersweep.lock"
 """A file in each folder made here: RAY_TMPDIR may name a folder that has others in it, such as the user's home."""
 
 _ADDRESS_BYTES: Final = 256
+_NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
@@ -78,6 +80,7 @@ def command_folder() -> Iterator[Path]:
 
     Raises:
         UsageError: if it cannot be made.
+        BrokenOffError: if something cannot be written because the disk is full or has turned read-only.
     """
     parent = make_user_folder()
     try:
@@ -91,6 +94,13 @@ def command_folder() -> Iterator[Path]:
         raise UsageError(f"no folder can be made in {parent}: {error.strerror or error}; make room there") from error
     try:
         yield folder
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        raise BrokenOffError(
+            f"nothing can be written, perhaps to {parent}: {error.strerror}. Every finished epoch is kept. "
+            "To continue, make room there and run the same command"
+        ) from error
     finally:
         lock.release()
         shutil.rmtree(folder, ignore_errors=True)

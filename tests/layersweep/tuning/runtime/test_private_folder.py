@@ -1,5 +1,6 @@
 """Folders that no other user can enter, and addresses that no other user can have written."""
 
+import errno
 import os
 import stat
 import subprocess
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from layersweep.tuning.common.errors import UsageError
+from layersweep.tuning.common.errors import BrokenOffError, UsageError
 from layersweep.tuning.runtime import private_folder
 
 OWN = f"layersweep-{os.getuid()}"
@@ -132,6 +133,16 @@ def test_a_folder_of_the_user_in_a_private_one_is_not_deleted(parent, monkeypatc
         assert folder.parent == parent / "home"
     assert (parent / "home" / "Pictures" / file).is_file()
     assert (parent / "home" / "datasets").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("code", "error"), [(errno.ENOSPC, BrokenOffError), (errno.EROFS, BrokenOffError), (2, OSError)]
+)
+def test_a_command_whose_disk_is_full_ends_with_one_line(parent, code, error):
+    """Ray Tune and the fork server write there, and say so in a traceback."""
+    with pytest.raises(error, match=os.strerror(code)), private_folder.command_folder():
+        raise OSError(code, os.strerror(code))
+    assert {path.name for path in (parent / OWN).iterdir()} == {"layersweep.lock"}
 
 
 def test_what_ray_start_keeps_there_is_not_deleted(parent):
