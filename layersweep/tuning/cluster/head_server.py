@@ -22,6 +22,7 @@ from layersweep.records.errors import ResultsError
 from layersweep.records.read import read
 from layersweep.records.tables import TABLES
 from layersweep.tuning.common.job import JOB
+from layersweep.tuning.runtime.port_owner import is_another_users
 
 ANSWER: Final = "layersweep> "
 """The beginning of each answer."""
@@ -75,11 +76,13 @@ def _client() -> Any:
     """Ray's job client.
 
     Raises:
-        ConnectionError, RuntimeError: if Ray does not run here, or refuses the token.
+        ConnectionError, RuntimeError: if Ray does not run here, or refuses the token, or another user has its port.
     """
     from ray.exceptions import RayError
     from ray.job_submission import JobSubmissionClient
 
+    if is_another_users(DASHBOARD.removeprefix("http://")):  # it would be sent the token
+        raise RuntimeError(f"another user's process listens at {DASHBOARD}, where Ray should")
     try:
         return JobSubmissionClient(DASHBOARD)
     except RayError as error:

@@ -31,6 +31,7 @@ from layersweep.tuning.doctor import checks, missing_nodes, node_facts, probe
 from layersweep.tuning.doctor.findings import LEVELS, Finding, Node, failure, ok, worst_first
 from layersweep.tuning.runtime import environment, private_folder
 from layersweep.tuning.runtime.machine import default_slots
+from layersweep.tuning.runtime.port_owner import is_another_users
 from layersweep.tuning.runtime.ray_watch import check_reachable
 
 _ANSWER_SECONDS: Final = 60.0
@@ -182,6 +183,8 @@ def _check_this_machine(options: Options, console: Console) -> list[Finding]:
         check_reachable(address)
     except OSError as error:
         return [_not_running(f"Ray does not answer at {address}: {error}")]
+    if is_another_users(address):  # it would be sent the token
+        return [_not_running(f"another user's process listens at {address}, where your cluster was")]
     token_exists = probe.token_exists()
     if not token_exists:
         os.environ["RAY_AUTH_MODE"] = "disabled"

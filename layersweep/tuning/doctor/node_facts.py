@@ -107,12 +107,14 @@ def _close_token() -> int | None:
     """Takes all rights to the token's file from other users; returns its mode before, or None without a file."""
     path = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or "~/.ray/auth_token").expanduser()
     try:
-        mode = stat.S_IMODE(path.stat().st_mode)
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode):
+            return None
         if mode & _OTHERS:
             path.chmod(0o600)
     except OSError:
         return None
-    return mode
+    return stat.S_IMODE(mode)
 
 
 def _ray_folder() -> dict[str, Any] | None:

@@ -26,8 +26,10 @@ def token_file() -> Path:
 def close_to_others(file: Path) -> int | None:
     """Takes all rights to a token's file from other users; returns its mode before, or None if there is no file.
 
+    A file of root is left as it is: the administrator decides who reads it.
+
     Raises:
-        UsageError: if the file belongs to another user.
+        UsageError: if it is no file, belongs to another user, or cannot be closed.
     """
     try:
         handle = os.open(file, os.O_RDONLY | os.O_NONBLOCK)
@@ -37,11 +39,13 @@ def close_to_others(file: Path) -> int | None:
         raise UsageError(f"the token {file} cannot be read: {error.strerror}") from error
     try:
         state = os.fstat(handle)
-        if state.st_uid != os.getuid():
-            raise UsageError(f"the token {file} belongs to another user; valid: a file of yours, of mode 600")
-        if state.st_mode & _OTHERS:
+        if not stat.S_ISREG(state.st_mode) or state.st_uid not in (os.getuid(), 0):
+            raise UsageError(f"the token {file} is no file or belongs to another user; valid: yours, of mode 600")
+        if state.st_mode & _OTHERS and state.st_uid == os.getuid():
             os.fchmod(handle, 0o600)
         return stat.S_IMODE(state.st_mode)
+    except OSError as error:
+        raise UsageError(f"the token {file} cannot be closed to other users: {error.strerror}") from error
     finally:
         os.close(handle)
 
@@ -60,12 +64,19 @@ def make_token() -> None:
         return
     try:
         file.parent.mkdir(mode=0o700, exist_ok=True)
-        file.parent.chmod(0o700)
-        with filelock.FileLock(file.with_name(".auth_token.lock")):
-            if close_to_others(file) is None or not file.stat().st_size:
-                _write(file)
+        if file.parent.stat().st_mode & _OTHERS:
+            file.parent.chmod(0o700)
+        if _is_missing(file):  # else nothing is written: the home may be read-only
+            with filelock.FileLock(file.with_name(".auth_token.lock")):
+                if _is_missing(file):
+                    _write(file)
     except OSError as error:
         raise UsageError(f"the token {file} cannot be made: {error.strerror or error}") from error
+
+
+def _is_missing(file: Path) -> bool:
+    """Whether there is no token, or an empty one; an existing one is closed to others."""
+    return close_to_others(file) is None or not file.stat().st_size
 
 
 def _write(file: Path) -> None:

@@ -3,7 +3,6 @@
 Which of them a command takes, and why: docs/decisions/clusters.md.
 """
 
-import contextlib
 import gc
 import logging
 import os
@@ -20,6 +19,7 @@ from layersweep.tuning.common.errors import BrokenOffError, UsageError
 from layersweep.tuning.runtime import access_token, environment, private_folder
 from layersweep.tuning.runtime.cluster_nodes import Nodes, slots_by_node
 from layersweep.tuning.runtime.machine import default_slots
+from layersweep.tuning.runtime.port_owner import is_another_users
 from layersweep.tuning.runtime.ray_watch import check_reachable, cluster_alive, local_ray_alive
 
 _OBJECT_STORE_BYTES: Final = 100 << 20
@@ -159,7 +159,7 @@ def _answers(address: str) -> bool:
         check_reachable(address)
     except OSError:
         return False
-    return True
+    return not is_another_users(address)  # Ray would send the token there
 
 
 def _check_open_folder() -> None:
@@ -171,14 +171,13 @@ def _check_open_folder() -> None:
     from ray._common.utils import get_ray_address_file
 
     file = Path(get_ray_address_file(None))
-    with contextlib.suppress(OSError):
-        address = file.read_text() if file.lstat().st_uid == os.getuid() else ""
-        if address and _answers(address):
-            raise UsageError(
-                f"other users can write the folder {file.parent} in which your cluster's address stands; valid: start "
-                f"it with {private_folder.ENVIRONMENT}={private_folder.user_folder()}, as cluster.yaml does; "
-                f"{ADDRESS}={first_line(address)} joins it as it is, and {ADDRESS}={_LOCAL} runs without it"
-            )
+    address = private_folder.read_own(file)
+    if address and _answers(address):
+        raise UsageError(
+            f"other users can write the folder {file.parent} in which your cluster's address stands; valid: start "
+            f"it with {private_folder.ENVIRONMENT}={private_folder.user_folder()}, as cluster.yaml does; "
+            f"{ADDRESS}={first_line(address)} joins it as it is, and {ADDRESS}={_LOCAL} runs without it"
+        )
 
 
 def _init(ray: Any, options: Mapping[str, Any]) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import socket
 import subprocess
 import sys
 from dataclasses import replace
@@ -445,6 +446,17 @@ def test_on_a_head_whose_ray_has_died(no_cluster, tmp_path, capsys):
     assert "Ray does not answer at 127.0.0.1:1" in capsys.readouterr().out
 
 
+def test_on_a_head_whose_port_another_user_has_taken(no_cluster, tmp_path, monkeypatch, capsys):
+    """The doctor would send the token there."""
+    with socket.create_server(("127.0.0.1", 0)) as squatter:
+        address = f"127.0.0.1:{squatter.getsockname()[1]}"
+        (tmp_path / "ray").mkdir()
+        (tmp_path / "ray" / "ray_current_cluster").write_text(address)
+        monkeypatch.setattr(doctor_command, "is_another_users", lambda other: other == address)
+        assert doctor_command.main([]) == 1
+    assert "another user's process listens at" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -481,3 +493,14 @@ def test_help_imports_nothing_heavy():
     help_run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=PROJECT, check=True)
     assert "--results FOLDER" in help_run.stdout
     assert help_run.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe"])
+def test_a_token_that_is_no_file_keeps_its_mode(tmp_path, monkeypatch, kind):
+    """RAY_AUTH_TOKEN_PATH=$HOME would close the home, without the right to enter it, to its own user."""
+    path = tmp_path / "path"
+    path.mkdir(mode=0o755) if kind == "folder" else os.mkfifo(path, 0o644)
+    before = path.stat().st_mode
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(path))
+    assert node_facts._close_token() is None
+    assert path.stat().st_mode == before

@@ -1,9 +1,11 @@
 """The token: of mode 600 from its first moment."""
 
+import errno
 import os
 import stat
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -80,8 +82,53 @@ def test_a_token_in_the_environment_needs_no_file(file, monkeypatch):
 def test_a_token_of_another_user_is_refused(file):
     access_token.make_token()
     os.chown(file, 12345, 12345)
-    with pytest.raises(UsageError, match="belongs to another user; valid: a file of yours, of mode 600"):
+    with pytest.raises(UsageError, match="belongs to another user; valid: yours, of mode 600"):
         access_token.make_token()
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe"])
+def test_what_is_no_file_keeps_its_mode(tmp_path, monkeypatch, kind):
+    """RAY_AUTH_TOKEN_PATH=$HOME would close the home, without the right to enter it, to its own user."""
+    path = tmp_path / "path"
+    path.mkdir(mode=0o755) if kind == "folder" else os.mkfifo(path, 0o644)
+    before = mode(path)
+    monkeypatch.delenv("RAY_AUTH_TOKEN", raising=False)
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(path))
+    with pytest.raises(UsageError, match="is no file"):
+        access_token.make_token()
+    assert mode(path) == before
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_a_token_on_a_read_only_disk_is_used_if_it_is_closed_and_one_line_if_it_is_open(file, monkeypatch, elsewhere):
+    access_token.make_token()
+    file.with_name(".auth_token.lock").unlink()
+
+    def refuse(*_):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    for module, name in ((os, "fchmod"), (os, "chmod"), (Path, "chmod"), (access_token.filelock, "FileLock")):
+        monkeypatch.setattr(module, name, refuse)
+    if elsewhere:
+        monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(file))
+    access_token.make_token()
+    monkeypatch.undo()
+    file.chmod(0o644)
+    monkeypatch.setattr(os, "fchmod", refuse)
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(file))
+    with pytest.raises(UsageError, match="cannot be closed to other users: Read-only file system"):
+        access_token.make_token()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can run as another user")
+def test_a_token_that_root_provides_is_used_as_it_is(file, monkeypatch):
+    """A secret that is mounted into a container, or a file for a group of users."""
+    access_token.make_token()
+    file.chmod(0o640)
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(file))
+    monkeypatch.setattr(os, "getuid", lambda: 12345)
+    access_token.make_token()
+    assert mode(file) == 0o640
 
 
 def test_a_token_that_cannot_be_made_is_one_line(file):

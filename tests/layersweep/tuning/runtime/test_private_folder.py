@@ -1,5 +1,6 @@
 """Folders that no other user can enter, and addresses that no other user can have written."""
 
+import errno
 import os
 import stat
 import subprocess
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from layersweep.tuning.common.errors import UsageError
+from layersweep.tuning.common.errors import BrokenOffError, UsageError
 from layersweep.tuning.runtime import private_folder
 
 OWN = f"layersweep-{os.getuid()}"
@@ -76,6 +77,24 @@ def test_a_path_that_is_too_long_for_a_socket_is_refused(parent, monkeypatch):
         private_folder.make_user_folder()
 
 
+@pytest.mark.parametrize("name", ["", "private"])
+def test_a_folder_that_others_can_rename_is_refused(parent, monkeypatch, name):
+    """They could put another one in its place, with sockets of their own."""
+    (parent / "private").mkdir(mode=0o700)
+    monkeypatch.setenv("RAY_TMPDIR", str(parent / name))
+    private_folder.make_user_folder()
+    parent.chmod(0o777)
+    with pytest.raises(UsageError, match=rf"anybody can replace .*: {parent} has no sticky bit \(chmod \+t\); valid: "):
+        private_folder.make_user_folder()
+
+
+def test_a_relative_folder_is_the_same_for_every_process(parent, monkeypatch):
+    monkeypatch.setenv("RAY_TMPDIR", "h")
+    (parent / "h").mkdir()
+    monkeypatch.chdir(parent)
+    assert private_folder.make_user_folder() == parent / "h" / OWN
+
+
 def test_a_folder_that_cannot_be_made_is_an_error_with_its_reason(parent, monkeypatch):
     monkeypatch.setenv("RAY_TMPDIR", str(parent / "no"))
     with pytest.raises(UsageError, match=r"cannot be made: No such file or directory; valid: set RAY_TMPDIR"):
@@ -99,7 +118,31 @@ def test_a_commands_folder_goes_with_the_command_and_a_killed_ones_with_the_next
     assert Path(killed).is_dir()
     with private_folder.command_folder():
         assert not Path(killed).exists()
-    assert {path.name for path in (parent / OWN).iterdir()} == {"lock"}
+    assert {path.name for path in (parent / OWN).iterdir()} == {"layersweep.lock"}
+
+
+@pytest.mark.parametrize("file", ["a.jpg", "lock"])
+def test_a_folder_of_the_user_in_a_private_one_is_not_deleted(parent, monkeypatch, file):
+    """RAY_TMPDIR=$HOME, for example: home folders are of mode 0700, and may have a folder `Pictures`."""
+    monkeypatch.setenv("RAY_TMPDIR", str(parent / "home"))
+    (parent / "home" / "Pictures").mkdir(parents=True)
+    (parent / "home").chmod(0o700)
+    (parent / "home" / "Pictures" / file).touch()
+    (parent / "home" / "datasets").mkdir()
+    with private_folder.command_folder() as folder:
+        assert folder.parent == parent / "home"
+    assert (parent / "home" / "Pictures" / file).is_file()
+    assert (parent / "home" / "datasets").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("code", "error"), [(errno.ENOSPC, BrokenOffError), (errno.EROFS, BrokenOffError), (2, OSError)]
+)
+def test_a_command_whose_disk_is_full_ends_with_one_line(parent, code, error):
+    """Ray Tune and the fork server write there, and say so in a traceback."""
+    with pytest.raises(error, match=os.strerror(code)), private_folder.command_folder():
+        raise OSError(code, os.strerror(code))
+    assert {path.name for path in (parent / OWN).iterdir()} == {"layersweep.lock"}
 
 
 def test_what_ray_start_keeps_there_is_not_deleted(parent):

@@ -100,6 +100,14 @@ def test_another_users_cluster_is_not_joined(head, monkeypatch):
     assert ray_runtime.cluster_address() is None
 
 
+def test_a_port_that_another_user_has_taken_since_is_not_joined(head, tmp_path, monkeypatch):
+    """`ray stop` leaves the file. Whoever takes the port would be sent the token."""
+    monkeypatch.setattr(ray_runtime, "is_another_users", lambda address: address == head.read_text().strip())
+    assert ray_runtime.cluster_address() is None
+    tmp_path.chmod(0o755)
+    assert ray_runtime.cluster_address() is None, "nor is the user told to join it"
+
+
 def test_auto_is_this_users_cluster_or_an_error(head, monkeypatch):
     monkeypatch.setenv("RAY_ADDRESS", "auto")
     assert ray_runtime.cluster_address() == head.read_text().strip()
