@@ -5,7 +5,6 @@ it. The decisions about clusters are in docs/decisions/clusters.md.
 """
 
 import shlex
-import subprocess
 import sys
 from collections.abc import Sequence
 
@@ -19,7 +18,7 @@ from layersweep.tuning.cluster.cluster_request import ClusterRequest
 from layersweep.tuning.cluster.head_channel import Channel, NotReachedError, check_programs
 from layersweep.tuning.cluster.head_client import HeadClient
 from layersweep.tuning.cluster.job_follower import JobFollower
-from layersweep.tuning.common.ssh_commands import NOT_REACHED, ssh
+from layersweep.tuning.common.ssh_commands import NOT_REACHED, show_on_head
 from layersweep.tuning.experiment.options import Options
 from layersweep.tuning.experiment.sweep import Sweep
 
@@ -53,7 +52,7 @@ def _dry_run(request: ClusterRequest) -> int:
     """Prints what the head would run, by `--dry-run` on the head."""
     sys.stdout.flush()
     command = shlex.join([".venv/bin/python", request.script, *request.flags])
-    code = subprocess.run(ssh(request.cluster, command), stdin=subprocess.DEVNULL, check=False).returncode
+    code = show_on_head(request.cluster, command)
     if code == NOT_REACHED:
         raise request.refusal(NotReachedError("see above"))
     return code

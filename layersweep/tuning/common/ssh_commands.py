@@ -1,10 +1,14 @@
 """The command lines of ssh and rsync that reach a cluster's head."""
 
+import re
 import shlex
 import subprocess
+import sys
+import threading
 from pathlib import Path
-from typing import Final
+from typing import IO, Final, TextIO
 
+from layersweep.escaping import visible
 from layersweep.tuning.common.cluster_file import ClusterFile
 
 NOT_REACHED: Final = 255
@@ -22,6 +26,10 @@ _SSH: Final = (
 _PLAIN_FILES: Final = ("-rtz", "--chmod=D0755,F0644", "--no-inc-recursive", "--protect-args")
 """rsync copies folders, files and their times. A head that has turned bad can neither plant links and devices here, nor
 files that may be run or that others may write."""
+
+
+_COLOUR: Final = re.compile(r"(\x1b\[[0-9;]{0,32}m)")
+_LONGEST_LINE: Final = 1 << 16
 
 
 def options(cluster: ClusterFile) -> list[str]:
@@ -48,6 +56,34 @@ def run_on_head(
         subprocess.TimeoutExpired: if it takes longer than `timeout` seconds.
     """
     return subprocess.run(ssh(cluster, command), capture_output=True, text=True, timeout=timeout, check=False)
+
+
+def show_on_head(cluster: ClusterFile, command: str) -> int:
+    """Runs a shell command on the head, shows what it prints as it comes, and returns its exit code.
+
+    Colours are shown; whatever else a terminal would obey is written out, because the head may have turned bad.
+    """
+    with subprocess.Popen(
+        ssh(cluster, command),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        errors="replace",
+    ) as process:
+        errors = threading.Thread(target=_show, args=(process.stderr, sys.stderr), daemon=True)
+        errors.start()
+        _show(process.stdout, sys.stdout)
+        errors.join()
+    return process.returncode
+
+
+def _show(stream: IO[str] | None, target: TextIO) -> None:
+    """Shows lines as they come."""
+    while stream is not None and (line := stream.readline(_LONGEST_LINE)):
+        parts = _COLOUR.split(line)
+        target.write("".join(part if _COLOUR.fullmatch(part) else visible(part) for part in parts))
+        target.flush()
 
 
 def rsync(cluster: ClusterFile, source: str, target: Path, *rsync_options: str) -> list[str]:

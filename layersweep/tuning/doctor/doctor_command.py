@@ -26,7 +26,7 @@ from layersweep.formatting import count, first_line
 from layersweep.terminal import Console
 from layersweep.tuning.common.cluster_file import ClusterFile
 from layersweep.tuning.common.errors import UsageError
-from layersweep.tuning.common.ssh_commands import NOT_REACHED, run_on_head, ssh
+from layersweep.tuning.common.ssh_commands import NOT_REACHED, run_on_head, show_on_head
 from layersweep.tuning.doctor import checks, missing_nodes, node_facts, probe
 from layersweep.tuning.doctor.findings import LEVELS, Finding, Node, failure, ok, worst_first
 from layersweep.tuning.runtime import environment, private_folder
@@ -138,8 +138,8 @@ def _check_from_laptop(options: Options, path: Path, console: Console) -> int:
         _draw(findings, console)
     if unreachable is not None:
         return FAILED
-    doctor = subprocess.run(ssh(file, _head_command(options, file, console)), stdin=subprocess.DEVNULL, check=False)
-    return FAILED if findings and not doctor.returncode else doctor.returncode
+    code = show_on_head(file, _head_command(options, file, console))
+    return FAILED if findings and not code else code
 
 
 def _head_problem(file: ClusterFile) -> Finding | None:
