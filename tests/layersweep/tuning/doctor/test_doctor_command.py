@@ -452,6 +452,16 @@ def test_on_a_head_whose_ray_has_died(no_cluster, tmp_path, capsys):
     assert "Ray does not answer at 127.0.0.1:1" in capsys.readouterr().out
 
 
+def test_on_a_head_whose_folder_is_open(no_cluster, tmp_path, capsys):
+    """As in /tmp/ray, where Ray begins without RAY_TMPDIR: a sweep refuses this cluster."""
+    with socket.create_server(("127.0.0.1", 0)) as head:
+        (tmp_path / "ray").mkdir()
+        (tmp_path / "ray" / "ray_current_cluster").write_text(f"127.0.0.1:{head.getsockname()[1]}")
+        tmp_path.chmod(0o755)
+        assert doctor_command.main([]) == 2
+    assert "other users can write the folder" in capsys.readouterr().out
+
+
 def test_on_a_head_whose_port_another_user_has_taken(no_cluster, tmp_path, monkeypatch, capsys):
     """The doctor would send the token there."""
     with socket.create_server(("127.0.0.1", 0)) as squatter:
