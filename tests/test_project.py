@@ -1,12 +1,14 @@
 """What the project promises of itself: README, docs and rooms agree with the code."""
 
 import importlib
+import os
 import re
 import subprocess
 import sys
 import tomllib
 
 import pytest
+import yaml
 from places import ROOT
 
 from layersweep.records.tables import TABLES
@@ -101,3 +103,18 @@ def test_the_start_needs_neither_ray_nor_keras(name):
         "assert not heavy, heavy\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("before", [None, "", "alias x=y\n", "alias x=y"])
+@pytest.mark.parametrize("name", ["cluster.yaml", "clusters/aws.yaml", "clusters/gcp.yaml"])
+def test_ray_up_adds_whole_lines_to_bashrc_once(tmp_path, name, before):
+    """The last line of a file may have no end."""
+    (command,) = (c for c in yaml.safe_load((ROOT / name).read_text())["setup_commands"] if "bashrc" in c)
+    file = tmp_path / ".bashrc"
+    if before is not None:
+        file.write_text(before)
+    for _ in range(2):
+        subprocess.run(["bash", "-c", command], env=os.environ | {"HOME": str(tmp_path)}, check=True)
+    first, *added = file.read_text().splitlines() if before else ["", *file.read_text().splitlines()]
+    assert first == (before or "").strip()
+    assert [line.partition("=")[0] for line in added] == ["export PATH", "export RAY_AUTH_MODE", "export RAY_TMPDIR"]

@@ -22,7 +22,6 @@ from layersweep.records.errors import ResultsError
 from layersweep.records.read import read
 from layersweep.records.tables import TABLES
 from layersweep.tuning.common.job import JOB
-from layersweep.tuning.runtime.port_owner import is_another_users
 
 ANSWER: Final = "layersweep> "
 """The beginning of each answer."""
@@ -80,6 +79,8 @@ def _client() -> Any:
     """
     from ray.exceptions import RayError
     from ray.job_submission import JobSubmissionClient
+
+    from layersweep.tuning.runtime.port_owner import is_another_users  # a laptop imports this module, and has no psutil
 
     if is_another_users(DASHBOARD.removeprefix("http://")):  # it would be sent the token
         raise RuntimeError(f"another user's process listens at {DASHBOARD}, where Ray should")

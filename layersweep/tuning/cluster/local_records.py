@@ -105,12 +105,11 @@ class LocalRecords:
 
     def lost_parts(self, parts: Parts) -> list[Path]:
         """The parts here whose rows are in no part of the head."""
-        return [
-            path
-            for table in TABLES
-            for path in self._local_parts(table)
-            if not _is_covered(path, map(Path, parts.get(table, ())))
-        ]
+        lost_parts = []
+        for table in TABLES:
+            spans = [span for name in parts.get(table, ()) if (span := part_range(Path(name)))]
+            lost_parts += [path for path in self._local_parts(table) if not _is_covered(path, spans)]
+        return lost_parts
 
     def _paths(self) -> Iterator[Path]:
         """The paths below the results folder to which records of the sweep are written."""
@@ -139,10 +138,9 @@ def _origin_file(results: Path, sweep: str) -> Path:
     return results / ".state" / f"{sweep}.cluster"
 
 
-def _is_covered(part: Path, remote_parts: Iterable[Path]) -> bool:
+def _is_covered(part: Path, remote_spans: Sequence[tuple[int, int]]) -> bool:
     """Whether the head has a part, or one into which it was merged."""
     span = part_range(part)
-    remote_spans = [remote for path in remote_parts if (remote := part_range(path))]
     return span is not None and any(first <= span[0] and span[1] <= last for first, last in remote_spans)
 
 

@@ -1,6 +1,7 @@
 """Checks of a cluster's nodes: findings from the nodes' facts, each with advice. Functions of values only."""
 
 import hashlib
+import shlex
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeVar
@@ -266,12 +267,16 @@ def other_users(nodes: Sequence[Node]) -> list[Finding]:
             message = f"other users can enter {ray_folder['folder']}, where Ray's sockets are"
             advice = "run `ray stop` there, and start Ray with RAY_TMPDIR and --temp-dir, as cluster.yaml does"
             return failure("other users", node.name, message, advice)
-        if facts["results"].get("open"):
-            folder = facts["results"]["folder"]
-            return warning("other users", node.name, f"they can change {folder}", f"run `chmod o-w {folder}`")
+        if folders := [facts[name]["folder"] for name in ("results", "cache") if facts[name].get("open")]:
+            message, advice = (
+                f"they can change {' and '.join(folders)}",
+                f"run `{shlex.join(['chmod', 'o-w', *folders])}`",
+            )
+            return warning("other users", node.name, message, advice)
         return None
 
-    return _each("other users", nodes, problem, lambda: "the token, Ray's sockets and the results are closed to them")
+    closed = "the token, Ray's sockets, the results and the cache are closed to them"
+    return _each("other users", nodes, problem, lambda: closed)
 
 
 def ports(address: str, open_ports: Sequence[str]) -> list[Finding]:

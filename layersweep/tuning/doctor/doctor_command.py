@@ -29,7 +29,7 @@ from layersweep.tuning.common.errors import UsageError
 from layersweep.tuning.common.ssh_commands import NOT_REACHED, run_on_head, show_on_head
 from layersweep.tuning.doctor import checks, missing_nodes, node_facts, probe
 from layersweep.tuning.doctor.findings import LEVELS, Finding, Node, failure, ok, worst_first
-from layersweep.tuning.runtime import environment, private_folder
+from layersweep.tuning.runtime import environment, private_folder, ray_runtime
 from layersweep.tuning.runtime.machine import default_slots
 from layersweep.tuning.runtime.port_owner import is_another_users
 from layersweep.tuning.runtime.ray_watch import check_reachable
@@ -170,11 +170,17 @@ def _head_command(options: Options, file: ClusterFile, console: Console) -> str:
 
 
 def _check_this_machine(options: Options, console: Console) -> list[Finding]:
-    """Checks this machine, and the cluster that runs on it."""
+    """Checks this machine, and the cluster that runs on it.
+
+    Raises:
+        UsageError: if a cluster runs here whose address other users can replace: it is not joined.
+    """
     mode = os.environ.get("RAY_AUTH_MODE", "")
     environment.set_defaults()
     address, setup = private_folder.cluster_address(), probe.setup()
     configured = tuple(filter(None, options.configured.split(","))) or setup.machines
+    if not address:
+        ray_runtime.check_open_folder()
     if not address and not options.here and not configured:
         return _check_single_machine(options, console)
     if not address:

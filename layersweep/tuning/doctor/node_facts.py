@@ -139,11 +139,11 @@ def _cache_root() -> Path:
 
 
 def _cache() -> dict[str, Any]:
-    """The cache's folder, why it cannot be written, and its free bytes."""
+    """The cache's folder, why it cannot be written, its free bytes, and whether all users can change it."""
     folder = _cache_root()
     problem = _write_problem(folder)
     free = 0 if problem else shutil.disk_usage(folder).free
-    return {"folder": str(folder), "problem": problem, "free_bytes": free}
+    return {"folder": str(folder), "problem": problem, "free_bytes": free, "open": not problem and _is_open(folder)}
 
 
 def _results(folder: Path, marker: str) -> dict[str, Any]:
@@ -153,8 +153,13 @@ def _results(folder: Path, marker: str) -> dict[str, Any]:
         "folder": str(folder),
         "shared": is_shared,
         "problem": _write_problem(folder) if is_shared else "",
-        "open": is_shared and bool(folder.stat().st_mode & stat.S_IWOTH),
+        "open": is_shared and _is_open(folder),
     }
+
+
+def _is_open(folder: Path) -> bool:
+    """Whether all users of this machine can change a folder."""
+    return bool(folder.stat().st_mode & stat.S_IWOTH)
 
 
 def _write_problem(folder: Path) -> str:

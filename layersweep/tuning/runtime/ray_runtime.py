@@ -146,7 +146,7 @@ def cluster_address() -> str | None:
         return setting
     address = private_folder.cluster_address()
     if not address:
-        _check_open_folder()
+        check_open_folder()
     elif _answers(address):
         return address
     if setting:
@@ -162,7 +162,7 @@ def _answers(address: str) -> bool:
     return not is_another_users(address)  # Ray would send the token there
 
 
-def _check_open_folder() -> None:
+def check_open_folder() -> None:
     """Refuses a cluster of this user whose address another user could have replaced: it would be sent the token.
 
     Raises:

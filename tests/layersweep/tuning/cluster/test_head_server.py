@@ -12,6 +12,7 @@ import recorded_rows as rows
 from layersweep.records.read import part_name
 from layersweep.tuning.cluster import head_server
 from layersweep.tuning.cluster.head_server import ANSWER, serve
+from layersweep.tuning.runtime import port_owner
 
 
 class Jobs:
@@ -175,6 +176,6 @@ def test_the_client_is_made_once_and_again_after_it_could_not_be():
 
 
 def test_a_dashboards_port_that_another_user_has_taken_is_not_sent_the_token(monkeypatch):
-    monkeypatch.setattr(head_server, "is_another_users", lambda address: address == "127.0.0.1:8265")
+    monkeypatch.setattr(port_owner, "is_another_users", lambda address: address == "127.0.0.1:8265")
     reply = answer(head_server._client, do="look", sweep="made_up", results="/shared")
     assert reply == {"error": "another user's process listens at http://127.0.0.1:8265, where Ray should"}

@@ -218,18 +218,3 @@ def test_the_files_that_come_with_it_copy_all_code_and_start_ray_with_a_token(pa
         assert "RAY_AUTH_MODE=token" in start.split()
     assert "--dashboard-host=127.0.0.1" in content["head_start_ray_commands"][1]
     assert content["cluster_synced_files"] == ["~/.ray/auth_token"]
-
-
-def test_what_a_head_prints_is_shown_in_its_colours_and_does_nothing_else(tmp_path, content, monkeypatch, capfd):
-    program = tmp_path / "ssh"
-    program.write_text(r"""#!/bin/sh
-printf 'a \033[1;31mred\033[0m \033[2J\033]52;c;aGk=\007 word'
-printf 'e\342\200\256\n' >&2
-exit 3
-""")
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    assert ssh_commands.show_on_head(read(tmp_path, content), "true") == 3
-    output, errors = capfd.readouterr()
-    assert output == "a \x1b[1;31mred\x1b[0m \\x1b[2J\\x1b]52;c;aGk=\\x07 word"
-    assert errors == "e\\u202e\n"

@@ -303,6 +303,7 @@ def test_what_other_users_of_a_machine_can_reach():
         node(2, token_mode=0o644),
         node(3, ray_folder={"folder": "/tmp/ray", "open": True}),
         node(4, results=results | {"open": True}),
+        node(5, results=results | {"open": True}, cache=FACTS["cache"] | {"open": True}),
     ]
     assert only(checks.other_users(nodes[:1])).level == "ok"
     findings = checks.other_users(nodes)
@@ -310,11 +311,13 @@ def test_what_other_users_of_a_machine_can_reach():
         ("warning", "10.0.0.2 (h2)"),
         ("failure", "10.0.0.3 (h3)"),
         ("warning", "10.0.0.4 (h4)"),
+        ("warning", "10.0.0.5 (h5)"),
     ]
     assert [finding.message for finding in findings] == [
         "other users could read ~/.ray/auth_token (mode 644); now they cannot (mode 600)",
         "other users can enter /tmp/ray, where Ray's sockets are",
         "they can change /r",
+        "they can change /r and /c",
     ]
 
 
@@ -380,6 +383,9 @@ def test_facts_can_be_sent_and_are_those_of_this_machine(tmp_path, monkeypatch):
     assert node_facts.all_facts(request)["results"]["shared"]
     assert facts["cache"]["folder"] == str(tmp_path / "cache")
     assert facts["cache"]["free_bytes"] > 0
+    assert not facts["cache"]["open"]
+    (tmp_path / "cache").chmod(0o777)
+    assert node_facts.all_facts(request)["cache"]["open"]
 
 
 def test_a_cache_that_cannot_be_made_is_said(tmp_path, monkeypatch):
@@ -444,6 +450,16 @@ def test_on_a_head_whose_ray_has_died(no_cluster, tmp_path, capsys):
     (tmp_path / "ray" / "ray_current_cluster").write_text("127.0.0.1:1\n")
     assert doctor_command.main([]) == 1
     assert "Ray does not answer at 127.0.0.1:1" in capsys.readouterr().out
+
+
+def test_on_a_head_whose_folder_is_open(no_cluster, tmp_path, capsys):
+    """As in /tmp/ray, where Ray begins without RAY_TMPDIR: a sweep refuses this cluster."""
+    with socket.create_server(("127.0.0.1", 0)) as head:
+        (tmp_path / "ray").mkdir()
+        (tmp_path / "ray" / "ray_current_cluster").write_text(f"127.0.0.1:{head.getsockname()[1]}")
+        tmp_path.chmod(0o755)
+        assert doctor_command.main([]) == 2
+    assert "other users can write the folder" in capsys.readouterr().out
 
 
 def test_on_a_head_whose_port_another_user_has_taken(no_cluster, tmp_path, monkeypatch, capsys):
