@@ -177,8 +177,7 @@ class Writer:
             raise self._conflict(f"{error.filename} is gone") from None
         if strangers:
             self._unsynced.discard(final)
-            if all(path.exists() for path in sources):  # else nothing else has their rows
-                final.unlink(missing_ok=True)
+            final.unlink(missing_ok=True)
             raise self._conflict(f"{strangers[0]} has been written meanwhile")
         sync(final.parent)
         self._unsynced.discard(final)

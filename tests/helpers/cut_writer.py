@@ -85,6 +85,7 @@ def main(results):
     work.flushes(3, {"a": int})
     for _ in range(5):  # a part has a name that is not synced, and the next command ends a trial with its rows
         work.killed(write, "sync", lambda path: path == results / "epochs" / "s", {"a": int})
+        work.flushes(0, {"a": int})
     work.killed(write, "sync", is_unsynced_merger, {"a": int})
     work.flushes(3, {"a": int, "c": str}, c="new")
     work.killed(write, "sync", is_unsynced_merger, {"a": int})

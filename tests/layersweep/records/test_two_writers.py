@@ -315,22 +315,3 @@ def test_a_writer_that_begins_while_another_one_merges_is_told(results, monkeypa
     monkeypatch.setattr(write, "read_schema", gone)
     with pytest.raises(ResultsError, match=f"00000000-00000000.parquet is gone: {TOLD}"):
         Writer(results, "s")
-
-
-def test_a_merger_stays_if_a_source_is_gone(results, monkeypatch):
-    """A command that took it for a finished one has removed its sources."""
-    one, put = Writer(results, "s"), write.link_into_place
-    for n in range(7):
-        flush(one, n)
-
-    def put_late(temporary, final):
-        put(temporary, final)
-        if part_range(final) == (0, 7):
-            (final.parent / "00000000-00000008.parquet").write_bytes(b"of another writer")
-            (final.parent / "00000003-00000003.parquet").unlink()
-
-    monkeypatch.setattr(write, "link_into_place", put_late)
-    with pytest.raises(ResultsError, match=f"00000000-00000008.parquet has been written meanwhile: {TOLD}"):
-        flush(one, 7)
-    (results / "epochs" / "s" / "00000000-00000008.parquet").unlink()
-    assert numbers(results) == list(range(8))
