@@ -3,6 +3,7 @@
 import contextlib
 import uuid
 from collections.abc import Callable, Mapping
+from io import BufferedWriter
 from pathlib import Path
 from typing import Final
 
@@ -35,7 +36,8 @@ def export(results: Path, sweep: str, table: str, out: Path, *, force: bool = Fa
     temporary = out.with_name(f".{out.name}.{uuid.uuid4().hex}.tmp")
     try:
         with results_errors(f"cannot write {out}"):
-            _FORMATS[out.suffix](frame, temporary)
+            with temporary.open("wb") as file:
+                _FORMATS[out.suffix](frame, file)
             sync(temporary)
             temporary.replace(out)
     finally:
@@ -44,15 +46,15 @@ def export(results: Path, sweep: str, table: str, out: Path, *, force: bool = Fa
     return frame.height
 
 
-def _csv(frame: pl.DataFrame, path: Path) -> None:
+def _csv(frame: pl.DataFrame, file: BufferedWriter) -> None:
     nested = cs.nested().map_elements(lambda values: to_json(values.to_list()), pl.String)
     texts = cs.string().map_elements(to_csv, pl.String)
-    frame.with_columns(nested, texts).write_csv(path)
+    frame.with_columns(nested, texts).write_csv(file)
 
 
-_FORMATS: Final[Mapping[str, Callable[[pl.DataFrame, Path], None]]] = {
+_FORMATS: Final[Mapping[str, Callable[[pl.DataFrame, BufferedWriter], None]]] = {
     ".csv": _csv,
-    ".parquet": lambda frame, path: frame.write_parquet(path),
-    ".json": lambda frame, path: frame.write_json(path),
-    ".ndjson": lambda frame, path: frame.write_ndjson(path),
+    ".parquet": lambda frame, file: frame.write_parquet(file),
+    ".json": lambda frame, file: frame.write_json(file),
+    ".ndjson": lambda frame, file: frame.write_ndjson(file),
 }

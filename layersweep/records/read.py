@@ -5,6 +5,7 @@ A damaged part is reported, and the other parts are read. Whoever holds the swee
 """
 
 import errno
+import os
 import re
 import warnings
 from collections.abc import Callable, Iterable, Sequence
@@ -48,7 +49,11 @@ def part_range(path: Path) -> tuple[int, int] | None:
 
 def parts(folder: Path) -> list[Path]:
     """The parts in a sweep's folder that hold each flush once, in order: merged parts instead of their sources."""
-    ranges = sorted((span, path) for path in folder.glob("*.parquet") if (span := part_range(path)))
+    return _current(folder.glob("*.parquet"))
+
+
+def _current(paths: Iterable[Path]) -> list[Path]:
+    ranges = sorted((span, path) for path in paths if (span := part_range(path)))
     return [p for (a, b), p in ranges if not any(c <= a and b <= d and (a, b) != (c, d) for (c, d), _ in ranges)]
 
 
@@ -57,9 +62,13 @@ def superseded(folder: Path, results: Path) -> list[Path]:
 
     The caller holds the sweep's lock, and may delete them: the merged parts are on the disk, with their names.
     """
-    current_parts = parts(folder)
-    sources = sorted(p for p in folder.glob("*.parquet") if part_range(p) and p not in current_parts)
-    if not sources or any(read_part(p, results) is None for p in current_parts):
+    paths = [p for p in folder.glob("*.parquet") if part_range(p)]  # once: a lock may not hold on another machine
+    current_parts = _current(paths)
+    sources = sorted({*paths} - {*current_parts})
+    try:
+        if not sources or any(read_part(p, results) is None for p in current_parts):
+            return []
+    except FileNotFoundError:  # of a writer on such a machine
         return []
     sync(folder)
     return sources
@@ -211,7 +220,7 @@ def _open(
     says (an OSError with a number, no memory), or what this version cannot read (NotImplementedError), is no damage.
     """
     try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        with pa.OSFile(os.fsencode(path)) as source, pq.ParquetFile(source, page_checksum_verification=True) as file:
             _check_schema(file.schema_arrow, path, TABLES[path.relative_to(results).parts[0]].schema)
             return reader(file)
     except (NotImplementedError, MemoryError) as error:

@@ -6,7 +6,9 @@ files. The decisions are in docs/decisions/parquet_tables.md.
 """
 
 import contextlib
+import errno
 import json
+import os
 import re
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
@@ -64,7 +66,10 @@ class Writer:
         self._unsynced: set[Path] = set()
         check_writable(self._results)
         with results_errors(f"cannot write to the results folder {results}"):
-            self._bring_up_to_date()
+            try:
+                self._bring_up_to_date()
+            except FileNotFoundError as error:  # only another writer takes parts away
+                raise self._conflict(f"{error.filename} is gone") from None
 
     def __enter__(self) -> Self:
         return self
@@ -136,14 +141,15 @@ class Writer:
             with results_errors(f"cannot write {final}"):
                 state.mkdir(parents=True, exist_ok=True)
                 make_folder(final.parent)
-                pq.write_table(
-                    content.replace_schema_metadata(self._metadata),
-                    temporary,
-                    compression="zstd",
-                    write_page_checksum=True,
-                    use_dictionary=_in_dictionaries(content.schema, encodings),
-                    column_encoding=dict(encodings),  # a copy, because pyarrow changes it
-                )
+                with pa.OSFile(os.fsencode(temporary), "wb") as file:  # in bytes: a folder's name need not be UTF-8
+                    pq.write_table(
+                        content.replace_schema_metadata(self._metadata),
+                        file,
+                        compression="zstd",
+                        write_page_checksum=True,
+                        use_dictionary=_in_dictionaries(content.schema, encodings),
+                        column_encoding=dict(encodings),  # a copy, because pyarrow changes it
+                    )
                 self._put_in_place(temporary, final, sources)
         except ResultsError:
             with contextlib.suppress(OSError):
@@ -162,14 +168,16 @@ class Writer:
                 temporary.replace(final)
             else:
                 link_into_place(temporary, final)
+            self._unsynced.add(final)
+            strangers = _strangers(final, sources)
         except FileExistsError:
             raise self._conflict(f"{final} exists") from None
-        except FileNotFoundError:  # a writer that begins takes it for a killed one's
-            raise self._conflict(f"{temporary} is gone") from None
-        self._unsynced.add(final)
-        if strangers := _strangers(final, sources):
+        except FileNotFoundError as error:  # a writer that begins takes it for a killed one's
             self._unsynced.discard(final)
-            final.unlink()
+            raise self._conflict(f"{error.filename} is gone") from None
+        if strangers:
+            self._unsynced.discard(final)
+            final.unlink(missing_ok=True)
             raise self._conflict(f"{strangers[0]} has been written meanwhile")
         sync(final.parent)
         self._unsynced.discard(final)
@@ -235,6 +243,8 @@ def _strangers(part: Path, sources: Sequence[Path]) -> list[Path]:
     Of two writers that put parts in place at once, at least one sees the other's here.
     """
     spans = {path: span for path in part.parent.glob("*.parquet") if (span := part_range(path))}
+    if part not in spans:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(part))
     first, last = spans.pop(part)
     replaced = [span for path in sources if (span := part_range(path))]
     return [

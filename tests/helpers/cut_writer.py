@@ -13,6 +13,8 @@ from layersweep.records.read import part_range, read
 from layersweep.records.write import Writer
 
 EPOCHS_OF_A_TRIAL = 5
+MOST_FLUSHES = 200
+"""Until a kill: a faulty writer may never reach its place, and would write until the memory is full."""
 
 
 class KilledError(BaseException):
@@ -61,8 +63,9 @@ class Workload:
             writer = Writer(self.results, "s", config_types=types)
             setattr(module, name, die)
             try:
-                while True:
+                for _ in range(MOST_FLUSHES):
                     self.flush(writer, 2, **dict.fromkeys(types, 1))
+                raise AssertionError(f"a writer never calls {name} where it must")
             except KilledError:
                 self.epochs, self.trials = (read(self.results, name, "s").height for name in ("epochs", "trials"))
             finally:
@@ -82,6 +85,7 @@ def main(results):
     work.flushes(3, {"a": int})
     for _ in range(5):  # a part has a name that is not synced, and the next command ends a trial with its rows
         work.killed(write, "sync", lambda path: path == results / "epochs" / "s", {"a": int})
+        work.flushes(0, {"a": int})
     work.killed(write, "sync", is_unsynced_merger, {"a": int})
     work.flushes(3, {"a": int, "c": str}, c="new")
     work.killed(write, "sync", is_unsynced_merger, {"a": int})

@@ -94,8 +94,8 @@ def test_an_export_that_fails_leaves_the_file_as_it_was(results, tmp_path, monke
     out = tmp_path / "t.csv"
     out.write_text("mine")
 
-    def fill_the_disk(self, path):
-        path.write_text("half")
+    def fill_the_disk(self, file):
+        file.write(b"half")
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(pl.DataFrame, "write_csv", fill_the_disk)

@@ -14,9 +14,10 @@ import polars as pl
 import pytest
 from epoch_rows import epochs, flush, numbers
 
+from layersweep.records import read as read_module
 from layersweep.records import write
 from layersweep.records.errors import ResultsError
-from layersweep.records.read import part_range, parts, read, read_part
+from layersweep.records.read import part_range, parts, read, read_part, superseded
 from layersweep.records.write import Writer
 
 TOLD = "another command writes the sweep 's' too, perhaps on another machine.*run this command again"
@@ -254,3 +255,63 @@ def test_two_processes_at_once_lose_nothing_that_was_acknowledged(results):
             assert set(acknowledged) <= set(read(case, "epochs").select("trial_id", "epoch").rows())
     assert set(ends) <= {"told", "done"}
     assert "told" in ends
+
+
+def before_each_listing_after_the_first(monkeypatch, act):
+    """Something happens between two listings of a folder."""
+    count, glob = itertools.count(), Path.glob
+
+    def later(path, pattern):
+        if pattern == "*.parquet" and next(count):
+            monkeypatch.setattr(Path, "glob", glob)
+            act()
+        return glob(path, pattern)
+
+    monkeypatch.setattr(Path, "glob", later)
+
+
+def test_a_part_that_appears_while_merged_parts_are_sought_is_none_of_them(results, monkeypatch):
+    writer = Writer(results, "s")
+    for n in range(8):
+        flush(writer, n)
+    folder = results / "epochs" / "s"
+    (folder / "00000003-00000003.parquet").write_bytes(b"a source that a killed merger left")
+    before_each_listing_after_the_first(monkeypatch, lambda: flush(writer, 8))
+    assert [part_range(path) for path in superseded(folder, results)] == [(3, 3)]
+
+
+def test_parts_that_go_while_merged_parts_are_sought_leave_it_to_who_took_them(results, monkeypatch):
+    writer = Writer(results, "s")
+    flush(writer, 0)
+    folder = results / "epochs" / "s"
+    (folder / "00000000-00000007.parquet").write_bytes((folder / "00000000-00000000.parquet").read_bytes())
+
+    def gone(path, *arguments, **options):
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+
+    monkeypatch.setattr(read_module, "read_part", gone)
+    assert superseded(folder, results) == []
+
+
+def test_a_part_that_another_one_takes_away_is_a_conflict(results, monkeypatch):
+    writer, put = Writer(results, "s"), write.link_into_place
+
+    def put_and_lose(temporary, final):
+        put(temporary, final)
+        final.unlink()
+
+    monkeypatch.setattr(write, "link_into_place", put_and_lose)
+    with pytest.raises(ResultsError, match=f"00000000-00000000.parquet is gone: {TOLD}"):
+        flush(writer, 0)
+    assert writer.pending == 1
+
+
+def test_a_writer_that_begins_while_another_one_merges_is_told(results, monkeypatch):
+    flush(Writer(results, "s"), 0)
+
+    def gone(path, *arguments, **options):
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+
+    monkeypatch.setattr(write, "read_schema", gone)
+    with pytest.raises(ResultsError, match=f"00000000-00000000.parquet is gone: {TOLD}"):
+        Writer(results, "s")

@@ -730,3 +730,14 @@ def test_a_kill_between_two_tables_never_leaves_an_end_without_what_it_stands_fo
         writer.flush()
     assert read(tmp_path, "trials").is_empty()
     assert sum(not read(tmp_path, table).is_empty() for table in ("epochs", "layers", "tests")) == written
+
+
+def test_a_folder_whose_name_is_not_utf_8_is_written_and_read_and_nothing_is_set_aside(tmp_path):
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    for n in range(3):
+        with sweep_lock(folder, "s"), Writer(folder, "s") as writer:
+            writer.append("epochs", [{"trial_id": "t", "attempt": 0, "epoch": n}])
+    assert read(folder, "epochs")["epoch"].to_list() == [0, 1, 2]
+    assert not (folder / ".state" / "damaged").exists()
+    for suffix in (".csv", ".parquet", ".json", ".ndjson"):
+        assert export(folder, "s", "epochs", folder / f"e{suffix}") == 3
