@@ -27,6 +27,11 @@ _FORMULA: Final = re.compile(r"'*[=+\-@\t\r\n\N{FULLWIDTH EQUALS SIGN}\uff0b\uff
 """The beginning of a cell that spreadsheets compute, or of one that is escaped already."""
 
 
+def is_unicode(text: str) -> bool:
+    """Whether UTF-8 has the text: a file name of other bytes holds half characters."""
+    return valid_unicode(text) == text
+
+
 def valid_unicode(text: str) -> str:
     r"""The text without half characters, which no UTF-8 has: a file name of other bytes becomes `caf\udce9`."""
     return text if text.isascii() else text.encode(errors="backslashreplace").decode()

@@ -86,11 +86,13 @@ RUNS: Final = _table(
     (_TEXT, "command", "git_commit", "versions_json", "options_json"),
     (_TEXT, "study_question", "study_json", "hosts_json"),
     (_SMALL, "slots"),
+    (_COUNT, "first_sequence"),
     (_VARIED, "seconds_wall"),
     _SECONDS,
     (_VARIED, "seconds_waiting"),
 )
-"""A row is the start or the end of a command; a killed command has no end."""
+"""A row is the start or the end of a command; a killed command has no end. The command's epochs are those of the sweep
+whose `sequence` is `first_sequence` or more, until the next command's."""
 
 TRIALS: Final = _table(
     "trials",

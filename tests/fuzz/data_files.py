@@ -52,6 +52,7 @@ def tar(content: bytes) -> None:
     with folder() as place:
         (place / "archive.tar.gz").write_bytes(content)
         unpack(place / "archive.tar.gz", place / "below", say=quiet)
+        assert {path.name for path in place.iterdir()} <= {"archive.tar.gz", "below"}, "it wrote elsewhere"
 
 
 def zip_archive(content: bytes) -> None:
@@ -59,6 +60,7 @@ def zip_archive(content: bytes) -> None:
     with folder() as place:
         (place / "archive.zip").write_bytes(content)
         unpack(place / "archive.zip", place / "below", say=quiet)
+        assert {path.name for path in place.iterdir()} <= {"archive.zip", "below"}, "it wrote elsewhere"
 
 
 def tiny_imagenet(content: bytes) -> None:

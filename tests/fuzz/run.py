@@ -19,6 +19,8 @@ ROOT = Path(__file__).resolve().parents[2]
 TABLE = "tests.fuzz.targets"
 ONE_INPUT_SECONDS = 20
 """A reader that takes longer for one small input is a finding."""
+START_SECONDS = 240
+"""A target needs a while to import what it reads with, on a busy machine."""
 MEMORY_MB = 2048
 LONGEST_INPUT = 16384
 NOISE = ("INFO:", "WARNING:", "#", "stat::", "0x", "MS:", "Base64:", "artifact_prefix=")
@@ -34,10 +36,17 @@ def fuzz(table: str, name: str, seconds: int, seeds: Sequence[Path], findings: P
         f"-max_len={LONGEST_INPUT}", f"-artifact_prefix={findings}/", "-print_final_stats=1", "-verbosity=1",
     ]  # fmt: skip
     command = [sys.executable, "-m", "tests.fuzz.one", table, name, *flags, *map(str, seeds)]
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, errors="replace", check=False)
+    try:
+        ended = subprocess.run(
+            command, cwd=ROOT, capture_output=True, text=True, errors="replace", check=False,
+            timeout=seconds + START_SECONDS,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        print(f"{name}: did not end within {seconds + START_SECONDS} s", flush=True)
+        return False
     lines = (ended.stdout + ended.stderr).splitlines()
     runs = next((line.split()[-1] for line in lines if line.startswith("stat::number_of_executed_units")), "0")
-    if ended.returncode == 0:
+    if ended.returncode == 0 and int(runs):
         print(f"{name}: {runs} inputs in {seconds} s, no finding", flush=True)
         return True
     report = [line for line in lines if not line.startswith(NOISE)]

@@ -14,7 +14,7 @@ import polars as pl
 from layersweep.records.read import map_part, part_range, parts
 from layersweep.tuning.experiment.trials import sign
 
-_COLUMNS: Final = ("trial_id", "attempt", "epoch", "at", "rung", "cutoff", "loss", "val_loss")
+_COLUMNS: Final = ("trial_id", "attempt", "epoch", "sequence", "at", "rung", "cutoff", "loss", "val_loss")
 
 _EMPTY: Final = pl.DataFrame(
     schema={
@@ -47,14 +47,15 @@ class JobEpochs:
 
     def __init__(self, results: Path, sweep: str, *, metric: str, mode: str) -> None:
         self.results, self.sweep, self.metric, self.mode = results, sweep, metric, mode
-        self._since: datetime | None = None
+        self._selection: pl.Expr = pl.lit(value=True)
+        self._start: tuple[datetime, int | None] | None = None
         self._parts: dict[str, pl.DataFrame] = {}
-        self._has_begun = False
 
-    def by_trial(self, since: datetime) -> pl.DataFrame:
+    def by_trial(self, since: datetime, first_sequence: int | None) -> pl.DataFrame:
         """A row for each trial with an epoch since then, in the order of their first epochs.
 
-        All rows behind the first one of a later time count, because a clock may be set back meanwhile.
+        Which epochs count follows from their number in the sequence, because a clock may be set back meanwhile; from
+        the time only if `first_sequence`, the number of the first one, was not recorded.
 
         The columns are `trial_id`; `recorded`, the number of its epochs; `attempt`, `epoch`, `at` and `value` of its
         last epoch; `rung` and `cutoff` of its last rung; `best` and `best_epoch`, its best value. Epochs whose loss or
@@ -63,13 +64,12 @@ class JobEpochs:
         Raises:
             ResultsError: if the records cannot be read.
         """
-        if since != self._since:
-            self._since, self._parts = since, {}
-        recorded: dict[str, pl.DataFrame] = {}
-        for path in parts(self.results / "epochs" / self.sweep):
-            self._has_begun = any(rows.height for rows in recorded.values())
-            recorded[path.name] = self._parts[path.name] if path.name in self._parts else self._part(path)
-        self._parts = recorded
+        if self._start != (since, first_sequence):
+            self._start, self._parts = (since, first_sequence), {}
+            is_later = pl.col("at") >= since
+            self._selection = is_later if first_sequence is None else pl.col("sequence") >= first_sequence
+        files = {path.name: path for path in parts(self.results / "epochs" / self.sweep)}
+        self._parts = {name: self._parts[name] if name in self._parts else self._part(files[name]) for name in files}
         return _combined(pl.concat([_EMPTY, *self._parts.values()]), self.mode)
 
     def _part(self, path: Path) -> pl.DataFrame:
@@ -87,10 +87,7 @@ class JobEpochs:
         )
         is_candidate = finite & pl.col(self.metric).is_not_null()
         order = pl.int_range(pl.len(), dtype=pl.Int64) + first_order + first_row
-        is_later = (epochs["at"] >= self._since).fill_null(value=False)
-        first = 0 if self._has_begun else is_later.arg_max() or 0
-        self._has_begun |= is_later.any()
-        rows = epochs.select(
+        rows = epochs.filter(self._selection).select(
             *("trial_id", "attempt", "epoch", "at", "rung", "cutoff"),
             value=pl.col(self.metric),
             recorded=pl.lit(1, dtype=pl.Int64),
@@ -99,7 +96,6 @@ class JobEpochs:
             best_epoch=pl.when(is_candidate).then("epoch"),
             best_order=pl.when(is_candidate).then(order),
         )
-        rows = rows.slice(first) if self._has_begun else rows.clear()
         return _combined(rows.select(_EMPTY.columns), self.mode)
 
 

@@ -21,7 +21,7 @@ _END_KEY: Final = ("trial_id", "attempt", "continuation")
 """What identifies a row of `trials`."""
 
 _PLAN_COLUMNS: Final = ("run", "trial_id", "arm", "seed", "fold", "epochs", "candidate")
-_RUN_COLUMNS: Final = ("run", "event", "at", "outcome", "hosts_json", "slots")
+_RUN_COLUMNS: Final = ("run", "event", "at", "outcome", "hosts_json", "slots", "first_sequence")
 _END_COLUMNS: Final = (
     "sweep", *_END_KEY, "run", "arm", "seed", "fold", "outcome", "reason", "error_type", "error_message", "epochs",
     "host", "ended_at",
@@ -171,7 +171,7 @@ def _read_command(job_epochs: JobEpochs, command: CommandOfJob) -> _CommandRecor
     last = _last_ends(trials, sweep)
     plan = plan.filter(run).unique("trial_id", keep="last")
     due_trials = _due_trials(plan, last.filter(pl.col("run").ne_missing(start["run"])))
-    epochs = _of_trials(job_epochs.by_trial(start["at"]), due_trials)
+    epochs = _of_trials(job_epochs.by_trial(start["at"], start["first_sequence"]), due_trials)
     final_ends = _without_later_epoch(last.filter(run), epochs)
     return _CommandRecords(
         start=start,

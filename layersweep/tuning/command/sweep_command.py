@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from layersweep.escaping import terminal
+from layersweep.escaping import is_unicode, terminal
 from layersweep.exit_codes import BAD_INPUT, FAILED, INTERRUPTED, OK, UNFINISHED
 from layersweep.records.errors import ResultsError
 from layersweep.records.lock import sweep_lock
@@ -48,6 +48,7 @@ def main(sweep: Sweep, arguments: Sequence[str] | None = None) -> None:
     description = inspect.cleandoc(getattr(sys.modules["__main__"], "__doc__", None) or sweep.name)
     console = Console(soft_wrap=True)
     try:
+        _check_words(words)
         code = run(sweep, parse(words, program=f"{sweep.name}.py", description=description), console, words)
     except (UsageError, DataError, ResultsError, BrokenOffError) as error:
         sys.stderr.write(terminal(f"{sweep.name}.py: error: {error}\n"))
@@ -55,6 +56,17 @@ def main(sweep: Sweep, arguments: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         code = INTERRUPTED
     sys.exit(code)
+
+
+def _check_words(words: Sequence[str]) -> None:
+    """Refuses what is not UTF-8 on the command line: Ray passes it on as text.
+
+    Raises:
+        UsageError: for such a word.
+    """
+    for word in words:
+        if not is_unicode(word):
+            raise UsageError(f"{word} is not UTF-8; valid: a link with another name to the file or folder (ln -s)")
 
 
 def run(sweep: Sweep, options: Options, console: "Console", arguments: Sequence[str]) -> int:

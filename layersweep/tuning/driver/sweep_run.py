@@ -166,7 +166,8 @@ class SweepRun:
         start, outcome = time.monotonic(), "failed"
         sweep, settings = self.plan.request.sweep, self.plan.request.settings
         question = sweep.study_question.columns if sweep.question else {}
-        self._write_run("start", where, options_json=to_json(asdict(settings)), **question)
+        options, first_sequence = to_json(asdict(settings)), self.plan.history.sequence()
+        self._write_run("start", where, options_json=options, first_sequence=first_sequence, **question)
         try:
             yield
             outcome = "ended"

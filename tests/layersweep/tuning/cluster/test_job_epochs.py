@@ -34,7 +34,7 @@ def test_a_trial_is_a_row_with_its_last_epoch_its_last_rung_and_its_best(tmp_pat
     first = [epoch("b", 0, 1, 0.25, second=1, rung=1), epoch("a", 0, 1, 0.5, second=2)]
     second = [epoch("b", 0, 2, 0.75, second=3), epoch("b", 0, 3, 0.5, second=4, loss=float("nan"))]
     record(tmp_path, first, second)
-    b, a = epochs_of(tmp_path).by_trial(rows.START).to_dicts()
+    b, a = epochs_of(tmp_path).by_trial(rows.START, None).to_dicts()
     assert (b["trial_id"], b["recorded"], b["epoch"], b["value"]) == ("b", 3, 3, 0.5)
     assert (b["rung"], b["cutoff"], b["best"], b["best_epoch"]) == (1, 0.125, 0.75, 2)
     assert (a["trial_id"], a["recorded"], a["rung"], a["best"]) == ("a", 1, None, 0.5)
@@ -43,8 +43,16 @@ def test_a_trial_is_a_row_with_its_last_epoch_its_last_rung_and_its_best(tmp_pat
 def test_epochs_before_the_command_do_not_count(tmp_path):
     record(tmp_path, [epoch("a", 0, 1, 0.75, second=1), epoch("a", 0, 2, 0.5, second=9)])
     job_epochs_ = epochs_of(tmp_path)
-    assert job_epochs_.by_trial(rows.START + timedelta(seconds=5))["recorded"].to_list() == [1]
-    assert job_epochs_.by_trial(rows.START)["recorded"].to_list() == [2]
+    assert job_epochs_.by_trial(rows.START + timedelta(seconds=5), None)["recorded"].to_list() == [1]
+    assert job_epochs_.by_trial(rows.START, None)["recorded"].to_list() == [2]
+
+
+def test_the_number_of_the_first_epoch_decides_whatever_the_clock_says(tmp_path):
+    epochs = [epoch("a", 0, number, 0.5, second=9 - number) | {"sequence": number} for number in (1, 2, 3)]
+    record(tmp_path, epochs[:2], epochs[2:])
+    job_epochs_ = epochs_of(tmp_path)
+    late = rows.START + timedelta(hours=1)
+    assert [job_epochs_.by_trial(late, first)["recorded"].to_list() for first in (0, 2, 3, 4)] == [[3], [2], [1], []]
 
 
 def test_a_part_is_read_once_also_if_others_come(tmp_path, monkeypatch):
@@ -56,9 +64,9 @@ def test_a_part_is_read_once_also_if_others_come(tmp_path, monkeypatch):
     job_epochs_ = epochs_of(tmp_path)
     for number in range(12):  # more than are merged
         record(tmp_path, [epoch(f"t{number}", 0, 1, 0.5, second=number)])
-        assert job_epochs_.by_trial(rows.START).height == number + 1
+        assert job_epochs_.by_trial(rows.START, None).height == number + 1
     assert len(calls) == len(set(calls)) == 12
-    job_epochs_.by_trial(rows.START)
+    job_epochs_.by_trial(rows.START, None)
     assert len(calls) == 12
 
 
@@ -67,7 +75,7 @@ def test_a_damaged_part_is_left_out_and_left_where_it_is(tmp_path):
     part = tmp_path / "epochs" / "made_up" / read.part_name(0, 0)
     part.write_bytes(part.read_bytes()[:-20])
     with pytest.warns(DamagedPartWarning, match="left out"):
-        assert epochs_of(tmp_path).by_trial(rows.START)["trial_id"].to_list() == ["b"]
+        assert epochs_of(tmp_path).by_trial(rows.START, None)["trial_id"].to_list() == ["b"]
     assert part.exists()
 
 
@@ -78,7 +86,7 @@ def test_a_column_of_another_type_is_damage(tmp_path, column):
     content = pl.read_parquet(part).with_columns(pl.lit([1.5, 2.5]).alias(column))
     content.write_parquet(part)
     with pytest.warns(DamagedPartWarning, match="left out"):
-        assert epochs_of(tmp_path).by_trial(rows.START).is_empty()
+        assert epochs_of(tmp_path).by_trial(rows.START, None).is_empty()
 
 
 def reference(epochs, mode):
@@ -112,7 +120,7 @@ def test_parts_and_pieces_make_no_difference(tmp_path_factory, trials, values, c
     record(results, *(epochs[a:b] for a, b in itertools.pairwise(edges)))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(read, "_PIECE_ROWS", piece)
-        table = epochs_of(results, mode).by_trial(rows.START)
+        table = epochs_of(results, mode).by_trial(rows.START, None)
     columns = table.select("trial_id", "recorded", "epoch", "value", "best").rows()
     assert {trial: tuple(rest) for trial, *rest in columns} == reference(epochs, mode)
     assert table["trial_id"].to_list() == list(dict.fromkeys(trials))

@@ -92,23 +92,34 @@ def test_no_command_of_the_job_has_begun(tmp_path):
     assert progress_of(tmp_path, runs=[run()], since=BEGAN + 1) is None
 
 
+def set_back(hours, sequence, epochs):
+    return [
+        row | {"at": row["at"] - timedelta(hours=hours), "sequence": number}
+        for number, row in enumerate(epochs, sequence)
+    ]
+
+
 def test_a_clock_that_was_set_back_does_not_hide_the_command(tmp_path):
-    """An hour before the job began by the head's clock; and an hour more while it ran."""
+    """An hour before the job began by the head's clock; an hour more when it had begun; and an hour more later."""
     hour = timedelta(hours=1)
-    early, late = ([row | {"at": row["at"] - n * hour} for row in curve(t, 0.5, 0.9)] for n, t in ((1, "b"), (2, "c")))
+    early, late = set_back(2, 2, curve("b", 0.5, 0.9)), set_back(3, 4, curve("c", 0.5, 0.9))
     progress = progress_of(
         tmp_path,
         job="job-2",
-        runs=[run("job-1"), run("job-1", "end", outcome="ended", at=at(50)), run("job-2", at=START - hour)],
+        runs=[
+            run("job-1", first_sequence=0),
+            run("job-1", "end", outcome="ended", at=at(50)),
+            run("job-2", at=START - hour, first_sequence=2),
+        ],
         plan=[rows.plan("a", run="job-1"), *(rows.plan(t, run="job-2") for t in ("a", "b", "c", "d"))],
-        epochs=[*curve("a", 0.5, 0.9), *early, *late],
+        epochs=[*set_back(0, 0, curve("a", 0.5, 0.9)), *early, *late],
         trials=[
             end("a", run="job-1"),
-            end("b", run="job-2") | {"ended_at": at(30) - hour},
-            end("c", run="job-2", seed=2) | {"ended_at": at(30) - 2 * hour},
+            end("b", run="job-2") | {"ended_at": at(30) - 2 * hour},
+            end("c", run="job-2") | {"ended_at": at(30) - 3 * hour},
         ],
     )
-    assert [(e.label, e.number) for e in progress.ends_after(None)] == [("adam, seed 1", 1), ("adam, seed 2", 2)]
+    assert [(e.label, e.final) for e in progress.ends_after(None)] == [("adam, seed 1", True)] * 2
     assert (progress.trials, progress.recorded_trials, progress.outcomes) == (3, 1, {"completed": 2})
     assert (progress.epochs_done, progress.best[0]) == (4, 0.9)
     assert progress.running == ()
@@ -118,9 +129,9 @@ def test_a_trial_that_is_tried_again_while_the_clock_is_set_back_has_not_ended(t
     progress = progress_of(
         tmp_path,
         job="r1",
-        runs=[run()],
+        runs=[run(first_sequence=0)],
         plan=[rows.plan("a", epochs=4)],
-        epochs=[*curve("a", 0.25, 0.5), *([row | {"at": at(-3600)} for row in curve("a", 0.25, 0.5, 0.75)[2:]])],
+        epochs=[*set_back(0, 0, curve("a", 0.25, 0.5)), *set_back(1, 2, curve("a", 0.25, 0.5, 0.75)[2:])],
         trials=[end("a", "failed")],
     )
     assert [e.final for e in progress.ends_after(None)] == [False]

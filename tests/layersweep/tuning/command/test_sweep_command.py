@@ -340,3 +340,11 @@ def test_help_imports_neither_ray_nor_keras(tmp_path):
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_a_word_that_is_not_utf8_is_refused_before_anything_else(capsys):
+    """Ray passes the command line on as text; it would fail after the data are prepared."""
+    with pytest.raises(SystemExit) as end:
+        sweep_command.main(made_up_sweep.SWEEP, ["--data", "/tmp/caf\udce9"])
+    assert end.value.code == 2
+    assert "/tmp/caf\\udce9 is not UTF-8; valid: a link with another name" in capsys.readouterr().err
