@@ -34,6 +34,9 @@ _LONGEST_PATH: Final = (107 if sys.platform == "linux" else 103) - len(_SOCKET)
 _LOCK: Final = "layersweep.lock"
 """A file in each folder made here: RAY_TMPDIR may name a folder that has others in it, such as the user's home."""
 
+_SESSIONS: Final = 5
+"""So many of the latest sessions of `ray start` keep their logs; Ray itself deletes none."""
+
 _ADDRESS_BYTES: Final = 256
 _NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
@@ -154,11 +157,14 @@ def _delete_unused(folder: Path) -> None:
 
 
 def main(ports: Sequence[str]) -> int:
-    """Makes the folder in which `ray start` runs, and returns the exit code."""
+    """Makes the folder in which `ray start` runs, deletes old sessions in it, and returns the exit code."""
     try:
         for port in filter(lambda port: is_another_users(f"0.0.0.0:{port}"), ports):
             raise UsageError(f"another user's process listens at port {port}; valid: end it, or another port for Ray")
-        sys.stdout.write(f"{make_user_folder()}\n")
+        folder = make_user_folder()
+        for session in sorted((folder / "ray").glob("session_2*"))[:-_SESSIONS]:  # by their time
+            shutil.rmtree(session, ignore_errors=True)
+        sys.stdout.write(f"{folder}\n")
     except UsageError as error:
         sys.stderr.write(f"{error}\n")
         return BAD_INPUT

@@ -192,3 +192,14 @@ def test_the_program_prints_the_folder_or_why_it_cannot_be_made(parent):
     assert (ill.returncode, ill.stdout) == (2, "")
     assert "RAY_TMPDIR" in ill.stderr
     assert "Traceback" not in ill.stderr
+
+
+def test_the_program_deletes_all_but_the_latest_sessions_of_ray(parent):
+    ray = private_folder.make_user_folder() / "ray"
+    for day in range(1, 9):
+        (ray / f"session_2026-11-0{day}_08-29-38_782304_4" / "logs").mkdir(parents=True)
+    (ray / "session_latest").symlink_to(ray / "session_2026-11-01_08-29-38_782304_4")
+    assert private_folder.main([]) == 0
+    assert sorted(path.name[:18] for path in ray.iterdir()) == [
+        *(f"session_2026-11-0{day}" for day in range(4, 9)), "session_latest",
+    ]  # fmt: skip
