@@ -28,7 +28,10 @@ from layersweep.tuning.storage import checkpoints
 CUTS = int(os.environ.get("POWER_CUTS", "50"))
 SEED = 20261130
 
-pytestmark = pytest.mark.skipif(power_cut.missing() is not None, reason=str(power_cut.missing()))
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(power_cut.missing() is not None, reason=str(power_cut.missing())),
+]
 
 
 @pytest.fixture(scope="module")

@@ -156,6 +156,7 @@ def test_weights_are_kept_if_asked_for_also_of_what_is_recorded(tmp_path, fashio
     assert kept_weights.resolve("best:made_up", tmp_path) == f"{trial_id}@4"
 
 
+@pytest.mark.slow
 def test_the_last_epochs_weights_are_the_best_ones_where_it_is_the_best(tmp_path, fashion_mnist, joining):
     kept(tmp_path, joining, "--keep-weights", "last")
     (trial_id,) = read(tmp_path, "trials")["trial_id"]
@@ -163,6 +164,7 @@ def test_the_last_epochs_weights_are_the_best_ones_where_it_is_the_best(tmp_path
     assert read(tmp_path, "trials").height == 1
 
 
+@pytest.mark.slow
 def test_networks_are_converted_if_asked_for_also_of_what_is_recorded(tmp_path, fashion_mnist, joining):
     kept(tmp_path, joining)
     assert read(tmp_path, "exports").height == 0
@@ -178,6 +180,7 @@ def test_networks_are_converted_if_asked_for_also_of_what_is_recorded(tmp_path, 
     assert read(tmp_path, "trials").height == 2  # the third command had nothing to run
 
 
+@pytest.mark.slow
 def test_a_source_without_weights_says_how_to_make_them(tmp_path, fashion_mnist, joining):
     kept(tmp_path, joining)
     with pytest.raises(
