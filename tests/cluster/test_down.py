@@ -50,7 +50,8 @@ def test_the_result_is_that_of_one_machine_in_every_digit(swept, one_machine):
 def test_a_ray_without_a_token_is_a_failure_and_so_are_workers_without_ray(joined):
     """By hand on the head, as it is after `ray down`; ssh reaches the workers, on which no Ray runs."""
     start = ["ray", "start", "--head", "--include-dashboard=false", "--include-log-monitor=false", "--num-cpus=1"]
-    assert joined.timed("an open ray start", "h1", *start, RAY_AUTH_MODE="disabled").returncode == 0
+    environment = {"RAY_AUTH_MODE": "disabled", "RAY_TMPDIR": "/tmp/layersweep-0"}
+    assert joined.timed("an open ray start", "h1", *start, **environment).returncode == 0
     done = joined.timed("doctor, open", "h1", "python", "-m", "layersweep", "doctor", "--wait", "0")
     assert done.returncode == 1
     assert "Ray answers without a token" in done.stdout
