@@ -8,14 +8,12 @@ import secrets
 import stat
 import sys
 from pathlib import Path
-from typing import Final
 
 import filelock
 
 from layersweep.exit_codes import BAD_INPUT
 from layersweep.tuning.common.errors import UsageError
-
-_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
+from layersweep.tuning.runtime.private_folder import OTHERS
 
 
 def token_file() -> Path:
@@ -41,7 +39,7 @@ def close_to_others(file: Path) -> int | None:
         state = os.fstat(handle)
         if not stat.S_ISREG(state.st_mode) or state.st_uid not in (os.getuid(), 0):
             raise UsageError(f"the token {file} is no file or belongs to another user; valid: yours, of mode 600")
-        if state.st_mode & _OTHERS and state.st_uid == os.getuid():
+        if state.st_mode & OTHERS and state.st_uid == os.getuid():
             os.fchmod(handle, 0o600)
         return stat.S_IMODE(state.st_mode)
     except OSError as error:
@@ -64,7 +62,7 @@ def make_token() -> None:
         return
     try:
         file.parent.mkdir(mode=0o700, exist_ok=True)
-        if file.parent.stat().st_mode & _OTHERS:
+        if file.parent.stat().st_mode & OTHERS:
             file.parent.chmod(0o700)
         if _is_missing(file):  # else nothing is written: the home may be read-only
             with filelock.FileLock(file.with_name(".auth_token.lock")):

@@ -39,7 +39,8 @@ _SESSIONS: Final = 5
 
 _ADDRESS_BYTES: Final = 256
 _NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
-_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
+OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
+"""The rights of all users but the owner."""
 
 
 def user_folder() -> Path:
@@ -142,7 +143,7 @@ def _is_private(folder: Path) -> bool:
         state = folder.lstat()
     except OSError:
         return False
-    return stat.S_ISDIR(state.st_mode) and state.st_uid == os.getuid() and not state.st_mode & _OTHERS
+    return stat.S_ISDIR(state.st_mode) and state.st_uid == os.getuid() and not state.st_mode & OTHERS
 
 
 def _delete_unused(folder: Path) -> None:
