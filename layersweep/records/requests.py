@@ -145,23 +145,23 @@ def pending(results: Path, sweep: str, *, warn: Callable[[str], None] = _warn) -
     """
     folder = folder_of(results, sweep)
     try:
-        names = sorted(os.listdir(folder))
+        files = sorted(folder.iterdir())
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
         warn(f"the requests to the sweep cannot be read: {folder}: {reason(error)}")
         return []
     requests = []
-    for name in names:
-        if name.startswith("."):  # it is being written
+    for file in files:
+        if file.name.startswith("."):  # it is being written
             continue
         try:
-            requests.append(_read(folder / name, sweep))
+            requests.append(_read(file, sweep))
         except FileNotFoundError:
             continue
         except (ResultsError, OSError) as error:
             problem = reason(error) if isinstance(error, OSError) else str(error)
-            warn(f"{str(folder / name)!r} is no valid request: {problem}; {_dispose(folder / name)}")
+            warn(f"{str(file)!r} is no valid request: {problem}; {_dispose(file)}")
     return requests
 
 
