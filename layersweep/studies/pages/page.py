@@ -1,5 +1,6 @@
 """The elements of HTML pages without scripts and external files, in light and dark colours."""
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -57,6 +58,11 @@ def document(title: str, body: Sequence[str], *, style: str) -> str:
     )
     body_html = "\n".join(part for part in body if part)
     return f'<!DOCTYPE html>\n<html lang="en">\n<head>\n{head_html}\n</head>\n<body>\n{body_html}\n</body>\n</html>\n'
+
+
+def action(text: str, content: Mapping[str, Any]) -> str:
+    """A button that sends a request to the running sweep."""
+    return f'<button type="button" data-action="{to_html(json.dumps(content))}">{to_html(text)}</button> '
 
 
 def select(name: str, choices: Mapping[str, str]) -> str:

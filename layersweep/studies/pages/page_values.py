@@ -9,6 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Final
 
+from layersweep.studies.figures.style import COLOURS
+from layersweep.studies.pages import trial_part
+
+DASHES: Final = ("solid", "dashed", "dotted", "dashdot")
+"""The dashes of lines; arms beyond the number of colours have the next ones."""
 Payload = Mapping[str, Any]
 Columns = dict[str, list[Any]]
 """The columns of one source of a figure. A row is found again by its `key`: the id of a trial, or the name of an arm."""
@@ -17,9 +22,12 @@ _MAX_AXES: Final = 9
 _MAX_LINES: Final = 2000
 _MAX_ARMS: Final = 60
 """The arms with an interval in the figure of differences."""
+_MAX_LABELS: Final = 10
+_LABEL_GAP: Final = 0.045
+"""Between the names at the ends of curves, as a share of the height."""
 _TEXTS: Final = (
     "sweep", "question", "metric", "state", "answer", "cautions", "notes", "arms", "curves_note", "importance_note",
-    "provenance", "details",
+    "provenance",
 )  # fmt: skip
 
 
@@ -43,7 +51,22 @@ def page_values(payload: Payload) -> dict[str, Any]:
         "confusion": _confusion(payload),
     }
     texts = {name: payload[name] for name in _TEXTS if name in payload}
-    return {**texts, "styles": dict(zip(arms.names, arms.styles, strict=True)), "trial_columns": columns, "sources": sources}
+    return {
+        **texts,
+        "styles": dict(zip(arms.names, arms.styles, strict=True)),
+        "trial_columns": columns,
+        "sources": sources,
+        "details": {key: trial_html(payload, key) for key in payload["details"]},
+    }
+
+
+def trial_html(payload: Payload, trial_id: str) -> str:
+    """What the page shows of one trial, as HTML; its details are in the payload."""
+    trials = payload["trials"]
+    place = trials["id"].index(trial_id)
+    row = {name: trials[name][place] for name in ("id", "seed", "state", "epoch", "epochs", "reason")}
+    arm = payload["arm_names"][trials["arm"][place]]
+    return trial_part.html({**row, "arm": arm}, payload["details"][trial_id])
 
 
 def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
@@ -52,7 +75,9 @@ def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
     A source with a column `key` is given by its changed rows, and by the keys of all rows in their order if that
     changed; others, and texts, as a whole.
     """
-    changed = {name: value for name, value in new.items() if name not in ("sources", "details") and old.get(name) != value}
+    changed = {
+        name: value for name, value in new.items() if name not in ("sources", "details") and old.get(name) != value
+    }
     for name in ("sources", "details"):
         parts = {
             key: _rows_changed(old.get(name, {}).get(key), value) if name == "sources" else value
@@ -96,11 +121,12 @@ class _Arms:
         self.ranks = {arm: rank for rank, arm in enumerate(sorted(best, key=lambda arm: -best[arm]))}
 
     def columns(self, arms: Iterable[int]) -> Columns:
-        """The columns that each source with arms has: name, style (a text: a factor of the colours), rank."""
+        """The columns that each source with arms has: name, style (a text: a factor of the colours), dash, rank by the best value."""
         rows = list(arms)
         return {
             "arm": [self.names[arm] for arm in rows],
             "style": [str(self.styles[arm]) for arm in rows],
+            "dash": [DASHES[self.styles[arm] // len(COLOURS) % len(DASHES)] for arm in rows],
             "rank": [self.ranks[arm] for arm in rows],
         }
 
@@ -151,7 +177,13 @@ def _curves(payload: Payload, arms: _Arms) -> dict[str, Columns]:
         for i in with_curve:
             curve = curves[trials["id"][i]]
             first = curve["first"]
-            row = (trials["id"][i], list(range(first, first + len(curve["v"]))), curve["s"], curve["v"], trials["seed"][i])
+            row = (
+                trials["id"][i],
+                list(range(first, first + len(curve["v"]))),
+                curve["s"],
+                curve["v"],
+                trials["seed"][i],
+            )
             _append(seeds, row)
             seed_arms.append(arm)
         compared = [i for i in with_curve if trials["question"][i] == "comparison"]
@@ -166,10 +198,31 @@ def _curves(payload: Payload, arms: _Arms) -> dict[str, Columns]:
         _append(bands, (name, [*epochs, *epochs[::-1]], [*seconds, *seconds[::-1]], [*high, *low[::-1]]))
     mean_arms = [arm for arm in arms.trials if any(trials["id"][i] in curves for i in arms.trials[arm])]
     return {
+        "labels": _labels(means, arms),
         "seeds": {**seeds, **arms.columns(seed_arms)},
         "means": {**means, **arms.columns(mean_arms)},
         "bands": {**bands, **arms.columns(mean_arms)},
     }
+
+
+def _labels(means: Columns, arms: _Arms) -> Columns:
+    """The names of the best arms, each at the end of its line, or where there is room above the one below."""
+    ranks = {arms.names[arm]: rank for arm, rank in arms.ranks.items()}
+    rows = [
+        (name, epochs[-1], seconds[-1], ys[-1])
+        for name, epochs, seconds, ys in zip(
+            *(means[column] for column in ("key", "epochs", "seconds", "ys")), strict=True
+        )
+        if ys and ranks[name] < _MAX_LABELS
+    ]
+    columns: Columns = {"key": [], "epochs": [], "seconds": [], "y": []}
+    lines = [ys for name, ys in zip(means["key"], means["ys"], strict=True) if ys and ranks[name] < _MAX_LABELS]
+    gap = (max(map(max, lines), default=0.0) - min(map(min, lines), default=0.0)) * _LABEL_GAP
+    lowest = -math.inf
+    for name, epoch, second, y in sorted(rows, key=lambda row: row[3]):
+        lowest = max(y, lowest + gap)
+        _append(columns, (name, epoch, second, lowest))
+    return {**columns, **arms.columns(arms.names.index(name) for name in columns["key"])}
 
 
 def _common_part(lines: Sequence[Mapping[str, Any]]) -> tuple[list[int], list[float], list[tuple[float, ...]]]:
@@ -254,7 +307,9 @@ def _axis(axis: Mapping[str, Any], values: Sequence[Any]) -> tuple[list[float | 
         return numbers, []
     low, high = min(known), max(known)
     if low == high:
-        return [None if number is None else 0.5 for number in numbers], [(0.5, f"{math.exp(low) if axis['log'] else low:.3g}")]
+        return [None if number is None else 0.5 for number in numbers], [
+            (0.5, f"{math.exp(low) if axis['log'] else low:.3g}")
+        ]
     ticks = [(share, low + share * (high - low)) for share in (0.0, 0.5, 1.0)]
     return (
         [None if number is None else (number - low) / (high - low) for number in numbers],
@@ -283,8 +338,8 @@ def _best_so_far(payload: Payload, arms: _Arms) -> Columns:
             _append(columns, ("" if arm is None else arms.names[arm], *_steps(own, higher=higher)))
             best_arms.append(arm)
     known = arms.columns(arm for arm in best_arms if arm is not None)
-    everything = {"arm": ["all arms"], "style": ["all"], "rank": [-1]} if points else {"arm": [], "style": [], "rank": []}
-    return {**columns, **{name: [*everything[name], *known[name]] for name in known}}
+    everything = {"arm": ["all arms"], "style": ["all"], "dash": ["solid"], "rank": [-1]}
+    return {**columns, **{name: [*(everything[name] if points else ()), *known[name]] for name in known}}
 
 
 def _steps(points: Sequence[tuple[float, float, float, int]], *, higher: bool) -> tuple[list[Any], ...]:
@@ -335,7 +390,7 @@ def _lanes(payload: Payload, arms: _Arms) -> Columns:
     bars = []
     for start, end, i in sorted(spans):
         lane = next((n for n, free in enumerate(ends) if free <= start + 0.5), len(ends))
-        ends[lane:lane + 1] = [end]
+        ends[lane : lane + 1] = [end]
         _append(columns, (trials["id"][i], start, end, lane))
         bars.append(trials["arm"][i])
     return {**columns, **arms.columns(bars)}
@@ -379,11 +434,14 @@ def _pareto(payload: Payload, arms: _Arms) -> Columns:
 
 def _confusion(payload: Payload) -> Columns:
     """A cell for each pair of classes of each arm: how many images of the row's class were taken for the column's."""
-    columns: Columns = {"which": [], "actual": [], "predicted": [], "images": [], "share": []}
+    columns: Columns = {"which": [], "actual": [], "predicted": [], "images": [], "share": [], "shade": []}
     for matrix in payload["confusion"]:
         which = f"{payload['arm_names'][matrix['arm']]} ({matrix['set']})"
         for actual, counts in zip(matrix["classes"], matrix["counts"], strict=True):
             total = sum(counts) or 1
             for predicted, images in zip(matrix["classes"], counts, strict=True):
-                _append(columns, (which, actual, predicted, images, round(images / total, 4)))
+                _append(
+                    columns,
+                    (which, actual, predicted, images, round(images / total, 4), round(0.6 * images / total, 4)),
+                )
     return columns

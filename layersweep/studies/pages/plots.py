@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from bokeh.models import CategoricalColorMapper, ColumnDataSource, Plot
     from bokeh.plotting import figure as Figure
 
-_DASHES: Final = ("solid", "dashed", "dotted", "dashdot")
-_STYLES: Final = len(COLOURS) * len(_DASHES)
 WORK_COLOURS: Final[Mapping[str, str]] = {
     "train": "#0072b2", "validate": "#3f9bd6", "features": "#7a4a21", "build": "#c08a00", "test": "#009e73",
     "measure": "#b0467f", "checkpoint": "#4b4e9e", "import": "#7c8500", "start": "#d55e00", "close": "#4d4d4d",
     "waiting": "#c4c8ce",
 }  # fmt: skip
 """The colours of what a slot does."""
+_MAX_STYLES: Final = 500
+"""Arms beyond that many, in the order of their names, are grey."""
 _HEIGHT: Final = 320
 _TOOLS: Final = "pan,box_zoom,wheel_zoom,tap,reset,save"
 _QUIET: Final[Mapping[str, Any]] = {"nonselection_alpha": 0.08, "selection_line_width": 3}
@@ -100,24 +100,46 @@ def _colour() -> "dict[str, Any]":
 def _mapper() -> "CategoricalColorMapper":
     from bokeh.models import CategoricalColorMapper
 
-    factors = [str(i) for i in range(_STYLES)]
+    factors = [str(i) for i in range(_MAX_STYLES)]
     return CategoricalColorMapper(
-        factors=factors, palette=[*COLOURS] * len(_DASHES), nan_color=MUTED, name="arm colours"
+        factors=factors,
+        palette=[[*COLOURS][i % len(COLOURS)] for i in range(_MAX_STYLES)],
+        nan_color=MUTED,
+        name="arm colours",
     )
 
 
 def _curves(page: _Page, metric: str) -> "Figure":
     hover = [("arm", "@arm"), ("seed", "@seed"), ("epoch or seconds", "$x{0.[0]}"), (metric, "$y{0.0000}")]
     plot = _figure("curves", x="epoch", y=metric, hover=hover, height=400)
-    plot.patches("epochs", "ys", fill_color=_colour(), fill_alpha=0.14, line_color=None, name="bands", **page.drawn("bands"))
+    plot.patches(
+        "epochs", "ys", fill_color=_colour(), fill_alpha=0.14, line_color=None, name="bands", **page.drawn("bands")
+    )
     thin = {"line_color": _colour(), "line_alpha": 0.45, "line_width": 1}
     plot.multi_line("epochs", "ys", name="seeds", **thin, **_QUIET, **page.drawn("seeds"))
-    plot.multi_line("epochs", "ys", name="means", line_color=_colour(), line_width=2, line_dash=_dashes(), **_QUIET, **page.drawn("means"))
+    plot.multi_line(
+        "epochs",
+        "ys",
+        name="means",
+        line_color=_colour(),
+        line_width=2,
+        line_dash={"field": "dash"},
+        **_QUIET,
+        **page.drawn("means"),
+    )
+    plot.text(
+        "epochs",
+        "y",
+        "key",
+        x_offset=6,
+        text_font_size="11px",
+        text_baseline="middle",
+        text_color=MUTED,
+        name="labels",
+        **page.drawn("labels"),
+    )
+    plot.x_range.update(range_padding=0.1)
     return plot
-
-
-def _dashes() -> dict[str, str]:
-    return {"field": "dash"}
 
 
 def _rungs(page: _Page, metric: str) -> "Figure":
@@ -125,8 +147,9 @@ def _rungs(page: _Page, metric: str) -> "Figure":
 
     hover = [("arm", "@arm"), ("rung", "@x"), (metric, "@y{0.0000}"), ("cutoff", "@cutoff{0.0000}"), ("", "@what")]
     plot = _figure("rungs", x="rung (epoch)", y=metric, hover=hover)
+    plot.x_range.update(min_interval=3)
     marks = factor_mark("what", ["circle", "x"], ["went on", "stopped"])
-    plot.dash("x", "y", size=34, line_color=MUTED, line_alpha=0.5, source=page.source("cutoffs"))
+    plot.scatter("x", "y", marker="dash", size=34, line_color=MUTED, line_alpha=0.5, source=page.source("cutoffs"))
     plot.scatter(
         jitter("x", 0.3), "y", marker=marks, size=9, line_color=_colour(), fill_color=_colour(), fill_alpha=0.5,
         nonselection_alpha=0.1, **page.drawn("rungs"),
@@ -139,19 +162,49 @@ def _parallel(page: _Page) -> "Figure":
 
     hover = [("arm", "@arm"), ("trial", "@key"), ("value", "@value{0.0000}")]
     plot = _figure("parallel", hover=hover, height=360, y_range=Range1d(-0.06, 1.14))
-    plot.multi_line("xs", "ys", line_color=_colour(), line_alpha=0.5, line_width=1.5, **_QUIET, **page.drawn("parallel"))
-    plot.text("x", "y", "text", text_font_size="11px", x_offset=5, text_baseline="middle", text_color=MUTED, name="text", source=page.source("ticks"))
-    plot.text("x", 1.05, "text", text_font_size="12px", text_align="center", text_baseline="bottom", text_color=MUTED, name="text", source=page.source("axes"))
-    plot.yaxis.visible = False
-    plot.ygrid.visible = False
+    plot.multi_line(
+        "xs", "ys", line_color=_colour(), line_alpha=0.5, line_width=1.5, **_QUIET, **page.drawn("parallel")
+    )
+    plot.text(
+        "x",
+        "y",
+        "text",
+        text_font_size="11px",
+        x_offset=5,
+        text_baseline="middle",
+        text_color=MUTED,
+        source=page.source("ticks"),
+    )
+    plot.text(
+        "x",
+        1.05,
+        "text",
+        text_font_size="12px",
+        text_align="center",
+        text_baseline="bottom",
+        text_color=MUTED,
+        source=page.source("axes"),
+    )
+    plot.x_range.update(range_padding=0.15)
     plot.xaxis.ticker = FixedTicker(ticks=[*range(12)])
-    plot.xaxis.visible = False
+    plot.axis.visible = plot.ygrid.visible = False
     return plot
 
 
 def _best(page: _Page, metric: str) -> "Figure":
-    plot = _figure("best", x="epochs of all trials", y=f"best {metric} so far", hover=[("", "@arm"), (metric, "$y{0.0000}")])
-    plot.multi_line("epochs", "ys", name="best", line_color=_colour(), line_width=2, line_dash=_dashes(), **_QUIET, **page.drawn("best"))
+    plot = _figure(
+        "best", x="epochs of all trials", y=f"best {metric} so far", hover=[("", "@arm"), (metric, "$y{0.0000}")]
+    )
+    plot.multi_line(
+        "epochs",
+        "ys",
+        name="best",
+        line_color=_colour(),
+        line_width=2,
+        line_dash={"field": "dash"},
+        **_QUIET,
+        **page.drawn("best"),
+    )
     return plot
 
 
@@ -160,7 +213,25 @@ def _slots(page: _Page) -> "Figure":
 
     mapper = CategoricalColorMapper(factors=[*WORK_COLOURS], palette=[*WORK_COLOURS.values()], nan_color=MUTED)
     plot = _figure("slots", x="seconds since the start", y="slots", hover=[("", "@what")], height=240)
-    plot.patches("xs", "ys", fill_color={"field": "what", "transform": mapper}, fill_alpha=0.85, line_color=None, source=page.source("slots"))
+    plot.patches(
+        "xs",
+        "ys",
+        fill_color={"field": "what", "transform": mapper},
+        fill_alpha=0.85,
+        line_color=None,
+        legend_field="what",
+        source=page.source("slots"),
+    )
+    plot.legend.update(
+        orientation="horizontal",
+        location="top_left",
+        background_fill_alpha=0,
+        border_line_color=None,
+        label_text_font_size="11px",
+        label_text_color=MUTED,
+        name="legend",
+    )
+    plot.add_layout(plot.legend[0], "above")
     return plot
 
 
@@ -183,8 +254,18 @@ def _intervals(plot: "Figure", names: str, drawn: Mapping[str, Any], colour: Any
 def _differences(page: _Page, metric: str) -> "Figure":
     from bokeh.models import FactorRange, Span
 
-    hover = [("arm", "@arm"), ("difference", "@x{0.0000}"), ("interval", "@low{0.0000} to @high{0.0000}"), ("", "@verdict")]
-    plot = _figure("differences", x=f"difference of {metric} to the leader", hover=hover, y_range=FactorRange(name="differences", tags=["key", True]))
+    hover = [
+        ("arm", "@arm"),
+        ("difference", "@x{0.0000}"),
+        ("interval", "@low{0.0000} to @high{0.0000}"),
+        ("", "@verdict"),
+    ]
+    plot = _figure(
+        "differences",
+        x=f"difference of {metric} to the leader",
+        hover=hover,
+        y_range=FactorRange(name="differences", tags=["key", True]),
+    )
     plot.add_layout(Span(location=0, dimension="height", line_color=MUTED, line_dash="dotted"))
     _intervals(plot, "key", page.drawn("differences"), _colour())
     return plot
@@ -194,7 +275,9 @@ def _effects(page: _Page, metric: str) -> "Figure":
     from bokeh.models import FactorRange, Span
 
     hover = [("", "@choice"), ("effect", "@x{0.0000}"), ("interval", "@low{0.0000} to @high{0.0000}")]
-    plot = _figure("effects", x=f"effect on {metric}", hover=hover, y_range=FactorRange(name="effects", tags=["choice", True]))
+    plot = _figure(
+        "effects", x=f"effect on {metric}", hover=hover, y_range=FactorRange(name="effects", tags=["choice", True])
+    )
     plot.add_layout(Span(location=0, dimension="height", line_color=MUTED, line_dash="dotted"))
     _intervals(plot, "choice", {"source": page.source("effects")}, MUTED)
     return plot
@@ -210,10 +293,20 @@ def _importance(page: _Page) -> "Figure":
 
 
 def _pareto(page: _Page, metric: str) -> "Figure":
-    plot = _figure("pareto", x="cost", y=metric, hover=[("arm", "@arm"), ("cost", "@x{0.[00] a}"), (metric, "@y{0.0000}")], x_axis_type="log")
+    from bokeh.models import NumeralTickFormatter
+
+    plot = _figure(
+        "pareto",
+        x="cost",
+        y=metric,
+        hover=[("arm", "@arm"), ("cost", "@x{0.[00] a}"), (metric, "@y{0.0000}")],
+        x_axis_type="log",
+    )
+    plot.xaxis.formatter = NumeralTickFormatter(format="0.[0] a")
+    plot.x_range.update(range_padding=0.15)
     drawn = page.drawn("pareto")
     plot.scatter("x", "y", size=10, color=_colour(), nonselection_alpha=0.15, **drawn)
-    plot.text("x", "y", "front", x_offset=8, text_font_size="11px", text_baseline="middle", text_color=MUTED, name="text", **drawn)
+    plot.text("x", "y", "front", x_offset=8, text_font_size="11px", text_baseline="middle", text_color=MUTED, **drawn)
     return plot
 
 
@@ -224,8 +317,17 @@ def _confusion(page: _Page) -> "Figure":
     plot = _figure("confusion", x="taken for", y="is", hover=hover, height=460,
                    x_range=FactorRange(name="confusion", tags=["predicted"]), y_range=FactorRange(name="confusion", tags=["actual"]))  # fmt: skip
     drawn = page.drawn("confusion")
-    plot.rect("predicted", "actual", 1, 1, fill_color="#0072b2", fill_alpha="share", line_color=None, **drawn)
-    plot.text("predicted", "actual", "images", text_font_size="10px", text_align="center", text_baseline="middle", text_color=MUTED, name="text", **drawn)
+    plot.rect("predicted", "actual", 1, 1, fill_color="#0072b2", fill_alpha="shade", line_color=None, **drawn)
+    plot.text(
+        "predicted",
+        "actual",
+        "images",
+        text_font_size="10px",
+        text_align="center",
+        text_baseline="middle",
+        text_color=MUTED,
+        **drawn,
+    )
     plot.xaxis.major_label_orientation = 0.8
     plot.grid.visible = False
     return plot

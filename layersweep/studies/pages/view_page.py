@@ -4,17 +4,20 @@ Both are the same views on the same values. The report holds all of them; the pa
 what has changed (`layersweep.watch`).
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
 from typing import Any, Final
 
 from layersweep.escaping import to_html, to_script_json
-from layersweep.studies.figures.style import COLOURS, DARK
+from layersweep.studies.figures.style import COLOURS
 from layersweep.studies.pages import page, plots
 
-_LAYERS: Final = ("layer", "kind", "parameters", "activation mean", "dead share", "weight norm", "gradient norm")
+_STATES: Final = ("waiting", "running", "completed", "stopped", "diverged", "hopeless", "failed", "unfinished")
+_AXES: Final = {"epochs": "epoch", "seconds": "seconds of the trial"}
+_CLOCKS: Final = {
+    "epochs": "epochs of all trials", "seconds": "seconds since the start", "slot_seconds": "seconds of slots",
+}  # fmt: skip
 
 
 def html(values: Mapping[str, Any], *, sections: Sequence[str] = (), live: Mapping[str, Any] | None = None) -> str:
@@ -36,8 +39,10 @@ def html(values: Mapping[str, Any], *, sections: Sequence[str] = (), live: Mappi
         **{name: value for name, value in (live or {}).items() if name != "nonce"},
         "light": list(COLOURS),
         "dark": list(COLOURS.values()),
-        "layers": _LAYERS,
         "figures": list(figures),
+        "axes": _AXES,
+        "clocks": _CLOCKS,
+        **_choices(values),
     }
     nonce = f' nonce="{to_html(live["nonce"])}"' if live else ""
     scripts = [
@@ -47,58 +52,91 @@ def html(values: Mapping[str, Any], *, sections: Sequence[str] = (), live: Mappi
         f"<script{nonce}>{_bokeh()}</script>",
         f"<script{nonce}>{_own_file('view_page.js')}</script>",
     ]
-    body = [*_head(values, live=live is not None), *_views(), *sections, *_provenance(values), *scripts]
+    body = [*_head(values, live=live is not None), *_views(_choices(values)), *sections, *_provenance(values), *scripts]
     return page.document(values["question"], body, style=_own_file("view_page.css"))
 
 
 def _head(values: Mapping[str, Any], *, live: bool) -> list[str]:
-    actions = (
-        ("Stop after the running trials", {"action": "stop_sweep"}),
-        ("One more seed for each arm", {"action": "add_seeds", "seeds": 1}),
-    )
-    buttons = "".join(
-        f'<button type="button" data-action="{to_html(json.dumps(action))}">{to_html(text)}</button> ' for text, action in actions
-    )
+    buttons = page.action("Stop after the running trials", {"action": "stop_sweep"})
+    buttons += page.action("One more seed for each arm", {"action": "add_seeds", "seeds": 1})
+    states = page.select("state", {"": "all states", **{state: state for state in _STATES}})
+    arms = page.select("arm", {"": "all arms", **{arm: arm for arm in sorted(values["styles"])}})
+    command = f"layersweep records show {values['sweep']} TRIAL"
     return [
         f"<header><h1>{to_html(values['question'])}</h1>",
         '<p class="answer" data-text="answer"></p>',
         '<p data-text="state.sentence"></p><p class="quiet" data-text="state.look"></p>',
         f'<p class="actions">{buttons}</p>' if live and values["state"]["running"] else "",
         '<p id="connection" role="status"></p><ul id="notes"></ul></header>',
-        '<form id="controls" aria-label="filter of all views"><select name="state" aria-label="state"></select>'
-        '<select name="arm" aria-label="arm"></select>'
+        f'<form id="controls" aria-label="filter of all views">{states}{arms}'
         '<input id="text" name="text" type="search" placeholder="search, e.g. adam seed=2" aria-label="search">'
         '<output id="shown"></output></form>',
         '<section id="trial" hidden></section>',
+        f'<template id="no-details"><p>Its details: <code>{to_html(command)}</code></p></template>',
     ]
 
 
-def _views() -> list[str]:
+def _choices(values: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The kinds of cost, and the confusion matrices, that there are."""
+    columns = {"costs": ("pareto", "cost"), "matrices": ("confusion", "which")}
+    return {name: [*dict.fromkeys(values["sources"][of][column])] or [""] for name, (of, column) in columns.items()}
+
+
+def _views(choices: Mapping[str, Sequence[str]]) -> list[str]:
     select = page.select
-    lines = select("lines", {"auto": "lines of trials if there are few", "all": "lines of all trials", "none": "no lines of trials"})
+    lines = select(
+        "lines",
+        {"auto": "lines of trials if there are few", "all": "lines of all trials", "none": "no lines of trials"},
+    )
     top = select("top", {"5": "best 5 arms", "10": "best 10 arms", "25": "best 25 arms", "0": "all arms"})
     clock = select("clock", {"epochs": "by epochs", "seconds": "by seconds", "slot_seconds": "by seconds of slots"})
     x = select("x", {"epochs": "by epochs", "seconds": "by seconds"})
     return [
         _table("arms", "Arms"),
-        _view("differences", "Difference to the leader", "An arm whose line does not reach 0 is worse. Lines are intervals that hold for all pairs of arms at once."),
-        _view("seeds", "Learning curves", "Thick lines are means over seeds up to the epoch that all of them have reached; bands reach from the lowest to the highest seed.", plot="curves", options=[x, top, lines]),
+        _view(
+            "differences",
+            "Difference to the leader",
+            "An arm whose line does not reach 0 is worse. Lines are intervals that hold for all pairs of arms at once.",
+        ),
+        _view(
+            "seeds",
+            "Learning curves",
+            "Thick lines are means over seeds up to the epoch that all of them have reached; bands reach from the lowest to the highest seed.",
+            plot="curves",
+            options=[x, top, lines],
+        ),
         '<div class="pair">',
         _view("best", "Best so far", "", options=[clock]),
-        _view("rungs", "Rungs of early stopping", "A cross is a trial that was stopped there; grey dashes are the cutoffs."),
+        _view(
+            "rungs",
+            "Rungs of early stopping",
+            "A cross is a trial that was stopped there; grey dashes are the cutoffs.",
+        ),
         _view("parallel", "Configurations", "A line is a trial. Its colour is that of its arm."),
-        _view("pareto", "Accuracy and cost", "Named arms are on the front: no other arm is shown to be better at less cost.", options=[select("cost", {})]),
+        _view(
+            "pareto",
+            "Accuracy and cost",
+            "Named arms are on the front: no other arm is shown to be better at less cost.",
+            options=[select("cost", dict(zip(choices["costs"], choices["costs"], strict=True)))],
+        ),
         _view("effects", "Effects", ""),
         _view("importance", "Importance", "", text="importance_note"),
         _view("slots", "What the slots did", ""),
         _view("lanes", "Trials over time", "A bar is a trial, from its start to its end."),
-        _view("confusion", "Confused classes", "", options=[select("matrix", {})]),
+        _view(
+            "confusion",
+            "Confused classes",
+            "",
+            options=[select("matrix", dict(zip(choices["matrices"], choices["matrices"], strict=True)))],
+        ),
         "</div>",
         _table("trials", "Trials"),
     ]
 
 
-def _view(source: str, heading: str, caption: str, *, plot: str = "", options: Sequence[str] = (), text: str = "") -> str:
+def _view(
+    source: str, heading: str, caption: str, *, plot: str = "", options: Sequence[str] = (), text: str = ""
+) -> str:
     note = f'<p class="quiet" data-text="{text}"></p>' if text else ""
     return (
         f'<section data-source="{source}"><h2>{to_html(heading)}</h2><div class="options">{"".join(options)}</div>'
