@@ -233,20 +233,24 @@ def print_comparison(findings: Findings, console: "Console") -> None:
     from layersweep.studies.statistics.judgement import LEADING
     from layersweep.studies.statistics.screening_risk import screening_risk
     from layersweep.studies.wording.answer_sentences import answer, metric_name, seeds_sentence
-    from layersweep.studies.wording.comparison_table import table_columns
+    from layersweep.studies.wording.comparison_table import terminal_columns, terminal_heading
     from layersweep.studies.wording.tuning_sentences import sentences
 
     comparison = findings.comparison
     console.print(answer(comparison), style="bold")
     for text in comparison.cautions:
         console.print(text, style="yellow")
-    columns = table_columns(comparison)
+    rows, columns = comparison.arms.to_dicts(), terminal_columns(comparison)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in columns:
-        is_text = name in ("arm", "settings", "verdict")
-        table.add_column(name, justify="left" if is_text else "right", overflow="fold", no_wrap=not is_text)
-    rows = list(zip(comparison.arms.to_dicts(), zip(*columns.values(), strict=True), strict=True))
-    for row, cells in rows[:_MAX_ROWS]:
+    for column in columns:
+        table.add_column(
+            terminal_heading(column, rows),
+            justify="left" if column.is_text else "right",
+            overflow="fold",
+            no_wrap=not column.is_text,
+        )
+    for row in rows[:_MAX_ROWS]:
+        cells = [column.terminal_text(row) for column in columns]
         table.add_row(*cells, style="bold" if row["verdict"] in LEADING else "")
     replicates = "folds" if comparison.replicates.rows["fold"].drop_nulls().len() else "seeds"
     caption = f"{metric_name(comparison)}: mean ± standard deviation ({replicates})"
