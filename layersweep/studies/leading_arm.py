@@ -40,7 +40,7 @@ def _as_text(values: Mapping[str, Any]) -> str:
 
 def _values_of_best_arm(results: Path, sweep: str, keys: Sequence[str]) -> tuple[dict[str, Any], str]:
     from layersweep.formatting import count
-    from layersweep.studies.study import load
+    from layersweep.studies.recorded_comparison import load
     from layersweep.studies.wording.number_formats import with_spread
 
     try:

@@ -8,13 +8,13 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 import tyro
 
 from layersweep.escaping import to_file_name
 from layersweep.exit_codes import OK
-from layersweep.records.errors import ResultsError
+from layersweep.studies.recorded_comparison import ArmGroup, load
 from layersweep.studies.sections import registry
 
 if TYPE_CHECKING:
@@ -32,18 +32,6 @@ _MODULES: Final = (
     "matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg", "matplotlib.figure", "scipy.stats",
     "layersweep.studies.pages.comparison_page", "layersweep.studies.earlier_records", "layersweep.terminal",
 )  # fmt: skip
-
-
-class ArmGroup(NamedTuple):
-    """The arms with this value of a configuration key; `default` is the value of arms without the key."""
-
-    key: str
-    value: str
-    default: str
-
-    def contains(self, config_json: str | None) -> bool:
-        """Whether a configuration belongs to the group."""
-        return _value(config_json, self.key, self.default) == self.value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,9 +121,7 @@ def findings_of(results: Path, sweep: str, criteria: "Criteria | None" = None) -
     criteria = criteria or Criteria(metric=question.metric)
     configs = read(results, "plan", sweep, columns=("config_json",))["config_json"] if question.apart else ()
     groups: list[ArmGroup | None] = [
-        ArmGroup(key, value, default)
-        for key, default in question.apart.items()
-        for value in dict.fromkeys(_value(config, key, default) for config in configs)
+        group for key, default in question.apart.items() for group in ArmGroup.all_of(key, default, configs)
     ]
     for group in groups or [None]:
         comparison, runs = load(results, sweep, group, criteria)
@@ -177,54 +163,6 @@ def main(arguments: Sequence[str]) -> int:
     return OK
 
 
-def _value(config_json: str | None, key: str, default: str) -> str:
-    """The value of a configuration key, as text."""
-    from layersweep.studies.statistics.replicates import configuration
-
-    return str(configuration(config_json).get(key, default))
-
-
-def load(
-    results: Path, sweep: str, group: ArmGroup | None = None, criteria: "Criteria | None" = None
-) -> "tuple[Comparison, pl.DataFrame]":
-    """The comparison of the arms of a sweep, or of a group of them; and the rows of `runs` that trained them.
-
-    A trial that several sweeps plan is trained only once. Its rows can be in the folders of any of these sweeps.
-
-    Raises:
-        ResultsError: if the sweep is not recorded.
-    """
-    import polars as pl
-
-    from layersweep.records.read import read, sweeps
-    from layersweep.studies.statistics.arm_comparison import Tables, compare
-    from layersweep.studies.statistics.chance_level import CLASS_COLUMNS
-    from layersweep.studies.statistics.replicates import EPOCH_COLUMNS
-    from layersweep.studies.statistics.warm_up import LAYER_COLUMNS
-    from layersweep.studies.wording.provenance import runs_of
-
-    columns = {"epochs": EPOCH_COLUMNS, "classes": CLASS_COLUMNS, "layers": LAYER_COLUMNS}
-    of_trials = ("trials", "epochs", "tests", "classes", "layers")
-
-    def rows(table: str, sweep: str | None) -> pl.DataFrame:
-        return read(results, table, sweep, columns=columns.get(table))
-
-    plan = rows("plan", sweep)
-    tables = {name: rows(name, sweep) for name in of_trials}
-    if not plan.height and not tables["trials"].height:
-        names = sorted({*sweeps(results, "plan"), *sweeps(results, "trials")})
-        valid = f"recorded sweeps: {', '.join(names)}" if names else "no sweep is recorded there"
-        raise ResultsError(f"no results of sweep {sweep!r} in {results.absolute()}; {valid}")
-    if {*sweeps(results, "trials"), *sweeps(results, "epochs")} - {sweep}:
-        ids = (plan if plan.height else tables["trials"])["trial_id"].unique().to_list()
-        tables = {name: rows(name, None).filter(pl.col("trial_id").is_in(ids)) for name in of_trials}
-    if group is not None:
-        plan = plan.filter(pl.Series([group.contains(text) for text in plan["config_json"]], dtype=pl.Boolean))
-    comparison = compare(Tables(plan=plan, **tables), criteria)
-    runs = runs_of(comparison, read(results, "runs"), tables["trials"])
-    return comparison, runs.sort(pl.col("sweep") == sweep, maintain_order=True)  # the last command is one of this sweep
-
-
 def print_comparison(findings: Findings, console: "Console") -> None:
     """Prints the answer, the table, how many seeds would decide, and the warnings."""
     from rich import box
@@ -233,20 +171,24 @@ def print_comparison(findings: Findings, console: "Console") -> None:
     from layersweep.studies.statistics.judgement import LEADING
     from layersweep.studies.statistics.screening_risk import screening_risk
     from layersweep.studies.wording.answer_sentences import answer, metric_name, seeds_sentence
-    from layersweep.studies.wording.comparison_table import table_columns
+    from layersweep.studies.wording.comparison_table import terminal_columns, terminal_heading
     from layersweep.studies.wording.tuning_sentences import sentences
 
     comparison = findings.comparison
     console.print(answer(comparison), style="bold")
     for text in comparison.cautions:
         console.print(text, style="yellow")
-    columns = table_columns(comparison)
+    rows, columns = comparison.arms.to_dicts(), terminal_columns(comparison)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in columns:
-        is_text = name in ("arm", "settings", "verdict")
-        table.add_column(name, justify="left" if is_text else "right", overflow="fold", no_wrap=not is_text)
-    rows = list(zip(comparison.arms.to_dicts(), zip(*columns.values(), strict=True), strict=True))
-    for row, cells in rows[:_MAX_ROWS]:
+    for column in columns:
+        table.add_column(
+            terminal_heading(column, rows),
+            justify="left" if column.is_text else "right",
+            overflow="fold",
+            no_wrap=not column.is_text,
+        )
+    for row in rows[:_MAX_ROWS]:
+        cells = [column.terminal_text(row) for column in columns]
         table.add_row(*cells, style="bold" if row["verdict"] in LEADING else "")
     replicates = "folds" if comparison.replicates.rows["fold"].drop_nulls().len() else "seeds"
     caption = f"{metric_name(comparison)}: mean ± standard deviation ({replicates})"

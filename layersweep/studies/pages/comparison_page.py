@@ -38,7 +38,7 @@ from layersweep.studies.wording.answer_sentences import (
     seeds_sentence,
     verdict,
 )
-from layersweep.studies.wording.comparison_table import difference, learned
+from layersweep.studies.wording.arm_columns import difference, learned
 from layersweep.studies.wording.number_formats import NONE, join_words, setting, share, with_spread
 from layersweep.studies.wording.tuning_sentences import format_gain, selected_value, sentences
 

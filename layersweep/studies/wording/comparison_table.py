@@ -1,76 +1,44 @@
-"""The table of arms in the terminal; at most 100 characters wide."""
+"""The table of arms in the terminal: the columns of `arm_columns` that it has, at most 100 characters wide."""
 
+import textwrap
 from collections.abc import Sequence
 from typing import Final
 
-from layersweep.formatting import count
 from layersweep.studies.statistics.arm_comparison import Comparison
 from layersweep.studies.statistics.arm_rows import Row
-from layersweep.studies.statistics.tuning_candidates import varied_keys
-from layersweep.studies.wording.answer_sentences import verdict
-from layersweep.studies.wording.number_formats import NONE, share, signed, with_spread
-from layersweep.studies.wording.tuning_sentences import settings_column
+from layersweep.studies.wording.arm_columns import ArmColumn, arm_columns
 
-_TEXT_COLUMNS: Final = ("arm", "verdict")
 _TEXT_WIDTH: Final = 24
 """Longer texts are wrapped."""
 _GAP: Final = 3
 _WIDTH: Final = 100
-_OPTIONAL: Final = ("test", "new\ntraining", "learned")
-"""Columns that are left out, in this order, if the table would be too wide; the page has them."""
+_OPTIONAL: Final = ("test", "new_training")
+"""Columns that are left out, in this order, if the table would be too wide; then settings and `learned` are."""
 
 
-def table_columns(comparison: Comparison) -> dict[str, list[str]]:
-    """The columns of the table, by their headings; those without any value are left out."""
+def terminal_columns(comparison: Comparison) -> list[ArmColumn]:
+    """The columns of the table in the terminal."""
     rows = comparison.arms.to_dicts()
-    columns = {
-        "arm": [row["arm"] for row in rows],
-        f"at {count(comparison.epoch, 'epoch')}": [with_spread(row["mean"], row["sd"], row["n"]) for row in rows],
-    }
-    if comparison.common_epoch is not None:
-        basis = f"\n({comparison.common_basis})" if comparison.common_basis else ""
-        columns[f"all at epoch {comparison.common_epoch}{basis}"] = [
-            with_spread(row["common_mean"], row["common_sd"], row["common_n"]) for row in rows
-        ]
-    if any(0 < row["learned"] < row["ended"] for row in rows):
-        columns["learned"] = [learned(row) for row in rows]
-    columns["to the leader"] = [difference(row) for row in rows]
-    columns |= {"new\ntraining": _values(rows, "new_training"), "test": _values(rows, "test_mean")}
-    if varied_keys(comparison.tunings):
-        heading, settings = settings_column(comparison)
-        columns[heading.replace(" ", "\n")] = settings
-    columns["verdict"] = [verdict(row) for row in rows]
-    columns = {
-        name: cells
-        for name, cells in columns.items()
-        if name in _TEXT_COLUMNS or any(cell.strip(NONE) for cell in cells)
-    }
-    for name in _OPTIONAL:
-        if sum(_width(*column) for column in columns.items()) > _WIDTH:
-            columns.pop(name, None)
+    columns = [column for column in arm_columns(comparison) if column.is_in_terminal]
+    settings = [column.name for column in columns if column.group == "setting" and column.name != "arm"]
+    for name in (*_OPTIONAL, *reversed(settings), "learned"):
+        if sum(_GAP + _width(column, rows) for column in columns) > _WIDTH:
+            columns = [column for column in columns if column.name != name]
     return columns
 
 
-def _width(name: str, cells: Sequence[str]) -> int:
-    """The width that a column needs, with the gap to the next one."""
-    widest = max(map(len, (*name.split("\n"), *cells)))
-    return _GAP + (min(widest, _TEXT_WIDTH) if name in _TEXT_COLUMNS else widest)
+def terminal_heading(column: ArmColumn, rows: Sequence[Row]) -> str:
+    """The heading above these rows, wrapped between words so that it makes the column no wider than it must be."""
+    longest_word = max(map(len, column.heading.split()))
+    return textwrap.fill(column.heading, max(longest_word, _cell_width(column, rows)), break_on_hyphens=False)
 
 
-def _values(rows: Sequence[Row], column: str) -> list[str]:
-    return ["" if row[column] is None else share(row[column], 3) for row in rows]
+def _width(column: ArmColumn, rows: Sequence[Row]) -> int:
+    """The width that a column needs."""
+    heading_width = max(map(len, terminal_heading(column, rows).splitlines()))
+    return max(heading_width, _cell_width(column, rows))
 
 
-def learned(row: Row) -> str:
-    """How many of an arm's trainings learned: `2 of 3`."""
-    return f"{row['learned']} of {row['ended']}" if row["ended"] else ""
-
-
-def difference(row: Row) -> str:
-    """The difference of an arm to the leader, with its simultaneous interval: `-.012 (-.020 to -.004)`."""
-    if not row["difference"]:
-        return ""
-    text = signed(row["difference"], 3)
-    if row["difference_low"] is None:
-        return text
-    return f"{text} ({signed(row['difference_low'], 3)} to {signed(row['difference_high'], 3)})"
+def _cell_width(column: ArmColumn, rows: Sequence[Row]) -> int:
+    widest = max((len(column.terminal_text(row)) for row in rows), default=0)
+    return min(widest, _TEXT_WIDTH) if column.is_text else widest

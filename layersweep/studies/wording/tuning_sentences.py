@@ -62,19 +62,6 @@ def selected_value(comparison: Comparison, arm: str, key: str) -> str:
     return setting(comparison.configurations.get(arm, {}).get(key))
 
 
-def settings_column(comparison: Comparison) -> tuple[str, list[str]]:
-    """A heading, and a cell for each arm, with the values of the keys that tuning varies."""
-    keys, arms = varied_keys(comparison.tunings), comparison.arms["arm"].to_list()
-    if len(keys) == 1:
-        return keys[0].replace("_", " "), [selected_value(comparison, arm, keys[0]) for arm in arms]
-    return "settings", [_pairs(comparison, arm, keys) for arm in arms]
-
-
-def _pairs(comparison: Comparison, arm: str, keys: Sequence[str]) -> str:
-    values = [(key, selected_value(comparison, arm, key)) for key in keys]
-    return ", ".join(f"{key} {value}" for key, value in values if value)
-
-
 def _span(values: Sequence[Any]) -> str:
     low, high = min(values), max(values)
     return f"{low:,}" if low == high else f"{low:,}\N{EN DASH}{high:,}"

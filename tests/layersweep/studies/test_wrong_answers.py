@@ -18,7 +18,7 @@ from layersweep.studies.statistics.inference.verdicts import judge
 from layersweep.studies.statistics.judgement import Criteria
 from layersweep.studies.study import load, main
 from layersweep.studies.wording.answer_sentences import answer, method, seeds_sentence
-from layersweep.studies.wording.comparison_table import table_columns
+from layersweep.studies.wording.comparison_table import terminal_columns
 
 DIVERGED = float("nan")
 
@@ -36,6 +36,12 @@ def record(sweep: Sweep, arms: dict[str, tuple[float | None, ...]], **more: Any)
     return compared(sweep)
 
 
+def cells(comparison: Comparison, name: str) -> list[str]:
+    """The cells of a column of the terminal's table."""
+    (column,) = (column for column in terminal_columns(comparison) if column.name == name)
+    return [column.terminal_text(row) for row in comparison.arms.to_dicts()]
+
+
 def verdicts_of(comparison: Comparison) -> dict[str, str]:
     return dict(comparison.arms.select("arm", "verdict").rows())
 
@@ -48,7 +54,7 @@ def test_1_a_diverging_arm_does_not_win(sweep: Sweep) -> None:
     assert verdicts_of(comparison) == {"risky": "higher when it learns", "safe": "leads", "other": "worse"}
     risky = arm(comparison, "risky")
     assert (risky["learned"], risky["ended"]) == (1, 3)
-    assert table_columns(comparison)["learned"] == ["1 of 3", "3 of 3", "3 of 3"]
+    assert cells(comparison, "learned") == ["1 of 3", "3 of 3", "3 of 3"]
     assert answer(comparison) == (
         "safe leads the arms that always learn (.931); risky reaches .951, but learned in only 1 of 3 trainings."
     )
@@ -58,7 +64,7 @@ def test_2_what_is_shown_is_what_is_judged(sweep: Sweep) -> None:
     comparison = record(sweep, {"A": (0.95, 0.93, 0.85), "B": (0.941, 0.921, None), "C": (0.901, 0.880, 0.800)})
     assert arm(comparison, "A")["mean"] - arm(comparison, "B")["mean"] == pytest.approx(0.009, abs=2e-4)
     assert arm(comparison, "B")["difference"] == pytest.approx(-0.009, abs=2e-4)
-    assert table_columns(comparison)["at 3 epochs"][1].startswith(".9009")  # fitted, not .9310
+    assert cells(comparison, "mean")[1].startswith(".9009")  # fitted, not .9310
 
 
 def test_3_values_that_agree_by_chance_are_no_test(sweep: Sweep) -> None:

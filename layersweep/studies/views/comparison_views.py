@@ -1,0 +1,121 @@
+"""What a comparison tells besides its table: effects, Pareto fronts, confusion, origin. It is computed once a look."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import polars as pl
+
+from layersweep.records.read import read
+from layersweep.studies.sections.costs import AXES, costs
+from layersweep.studies.sections.key_effects import grid
+from layersweep.studies.statistics.arm_comparison import Comparison
+from layersweep.studies.statistics.pareto import pareto_front
+from layersweep.studies.views.json_values import number
+from layersweep.studies.wording import provenance
+from layersweep.studies.wording.answer_sentences import answer, method
+
+_COSTS: Final[Mapping[str, str]] = {
+    "flops": AXES["flops"],
+    "parameters": AXES["parameters"],
+    "latency": AXES["latency"],
+    "size_bytes": "bytes of the network",
+    "seconds": "seconds of slot time of all trials",
+}
+_MOST_CLASSES: Final = 50
+_SHOWN_ARMS: Final = 3
+_CONFUSION_COLUMNS: Final = (
+    "trial_id", "attempt", "epoch", "set_name", "class_index", "class_name", "predicted",
+)  # fmt: skip
+
+
+def comparison_views(comparison: Comparison, results: Path, runs: pl.DataFrame) -> dict[str, Any]:
+    """The parts of the page that depend on the comparison alone, by their names there; arms by their names."""
+    return {
+        "answer": answer(comparison),
+        "cautions": list(comparison.cautions),
+        "notes": [*comparison.warnings, *provenance.warnings(runs)],
+        "effects": effects(comparison),
+        "pareto": pareto(comparison),
+        "confusion": confusion(comparison, results),
+        "provenance": [
+            *([name, text] for name, text in provenance.facts(comparison, runs).items() if text),
+            ["Method", method(comparison)],
+        ],
+    }
+
+
+def effects(comparison: Comparison) -> list[dict[str, Any]]:
+    """The effect of each choice of each key, with its 95 % interval; none if the arms are no grid."""
+    fit = grid(comparison).effects
+    if fit is None:
+        return []
+    return [
+        {
+            "key": key,
+            "choice": level.value,
+            "effect": number(level.effect),
+            "low": number(level.effect - level.half_width),
+            "high": number(level.effect + level.half_width),
+        }
+        for key, levels in fit.levels.items()
+        for level in levels
+    ]
+
+
+def pareto(comparison: Comparison) -> list[dict[str, Any]]:
+    """The arms by each cost and their means; a cost that all arms share is left out."""
+    rows = costs(comparison)
+    fronts = []
+    for cost, heading in _COSTS.items():
+        points = [row for row in rows if row[cost]]
+        if len({row[cost] for row in points}) < 2:  # noqa: PLR2004
+            continue
+        prices = {row["arm"]: float(row[cost]) for row in points}
+        front = {*pareto_front(prices, prices.__getitem__, comparison.is_better).front}
+        unit = f", {points[0]['latency_unit']}" if cost == "latency" else ""
+        fronts.append({
+            "cost": cost,
+            "heading": heading + unit,
+            "arm": [row["arm"] for row in points],
+            "x": [number(row[cost]) for row in points],
+            "y": [number(row["mean"]) for row in points],
+            "front": [row["arm"] in front for row in points],
+        })  # fmt: skip
+    return fronts
+
+
+def confusion(comparison: Comparison, results: Path) -> list[dict[str, Any]]:
+    """The confusion of the leading arms on each set, over their completed trainings together."""
+    arms = [row["arm"] for row in comparison.leading_arms[:_SHOWN_ARMS]]
+    trainings = comparison.replicates.rows.filter(pl.col("arm").is_in(arms) & (pl.col("outcome") == "completed"))
+    rows = read(results, "classes", columns=_CONFUSION_COLUMNS).filter(pl.col("epoch") == comparison.epoch)
+    rows = rows.join(trainings.select("arm", "trial_id", "attempt"), on=["trial_id", "attempt"])
+    rows = rows.unique(["trial_id", "set_name", "class_index"], keep="last")
+    places = {arm: place for place, arm in enumerate(arms)}
+    parts = [
+        (places[str(arm)], str(name), part)
+        for (arm, name), part in rows.group_by("arm", "set_name", maintain_order=True)
+    ]
+    return [
+        {"arm": arms[place], "set": name, **_matrix(part)} for place, name, part in sorted(parts, key=lambda p: p[:2])
+    ]
+
+
+def _matrix(part: pl.DataFrame) -> dict[str, Any]:
+    """The names of the classes, and how many images of each (rows) were classified as each; the most confused ones."""
+    names = dict(part.select("class_index", "class_name").unique("class_index").sort("class_index").rows())
+    size = 1 + max(*names, *(len(predicted) - 1 for predicted in part["predicted"]))
+    counts = np.zeros((size, size), dtype=np.int64)
+    for index, predicted in part.select("class_index", "predicted").iter_rows():
+        counts[index, : len(predicted)] += np.asarray(predicted)
+    shown: Sequence[int] = range(size)
+    if size > _MOST_CLASSES:
+        errors = counts - np.diag(counts.diagonal())
+        confused = errors.sum(axis=0) + errors.sum(axis=1)
+        shown = sorted(np.argsort(-confused, kind="stable")[:_MOST_CLASSES].tolist())
+    return {
+        "classes": [str(names.get(index, index)) for index in shown],
+        "counts": counts[np.ix_(shown, shown)].tolist(),
+    }
