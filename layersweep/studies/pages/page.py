@@ -45,17 +45,24 @@ code { font: .88em ui-monospace, "SF Mono", Menlo, Consolas, monospace; overflow
 """
 
 
-def page(title: str, body: Sequence[str]) -> str:
-    """An HTML document; the parts of its body are HTML elements."""
+def document(title: str, body: Sequence[str], *, style: str) -> str:
+    """An HTML document; the parts of its body are HTML elements. The colours of `figures.style` are CSS variables."""
     light = "".join(f"{name}: {colour}; " for colour, name in _NAMES.items())
     dark = "".join(f"{_NAMES[colour]}: {dark_colour}; " for colour, dark_colour in {**DARK, **COLOURS}.items())
-    style = f":root {{ {light}}}\n@media (prefers-color-scheme: dark) {{ :root {{ {dark}}} }}{_CSS}"
+    dark_media = "screen and (prefers-color-scheme: dark)"
+    style = f":root {{ {light}}}\n@media {dark_media} {{ :root {{ {dark}}} }}\n{style}"
     head_html = (
         '<meta charset="utf-8">\n<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{to_html(title)}</title>\n<style>{style}</style>"
     )
     body_html = "\n".join(part for part in body if part)
     return f'<!DOCTYPE html>\n<html lang="en">\n<head>\n{head_html}\n</head>\n<body>\n{body_html}\n</body>\n</html>\n'
+
+
+def select(name: str, choices: Mapping[str, str]) -> str:
+    """A choice of the page's state: values with their texts."""
+    options = "".join(f'<option value="{to_html(value)}">{to_html(text)}</option>' for value, text in choices.items())
+    return f'<select name="{name}" aria-label="{name}">{options}</select>'
 
 
 def paragraph(text: str, kind: str = "") -> str:
