@@ -37,8 +37,12 @@ def combine(payloads: Sequence[Payload]) -> Payload:
         "slots": _slots(payloads),
         **{name: _with_keys(payloads, name) for name in ("effects", "importance")},
         "pareto": _pareto(numbered),
-        "confusion": [{**item, "arm": item["arm"] + start} for payload, start in numbered for item in payload["confusion"]],
-        "provenance": [[f"{payload['sweep']}: {name}", text] for payload in payloads for name, text in payload["provenance"]],
+        "confusion": [
+            {**item, "arm": item["arm"] + start} for payload, start in numbered for item in payload["confusion"]
+        ],
+        "provenance": [
+            [f"{payload['sweep']}: {name}", text] for payload in payloads for name, text in payload["provenance"]
+        ],
         "details": _by_trial(payloads, "details"),
     }
 

@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from layersweep.studies.figures.style import COLOURS, MUTED
-from layersweep.studies.pages.page_values import Columns
+from layersweep.studies.pages.figure_columns import Columns
 
 if TYPE_CHECKING:
+    from bokeh import plotting
     from bokeh.models import CategoricalColorMapper, ColumnDataSource, Plot
-    from bokeh.plotting import figure as Figure
 
 WORK_COLOURS: Final[Mapping[str, str]] = {
     "train": "#0072b2", "validate": "#3f9bd6", "features": "#7a4a21", "build": "#c08a00", "test": "#009e73",
@@ -73,7 +73,9 @@ def figures(values: Mapping[str, Any]) -> "dict[str, Plot]":
     }
 
 
-def _figure(name: str, *, x: str = "", y: str = "", hover: Sequence[tuple[str, str]] = (), **options: Any) -> "Figure":
+def _figure(
+    name: str, *, x: str = "", y: str = "", hover: Sequence[tuple[str, str]] = (), **options: Any
+) -> "plotting.figure":
     from bokeh.models import HoverTool
     from bokeh.plotting import figure
 
@@ -109,7 +111,7 @@ def _mapper() -> "CategoricalColorMapper":
     )
 
 
-def _curves(page: _Page, metric: str) -> "Figure":
+def _curves(page: _Page, metric: str) -> "plotting.figure":
     hover = [("arm", "@arm"), ("seed", "@seed"), ("epoch or seconds", "$x{0.[0]}"), (metric, "$y{0.0000}")]
     plot = _figure("curves", x="epoch", y=metric, hover=hover, height=400)
     plot.patches(
@@ -142,7 +144,7 @@ def _curves(page: _Page, metric: str) -> "Figure":
     return plot
 
 
-def _rungs(page: _Page, metric: str) -> "Figure":
+def _rungs(page: _Page, metric: str) -> "plotting.figure":
     from bokeh.transform import factor_mark, jitter
 
     hover = [("arm", "@arm"), ("rung", "@x"), (metric, "@y{0.0000}"), ("cutoff", "@cutoff{0.0000}"), ("", "@what")]
@@ -157,7 +159,7 @@ def _rungs(page: _Page, metric: str) -> "Figure":
     return plot
 
 
-def _parallel(page: _Page) -> "Figure":
+def _parallel(page: _Page) -> "plotting.figure":
     from bokeh.models import FixedTicker, Range1d
 
     hover = [("arm", "@arm"), ("trial", "@key"), ("value", "@value{0.0000}")]
@@ -191,7 +193,7 @@ def _parallel(page: _Page) -> "Figure":
     return plot
 
 
-def _best(page: _Page, metric: str) -> "Figure":
+def _best(page: _Page, metric: str) -> "plotting.figure":
     plot = _figure(
         "best", x="epochs of all trials", y=f"best {metric} so far", hover=[("", "@arm"), (metric, "$y{0.0000}")]
     )
@@ -208,7 +210,7 @@ def _best(page: _Page, metric: str) -> "Figure":
     return plot
 
 
-def _slots(page: _Page) -> "Figure":
+def _slots(page: _Page) -> "plotting.figure":
     from bokeh.models import CategoricalColorMapper
 
     mapper = CategoricalColorMapper(factors=[*WORK_COLOURS], palette=[*WORK_COLOURS.values()], nan_color=MUTED)
@@ -235,7 +237,7 @@ def _slots(page: _Page) -> "Figure":
     return plot
 
 
-def _lanes(page: _Page) -> "Figure":
+def _lanes(page: _Page) -> "plotting.figure":
     hover = [("arm", "@arm"), ("trial", "@key"), ("from", "@left{0} s"), ("to", "@right{0} s")]
     plot = _figure("lanes", x="seconds since the start", y="trials side by side", hover=hover, height=240)
     plot.hbar(
@@ -246,12 +248,12 @@ def _lanes(page: _Page) -> "Figure":
     return plot
 
 
-def _intervals(plot: "Figure", names: str, drawn: Mapping[str, Any], colour: Any) -> None:
+def _intervals(plot: "plotting.figure", names: str, drawn: Mapping[str, Any], colour: Any) -> None:
     plot.segment("low", names, "high", names, line_color=colour, line_width=2, nonselection_alpha=0.15, **drawn)
     plot.scatter("x", names, size=9, color=colour, nonselection_alpha=0.15, **drawn)
 
 
-def _differences(page: _Page, metric: str) -> "Figure":
+def _differences(page: _Page, metric: str) -> "plotting.figure":
     from bokeh.models import FactorRange, Span
 
     hover = [
@@ -271,7 +273,7 @@ def _differences(page: _Page, metric: str) -> "Figure":
     return plot
 
 
-def _effects(page: _Page, metric: str) -> "Figure":
+def _effects(page: _Page, metric: str) -> "plotting.figure":
     from bokeh.models import FactorRange, Span
 
     hover = [("", "@choice"), ("effect", "@x{0.0000}"), ("interval", "@low{0.0000} to @high{0.0000}")]
@@ -283,16 +285,17 @@ def _effects(page: _Page, metric: str) -> "Figure":
     return plot
 
 
-def _importance(page: _Page) -> "Figure":
+def _importance(page: _Page) -> "plotting.figure":
     from bokeh.models import FactorRange
 
-    plot = _figure("importance", x="share of the variance between trials", hover=[("", "@name"), ("share", "@share{0.00}")],
-                   y_range=FactorRange(name="importance", tags=["name", True]), height=220)  # fmt: skip
+    names = FactorRange(name="importance", tags=["name", True])
+    hover = [("", "@name"), ("share", "@share{0.00}")]
+    plot = _figure("importance", x="share of the variance between trials", hover=hover, y_range=names)
     plot.hbar(y="name", right="share", height=0.6, color=MUTED, source=page.source("importance"))
     return plot
 
 
-def _pareto(page: _Page, metric: str) -> "Figure":
+def _pareto(page: _Page, metric: str) -> "plotting.figure":
     from bokeh.models import NumeralTickFormatter
 
     plot = _figure(
@@ -310,12 +313,12 @@ def _pareto(page: _Page, metric: str) -> "Figure":
     return plot
 
 
-def _confusion(page: _Page) -> "Figure":
+def _confusion(page: _Page) -> "plotting.figure":
     from bokeh.models import FactorRange
 
     hover = [("is", "@actual"), ("taken for", "@predicted"), ("images", "@images"), ("share", "@share{0.000}")]
-    plot = _figure("confusion", x="taken for", y="is", hover=hover, height=460,
-                   x_range=FactorRange(name="confusion", tags=["predicted"]), y_range=FactorRange(name="confusion", tags=["actual"]))  # fmt: skip
+    predicted, actual = (FactorRange(name="confusion", tags=[column]) for column in ("predicted", "actual"))
+    plot = _figure("confusion", x="taken for", y="is", hover=hover, height=460, x_range=predicted, y_range=actual)
     drawn = page.drawn("confusion")
     plot.rect("predicted", "actual", 1, 1, fill_color="#0072b2", fill_alpha="shade", line_color=None, **drawn)
     plot.text(

@@ -20,7 +20,8 @@ from layersweep.studies.views.sweep_state import look_sentence, sweep_state
 from layersweep.studies.views.trial_table import Clock, TrialTable, trial_table
 
 _NO_COMPARISON: Final[Mapping[str, Any]] = {
-    "answer": "", "cautions": [], "notes": [], "effects": [], "pareto": [], "confusion": [], "provenance": [],
+    "answer": "", "sentences": [], "cautions": [], "notes": [], "effects": [],
+    "pareto": [], "confusion": [], "provenance": [],
 }  # fmt: skip
 _MOST_TRIALS: Final = 10_000
 
