@@ -246,9 +246,8 @@ def _best_so_far(payload: Payload, arms: Arms) -> Columns:
             _append(columns, ("" if arm is None else arms.names[arm], *_steps(own, higher=higher)))
             best_arms.append(arm)
     known = arms.columns(arm for arm in best_arms if arm is not None)
-    everything = {"arm": ["all arms"], "style": ["all"], "dash": ["solid"], "rank": [-1]}
-    first: Columns = everything if points else {name: [] for name in known}
-    return {**columns, **{name: [*first[name], *known[name]] for name in known}}
+    everything = {"arm": "all arms", "style": "all", "dash": "solid", "rank": -1}
+    return {**columns, **{name: [*([everything[name]] if points else []), *known[name]] for name in known}}
 
 
 def _steps(points: Sequence[tuple[float, float, float, int]], *, higher: bool) -> tuple[list[Any], ...]:
