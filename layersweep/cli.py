@@ -30,6 +30,10 @@ SUBCOMMANDS: Final = {
         module="layersweep.studies.study",
         description="answers the question of a recorded sweep: tables, figures, a page",
     ),
+    "watch": Subcommand(
+        module="layersweep.watch.watch_command",
+        description="opens the page of sweeps that run or have ended, in the browser",
+    ),
     "gallery": Subcommand(
         module="layersweep.studies.gallery", description="shows the answers of all recorded sweeps on one page"
     ),

@@ -72,6 +72,11 @@ class Access:
         return f"http://{HOST}:{self.port}/{self.folder}/?token={self.token}"
 
     @property
+    def line(self) -> str:
+        """The address as a file has it."""
+        return f"{self.url}\n"
+
+    @property
     def cookie(self) -> str:
         """The header `Set-Cookie` of the page, whose later requests need no token in their address."""
         return f"{_COOKIE}={self.token}; Path=/{self.folder}/; HttpOnly; SameSite=Strict"
@@ -126,4 +131,4 @@ class Access:
     def _has_token(self, query: Mapping[str, Sequence[str]], headers: Message) -> bool:
         pairs = [pair.strip().partition("=") for header in headers.get_all("Cookie", []) for pair in header.split(";")]
         tokens = [*query.get("token", ()), *(value for name, _, value in pairs if name == _COOKIE)]
-        return any([hmac.compare_digest(token.encode(errors="replace"), self.token.encode()) for token in tokens])
+        return any(hmac.compare_digest(token.encode(errors="replace"), self.token.encode()) for token in tokens)

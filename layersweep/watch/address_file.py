@@ -20,8 +20,8 @@ def address_file(results: Path, name: str) -> Path:
     return results.absolute() / ".state" / "watch" / f"{name}.address"
 
 
-def write_address(file: Path, url: str) -> None:
-    """Writes an address, in place of one of a server that has ended.
+def write_private(file: Path, text: str) -> None:
+    """Writes a text with an address, in place of one of a server that has ended.
 
     Raises:
         ResultsError: if it cannot be written, or others could read it.
@@ -38,14 +38,14 @@ def write_address(file: Path, url: str) -> None:
             with os.fdopen(handle, "w") as content:
                 if os.fstat(handle).st_mode & _OTHERS:  # a file system without rights
                     raise ResultsError(f"others can read files in {file.parent}: the address is not written there")
-                content.write(f"{url}\n")
+                content.write(text)
             temporary.replace(file)
         finally:
             temporary.unlink(missing_ok=True)
 
 
-def remove_address(file: Path, url: str) -> None:
-    """Removes the file if it has this address: another server may have written it anew."""
+def remove_private(file: Path, text: str) -> None:
+    """Removes the file if it has this text: another server may have written it anew."""
     with contextlib.suppress(OSError, UnicodeDecodeError):
-        if file.read_text() == f"{url}\n":
+        if file.read_text() == text:
             file.unlink()

@@ -5,19 +5,19 @@ token goes through a pipe, since every user can read a command line. When the co
 ends too: so the process learns of it.
 """
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from layersweep.records.errors import ResultsError
 from layersweep.watch.access import Access
-from layersweep.watch.address_file import address_file, remove_address, write_address
+from layersweep.watch.address_file import address_file, remove_private, write_private
 from layersweep.watch.server import WatchServer, listen
 
 MODULE: Final = "layersweep.watch"
@@ -42,9 +42,9 @@ def watched(results: Path, sweep: str, say: Callable[[str], None], *, is_termina
         is_terminal: whether a person reads the lines; what is not a terminal may be a log, and gets no token.
     """
     process = None
+    file = address_file(results, sweep)
     try:
-        file = address_file(results, sweep)
-        process, access = _start(results, sweep, file)
+        process, access = _start(results, sweep, file, needs_file=not is_terminal)
         say(f"watch    {access.url}" if is_terminal else f"watch    the address is in {file}")
     except (OSError, ResultsError) as error:
         say(f"watch    the page to watch the sweep cannot be served: {error}. The sweep goes on")
@@ -55,15 +55,19 @@ def watched(results: Path, sweep: str, say: Callable[[str], None], *, is_termina
             _release(process)
 
 
-def _start(results: Path, sweep: str, file: Path) -> tuple[subprocess.Popen[bytes], Access]:
-    """Starts the process that serves a sweep's page.
+def _start(results: Path, sweep: str, file: Path, *, needs_file: bool) -> tuple[subprocess.Popen[bytes], Access]:
+    """Starts the process that serves a sweep's page; without the file where others could read it, if it is not needed.
 
     Raises:
         OSError, ResultsError: if it cannot be started, or its address cannot be written.
     """
     with listen() as listener:
         access = Access(port=listener.getsockname()[1])
-        write_address(file, access.url)
+        try:
+            write_private(file, access.line)
+        except ResultsError:
+            if needs_file:
+                raise
         try:
             process = subprocess.Popen(
                 [sys.executable, "-P", "-m", MODULE, str(listener.fileno())],
@@ -75,7 +79,7 @@ def _start(results: Path, sweep: str, file: Path) -> tuple[subprocess.Popen[byte
                 env=os.environ | _THREADS,
             )
         except OSError:
-            remove_address(file, access.url)
+            remove_private(file, access.line)
             raise
     settings = {**access.values, "results": os.fspath(results.absolute()), "sweep": sweep, "file": os.fspath(file)}
     pipe = process.stdin
@@ -112,4 +116,4 @@ def main(arguments: Sequence[str]) -> None:
     try:
         server.run(owner=0)
     finally:
-        remove_address(file, access.url)
+        remove_private(file, access.line)

@@ -122,8 +122,8 @@ def _trials(numbered: Sequence[tuple[Payload, int]], keys: Sequence[str]) -> dic
     config: dict[str, list[Any]] = {key: [] for key in keys}
     for payload, _ in numbered:
         trials = payload["trials"]
-        for key, column in config.items():
-            column += trials["config"].get(key, [None] * len(trials["id"]))
+        for key in config:
+            config[key] += trials["config"].get(key, [None] * len(trials["id"]))
     return {**_columns(numbered, "trials"), "config": config}
 
 
@@ -132,13 +132,12 @@ def _columns(numbered: Sequence[tuple[Payload, int]], table: str) -> dict[str, A
     columns: dict[str, list[Any]] = {name: [] for name in numbered[0][0][table] if name != "config"}
     for payload, start in numbered:
         rows = payload[table]
-        for name, column in columns.items():
-            if name == "arm":
-                column += [arm + start for arm in rows["arm"]]
-            elif name == "id":
-                column += [f"{payload['sweep']}:{trial_id}" for trial_id in rows["id"]]
-            else:
-                column += rows[name]
+        changed = {
+            "arm": [arm + start for arm in rows["arm"]],
+            "id": [f"{payload['sweep']}:{trial_id}" for trial_id in rows["id"]],
+        }
+        for name in columns:
+            columns[name] += changed.get(name, rows[name])
     return columns
 
 

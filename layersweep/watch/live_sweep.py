@@ -98,7 +98,7 @@ def live_sweep(results: Path, sweep: str) -> LiveSweep:
 def empty(sweep: str) -> Payload:
     """The values of a sweep of which nothing can be shown."""
     state = {"running": False, "sentence": "", "seconds_left": None, "slots": None, "slot_hours": 0.0, "look": ""}
-    trials = {name: [] for name in _TRIAL_COLUMNS}
+    trials: dict[str, Any] = {name: [] for name in _TRIAL_COLUMNS}
     return {
         "sweep": sweep, "question": "", "metric": "val_accuracy", "higher": True, "epochs": 0, "state": state,
         "answer": "", "cautions": [], "notes": [], "arms": {"columns": [], "rows": []}, "arm_names": [], "keys": [],

@@ -43,7 +43,6 @@ _HEADERS: Final = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
-_TEXT: Final = "text/plain; charset=utf-8"
 _POLICY: Final = (
     "default-src 'none'; script-src 'nonce-{nonce}' 'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -142,9 +141,10 @@ class WatchServer(http.server.ThreadingHTTPServer):
         if isinstance(error, OSError):
             return
         problem = f"the page cannot be made ({type(error).__name__}: {error}); `layersweep study NAME` shows the sweep"
-        headers = "".join(f"{name}: {value}\r\n" for name, value in (_HEADERS | {"Content-Type": _TEXT}).items())
+        json_headers = {**_HEADERS, "Content-Type": "application/json; charset=utf-8"}
+        headers = "".join(f"{name}: {value}\r\n" for name, value in json_headers.items())
         with contextlib.suppress(OSError):
-            request.sendall(f"HTTP/1.0 500 Internal Server Error\r\n{headers}\r\n{problem}\n".encode(errors="replace"))
+            request.sendall(f"HTTP/1.0 500 Internal Server Error\r\n{headers}\r\n{_error(problem)}".encode())
 
     def note_request(self) -> None:
         """Notes that a browser shows the page."""
@@ -255,8 +255,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         try:
             answer = self._answer_of(nonce, is_change=is_change)
         except RefusedError as error:
-            name = self.path.partition("?")[0].rpartition("/")[2]
-            self._send(error.status, _problem(str(error), is_page=name not in ("updates", "trial", "request")))
+            is_page = self.path.partition("?")[0].endswith(("/", "/sweeps"))
+            self._send(error.status, Answer(f"{error}\n", "text/plain") if is_page else Answer(_error(str(error))))
             return
         self._send(200, answer, nonce)
 
@@ -319,10 +319,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         cast("IO[bytes]", self.wfile).write(body)
 
 
-def _problem(sentence: str, *, is_page: bool) -> Answer:
+def _error(sentence: str) -> str:
     from layersweep.escaping import to_json
 
-    return Answer(f"{sentence}\n", "text/plain") if is_page else Answer(to_json({"problem": sentence}))
+    return to_json({"error": sentence})
 
 
 def _shut_down(connection: socket.socket) -> None:

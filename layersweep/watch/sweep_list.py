@@ -17,6 +17,17 @@ if TYPE_CHECKING:
 _ANSWER_SECONDS: Final = 3.0
 """A list does not wait longer for answers; the next one has more of them."""
 _REFRESH_SECONDS: Final = 2.0
+_STYLE: Final = """
+body { margin: 0 auto; max-width: 70rem; padding: 2rem 1rem; background: var(--paper); color: var(--ink);
+  font: 16px/1.5 system-ui, sans-serif; }
+a { color: inherit; }
+.quiet { color: var(--muted); }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+th, td { padding: .4rem .7rem; border-bottom: 1px solid var(--grid); text-align: left; vertical-align: top; }
+th { color: var(--muted); font-weight: 500; }
+td:last-child { min-width: 14rem; }
+"""
 _COLUMNS: Final = ("sweep", "state", "trials", "last run (UTC)", "answer")
 
 
@@ -43,7 +54,7 @@ class SweepList:
                 self._body = self._elements()
                 self._next_refresh = time.monotonic() + _REFRESH_SECONDS
             script = f'<script nonce="{nonce}">history.replaceState(null, "", location.pathname)</script>'
-            return page.page("Sweeps", [*self._body, script])
+            return page.document("Sweeps", [*self._body, script], style=_STYLE)
 
     def _elements(self) -> list[str]:
         from layersweep.records.lock import is_held

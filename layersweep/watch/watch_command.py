@@ -5,6 +5,8 @@
 Without a name it lists all sweeps. It serves the page on this machine alone, until Ctrl-C.
 """
 
+import contextlib
+import os
 import sys
 import threading
 import webbrowser
@@ -15,15 +17,16 @@ from typing import Annotated, Final
 
 import tyro
 
-from layersweep.escaping import terminal
+from layersweep.escaping import terminal, to_html
 from layersweep.exit_codes import OK
 from layersweep.records.errors import ResultsError
 from layersweep.watch.access import Access
-from layersweep.watch.address_file import address_file, remove_address, write_address
+from layersweep.watch.address_file import address_file, remove_private, write_private
 from layersweep.watch.answers import RecordedAnswers
 from layersweep.watch.server import WatchServer, listen
 
 _LAST_PORT: Final = 65_535
+_REDIRECTION: Final = '<!DOCTYPE html><meta http-equiv="refresh" content="0; url={url}">\n'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,15 +62,17 @@ def main(arguments: Sequence[str]) -> int:
     except OSError as error:
         raise ResultsError(f"port {options.port} cannot be used: {error.strerror}; set another with --port") from error
     access = Access(port=listener.getsockname()[1])
+    is_terminal = sys.stdout.isatty()
+    file = address_file(options.results, f"port-{access.port}").with_suffix(".html" if is_terminal else ".address")
+    text = _REDIRECTION.format(url=to_html(access.url)) if is_terminal else access.line
     with WatchServer(listener, access, RecordedAnswers(options.results, options.sweeps)) as server:
-        file = _show(access, options)
         try:
+            _show(access, options, file, text)
             server.run()
         except KeyboardInterrupt:
             sys.stdout.write("\n")
         finally:
-            if file is not None:
-                remove_address(file, access.url)
+            remove_private(file, text)
     return OK
 
 
@@ -89,20 +94,27 @@ def _check(options: Options) -> None:
             read(options.results, table, sweep, columns=("sweep",))  # of a newer schema?
 
 
-def _show(access: Access, options: Options) -> Path | None:
-    """Prints the address at a terminal and opens it; else writes it to a file, which it returns.
+def _show(access: Access, options: Options, file: Path, text: str) -> None:
+    """Prints the address at a terminal and opens it; else prints only where the address is.
+
+    The browser gets it from the file too, since every user can read a command line.
 
     Raises:
-        ResultsError: if that file cannot be written.
+        ResultsError: if the file is needed and cannot be written.
     """
     if not sys.stdout.isatty():
-        file = address_file(options.results, f"port-{access.port}")
-        write_address(file, access.url)
+        write_private(file, text)
         sys.stdout.write(terminal(f"watch    the address is in {file}; Ctrl-C ends\n"))
         sys.stdout.flush()
-        return file
+        return
     sys.stdout.write(f"watch    {access.url}\n         Ctrl-C ends\n")
     sys.stdout.flush()
-    if not options.no_open:
-        threading.Thread(target=webbrowser.open, args=[access.url], daemon=True).start()
-    return None
+    if not options.no_open and _has_screen():
+        with contextlib.suppress(ResultsError):
+            write_private(file, text)
+            threading.Thread(target=webbrowser.open, args=[file.as_uri()], daemon=True).start()
+
+
+def _has_screen() -> bool:
+    """Whether a browser has a window of its own: one in the terminal would take that."""
+    return sys.platform == "darwin" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
