@@ -54,7 +54,7 @@ class SweepList:
                 self._body = self._elements()
                 self._next_refresh = time.monotonic() + _REFRESH_SECONDS
             script = f'<script nonce="{nonce}">history.replaceState(null, "", location.pathname)</script>'
-            return page.document("Sweeps", [*self._body, script], style=_STYLE)
+            return page.page("Sweeps", [f"<style>{_STYLE}</style>", *self._body, script])
 
     def _elements(self) -> list[str]:
         from layersweep.records.lock import is_held
@@ -78,8 +78,8 @@ class SweepList:
     def _answer(self, summary: "Summary", deadline: float) -> str:
         """The answer of a sweep's study, computed anew only if its records have changed and there is time."""
         from layersweep.studies.earlier_records import question_of
+        from layersweep.studies.recorded_comparison import load
         from layersweep.studies.statistics.judgement import Criteria
-        from layersweep.studies.study import load
         from layersweep.studies.wording.answer_sentences import answer
 
         known = self._answers.get(summary.sweep)

@@ -16,6 +16,9 @@ Columns: TypeAlias = dict[str, list[Any]]
 
 DASHES: Final = ("solid", "dashed", "dotted", "dashdot")
 """The dashes of lines; arms beyond the number of colours have the next ones."""
+WAITING: Final = "waiting"
+OTHER_WORK: Final = "other work"
+_SMALL_SHARE: Final = 0.04
 _MAX_AXES: Final = 9
 _MAX_LINES: Final = 2000
 _MAX_ARMS: Final = 60
@@ -276,12 +279,23 @@ def _slot_areas(payload: Payload) -> Columns:
     columns: Columns = {"xs": [], "ys": [], "what": []}
     below = [0.0] * max(len(edges) - 1, 0)
     xs = [x for pair in pairwise(edges) for x in pair]
-    for what, values in classes.items():
+    for what, values in _large_classes(classes).items():
         above = [low + value for low, value in zip(below, values, strict=True)]
         upper, lower = ([y for y in ys for _ in range(2)] for ys in (above, below))
         _append(columns, ([*xs, *xs[::-1]], [*upper, *lower[::-1]], what))
         below = above
     return columns
+
+
+def _large_classes(classes: Mapping[str, Sequence[float]]) -> dict[str, Sequence[float]]:
+    """The classes of work, with the small ones as one; waiting stays by itself."""
+    total = sum(map(sum, classes.values()))
+    is_small = {what: sum(values) < _SMALL_SHARE * total and what != WAITING for what, values in classes.items()}
+    small = [values for what, values in classes.items() if is_small[what]]
+    others = {OTHER_WORK: [sum(column) for column in zip(*small, strict=True)]} if small else {}
+    large = {what: values for what, values in classes.items() if not is_small[what]}
+    waiting = {WAITING: large.pop(WAITING)} if WAITING in large else {}
+    return {**large, **others, **waiting}
 
 
 def _lanes(payload: Payload, arms: Arms) -> Columns:

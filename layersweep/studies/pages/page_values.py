@@ -24,6 +24,7 @@ def page_values(payload: Payload) -> dict[str, Any]:
     texts = {name: payload[name] for name in _TEXTS if name in payload}
     return {
         **texts,
+        "arms": _arm_table(payload["arms"]),
         "styles": dict(zip(arms.names, arms.styles, strict=True)),
         "trial_columns": columns,
         "sources": sources,

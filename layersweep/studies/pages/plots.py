@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from layersweep.studies.figures.style import COLOURS, MUTED
-from layersweep.studies.pages.figure_columns import Columns
+from layersweep.studies.pages.figure_columns import OTHER_WORK, WAITING, Columns
 
 if TYPE_CHECKING:
     from bokeh import plotting
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 WORK_COLOURS: Final[Mapping[str, str]] = {
     "train": "#0072b2", "validate": "#3f9bd6", "features": "#7a4a21", "build": "#c08a00", "test": "#009e73",
     "measure": "#b0467f", "checkpoint": "#4b4e9e", "import": "#7c8500", "start": "#d55e00", "close": "#4d4d4d",
-    "waiting": "#c4c8ce",
+    WAITING: "#c4c8ce", OTHER_WORK: "#8a5a9e",
 }  # fmt: skip
 """The colours of what a slot does."""
 _MAX_STYLES: Final = 500
@@ -74,7 +74,13 @@ def figures(values: Mapping[str, Any]) -> "dict[str, Plot]":
 
 
 def _figure(
-    name: str, *, x: str = "", y: str = "", hover: Sequence[tuple[str, str]] = (), **options: Any
+    name: str,
+    *,
+    x: str = "",
+    y: str = "",
+    x_interval: float = 0,
+    hover: Sequence[tuple[str, str]] = (),
+    **options: Any,
 ) -> "plotting.figure":
     from bokeh.models import HoverTool
     from bokeh.plotting import figure
@@ -89,6 +95,8 @@ def _figure(
     plot.toolbar.autohide = True
     if hover:
         plot.add_tools(HoverTool(tooltips=[*hover], point_policy="follow_mouse"))
+    if x_interval:
+        plot.xaxis.ticker.min_interval = x_interval
     for axis in plot.axis:
         axis.update(axis_line_color=MUTED, major_tick_line_color=None, minor_tick_line_color=None)
     return plot
@@ -113,7 +121,7 @@ def _mapper() -> "CategoricalColorMapper":
 
 def _curves(page: _Page, metric: str) -> "plotting.figure":
     hover = [("arm", "@arm"), ("seed", "@seed"), ("epoch or seconds", "$x{0.[0]}"), (metric, "$y{0.0000}")]
-    plot = _figure("curves", x="epoch", y=metric, hover=hover, height=400)
+    plot = _figure("curves", x="epoch", x_interval=1, y=metric, hover=hover, height=400)
     plot.patches(
         "epochs", "ys", fill_color=_colour(), fill_alpha=0.14, line_color=None, name="bands", **page.drawn("bands")
     )
@@ -133,14 +141,14 @@ def _curves(page: _Page, metric: str) -> "plotting.figure":
         "epochs",
         "y",
         "key",
-        x_offset=6,
+        x_offset=-4,
+        y_offset=-3,
+        text_align="right",
         text_font_size="11px",
-        text_baseline="middle",
         text_color=MUTED,
         name="labels",
         **page.drawn("labels"),
     )
-    plot.x_range.update(range_padding=0.1)
     return plot
 
 
@@ -148,7 +156,7 @@ def _rungs(page: _Page, metric: str) -> "plotting.figure":
     from bokeh.transform import factor_mark, jitter
 
     hover = [("arm", "@arm"), ("rung", "@x"), (metric, "@y{0.0000}"), ("cutoff", "@cutoff{0.0000}"), ("", "@what")]
-    plot = _figure("rungs", x="rung (epoch)", y=metric, hover=hover)
+    plot = _figure("rungs", x="rung (epoch)", x_interval=1, y=metric, hover=hover)
     plot.x_range.update(min_interval=3)
     marks = factor_mark("what", ["circle", "x"], ["went on", "stopped"])
     plot.scatter("x", "y", marker="dash", size=34, line_color=MUTED, line_alpha=0.5, source=page.source("cutoffs"))

@@ -7,8 +7,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from layersweep.records.live_records import LiveRecords
-from layersweep.records.read import DamagedPartWarning
+from layersweep.records.read import DamagedPartWarning, read
 from layersweep.records.study_question import StudyQuestion
 from layersweep.studies.earlier_records import question_of
 from layersweep.studies.recorded_comparison import ArmGroup, load
@@ -42,9 +41,7 @@ def report_payload(
     """
     with warnings.catch_warnings(record=True) as messages:
         warnings.simplefilter("always", DamagedPartWarning)
-        records = LiveRecords(results, sweep)
-        records.refresh()
-    tables = dict(records.tables)
+        tables = {name: read(results, name, sweep) for name in ("plan", "runs", "trials", "epochs")}
     if group is not None:
         is_member = pl.Series([group.contains(text) for text in tables["plan"]["config_json"]], dtype=pl.Boolean)
         tables["plan"] = tables["plan"].filter(is_member)
