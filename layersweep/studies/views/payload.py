@@ -20,15 +20,20 @@ _MOST_DETAILS: Final = 150
 _LOG_BYTES: Final = 200_000
 
 
-def payload_of(results: Path, sweep: str) -> dict[str, Any]:
+def payload_of(results: Path, sweep: str, *, group: ArmGroup | None = None) -> dict[str, Any]:
     """The payload of a sweep that nothing runs, with the details of its most interesting trials.
+
+    Args:
+        results: the results folder.
+        sweep: the name of the sweep.
+        group: the arms to show, if the question of the sweep splits them into groups; None for all.
 
     Raises:
         ResultsError: if the sweep is not recorded, or cannot be read.
     """
     question = question_of(results, sweep)
-    comparison, _ = load(results, sweep, criteria=Criteria(metric=question.metric))
-    return report_payload(results, sweep, question, comparison)
+    comparison, _ = load(results, sweep, group=group, criteria=Criteria(metric=question.metric))
+    return report_payload(results, sweep, question, comparison, group)
 
 
 def report_payload(
@@ -42,13 +47,8 @@ def report_payload(
     with warnings.catch_warnings(record=True) as messages:
         warnings.simplefilter("always", DamagedPartWarning)
         tables = {name: read(results, name, sweep) for name in ("plan", "runs", "trials", "epochs")}
-    if group is not None:
-        is_member = pl.Series([group.contains(text) for text in tables["plan"]["config_json"]], dtype=pl.Boolean)
-        tables["plan"] = tables["plan"].filter(is_member)
-        ids = tables["plan"]["trial_id"].to_list()
-        tables |= {name: tables[name].filter(pl.col("trial_id").is_in(ids)) for name in ("trials", "epochs")}
     notes = [*dict.fromkeys(str(message.message) for message in messages)]
-    payload = ViewPreparer(results, sweep, question).prepare(tables, comparison, notes=notes)
+    payload = ViewPreparer(results, sweep, question, group=group).prepare(tables, comparison, notes=notes)
     return payload | {"details": details(results, tables, payload)}
 
 
