@@ -79,7 +79,7 @@ class SweepList:
         """The answer of a sweep's study, computed anew only if its records have changed and there is time."""
         from layersweep.studies.earlier_records import question_of
         from layersweep.studies.statistics.judgement import Criteria
-        from layersweep.studies.study import load
+        from layersweep.studies.recorded_comparison import load
         from layersweep.studies.wording.answer_sentences import answer
 
         known = self._answers.get(summary.sweep)
