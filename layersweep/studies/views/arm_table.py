@@ -1,7 +1,7 @@
 """The table of arms: verdicts of the last finished look, and before it what each arm has reached so far."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import polars as pl
@@ -27,6 +27,20 @@ class ArmTable:
     columns: Sequence[Mapping[str, Any]]
     rows: Sequence[Mapping[str, Any]]
 
+    def with_others(self, trials: pl.DataFrame) -> "ArmTable":
+        """The table with the arms that it does not have at its end: they joined later, and nothing is compared yet.
+
+        Args:
+            trials: all trials: arm, state.
+        """
+        others = trials.filter(~pl.col("arm").is_in([row["arm"] for row in self.rows]))
+        rows = []
+        for (arm,), part in others.group_by("arm", maintain_order=True):
+            texts = {"arm": str(arm), "verdict": _states(part)}
+            cells = [texts.get(column["name"], "") for column in self.columns]
+            rows.append({"arm": str(arm), "verdict": "", "cells": cells, "values": [cell or None for cell in cells]})
+        return replace(self, rows=[*self.rows, *rows]) if rows else self
+
 
 def arm_names(rows: pl.DataFrame, plan: pl.DataFrame, trials: pl.DataFrame, comparison: Comparison | None) -> list[str]:
     """The name of each trial's arm as a study writes it: the latest one, without what all arms share.
@@ -44,13 +58,8 @@ def arm_names(rows: pl.DataFrame, plan: pl.DataFrame, trials: pl.DataFrame, comp
     return [short_names[name] for name in latest]
 
 
-def compared_table(comparison: Comparison, others: pl.DataFrame) -> ArmTable:
-    """The table of a comparison; arms that joined later, of which nothing is compared yet, are at its end.
-
-    Args:
-        comparison: the comparison.
-        others: the trials of those arms: arm, state.
-    """
+def compared_table(comparison: Comparison) -> ArmTable:
+    """The table of a comparison."""
     columns = arm_columns(comparison)
     rows = [
         {
@@ -61,10 +70,6 @@ def compared_table(comparison: Comparison, others: pl.DataFrame) -> ArmTable:
         }
         for row in comparison.arms.to_dicts()
     ]
-    for (arm,), part in others.group_by("arm", maintain_order=True):
-        texts = {"arm": str(arm), "verdict": _states(part)}
-        cells = [texts.get(column.name, "") for column in columns]
-        rows.append({"arm": str(arm), "verdict": "", "cells": cells, "values": [cell or None for cell in cells]})
     heads = [{"name": c.name, "heading": c.heading, "is_text": c.is_text, "shown": c.is_in_terminal} for c in columns]
     return ArmTable(columns=heads, rows=rows)
 

@@ -16,6 +16,11 @@ from layersweep.studies.views.json_values import number
 from layersweep.studies.wording import provenance
 from layersweep.studies.wording.answer_sentences import answer, method
 
+NO_COMPARISON: Final[Mapping[str, Any]] = {
+    "answer": "", "cautions": [], "notes": [], "effects": [], "pareto": [], "confusion": [], "provenance": [],
+}  # fmt: skip
+"""The parts before the first comparison."""
+
 _COSTS: Final[Mapping[str, str]] = {
     "flops": AXES["flops"],
     "parameters": AXES["parameters"],
@@ -30,7 +35,7 @@ _CONFUSION_COLUMNS: Final = (
 )  # fmt: skip
 
 
-def comparison_views(comparison: Comparison, results: Path, runs: pl.DataFrame) -> dict[str, Any]:
+def comparison_views(comparison: Comparison, results: Path, runs: pl.DataFrame) -> Mapping[str, Any]:
     """The parts of the page that depend on the comparison alone, by their names there; arms by their names."""
     return {
         "answer": answer(comparison),

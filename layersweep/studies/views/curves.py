@@ -14,6 +14,9 @@ MOST_EPOCHS: Final = 60_000
 
 Curve = dict[str, Any]
 
+_MARK: Final = ("trial_id", "attempt", "points", "first_epoch", "epoch", "sequence")
+"""What changes with the epochs of a trial."""
+
 
 class Curves:
     """The curves of a sweep, made anew only for trials with new epochs."""
@@ -21,35 +24,28 @@ class Curves:
     def __init__(self) -> None:
         self._curves: dict[str, tuple[tuple[Any, ...], Curve]] = {}
 
-    def of(self, table: TrialTable, *, higher: bool) -> tuple[dict[str, Curve], str]:
+    def of(self, table: TrialTable, rows: pl.DataFrame, *, higher: bool) -> tuple[dict[str, Curve], str]:
         """The curve of each trial by its id, and a note if there are too many for the page.
 
         A curve has its first epoch, the metric of each epoch (v), the seconds since the start of the sweep (t) and the
-        seconds that the trial has spent (s).
+        seconds that the trial has spent (s). The curve of a trial without new epochs is the same object as before.
+
+        Args:
+            table: the trials.
+            rows: its rows.
+            higher: whether a higher value is better.
         """
-        ids = _selection(table.rows, higher=higher)
-        state = table.epochs.filter(pl.col("trial_id").is_in(ids)) if ids is not None else table.epochs
-        marks = {
-            row[0]: row
-            for row in state.group_by("trial_id")
-            .agg(
-                pl.col("attempt").last(),
-                pl.len(),
-                pl.col("epoch").first(),
-                pl.col("epoch").last().alias("last"),
-                pl.col("sequence").max(),
-            )
-            .iter_rows()
-        }
+        trained = rows.filter(pl.col("epoch") > 0)
+        selected = _selection(trained, higher=higher)
+        marks = {row[0]: row for row in selected.select(_MARK).iter_rows()}
         changed = [name for name, mark in marks.items() if name not in self._curves or self._curves[name][0] != mark]
-        part = state if len(changed) == len(marks) else state.filter(pl.col("trial_id").is_in(changed))
-        fresh = _curves(part)
+        fresh = _curves(table.points(changed)) if changed else {}
         self._curves = {
             name: (mark, fresh[name]) if name in fresh else self._curves[name] for name, mark in marks.items()
         }
-        total = int((table.rows["epoch"] > 0).sum())
+        total = trained.height
         note = f"the curves of the best {len(marks):,} of {count(total, 'trial')}" if len(marks) < total else ""
-        return {name: self._curves[name][1] for name in marks}, note
+        return {name: curve for name, (_, curve) in self._curves.items()}, note
 
 
 def _curves(epochs: pl.DataFrame) -> dict[str, Curve]:
@@ -83,14 +79,12 @@ def _curve(row: Mapping[str, Any]) -> Curve:
     }
 
 
-def _selection(rows: pl.DataFrame, *, higher: bool) -> list[str] | None:
-    """The trials whose curves are shown: those that run, the best of each arm, the best of all; None for all."""
-    if int(rows["epoch"].sum()) <= MOST_EPOCHS:
-        return None
-    best = pl.col("best") if higher else -pl.col("best")
-    ranked = rows.filter(pl.col("epoch") > 0).with_columns(best.fill_null(-float("inf")).alias("score"))
+def _selection(trained: pl.DataFrame, *, higher: bool) -> pl.DataFrame:
+    """The trials whose curves are shown: those that run, the best of each arm, the best of all."""
+    if int(trained["points"].sum()) <= MOST_EPOCHS:
+        return trained
+    best = (pl.col("best") if higher else -pl.col("best")).fill_null(-float("inf"))
+    ranked = trained.with_columns(best.alias("score"))
     is_best_of_arm = pl.col("score") == pl.col("score").max().over("arm")
-    ranked = ranked.sort(
-        pl.col("state") != RUNNING, ~is_best_of_arm, -pl.col("score"), maintain_order=True
-    )  # fmt: skip
-    return ranked.filter(pl.col("epoch").cum_sum() <= MOST_EPOCHS)["trial_id"].to_list()
+    ranked = ranked.sort(pl.col("state") != RUNNING, ~is_best_of_arm, -pl.col("score"), maintain_order=True)
+    return ranked.filter(pl.col("points").cum_sum() <= MOST_EPOCHS)

@@ -9,7 +9,7 @@ import polars as pl
 
 from layersweep.records.read import DamagedPartWarning, read
 from layersweep.studies.earlier_records import question_of
-from layersweep.studies.recorded_comparison import load
+from layersweep.studies.recorded_comparison import ArmGroup, load
 from layersweep.studies.statistics.judgement import Criteria
 from layersweep.studies.views.preparer import ViewPreparer
 from layersweep.studies.views.trial_details import trial_details
@@ -18,8 +18,13 @@ _MOST_DETAILS: Final = 150
 _LOG_BYTES: Final = 200_000
 
 
-def payload_of(results: Path, sweep: str) -> dict[str, Any]:
+def payload_of(results: Path, sweep: str, *, group: ArmGroup | None = None) -> dict[str, Any]:
     """The payload of a sweep that nothing runs, with the details of its most interesting trials.
+
+    Args:
+        results: the results folder.
+        sweep: the name of the sweep.
+        group: the arms to show, if the question of the sweep splits them into groups; None for all.
 
     Raises:
         ResultsError: if the sweep is not recorded, or cannot be read.
@@ -27,10 +32,11 @@ def payload_of(results: Path, sweep: str) -> dict[str, Any]:
     with warnings.catch_warnings(record=True) as messages:
         warnings.simplefilter("always", DamagedPartWarning)
         question = question_of(results, sweep)
-        comparison, _ = load(results, sweep, criteria=Criteria(metric=question.metric))
+        comparison, _ = load(results, sweep, group, Criteria(metric=question.metric))
         tables = {name: read(results, name, sweep) for name in ("plan", "runs", "trials", "epochs")}
         notes = [*dict.fromkeys(str(message.message) for message in messages)]
-        payload = ViewPreparer(results, sweep, question).prepare(tables, comparison, notes=notes)
+        preparer = ViewPreparer(results, sweep, question, group=group)
+        payload = preparer.prepare(tables, comparison, notes=notes)
         return payload | {"details": details(results, tables, payload)}
 
 

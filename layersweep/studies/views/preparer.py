@@ -1,44 +1,45 @@
 """Prepares the values of every view of a sweep, again and again while it runs; what did not change is not made anew."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import polars as pl
 
 from layersweep.records.study_question import StudyQuestion
+from layersweep.studies.recorded_comparison import ArmGroup
 from layersweep.studies.statistics.arm_comparison import Comparison
 from layersweep.studies.views.arm_table import ArmTable, arm_names, compared_table, table_so_far
-from layersweep.studies.views.comparison_views import comparison_views
-from layersweep.studies.views.configuration_keys import Key, configuration_keys, keys_and_values
+from layersweep.studies.views.comparison_views import NO_COMPARISON, comparison_views
+from layersweep.studies.views.configuration_keys import configuration_keys, keys_and_values
 from layersweep.studies.views.curves import Curves
 from layersweep.studies.views.importance import importance
 from layersweep.studies.views.json_values import digits, tenths
-from layersweep.studies.views.slot_times import run_spans, slot_times
-from layersweep.studies.views.sweep_state import look_sentence, sweep_state
-from layersweep.studies.views.trial_table import Clock, TrialTable, trial_table
+from layersweep.studies.views.slot_times import SlotTimes
+from layersweep.studies.views.sweep_state import NOT_ENDED, look_sentence, sweep_state
+from layersweep.studies.views.trial_table import Clock, TrialTable
 
-_NO_COMPARISON: Final[Mapping[str, Any]] = {
-    "answer": "", "cautions": [], "notes": [], "effects": [], "pareto": [], "confusion": [], "provenance": [],
-}  # fmt: skip
-_MOST_TRIALS: Final = 10_000
+MOST_TRIALS: Final = 10_000
+"""The page's limit; of more trials, those that were planned last are shown."""
+
+_Value = TypeVar("_Value")
 
 
 class ViewPreparer:
-    """The views of one sweep.
+    """The views of one sweep, or of one group of its arms.
 
     Args:
         results: the results folder.
         sweep: the name of the sweep.
         question: what the sweep asks.
+        group: the arms to show; None for all.
     """
 
-    def __init__(self, results: Path, sweep: str, question: StudyQuestion) -> None:
-        self._results, self._sweep, self._question = results, sweep, question
-        self._curves = Curves()
-        self._compared: tuple[Comparison | None, dict[str, Any]] = (None, dict(_NO_COMPARISON))
-        self._keys: tuple[Any, list[Key]] = ((), [])
+    def __init__(self, results: Path, sweep: str, question: StudyQuestion, *, group: ArmGroup | None = None) -> None:
+        self._results, self._sweep, self._question, self._group = results, sweep, question, group
+        self._table, self._curves, self._slots = TrialTable(sweep, metric=question.metric), Curves(), SlotTimes(sweep)
+        self._recent: dict[str, tuple[Hashable, Any]] = {}
 
     def prepare(
         self,
@@ -47,95 +48,114 @@ class ViewPreparer:
         *,
         now: datetime | None = None,
         is_running: bool = False,
+        changed: Collection[str] | None = None,
         notes: Sequence[str] = (),
     ) -> dict[str, Any]:
-        """The payload of the page, without details of trials.
+        """The payload of the page, without details of trials. Parts that have not changed are often the same objects.
 
         Args:
             tables: plan, runs, trials and epochs, as `LiveRecords.tables`.
-            comparison: that of the last finished look; None before it.
+            comparison: that of the last finished look; None before it. It is read only when it is another object.
             now: the time; by default that of the clock.
             is_running: whether a command runs the sweep.
+            changed: the trials with other rows than at the last call, as `LiveRecords.changed`; None: any may have.
             notes: sentences about the records: damaged parts, for example.
         """
-        metric, sweep = self._question.metric, self._sweep
-        higher = metric != "val_loss"
-        clock = Clock.of(tables, sweep, is_running=is_running)
-        table = trial_table(tables, sweep, clock, metric=metric)
-        named = pl.Series("arm", arm_names(table.rows, tables["plan"], tables["trials"], comparison), pl.String)
-        table = TrialTable(rows=table.rows.with_columns(named), epochs=table.epochs)
-        runs = tables["runs"].filter(pl.col("sweep") == sweep)
+        clock = Clock.of(tables, self._sweep, is_running=is_running)
+        rows = self._rows(tables, clock, comparison, changed)
+        runs = tables["runs"].filter(pl.col("sweep") == self._sweep)
         seconds_now = _seconds(clock, now or datetime.now(UTC)) if clock.run else None
-        arms, names = _arms(table.rows, comparison, higher=higher)
-        places = {name: place for place, name in enumerate(names)}
-        keys = self._configuration_keys(table.rows, tables["trials"])
-        heads, values = keys_and_values(keys)
-        shares, note = importance(keys, table.rows["value"].to_list())
-        curves, curves_note = self._curves.of(table, higher=higher)
-        compared = self._comparison_views(comparison, runs)
-        return {
-            "sweep": sweep,
-            "question": self._question.text,
-            "metric": metric,
-            "higher": higher,
-            "epochs": _planned_epochs(table.rows),
-            "state": sweep_state(
-                table.rows,
-                runs,
-                clock,
-                slot_seconds=_slot_seconds(tables, sweep, clock, seconds_now),
-                look=look_sentence(comparison is not None, is_running=clock.run is not None, rows=table.rows),
-            ),
-            **compared,
-            "notes": [*notes, *compared["notes"]],
-            "arms": {"columns": arms.columns, "rows": arms.rows},
-            "arm_names": names,
-            "keys": heads,
-            "trials": _trials(table.rows, places, values),
+        slots, slot_seconds = self._slots.of(tables, clock, seconds_now)
+        look = look_sentence(comparison is not None, is_running=clock.run is not None, rows=rows)
+        curves, curves_note = self._curves.of(self._table, rows, higher=self._higher)
+        group = self._group
+        payload = {
+            "sweep": self._sweep,
+            "question": f"{self._question.text} ({group.key} {group.value})" if group else self._question.text,
+            "metric": self._question.metric,
+            "higher": self._higher,
+            "epochs": _planned_epochs(rows),
+            "state": sweep_state(rows, runs, clock, slot_seconds=slot_seconds, look=look),
+            **self._arms_and_comparison(rows, comparison, runs, notes),
+            **self._keys_and_importance(rows, tables["trials"]),
             "curves": curves,
             "curves_note": curves_note,
-            "rungs": _rungs(table, places),
-            "slots": slot_times(tables, sweep, clock, seconds_now),
-            "importance": shares,
-            "importance_note": note,
-            "pareto": [{**one, "arm": [places[arm] for arm in one["arm"]]} for one in compared["pareto"]],
-            "confusion": [{**one, "arm": places[one["arm"]]} for one in compared["confusion"]],
+            "slots": slots,
             "details": {},
         }
+        payload["trials"]["config"] = payload.pop("config")
+        return payload
 
-    def _comparison_views(self, comparison: Comparison | None, runs: pl.DataFrame) -> dict[str, Any]:
-        if self._compared[0] is not comparison:
-            views = comparison_views(comparison, self._results, runs) if comparison else dict(_NO_COMPARISON)
-            self._compared = comparison, views
-        return self._compared[1]
+    @property
+    def _higher(self) -> bool:
+        return self._question.metric != "val_loss"
 
-    def _configuration_keys(self, rows: pl.DataFrame, trials: pl.DataFrame) -> list[Key]:
-        mark = rows.height, trials.height
-        if self._keys[0] != mark:
-            self._keys = mark, configuration_keys(rows, trials)
-        return self._keys[1]
+    def _cached(self, name: str, mark: Hashable, make: Callable[[], _Value]) -> _Value:
+        """A value that depends on the mark alone."""
+        if name not in self._recent or self._recent[name][0] != mark:
+            self._recent[name] = mark, make()
+        value: _Value = self._recent[name][1]
+        return value
+
+    def _rows(
+        self,
+        tables: Mapping[str, pl.DataFrame],
+        clock: Clock,
+        comparison: Comparison | None,
+        changed: Collection[str] | None,
+    ) -> pl.DataFrame:
+        """The trials to show, with the names of their arms in a study."""
+        rows = self._table.update(tables, clock, changed)
+        if self._group is not None:
+            rows = rows.filter(pl.Series(map(self._group.contains, rows["config_json"]), dtype=pl.Boolean))
+        rows = rows.tail(MOST_TRIALS)
+        mark = rows.height, tables["plan"].height, tables["trials"].height, id(comparison)
+        names = self._cached("names", mark, lambda: arm_names(rows, tables["plan"], tables["trials"], comparison))
+        return rows.with_columns(pl.Series("arm", names, pl.String))
+
+    def _arms_and_comparison(
+        self, rows: pl.DataFrame, comparison: Comparison | None, runs: pl.DataFrame, notes: Sequence[str]
+    ) -> dict[str, Any]:
+        """What the arms have reached, and all that names an arm by its place."""
+        arms, names = self._arms(rows, comparison)
+        places = {name: place for place, name in enumerate(names)}
+        views = self._cached(
+            "comparison",
+            id(comparison),
+            lambda: comparison_views(comparison, self._results, runs) if comparison else NO_COMPARISON,
+        )
+        return {
+            **views,
+            "notes": [*notes, *views["notes"]],
+            "arms": {"columns": arms.columns, "rows": arms.rows},
+            "arm_names": names,
+            "trials": _trials(rows, places),
+            "rungs": _rungs(self._table.rungs, rows, places),
+            "pareto": [{**one, "arm": [places[arm] for arm in one["arm"]]} for one in views["pareto"]],
+            "confusion": [{**one, "arm": places[one["arm"]]} for one in views["confusion"]],
+        }
+
+    def _arms(self, rows: pl.DataFrame, comparison: Comparison | None) -> tuple[ArmTable, list[str]]:
+        """The table, and the names of all arms: those of the table in its order, then those of first phases."""
+        own = rows.filter(~pl.col("is_first_phase"))
+        if comparison is None or comparison.arms.is_empty():
+            table = table_so_far(own, higher=self._higher)
+        else:
+            compared = self._cached("arms", id(comparison), lambda: compared_table(comparison))
+            table = compared.with_others(own)
+        return table, [*dict.fromkeys([*(row["arm"] for row in table.rows), *rows["arm"].unique(maintain_order=True)])]
+
+    def _keys_and_importance(self, rows: pl.DataFrame, trials: pl.DataFrame) -> dict[str, Any]:
+        keys = self._cached("keys", (rows.height, trials.height), lambda: configuration_keys(rows, trials))
+        heads, values = keys_and_values(keys)
+        ended = rows.select(pl.when(~pl.col("state").is_in(NOT_ENDED)).then("value")).to_series()
+        mark = rows.height, trials.height, ended.count()
+        shares, note = self._cached("importance", mark, lambda: importance(keys, ended.to_list()))
+        return {"keys": heads, "config": values, "importance": shares, "importance_note": note}
 
 
 def _seconds(clock: Clock, now: datetime) -> float | None:
     return None if clock.start is None else max(0.0, (now - clock.start).total_seconds())
-
-
-def _slot_seconds(tables: Mapping[str, pl.DataFrame], sweep: str, clock: Clock, now: float | None) -> float:
-    if clock.start is None:
-        return 0.0
-    spans = run_spans(tables, sweep, clock, now)
-    return float(((spans.ends - spans.starts) * spans.weights).sum())
-
-
-def _arms(rows: pl.DataFrame, comparison: Comparison | None, *, higher: bool) -> tuple[ArmTable, list[str]]:
-    """The table, and the names of all arms: those of the table in its order, then those of first phases."""
-    own = rows.filter(~pl.col("is_first_phase"))
-    if comparison is None or comparison.arms.is_empty():
-        table = table_so_far(own, higher=higher)
-    else:
-        compared = comparison.arms["arm"].to_list()
-        table = compared_table(comparison, own.filter(~pl.col("arm").is_in(compared)))
-    return table, [*dict.fromkeys([*(row["arm"] for row in table.rows), *rows["arm"]])]
 
 
 def _planned_epochs(rows: pl.DataFrame) -> int:
@@ -144,7 +164,7 @@ def _planned_epochs(rows: pl.DataFrame) -> int:
     return int(counts["epochs"][0]) if counts.height else 0
 
 
-def _trials(rows: pl.DataFrame, places: Mapping[str, int], values: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+def _trials(rows: pl.DataFrame, places: Mapping[str, int]) -> dict[str, Any]:
     columns = rows.select(
         pl.col("trial_id").alias("id"),
         pl.col("arm").replace_strict(places, return_dtype=pl.Int32).alias("arm"),
@@ -153,15 +173,13 @@ def _trials(rows: pl.DataFrame, places: Mapping[str, int], values: Mapping[str, 
         *(tenths(pl.col(name)).alias(name) for name in ("seconds", "start", "end")),
         "host", "rung", digits(pl.col("cutoff")).alias("cutoff"), "attempts", "reason",
     )  # fmt: skip
-    return {name: columns[name].to_list() for name in columns.columns} | {"config": dict(values)}
+    return {name: columns[name].to_list() for name in columns.columns}
 
 
-def _rungs(table: TrialTable, places: Mapping[str, int]) -> dict[str, Any]:
+def _rungs(rungs: pl.DataFrame, rows: pl.DataFrame, places: Mapping[str, int]) -> dict[str, Any]:
     """Each decision of the scheduler at a rung."""
-    rows = table.epochs.filter(pl.col("rung").is_not_null()).join(
-        table.rows.select("trial_id", "arm"), on="trial_id", maintain_order="left"
-    )
-    columns = rows.select(
+    own = rungs.join(rows.select("trial_id", "arm"), on="trial_id").sort("trial_id", "epoch")
+    columns = own.select(
         pl.col("trial_id").alias("id"),
         pl.col("arm").replace_strict(places, return_dtype=pl.Int32).alias("arm"),
         "rung", digits(pl.col("value")).alias("value"), digits(pl.col("cutoff")).alias("cutoff"),

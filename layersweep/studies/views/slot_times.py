@@ -1,6 +1,6 @@
 """What the slots did over time: how many of them trained, validated, waited and so on."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,6 +16,9 @@ _WIDTHS: Final = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200,
 """Seconds: the edges stay where they are while the sweep grows within the same width."""
 
 _EPOCH_CLASSES: Final = ("build", "features", "train", "validate", "test", "measure")
+_NOTHING: Final[Mapping[str, Any]] = {"edges": [], "classes": {}}
+_STALE: Final = 0.25
+"""The share of a bin's width that must pass before everything is summed again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,13 +29,26 @@ class _Spans:
     ends: Array
     weights: Array
 
+    @classmethod
+    def of(cls, starts: Array, ends: Array, weights: Array | None = None) -> "_Spans":
+        """Spans; one that ends before it starts is empty."""
+        starts = np.maximum(0.0, starts)
+        return cls(
+            starts=starts, ends=np.maximum(starts, ends), weights=np.ones(len(starts)) if weights is None else weights
+        )
+
+    @property
+    def total(self) -> float:
+        """The slot-seconds of all spans."""
+        return float(((self.ends - self.starts) * self.weights).sum())
+
     def seconds_per_bin(self, bins: int, width: float) -> Array:
         """The slot-seconds of these spans in each bin of this width, from 0 on."""
-        result: Array = np.diff(self._until(self.starts, bins, width) - self._until(self.ends, bins, width))
+        result: Array = np.diff(self._passed(self.starts, bins, width) - self._passed(self.ends, bins, width))
         return result
 
-    def _until(self, points: Array, bins: int, width: float) -> Array:
-        """At each edge, the seconds since these points, as far as they have passed, summed."""
+    def _passed(self, points: Array, bins: int, width: float) -> Array:
+        """At each edge, the seconds since each point that lies before it, summed over the points."""
         places = np.clip(np.floor(points / width).astype(np.int64) + 1, 0, bins + 1)
         numbers = np.cumsum(np.bincount(places, self.weights, bins + 2))[: bins + 1]
         sums = np.cumsum(np.bincount(places, self.weights * points, bins + 2))[: bins + 1]
@@ -40,87 +56,106 @@ class _Spans:
         return result
 
 
-def slot_times(tables: Mapping[str, pl.DataFrame], sweep: str, clock: Clock, now: float | None) -> dict[str, Any]:
-    """The edges of bins in seconds since the start, and the mean number of slots of each class in each bin.
+class SlotTimes:
+    """The slots of a sweep over time; summed again only when a part of a bin has passed, or a command has ended."""
 
-    Args:
-        tables: those of the sweep.
-        sweep: its name.
-        clock: its times.
-        now: the seconds until now if a command runs; None otherwise.
-    """
-    epochs, trials = (tables[name].filter(pl.col("sweep") == sweep) for name in ("epochs", "trials"))
-    if clock.start is None:
-        return {"edges": [], "classes": {}}
-    runs = run_spans(tables, sweep, clock, now)
-    spans = {**_epoch_spans(epochs, clock)}
-    for name, more in _end_spans(trials, clock).items():
-        spans.setdefault(name, []).append(more)
-    until = max((float(run.ends.max()) for run in (runs,) if len(run.ends)), default=0.0)
-    if until <= 0:
-        return {"edges": [], "classes": {}}
-    width = next((width for width in _WIDTHS if until / width <= _MOST_BINS), until / _MOST_BINS)
-    bins = max(1, int(np.ceil(until / width)))
-    busy: dict[str, Array] = {
-        name: sum((part.seconds_per_bin(bins, width) for part in spans[name]), np.zeros(bins))
-        for name in TIME_CLASSES
-        if name in spans
-    }
-    total = runs.seconds_per_bin(bins, width)
-    busy["waiting"] = np.maximum(0.0, total - sum(busy.values(), np.zeros(bins)))
-    classes = {name: [round(float(value), 3) for value in column / width] for name, column in busy.items()}
-    return {
-        "edges": [round(float(edge), 1) for edge in np.arange(bins + 1) * width],
-        "classes": {name: column for name, column in classes.items() if any(column)},
-    }
+    def __init__(self, sweep: str) -> None:
+        self._sweep = sweep
+        self._killed: dict[str, float] = {}
+        self._last: tuple[Any, float, dict[str, Any]] = (None, 0.0, dict(_NOTHING))
+
+    def of(self, tables: Mapping[str, pl.DataFrame], clock: Clock, now: float | None) -> tuple[dict[str, Any], float]:
+        """The edges of bins in seconds since the start, the mean number of slots of each class in each bin; and the
+        slot-seconds so far.
+
+        Args:
+            tables: plan, runs, trials and epochs.
+            clock: the times of the sweep.
+            now: the seconds until now if a command runs; None otherwise.
+        """
+        if clock.start is None:
+            return dict(_NOTHING), 0.0
+        runs = self._runs(tables, clock, now)
+        until = float(runs.ends.max()) if len(runs.ends) else 0.0
+        width = next((width for width in _WIDTHS if until / width <= _MOST_BINS), until / _MOST_BINS)
+        mark = clock, width, None if now is not None else (until, tables["epochs"].height, tables["trials"].height)
+        if mark != self._last[0] or until - self._last[1] >= _STALE * width:
+            view = self._view(tables, clock, runs, (until, width)) if until > 0 else dict(_NOTHING)
+            self._last = mark, until, view
+        return self._last[2], runs.total
+
+    def _view(
+        self, tables: Mapping[str, pl.DataFrame], clock: Clock, runs: _Spans, until_and_width: tuple[float, float]
+    ) -> dict[str, Any]:
+        until, width = until_and_width
+        bins = max(1, int(np.ceil(until / width)))
+        epochs, trials = (tables[name].filter(pl.col("sweep") == self._sweep) for name in ("epochs", "trials"))
+        busy: dict[str, Array] = {name: np.zeros(bins) for name in TIME_CLASSES}
+        for name, spans in (*_epoch_spans(epochs, clock), *_end_spans(trials, clock)):
+            busy[name] += spans.seconds_per_bin(bins, width)
+        total = sum(busy.values(), np.zeros(bins))
+        busy["waiting"] = np.maximum(0.0, runs.seconds_per_bin(bins, width) - total)
+        return {
+            "edges": [round(float(edge), 1) for edge in np.arange(bins + 1) * width],
+            "classes": {
+                name: [round(float(value), 3) for value in column / width]
+                for name, column in busy.items()
+                if column.any()
+            },
+        }
+
+    def _runs(self, tables: Mapping[str, pl.DataFrame], clock: Clock, now: float | None) -> _Spans:
+        """When commands ran, with their slots."""
+        runs = tables["runs"].filter(pl.col("sweep") == self._sweep)
+        rows = runs.select("run", "event", "slots", "first_sequence", clock.seconds("at").alias("at")).to_dicts()
+        ends = {row["run"]: row for row in rows if row["event"] == "end"}
+        starts = [row for row in rows if row["event"] == "start" and row["at"] is not None]
+        spans = []
+        for row, following in zip(starts, [*starts[1:], None], strict=True):
+            end = ends.get(row["run"], {}).get("at")
+            if end is None and row["run"] == clock.run:
+                end = now
+            if end is None:
+                end = self._killed_at(tables, clock, row, following)
+            slots = row["slots"] or ends.get(row["run"], {}).get("slots") or 1
+            spans.append((row["at"], end, float(slots)))
+        columns = np.asarray(spans, dtype=np.float64).reshape(-1, 3)
+        return _Spans.of(columns[:, 0], columns[:, 1], columns[:, 2])
+
+    def _killed_at(
+        self,
+        tables: Mapping[str, pl.DataFrame],
+        clock: Clock,
+        row: Mapping[str, Any],
+        following: Mapping[str, Any] | None,
+    ) -> float:
+        """The end of a command that recorded none: its last epoch."""
+        if row["run"] not in self._killed:
+            until = following["first_sequence"] if following else None
+            is_own = (pl.col("sweep") == self._sweep) & (pl.col("sequence") >= (row["first_sequence"] or 0))
+            is_before = pl.lit(value=True) if until is None else pl.col("sequence") < until
+            last: Any = tables["epochs"].filter(is_own & is_before).select(clock.seconds("at").max()).item()
+            self._killed[row["run"]] = row["at"] if last is None else float(last)
+        return self._killed[row["run"]]
 
 
-def run_spans(tables: Mapping[str, pl.DataFrame], sweep: str, clock: Clock, now: float | None) -> _Spans:
-    """When commands ran, with their slots. A killed command ended with its last epoch, before the next command."""
-    runs = tables["runs"].filter(pl.col("sweep") == sweep).select(
-        "run", "event", "slots", clock.seconds("at").alias("at")
-    )  # fmt: skip
-    starts = runs.filter(pl.col("event") == "start").to_dicts()
-    ends = {row["run"]: row for row in runs.filter(pl.col("event") == "end").to_dicts()}
-    last_epochs = tables["epochs"].filter(pl.col("sweep") == sweep).select(clock.seconds("at")).to_series().sort()
-    rows = []
-    for number, row in enumerate(starts):
-        following = starts[number + 1]["at"] if number + 1 < len(starts) else float("inf")
-        if row["run"] in ends:
-            end = ends[row["run"]]["at"]
-        elif row["run"] == clock.run and now is not None:
-            end = now
-        else:
-            place = int(last_epochs.search_sorted(following, side="left"))
-            end = last_epochs[place - 1] if place else row["at"]
-        slots = row["slots"] or ends.get(row["run"], {}).get("slots") or 1
-        rows.append((row["at"], max(row["at"], end), float(slots)))
-    return _spans_of(rows)
-
-
-def _spans_of(rows: Sequence[tuple[float, float, float]]) -> _Spans:
-    columns = np.asarray(rows, dtype=np.float64).reshape(-1, 3)
-    return _Spans(starts=columns[:, 0], ends=columns[:, 1], weights=columns[:, 2])
-
-
-def _epoch_spans(epochs: pl.DataFrame, clock: Clock) -> dict[str, list[_Spans]]:
+def _epoch_spans(epochs: pl.DataFrame, clock: Clock) -> list[tuple[str, _Spans]]:
     """The spans of each epoch, one class after the other, until its end. A new attempt repeats rows of the last one."""
     if epochs["attempt"].max():
         epochs = epochs.unique(["trial_id", "epoch", "at"], keep="first")
     columns = [f"seconds_{name}" for name in _EPOCH_CLASSES]
     values = epochs.select(clock.seconds("at").alias("at"), pl.col(columns).fill_null(0.0)).drop_nulls("at")
     end = values["at"].to_numpy()
-    result = {}
+    result = []
     for name, column in reversed([*zip(_EPOCH_CLASSES, columns, strict=True)]):
         seconds = values[column].to_numpy()
-        start = np.maximum(0.0, end - seconds)
         if seconds.any():
-            result[name] = [_of(start, end)]
-        end = start
+            result.append((name, _Spans.of(end - seconds, end)))
+            end = end - seconds
     return result
 
 
-def _end_spans(trials: pl.DataFrame, clock: Clock) -> dict[str, _Spans]:
+def _end_spans(trials: pl.DataFrame, clock: Clock) -> list[tuple[str, _Spans]]:
     """The spans before the first epoch of a trial and after its last one."""
     names = ("start", "import", "checkpoint", "close")
     columns = pl.col([f"seconds_{name}" for name in names]).fill_null(0.0)
@@ -128,16 +163,10 @@ def _end_spans(trials: pl.DataFrame, clock: Clock) -> dict[str, _Spans]:
         clock.seconds("started_at").alias("started"), clock.seconds("ended_at").alias("ended"), columns
     ).drop_nulls(["started", "ended"])
     started, ended = values["started"].to_numpy(), values["ended"].to_numpy()
-    seconds = {name: values[f"seconds_{name}"].to_numpy() for name in names}
-    closing = ended - seconds["close"]
-    spans = {
-        "start": _of(started, started + seconds["start"]),
-        "import": _of(started + seconds["start"], started + seconds["start"] + seconds["import"]),
-        "checkpoint": _of(np.maximum(0.0, closing - seconds["checkpoint"]), np.maximum(0.0, closing)),
-        "close": _of(np.maximum(0.0, closing), ended),
-    }
-    return {name: part for name, part in spans.items() if (part.ends > part.starts).any()}
-
-
-def _of(starts: Array, ends: Array) -> _Spans:
-    return _Spans(starts=starts, ends=np.maximum(starts, ends), weights=np.ones(len(starts)))
+    start, imports, checkpoint, close = (values[f"seconds_{name}"].to_numpy() for name in names)
+    return [
+        ("start", _Spans.of(started, started + start)),
+        ("import", _Spans.of(started + start, started + start + imports)),
+        ("checkpoint", _Spans.of(ended - close - checkpoint, ended - close)),
+        ("close", _Spans.of(ended - close, ended)),
+    ]

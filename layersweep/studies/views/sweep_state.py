@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import polars as pl
 
@@ -11,7 +11,7 @@ from layersweep.records.overview import UNFINISHED
 from layersweep.studies.views.json_values import number
 from layersweep.studies.views.trial_table import RUNNING, WAITING, Clock
 
-_NOT_ENDED = (RUNNING, WAITING, UNFINISHED)
+NOT_ENDED: Final = (RUNNING, WAITING, UNFINISHED)
 
 
 def sweep_state(
@@ -58,7 +58,7 @@ def _seconds_left(rows: pl.DataFrame, slots: int | None) -> float | None:
 
 def _running(rows: pl.DataFrame, seconds_left: float | None) -> str:
     running = rows.filter(pl.col("state") == RUNNING).height
-    ended = rows.filter(~pl.col("state").is_in(_NOT_ENDED)).height
+    ended = rows.filter(~pl.col("state").is_in(NOT_ENDED)).height
     verbs = "has" if ended == 1 else "have", "runs" if running == 1 else "run"
     left = "" if seconds_left is None else f"; about {duration(seconds_left)} left"
     return f"{ended:,} of {count(rows.height, 'trial')} {verbs[0]} ended, {running:,} {verbs[1]}{left}"
