@@ -10,15 +10,18 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from layersweep.records.errors import ResultsError
 from layersweep.watch.access import Access
 from layersweep.watch.address_file import address_file, remove_private, write_private
 from layersweep.watch.server import WatchServer, listen
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 MODULE: Final = "layersweep.watch"
 
@@ -32,22 +35,27 @@ _watched_processes: Final[list[subprocess.Popen[bytes]]] = []
 
 
 @contextmanager
-def watched(results: Path, sweep: str, say: Callable[[str], None], *, is_terminal: bool) -> Iterator[None]:
+def watched(results: Path, sweep: str, console: "Console") -> Iterator[None]:
     """Serves the page of a sweep while it runs; a server that cannot start is one line, and the sweep goes on.
+
+    Only a terminal gets the address: what is none may be a log, which others read. A quiet console gets no server.
 
     Args:
         results: the results folder.
         sweep: the sweep.
-        say: prints a line: the address at a terminal, and else where the address is.
-        is_terminal: whether a person reads the lines; what is not a terminal may be a log, and gets no token.
+        console: where the sweep prints.
     """
-    process = None
-    file = address_file(results, sweep)
+    if console.quiet:
+        yield
+        return
+    process, file = None, address_file(results, sweep)
+    is_terminal = console.file.isatty()
     try:
         process, access = _start(results, sweep, file, needs_file=not is_terminal)
-        say(f"watch    {access.url}" if is_terminal else f"watch    the address is in {file}")
+        line = access.url if is_terminal else f"the address is in {file}"
     except (OSError, ResultsError) as error:
-        say(f"watch    the page to watch the sweep cannot be served: {error}. The sweep goes on")
+        line = f"the page to watch the sweep cannot be served: {error}. The sweep goes on"
+    console.print(f"watch    {line}", soft_wrap=True)
     try:
         yield
     finally:

@@ -13,8 +13,8 @@ from layersweep.studies.figures.style import COLOURS
 from layersweep.studies.pages import page, plots
 
 _SEARCH: Final = (
-    '<input name="text" type="search" placeholder="search: adam seed=2" aria-label="search">'
-    + '<output id="shown"></output>'
+    '<input name="text" type="search" placeholder="search: adam seed=2" aria-label="search"><output id="shown">'
+    "</output>"
 )
 _STATES: Final = ("waiting", "running", "completed", "stopped", "diverged", "hopeless", "failed", "unfinished")
 _AXES: Final = {"epochs": "epoch", "seconds": "seconds of the trial"}

@@ -6,10 +6,11 @@ The path: flags are read (`experiment.options`) and checked (`experiment.setting
 """
 
 import inspect
+import os
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from layersweep.escaping import is_unicode, terminal
@@ -19,6 +20,7 @@ from layersweep.records.lock import sweep_lock
 from layersweep.studies import study
 from layersweep.tuning.command.plan_summary import print_plan
 from layersweep.tuning.common.errors import BrokenOffError, BudgetSpentError, UsageError
+from layersweep.tuning.common.job import JOB
 from layersweep.tuning.experiment.arm_checks import check_weights
 from layersweep.tuning.experiment.key_values import families, key_values
 from layersweep.tuning.experiment.options import Options, parse
@@ -160,7 +162,7 @@ def train(plan: "SweepPlan", console: "Console", arguments: Sequence[str]) -> in
     print_plan(console, plan)
     same_command = shlex.join(["python", sys.argv[0], *arguments])
     try:
-        with broken_off():
+        with broken_off(), _page(plan, console):
             failed_trials = sweep_run.run(console)
     except KeyboardInterrupt:
         console.print(f"stopped; every finished epoch is kept. To continue: {same_command}")
@@ -169,3 +171,13 @@ def train(plan: "SweepPlan", console: "Console", arguments: Sequence[str]) -> in
         console.print(f"the time budget is spent; every finished epoch is kept. To continue: {same_command}")
         return UNFINISHED
     return FAILED if failed_trials else OK
+
+
+def _page(plan: "SweepPlan", console: "Console") -> AbstractContextManager[None]:
+    """Serves the page to watch the sweep; not on a cluster's head, where nobody could open it."""
+    from layersweep.watch.child_server import watched
+
+    settings = plan.request.settings
+    if settings.no_watch or JOB in os.environ:
+        return nullcontext()
+    return watched(settings.results, plan.request.sweep.name, console)
