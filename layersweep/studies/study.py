@@ -125,20 +125,12 @@ def findings_of(results: Path, sweep: str, criteria: "Criteria | None" = None) -
     Raises:
         ResultsError: as in `write_study`.
     """
-    from layersweep.records.read import read
     from layersweep.studies.earlier_records import question_of, sections_of
     from layersweep.studies.statistics.judgement import ACCURACY, Criteria
 
     question = question_of(results, sweep)
     criteria = criteria or Criteria(metric=question.metric)
-    configs = read(results, "plan", sweep, columns=("config_json",))["config_json"] if question.apart else ()
-    groups: list[ArmGroup | None] = [
-        ArmGroup(key, value, default)
-        for key, default in question.apart.items()
-        for value in dict.fromkeys(_value(config, key, default) for config in configs)
-    ]
-    for group in groups or [None]:
-        comparison, runs = load(results, sweep, group, criteria)
+    for group, comparison, runs in comparisons_of(results, sweep, criteria):
         names = sections_of(comparison) if question.sections is None else question.sections
         if criteria.metric != ACCURACY:
             names = ()  # the sections are about accuracy
@@ -152,6 +144,28 @@ def findings_of(results: Path, sweep: str, criteria: "Criteria | None" = None) -
                 registry.section(name, comparison, results, question.reported) for name in (*names, *registry.ALWAYS)
             ],
         )
+
+
+def comparisons_of(
+    results: Path, sweep: str, criteria: "Criteria"
+) -> "Iterator[tuple[ArmGroup | None, Comparison, pl.DataFrame]]":
+    """The comparison of a sweep's arms with the rows of `runs`; one for each group if the question splits the arms.
+
+    Raises:
+        ResultsError: as in `write_study`.
+    """
+    from layersweep.records.read import read
+    from layersweep.studies.earlier_records import question_of
+
+    apart = question_of(results, sweep).apart
+    configs = read(results, "plan", sweep, columns=("config_json",))["config_json"] if apart else ()
+    groups: list[ArmGroup | None] = [
+        ArmGroup(key, value, default)
+        for key, default in apart.items()
+        for value in dict.fromkeys(_value(config, key, default) for config in configs)
+    ]
+    for group in groups or [None]:
+        yield group, *load(results, sweep, group, criteria)
 
 
 def import_modules(sections: Sequence[str]) -> None:
