@@ -60,7 +60,9 @@ def comparisons_of(
 
     apart = question_of(results, sweep).apart
     configs = read(results, "plan", sweep, columns=("config_json",))["config_json"] if apart else ()
-    groups = [group for key, default in apart.items() for group in ArmGroup.all_of(key, default, configs)]
+    groups: list[ArmGroup | None] = [
+        group for key, default in apart.items() for group in ArmGroup.all_of(key, default, configs)
+    ]
     for group in groups or [None]:
         yield group, *load(results, sweep, group, criteria)
 
