@@ -7,7 +7,8 @@ from typing import Any, Final
 
 import polars as pl
 
-from layersweep.records.read import DamagedPartWarning, read
+from layersweep.records.live_records import LiveRecords
+from layersweep.records.read import DamagedPartWarning
 from layersweep.studies.earlier_records import question_of
 from layersweep.studies.recorded_comparison import ArmGroup, load
 from layersweep.studies.statistics.judgement import Criteria
@@ -33,11 +34,12 @@ def payload_of(results: Path, sweep: str, *, group: ArmGroup | None = None) -> d
         warnings.simplefilter("always", DamagedPartWarning)
         question = question_of(results, sweep)
         comparison, _ = load(results, sweep, group, Criteria(metric=question.metric))
-        tables = {name: read(results, name, sweep) for name in ("plan", "runs", "trials", "epochs")}
-        notes = [*dict.fromkeys(str(message.message) for message in messages)]
+        records = LiveRecords(results, sweep)
+        records.refresh()
+        notes = dict.fromkeys([*(str(message.message) for message in messages), *records.notes])
         preparer = ViewPreparer(results, sweep, question, group=group)
-        payload = preparer.prepare(tables, comparison, notes=notes)
-        return payload | {"details": details(results, tables, payload)}
+        payload = preparer.prepare(records.tables, comparison, notes=[*notes])
+        return payload | {"details": details(results, records.tables, payload)}
 
 
 def details(results: Path, tables: Mapping[str, pl.DataFrame], payload: Mapping[str, Any]) -> dict[str, Any]:
