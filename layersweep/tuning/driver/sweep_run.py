@@ -143,7 +143,8 @@ class SweepRun:
         folder: Path,
     ) -> None:
         sweep = self.plan.request.sweep
-        display = Display(console, metric=sweep.metric, mode=sweep.mode, slots=lambda: where.slots_now)
+        pace = self.plan.pace(lambda: where.slots_now)
+        display = Display(console, metric=sweep.metric, mode=sweep.mode, pace=pace)
         display.plan(queue.waiting)
         with display, study_imported(sweep):
             tune_runner.run(
