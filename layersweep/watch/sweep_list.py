@@ -78,8 +78,8 @@ class SweepList:
     def _answer(self, summary: "Summary", deadline: float) -> str:
         """The answer of a sweep's study, computed anew only if its records have changed and there is time."""
         from layersweep.studies.earlier_records import question_of
-        from layersweep.studies.statistics.judgement import Criteria
         from layersweep.studies.recorded_comparison import load
+        from layersweep.studies.statistics.judgement import Criteria
         from layersweep.studies.wording.answer_sentences import answer
 
         known = self._answers.get(summary.sweep)

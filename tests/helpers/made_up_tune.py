@@ -24,8 +24,8 @@ import layersweep.records.write
 from layersweep.terminal import Console
 from layersweep.tuning.command import sweep_command
 from layersweep.tuning.driver import record_builder, record_rows, sweep_run, tune_runner
-from layersweep.tuning.driver.stop_request import StopRequest
 from layersweep.tuning.runtime import fork_server, private_folder, ray_runtime
+from layersweep.tuning.runtime.stop_request import StopRequest
 from layersweep.tuning.worker import worker_actor
 from layersweep.tuning.worker.training_process import TrainingFailedError
 from layersweep.tuning.worker.worker_actor import Slot
