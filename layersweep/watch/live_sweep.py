@@ -101,7 +101,8 @@ def empty(sweep: str) -> Payload:
     trials: dict[str, Any] = {name: [] for name in _TRIAL_COLUMNS}
     return {
         "sweep": sweep, "question": "", "metric": "val_accuracy", "higher": True, "epochs": 0, "state": state,
-        "answer": "", "cautions": [], "notes": [], "arms": {"columns": [], "rows": []}, "arm_names": [], "keys": [],
+        "answer": "", "sentences": [], "cautions": [], "notes": [], "arms": {"columns": [], "rows": []},
+        "arm_names": [], "keys": [],
         "trials": {**trials, "config": {}}, "curves": {}, "curves_note": "",
         "rungs": {name: [] for name in ("id", "arm", "rung", "value", "cutoff", "stopped")},
         "slots": {"edges": [], "classes": {}}, "effects": [], "importance": [], "importance_note": "", "pareto": [],

@@ -77,10 +77,8 @@ class LiveViews:
 
         configs = dict(self._tables["plan"].select("trial_id", "config_json").rows())
         leader = self._leader_config(configs)
-        details: Mapping[str, Any] = trial_details(self._results, [trial_id], configs, leader, log_bytes=_LOG_BYTES)[
-            trial_id
-        ]
-        return details
+        details = trial_details(self._results, [trial_id], configs, leader, log_bytes=_LOG_BYTES)
+        return dict(details[trial_id])
 
     def _leader_config(self, configs: Mapping[str, str | None]) -> str | None:
         """The configuration of the leading arm; None before the first look."""

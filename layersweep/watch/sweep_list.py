@@ -54,7 +54,7 @@ class SweepList:
                 self._body = self._elements()
                 self._next_refresh = time.monotonic() + _REFRESH_SECONDS
             script = f'<script nonce="{nonce}">history.replaceState(null, "", location.pathname)</script>'
-            return page.document("Sweeps", [*self._body, script], style=_STYLE)
+            return page.page("Sweeps", [f"<style>{_STYLE}</style>", *self._body, script])
 
     def _elements(self) -> list[str]:
         from layersweep.records.lock import is_held

@@ -11,16 +11,16 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from layersweep.studies.figures.style import COLOURS, MUTED
-from layersweep.studies.pages.page_values import Columns
+from layersweep.studies.pages.figure_columns import OTHER_WORK, WAITING, Columns
 
 if TYPE_CHECKING:
+    from bokeh import plotting
     from bokeh.models import CategoricalColorMapper, ColumnDataSource, Plot
-    from bokeh.plotting import figure as Figure
 
 WORK_COLOURS: Final[Mapping[str, str]] = {
     "train": "#0072b2", "validate": "#3f9bd6", "features": "#7a4a21", "build": "#c08a00", "test": "#009e73",
     "measure": "#b0467f", "checkpoint": "#4b4e9e", "import": "#7c8500", "start": "#d55e00", "close": "#4d4d4d",
-    "waiting": "#c4c8ce",
+    WAITING: "#c4c8ce", OTHER_WORK: "#8a5a9e",
 }  # fmt: skip
 """The colours of what a slot does."""
 _MAX_STYLES: Final = 500
@@ -73,7 +73,15 @@ def figures(values: Mapping[str, Any]) -> "dict[str, Plot]":
     }
 
 
-def _figure(name: str, *, x: str = "", y: str = "", hover: Sequence[tuple[str, str]] = (), **options: Any) -> "Figure":
+def _figure(
+    name: str,
+    *,
+    x: str = "",
+    y: str = "",
+    x_interval: float = 0,
+    hover: Sequence[tuple[str, str]] = (),
+    **options: Any,
+) -> "plotting.figure":
     from bokeh.models import HoverTool
     from bokeh.plotting import figure
 
@@ -87,6 +95,8 @@ def _figure(name: str, *, x: str = "", y: str = "", hover: Sequence[tuple[str, s
     plot.toolbar.autohide = True
     if hover:
         plot.add_tools(HoverTool(tooltips=[*hover], point_policy="follow_mouse"))
+    if x_interval:
+        plot.xaxis.ticker.min_interval = x_interval
     for axis in plot.axis:
         axis.update(axis_line_color=MUTED, major_tick_line_color=None, minor_tick_line_color=None)
     return plot
@@ -109,9 +119,9 @@ def _mapper() -> "CategoricalColorMapper":
     )
 
 
-def _curves(page: _Page, metric: str) -> "Figure":
+def _curves(page: _Page, metric: str) -> "plotting.figure":
     hover = [("arm", "@arm"), ("seed", "@seed"), ("epoch or seconds", "$x{0.[0]}"), (metric, "$y{0.0000}")]
-    plot = _figure("curves", x="epoch", y=metric, hover=hover, height=400)
+    plot = _figure("curves", x="epoch", x_interval=1, y=metric, hover=hover, height=400)
     plot.patches(
         "epochs", "ys", fill_color=_colour(), fill_alpha=0.14, line_color=None, name="bands", **page.drawn("bands")
     )
@@ -131,22 +141,22 @@ def _curves(page: _Page, metric: str) -> "Figure":
         "epochs",
         "y",
         "key",
-        x_offset=6,
+        x_offset=-4,
+        y_offset=-3,
+        text_align="right",
         text_font_size="11px",
-        text_baseline="middle",
         text_color=MUTED,
         name="labels",
         **page.drawn("labels"),
     )
-    plot.x_range.update(range_padding=0.1)
     return plot
 
 
-def _rungs(page: _Page, metric: str) -> "Figure":
+def _rungs(page: _Page, metric: str) -> "plotting.figure":
     from bokeh.transform import factor_mark, jitter
 
     hover = [("arm", "@arm"), ("rung", "@x"), (metric, "@y{0.0000}"), ("cutoff", "@cutoff{0.0000}"), ("", "@what")]
-    plot = _figure("rungs", x="rung (epoch)", y=metric, hover=hover)
+    plot = _figure("rungs", x="rung (epoch)", x_interval=1, y=metric, hover=hover)
     plot.x_range.update(min_interval=3)
     marks = factor_mark("what", ["circle", "x"], ["went on", "stopped"])
     plot.scatter("x", "y", marker="dash", size=34, line_color=MUTED, line_alpha=0.5, source=page.source("cutoffs"))
@@ -157,7 +167,7 @@ def _rungs(page: _Page, metric: str) -> "Figure":
     return plot
 
 
-def _parallel(page: _Page) -> "Figure":
+def _parallel(page: _Page) -> "plotting.figure":
     from bokeh.models import FixedTicker, Range1d
 
     hover = [("arm", "@arm"), ("trial", "@key"), ("value", "@value{0.0000}")]
@@ -191,7 +201,7 @@ def _parallel(page: _Page) -> "Figure":
     return plot
 
 
-def _best(page: _Page, metric: str) -> "Figure":
+def _best(page: _Page, metric: str) -> "plotting.figure":
     plot = _figure(
         "best", x="epochs of all trials", y=f"best {metric} so far", hover=[("", "@arm"), (metric, "$y{0.0000}")]
     )
@@ -208,7 +218,7 @@ def _best(page: _Page, metric: str) -> "Figure":
     return plot
 
 
-def _slots(page: _Page) -> "Figure":
+def _slots(page: _Page) -> "plotting.figure":
     from bokeh.models import CategoricalColorMapper
 
     mapper = CategoricalColorMapper(factors=[*WORK_COLOURS], palette=[*WORK_COLOURS.values()], nan_color=MUTED)
@@ -235,7 +245,7 @@ def _slots(page: _Page) -> "Figure":
     return plot
 
 
-def _lanes(page: _Page) -> "Figure":
+def _lanes(page: _Page) -> "plotting.figure":
     hover = [("arm", "@arm"), ("trial", "@key"), ("from", "@left{0} s"), ("to", "@right{0} s")]
     plot = _figure("lanes", x="seconds since the start", y="trials side by side", hover=hover, height=240)
     plot.hbar(
@@ -246,12 +256,12 @@ def _lanes(page: _Page) -> "Figure":
     return plot
 
 
-def _intervals(plot: "Figure", names: str, drawn: Mapping[str, Any], colour: Any) -> None:
+def _intervals(plot: "plotting.figure", names: str, drawn: Mapping[str, Any], colour: Any) -> None:
     plot.segment("low", names, "high", names, line_color=colour, line_width=2, nonselection_alpha=0.15, **drawn)
     plot.scatter("x", names, size=9, color=colour, nonselection_alpha=0.15, **drawn)
 
 
-def _differences(page: _Page, metric: str) -> "Figure":
+def _differences(page: _Page, metric: str) -> "plotting.figure":
     from bokeh.models import FactorRange, Span
 
     hover = [
@@ -271,7 +281,7 @@ def _differences(page: _Page, metric: str) -> "Figure":
     return plot
 
 
-def _effects(page: _Page, metric: str) -> "Figure":
+def _effects(page: _Page, metric: str) -> "plotting.figure":
     from bokeh.models import FactorRange, Span
 
     hover = [("", "@choice"), ("effect", "@x{0.0000}"), ("interval", "@low{0.0000} to @high{0.0000}")]
@@ -283,16 +293,17 @@ def _effects(page: _Page, metric: str) -> "Figure":
     return plot
 
 
-def _importance(page: _Page) -> "Figure":
+def _importance(page: _Page) -> "plotting.figure":
     from bokeh.models import FactorRange
 
-    plot = _figure("importance", x="share of the variance between trials", hover=[("", "@name"), ("share", "@share{0.00}")],
-                   y_range=FactorRange(name="importance", tags=["name", True]), height=220)  # fmt: skip
+    names = FactorRange(name="importance", tags=["name", True])
+    hover = [("", "@name"), ("share", "@share{0.00}")]
+    plot = _figure("importance", x="share of the variance between trials", hover=hover, y_range=names)
     plot.hbar(y="name", right="share", height=0.6, color=MUTED, source=page.source("importance"))
     return plot
 
 
-def _pareto(page: _Page, metric: str) -> "Figure":
+def _pareto(page: _Page, metric: str) -> "plotting.figure":
     from bokeh.models import NumeralTickFormatter
 
     plot = _figure(
@@ -310,12 +321,12 @@ def _pareto(page: _Page, metric: str) -> "Figure":
     return plot
 
 
-def _confusion(page: _Page) -> "Figure":
+def _confusion(page: _Page) -> "plotting.figure":
     from bokeh.models import FactorRange
 
     hover = [("is", "@actual"), ("taken for", "@predicted"), ("images", "@images"), ("share", "@share{0.000}")]
-    plot = _figure("confusion", x="taken for", y="is", hover=hover, height=460,
-                   x_range=FactorRange(name="confusion", tags=["predicted"]), y_range=FactorRange(name="confusion", tags=["actual"]))  # fmt: skip
+    predicted, actual = (FactorRange(name="confusion", tags=[column]) for column in ("predicted", "actual"))
+    plot = _figure("confusion", x="taken for", y="is", hover=hover, height=460, x_range=predicted, y_range=actual)
     drawn = page.drawn("confusion")
     plot.rect("predicted", "actual", 1, 1, fill_color="#0072b2", fill_alpha="shade", line_color=None, **drawn)
     plot.text(

@@ -152,6 +152,7 @@ function render() {
   for (const step of [fillFigures, applyFilter, fillTables, showSelection]) step(trials);
   const read = (path) => path.split(".").reduce((value, name) => value?.[name], data) ?? "";
   for (const part of document.querySelectorAll("[data-text]")) part.textContent = read(part.dataset.text);
+  byId("sentences").replaceChildren(...data.sentences.map((text) => element("p", {}, text)));
   byId("notes").replaceChildren(...[...data.cautions, ...data.notes].map((text) => element("li", {}, text)));
 }
 

@@ -6,13 +6,16 @@ what has changed (`layersweep.watch`).
 
 from collections.abc import Mapping, Sequence
 from functools import cache
-from importlib import resources
 from typing import Any, Final
 
 from layersweep.escaping import to_html, to_script_json
 from layersweep.studies.figures.style import COLOURS
 from layersweep.studies.pages import page, plots
 
+_SEARCH: Final = (
+    '<input name="text" type="search" placeholder="search: adam seed=2" aria-label="search"><output id="shown">'
+    "</output>"
+)
 _STATES: Final = ("waiting", "running", "completed", "stopped", "diverged", "hopeless", "failed", "unfinished")
 _AXES: Final = {"epochs": "epoch", "seconds": "seconds of the trial"}
 _CLOCKS: Final = {
@@ -50,10 +53,10 @@ def html(values: Mapping[str, Any], *, sections: Sequence[str] = (), live: Mappi
         _json_script("values", values),
         _json_script("figures", list(figures.values())),
         f"<script{nonce}>{_bokeh()}</script>",
-        f"<script{nonce}>{_own_file('view_page.js')}</script>",
+        f"<script{nonce}>{page.own_file('view_page.js')}</script>",
     ]
     body = [*_head(values, live=live is not None), *_views(_choices(values)), *sections, *_provenance(values), *scripts]
-    return page.document(values["question"], body, style=_own_file("view_page.css"))
+    return page.page(values["question"], body)
 
 
 def _head(values: Mapping[str, Any], *, live: bool) -> list[str]:
@@ -68,9 +71,7 @@ def _head(values: Mapping[str, Any], *, live: bool) -> list[str]:
         '<p data-text="state.sentence"></p><p class="quiet" data-text="state.look"></p>',
         f'<p class="actions">{buttons}</p>' if live and values["state"]["running"] else "",
         '<p id="connection" role="status"></p><ul id="notes"></ul></header>',
-        f'<form id="controls" aria-label="filter of all views">{states}{arms}'
-        '<input id="text" name="text" type="search" placeholder="search, e.g. adam seed=2" aria-label="search">'
-        '<output id="shown"></output></form>',
+        f'<form id="controls" aria-label="filter of all views">{states}{arms}{_SEARCH}</form>',
         '<section id="trial" hidden></section>',
         f'<template id="no-details"><p>Its details: <code>{to_html(command)}</code></p></template>',
     ]
@@ -93,6 +94,7 @@ def _views(choices: Mapping[str, Sequence[str]]) -> list[str]:
     x = select("x", {"epochs": "by epochs", "seconds": "by seconds"})
     return [
         _table("arms", "Arms"),
+        '<div id="sentences"></div>',
         _view(
             "differences",
             "Difference to the leader",
@@ -101,7 +103,7 @@ def _views(choices: Mapping[str, Sequence[str]]) -> list[str]:
         _view(
             "seeds",
             "Learning curves",
-            "Thick lines are means over seeds up to the epoch that all of them have reached; bands reach from the lowest to the highest seed.",
+            "Thick lines are means over seeds; bands reach from the lowest to the highest seed.",
             plot="curves",
             options=[x, top, lines],
         ),
@@ -146,7 +148,8 @@ def _view(
 
 def _table(name: str, heading: str) -> str:
     return (
-        f'<section><h2>{heading}</h2><div class="wide"><table id="{name}"></table></div><p class="quiet" id="{name}-more"></p>'
+        f'<section><h2>{heading}</h2><div class="wide"><table id="{name}"></table></div>'
+        f'<p class="quiet" id="{name}-more"></p>'
         f'<details class="columns quiet"><summary>columns</summary><div id="{name}-columns"></div></details></section>'
     )
 
@@ -157,11 +160,6 @@ def _provenance(values: Mapping[str, Any]) -> list[str]:
 
 def _json_script(name: str, value: Any) -> str:
     return f'<script type="application/json" id="{name}">{to_script_json(value)}</script>'
-
-
-@cache
-def _own_file(name: str) -> str:
-    return resources.files(__package__).joinpath(name).read_text()
 
 
 @cache

@@ -8,8 +8,10 @@ from typing import Any, Final
 import polars as pl
 
 from layersweep.records.read import DamagedPartWarning, read
+from layersweep.records.study_question import StudyQuestion
 from layersweep.studies.earlier_records import question_of
 from layersweep.studies.recorded_comparison import ArmGroup, load
+from layersweep.studies.statistics.arm_comparison import Comparison
 from layersweep.studies.statistics.judgement import Criteria
 from layersweep.studies.views.preparer import ViewPreparer
 from layersweep.studies.views.trial_details import trial_details
@@ -29,15 +31,25 @@ def payload_of(results: Path, sweep: str, *, group: ArmGroup | None = None) -> d
     Raises:
         ResultsError: if the sweep is not recorded, or cannot be read.
     """
+    question = question_of(results, sweep)
+    comparison, _ = load(results, sweep, group=group, criteria=Criteria(metric=question.metric))
+    return report_payload(results, sweep, question, comparison, group)
+
+
+def report_payload(
+    results: Path, sweep: str, question: StudyQuestion, comparison: Comparison, group: ArmGroup | None = None
+) -> dict[str, Any]:
+    """As `payload_of`, for a comparison, of all arms or of a group of them.
+
+    Raises:
+        ResultsError: if the tables cannot be read.
+    """
     with warnings.catch_warnings(record=True) as messages:
         warnings.simplefilter("always", DamagedPartWarning)
-        question = question_of(results, sweep)
-        comparison, _ = load(results, sweep, group, Criteria(metric=question.metric))
         tables = {name: read(results, name, sweep) for name in ("plan", "runs", "trials", "epochs")}
-        notes = [*dict.fromkeys(str(message.message) for message in messages)]
-        preparer = ViewPreparer(results, sweep, question, group=group)
-        payload = preparer.prepare(tables, comparison, notes=notes)
-        return payload | {"details": details(results, tables, payload)}
+    notes = [*dict.fromkeys(str(message.message) for message in messages)]
+    payload = ViewPreparer(results, sweep, question, group=group).prepare(tables, comparison, notes=notes)
+    return payload | {"details": details(results, tables, payload)}
 
 
 def details(results: Path, tables: Mapping[str, pl.DataFrame], payload: Mapping[str, Any]) -> dict[str, Any]:

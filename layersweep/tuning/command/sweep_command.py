@@ -212,7 +212,7 @@ def _train_once(sweep_run: "SweepRun", requests: "PersonRequests", console: "Con
 
 
 def _page(plan: "SweepPlan", console: "Console") -> AbstractContextManager[None]:
-    """Serves the page to watch the sweep, if something is to run; not on a cluster's head: nobody could open it there."""
+    """Serves the page to watch the sweep, if something is to run; not on a cluster's head, where nobody opens it."""
     from layersweep.watch.child_server import watched
 
     settings = plan.request.settings

@@ -170,7 +170,8 @@ class SweepRun:
         start, outcome = time.monotonic(), "failed"
         sweep, settings = self.plan.request.sweep, self.plan.request.settings
         question = sweep.study_question.columns if sweep.question else {}
-        options, first_sequence = to_json(asdict(settings)), self.plan.history.sequence()
+        asha, first_sequence = self.plan.asha_settings, self.plan.history.sequence()
+        options = to_json({**asdict(settings), "rungs": sorted(asha.rungs) if asha.questions else []})
         self._write_run("start", where, options_json=options, first_sequence=first_sequence, **question)
         try:
             yield
