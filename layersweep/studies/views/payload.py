@@ -7,13 +7,9 @@ from typing import Any, Final
 
 import polars as pl
 
-<<<<<<< HEAD
-from layersweep.records.read import DamagedPartWarning, read
-from layersweep.records.study_question import StudyQuestion
-=======
 from layersweep.records.live_records import LiveRecords
 from layersweep.records.read import DamagedPartWarning
->>>>>>> a9df4713e7472fea9fb3bf45e2adc7d93b27e83e
+from layersweep.records.study_question import StudyQuestion
 from layersweep.studies.earlier_records import question_of
 from layersweep.studies.recorded_comparison import ArmGroup, load
 from layersweep.studies.statistics.arm_comparison import Comparison
@@ -51,21 +47,11 @@ def report_payload(
     """
     with warnings.catch_warnings(record=True) as messages:
         warnings.simplefilter("always", DamagedPartWarning)
-<<<<<<< HEAD
-        tables = {name: read(results, name, sweep) for name in ("plan", "runs", "trials", "epochs")}
-    notes = [*dict.fromkeys(str(message.message) for message in messages)]
-    payload = ViewPreparer(results, sweep, question, group=group).prepare(tables, comparison, notes=notes)
-    return payload | {"details": details(results, tables, payload)}
-=======
-        question = question_of(results, sweep)
-        comparison, _ = load(results, sweep, group, Criteria(metric=question.metric))
         records = LiveRecords(results, sweep)
         records.refresh()
-        notes = dict.fromkeys([*(str(message.message) for message in messages), *records.notes])
-        preparer = ViewPreparer(results, sweep, question, group=group)
-        payload = preparer.prepare(records.tables, comparison, notes=[*notes])
-        return payload | {"details": details(results, records.tables, payload)}
->>>>>>> a9df4713e7472fea9fb3bf45e2adc7d93b27e83e
+    notes = dict.fromkeys([*(str(message.message) for message in messages), *records.notes])
+    payload = ViewPreparer(results, sweep, question, group=group).prepare(records.tables, comparison, notes=[*notes])
+    return payload | {"details": details(results, records.tables, payload)}
 
 
 def details(results: Path, tables: Mapping[str, pl.DataFrame], payload: Mapping[str, Any]) -> dict[str, Any]:

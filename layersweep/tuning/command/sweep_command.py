@@ -154,10 +154,16 @@ def train(plan: "SweepPlan", console: "Console", arguments: Sequence[str]) -> in
     Raises:
         UsageError, BrokenOffError, KeyboardInterrupt: as `run` does.
     """
+    with _page(plan, console):
+        return _train_with_requests(plan, console, list(arguments))
+
+
+def _train_with_requests(plan: "SweepPlan", console: "Console", words: list[str]) -> int:
+    """The runs of `train`."""
     from layersweep.tuning.driver.person_requests import PersonRequests
     from layersweep.tuning.driver.sweep_run import SweepRun
 
-    start, time_budget, words, number = time.monotonic(), plan.request.settings.time_budget, list(arguments), 1
+    start, time_budget, number = time.monotonic(), plan.request.settings.time_budget, 1
     requests = PersonRequests(plan.request.settings, plan.request.sweep.name)
     requests.discard_earlier(console.print)
     code = _train_once(SweepRun.open(plan, words), requests, console, words)
@@ -187,7 +193,7 @@ def _train_once(sweep_run: "SweepRun", requests: "PersonRequests", console: "Con
     print_plan(console, plan)
     ended = ""
     try:
-        with broken_off(), _page(plan, console):
+        with broken_off():
             failed_trials = sweep_run.run(console, requests)
     except KeyboardInterrupt:
         ended = "stopped"
@@ -206,11 +212,11 @@ def _train_once(sweep_run: "SweepRun", requests: "PersonRequests", console: "Con
 
 
 def _page(plan: "SweepPlan", console: "Console") -> AbstractContextManager[None]:
-    """Serves the page to watch the sweep; not on a cluster's head, where nobody could open it."""
+    """Serves the page to watch the sweep, if something is to run; not on a cluster's head, where nobody opens it."""
     from layersweep.watch.child_server import watched
 
     settings = plan.request.settings
-    if settings.no_watch or JOB in os.environ:
+    if plan.finished or settings.no_watch or JOB in os.environ:
         return nullcontext()
     return watched(settings.results, plan.request.sweep.name, console)
 

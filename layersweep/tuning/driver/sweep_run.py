@@ -157,32 +157,13 @@ class SweepRun:
 
     def _display(self, console: Console, where: ray_runtime.RayRuntime) -> Display:
         sweep = self.plan.request.sweep
-<<<<<<< HEAD
-        return Display(console, metric=sweep.metric, mode=sweep.mode, slots=lambda: where.slots_now)
+        pace = self.plan.pace(lambda: where.slots_now)
+        return Display(console, metric=sweep.metric, mode=sweep.mode, pace=pace)
 
     def _train(self, run: TuneRun) -> None:
         run.display.plan(run.queue.waiting)
         with run.display, study_imported(self.plan.request.sweep):
             tune_runner.run(run)
-=======
-        pace = self.plan.pace(lambda: where.slots_now)
-        display = Display(console, metric=sweep.metric, mode=sweep.mode, pace=pace)
-        display.plan(queue.waiting)
-        with display, study_imported(sweep):
-            tune_runner.run(
-                TuneRun(
-                    plan=self.plan,
-                    queue=queue,
-                    records=self.records,
-                    writer=self.writer,
-                    display=display,
-                    where=where,
-                    fork_server=fork_server_socket,
-                    folder=folder,
-                )
-            )
-        console.print(display.summary(), soft_wrap=True)
->>>>>>> abb05efbfe02247fb5dd25a9613cccb1a360eaa6
 
     @contextmanager
     def _recorded(self, where: ray_runtime.RayRuntime) -> Iterator[None]:

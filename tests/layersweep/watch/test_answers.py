@@ -105,7 +105,10 @@ def test_one_trial(watched):
         assert watched.send("trial", query=f"?id={name}")[0].status == 404
 
 
-@pytest.mark.parametrize("name", ["none", "", "..", "../results", "/etc", ".state", "%00", "optimizers/", "OPTIMIZERS", "%F0%9F%98%80", "%FF"])  # fmt: skip
+@pytest.mark.parametrize(
+    "name",
+    ["none", "", "..", "../results", "/etc", ".state", "%00", "optimizers/", "OPTIMIZERS", "%F0%9F%98%80", "%FF"],
+)
 def test_a_sweep_that_is_not_recorded_is_named_with_those_that_are(watched, name):
     for path in ("", "updates", "trial"):
         answer, content = watched.send(path, query=f"?sweep={name}")
