@@ -5,12 +5,15 @@ from typing import Any
 
 import pytest
 from compared_sweep import arm, compared
-from recorded_sweep import Sweep
+from recorded_sweep import START, Sweep
 
 from layersweep.records.read import read
+from layersweep.studies.figures.learning_curves import lines
 from layersweep.studies.pages.comparison_page import html
 from layersweep.studies.statistics.arm_rows import NEVER_LEARNED
-from layersweep.studies.wording.answer_sentences import answer, verdict
+from layersweep.studies.statistics.screening_risk import screening_risk
+from layersweep.studies.study import load
+from layersweep.studies.wording.answer_sentences import answer, seeds_sentence, verdict
 from layersweep.studies.wording.provenance import runs_of
 
 NAN = float("nan")
@@ -61,6 +64,51 @@ def test_a_stopped_arm_is_screened_out_and_never_worse(sweep: Sweep) -> None:
     assert arm(comparison, "nadam")["common_mean"] == pytest.approx(0.5)
     assert [row["arm"] for row in comparison.arms.to_dicts()] == ["nadam", "adam", "sgd", "ftrl"]
     assert answer(comparison).startswith("nadam is best")  # of the two arms that ran to the end
+
+
+def test_an_arm_that_a_person_stopped_on_a_seed_is_not_compared(sweep: Sweep) -> None:
+    """It is not screened out: no rung, no cross, no risk of a screening. Its other seeds would flatter it."""
+    request: dict[str, Any] = {"outcome": "stopped", "reason": "stopped on request"}
+    three_seeds(sweep, "nadam", (0.930, 0.932, 0.934))
+    three_seeds(sweep, "adam", (0.910, 0.912, 0.916))
+    sweep.trial("ftrl", 1, [0.1], **request)
+    sweep.trial("sgd", 1, [0.5, 0.7, 0.99])
+    sweep.trial("sgd", 2, [], epochs=0, **request)
+    sweep.trial("adamw", 1, [0.5], "stopped", rung=1, cutoff=0.6)
+    sweep.trial("adamw", 2, [0.5, 0.6], **request)
+    comparison = compared(sweep)
+    for name in ("ftrl", "sgd"):
+        row = arm(comparison, name)
+        assert (row["status"], row["mean"], row["difference"], row["rung"]) == ("stopped on request", None, None, None)
+    assert verdict(arm(comparison, "ftrl")) == "stopped on request"
+    assert verdict(arm(comparison, "sgd")) == "stopped on request (1 completed, 1 stopped on request)"
+    assert verdict(arm(comparison, "adamw")) == "screened out at epoch 1 (.500 < .600; 1 of 2 seeds)"
+    assert [row["arm"] for row in comparison.arms.to_dicts()] == ["nadam", "adam", "adamw", "ftrl", "sgd"]
+    assert screening_risk(comparison).stopped == 1
+    assert [line.arm for line in lines(comparison, "epoch") if line.stops] == ["adamw"]
+    assert "run the sweep again" not in " ".join(comparison.warnings)
+
+
+def test_what_became_of_requests_changes_nothing_in_a_study(sweep: Sweep) -> None:
+    """Their rows in `runs` have neither a command, versions, hosts nor slots."""
+    sweep.trial("nadam", 1, [0.5, 0.7, 0.93])
+    sweep.trial("adam", 1, [0.5, 0.7, 0.92])
+    sweep.run()
+    comparison, runs = load(sweep.write(), sweep.name)
+    page, sentence = html(comparison, question="?", runs=runs), seeds_sentence(comparison, runs)
+    assert sentence
+    sweep.add("runs", {"run": "r1", "event": "request 1", "at": START, "outcome": "refused", "options_json": "{}"})
+    comparison, runs = load(sweep.write(), sweep.name)
+    assert runs.height == 2
+    assert html(comparison, question="?", runs=runs) == page
+    assert seeds_sentence(comparison, runs) == sentence
+
+
+def test_a_completed_trial_that_was_stopped_when_it_ran_again_for_its_weights_has_completed(sweep: Sweep) -> None:
+    three_seeds(sweep, "nadam", (0.930, 0.932, 0.934))
+    three_seeds(sweep, "adam", (0.910, 0.912, 0.916))
+    sweep.trial("nadam", 3, [0.5, 0.7, 0.934], "stopped", continuation=1, reason="stopped on request")
+    assert arm(compared(sweep), "nadam")["n"] == 3
 
 
 def test_survivors_are_compared_on_fresh_seeds_without_their_screening(sweep: Sweep) -> None:
