@@ -16,7 +16,8 @@ from layersweep.studies.statistics.inference.arm_model import fit
 from layersweep.studies.statistics.inference.seeds_needed import MAX_SEEDS, seeds_needed
 from layersweep.studies.statistics.inference.verdicts import judge
 from layersweep.studies.statistics.judgement import Criteria
-from layersweep.studies.study import load, main
+from layersweep.studies.recorded_comparison import load
+from layersweep.studies.study import main
 from layersweep.studies.wording.answer_sentences import answer, method, seeds_sentence
 from layersweep.studies.wording.comparison_table import terminal_columns
 
