@@ -143,7 +143,8 @@ class SweepRun:
         folder: Path,
     ) -> None:
         sweep = self.plan.request.sweep
-        display = Display(console, metric=sweep.metric, mode=sweep.mode, slots=lambda: where.slots_now)
+        pace = self.plan.pace(lambda: where.slots_now)
+        display = Display(console, metric=sweep.metric, mode=sweep.mode, pace=pace)
         display.plan(queue.waiting)
         with display, study_imported(sweep):
             tune_runner.run(
@@ -166,7 +167,8 @@ class SweepRun:
         start, outcome = time.monotonic(), "failed"
         sweep, settings = self.plan.request.sweep, self.plan.request.settings
         question = sweep.study_question.columns if sweep.question else {}
-        options, first_sequence = to_json(asdict(settings)), self.plan.history.sequence()
+        asha, first_sequence = self.plan.asha_settings, self.plan.history.sequence()
+        options = to_json({**asdict(settings), "rungs": sorted(asha.rungs) if asha.questions else []})
         self._write_run("start", where, options_json=options, first_sequence=first_sequence, **question)
         try:
             yield

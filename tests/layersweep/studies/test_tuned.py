@@ -280,7 +280,8 @@ def test_sixteen_arms_fit_the_terminal_and_are_on_the_page(sweep: Sweep) -> None
     row = next(line for line in table if line.startswith(" adam tuned")).split()
     assert row[2] == ".0032"
     assert row[-2:] == [".8843", "undecided"]
-    assert next(line for line in table if line.startswith(" rmsprop  ")).split()[-2:] == [".001", "worse"]
+    rmsprop = next(line for line in table if line.startswith(" rmsprop  ")).split()
+    assert (rmsprop[1], rmsprop[-1]) == (".001", "worse")
     assert "12–16 epochs per arm (not equal)" in " ".join(text.split())
     html = page(sweep)
     assert html.count("<svg") == 5
