@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -105,12 +106,10 @@ class ViewPreparer:
         self, tables: Mapping[str, pl.DataFrame], rows: pl.DataFrame, clock: Clock, now: datetime
     ) -> float | None:
         """The time left. Of many trials, it is estimated less often than every refresh, and counts down in between."""
-        at, value = self._cached(
-            "left", clock, lambda: (now, seconds_left(tables, rows, self._table.times, clock, now))
-        )
-        if not 0 <= (age := (now - at).total_seconds()) < rows.height / _ESTIMATED_TRIALS:
-            self._recent.pop("left")
-            return self._seconds_left(tables, rows, clock, now)
+        mark = clock, int(now.timestamp() * _ESTIMATED_TRIALS) // max(1, rows.height)
+        make = partial(seconds_left, tables, rows, self._table.times, clock, now)
+        at, value = self._cached("left", mark, lambda: (now, make()))
+        age = (now - at).total_seconds()
         return None if value is None else max(0.0, value - age)
 
     def _rows(
