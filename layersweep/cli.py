@@ -40,6 +40,10 @@ SUBCOMMANDS: Final = {
     "records": Subcommand(
         module="layersweep.records.command", description="lists, shows, exports, deletes and prunes recorded sweeps"
     ),
+    "export": Subcommand(
+        module="layersweep.exporters.command",
+        description="writes a recorded sweep for TensorBoard, MLflow, Weights & Biases or Optuna",
+    ),
     "doctor": Subcommand(
         module="layersweep.tuning.doctor.doctor_command", description="checks a cluster or this machine for problems"
     ),

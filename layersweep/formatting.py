@@ -1,5 +1,6 @@
 """Texts that all packages format alike: numbers with their noun, durations, sizes, and parts of longer texts."""
 
+import textwrap
 from collections.abc import Sequence
 from typing import Final
 
@@ -39,6 +40,17 @@ def first_names(names: Sequence[str]) -> str:
     """The first names and the number of the others: `a, b, c and 4 more`."""
     rest = f" and {len(names) - _SHOWN_NAMES} more" if len(names) > _SHOWN_NAMES else ""
     return ", ".join(names[:_SHOWN_NAMES]) + rest
+
+
+def wrapped_parts(parts: Sequence[str], width: int, separator: str = " · ") -> str:
+    """Parts in as few lines as a width needs; a line ends between two parts, or in a longer part between its words."""
+    lines: list[str] = []
+    for part in parts:
+        if lines and len(lines[-1]) + len(separator) + len(part) <= width:
+            lines[-1] += separator + part
+        else:
+            lines += textwrap.wrap(part, max(1, width), break_on_hyphens=False) or [""]
+    return "\n".join(lines)
 
 
 def first_line(text: str) -> str:

@@ -105,7 +105,7 @@ def read(
     with results_errors(f"cannot read {results / table}"):
         names = sweeps(results, table) if sweep is None else [sweep]
         frames = [_read_sweep(results, table, name, selection) for name in names]
-    empty = _to_frame(TABLES[table].schema.empty_table())
+    empty = to_frame(TABLES[table].schema.empty_table())
     rows = pl.concat([empty, *frames], how="diagonal_relaxed")
     if selection is None:
         return rows
@@ -129,12 +129,12 @@ def _read_sweep(results: Path, table: str, sweep: str, columns: Sequence[str] | 
         except FileNotFoundError:  # a writer merged it after it was listed
             continue
         sound = [content for content in reversed(contents) if content is not None]
-        return _to_frame(pa.concat_tables(sound, promote_options="default") if sound else pa.table({}))
+        return to_frame(pa.concat_tables(sound, promote_options="default") if sound else pa.table({}))
     raise ResultsError(f"{folder} changed {_ATTEMPTS} times while it was read; try again")
 
 
-def _to_frame(content: pa.Table) -> pl.DataFrame:
-    """The frame of a table. Categories become strings, because each part has its own dictionary of them."""
+def to_frame(content: pa.Table) -> pl.DataFrame:
+    """The frame of a part. Categories become strings, because each part has its own dictionary of them."""
     return pl.DataFrame(pl.from_arrow(content)).with_columns(pl.col(pl.Categorical).cast(pl.String))
 
 
@@ -182,7 +182,7 @@ def map_part(
     def visit(file: pq.ParquetFile) -> list[_Content]:
         first, contents = 0, []
         for batch in file.iter_batches(_PIECE_ROWS, columns=[*columns]):
-            contents.append(function(first, _to_frame(_with_columns(batch, fields))))
+            contents.append(function(first, to_frame(_with_columns(batch, fields))))
             first += batch.num_rows
         return contents
 

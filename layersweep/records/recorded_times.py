@@ -15,10 +15,16 @@ from layersweep.records.time_left import TrialTime, seconds_left
 
 _EPOCH_SECONDS: Final = ("seconds_train", "seconds_validate")
 """What every epoch takes."""
-_SLOT_SECONDS: Final = tuple(f"seconds_{name}" for name in TIME_CLASSES if name not in ("start", "import"))
-"""What a trial takes, without the start of its slot's process."""
+SLOT_SECONDS: Final = tuple(f"seconds_{name}" for name in TIME_CLASSES if name not in ("start", "import"))
+"""What a trial takes, without the start of its slot's process: columns of `trials`."""
 _OTHER_SECONDS: Final = ("seconds_build", "seconds_features", "seconds_test", "seconds_measure")
 """What a row of `epochs` has besides."""
+
+EPOCH_TIMES: Final = {
+    "seconds": pl.sum_horizontal(pl.col(_EPOCH_SECONDS).fill_null(0)),
+    "other_seconds": pl.sum_horizontal(pl.col(_OTHER_SECONDS).fill_null(0)),
+}
+"""What training and validating an epoch took, and what else it took."""
 
 TIME_COLUMNS: Final = ("trial_id", "attempt", "epoch", "sequence", "at", *_EPOCH_SECONDS, *_OTHER_SECONDS)
 """The columns of `epochs` that are needed."""
@@ -123,8 +129,7 @@ def epoch_times(epochs: pl.DataFrame) -> pl.DataFrame:
             pl.col("epoch", "at").last(),
             pl.col("at").first().alias("first_at"),
             pl.len().cast(pl.Int64).alias("recorded"),
-            pl.sum_horizontal(pl.col(_EPOCH_SECONDS).fill_null(0)).sum().alias("seconds"),
-            pl.sum_horizontal(pl.col(_OTHER_SECONDS).fill_null(0)).sum().alias("other_seconds"),
+            **{name: seconds.sum() for name, seconds in EPOCH_TIMES.items()},
         )
     )
 
@@ -133,7 +138,7 @@ def trial_times(
     due: pl.DataFrame, epochs: pl.DataFrame, ends: pl.DataFrame, *, now: datetime, priors: Mapping[str, float]
 ) -> list[TrialTime]:
     """The times of a command's trials; the arguments are those of `CommandTimes`."""
-    slot_seconds = pl.sum_horizontal(pl.col(_SLOT_SECONDS).fill_null(0))
+    slot_seconds = pl.sum_horizontal(pl.col(SLOT_SECONDS).fill_null(0))
     ended = ends.select("trial_id", slot_seconds=slot_seconds, reached="epochs", has_ended=True)
     rows = due.select("trial_id", "arm", "question", planned="epochs")
     for frame in (epochs, ended.unique("trial_id", keep="last")):

@@ -198,7 +198,7 @@ def _measured(trials: Sequence[TrialTime]) -> dict[str, float]:
     """The mean seconds of an epoch of each arm that has trained one."""
     seconds, epochs = defaultdict[str, float](float), Counter[str]()
     for trial in trials:
-        if trial.epochs_here:
+        if trial.epochs_here and trial.epoch_seconds:
             seconds[trial.arm] += trial.epoch_seconds
             epochs[trial.arm] += trial.epochs_here
     return {arm: seconds[arm] / number for arm, number in epochs.items()}
@@ -279,7 +279,7 @@ def _layout(running: Sequence[float], waiting: Sequence[float], slots: int) -> f
         return 0.0
     if len(waiting) > _LAID_OUT:
         return max(*running, (sum(running) + sum(waiting)) / slots, *waiting)
-    free = sorted(running)[-slots:] if len(running) > slots else [*running, *[0.0] * (slots - len(running))]
+    free = [*running, *[0.0] * (slots - len(running))]
     heapq.heapify(free)
     for seconds in waiting:
         heapq.heapreplace(free, free[0] + seconds)

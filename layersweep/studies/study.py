@@ -14,7 +14,7 @@ import tyro
 
 from layersweep.escaping import to_file_name
 from layersweep.exit_codes import OK
-from layersweep.studies.recorded_comparison import ArmGroup, load
+from layersweep.studies.recorded_comparison import ArmGroup, comparisons_of
 from layersweep.studies.sections import registry
 
 if TYPE_CHECKING:
@@ -122,18 +122,12 @@ def findings_of(results: Path, sweep: str, criteria: "Criteria | None" = None) -
     Raises:
         ResultsError: as in `write_study`.
     """
-    from layersweep.records.read import read
     from layersweep.studies.earlier_records import question_of, sections_of
     from layersweep.studies.statistics.judgement import ACCURACY, Criteria
 
     question = question_of(results, sweep)
     criteria = criteria or Criteria(metric=question.metric)
-    configs = read(results, "plan", sweep, columns=("config_json",))["config_json"] if question.apart else ()
-    groups: list[ArmGroup | None] = [
-        group for key, default in question.apart.items() for group in ArmGroup.all_of(key, default, configs)
-    ]
-    for group in groups or [None]:
-        comparison, runs = load(results, sweep, group, criteria)
+    for group, comparison, runs in comparisons_of(results, sweep, criteria):
         names = sections_of(comparison) if question.sections is None else question.sections
         if criteria.metric != ACCURACY:
             names = ()  # the sections are about accuracy

@@ -100,11 +100,14 @@ class RecordedAnswers:
             return to_json({**page.changes(known_version, version), "version": version})
 
     def trial(self, query: Query) -> str:
-        """The details of one trial."""
-        names = self._names(query)
-        sweep, trial_id = self._trial(names, query.get("id", [""])[-1])
+        """The details of one trial, as HTML."""
+        from layersweep.studies.pages.page_values import trial_html
+
+        names, text = self._names(query), query.get("id", [""])[-1]
+        sweep, trial_id = self._trial(names, text)
         try:
-            return to_json(self._live_sweep(sweep).details(trial_id))
+            details = self._live_sweep(sweep).details(trial_id)
+            return to_json({"html": trial_html({**self._payload(names), "details": {text: details}}, text)})
         except ResultsError as error:
             raise RefusedError(404, str(error)) from error
 

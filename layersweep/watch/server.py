@@ -45,7 +45,7 @@ _HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
 }
 _POLICY: Final = (
-    "default-src 'none'; script-src 'nonce-{nonce}' 'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:; "
+    "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'unsafe-inline'; img-src data: blob:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 """Bokeh's callbacks need `unsafe-eval`: they are code in strings. No other code runs than the page's own."""

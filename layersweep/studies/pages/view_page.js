@@ -143,7 +143,7 @@ async function showTrial(id, isOpen) {
 function set(change) {
   Object.assign(view, change);
   const changed = Object.entries(view).filter(([name, value]) => value !== DEFAULTS[name]);
-  history.replaceState(null, "", `${location.pathname}${location.search}#${new URLSearchParams(changed)}`);
+  history.replaceState(null, "", `${config.live ? `?${config.query}` : ""}#${new URLSearchParams(changed)}`);
   render();
 }
 function render() {
@@ -203,7 +203,7 @@ async function start() {
   const media = ["(prefers-color-scheme: dark)", "print"].map((query) => matchMedia(query));
   for (const query of media) query.addEventListener("change", setColours);
   setColours();
-  render();
+  set({});  // takes the token out of the address: the cookie has it
   document.body.dataset.ready = "yes";
   if (config.live) poll();
 }

@@ -7,7 +7,8 @@ from typing import Any, Final
 
 import polars as pl
 
-from layersweep.records.read import DamagedPartWarning, read
+from layersweep.records.live_records import LiveRecords
+from layersweep.records.read import DamagedPartWarning
 from layersweep.records.study_question import StudyQuestion
 from layersweep.studies.earlier_records import question_of
 from layersweep.studies.recorded_comparison import ArmGroup, load
@@ -46,10 +47,11 @@ def report_payload(
     """
     with warnings.catch_warnings(record=True) as messages:
         warnings.simplefilter("always", DamagedPartWarning)
-        tables = {name: read(results, name, sweep) for name in ("plan", "runs", "trials", "epochs")}
-    notes = [*dict.fromkeys(str(message.message) for message in messages)]
-    payload = ViewPreparer(results, sweep, question, group=group).prepare(tables, comparison, notes=notes)
-    return payload | {"details": details(results, tables, payload)}
+        records = LiveRecords(results, sweep)
+        records.refresh()
+    notes = dict.fromkeys([*(str(message.message) for message in messages), *records.notes])
+    payload = ViewPreparer(results, sweep, question, group=group).prepare(records.tables, comparison, notes=[*notes])
+    return payload | {"details": details(results, records.tables, payload)}
 
 
 def details(results: Path, tables: Mapping[str, pl.DataFrame], payload: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,9 +12,10 @@ from typing import Final
 import polars as pl
 
 from layersweep.records.read import map_part, part_range, parts
+from layersweep.records.recorded_times import EPOCH_TIMES, TIME_COLUMNS
 from layersweep.tuning.experiment.trials import sign
 
-_COLUMNS: Final = ("trial_id", "attempt", "epoch", "sequence", "at", "rung", "cutoff", "loss", "val_loss")
+_COLUMNS: Final = (*TIME_COLUMNS, "rung", "cutoff", "loss", "val_loss")
 
 _EMPTY: Final = pl.DataFrame(
     schema={
@@ -25,7 +26,10 @@ _EMPTY: Final = pl.DataFrame(
         "rung": pl.Int32,
         "cutoff": pl.Float64,
         "value": pl.Float64,
+        "first_at": pl.Datetime("us", "UTC"),
         "recorded": pl.Int64,
+        "seconds": pl.Float64,
+        "other_seconds": pl.Float64,
         "order": pl.Int64,
         "best": pl.Float64,
         "best_epoch": pl.Int32,
@@ -57,9 +61,10 @@ class JobEpochs:
         Which epochs count follows from their number in the sequence, because a clock may be set back meanwhile; from
         the time only if `first_sequence`, the number of the first one, was not recorded.
 
-        The columns are `trial_id`; `recorded`, the number of its epochs; `attempt`, `epoch`, `at` and `value` of its
-        last epoch; `rung` and `cutoff` of its last rung; `best` and `best_epoch`, its best value. Epochs whose loss or
-        metric is not finite do not count for the best. `order` and `best_order` rise as rows were recorded.
+        The columns are `trial_id`; `recorded`, `first_at`, `seconds` and `other_seconds` as `epoch_times` makes them;
+        `attempt`, `epoch`, `at` and `value` of its last epoch; `rung` and `cutoff` of its last rung; `best` and
+        `best_epoch`, its best value. Epochs whose loss or metric is not finite do not count for the best. `order` and
+        `best_order` rise as rows were recorded.
 
         Raises:
             ResultsError: if the records cannot be read.
@@ -90,7 +95,9 @@ class JobEpochs:
         rows = epochs.filter(self._selection).select(
             *("trial_id", "attempt", "epoch", "at", "rung", "cutoff"),
             value=pl.col(self.metric),
+            first_at=pl.col("at"),
             recorded=pl.lit(1, dtype=pl.Int64),
+            **EPOCH_TIMES,
             order=order,
             best=pl.when(is_candidate).then(self.metric),
             best_epoch=pl.when(is_candidate).then("epoch"),
@@ -109,7 +116,8 @@ def _combined(rows: pl.DataFrame, mode: str) -> pl.DataFrame:
             pl.col("attempt", "epoch", "at").last(),
             pl.col("rung", "cutoff").filter(pl.col("rung").is_not_null()).last(),
             pl.col("value").last(),
-            pl.col("recorded").sum(),
+            pl.col("first_at").first(),
+            pl.col("recorded", "seconds", "other_seconds").sum(),
             pl.col("order").min(),
             best,
             pl.col("best_epoch", "best_order").filter(pl.col("best") == best).first(),

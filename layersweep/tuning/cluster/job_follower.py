@@ -4,7 +4,7 @@ import secrets
 import shlex
 import time
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
@@ -167,7 +167,7 @@ class JobFollower:
             if self._progress is not None:
                 self._say_new_ends(self._progress, earlier)
         elif self._progress is not None:
-            self._progress = replace(self._progress, now=look.now)
+            self._progress = self._progress.at(look.now)
 
     def _read_progress(self, job: Job, now: float) -> JobProgress | None:
         """The progress by the records here; None before the job has begun."""

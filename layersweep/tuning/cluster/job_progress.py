@@ -2,15 +2,16 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Self, TypeAlias
 
 import polars as pl
 
 from layersweep.formatting import count, first_line
 from layersweep.records.overview import current_outcomes
 from layersweep.records.read import read
+from layersweep.records.recorded_times import SLOT_SECONDS, CommandTimes, options_of
 from layersweep.tuning.cluster.job_epochs import JobEpochs
 from layersweep.tuning.driver.progress import RunningRow, SweepProgress, rung_text
 from layersweep.tuning.experiment.trials import sign
@@ -20,11 +21,11 @@ Row: TypeAlias = Mapping[str, Any]
 _END_KEY: Final = ("trial_id", "attempt", "continuation")
 """What identifies a row of `trials`."""
 
-_PLAN_COLUMNS: Final = ("run", "trial_id", "arm", "seed", "fold", "epochs", "candidate")
-_RUN_COLUMNS: Final = ("run", "event", "at", "outcome", "hosts_json", "slots", "first_sequence")
+_PLAN_COLUMNS: Final = ("run", "trial_id", "arm", "question", "seed", "fold", "epochs", "candidate")
+_RUN_COLUMNS: Final = ("run", "event", "at", "outcome", "options_json", "hosts_json", "slots", "first_sequence")
 _END_COLUMNS: Final = (
     "sweep", *_END_KEY, "run", "arm", "seed", "fold", "outcome", "reason", "error_type", "error_message", "epochs",
-    "host", "ended_at",
+    "host", "started_at", "ended_at", *SLOT_SECONDS,
 )  # fmt: skip
 
 
@@ -55,7 +56,7 @@ class TrialEnd:
 
 @dataclass(frozen=True, kw_only=True)
 class JobProgress(SweepProgress):
-    """The progress of one command on the cluster. Times are Unix times of the head's clock.
+    """The progress of one command on the cluster.
 
     A trial counts as running once its first epoch is recorded.
 
@@ -64,12 +65,19 @@ class JobProgress(SweepProgress):
         ends: the ends of attempts, oldest first: rows of `trials` with `value`, `final` and `number` as in `TrialEnd`.
         ends_by_host: how many attempts ended on each machine.
         slots: how many trials run at once.
+        times: what the records tell of its time.
     """
 
     recorded_trials: int
     ends: pl.DataFrame
     ends_by_host: Mapping[str, int]
     slots: int
+    times: CommandTimes
+
+    def at(self, now: float) -> Self:
+        """The same progress at another time, in Unix time by the head's clock."""
+        left = self.times.seconds_left(datetime.fromtimestamp(now, UTC)) if self.outcome is None else None
+        return replace(self, seconds_left=left)
 
     def ends_after(self, earlier: "JobProgress | None") -> tuple[TrialEnd, ...]:
         """The ends of attempts that an earlier progress did not have, oldest first."""
@@ -78,11 +86,11 @@ class JobProgress(SweepProgress):
             ends = ends.join(earlier.ends, on=_END_KEY, how="anti", maintain_order="left")
         return tuple(map(_trial_end, ends.iter_rows(named=True)))
 
-    def summary(self, metric: str) -> str:
-        """One line: how many trials ended how, the best so far, and the time left."""
+    def parts(self, metric: str) -> list[str]:
+        """The parts of the summary: how many trials ended how, the best so far, and the time left."""
         if self.outcome is not None and self.recorded_trials and not self.trials:
-            return f"there was nothing to run; trials recorded before: {self.recorded_trials:,}"
-        return super().summary(metric)
+            return [f"there was nothing to run; trials recorded before: {self.recorded_trials:,}"]
+        return super().parts(metric)
 
     def machines(self) -> str:
         """One line: the machines, and how many trials ended on each."""
@@ -90,9 +98,9 @@ class JobProgress(SweepProgress):
         where = f"{count(self.slots, 'slot')} on {count(len(self.ends_by_host), 'machine')}"
         return f"{where}, trials ended on each: {each}"
 
-    def footer(self, metric: str) -> str:
-        """The text below the live table: the machines, and the summary."""
-        return f"{self.machines()}\n{self.summary(metric)}"
+    def footer(self, metric: str) -> list[list[str]]:
+        """The lines below the live table: the machines, and the summary."""
+        return [[self.machines()], *super().footer(metric)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,10 +158,15 @@ def read_progress(job_epochs: JobEpochs, command: CommandOfJob, *, now: float) -
         slots=records.start["slots"] or 0,
         epochs_done=epochs_done,
         epochs_planned=epochs_done + _epochs_to_come(unfinished, records.epochs),
-        start_time=records.start["at"].timestamp(),
-        now=now,
         outcome=records.outcome,
-    )
+        times=CommandTimes(
+            options=options_of(records.start),
+            due=records.due_trials,
+            epochs=records.epochs,
+            ends=records.ends.filter("final"),
+            slots=records.start["slots"] or 1,
+        ),
+    ).at(now)
 
 
 def _read_command(job_epochs: JobEpochs, command: CommandOfJob) -> _CommandRecords | None:

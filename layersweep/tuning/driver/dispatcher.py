@@ -65,7 +65,9 @@ class TrialDispatcher:
     def refresh_display(self) -> None:
         """Draws the display again."""
         self.display.refresh(
-            epochs_to_come=self.queue.epochs_to_come, search_seconds_left=self.queue.search_seconds_left
+            epochs_to_come=self.queue.epochs_to_come,
+            follower_epochs=self.queue.follower_epochs,
+            search_seconds_left=self.queue.search_seconds_left,
         )
 
     def _record(self, changes: QueueChanges) -> None:

@@ -18,7 +18,7 @@ from layersweep.tuning.common.errors import UsageError
 from layersweep.tuning.driver.early_stopping import Asha
 from layersweep.tuning.driver.recorded_ends import RecordedEnd, RecordedEnds
 from layersweep.tuning.driver.search_factory import arm_search
-from layersweep.tuning.driver.time_estimate import TimeEstimate, TrialToRun
+from layersweep.tuning.driver.time_estimate import Pace, TimeEstimate, TrialToRun
 from layersweep.tuning.experiment.arm import Arm
 from layersweep.tuning.experiment.asha_settings import AshaSettings
 from layersweep.tuning.experiment.request import Request
@@ -99,6 +99,17 @@ class SweepPlan:
     def uses_oracles(self) -> bool:
         """Whether AutoKeras' oracles search."""
         return any(arm.oracle for arm in self.request.tuned_arms)
+
+    def pace(self, slots: Callable[[], int]) -> Pace:
+        """What is known of the sweep's time before it runs; `slots` tells how many there are now."""
+        asha = self.asha_settings
+        stops = dict.fromkeys(asha.rungs, 1.0 - 1.0 / asha.reduction) if asha.questions else {}
+
+        def epoch_seconds(trial: Trial) -> float | None:
+            rate = seconds_per_image(self.history, self.request, trial)
+            return None if rate is None else rate * trial.data.train_images
+
+        return Pace(slots=slots, epoch_seconds=epoch_seconds, expected_stops=stops)
 
     def trial_queue(self, oracles: OracleProcess, now: Callable[[], float]) -> TrialQueue:
         """A new queue, in its state after what is recorded; `now` is the clock of searches that time limits."""
@@ -306,8 +317,7 @@ class Planner:
 
     def _estimate(self, queue: TrialQueue, to_run: Sequence[TrialToRun]) -> TimeEstimate:
         def rate(trial: Trial) -> float | None:
-            size = int(trial.arm.values.get("image_size", 0))
-            return self.history.seconds_per_image(self.request.sweep.family_of(trial.arm), trial.data.name, size)
+            return seconds_per_image(self.history, self.request, trial)
 
         work = [
             (rate(each.trial), each.epochs * each.trial.data.train_images)
@@ -318,6 +328,12 @@ class Planner:
         most_images = max((trial.data.train_images for trial in queue.trials), default=self.data.train_images)
         work.append((fmean(rates) if rates else None, queue.epochs_to_come * most_images))
         return TimeEstimate.of(work, search_seconds=queue.search_seconds_left or ())
+
+
+def seconds_per_image(history: History, request: Request, trial: Trial) -> float | None:
+    """The recorded seconds of a slot for one training image of trials like this one; None if there is none."""
+    size = int(trial.arm.values.get("image_size", 0))
+    return history.seconds_per_image(request.sweep.family_of(trial.arm), trial.data.name, size)
 
 
 def trial_counts(trials: Sequence[Trial], *, has_followers: bool) -> str:

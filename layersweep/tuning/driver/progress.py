@@ -1,20 +1,21 @@
 """The display while a sweep runs: one live table in a terminal, one line for each trial elsewhere."""
 
-import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from rich.console import Group, RenderableType
+import rich.console
+from rich.console import ConsoleOptions, RenderableType, RenderResult
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
+from rich.text import Text
 
-from layersweep.formatting import count, duration, first_line
-from layersweep.records.questions import TUNING
+from layersweep.formatting import count, duration, first_line, wrapped_parts
 from layersweep.records.values import Epoch
 from layersweep.terminal import Console
 from layersweep.tuning.common.worker_report import Error
+from layersweep.tuning.driver.time_estimate import Pace, SweepTimes
 from layersweep.tuning.experiment.asha_settings import Decision
 from layersweep.tuning.experiment.search_clock import wall
 from layersweep.tuning.experiment.trials import Ending, Trial, sign
@@ -30,7 +31,6 @@ class RunningRow:
     epoch: int
     value: float | None = None
     rung: str = ""
-    is_candidate: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,10 +44,7 @@ class SweepProgress:
         best: the best value of the metric by now, and where; None before the first epoch.
         epochs_done: the epochs that have ended.
         epochs_planned: those, and those to come.
-        unplanned_epochs: further epochs, for the time left: of trials that are not planned yet.
-        search_seconds: the time left of searches that time limits.
-        start_time: when the command started.
-        now: the time of the same clock.
+        seconds_left: about how long it still takes; None if that cannot be told, and at the end.
         outcome: how the command ended; None if it has not.
     """
 
@@ -57,50 +54,66 @@ class SweepProgress:
     best: tuple[float, str] | None
     epochs_done: int
     epochs_planned: int
-    unplanned_epochs: int = 0
-    search_seconds: float = 0.0
-    start_time: float
-    now: float
+    seconds_left: float | None = None
     outcome: str | None = None
-
-    @property
-    def seconds(self) -> float:
-        """The time since it started."""
-        return max(0.0, self.now - self.start_time)
-
-    @property
-    def seconds_left(self) -> float | None:
-        """The time left if the epochs to come take as long as those behind; None before the first, and at the end."""
-        if not self.epochs_done or self.outcome is not None:
-            return None
-        to_come = self.epochs_planned - self.epochs_done + self.unplanned_epochs
-        return self.seconds / self.epochs_done * to_come + self.search_seconds
 
     def summary(self, metric: str) -> str:
         """One line: how many trials ended how, the best so far, and the time left."""
+        return " · ".join(self.parts(metric))
+
+    def parts(self, metric: str) -> list[str]:
+        """The parts of the summary."""
         parts = [f"{sum(self.outcomes.values())}/{self.trials} trials"]
         parts += [f"{n} {outcome}" for outcome, n in sorted(self.outcomes.items())]
         if self.best is not None:
             parts.append(f"best {metric} {self.best[0]:.4f} ({self.best[1]})")
-        if (left := self.seconds_left) is not None:
-            parts.append(f"about {duration(left)} left")
-        return " · ".join(parts)
+        if self.seconds_left is not None:
+            parts.append(f"about {duration(self.seconds_left)} left")
+        return parts
 
-    def footer(self, metric: str) -> str:
-        """The text below the live table."""
-        return self.summary(metric)
+    def footer(self, metric: str) -> list[list[str]]:
+        """The lines below the live table, each by its parts."""
+        return [self.parts(metric)]
 
     def table(self, metric: str) -> RenderableType:
         """The live table: a row for each trial that runs, a bar, and a summary."""
+        return LiveTable(progress=self, metric=metric)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LiveTable:
+    """The live table, as large as the terminal: rows that do not fit are counted, and lines end between words."""
+
+    progress: SweepProgress
+    metric: str
+
+    def __rich_console__(self, console: rich.console.Console, options: ConsoleOptions) -> RenderResult:
+        """As Rich draws it."""
+        progress, width = self.progress, options.max_width
+        footer = "\n".join(wrapped_parts(parts, width) for parts in progress.footer(self.metric))
+        space = max(1, options.size.height - len(footer.splitlines()) - 3) if console.is_terminal else None
+        most = len(progress.running) if space is None else min(space, len(progress.running))
+        for number in range(most, -1, -1):
+            table = self._table(progress.running[:number])
+            if space is None or number == 0 or len(console.render_lines(table, options)) - 1 <= space:
+                break
+        yield table
+        if more := len(progress.running) - number:
+            yield Text(f"and {more} more", style="dim")
+        bar = Table.grid()  # a bar by itself does not end its line
+        bar.add_row(ProgressBar(total=max(1, progress.epochs_planned), completed=progress.epochs_done, width=40))
+        yield bar
+        yield Text(footer)
+
+    def _table(self, rows: Sequence[RunningRow]) -> Table:
         table = Table(box=None, pad_edge=False, header_style="dim")
-        for name in ("running", "seed", "epoch", metric, "rung"):
-            table.add_column(name, justify="left" if name in ("running", "rung") else "right", min_width=6)
-        for row in self.running:
+        for name in ("running", "seed", "epoch", self.metric, "rung"):
+            is_text = name in ("running", "rung")
+            table.add_column(name, justify="left" if is_text else "right", min_width=6, overflow="fold")
+        for row in rows:
             value = "" if row.value is None else f"{row.value:.4f}"
             table.add_row(row.name, str(row.seed), f"{row.epoch}/{row.epochs}", value, row.rung)
-        bar = Table.grid()  # a bar by itself does not end its line
-        bar.add_row(ProgressBar(total=max(1, self.epochs_planned), completed=self.epochs_done, width=40))
-        return Group(table, bar, self.footer(metric))
+        return table
 
 
 class Display:
@@ -110,19 +123,19 @@ class Display:
         console: where to draw; a live table if it is a terminal.
         metric: the column shown.
         mode: `max` or `min`, whether larger or smaller is better.
-        slots: the number of slots now, for the time left of searches.
+        pace: what is known of the sweep's time, for the time left.
     """
 
-    def __init__(self, console: Console, *, metric: str, mode: str, slots: Callable[[], int] = lambda: 1) -> None:
-        self._console, self._metric, self._mode, self._slots = console, metric, mode, slots
+    def __init__(self, console: Console, *, metric: str, mode: str, pace: Pace | None = None) -> None:
+        self._console, self._metric, self._mode, self._pace = console, metric, mode, pace or Pace()
+        self._times = SweepTimes(self._pace)
         self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
         self._rows: dict[str, RunningRow] = {}
         self._outcomes: Counter[str] = Counter()
         self._trials = self._epochs_planned = self._epochs_done = 0
         self._best: tuple[float, str] | None = None
-        self._start_time: float | None = None
         self._warnings: set[str] = set()
-        self._unplanned_epochs = 0
+        self._follower_epochs = self._other_epochs = 0
         self._search_seconds: float | None = None
 
     def __enter__(self) -> "Display":
@@ -136,17 +149,17 @@ class Display:
 
     def plan(self, trials: Iterable[Trial]) -> None:
         """Adds trials that are to run."""
+        trials = [*trials]
+        self._times.plan(trials)
         for trial in trials:
             self._trials += 1
             self._epochs_planned += trial.epochs
 
     def start(self, trial: Trial, *, start_epoch: int = 0) -> None:
         """A slot has started a trial, which continues after epoch `start_epoch`."""
-        self._start_time = self._start_time or time.monotonic()
+        self._times.start(trial, start_epoch)
         name = " ".join(filter(None, (trial.arm.name, trial.arm.note)))
-        self._rows[trial.trial_id] = RunningRow(
-            name=name, seed=trial.seed, epochs=trial.epochs, epoch=start_epoch, is_candidate=trial.question == TUNING
-        )
+        self._rows[trial.trial_id] = RunningRow(name=name, seed=trial.seed, epochs=trial.epochs, epoch=start_epoch)
         self._epochs_planned -= start_epoch
 
     def epoch(self, trial: Trial, epoch: Epoch, decision: Decision) -> None:
@@ -155,6 +168,7 @@ class Display:
         row.epoch, row.value = epoch.epoch, float(getattr(epoch, self._metric))
         if decision.rung is not None:
             row.rung = rung_text(decision.rung, decision.cutoff)
+        self._times.epoch(trial, epoch)
         self._epochs_done += 1
         better = sign(self._mode)
         if not epoch.diverged and (self._best is None or better * row.value > better * self._best[0]):
@@ -165,6 +179,7 @@ class Display:
     ) -> None:
         """A trial has ended; `retry` if it runs once more, `reason` why it was hopeless or out of time."""
         self._rows.pop(trial.trial_id, None)
+        self._times.end(trial, retry=retry)
         if retry:
             self._epochs_planned += ending.epoch
         else:
@@ -182,6 +197,7 @@ class Display:
 
     def drop(self, trial: Trial, reason: str) -> None:
         """A trial that waited is not run."""
+        self._times.end(trial, retry=False)
         self._outcomes["stopped"] += 1
         self._epochs_planned -= trial.epochs
         self.say(f"stopped {trial.label}: {reason}", style="yellow")
@@ -197,15 +213,18 @@ class Display:
         """Prints a line."""
         self._console.print(line, style=style, soft_wrap=True)
 
-    def refresh(self, *, epochs_to_come: int, search_seconds_left: Sequence[float] | None) -> None:
+    def refresh(
+        self, *, epochs_to_come: int, follower_epochs: int = 0, search_seconds_left: Sequence[float] | None
+    ) -> None:
         """Draws the table again.
 
         Args:
             epochs_to_come: the epochs of trials that are not planned yet, for the time left.
+            follower_epochs: those of them that follow when the planned trials have ended.
             search_seconds_left: the seconds left of each search that time limits; None if there is no such search.
         """
-        self._unplanned_epochs = epochs_to_come
-        self._search_seconds = None if search_seconds_left is None else wall(search_seconds_left, self._slots())
+        self._follower_epochs, self._other_epochs = follower_epochs, epochs_to_come - follower_epochs
+        self._search_seconds = None if search_seconds_left is None else wall(search_seconds_left, self._pace.slots())
         if self._live:
             self._live.update(self.table(), refresh=True)
 
@@ -218,24 +237,19 @@ class Display:
         return self.progress().summary(self._metric)
 
     def progress(self) -> SweepProgress:
-        """How far the sweep is.
-
-        If time limits searches, the time left is theirs, and that of all epochs except their candidates'.
-        """
-        running = [*self._rows.values()]
-        candidate_epochs = sum(row.epochs - row.epoch for row in running if row.is_candidate)
-        now = time.monotonic()
+        """How far the sweep is."""
         return SweepProgress(
             trials=self._trials,
-            running=running,
+            running=[*self._rows.values()],
             outcomes=self._outcomes,
             best=self._best,
             epochs_done=self._epochs_done,
             epochs_planned=self._epochs_planned,
-            unplanned_epochs=self._unplanned_epochs - (0 if self._search_seconds is None else candidate_epochs),
-            search_seconds=self._search_seconds or 0.0,
-            start_time=now if self._start_time is None else self._start_time,
-            now=now,
+            seconds_left=self._times.seconds_left(
+                follower_epochs=self._follower_epochs,
+                other_epochs=self._other_epochs,
+                search_seconds=self._search_seconds,
+            ),
         )
 
 

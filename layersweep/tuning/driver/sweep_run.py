@@ -157,7 +157,8 @@ class SweepRun:
 
     def _display(self, console: Console, where: ray_runtime.RayRuntime) -> Display:
         sweep = self.plan.request.sweep
-        return Display(console, metric=sweep.metric, mode=sweep.mode, slots=lambda: where.slots_now)
+        pace = self.plan.pace(lambda: where.slots_now)
+        return Display(console, metric=sweep.metric, mode=sweep.mode, pace=pace)
 
     def _train(self, run: TuneRun) -> None:
         run.display.plan(run.queue.waiting)

@@ -264,8 +264,12 @@ class TrialQueue:
     @property
     def epochs_to_come(self) -> int:
         """The most epochs that trials may take which are not in the queue yet."""
-        followers = self._plan.follower_epochs if self._followers else 0
-        return sum(search.epochs_to_come for search in self._searches) + followers
+        return sum(search.epochs_to_come for search in self._searches) + self.follower_epochs
+
+    @property
+    def follower_epochs(self) -> int:
+        """Those of them that follow from how the first trials end."""
+        return self._plan.follower_epochs if self._followers else 0
 
     @property
     def finished(self) -> bool:

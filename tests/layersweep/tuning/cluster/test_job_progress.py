@@ -20,7 +20,8 @@ def at(seconds):
 
 def curve(trial, *accuracies, attempt=0, begin=10):
     epochs = rows.curve(trial, *accuracies, attempt=attempt)
-    return [row | {"val_loss": 1.0, "at": at(begin + 10 * n)} for n, row in enumerate(epochs)]
+    times = {"seconds_train": 9.0, "seconds_validate": 1.0}
+    return [row | times | {"val_loss": 1.0, "at": at(begin + 10 * n)} for n, row in enumerate(epochs)]
 
 
 def end(trial, outcome="completed", *, seconds=30, **more):
@@ -65,15 +66,16 @@ def test_what_runs_is_shown_with_its_epoch(four):
 
 def test_ends_are_counted_by_outcome_and_machine(four):
     assert four.summary("val_accuracy") == (
-        "2/4 trials · 1 completed · 1 stopped · best val_accuracy 0.7500 (adam, seed 2, epoch 2) · about 32 s left"
+        "2/4 trials · 1 completed · 1 stopped · best val_accuracy 0.7500 (adam, seed 2, epoch 2) · about 17 s left"
     )
     assert four.machines() == "6 slots on 3 machines, trials ended on each: h1 1, h2 1, h3 0"
 
 
 def test_the_time_left_is_that_of_the_epochs_to_come(four):
-    # 40 s for 5 epochs; trial c has 2 to go, d has 2
+    # 10 s an epoch: trial c has been in its third for 20 s, d has 2 to go, and every third stops after the first
     assert (four.epochs_done, four.epochs_planned) == (5, 9)
-    assert four.seconds_left == 40 / 5 * 4
+    assert four.seconds_left == pytest.approx(10 * (1 + 2 / 3))
+    assert four.at(BEGAN + 20).seconds_left == pytest.approx(20)
 
 
 def test_each_end_is_told_with_what_it_came_to(four):
@@ -151,7 +153,7 @@ def test_the_last_command_is_the_one_that_is_watched(tmp_path):
     assert progress.trials == 2  # trial a had ended before
     assert progress.ends.is_empty()
     assert progress.best == (0.25, "adam, seed 1, epoch 1")
-    assert progress.seconds == 10.0
+    assert progress.epochs_done == 1
 
 
 def test_the_end_of_the_command_is_known(tmp_path):
@@ -212,7 +214,12 @@ def test_folds_and_candidates_are_told_apart(tmp_path):
 
 def test_times_are_those_of_the_head(tmp_path):
     later = datetime.now(UTC).replace(microsecond=0) + timedelta(days=400)
-    assert progress_of(tmp_path, runs=[run(at=later)], now=(later - START).total_seconds() + 5).seconds == 5.0
+    shift = (later - START).total_seconds()
+    epochs = curve("a", 0.5, 0.6, begin=shift + 10)
+    progress = progress_of(
+        tmp_path, runs=[run(at=later)], plan=[rows.plan("a", epochs=9)], epochs=epochs, now=shift + 25
+    )
+    assert progress.seconds_left == pytest.approx(7 * 10 - 5)
 
 
 def test_a_command_that_had_nothing_to_run_says_so(tmp_path):

@@ -6,9 +6,10 @@ import io
 import made_up
 import pytest
 
+from layersweep.formatting import wrapped_parts
 from layersweep.terminal import Console
 from layersweep.tuning.common.worker_report import Error
-from layersweep.tuning.driver.progress import Display
+from layersweep.tuning.driver.progress import Display, RunningRow, SweepProgress
 from layersweep.tuning.experiment.arm import Arm
 from layersweep.tuning.experiment.asha_settings import Decision
 from layersweep.tuning.experiment.trials import Ending, Trial
@@ -33,9 +34,18 @@ def trial(tmp_path):
 def epoch():
     def make(number, value):
         made = made_up.measured(made_up.Config(), 0, number, last=False)
-        return dataclasses.replace(made, val_accuracy=value)
+        times = {"seconds_train": 9.0, "seconds_validate": 1.0, "seconds_build": 0.0, "seconds_measure": 0.0}
+        return dataclasses.replace(made, val_accuracy=value, seconds_test=0.0, **times)
 
     return make
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """The time in seconds, in a list that a test changes."""
+    now = [100.0]
+    monkeypatch.setattr("layersweep.tuning.driver.time_estimate.time.monotonic", lambda: now[0])
+    return now
 
 
 def shown(display, width=100):
@@ -83,15 +93,14 @@ def test_endings_are_counted_and_leave_the_table(trial, epoch):
     assert "sgd" not in shown(display)
 
 
-def test_time_left_counts_the_epochs_that_stopped_trials_spare(trial, epoch, monkeypatch):
-    now = iter([100.0, 130.0])
-    monkeypatch.setattr("layersweep.tuning.driver.progress.time.monotonic", lambda: next(now))
+def test_time_left_counts_the_epochs_that_stopped_trials_spare(trial, epoch, clock):
     _, display = plain()
-    display.plan([trial(), trial("sgd")])  # 8 epochs
+    display.plan([trial(), trial(seed=2)])  # 8 epochs
     display.start(trial())
-    display.epoch(trial(), epoch(1, 0.5), GO_ON)
-    display.end(trial(), Ending(outcome="stopped", epoch=1, value=0.5), None)  # 3 spared: 4 of 5 are left
-    assert display.progress().seconds_left == 30.0 * 4
+    display.epoch(trial(), epoch(4, 0.5), GO_ON)
+    display.end(trial(), Ending(outcome="completed", epoch=4, value=0.5), None)
+    clock[0] = 130.0
+    assert display.progress().seconds_left == pytest.approx(10.0 * 4)
 
 
 def test_no_time_is_told_before_the_first_epoch(trial):
@@ -147,12 +156,13 @@ def test_durations(seconds, words):
     assert duration(seconds) == words
 
 
-def test_a_trial_that_goes_on_counts_what_is_left(trial, epoch):
+def test_a_trial_that_goes_on_counts_what_is_left(trial, epoch, clock):
     _, display = plain()
     display.plan([trial()])
     display.start(trial(), start_epoch=3)
     assert "3/4" in shown(display)
     display.epoch(trial(), epoch(4, 0.5), GO_ON)
+    display.end(trial(), Ending(outcome="completed", epoch=4, value=0.5), None)
     assert display.progress().seconds_left == 0
 
 
@@ -188,32 +198,31 @@ def test_a_warning_is_said_once_for_each_key():
     assert out.getvalue() == "warning: no space\nwarning: learns .1\n"
 
 
-def test_the_time_left_counts_what_searches_may_still_draw(trial, epoch, monkeypatch):
-    now = iter([100.0, 110.0, 110.0, 110.0])
-    monkeypatch.setattr("time.monotonic", lambda: next(now))
+def test_the_time_left_counts_what_searches_may_still_draw(trial, epoch, clock):
     _, display = plain()
-    display.plan([trial()])
+    display.plan([trial("x"), trial("y")])
     display.refresh(epochs_to_come=8, search_seconds_left=None)
-    display.start(trial())
-    display.epoch(trial(), epoch(1, 0.5), GO_ON)
-    assert display.progress().seconds_left == 10.0 * (3 + 8)
+    for name in "xy":
+        display.start(trial(name))
+        display.epoch(trial(name), epoch(1, 0.5), GO_ON)
+    display.end(trial("x"), Ending(outcome="completed", epoch=4, value=0.5), None)
+    assert display.progress().seconds_left == pytest.approx(10.0 * (3 + 8))
 
 
-def test_searches_that_time_bounds_take_what_is_left_of_it_and_other_epochs_take_theirs(trial, epoch, monkeypatch):
-    now = [100.0]
-    monkeypatch.setattr("layersweep.tuning.driver.progress.time.monotonic", lambda: now[0])
+def test_searches_that_time_bounds_take_what_is_left_of_it_and_other_epochs_take_theirs(trial, epoch, clock):
     _, display = plain()
     candidate, compared = dataclasses.replace(trial("x"), question="tuning"), trial("y")
-    display.plan([candidate, compared])
+    display.plan([candidate, compared, trial("z")])
     display.refresh(epochs_to_come=4, search_seconds_left=[60.0])
-    for one in (candidate, compared):
+    for one in (candidate, compared, trial("z")):
         display.start(one)
         display.epoch(one, epoch(1, 0.5), GO_ON)
-    now[0] = 120.0
+    display.end(trial("z"), Ending(outcome="completed", epoch=4, value=0.5), None)
     # 10 s an epoch: 3 of what is compared, 4 that follow, and none of the candidate's
-    assert display.progress().seconds_left == 60.0 + 10.0 * 7
+    assert display.progress().seconds_left == pytest.approx(60.0 + 10.0 * 7)
     display.refresh(epochs_to_come=4, search_seconds_left=None)
-    assert display.progress().seconds_left == 10.0 * 10
+    clock[0] += 1.0
+    assert display.progress().seconds_left == pytest.approx(10.0 * 3 - 1 + 10.0 * 4)  # x and y run at once
 
 
 def test_what_waited_and_is_not_run_is_said_and_takes_no_time(trial, epoch):
@@ -221,7 +230,52 @@ def test_what_waited_and_is_not_run_is_said_and_takes_no_time(trial, epoch):
     display.plan([trial("x"), trial("y", epochs=1)])
     display.start(trial("y", epochs=1))
     display.epoch(trial("y", epochs=1), epoch(1, 0.5), GO_ON)
+    display.end(trial("y", epochs=1), Ending(outcome="completed", epoch=1, value=0.5), None)
     display.drop(trial("x"), "the search's time, 20 min, was spent")
     assert display.progress().seconds_left == 0
     assert "stopped x, seed 1: the search's time, 20 min, was spent" in said.getvalue()
-    assert "1/2 trials · 1 stopped" in display.summary()
+    assert "2/2 trials · 1 completed · 1 stopped" in display.summary()
+
+
+def wide_progress(running=1):
+    row = RunningRow(
+        name="optimizer=adam learning_rate=0.002 weight_decay=0.0001 candidate 12",
+        seed=1, epochs=50, epoch=3, value=0.91234, rung="27 ≥ 0.9123",
+    )  # fmt: skip
+    return SweepProgress(
+        trials=240, running=[row] * running, outcomes={"completed": 120, "stopped": 33, "diverged": 2, "failed": 1},
+        best=(0.9123, "optimizer=adam learning_rate=0.002 weight_decay=0.0001, seed 3, epoch 49"),
+        epochs_done=100, epochs_planned=1000, seconds_left=9000.0,
+    )  # fmt: skip
+
+
+def live(progress, width, height=50):
+    out = io.StringIO()
+    console = Console(file=out, width=width, height=height, force_terminal=True, color_system=None)
+    console.print(progress.table("val_accuracy"))
+    return [line.rstrip() for line in out.getvalue().splitlines()]
+
+
+@pytest.mark.parametrize("width", [60, 80, 100])
+def test_the_status_fits_its_terminal_and_loses_nothing(width):
+    lines = live(wide_progress(), width)
+    assert max(map(len, lines)) <= width
+    text = " ".join(" ".join(lines).split())
+    for part in ("156/240 trials", "33 stopped", "about 2 h 30 min left", "best val_accuracy 0.9123", "epoch 49)"):
+        assert part in text, part
+        assert any(part in line for line in lines), part  # no number is cut in two
+    assert "…" not in text
+
+
+@pytest.mark.parametrize("height", [8, 12, 24])
+def test_the_status_is_below_the_rows_of_many_slots(height):
+    lines = live(wide_progress(running=64), 80, height)
+    assert len(lines) <= height
+    assert any("about 2 h 30 min left" in line for line in lines[-3:])
+    assert any(line.startswith("and ") and line.endswith(" more") for line in lines)
+
+
+def test_lines_end_between_parts_and_between_words():
+    assert wrapped_parts(["abc", "d e", "f"], 9) == "abc · d e\nf"
+    assert wrapped_parts(["one two three"], 8) == "one two\nthree"
+    assert wrapped_parts([], 8) == ""
