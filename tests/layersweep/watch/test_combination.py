@@ -21,7 +21,8 @@ def payload(sweep, arms=("x", "y"), **more):
     full |= {
         "arm_names": list(arms),
         "trials": {**rows, "id": ids, "arm": list(range(len(arms))), "question": ["comparison"] * len(ids),
-                   "state": ["completed"] * len(ids), "best": [0.5] * len(ids), "value": [0.5] * len(ids), "config": {}},
+                   "state": ["completed"] * len(ids), "config": {},
+                   "best": [0.5] * len(ids), "value": [0.5] * len(ids)},
         "curves": {i: {"first": 1, "v": [0.5], "t": [1.0], "s": [1.0]} for i in ids},
         "rungs": {"id": ids, "arm": list(range(len(arms))), "rung": [1] * len(ids), "value": [0.5] * len(ids),
                   "cutoff": [None] * len(ids), "stopped": [False] * len(ids)},
@@ -32,7 +33,7 @@ def payload(sweep, arms=("x", "y"), **more):
         "effects": [{"key": "k", "choice": "c", "effect": 0.1, "low": 0.0, "high": 0.2}],
         "importance": [{"key": "k", "share": 0.5}],
         "provenance": [["Command", "python s.py"]],
-        "details": {ids[0]: {"log": "l"}},
+        "details": {ids[0]: {"config": [], "attempts": [], "layers": None, "log": "l", "traceback": ""}},
         "notes": ["a note"], "answer": "x is best", "question": "Which?",
     }  # fmt: skip
     return {**full, **more}
@@ -55,7 +56,8 @@ def test_arms_and_trials_are_side_by_side_with_their_sweeps_names():
     assert [*both["curves"]] == ids == both["rungs"]["id"]
     assert [row["arm"] for row in both["arms"]["rows"]] == both["arm_names"]
     assert [row["cells"][0] for row in both["arms"]["rows"]] == both["arm_names"]
-    assert both["pareto"] == [{"cost": "flops", "heading": "FLOPs", "arm": [0, 2], "x": [1.0] * 2, "y": [0.5] * 2, "front": [True] * 2}]  # fmt: skip
+    (front,) = both["pareto"]
+    assert (front["arm"], front["x"], front["y"], front["front"]) == ([0, 2], [1.0, 1.0], [0.5, 0.5], [True, True])
     assert [matrix["arm"] for matrix in both["confusion"]] == [1, 3]
     assert [effect["key"] for effect in both["effects"]] == ["a: k", "b: k"]
     assert both["answer"] == "a: x is best\nb: x is best"
@@ -103,8 +105,9 @@ def test_a_key_that_is_a_text_in_one_sweep_is_one_in_all(order):
 
 
 def test_slots_of_sweeps_of_unlike_length_add_up():
-    slots = [{"edges": [0, 10, 20], "classes": {"train": [2.0, 1.0]}}, {"edges": [0, 60], "classes": {"train": [1.0], "waiting": [1.0]}}]  # fmt: skip
-    both = combine([payload("a", slots=slots[0]), payload("b", slots=slots[1]), payload("c")])
+    short = {"edges": [0, 10, 20], "classes": {"train": [2.0, 1.0]}}
+    long = {"edges": [0, 60], "classes": {"train": [1.0], "waiting": [1.0]}}
+    both = combine([payload("a", slots=short), payload("b", slots=long), payload("c")])
     edges, classes = both["slots"]["edges"], both["slots"]["classes"]
     assert (edges[0], edges[-1], len(edges)) == (0.0, 60.0, 121)
     widths = [b - a for a, b in pairwise(edges)]
@@ -115,12 +118,17 @@ def test_slots_of_sweeps_of_unlike_length_add_up():
 
 def test_states_add_up_and_unlike_metrics_are_said():
     state = dict(empty("a")["state"])
-    a = payload("a", state={**state, "running": True, "sentence": "2 run", "seconds_left": 60.0, "slots": 2, "slot_hours": 1.0})  # fmt: skip
+    running = {"running": True, "sentence": "2 run", "seconds_left": 60.0, "slots": 2, "slot_hours": 1.0}
+    a = payload("a", state={**state, **running})
     b = payload("b", state={**state, "sentence": "ended", "slots": 4, "slot_hours": 0.5}, metric="val_loss")
     both = combine([a, b])
     assert both["state"] == {
-        "running": True, "sentence": "a: 2 run\nb: ended", "seconds_left": 60.0, "slots": 6, "slot_hours": 1.5, "look": "",
-    }  # fmt: skip
+        **running,
+        "sentence": "a: 2 run\nb: ended",
+        "slots": 6,
+        "slot_hours": 1.5,
+        "look": "",
+    }
     assert "val_accuracy and val_loss: their values are not comparable" in both["notes"][0]
     assert "not comparable" not in str(combine([a, a])["notes"])
 

@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 from recorded_sweep import Sweep
@@ -90,9 +91,8 @@ def test_the_browser_gets_the_address_from_a_private_file(results, capsys, monke
     opened = []
 
     def open_(url):
-        file = url.removeprefix("file://")
-        with open(file) as content:  # noqa: PTH123
-            opened.append((url, content.read(), stat.S_IMODE(os.stat(file).st_mode)))
+        file = Path(url.removeprefix("file://"))
+        opened.append((url, file.read_text(), stat.S_IMODE(file.stat().st_mode)))
 
     class Now:
         def __init__(self, target, args, daemon):
