@@ -103,11 +103,12 @@ class RecordedAnswers:
         """The details of one trial, as HTML."""
         from layersweep.studies.pages.page_values import trial_html
 
-        names, text = self._names(query), query.get("id", [""])[-1]
-        sweep, trial_id = self._trial(names, text)
+        names = self._names(query)
+        sweep, trial_id = self._trial(names, query.get("id", [""])[-1])
+        key = trial_id if len(names) == 1 else f"{sweep}:{trial_id}"
         try:
             details = self._live_sweep(sweep).details(trial_id)
-            return to_json({"html": trial_html({**self._payload(names), "details": {text: details}}, text)})
+            return to_json({"html": trial_html({**self._payload(names), "details": {key: details}}, key)})
         except ResultsError as error:
             raise RefusedError(404, str(error)) from error
 

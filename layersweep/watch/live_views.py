@@ -1,18 +1,15 @@
 """The views of one sweep, from records that are read again and again."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from layersweep.watch.live_sweep import Payload
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from layersweep.studies.statistics.arm_comparison import Comparison
     from layersweep.studies.views.preparer import ViewPreparer
 
-_TABLES: Final = ("plan", "runs", "trials", "epochs")
 _LOG_BYTES: Final = 4096
 
 
@@ -28,31 +25,31 @@ class LiveViews:
     """
 
     def __init__(self, results: Path, sweep: str) -> None:
+        from layersweep.records.live_records import LiveRecords
+
         self._results, self._sweep = results, sweep
-        self._tables: Mapping[str, pl.DataFrame] = {}
-        self._mark: object = None
-        self._preparer: ViewPreparer | None = None
+        self._records = LiveRecords(results, sweep)
         self._look: tuple[object, Comparison | None] = (None, None)
-        self._is_running = False
+        self._preparer: tuple[int, ViewPreparer] | None = None
+        self._groups: Collection[str] = ()
+        self._is_running, self._is_complete, self._revision = False, False, 0
 
     def refresh(self) -> bool:
-        """Reads what is new in the records; returns whether anything is, or the sweep has ended.
+        """Reads what is new in the records; returns whether the views are to be computed anew.
 
         Raises:
             ResultsError: if the sweep is not recorded, or cannot be read.
         """
         from layersweep.records.lock import is_held
         from layersweep.records.overview import check_recorded
-        from layersweep.records.read import parts, read
 
-        is_running = is_held(self._results, self._sweep)
-        mark = [part.name for table in _TABLES for part in parts(self._results / table / self._sweep)], is_running
-        if mark == self._mark:
-            return is_running  # the time goes on
-        check_recorded(self._results, self._sweep)
-        self._tables = {name: read(self._results, name, self._sweep) for name in _TABLES}
-        self._mark, self._is_running = mark, is_running
-        return True
+        was_running, self._is_running = self._is_running, is_held(self._results, self._sweep)
+        is_new = self._records.refresh()
+        if all(table.is_empty() for table in self._records.tables.values()):
+            check_recorded(self._results, self._sweep)
+        if is_new:
+            self._revision += 1
+        return is_new or was_running or self._is_running  # while it runs, the time goes on
 
     def payload(self) -> Payload:
         """The values of all views.
@@ -60,12 +57,29 @@ class LiveViews:
         Raises:
             ResultsError: if the records cannot be read.
         """
+        preparer, notes = self._view_preparer(), self._records.notes
+        changed = self._records.take_changes() if self._is_complete else None
+        self._is_complete = False
+        comparison = self._comparison()
+        if self._groups:
+            notes = [*notes, f"arms of unlike {' and '.join(self._groups)} are compared by `layersweep study` alone"]
+        payload = preparer.prepare(
+            self._records.tables, comparison, is_running=self._is_running, changed=changed, notes=notes
+        )
+        self._is_complete = True
+        return payload
+
+    def _view_preparer(self) -> "ViewPreparer":
+        """The preparer of the sweep's question, which the first run records."""
         from layersweep.studies.earlier_records import question_of
         from layersweep.studies.views.preparer import ViewPreparer
 
-        if self._preparer is None:
-            self._preparer = ViewPreparer(self._results, self._sweep, question_of(self._results, self._sweep))
-        return self._preparer.prepare(self._tables, self._comparison(), is_running=self._is_running)
+        runs = self._records.tables["runs"].height
+        if self._preparer is None or (not self._preparer[0] and runs):
+            question = question_of(self._results, self._sweep)
+            self._preparer = runs, ViewPreparer(self._results, self._sweep, question)
+            self._groups, self._is_complete = tuple(question.apart), False
+        return self._preparer[1]
 
     def details(self, trial_id: str) -> Mapping[str, Any]:
         """The details of one trial.
@@ -75,7 +89,7 @@ class LiveViews:
         """
         from layersweep.studies.views.trial_details import trial_details
 
-        configs = dict(self._tables["plan"].select("trial_id", "config_json").rows())
+        configs = dict(self._records.tables["plan"].select("trial_id", "config_json").rows())
         leader = self._leader_config(configs)
         details = trial_details(self._results, [trial_id], configs, leader, log_bytes=_LOG_BYTES)
         return dict(details[trial_id])
@@ -95,9 +109,10 @@ class LiveViews:
         from layersweep.studies.recorded_comparison import load, load_last_look
         from layersweep.studies.statistics.judgement import Criteria
 
-        runs = self._tables["runs"]
-        ended_runs = (runs["event"] == "end").sum()
-        mark = ended_runs if self._is_running else self._mark
+        if self._groups:
+            return None
+        runs = self._records.tables["runs"]
+        mark = (runs["event"] == "end").sum() if self._is_running else ("ended", self._revision)
         if self._look[0] != mark:
             criteria = Criteria(metric=question_of(self._results, self._sweep).metric)
             if self._is_running:

@@ -7,6 +7,7 @@ It answers each connection once, in a thread of its own. It reads no file by nam
 import contextlib
 import gzip
 import http.server
+import math
 import os
 import secrets
 import selectors
@@ -153,11 +154,11 @@ class WatchServer(http.server.ThreadingHTTPServer):
     def _is_watched(self) -> bool:
         return self._last_request is not None and time.monotonic() - self._last_request < _WATCHED_SECONDS
 
-    def extend(self, request: socket.socket) -> None:
-        """Gives a connection whose request has come the time to take its answer."""
+    def set_start(self, request: socket.socket, start: float) -> None:
+        """Sets when a connection began to wait for its other end; it waits for us until then."""
         with self._lock:
             if request in self._connections:
-                self._connections[request] = time.monotonic()
+                self._connections[request] = start
 
     def _close_slow_connections(self) -> None:
         """Ends connections that send or take a byte now and then: their threads come to an end."""
@@ -250,7 +251,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self._send(code, Answer(f"{HTTPStatus(code).phrase}\n", "text/plain"))
 
     def _answer(self, *, is_change: bool) -> None:
-        self.server.extend(self.connection)
+        self.server.set_start(self.connection, math.inf)  # the first page may take long: it imports much
         nonce = secrets.token_hex(16)
         try:
             answer = self._answer_of(nonce, is_change=is_change)
@@ -298,7 +299,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             raise RefusedError(411, "a request says its length")
         if len(length) > len(str(_BODY_BYTES)) or int(length) > _BODY_BYTES:
             raise RefusedError(413, f"a request has at most {_BODY_BYTES:,} bytes")
-        return self.rfile.read(int(length))
+        self.server.set_start(self.connection, time.monotonic())
+        body = self.rfile.read(int(length))
+        self.server.set_start(self.connection, math.inf)
+        if len(body) < int(length):
+            raise RefusedError(400, "a part of the request is missing")
+        return body
 
     def _send(self, status: int, answer: Answer, nonce: str = "") -> None:
         body = answer.content.encode(errors="replace")
@@ -311,7 +317,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if accepted and "gzip" in accepted and len(body) > _GZIP_BYTES:
             body = gzip.compress(body, 1)
             headers["Content-Encoding"] = "gzip"
-        self.server.extend(self.connection)
+        self.server.set_start(self.connection, time.monotonic())
         self.send_response(status)
         for header, value in {**headers, "Content-Length": str(len(body))}.items():
             self.send_header(header, value)

@@ -49,7 +49,7 @@ class Client:
         return self.raw(method, f"/{self.access.folder}/{path}{query}", body, {**cookie, **named})
 
     def raw(self, method, target, body=None, headers=()):
-        connection = http.client.HTTPConnection("127.0.0.1", self.access.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.access.port, timeout=60)
         connection.request(method, target, body, dict(headers))
         answer = connection.getresponse()
         content = answer.read()
@@ -58,7 +58,7 @@ class Client:
 
     def exchange(self, text):
         """The answer to bytes as they are."""
-        with socket.create_connection(("127.0.0.1", self.access.port), timeout=20) as connection:
+        with socket.create_connection(("127.0.0.1", self.access.port), timeout=60) as connection:
             try:
                 connection.sendall(text)
                 connection.shutdown(socket.SHUT_WR)

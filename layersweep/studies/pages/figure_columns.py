@@ -236,7 +236,8 @@ def _best_so_far(payload: Payload, arms: Arms) -> Columns:
         if (curve := curves.get(trial_id)) is None or trials["question"][i] == "first phase":
             continue
         spent = [curve["s"][0], *(b - a for a, b in pairwise(curve["s"]))] if curve["s"] else []
-        points += [(t, v, s, arm) for t, v, s in zip(curve["t"], curve["v"], spent, strict=True) if v is not None]
+        times = [t or 0.0 for t in curve["t"]]  # another sweep has trained it: it was there from the start
+        points += [(t, v, s, arm) for t, v, s in zip(times, curve["v"], spent, strict=True) if v is not None]
     points.sort(key=lambda point: point[0])
     columns: Columns = {"key": [], "epochs": [], "seconds": [], "slot_seconds": [], "ys": []}
     best_arms = []

@@ -5,6 +5,7 @@ import json
 import os
 import socket
 import threading
+import time
 
 import pytest
 from watch_server import SpokenAnswers, serving
@@ -109,6 +110,24 @@ def test_a_slow_client_blocks_nobody_and_is_closed(monkeypatch):
         slow.sendall(b"GET / HT")
         assert client.send()[0].status == 200
         assert slow.recv(1) == b""  # the server closes it
+
+
+def test_a_slow_body_is_closed_and_a_slow_answer_is_not(monkeypatch):
+    class Slow(SpokenAnswers):
+        def updates(self, query):
+            time.sleep(2.0)
+            return super().updates(query)
+
+    monkeypatch.setattr(server_module, "_CONNECTION_SECONDS", 0.5)
+    with serving(Slow()) as client, socket.create_connection(("127.0.0.1", client.access.port)) as slow:
+        slow.settimeout(20)
+        head = f"POST /{client.access.folder}/request HTTP/1.1\r\nHost: {client.host}\r\nX-Layersweep: 1\r\n"
+        more = f"Origin: http://{client.host}\r\nCookie: layersweep={client.access.token}\r\nContent-Length: 9\r\n"
+        slow.sendall(f"{head}{more}Content-Type: application/json\r\n\r\n{{".encode())
+        assert client.send("updates")[0].status == 200
+        while slow.recv(1000):
+            pass
+        assert b"{" not in client.answers.requests
 
 
 def test_more_connections_than_threads_are_closed(monkeypatch):
