@@ -186,7 +186,7 @@ def remove(results: Path, request: Request) -> None:
 
 def folder_of(results: Path, sweep: str) -> Path:
     """The folder of the requests to a sweep."""
-    return results.absolute() / ".state" / "requests" / sweep
+    return results / ".state" / "requests" / sweep
 
 
 def _file(results: Path, request: Request) -> Path:
