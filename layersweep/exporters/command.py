@@ -124,6 +124,8 @@ def export(results: Path, sweep: str, to: str, *, out: Path | None = None, conso
 
     console, folder = console or Console(), (out or results / "exported" / to).absolute()
     values = sweep_values(results, sweep)
+    if not values.trials:
+        raise ResultsError(f"no trial of sweep {sweep!r} has started: there is nothing to export")
     write = cast("Write", importlib.import_module(target.module).write)
     with results_errors(f"cannot write to {folder}"):
         folder.mkdir(parents=True, exist_ok=True)

@@ -133,6 +133,12 @@ class SweepValues:
     waiting_trials: int
 
     @property
+    def folder(self) -> str:
+        """The name of its file or folder: its own, or one with a hash if that is no name of a file."""
+        name = folder_name(self.sweep)
+        return name if name == self.sweep else f"{name} {hashlib.sha256(self.sweep.encode()).hexdigest()[:8]}"
+
+    @property
     def is_loss(self) -> bool:
         """Whether less of the metric is better."""
         return self.metric == LOSS

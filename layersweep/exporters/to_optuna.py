@@ -17,7 +17,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
-from layersweep.exporters.sweep_values import Changes, SweepValues, Trial, Value, folder_name
+from layersweep.exporters.sweep_values import Changes, SweepValues, Trial, Value
 from layersweep.records.errors import ResultsError
 from layersweep.records.questions import FIRST_PHASE
 
@@ -43,7 +43,7 @@ def write(values: SweepValues, out: Path, progress: Callable[[Iterable[Trial]], 
         OSError: if a file cannot be written.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    file = out / f"{folder_name(values.sweep)}.log"
+    file = out / f"{values.folder}.log"
     temporary = file.with_name(f".{file.name}.tmp")
     trials = [trial for trial in values.trials if trial.question != FIRST_PHASE]
     try:

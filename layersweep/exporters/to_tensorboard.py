@@ -27,7 +27,7 @@ def write(values: SweepValues, out: Path, progress: Callable[[Iterable[Trial]], 
     Raises:
         OSError: if a file cannot be written.
     """
-    folder = out / folder_name(values.sweep)
+    folder = out / values.folder
     changes = Changes(place=folder)
     folder.mkdir(exist_ok=True)
     folders = {path.name.rpartition(" ")[2]: path for path in folder.iterdir() if path.is_dir()}

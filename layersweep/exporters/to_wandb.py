@@ -15,7 +15,7 @@ os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # an export reaches no 
 
 import wandb
 
-from layersweep.exporters.sweep_values import FAILED_STATES, Changes, SweepValues, Trial, folder_name
+from layersweep.exporters.sweep_values import FAILED_STATES, Changes, SweepValues, Trial
 from layersweep.records.errors import ResultsError
 
 _FINGERPRINT: Final = "layersweep_fingerprint"
@@ -34,7 +34,7 @@ def write(values: SweepValues, out: Path, progress: Callable[[Iterable[Trial]], 
         ResultsError: if the package refuses; the message has its reason.
         OSError: if a file cannot be written.
     """
-    place = out / folder_name(values.sweep)
+    place = out / values.folder
     runs = place / "wandb"
     runs.mkdir(parents=True, exist_ok=True)  # the package would write elsewhere
     folders: dict[str, list[Path]] = {}
@@ -71,12 +71,12 @@ def _write_run(values: SweepValues, trial: Trial, place: Path) -> None:
     run = wandb.init(
         mode="offline",
         dir=place,
-        project=folder_name(values.sweep),
+        project=values.folder,
         id=trial.file_id,
         name=trial.title[:_LONGEST_NAME],
         group=trial.arm[:_LONGEST_NAME] or None,
-        config={**trial.config, **labels, **trial.replicate},
-        settings=_settings(trial),
+        config={**trial.config, **labels, **trial.replicate, "started_at": trial.started_at.isoformat()},
+        settings=_settings(),
     )
     for epoch in trial.epochs:
         run.log({**epoch.values, "epoch": epoch.number, "_timestamp": epoch.at.timestamp()}, step=epoch.number)
@@ -85,17 +85,17 @@ def _write_run(values: SweepValues, trial: Trial, place: Path) -> None:
     (Path(run.settings.sync_dir) / _FINGERPRINT).write_text(trial.fingerprint)
 
 
-def _settings(trial: Trial) -> wandb.Settings:
+def _settings() -> wandb.Settings:
     """Records the trial alone: nothing of this process, this machine or this repository."""
     return wandb.Settings(
         console="off",
         disable_code=True,
         disable_git=True,
+        host="",
         save_code=False,
         silent=True,
         x_disable_machine_info=True,
         x_disable_meta=True,
         x_disable_stats=True,
         x_save_requirements=False,
-        x_start_time=trial.started_at.timestamp(),
     )

@@ -12,6 +12,7 @@ from layersweep.studies.figures.drawing import Drawing
 from layersweep.studies.pages import page, view_page
 from layersweep.studies.pages.page_values import page_values
 from layersweep.studies.statistics.arm_comparison import Comparison
+from layersweep.studies.statistics.replicates import uses_latency_medians
 from layersweep.studies.statistics.tuned_pairs import gains
 from layersweep.studies.wording.number_formats import setting
 from layersweep.studies.wording.tuning_sentences import format_gain, sentences
@@ -25,7 +26,7 @@ def html(comparison: Comparison, payload: Mapping[str, Any], sections: Sequence[
         payload: the prepared values of its views.
         sections: HTML elements that follow the views.
     """
-    rules = ["<h2>Rules</h2>", page.paragraph(_rules(comparison))]
+    rules = ["<h2>Rules</h2>", page.paragraph(_rules(comparison)), page.paragraph(_cost_rules(comparison))]
     return view_page.html(page_values(payload), sections=[*_tuning(comparison), *sections, *rules])
 
 
@@ -76,6 +77,25 @@ def _rules(comparison: Comparison) -> str:
         "counts; if it was continued, its last end and the seconds of all ends count. The test set has no influence on "
         "the verdicts: it was read only for the leading arm and those that are not shown to be worse."
     )
+
+
+def _cost_rules(comparison: Comparison) -> str:
+    """What the columns of costs count, and how latency was measured."""
+    rows = comparison.arms.to_dicts()
+    texts = [
+        "Epochs and seconds are sums over all trials of an arm, with stopped and failed ones; seconds are slot time."
+    ]
+    if any(row["latency_n"] for row in rows):
+        latency = (
+            "Latency of one image: median over trials (lowest\N{EN DASH}highest; trials) of the median of 50 calls"
+        )
+        if not uses_latency_medians(comparison.replicates.rows):
+            least: Any = comparison.replicates.rows["latency_ms_reference"].min()
+            latency += f", as a multiple of the time of a fixed computation, which takes at least {least:.2f} ms here"
+        texts.append(f"{latency}.")
+        if len(rows) > 1 and all(len({row[name] for row in rows} - {None}) == 1 for name in ("parameters", "flops")):
+            texts.append("All arms have equal parameters and FLOPs, so differences in latency between them are noise.")
+    return " ".join(texts)
 
 
 def write(path: Path, content: str | bytes) -> None:

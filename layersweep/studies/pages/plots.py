@@ -1,4 +1,4 @@
-"""The interactive figures of a page, drawn by Bokeh from the columns that `page_values` makes.
+"""The interactive figures of a page, shown_rows by Bokeh from the columns that `page_values` makes.
 
 The page in the browser fills the sources with rows, and hides those that its filter excludes. Colours and dashes follow
 an arm's `style`, so that both palettes of `figures.style`, for light and dark pages, fit.
@@ -43,7 +43,7 @@ class _Page:
         columns: Columns = self._values["sources"][name]
         return ColumnDataSource(data={column: [] for column in columns}, name=name)
 
-    def drawn(self, name: str) -> dict[str, Any]:
+    def shown_rows(self, name: str) -> dict[str, Any]:
         """The source of a glyph, and the view through which the page's filter hides rows."""
         from bokeh.models import BooleanFilter, CDSView
 
@@ -123,10 +123,10 @@ def _curves(page: _Page, metric: str) -> "plotting.figure":
     hover = [("arm", "@arm"), ("seed", "@seed"), ("epoch or seconds", "$x{0.[0]}"), (metric, "$y{0.0000}")]
     plot = _figure("curves", x="epoch", x_interval=1, y=metric, hover=hover, height=400)
     plot.patches(
-        "epochs", "ys", fill_color=_colour(), fill_alpha=0.14, line_color=None, name="bands", **page.drawn("bands")
+        "epochs", "ys", fill_color=_colour(), fill_alpha=0.14, line_color=None, name="bands", **page.shown_rows("bands")
     )
     thin = {"line_color": _colour(), "line_alpha": 0.45, "line_width": 1}
-    plot.multi_line("epochs", "ys", name="seeds", **thin, **_QUIET, **page.drawn("seeds"))
+    plot.multi_line("epochs", "ys", name="seeds", **thin, **_QUIET, **page.shown_rows("seeds"))
     plot.multi_line(
         "epochs",
         "ys",
@@ -135,7 +135,7 @@ def _curves(page: _Page, metric: str) -> "plotting.figure":
         line_width=2,
         line_dash={"field": "dash"},
         **_QUIET,
-        **page.drawn("means"),
+        **page.shown_rows("means"),
     )
     plot.text(
         "epochs",
@@ -147,7 +147,7 @@ def _curves(page: _Page, metric: str) -> "plotting.figure":
         text_font_size="11px",
         text_color=MUTED,
         name="labels",
-        **page.drawn("labels"),
+        **page.shown_rows("labels"),
     )
     return plot
 
@@ -162,7 +162,7 @@ def _rungs(page: _Page, metric: str) -> "plotting.figure":
     plot.scatter("x", "y", marker="dash", size=34, line_color=MUTED, line_alpha=0.5, source=page.source("cutoffs"))
     plot.scatter(
         jitter("x", 0.3), "y", marker=marks, size=9, line_color=_colour(), fill_color=_colour(), fill_alpha=0.5,
-        nonselection_alpha=0.1, **page.drawn("rungs"),
+        nonselection_alpha=0.1, **page.shown_rows("rungs"),
     )  # fmt: skip
     return plot
 
@@ -173,7 +173,7 @@ def _parallel(page: _Page) -> "plotting.figure":
     hover = [("arm", "@arm"), ("trial", "@key"), ("value", "@value{0.0000}")]
     plot = _figure("parallel", hover=hover, height=360, y_range=Range1d(-0.06, 1.14))
     plot.multi_line(
-        "xs", "ys", line_color=_colour(), line_alpha=0.5, line_width=1.5, **_QUIET, **page.drawn("parallel")
+        "xs", "ys", line_color=_colour(), line_alpha=0.5, line_width=1.5, **_QUIET, **page.shown_rows("parallel")
     )
     plot.text(
         "x",
@@ -213,7 +213,7 @@ def _best(page: _Page, metric: str) -> "plotting.figure":
         line_width=2,
         line_dash={"field": "dash"},
         **_QUIET,
-        **page.drawn("best"),
+        **page.shown_rows("best"),
     )
     return plot
 
@@ -250,15 +250,15 @@ def _lanes(page: _Page) -> "plotting.figure":
     plot = _figure("lanes", x="seconds since the start", y="trials side by side", hover=hover, height=240)
     plot.hbar(
         y="lane", left="left", right="right", height=0.8, fill_color=_colour(), line_color="white", line_width=0.5,
-        nonselection_alpha=0.15, **page.drawn("lanes"),
+        nonselection_alpha=0.15, **page.shown_rows("lanes"),
     )  # fmt: skip
     plot.yaxis.ticker = []
     return plot
 
 
-def _intervals(plot: "plotting.figure", names: str, drawn: Mapping[str, Any], colour: Any) -> None:
-    plot.segment("low", names, "high", names, line_color=colour, line_width=2, nonselection_alpha=0.15, **drawn)
-    plot.scatter("x", names, size=9, color=colour, nonselection_alpha=0.15, **drawn)
+def _intervals(plot: "plotting.figure", names: str, shown_rows: Mapping[str, Any], colour: Any) -> None:
+    plot.segment("low", names, "high", names, line_color=colour, line_width=2, nonselection_alpha=0.15, **shown_rows)
+    plot.scatter("x", names, size=9, color=colour, nonselection_alpha=0.15, **shown_rows)
 
 
 def _differences(page: _Page, metric: str) -> "plotting.figure":
@@ -277,7 +277,7 @@ def _differences(page: _Page, metric: str) -> "plotting.figure":
         y_range=FactorRange(name="differences", tags=["key", True]),
     )
     plot.add_layout(Span(location=0, dimension="height", line_color=MUTED, line_dash="dotted"))
-    _intervals(plot, "key", page.drawn("differences"), _colour())
+    _intervals(plot, "key", page.shown_rows("differences"), _colour())
     return plot
 
 
@@ -315,9 +315,11 @@ def _pareto(page: _Page, metric: str) -> "plotting.figure":
     )
     plot.xaxis.formatter = NumeralTickFormatter(format="0.[0] a")
     plot.x_range.update(range_padding=0.15)
-    drawn = page.drawn("pareto")
-    plot.scatter("x", "y", size=10, color=_colour(), nonselection_alpha=0.15, **drawn)
-    plot.text("x", "y", "front", x_offset=8, text_font_size="11px", text_baseline="middle", text_color=MUTED, **drawn)
+    shown_rows = page.shown_rows("pareto")
+    plot.scatter("x", "y", size=10, color=_colour(), nonselection_alpha=0.15, **shown_rows)
+    plot.text(
+        "x", "y", "front", x_offset=8, text_font_size="11px", text_baseline="middle", text_color=MUTED, **shown_rows
+    )
     return plot
 
 
@@ -327,8 +329,8 @@ def _confusion(page: _Page) -> "plotting.figure":
     hover = [("is", "@actual"), ("taken for", "@predicted"), ("images", "@images"), ("share", "@share{0.000}")]
     predicted, actual = (FactorRange(name="confusion", tags=[column]) for column in ("predicted", "actual"))
     plot = _figure("confusion", x="taken for", y="is", hover=hover, height=460, x_range=predicted, y_range=actual)
-    drawn = page.drawn("confusion")
-    plot.rect("predicted", "actual", 1, 1, fill_color="#0072b2", fill_alpha="shade", line_color=None, **drawn)
+    shown_rows = page.shown_rows("confusion")
+    plot.rect("predicted", "actual", 1, 1, fill_color="#0072b2", fill_alpha="shade", line_color=None, **shown_rows)
     plot.text(
         "predicted",
         "actual",
@@ -337,7 +339,7 @@ def _confusion(page: _Page) -> "plotting.figure":
         text_align="center",
         text_baseline="middle",
         text_color=MUTED,
-        **drawn,
+        **shown_rows,
     )
     plot.xaxis.major_label_orientation = 0.8
     plot.grid.visible = False

@@ -83,66 +83,52 @@ def _choices(values: Mapping[str, Any]) -> dict[str, list[str]]:
     return {name: [*dict.fromkeys(values["sources"][of][column])] or [""] for name, (of, column) in columns.items()}
 
 
+_CAPTIONS: Final = {
+    "differences": "An arm whose line does not reach 0 is worse. Lines are intervals that hold for all pairs of arms.",
+    "seeds": "Thick lines are means over seeds; bands reach from the lowest to the highest seed.",
+    "rungs": "A cross is a trial that was stopped there; grey dashes are the cutoffs.",
+    "parallel": "A line is a trial. Its colour is that of its arm.",
+    "pareto": "Named arms are on the front: no other arm is shown to be better at less cost.",
+    "effects": "The effect of each choice on the mean of its arms; lines are 95 % intervals, each by itself.",
+    "lanes": "A bar is a trial, from its start to its end.",
+}
+
+
 def _views(choices: Mapping[str, Sequence[str]]) -> list[str]:
-    select = page.select
-    lines = select(
-        "lines",
-        {"auto": "lines of trials if there are few", "all": "lines of all trials", "none": "no lines of trials"},
+    few = "lines of trials if there are few"
+    lines = page.select("lines", {"auto": few, "all": "lines of all trials", "none": "no lines of trials"})
+    top = page.select("top", {"5": "best 5 arms", "10": "best 10 arms", "25": "best 25 arms", "0": "all arms"})
+    clock = page.select("clock", {"epochs": "by epochs", "seconds": "by seconds", "slot_seconds": "by slot-seconds"})
+    x = page.select("x", {"epochs": "by epochs", "seconds": "by seconds"})
+    cost, matrix = (
+        page.select(name, {text: text for text in choices[of]})
+        for name, of in (("cost", "costs"), ("matrix", "matrices"))
     )
-    top = select("top", {"5": "best 5 arms", "10": "best 10 arms", "25": "best 25 arms", "0": "all arms"})
-    clock = select("clock", {"epochs": "by epochs", "seconds": "by seconds", "slot_seconds": "by seconds of slots"})
-    x = select("x", {"epochs": "by epochs", "seconds": "by seconds"})
     return [
         _table("arms", "Arms"),
         '<div id="sentences"></div>',
-        _view(
-            "differences",
-            "Difference to the leader",
-            "An arm whose line does not reach 0 is worse. Lines are intervals that hold for all pairs of arms at once.",
-        ),
-        _view(
-            "seeds",
-            "Learning curves",
-            "Thick lines are means over seeds; bands reach from the lowest to the highest seed.",
-            plot="curves",
-            options=[x, top, lines],
-        ),
+        _view("differences", "Difference to the leader"),
+        _view("seeds", "Learning curves", plot="curves", options=[x, top, lines]),
         '<div class="pair">',
-        _view("best", "Best so far", "", options=[clock]),
-        _view(
-            "rungs",
-            "Rungs of early stopping",
-            "A cross is a trial that was stopped there; grey dashes are the cutoffs.",
-        ),
-        _view("parallel", "Configurations", "A line is a trial. Its colour is that of its arm."),
-        _view(
-            "pareto",
-            "Accuracy and cost",
-            "Named arms are on the front: no other arm is shown to be better at less cost.",
-            options=[select("cost", dict(zip(choices["costs"], choices["costs"], strict=True)))],
-        ),
-        _view("effects", "Effects", ""),
-        _view("importance", "Importance", "", text="importance_note"),
-        _view("slots", "What the slots did", ""),
-        _view("lanes", "Trials over time", "A bar is a trial, from its start to its end."),
-        _view(
-            "confusion",
-            "Confused classes",
-            "",
-            options=[select("matrix", dict(zip(choices["matrices"], choices["matrices"], strict=True)))],
-        ),
+        _view("best", "Best so far", options=[clock]),
+        _view("rungs", "Rungs of early stopping"),
+        _view("parallel", "Configurations"),
+        _view("pareto", "Accuracy and cost", options=[cost]),
+        _view("effects", "Effects"),
+        _view("importance", "Importance", text="importance_note"),
+        _view("slots", "What the slots did"),
+        _view("lanes", "Trials over time"),
+        _view("confusion", "Confused classes", options=[matrix]),
         "</div>",
         _table("trials", "Trials"),
     ]
 
 
-def _view(
-    source: str, heading: str, caption: str, *, plot: str = "", options: Sequence[str] = (), text: str = ""
-) -> str:
+def _view(source: str, heading: str, *, plot: str = "", options: Sequence[str] = (), text: str = "") -> str:
     note = f'<p class="quiet" data-text="{text}"></p>' if text else ""
     return (
         f'<section data-source="{source}"><h2>{to_html(heading)}</h2><div class="options">{"".join(options)}</div>'
-        f'<div id="plot-{plot or source}"></div><p class="quiet">{to_html(caption)}</p>{note}</section>'
+        f'<div id="plot-{plot or source}"></div><p class="quiet">{_CAPTIONS.get(source, "")}</p>{note}</section>'
     )
 
 

@@ -97,9 +97,14 @@ class Judgement:
 
     def is_better(self, first: str, second: str) -> bool:
         """Whether the first arm is shown to be better than the second, by a test that holds for all pairs together."""
-        difference, error, freedom = self._difference(first, second)
-        value = all_pairs_value(len(self.arms), np.array(freedom), alpha_of_look(self.look))
-        return error > 0 and difference > float(value) * error
+        return second in self.worse_than(first)
+
+    def worse_than(self, arm: str) -> frozenset[str]:
+        """The arms that an arm is shown to be better than, by a test that holds for all pairs together."""
+        estimates, errors, freedom = self.model.differences(np.array(self.arms.index(arm)))
+        values = all_pairs_value(len(self.arms), freedom, alpha_of_look(self.look))
+        is_worse = (errors > 0) & (estimates > values * errors)
+        return frozenset(other for other, worse in zip(self.arms, is_worse, strict=True) if worse)
 
     def _difference(self, first: str, second: str) -> tuple[float, float, float]:
         """The difference, its standard error and its degrees of freedom."""

@@ -31,8 +31,8 @@ ENDS: Final = ("completed", "stopped", STOPPED_ON_REQUEST, "refused", *EXCLUDED_
 NO_SEARCH: Final = "No search is recorded: this sweep has no candidates."
 
 _TRIAL_COLUMNS: Final = (
-    "trial_id", "attempt", "continuation", "outcome", "epochs", "epochs_asked", "rung", "started_at", "ended_at",
-    *SECONDS,
+    "trial_id", "attempt", "continuation", "outcome", "epochs", "epochs_asked", "reason", "rung",
+    "started_at", "ended_at", *SECONDS,
 )  # fmt: skip
 _SEARCH_EPOCH_COLUMNS: Final = (*EPOCH_COLUMNS, "sequence", "at")
 

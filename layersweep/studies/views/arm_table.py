@@ -35,10 +35,10 @@ class ArmTable:
         """
         others = trials.filter(~pl.col("arm").is_in([row["arm"] for row in self.rows]))
         rows = []
-        for (arm,), part in others.group_by("arm", maintain_order=True):
-            texts = {"arm": str(arm), "verdict": _states(part)}
+        for arm, states in _states(others).items():
+            texts = {"arm": arm, "verdict": states}
             cells = [texts.get(column["name"], "") for column in self.columns]
-            rows.append({"arm": str(arm), "verdict": "", "cells": cells, "values": [cell or None for cell in cells]})
+            rows.append({"arm": arm, "verdict": "", "cells": cells, "values": [cell or None for cell in cells]})
         return replace(self, rows=[*self.rows, *rows]) if rows else self
 
 
@@ -92,7 +92,7 @@ def table_so_far(rows: pl.DataFrame, *, higher: bool) -> ArmTable:
     )
     order = pl.col("mean").fill_null(pl.col("best"))
     means = means.sort(order if not higher else -order, nulls_last=True, maintain_order=True)
-    states = {str(arm): _states(part) for (arm,), part in rows.group_by("arm")}
+    states = _states(rows)
     heads = [
         {"name": name, "heading": heading, "is_text": is_text, "shown": True}
         for name, heading, is_text in (
@@ -115,10 +115,13 @@ def table_so_far(rows: pl.DataFrame, *, higher: bool) -> ArmTable:
     )  # fmt: skip
 
 
-def _states(part: pl.DataFrame) -> str:
-    """`2 completed, 1 running`."""
-    counts = part.group_by("state", maintain_order=True).len()
-    return ", ".join(f"{n:,} {state}" for state, n in counts.rows())
+def _states(rows: pl.DataFrame) -> dict[str, str]:
+    """The states of the trials of each arm: `2 completed, 1 running`."""
+    counts = rows.group_by("arm", "state", maintain_order=True).len()
+    texts = (
+        counts.select("arm", text=pl.format("{} {}", "len", "state")).group_by("arm", maintain_order=True).agg("text")
+    )
+    return {arm: ", ".join(parts) for arm, parts in texts.rows()}
 
 
 def _plain(value: Any) -> Any:

@@ -1,6 +1,7 @@
 """What a comparison tells besides its table: effects, Pareto fronts, confusion, origin. It is computed once a look."""
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -8,9 +9,12 @@ import numpy as np
 import polars as pl
 
 from layersweep.records.read import read
-from layersweep.studies.sections.costs import AXES, costs
+from layersweep.records.study_question import StudyQuestion
+from layersweep.studies.earlier_records import sections_of
+from layersweep.studies.sections.costs import AXES
 from layersweep.studies.sections.key_effects import grid
 from layersweep.studies.statistics.arm_comparison import Comparison
+from layersweep.studies.statistics.judgement import ACCURACY
 from layersweep.studies.statistics.pareto import pareto_front
 from layersweep.studies.statistics.screening_risk import screening_risk
 from layersweep.studies.views.json_values import number
@@ -37,14 +41,21 @@ _CONFUSION_COLUMNS: Final = (
 )  # fmt: skip
 
 
-def comparison_views(comparison: Comparison, results: Path, runs: pl.DataFrame) -> Mapping[str, Any]:
-    """The parts of the page that depend on the comparison alone, by their names there; arms by their names."""
+def comparison_views(
+    comparison: Comparison, results: Path, runs: pl.DataFrame, question: StudyQuestion
+) -> Mapping[str, Any]:
+    """The parts of the page that depend on the comparison alone, by their names there; arms by their names.
+
+    As in a study, effects are shown of grids, or if the question asks for them; and of accuracies only.
+    """
+    sections = sections_of(comparison) if question.sections is None else question.sections
+    has_effects = "effects" in sections and comparison.criteria.metric == ACCURACY
     return {
         "answer": answer(comparison),
         "sentences": [*filter(None, (seeds_sentence(comparison, runs), screening_risk(comparison).sentence))],
         "cautions": list(comparison.cautions),
         "notes": [*comparison.warnings, *provenance.warnings(runs)],
-        "effects": effects(comparison),
+        "effects": effects(comparison) if has_effects else [],
         "pareto": pareto(comparison),
         "confusion": confusion(comparison, results),
         "provenance": [
@@ -73,15 +84,16 @@ def effects(comparison: Comparison) -> list[dict[str, Any]]:
 
 
 def pareto(comparison: Comparison) -> list[dict[str, Any]]:
-    """The arms by each cost and their means; a cost that all arms share is left out."""
-    rows = costs(comparison)
+    """The compared arms by each cost and their means; a cost that all arms share is left out."""
+    rows = [row for row in comparison.arms.to_dicts() if row["mean"] is not None]
+    worse_arms = cache(comparison.judgement.worse_than) if comparison.judgement else frozenset
     fronts = []
     for cost, heading in _COSTS.items():
         points = [row for row in rows if row[cost]]
         if len({row[cost] for row in points}) < 2:  # noqa: PLR2004
             continue
         prices = {row["arm"]: float(row[cost]) for row in points}
-        front = {*pareto_front(prices, prices.__getitem__, comparison.is_better).front}
+        front = {*pareto_front(prices, prices.__getitem__, lambda a, b: b in worse_arms(a)).front}
         unit = f", {points[0]['latency_unit']}" if cost == "latency" else ""
         fronts.append({
             "cost": cost,

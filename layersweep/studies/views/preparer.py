@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -17,11 +18,14 @@ from layersweep.studies.views.curves import Curves
 from layersweep.studies.views.importance import importance
 from layersweep.studies.views.json_values import digits, tenths
 from layersweep.studies.views.slot_times import SlotTimes
-from layersweep.studies.views.sweep_state import NOT_ENDED, look_sentence, sweep_state
+from layersweep.studies.views.sweep_state import NOT_ENDED, look_sentence, seconds_left, sweep_state
 from layersweep.studies.views.trial_table import Clock, TrialTable
 
 MOST_TRIALS: Final = 10_000
 """The page's limit; of more trials, those that were planned last are shown."""
+
+_ESTIMATED_TRIALS: Final = 1_000
+"""The time left is estimated at most once for so many trials in a second."""
 
 _Value = TypeVar("_Value")
 
@@ -64,8 +68,9 @@ class ViewPreparer:
         clock = Clock.of(tables, self._sweep, is_running=is_running)
         rows = self._rows(tables, clock, comparison, changed)
         runs = tables["runs"].filter(pl.col("sweep") == self._sweep)
-        seconds_now = _seconds(clock, now or datetime.now(UTC)) if clock.run else None
-        slots, slot_seconds = self._slots.of(tables, clock, seconds_now)
+        now = now or datetime.now(UTC)
+        left = self._seconds_left(tables, rows, clock, now)
+        slots, slot_seconds = self._slots.of(tables, clock, _seconds(clock, now))
         look = look_sentence(comparison is not None, is_running=clock.run is not None, rows=rows)
         curves, curves_note = self._curves.of(self._table, rows, higher=self._higher)
         group = self._group
@@ -75,7 +80,7 @@ class ViewPreparer:
             "metric": self._question.metric,
             "higher": self._higher,
             "epochs": _planned_epochs(rows),
-            "state": sweep_state(rows, runs, clock, slot_seconds=slot_seconds, look=look),
+            "state": sweep_state(rows, runs, clock, left=left, slot_seconds=slot_seconds) | {"look": look},
             **self._arms_and_comparison(rows, comparison, runs, notes),
             **self._keys_and_importance(rows, tables["trials"]),
             "curves": curves,
@@ -96,6 +101,16 @@ class ViewPreparer:
             self._recent[name] = mark, make()
         value: _Value = self._recent[name][1]
         return value
+
+    def _seconds_left(
+        self, tables: Mapping[str, pl.DataFrame], rows: pl.DataFrame, clock: Clock, now: datetime
+    ) -> float | None:
+        """The time left. Of many trials, it is estimated less often than every refresh, and counts down in between."""
+        mark = clock, int(now.timestamp() * _ESTIMATED_TRIALS) // max(1, rows.height)
+        make = partial(seconds_left, tables, rows, self._table.times, clock, now)
+        at, value = self._cached("left", mark, lambda: (now, make()))
+        age = (now - at).total_seconds()
+        return None if value is None else max(0.0, value - age)
 
     def _rows(
         self,
@@ -122,7 +137,7 @@ class ViewPreparer:
         views = self._cached(
             "comparison",
             id(comparison),
-            lambda: comparison_views(comparison, self._results, runs) if comparison else NO_COMPARISON,
+            lambda: comparison_views(comparison, self._results, runs, self._question) if comparison else NO_COMPARISON,
         )
         return {
             **views,
@@ -155,7 +170,8 @@ class ViewPreparer:
 
 
 def _seconds(clock: Clock, now: datetime) -> float | None:
-    return None if clock.start is None else max(0.0, (now - clock.start).total_seconds())
+    """The seconds since the start of the sweep, if a command runs."""
+    return None if clock.start is None or clock.run is None else max(0.0, (now - clock.start).total_seconds())
 
 
 def _planned_epochs(rows: pl.DataFrame) -> int:

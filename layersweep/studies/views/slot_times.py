@@ -111,7 +111,7 @@ class SlotTimes:
         ends = {row["run"]: row for row in rows if row["event"] == "end"}
         starts = [row for row in rows if row["event"] == "start" and row["at"] is not None]
         spans = []
-        for row, following in zip(starts, [*starts[1:], None], strict=True):
+        for row, following in zip(starts, [*starts[1:], None], strict=False):
             end = ends.get(row["run"], {}).get("at")
             if end is None and row["run"] == clock.run:
                 end = now

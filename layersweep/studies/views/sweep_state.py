@@ -8,6 +8,7 @@ import polars as pl
 
 from layersweep.formatting import count, duration
 from layersweep.records.overview import UNFINISHED
+from layersweep.records.recorded_times import CommandTimes, options_of
 from layersweep.studies.views.json_values import number
 from layersweep.studies.views.trial_table import RUNNING, WAITING, Clock
 
@@ -15,7 +16,7 @@ NOT_ENDED: Final = (RUNNING, WAITING, UNFINISHED)
 
 
 def sweep_state(
-    rows: pl.DataFrame, runs: pl.DataFrame, clock: Clock, *, slot_seconds: float, look: str
+    rows: pl.DataFrame, runs: pl.DataFrame, clock: Clock, *, left: float | None, slot_seconds: float
 ) -> dict[str, Any]:
     """The state of a sweep.
 
@@ -23,19 +24,17 @@ def sweep_state(
         rows: the trials.
         runs: the rows of `runs` of this sweep.
         clock: the times of the sweep.
+        left: the seconds that the command still takes; None if that is unknown.
         slot_seconds: the time of all slots so far.
-        look: which look the verdicts are of.
     """
     is_running = clock.run is not None
     slots = _slots(runs, clock.run)
-    seconds_left = _seconds_left(rows, slots) if is_running else None
     return {
         "running": is_running,
-        "sentence": _running(rows, seconds_left) if is_running else _ended(rows, runs),
-        "seconds_left": number(seconds_left),
+        "sentence": _running(rows, left) if is_running else _ended(rows, runs),
+        "seconds_left": number(left),
         "slots": slots,
         "slot_hours": number(slot_seconds / 3600),
-        "look": look,
     }
 
 
@@ -45,23 +44,42 @@ def _slots(runs: pl.DataFrame, run: str | None) -> int | None:
     return int(slots[-1]) if slots.len() else None
 
 
-def _seconds_left(rows: pl.DataFrame, slots: int | None) -> float | None:
-    """The epochs to come times the mean seconds of an epoch so far, on all slots; None before the first epoch."""
-    epochs = int(rows["epoch"].sum())
-    if not epochs or not slots:
+def seconds_left(
+    tables: Mapping[str, pl.DataFrame], rows: pl.DataFrame, times: pl.DataFrame, clock: Clock, now: datetime
+) -> float | None:
+    """About how long the command that runs still takes; None if none does, or as long as that cannot be told.
+
+    Args:
+        tables: plan, runs, trials and epochs.
+        rows: the trials.
+        times: what their epochs took in this command.
+        clock: the times of the sweep.
+        now: the time.
+    """
+    if clock.run is None:
         return None
-    to_come = rows.filter(pl.col("state").is_in([RUNNING, WAITING])).select(
-        (pl.col("epochs").fill_null(0) - pl.col("epoch")).clip(lower_bound=0).sum()
+    is_of_command = pl.col("run") == clock.run
+    (start,) = tables["runs"].filter(is_of_command, pl.col("event") == "start").tail(1).to_dicts()
+    has_ended = ~pl.col("state").is_in(NOT_ENDED)
+    due = rows.filter(is_of_command.fill_null(value=False), ~has_ended | (pl.col("end_run") == clock.run))
+    ended = due.filter(has_ended).select("trial_id")
+    ends = tables["trials"].filter(is_of_command).join(ended, on="trial_id", how="semi")
+    command = CommandTimes(
+        options=options_of(start),
+        due=due.select("trial_id", "arm", "question", "epochs"),
+        epochs=times,
+        ends=ends.unique("trial_id", keep="last", maintain_order=True),
+        slots=start["slots"] or 1,
     )
-    return float(to_come.item() or 0) * float(rows["seconds"].sum()) / epochs / slots
+    return command.seconds_left(now)
 
 
-def _running(rows: pl.DataFrame, seconds_left: float | None) -> str:
+def _running(rows: pl.DataFrame, left: float | None) -> str:
     running = rows.filter(pl.col("state") == RUNNING).height
     ended = rows.filter(~pl.col("state").is_in(NOT_ENDED)).height
     verbs = "has" if ended == 1 else "have", "runs" if running == 1 else "run"
-    left = "" if seconds_left is None else f"; about {duration(seconds_left)} left"
-    return f"{ended:,} of {count(rows.height, 'trial')} {verbs[0]} ended, {running:,} {verbs[1]}{left}"
+    rest = "" if left is None else f"; about {duration(left)} left"
+    return f"{ended:,} of {count(rows.height, 'trial')} {verbs[0]} ended, {running:,} {verbs[1]}{rest}"
 
 
 def _ended(rows: pl.DataFrame, runs: pl.DataFrame) -> str:

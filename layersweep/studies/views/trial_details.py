@@ -98,6 +98,6 @@ def _log(results: Path, name: str, rows: Sequence[Mapping[str, Any]]) -> str:
         with path.open("rb") as file:
             file.seek(max(0, path.stat().st_size - _LOG_BYTES), os.SEEK_SET)
             return file.read(_LOG_BYTES).decode(errors="replace")
-    except OSError:
+    except (OSError, ValueError):  # a name that no file can have
         recorded = [row["log"] for row in rows if row["log"]]
         return str(recorded[-1]) if recorded else ""

@@ -9,6 +9,7 @@ import polars as pl
 
 from layersweep.records.overview import UNFINISHED
 from layersweep.records.questions import FIRST_PHASE
+from layersweep.records.recorded_times import epoch_times
 from layersweep.studies.statistics.replicates import EPOCH_SECONDS, SECONDS, latest_attempts
 
 WAITING: Final = "waiting"
@@ -17,7 +18,7 @@ RUNNING: Final = "running"
 PLAN_COLUMNS: Final = (
     "trial_id", "arm", "question", "seed", "fold", "epochs", "candidate", "run", "config_json",
 )  # fmt: skip
-_END_COLUMNS: Final = ("outcome", "epochs", "rung", "cutoff", "host")
+_END_COLUMNS: Final = ("outcome", "epochs", "rung", "cutoff", "host", "run")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +65,7 @@ class TrialTable:
 
     def __init__(self, sweep: str, *, metric: str) -> None:
         self._sweep, self._metric = sweep, metric
-        self._ends = self._progress = self._rungs = pl.DataFrame()
+        self._ends = self._progress = self._rungs = self._times = pl.DataFrame()
         self._epochs = pl.DataFrame()
         self._clock: Clock | None = None
 
@@ -72,6 +73,11 @@ class TrialTable:
     def rungs(self) -> pl.DataFrame:
         """Each decision of the scheduler at a rung: trial_id, epoch, value, decision, rung, cutoff."""
         return self._rungs
+
+    @property
+    def times(self) -> pl.DataFrame:
+        """What the epochs of the command that runs took, by trial, as `recorded_times.epoch_times` makes it."""
+        return self._times
 
     def update(
         self, tables: Mapping[str, pl.DataFrame], clock: Clock, changed: Collection[str] | None = None
@@ -88,7 +94,7 @@ class TrialTable:
             clock: the times of the sweep.
             changed: the trials that have other rows in trials or epochs than at the last call; None: any may have.
         """
-        if changed is None or self._clock is None or self._clock.start != clock.start:
+        if self._clock != clock:
             changed = None
         self._clock, self._epochs = clock, tables["epochs"]
         if changed is None or changed:
@@ -122,16 +128,23 @@ class TrialTable:
             points.filter(pl.col("rung").is_not_null()).select(
                 "trial_id", "epoch", "value", "decision", "rung", "cutoff"
             ),
+            epoch_times(epochs.filter(self._is_of_command)),
         )
         if changed is not None:
-            unchanged = (frame.filter(~is_changed) for frame in (self._ends, self._progress, self._rungs))
+            unchanged = (frame.filter(~is_changed) for frame in (self._ends, self._progress, self._rungs, self._times))
             frames = tuple(pl.concat(pair) for pair in zip(unchanged, frames, strict=True))  # type: ignore[assignment]
-        self._ends, self._progress, self._rungs = frames
+        self._ends, self._progress, self._rungs, self._times = frames
 
     @property
     def _assured_clock(self) -> Clock:
         assert self._clock is not None
         return self._clock
+
+    @property
+    def _is_of_command(self) -> pl.Expr:
+        """Whether an epoch is one of the command that runs."""
+        clock = self._assured_clock
+        return (pl.col("sweep") == self._sweep) & (pl.col("sequence") >= clock.run_sequence) & (clock.run is not None)
 
     def _points(self, epochs: pl.DataFrame) -> pl.DataFrame:
         is_own = pl.col("sweep") == self._sweep

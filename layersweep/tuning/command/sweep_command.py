@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from layersweep.escaping import is_unicode, terminal
 from layersweep.exit_codes import BAD_INPUT, FAILED, INTERRUPTED, OK, UNFINISHED
+from layersweep.pipes import ends_with_its_reader
 from layersweep.records.errors import ResultsError
 from layersweep.records.lock import sweep_lock
 from layersweep.studies import study
@@ -47,22 +48,27 @@ def main(sweep: Sweep, arguments: Sequence[str] | None = None) -> None:
 
     Exit codes: 0 if all trials ended well or were refused by an estimate; 1 if some failed, or the sweep broke off (a
     full disk, Ray's death); 2 for bad input, before any trial; 3 if it ended before its end, because the time budget
-    was spent or a person asked for that; 130 if interrupted. One line on stderr says what was wrong.
+    was spent or a person asked for that; 130 if interrupted; 141 if nobody reads its output any more. One line on
+    stderr says what was wrong.
     """
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    sys.exit(ends_with_its_reader(lambda: _exit_code(sweep, words)))
+
+
+def _exit_code(sweep: Sweep, words: Sequence[str]) -> int:
+    """Runs a sweep from the command line; returns the exit code."""
     from layersweep.terminal import Console
 
-    words = sys.argv[1:] if arguments is None else list(arguments)
     description = inspect.cleandoc(getattr(sys.modules["__main__"], "__doc__", None) or sweep.name)
     console = Console(soft_wrap=True)
     try:
         _check_words(words)
-        code = run(sweep, parse(words, program=f"{sweep.name}.py", description=description), console, words)
+        return run(sweep, parse(words, program=f"{sweep.name}.py", description=description), console, words)
     except (UsageError, DataError, ResultsError, BrokenOffError) as error:
         sys.stderr.write(terminal(f"{sweep.name}.py: error: {error}\n"))
-        code = FAILED if isinstance(error, BrokenOffError) else BAD_INPUT
+        return FAILED if isinstance(error, BrokenOffError) else BAD_INPUT
     except KeyboardInterrupt:
-        code = INTERRUPTED
-    sys.exit(code)
+        return INTERRUPTED
 
 
 def _check_words(words: Sequence[str]) -> None:
