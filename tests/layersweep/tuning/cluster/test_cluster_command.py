@@ -186,7 +186,9 @@ def test_a_sweep_is_submitted_followed_and_brought_home(head, studied):
     lines = head.output.splitlines()
     assert lines[0] == f"on the cluster five: ubuntu@10.0.0.1, records in {head.results}"
     assert lines[1].startswith("submitted layersweep-made_up-2")
-    assert lines[2:] == [
+    assert lines[2] == f"watch    the address is in {here}/.state/watch/made_up.address"
+    assert not (head.results / ".state" / "watch").exists()  # only this machine shows the page
+    assert lines[3:] == [
         "[1/3] 0.5, seed 0: completed after 2 epochs, val_accuracy 0.5000, on h1",
         "[2/3] 0.5, seed 1: completed after 2 epochs, val_accuracy 0.5000, on h2",
         "[3/3] 0.5, seed 2: completed after 2 epochs, val_accuracy 0.5000, on h1",
@@ -604,6 +606,7 @@ def test_a_script_that_the_head_does_not_have_is_refused(head, monkeypatch, tmp_
         (["--cluster", "c.yaml", "--seeds", "2"], ["--seeds", "2"]),
         (["--quick", "--cluster=c.yaml", "--fetch", "--dry-run"], ["--quick", "--dry-run"]),
         (["--set", "a=b", "--cluster", "c.yaml"], ["--set", "a=b"]),
+        (["--no-watch", "--cluster", "c.yaml", "--quick"], ["--quick"]),
     ],
 )
 def test_flags_for_this_machine_alone_are_not_sent(arguments, flags):
