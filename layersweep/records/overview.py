@@ -198,6 +198,11 @@ def _trials(results: Path, sweep: str, ends: pl.DataFrame, epochs: pl.DataFrame)
     )
 
 
+def has_open_run(runs: pl.DataFrame, sweep: str) -> bool:
+    """Whether the last command of a sweep has no recorded end: it runs, or was killed."""
+    return _last_run(runs.filter(pl.col("sweep") == sweep))[1] == RUNNING_OR_KILLED
+
+
 def _last_run(runs: pl.DataFrame) -> tuple[datetime | None, str | None]:
     starts = runs.filter(pl.col("event") == "start")  # in the order of the records: a clock may be set back
     if starts.is_empty():

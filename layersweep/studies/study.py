@@ -30,7 +30,8 @@ _MAX_ROWS: Final = 100
 """The number of arms that the table in the terminal shows."""
 _MODULES: Final = (
     "matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg", "matplotlib.figure", "scipy.stats",
-    "layersweep.studies.pages.comparison_page", "layersweep.studies.earlier_records", "layersweep.terminal",
+    "layersweep.records.overview", "layersweep.studies.earlier_records", "layersweep.studies.pages.comparison_page",
+    "layersweep.studies.wording.comparison_table", "layersweep.terminal",
 )  # fmt: skip
 
 
@@ -73,6 +74,15 @@ class Findings:
         sections = [element for section in self.sections for element in section.html]
         return comparison_page.html(self.comparison, question=self.title, runs=self.runs, sections=sections)
 
+    def appendix(self, pictures: "Sequence[str]") -> str:
+        """The study as Markdown; `pictures` are the names of its files."""
+        from layersweep.studies.wording.appendix import appendix
+
+        answers = [section.answer for section in self.sections]
+        return appendix(
+            self.comparison, question=self.title, runs=self.runs, pictures=pictures, section_answers=answers
+        )
+
     def pictures(self) -> dict[str, bytes]:
         """All figures as PNG, by file name; empty if no trial has finished an epoch."""
         from layersweep.studies.figures import comparison_figures, learning_rates
@@ -91,8 +101,11 @@ def write_study(
     out: Path | None = None,
     console: "Console | None" = None,
     criteria: "Criteria | None" = None,
+    markdown: bool = False,
 ) -> None:
     """Prints the answer and the table; writes the page and the figures into `out` (default: `<results>/studies`).
+
+    With `markdown`, it writes the study as Markdown as well.
 
     Raises:
         ResultsError: if the sweep or the metric is not recorded; the message names the path and what is recorded.
@@ -108,7 +121,10 @@ def write_study(
         print_comparison(findings, console)
         for renderable in (renderable for section in findings.sections for renderable in section.terminal):
             console.print(renderable)
-        files: dict[str, str | bytes] = {f"{findings.name}.html": findings.page(), **findings.pictures()}
+        pictures = findings.pictures()
+        files: dict[str, str | bytes] = {f"{findings.name}.html": findings.page(), **pictures}
+        if markdown:
+            files[f"{findings.name}.md"] = findings.appendix([*pictures])
         for file, content in files.items():
             comparison_page.write(folder / file, content)
             console.print(f"study    {folder / file}", soft_wrap=True)
@@ -173,7 +189,7 @@ def main(arguments: Sequence[str]) -> int:
 
     metric = options.metric or question_of(options.results, options.sweep).metric
     criteria = Criteria(metric=metric, margin=options.margin)
-    write_study(options.results, options.sweep, out=options.out, criteria=criteria)
+    write_study(options.results, options.sweep, out=options.out, criteria=criteria, markdown=options.markdown)
     return OK
 
 
@@ -196,6 +212,8 @@ def load(
     """
     import polars as pl
 
+    from layersweep.records.lock import is_busy
+    from layersweep.records.overview import has_open_run
     from layersweep.records.read import read, sweeps
     from layersweep.studies.statistics.arm_comparison import Tables, compare
     from layersweep.studies.statistics.chance_level import CLASS_COLUMNS
@@ -220,8 +238,10 @@ def load(
         tables = {name: rows(name, None).filter(pl.col("trial_id").is_in(ids)) for name in of_trials}
     if group is not None:
         plan = plan.filter(pl.Series([group.contains(text) for text in plan["config_json"]], dtype=pl.Boolean))
-    comparison = compare(Tables(plan=plan, **tables), criteria)
-    runs = runs_of(comparison, read(results, "runs"), tables["trials"])
+    all_runs = read(results, "runs")
+    is_running = has_open_run(all_runs, sweep) and is_busy(results, sweep)
+    comparison = compare(Tables(plan=plan, **tables, is_running=is_running), criteria)
+    runs = runs_of(comparison, all_runs, tables["trials"])
     return comparison, runs.sort(pl.col("sweep") == sweep, maintain_order=True)  # the last command is one of this sweep
 
 
@@ -233,14 +253,14 @@ def print_comparison(findings: Findings, console: "Console") -> None:
     from layersweep.studies.statistics.judgement import LEADING
     from layersweep.studies.statistics.screening_risk import screening_risk
     from layersweep.studies.wording.answer_sentences import answer, metric_name, seeds_sentence
-    from layersweep.studies.wording.comparison_table import terminal_columns, terminal_heading
+    from layersweep.studies.wording.comparison_table import narrowest, terminal_columns, terminal_heading
     from layersweep.studies.wording.tuning_sentences import sentences
 
     comparison = findings.comparison
     console.print(answer(comparison), style="bold")
     for text in comparison.cautions:
         console.print(text, style="yellow")
-    rows, columns = comparison.arms.to_dicts(), terminal_columns(comparison)
+    rows, columns = comparison.arms.to_dicts(), terminal_columns(comparison, console.width)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
         table.add_column(
@@ -248,6 +268,7 @@ def print_comparison(findings: Findings, console: "Console") -> None:
             justify="left" if column.is_text else "right",
             overflow="fold",
             no_wrap=not column.is_text,
+            min_width=narrowest(column, rows) if column.is_text else None,
         )
     for row in rows[:_MAX_ROWS]:
         cells = [column.terminal_text(row) for column in columns]
@@ -279,3 +300,5 @@ class Options:
     """The difference that does not matter to you: an arm within it is as good as the leader."""
     metric: str | None = None
     """val_accuracy or val_loss; that of the sweep by default. Effects and costs are shown for val_accuracy only."""
+    markdown: bool = False
+    """Write the study as Markdown as well, for the appendix of a paper; it names the figures beside it."""

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from layersweep.records.errors import BusyError, ResultsError
-from layersweep.records.lock import sweep_lock
+from layersweep.records.lock import is_busy, sweep_lock
 
 HOLD = "import sys; from pathlib import Path; from layersweep.records.lock import sweep_lock\n"
 HOLD += "with sweep_lock(Path(sys.argv[1]), 's'): print('held', flush=True); sys.stdin.read()"
@@ -23,8 +23,11 @@ def test_a_sweep_is_locked_for_other_processes_until_the_holder_dies(results):
         ):
             raise AssertionError
         with sweep_lock(results, "t"):
-            pass
+            assert not is_busy(results, "t")  # its own
+        assert is_busy(results, "s")
         holder.kill()
+        holder.wait()
+    assert not is_busy(results, "s")
     with sweep_lock(results, "s"):
         assert (results / ".state" / "s.lock").exists()
 
@@ -43,3 +46,12 @@ def test_results_that_cannot_be_locked_are_named(tmp_path):
         sweep_lock(tmp_path / "a file" / "results", "s"),
     ):
         raise AssertionError
+
+
+def test_a_sweep_without_a_lock_is_not_busy(tmp_path):
+    assert not is_busy(tmp_path / "none", "s")
+    with sweep_lock(tmp_path, "s"):
+        pass
+    assert not is_busy(tmp_path, "s")
+    with sweep_lock(tmp_path, "s"):
+        pass
