@@ -13,7 +13,7 @@ _TEXT_WIDTH: Final = 24
 _GAP: Final = 3
 _WIDTH: Final = 100
 _OPTIONAL: Final = ("test", "new_training")
-"""Columns that are left out in this order in too wide a table; then settings, `learned` and `common_mean`."""
+"""Columns that are left out in this order in too wide a table; then settings, `learned` and so on."""
 
 
 def terminal_columns(comparison: Comparison, width: int = _WIDTH) -> list[ArmColumn]:
@@ -21,8 +21,11 @@ def terminal_columns(comparison: Comparison, width: int = _WIDTH) -> list[ArmCol
     rows = comparison.arms.to_dicts()
     columns = [column for column in arm_columns(comparison) if column.is_in_terminal]
     settings = [column.name for column in columns if column.group == "setting" and column.name != "arm"]
-    for name in (*_OPTIONAL, *reversed(settings), "learned", "common_mean"):
-        if sum(_GAP + _width(column, rows) for column in columns) > min(width, _WIDTH):
+    for name in (*_OPTIONAL, *reversed(settings), "learned", "common_mean", "difference"):
+        widths = (
+            narrowest(column, rows) if column.is_text and width < _WIDTH else _width(column, rows) for column in columns
+        )
+        if sum(_GAP + needed for needed in widths) > min(width, _WIDTH):
             columns = [column for column in columns if column.name != name]
     return columns
 

@@ -9,6 +9,7 @@ from datetime import timedelta
 from recorded_sweep import START, Sweep
 
 from layersweep.records.lock import sweep_lock
+from layersweep.records.overview import summaries
 from layersweep.studies.study import load
 
 HOLD = "import sys; from pathlib import Path; from layersweep.records.lock import sweep_lock\n"
@@ -49,6 +50,13 @@ def test_while_the_command_runs_nobody_is_sent_to_run_it(sweep: Sweep) -> None:
     with command(sweep):
         assert RUNNING in warnings_of(sweep)
     assert KILLED in warnings_of(sweep)
+
+
+def test_the_list_of_sweeps_says_so_too(sweep: Sweep) -> None:
+    record(sweep)
+    assert [one.last_outcome for one in summaries(sweep.results)] == ["running or killed"]
+    with command(sweep):
+        assert [one.last_outcome for one in summaries(sweep.results)] == ["running"]
 
 
 def test_the_lock_of_what_only_deletes_or_of_this_command_is_none_of_a_running_sweep(sweep: Sweep) -> None:
