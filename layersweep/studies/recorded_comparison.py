@@ -42,9 +42,13 @@ def load(
     Raises:
         ResultsError: if the sweep is not recorded.
     """
+    from layersweep.records.lock import is_busy
+    from layersweep.records.overview import has_open_run
     from layersweep.records.read import read
 
-    return _compare(tables_of(results, sweep, group), read(results, "runs"), sweep, criteria)
+    runs = read(results, "runs")
+    is_running = has_open_run(runs, sweep) and is_busy(results, sweep)
+    return _compare(replace(tables_of(results, sweep, group), is_running=is_running), runs, sweep, criteria)
 
 
 def comparisons_of(
