@@ -9,6 +9,7 @@ from typing import Final, cast
 
 from layersweep.escaping import terminal
 from layersweep.exit_codes import BAD_INPUT, OK
+from layersweep.pipes import ends_with_its_reader
 from layersweep.records.errors import ResultsError
 
 
@@ -30,11 +31,19 @@ SUBCOMMANDS: Final = {
         module="layersweep.studies.study",
         description="answers the question of a recorded sweep: tables, figures, a page",
     ),
+    "watch": Subcommand(
+        module="layersweep.watch.watch_command",
+        description="opens the page of sweeps that run or have ended, in the browser",
+    ),
     "gallery": Subcommand(
         module="layersweep.studies.gallery", description="shows the answers of all recorded sweeps on one page"
     ),
     "records": Subcommand(
         module="layersweep.records.command", description="lists, shows, exports, deletes and prunes recorded sweeps"
+    ),
+    "export": Subcommand(
+        module="layersweep.exporters.command",
+        description="writes a recorded sweep for TensorBoard, MLflow, Weights & Biases or Optuna",
     ),
     "doctor": Subcommand(
         module="layersweep.tuning.doctor.doctor_command", description="checks a cluster or this machine for problems"
@@ -43,8 +52,15 @@ SUBCOMMANDS: Final = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a subcommand and returns its exit code; 2 for an unknown subcommand, or if the records cannot be read."""
+    """Runs a subcommand and returns its exit code.
+
+    It is 2 for an unknown subcommand, or if the records cannot be read; 141 if nobody reads the output any more.
+    """
     words = list(sys.argv[1:] if arguments is None else arguments)
+    return ends_with_its_reader(lambda: _run(words))
+
+
+def _run(words: Sequence[str]) -> int:
     if not words or words[0] in ("-h", "--help"):
         sys.stdout.write(_usage())
         return OK if words else BAD_INPUT

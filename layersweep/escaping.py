@@ -23,6 +23,9 @@ _COLOR: Final = re.compile(r"\x1b\[[0-9;]{0,20}m")
 _MARKDOWN: Final = re.compile(r"[\\`*\[\]<>|~$]|(?<![^\W_])_|_(?![^\W_])|&(?=#?\w+;)|^(?:[-+#=]|\d+(?=[.)]))")
 """What Markdown does not show as it is: its marks, and at the beginning of a text those of headings and lists."""
 
+_SCRIPT: Final = {ord(sign): f"\\u{ord(sign):04x}" for sign in "<>&"}
+"""The signs by which HTML ends a script or begins a comment in it."""
+
 _FORMULA: Final = re.compile(r"'*[=+\-@\t\r\n\N{FULLWIDTH EQUALS SIGN}\uff0b\uff0d\uff20]")
 """The beginning of a cell that spreadsheets compute, or of one that is escaped already."""
 
@@ -86,6 +89,14 @@ def from_csv(cell: str) -> str:
 def to_json(value: object, *, sort_keys: bool = False) -> str:
     """JSON by the standard: NaN and infinities, which it does not have, become null; other objects become text."""
     return json.dumps(_finite(value), sort_keys=sort_keys, allow_nan=False, default=str)
+
+
+def to_script_json(value: object) -> str:
+    """JSON as `to_json` writes it, for a page's `<script type="application/json">`: no text of it ends the script.
+
+    It is ASCII, so the line separators U+2028 and U+2029 are written out; so is every sign that HTML knows.
+    """
+    return to_json(value).translate(_SCRIPT)
 
 
 def _finite(value: object) -> object:

@@ -4,6 +4,9 @@ import shlex
 import sys
 from typing import Final, NoReturn
 
+from layersweep.exit_codes import BAD_INPUT
+from layersweep.pipes import ends_with_its_reader
+
 _NEW_COMMANDS: Final = {
     "records": "layersweep records",
     "studies.gallery": "layersweep gallery",
@@ -18,5 +21,9 @@ def print_new_command() -> NoReturn:
     package, _, name = module.partition(".")
     by_package = f"layersweep study {name or 'NAME'}" if package == "studies" else "layersweep --help"
     command = _NEW_COMMANDS.get(module, by_package)
-    sys.stderr.write(f"python -m {module} is now: {shlex.join([*command.split(), *rest])}\n")
-    sys.exit(2)
+
+    def say() -> int:
+        sys.stderr.write(f"python -m {module} is now: {shlex.join([*command.split(), *rest])}\n")
+        return BAD_INPUT
+
+    sys.exit(ends_with_its_reader(say))

@@ -1,5 +1,7 @@
 """The console that every command prints to: text from outside is shown there, and does nothing."""
 
+import errno
+import os
 from collections.abc import Iterable
 from typing import Any
 
@@ -19,6 +21,15 @@ class Console(rich.console.Console):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"markup": False, "emoji": False, "highlight": False, **options})
+
+    def on_broken_pipe(self) -> None:
+        """Lets the error through to `layersweep.pipes`; Rich would end the program here.
+
+        Raises:
+            BrokenPipeError: always.
+        """
+        self.quiet = True
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
     def render_str(self, text: str, **options: Any) -> Text:
         """As Rich does; escaped here as well, so that the columns of a table have the right width."""

@@ -8,6 +8,7 @@ from typing import Final
 from layersweep.records.errors import BusyError, results_errors
 
 _own_locks: Final[set[Path]] = set()
+_LOCKS: Final = Path("/proc/locks")
 
 
 @contextmanager
@@ -38,6 +39,21 @@ def sweep_lock(results: Path, sweep: str) -> Iterator[None]:
 def is_own(results: Path, sweep: str) -> bool:
     """Whether this process holds the sweep's lock."""
     return _lock_file(results, sweep) in _own_locks
+
+
+def is_held(results: Path, sweep: str) -> bool:
+    """Whether a command of this machine holds the sweep's lock; the lock is not touched, so that none is refused.
+
+    Only Linux lists locks. Elsewhere the answer is yes if there is a lock file: a command may hold it.
+    """
+    try:
+        number = _lock_file(results, sweep).stat().st_ino
+        locks = _LOCKS.read_text()
+    except FileNotFoundError:
+        return _lock_file(results, sweep).exists()
+    except OSError:
+        return False
+    return any(line.split()[5].rpartition(":")[2] == str(number) for line in locks.splitlines() if " -> " not in line)
 
 
 def _lock_file(results: Path, sweep: str) -> Path:

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Self
 
+from layersweep.formatting import count
 from layersweep.records.errors import ResultsError, reason, results_errors
 from layersweep.records.files import write_whole
 
@@ -82,13 +83,11 @@ class Request:
     @property
     def text(self) -> str:
         """The request in words."""
-        match self.action:
-            case "stop_trial":
-                return f"stop the trial {self.trial_id}"
-            case "stop_sweep":
-                return "stop after the running trials"
-            case _:
-                return f"{self.seeds} more seed{'' if self.seeds == 1 else 's'}"
+        if self.action == STOP_TRIAL:
+            return f"stop the trial {self.trial_id}"
+        if self.action == STOP_SWEEP:
+            return "stop after the running trials"
+        return f"train {count(self.seeds or 0, 'more seed')}"
 
     @property
     def json(self) -> str:

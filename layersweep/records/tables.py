@@ -92,7 +92,8 @@ RUNS: Final = _table(
     (_VARIED, "seconds_waiting"),
 )
 """A row is the start or the end of a command; a killed command has no end. The command's epochs are those of the sweep
-whose `sequence` is `first_sequence` or more, until the next command's."""
+whose `sequence` is `first_sequence` or more, until the next command's. A row whose `event` is `request ID` is a request
+of a person during the command: `options_json` is the request, `outcome` what became of it."""
 
 TRIALS: Final = _table(
     "trials",
@@ -207,11 +208,16 @@ TABLES: Final[Mapping[str, Table]] = {t.name: t for t in (PLAN, RUNS, LAYERS, TE
 trial continues after its last recorded epoch, so the epoch follows its layers, tests, classes and exports; a trial's
 end is last."""
 
+STOPPED_ON_REQUEST: Final = "stopped on request"
+"""The reason of a trial that a person stopped, and the outcome of a command that a person let end after its running
+trials (`layersweep.records.requests`)."""
+
 OUTCOMES: Final = ("completed", "stopped", "diverged", "hopeless", "failed")
 """completed: all planned epochs; stopped: by the scheduler at `rung`, or without a rung when the time of a search was
-over; diverged: NaN or infinite; hopeless: accuracy stayed at chance; failed: an error, or refused by an estimate. An
-attempt can continue after its end, if it failed, was reopened or got more epochs: `continuation` counts its ends from
-0, and the seconds of a row are those since the previous end."""
+over, or on a person's request: then `reason` is `STOPPED_ON_REQUEST`, and there may be no epoch; diverged: NaN or
+infinite; hopeless: accuracy stayed at chance; failed: an error, or refused by an estimate. An attempt can continue
+after its end, if it failed, was reopened or got more epochs: `continuation` counts its ends from 0, and the seconds of
+a row are those since the previous end."""
 
 TOO_LARGE: Final = "TooLarge"
 TOO_SLOW: Final = "TooSlow"

@@ -1,6 +1,6 @@
 """The comparison of a recorded sweep: of all that is recorded, or of its last finished look while it runs."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
@@ -45,6 +45,26 @@ def load(
     from layersweep.records.read import read
 
     return _compare(tables_of(results, sweep, group), read(results, "runs"), sweep, criteria)
+
+
+def comparisons_of(
+    results: Path, sweep: str, criteria: "Criteria"
+) -> "Iterator[tuple[ArmGroup | None, Comparison, pl.DataFrame]]":
+    """The comparison of a sweep's arms with the rows of `runs`; one for each group if the question splits the arms.
+
+    Raises:
+        ResultsError: if the sweep is not recorded.
+    """
+    from layersweep.records.read import read
+    from layersweep.studies.earlier_records import question_of
+
+    apart = question_of(results, sweep).apart
+    configs = read(results, "plan", sweep, columns=("config_json",))["config_json"] if apart else ()
+    groups: list[ArmGroup | None] = [
+        group for key, default in apart.items() for group in ArmGroup.all_of(key, default, configs)
+    ]
+    for group in groups or [None]:
+        yield group, *load(results, sweep, group, criteria)
 
 
 def load_last_look(

@@ -6,7 +6,7 @@ The question and the sections of the study are recorded with the runs of the swe
 import importlib
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -14,12 +14,13 @@ import tyro
 
 from layersweep.escaping import to_file_name
 from layersweep.exit_codes import OK
-from layersweep.studies.recorded_comparison import ArmGroup, load
+from layersweep.studies.recorded_comparison import ArmGroup, comparisons_of
 from layersweep.studies.sections import registry
 
 if TYPE_CHECKING:
     import polars as pl
 
+    from layersweep.records.study_question import StudyQuestion
     from layersweep.studies.sections.section import Section
     from layersweep.studies.statistics.arm_comparison import Comparison
     from layersweep.studies.statistics.judgement import Criteria
@@ -30,7 +31,8 @@ _MAX_ROWS: Final = 100
 """The number of arms that the table in the terminal shows."""
 _MODULES: Final = (
     "matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg", "matplotlib.figure", "scipy.stats",
-    "layersweep.studies.pages.comparison_page", "layersweep.studies.earlier_records", "layersweep.terminal",
+    "bokeh.plotting", "bokeh.embed", "bokeh.resources", "layersweep.studies.pages.comparison_page",
+    "layersweep.studies.views.payload", "layersweep.studies.earlier_records", "layersweep.terminal",
 )  # fmt: skip
 
 
@@ -39,6 +41,9 @@ class Findings:
     """The results of a study: of all arms of a sweep, or of one group of arms.
 
     Attributes:
+        results: the results folder.
+        sweep: the name of the sweep.
+        question: what the sweep asks.
         name: the start of its file names.
         title: the question.
         group: the group of arms; None for all arms.
@@ -47,6 +52,9 @@ class Findings:
         sections: the other sections of the study.
     """
 
+    results: Path
+    sweep: str
+    question: "StudyQuestion"
     name: str
     title: str
     group: ArmGroup | None
@@ -55,11 +63,13 @@ class Findings:
     sections: "Sequence[Section]"
 
     def page(self) -> str:
-        """The page, as HTML."""
+        """The report, as HTML."""
         from layersweep.studies.pages import comparison_page
+        from layersweep.studies.views.payload import report_payload
 
-        sections = [element for section in self.sections for element in section.html]
-        return comparison_page.html(self.comparison, question=self.title, runs=self.runs, sections=sections)
+        question = replace(self.question, text=self.title, metric=self.comparison.criteria.metric)
+        payload = report_payload(self.results, self.sweep, question, self.comparison, self.group)
+        return comparison_page.html(self.comparison, payload, [part for one in self.sections for part in one.html])
 
     def pictures(self) -> dict[str, bytes]:
         """All figures as PNG, by file name; empty if no trial has finished an epoch."""
@@ -113,22 +123,19 @@ def findings_of(results: Path, sweep: str, criteria: "Criteria | None" = None) -
     Raises:
         ResultsError: as in `write_study`.
     """
-    from layersweep.records.read import read
     from layersweep.studies.earlier_records import question_of, sections_of
     from layersweep.studies.statistics.judgement import ACCURACY, Criteria
 
     question = question_of(results, sweep)
     criteria = criteria or Criteria(metric=question.metric)
-    configs = read(results, "plan", sweep, columns=("config_json",))["config_json"] if question.apart else ()
-    groups: list[ArmGroup | None] = [
-        group for key, default in question.apart.items() for group in ArmGroup.all_of(key, default, configs)
-    ]
-    for group in groups or [None]:
-        comparison, runs = load(results, sweep, group, criteria)
+    for group, comparison, runs in comparisons_of(results, sweep, criteria):
         names = sections_of(comparison) if question.sections is None else question.sections
         if criteria.metric != ACCURACY:
             names = ()  # the sections are about accuracy
         yield Findings(
+            results=results,
+            sweep=sweep,
+            question=question,
             name=to_file_name(f"{sweep}_{group.key}_{group.value}") if group else sweep,
             title=f"{question.text} ({group.key} {group.value})" if group else question.text,
             group=group,

@@ -4,8 +4,8 @@ from typing import Any
 
 from recorded_sweep import Sweep
 
+from layersweep.studies.recorded_comparison import load
 from layersweep.studies.statistics.arm_comparison import Comparison
-from layersweep.studies.study import load
 
 
 def compared(sweep: Sweep) -> Comparison:

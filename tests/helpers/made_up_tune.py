@@ -10,7 +10,7 @@ import io
 import itertools
 import os
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -24,8 +24,8 @@ import layersweep.records.write
 from layersweep.terminal import Console
 from layersweep.tuning.command import sweep_command
 from layersweep.tuning.driver import record_builder, record_rows, sweep_run, tune_runner
-from layersweep.tuning.driver.stop_request import StopRequest
 from layersweep.tuning.runtime import fork_server, private_folder, ray_runtime
+from layersweep.tuning.runtime.stop_request import StopRequest
 from layersweep.tuning.worker import worker_actor
 from layersweep.tuning.worker.training_process import TrainingFailedError
 from layersweep.tuning.worker.worker_actor import Slot
@@ -58,6 +58,7 @@ class Machine:
 
     Args:
         faults: what happens at which event of the loop; for a crash, how many touches of the disk later.
+        people: what a person does before an event of the loop, of all runs of the command together.
         wall: the time of day at `now` 0, for records whose times are those of the driver's clock; None for this one's.
     """
 
@@ -68,6 +69,8 @@ class Machine:
     now: float = 0.0
     wall: datetime | None = None
     happened: list[str] = field(default_factory=list)
+    people: dict[int, Callable[[], object]] = field(default_factory=dict)
+    events: int = 0
     stop: StopRequest = field(default_factory=StopRequest)
 
     def touch(self):
@@ -177,6 +180,8 @@ class Tune:
             if not self._live:
                 assert self._finished, "no trial runs, and none comes: Tune would wait for minutes"
                 return
+            self._machine.people.get(self._machine.events, int)()
+            self._machine.events += 1
             self._fault(*self._machine.faults.get(event, ("", 0)))
             if self._live:
                 self._step(self._live[self._machine.chance.below(len(self._live))])
@@ -252,14 +257,13 @@ class Tune:
             self._callback.on_trial_error(0, [], trial)
 
 
-def run(request, data, machine=None):
-    """One command; returns its exit code, or None if it was killed or interrupted."""
+def run(request, data, machine=None, *, out=None, arguments=()):
+    """One command; returns its exit code, or None if it was killed or interrupted. `out` gets what it prints."""
     machine = machine or Machine()
     with _on(machine, request.settings.slots):
         try:
-            return sweep_command.train(
-                sweep_command.plan_of(request, data), Console(file=io.StringIO(), quiet=True), []
-            )
+            console = Console(file=out or io.StringIO(), quiet=out is None, width=300)
+            return sweep_command.train(sweep_command.plan_of(request, data), console, arguments)
         except (Killed, KeyboardInterrupt):
             return None
 

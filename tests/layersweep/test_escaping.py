@@ -127,6 +127,18 @@ def test_json_is_json_and_numbers_that_are_none_are_null(value):
     assert json.loads(escaping.to_json(value), parse_constant=pytest.fail) == expected(value)
 
 
+@settings(deadline=None)
+@given(ANYTHING)
+def test_json_in_a_page_is_the_same_json_and_ends_no_script(value):
+    value = {"names": ["</script><script>alert(1)</script>", "<!--<script", "]]>&\u2028"], "value": value}
+    line = escaping.to_script_json(value)
+    assert json.loads(line) == json.loads(escaping.to_json(value))
+    assert line.isascii()
+    assert not set(line) & set("<>&\n")
+    page = Reader(f"<script>{line}</script><p>after</p>")
+    assert page.tags == ["script", "p"]
+
+
 def test_json_has_no_newline_and_writes_objects_as_text():
     line = escaping.to_json({"b": (math.nan, "a\nb\udce9"), "a": {1: -math.inf}, "c": 1 + 2j}, sort_keys=True)
     assert line == r'{"a": {"1": null}, "b": [null, "a\nb\udce9"], "c": "(1+2j)"}'

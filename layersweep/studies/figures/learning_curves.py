@@ -7,6 +7,7 @@ from statistics import fmean
 import polars as pl
 
 from layersweep.records.questions import SCREENING
+from layersweep.records.tables import STOPPED_ON_REQUEST
 from layersweep.studies.figures.style import LineStyle, line_styles
 from layersweep.studies.statistics.arm_comparison import Comparison
 from layersweep.studies.statistics.arm_rows import Row
@@ -82,7 +83,7 @@ def _line(row: Row, style: LineStyle, replicates: pl.DataFrame, curves: pl.DataF
         band=tuple(band) if len(seeds) > 1 else (),
         longer_seeds=tuple(tuple(points) for points in longer_parts if len(points) > 1),
         stops=_stops(rows, curves, axis),
-        note=row["status"] if row["status"] in (*EXCLUDED_OUTCOMES, "unfinished") else "",
+        note=row["status"] if row["status"] in (*EXCLUDED_OUTCOMES, STOPPED_ON_REQUEST, "unfinished") else "",
     )
 
 

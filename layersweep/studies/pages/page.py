@@ -1,7 +1,10 @@
-"""The elements of HTML pages without scripts and external files, in light and dark colours."""
+"""The elements of HTML pages without external files, in light and dark colours."""
 
+import json
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib import resources
 from typing import Any, Final
 
 from layersweep.escaping import to_html
@@ -15,47 +18,36 @@ _NAMES: Final[Mapping[str, str]] = {
 
 _COLOUR: Final = re.compile("|".join(_NAMES))
 
-_CSS: Final = """
-* { box-sizing: border-box; }
-html { color-scheme: light dark; }
-body { margin: 0 auto; max-width: 62rem; padding: 3rem 1.5rem 5rem; background: var(--paper); color: var(--ink);
-  font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
-h1 { font-size: 1.75rem; line-height: 1.25; margin: 0 0 .4rem; letter-spacing: -.01em; }
-h2 { font-size: 1.1rem; margin: 2.8rem 0 .6rem; }
-p { max-width: 46rem; margin: .5rem 0; }
-.answer { font-size: 1.2rem; line-height: 1.5; margin: 1.2rem 0 .8rem; }
-.quiet, figcaption, caption { color: var(--muted); font-size: .9rem; }
-.warnings { border-left: 3px solid var(--arm-4); padding: .2rem 0 .2rem 1rem; margin: 1.4rem 0; }
-.warnings ul { margin: .3rem 0; padding-left: 1.1rem; }
-.wide { overflow-x: auto; }
-table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: .92rem; }
-caption { text-align: left; padding: .2rem 0 .5rem; }
-th { color: var(--muted); font-weight: 500; text-align: right; vertical-align: bottom; }
-th, td { padding: .38rem .7rem; border-bottom: 1px solid var(--grid); text-align: right; white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; padding-left: 0; }
-td:last-child, th:last-child { text-align: left; white-space: normal; min-width: 11rem; }
-.facts td, .facts th { text-align: left; white-space: normal; vertical-align: top; }
-.facts th { width: 11rem; padding-left: 0; }
-.mark { display: inline-block; width: .7em; height: .7em; border-radius: 50%; margin-right: .5em; }
-figure { margin: 1.2rem 0 2rem; }
-svg { width: 100%; height: auto; display: block; }
-svg text { font-family: inherit !important; }
-code { font: .88em ui-monospace, "SF Mono", Menlo, Consolas, monospace; overflow-wrap: anywhere; }
-@media print { body { padding: 0; } figure { break-inside: avoid; } }
-"""
-
 
 def page(title: str, body: Sequence[str]) -> str:
-    """An HTML document; the parts of its body are HTML elements."""
+    """An HTML document; the parts of its body are HTML elements. The colours of `figures.style` are CSS variables."""
     light = "".join(f"{name}: {colour}; " for colour, name in _NAMES.items())
     dark = "".join(f"{_NAMES[colour]}: {dark_colour}; " for colour, dark_colour in {**DARK, **COLOURS}.items())
-    style = f":root {{ {light}}}\n@media (prefers-color-scheme: dark) {{ :root {{ {dark}}} }}{_CSS}"
+    dark_media = "screen and (prefers-color-scheme: dark)"
+    style = f":root {{ {light}}}\n@media {dark_media} {{ :root {{ {dark}}} }}\n{own_file('page.css')}"
     head_html = (
         '<meta charset="utf-8">\n<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{to_html(title)}</title>\n<style>{style}</style>"
     )
     body_html = "\n".join(part for part in body if part)
     return f'<!DOCTYPE html>\n<html lang="en">\n<head>\n{head_html}\n</head>\n<body>\n{body_html}\n</body>\n</html>\n'
+
+
+@cache
+def own_file(name: str) -> str:
+    """The text of a file in this folder."""
+    return resources.files(__package__).joinpath(name).read_text()
+
+
+def action(text: str, content: Mapping[str, Any]) -> str:
+    """A button that sends a request to the running sweep."""
+    return f'<button type="button" data-action="{to_html(json.dumps(content))}">{to_html(text)}</button> '
+
+
+def select(name: str, choices: Mapping[str, str]) -> str:
+    """A choice of the page's state: values with their texts."""
+    options = "".join(f'<option value="{to_html(value)}">{to_html(text)}</option>' for value, text in choices.items())
+    return f'<select name="{name}" aria-label="{name}">{options}</select>'
 
 
 def paragraph(text: str, kind: str = "") -> str:

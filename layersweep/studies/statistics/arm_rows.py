@@ -8,16 +8,17 @@ import numpy as np
 import polars as pl
 
 from layersweep.records.questions import SCREENING
+from layersweep.records.tables import STOPPED_ON_REQUEST
 from layersweep.studies.statistics.chance_level import learned_shares
 from layersweep.studies.statistics.failure_reasons import failure_reasons, warning_counts
 from layersweep.studies.statistics.replicates import EXCLUDED_OUTCOMES
 
 NEVER_LEARNED: Final = "never learned"
 STATUSES: Final = (
-    "compared", "screened out", "unfinished", NEVER_LEARNED, "diverged", "hopeless", "failed",
+    "compared", "screened out", STOPPED_ON_REQUEST, "unfinished", NEVER_LEARNED, "diverged", "hopeless", "failed",
 )  # fmt: skip
 """What can be said of an arm before any comparison, in the order in which arms are shown."""
-_OUTCOMES: Final = ("completed", "stopped", *EXCLUDED_OUTCOMES, "unfinished", SCREENING)
+_OUTCOMES: Final = ("completed", "stopped", STOPPED_ON_REQUEST, *EXCLUDED_OUTCOMES, "unfinished", SCREENING)
 _UNKNOWN: Final = (
     "low", "high", "difference", "difference_low", "difference_high", "new_training", "tuning_epochs", "tuning_seconds",
 )  # fmt: skip
@@ -119,6 +120,8 @@ def _texts(values: pl.DataFrame, condition: pl.Expr) -> dict[str, pl.DataFrame]:
 def _status(counts: Mapping[str, Any], *, has_learned: bool) -> str:
     if counts["stopped"]:
         return "screened out"
+    if counts[STOPPED_ON_REQUEST]:
+        return STOPPED_ON_REQUEST
     if counts["completed"]:
         return "compared" if has_learned else NEVER_LEARNED
     if counts["hopeless"] and not counts["diverged"] and not counts["failed"]:

@@ -8,7 +8,7 @@ import polars as pl
 
 from layersweep.records.errors import ResultsError
 from layersweep.records.questions import COMPARISON, FIRST_PHASE, SCREENING, TUNING
-from layersweep.records.tables import EPOCHS, TIME_CLASSES
+from layersweep.records.tables import EPOCHS, STOPPED_ON_REQUEST, TIME_CLASSES
 from layersweep.studies.statistics.comparable_trials import (
     IS_CURRENT,
     PLANNED_EPOCHS,
@@ -48,11 +48,10 @@ class Replicates:
     Attributes:
         epoch: the equal epochs: what most of the compared trials were planned for.
         rows: one row per replicate: arm (by its short name), seed, fold, trial_id, attempt, outcome (completed,
-        stopped,
-            diverged, hopeless, failed or unfinished, as it was at `epoch`; or "screening" for the screening trial of an
-            arm that was compared later), epochs_reached (at most `epoch`), latency, latency_unit, accuracy (at `epoch`,
-            completed only), stop_accuracy, rung, cutoff, epochs_spent, seconds (of the whole attempt), and the columns
-            of `trials`.
+            stopped, "stopped on request", diverged, hopeless, failed or unfinished, as it was at `epoch`; or
+            "screening" for the screening trial of an arm that was compared later), epochs_reached (at most `epoch`),
+            latency, latency_unit, accuracy (at `epoch`, completed only), stop_accuracy, rung, cutoff, epochs_spent,
+            seconds (of the whole attempt), and the columns of `trials`.
         candidates: one row per candidate of an arm's tuning: `candidate`, `last_finite_accuracy` and the columns of
             `rows`, as they were at the planned epochs of the candidate. `rows` and `curves` contain no candidate.
         curves: arm, seed, fold, epoch, val_accuracy (finite ones), seconds (cumulative); at most `epoch` epochs.
@@ -168,10 +167,11 @@ def latest_attempts(trials: pl.DataFrame, epochs: pl.DataFrame) -> tuple[pl.Data
 
 
 def _without_failures_after_completion(ends: pl.DataFrame) -> pl.DataFrame:
-    """Drops failures of trials that had already completed: they were only trained again for their weights."""
+    """Drops later ends of trials that had already completed: they were only trained again for their weights."""
     completed = pl.when(pl.col("outcome") == "completed").then("epochs")
     completed_before = completed.cum_max().over("trial_id", order_by="continuation").forward_fill().over("trial_id")
-    irrelevant = (pl.col("outcome") == "failed") & (pl.col("epochs_asked") <= completed_before)
+    is_other_end = (pl.col("outcome") == "failed") | (pl.col("reason") == STOPPED_ON_REQUEST).fill_null(value=False)
+    irrelevant = is_other_end & (pl.col("epochs_asked") <= completed_before)
     return ends.filter(~irrelevant.fill_null(value=False))
 
 
@@ -254,6 +254,8 @@ def _outcome_at(epoch: int) -> pl.Expr:
         .then(pl.lit("diverged"))
         .when((is_completed & ~has_value) | is_continued | pl.col("outcome").is_null())
         .then(pl.lit("unfinished"))
+        .when((pl.col("outcome") == "stopped") & (pl.col("reason") == STOPPED_ON_REQUEST).fill_null(value=False))
+        .then(pl.lit(STOPPED_ON_REQUEST))
         .otherwise(pl.col("outcome"))
     )
 

@@ -15,7 +15,7 @@ import polars as pl
 from layersweep.records.questions import COMPARISON
 from layersweep.records.read import read
 from layersweep.records.spans import Span, length_before, merge_spans, training_spans
-from layersweep.records.tables import REFUSAL_TYPES
+from layersweep.records.tables import REFUSAL_TYPES, STOPPED_ON_REQUEST
 from layersweep.studies.statistics.arm_comparison import Comparison
 from layersweep.studies.statistics.replicates import (
     EPOCH_COLUMNS,
@@ -26,13 +26,13 @@ from layersweep.studies.statistics.replicates import (
     latest_attempts,
 )
 
-ENDS: Final = ("completed", "stopped", "refused", *EXCLUDED_OUTCOMES, "unfinished")
+ENDS: Final = ("completed", "stopped", STOPPED_ON_REQUEST, "refused", *EXCLUDED_OUTCOMES, "unfinished")
 """The outcomes of a candidate: those of trials, and "refused", which is recorded as failed."""
 NO_SEARCH: Final = "No search is recorded: this sweep has no candidates."
 
 _TRIAL_COLUMNS: Final = (
-    "trial_id", "attempt", "continuation", "outcome", "epochs", "epochs_asked", "rung", "started_at", "ended_at",
-    *SECONDS,
+    "trial_id", "attempt", "continuation", "outcome", "epochs", "epochs_asked", "reason", "rung",
+    "started_at", "ended_at", *SECONDS,
 )  # fmt: skip
 _SEARCH_EPOCH_COLUMNS: Final = (*EPOCH_COLUMNS, "sequence", "at")
 

@@ -8,6 +8,7 @@ from typing import Any, TypeGuard
 
 import polars as pl
 
+from layersweep.records.tables import STOPPED_ON_REQUEST
 from layersweep.studies.statistics.failure_reasons import failure_reasons, warning_counts
 from layersweep.studies.statistics.replicates import (
     EXCLUDED_OUTCOMES,
@@ -68,7 +69,7 @@ class Tuning:
     def outcomes(self) -> str:
         """`12: 4 completed, 8 stopped`."""
         counts = Counter(candidate.outcome for candidate in self.candidates)
-        outcomes = ("completed", "stopped", *EXCLUDED_OUTCOMES, "unfinished")
+        outcomes = ("completed", "stopped", STOPPED_ON_REQUEST, *EXCLUDED_OUTCOMES, "unfinished")
         return f"{len(self.candidates)}: {', '.join(f'{counts[name]} {name}' for name in outcomes if counts[name])}"
 
 

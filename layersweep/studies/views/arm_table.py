@@ -67,6 +67,7 @@ def compared_table(comparison: Comparison) -> ArmTable:
             "verdict": row["verdict"],
             "cells": [column.text(row) for column in columns],
             "values": [_plain(column.value(row)) for column in columns],
+            "difference": [number(row[name]) for name in ("difference", "difference_low", "difference_high")],
         }
         for row in comparison.arms.to_dicts()
     ]

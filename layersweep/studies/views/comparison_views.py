@@ -16,12 +16,14 @@ from layersweep.studies.sections.key_effects import grid
 from layersweep.studies.statistics.arm_comparison import Comparison
 from layersweep.studies.statistics.judgement import ACCURACY
 from layersweep.studies.statistics.pareto import pareto_front
+from layersweep.studies.statistics.screening_risk import screening_risk
 from layersweep.studies.views.json_values import number
 from layersweep.studies.wording import provenance
-from layersweep.studies.wording.answer_sentences import answer, method
+from layersweep.studies.wording.answer_sentences import answer, method, seeds_sentence
 
 NO_COMPARISON: Final[Mapping[str, Any]] = {
-    "answer": "", "cautions": [], "notes": [], "effects": [], "pareto": [], "confusion": [], "provenance": [],
+    "answer": "", "sentences": [], "cautions": [], "notes": [], "effects": [], "pareto": [], "confusion": [],
+    "provenance": [],
 }  # fmt: skip
 """The parts before the first comparison."""
 
@@ -50,6 +52,7 @@ def comparison_views(
     has_effects = "effects" in sections and comparison.criteria.metric == ACCURACY
     return {
         "answer": answer(comparison),
+        "sentences": [*filter(None, (seeds_sentence(comparison, runs), screening_risk(comparison).sentence))],
         "cautions": list(comparison.cautions),
         "notes": [*comparison.warnings, *provenance.warnings(runs)],
         "effects": effects(comparison) if has_effects else [],

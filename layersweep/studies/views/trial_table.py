@@ -161,7 +161,7 @@ class TrialTable:
 _NO_ENDS: Final = pl.DataFrame(
     schema={
         "trial_id": pl.String, "attempt": pl.Int32, "continuation": pl.Int32, "outcome": pl.String, "epochs": pl.Int32,
-        "epochs_asked": pl.Int32, **dict.fromkeys(SECONDS, pl.Float64),
+        "epochs_asked": pl.Int32, "reason": pl.String, **dict.fromkeys(SECONDS, pl.Float64),
     }
 )  # fmt: skip
 

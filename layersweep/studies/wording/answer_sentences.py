@@ -7,6 +7,7 @@ from typing import Final
 import polars as pl
 
 from layersweep.formatting import count, duration
+from layersweep.records.tables import STOPPED_ON_REQUEST
 from layersweep.studies.statistics.arm_comparison import Comparison
 from layersweep.studies.statistics.arm_rows import NEVER_LEARNED, Row
 from layersweep.studies.statistics.inference.critical_values import alpha_of_look
@@ -35,7 +36,9 @@ def verdict(row: Row) -> str:
     """An arm's verdict, with the epoch at which it was stopped or the outcomes of its replicates."""
     if row["status"] == "screened out":
         return _screened_out(row)
-    outcomes = [f"{row[name]} {name}" for name in ("completed", "failed", "unfinished") if row[name]]
+    outcomes = [
+        f"{row[name]} {name}" for name in ("completed", STOPPED_ON_REQUEST, "failed", "unfinished") if row[name]
+    ]
     details = f" ({', '.join(outcomes)})" if len(outcomes) > 1 else ""
     return f"{row['verdict']}{details}"
 

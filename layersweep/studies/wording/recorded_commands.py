@@ -1,6 +1,7 @@
 """Recorded command lines in one line, quoted for a shell."""
 
 import shlex
+from collections.abc import Sequence
 from typing import Final
 
 _SEEDS: Final = "--seeds"
@@ -13,14 +14,18 @@ def one_line(command: str) -> str:
 
 def with_seeds(command: str, seeds: int) -> str:
     """A recorded command with another number of seeds, in one line."""
-    words = iter(_words(command))
-    others = []
-    for word in words:
+    return _line(words_with_seeds(_words(command), seeds))
+
+
+def words_with_seeds(words: Sequence[str], seeds: int) -> list[str]:
+    """The words of a command with another number of seeds."""
+    remaining, others = iter(words), []
+    for word in remaining:
         if word == _SEEDS:
-            next(words, None)
+            next(remaining, None)
         elif not word.startswith(f"{_SEEDS}="):
             others.append(word)
-    return _line([*others, _SEEDS, str(seeds)])
+    return [*others, _SEEDS, str(seeds)]
 
 
 def _words(command: str) -> list[str]:

@@ -7,6 +7,7 @@ it. The decisions about clusters are in docs/decisions/clusters.md.
 import shlex
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 from rich.console import Console
 
@@ -21,6 +22,7 @@ from layersweep.tuning.cluster.job_follower import JobFollower
 from layersweep.tuning.common.ssh_commands import NOT_REACHED, show_on_head
 from layersweep.tuning.experiment.options import Options
 from layersweep.tuning.experiment.sweep import Sweep
+from layersweep.watch.child_server import watched
 
 
 def run(sweep: Sweep, options: Options, arguments: Sequence[str], console: Console) -> int:
@@ -41,7 +43,10 @@ def run(sweep: Sweep, options: Options, arguments: Sequence[str], console: Conso
         if options.fetch:
             follower.fetch_records()
             return OK
-        result = follower.follow(follower.find_or_submit())
+        job = follower.find_or_submit()
+        page = nullcontext() if options.no_watch else watched(request.local_results, sweep.name, console)
+        with page:
+            result = follower.follow(job)
     if result.complete and sweep.question:
         study.write_study(request.local_results, sweep.name)
     follower.say_records()

@@ -93,12 +93,12 @@ class ClusterRequest:
 
 
 def head_flags(arguments: Sequence[str]) -> list[str]:
-    """The flags that the head gets: all but `--cluster` and `--fetch`."""
+    """The flags that the head gets: all but `--cluster`, and those for this machine."""
     flags, remaining = [], iter(arguments)
     for argument in remaining:
         if argument == "--cluster":
             next(remaining, None)
-        elif argument != "--fetch" and not argument.startswith("--cluster="):
+        elif argument not in ("--fetch", "--no-watch") and not argument.startswith("--cluster="):
             flags.append(argument)
     return flags
 

@@ -1,5 +1,6 @@
 """All sweeps of a folder: runs them one after another, or lists what each would do."""
 
+import errno
 import graphlib
 import importlib
 import inspect
@@ -13,8 +14,9 @@ from pathlib import Path
 from typing import Final, cast
 
 from layersweep.escaping import terminal
-from layersweep.exit_codes import BAD_INPUT, FAILED, INTERRUPTED, OK
+from layersweep.exit_codes import BAD_INPUT, BROKEN_PIPE, FAILED, INTERRUPTED, OK
 from layersweep.formatting import first_line
+from layersweep.pipes import ends_with_its_reader
 from layersweep.records.errors import ResultsError
 from layersweep.terminal import Console
 from layersweep.tuning.command.sweep_command import plan_of
@@ -57,24 +59,27 @@ def main(folder: Path, description: str | None, arguments: Sequence[str]) -> Non
     """Runs every sweep of the folder with these flags and exits; with `--dry-run` prints one table instead.
 
     Exit codes: 1 if some sweep failed, else that of the first that did not end well (see `sweep_command.main`), else 0;
-    2 for flags that none can take; 130 if interrupted.
+    2 for flags that none can take; 130 if interrupted; 141 if nobody reads the output any more.
     """
+    sys.exit(ends_with_its_reader(lambda: _exit_code(folder, description, arguments)))
+
+
+def _exit_code(folder: Path, description: str | None, arguments: Sequence[str]) -> int:
+    """Runs or lists the sweeps; returns the exit code."""
     names = sorted(path.stem for path in folder.glob("*.py") if path.stem not in NOT_SWEEPS)
     console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else _WIDTH)
     try:
         options = parse(arguments, program=_PROGRAM, description=inspect.cleandoc(description or ""))
         if options.dry_run and options.cluster is None:
             _print_table([(name, *_question_and_outline(name, options)) for name in _in_order(names)], console)
-            code = OK
-        else:
-            codes = [_run(folder / f"{name}.py", arguments, console) for name in _in_order(names)]
-            code = FAILED if FAILED in codes else next((code for code in codes if code), OK)
+            return OK
+        codes = [_run(folder / f"{name}.py", arguments, console) for name in _in_order(names)]
+        return FAILED if FAILED in codes else next((code for code in codes if code), OK)
     except (UsageError, DataError, ResultsError) as error:
         sys.stderr.write(terminal(f"{_PROGRAM}: error: {error}\n"))
-        code = BAD_INPUT
+        return BAD_INPUT
     except KeyboardInterrupt:
-        code = INTERRUPTED
-    sys.exit(code)
+        return INTERRUPTED
 
 
 def _in_order(names: Sequence[str]) -> list[str]:
@@ -160,6 +165,7 @@ def _run(script: Path, arguments: Sequence[str], console: Console) -> int:
 
     Raises:
         KeyboardInterrupt: if it was interrupted.
+        BrokenPipeError: if nobody reads the output any more.
     """
     console.rule(script.stem, align="left")
     process = subprocess.Popen([sys.executable, str(script), *arguments])
@@ -171,4 +177,6 @@ def _run(script: Path, arguments: Sequence[str], console: Console) -> int:
             interrupted = True
     if interrupted or process.returncode in (INTERRUPTED, -signal.SIGINT):
         raise KeyboardInterrupt
+    if process.returncode == BROKEN_PIPE:
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
     return FAILED if process.returncode < 0 else process.returncode

@@ -6,19 +6,25 @@ The path: flags are read (`experiment.options`) and checked (`experiment.setting
 """
 
 import inspect
+import os
 import shlex
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from layersweep.escaping import is_unicode, terminal
 from layersweep.exit_codes import BAD_INPUT, FAILED, INTERRUPTED, OK, UNFINISHED
+from layersweep.pipes import ends_with_its_reader
 from layersweep.records.errors import ResultsError
 from layersweep.records.lock import sweep_lock
 from layersweep.studies import study
+from layersweep.studies.wording.recorded_commands import words_with_seeds
 from layersweep.tuning.command.plan_summary import print_plan
-from layersweep.tuning.common.errors import BrokenOffError, BudgetSpentError, UsageError
+from layersweep.tuning.common.errors import BrokenOffError, BudgetSpentError, StoppedOnRequestError, UsageError
+from layersweep.tuning.common.job import JOB
 from layersweep.tuning.experiment.arm_checks import check_weights
 from layersweep.tuning.experiment.key_values import families, key_values
 from layersweep.tuning.experiment.options import Options, parse
@@ -30,7 +36,9 @@ from trainables.precision import automatic
 
 if TYPE_CHECKING:
     from layersweep.terminal import Console
+    from layersweep.tuning.driver.person_requests import PersonRequests
     from layersweep.tuning.driver.planner import SweepPlan
+    from layersweep.tuning.driver.sweep_run import SweepRun
     from layersweep.tuning.experiment.request import Request
     from trainables.data.dataset import Data
 
@@ -39,23 +47,28 @@ def main(sweep: Sweep, arguments: Sequence[str] | None = None) -> None:
     """Runs a sweep from the command line and exits.
 
     Exit codes: 0 if all trials ended well or were refused by an estimate; 1 if some failed, or the sweep broke off (a
-    full disk, Ray's death); 2 for bad input, before any trial; 3 if the time budget was spent before the end; 130 if
-    interrupted. One line on stderr says what was wrong.
+    full disk, Ray's death); 2 for bad input, before any trial; 3 if it ended before its end, because the time budget
+    was spent or a person asked for that; 130 if interrupted; 141 if nobody reads its output any more. One line on
+    stderr says what was wrong.
     """
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    sys.exit(ends_with_its_reader(lambda: _exit_code(sweep, words)))
+
+
+def _exit_code(sweep: Sweep, words: Sequence[str]) -> int:
+    """Runs a sweep from the command line; returns the exit code."""
     from layersweep.terminal import Console
 
-    words = sys.argv[1:] if arguments is None else list(arguments)
     description = inspect.cleandoc(getattr(sys.modules["__main__"], "__doc__", None) or sweep.name)
     console = Console(soft_wrap=True)
     try:
         _check_words(words)
-        code = run(sweep, parse(words, program=f"{sweep.name}.py", description=description), console, words)
+        return run(sweep, parse(words, program=f"{sweep.name}.py", description=description), console, words)
     except (UsageError, DataError, ResultsError, BrokenOffError) as error:
         sys.stderr.write(terminal(f"{sweep.name}.py: error: {error}\n"))
-        code = FAILED if isinstance(error, BrokenOffError) else BAD_INPUT
+        return FAILED if isinstance(error, BrokenOffError) else BAD_INPUT
     except KeyboardInterrupt:
-        code = INTERRUPTED
-    sys.exit(code)
+        return INTERRUPTED
 
 
 def _check_words(words: Sequence[str]) -> None:
@@ -142,14 +155,40 @@ def plan_of(request: "Request", data: "Data", say: Callable[[str], None] = lambd
 
 
 def train(plan: "SweepPlan", console: "Console", arguments: Sequence[str]) -> int:
-    """Runs what is not recorded yet; returns the exit code.
+    """Runs what is not recorded yet, and then more seeds if a person asks for them meanwhile; returns the exit code.
 
     Raises:
         UsageError, BrokenOffError, KeyboardInterrupt: as `run` does.
     """
+    with _page(plan, console):
+        return _train_with_requests(plan, console, list(arguments))
+
+
+def _train_with_requests(plan: "SweepPlan", console: "Console", words: list[str]) -> int:
+    """The runs of `train`."""
+    from layersweep.tuning.driver.person_requests import PersonRequests
     from layersweep.tuning.driver.sweep_run import SweepRun
 
-    sweep_run = SweepRun.open(plan, arguments)
+    start, time_budget, number = time.monotonic(), plan.request.settings.time_budget, 1
+    requests = PersonRequests(plan.request.settings, plan.request.sweep.name)
+    requests.discard_earlier(console.print)
+    code = _train_once(SweepRun.open(plan, words), requests, console, words)
+    while code != UNFINISHED and requests.more_seeds:
+        settings = requests.take_more_seeds()
+        if time_budget is not None:  # of all runs together
+            settings = replace(settings, time_budget=max(1.0, time_budget - (time.monotonic() - start)))
+        words, number = words_with_seeds(words, settings.seeds), number + 1
+        console.print(f"more seeds, as requested: {_command(words)}")
+        with broken_off():
+            plan = plan_of(replace(plan.request, settings=settings), plan.data, console.print)
+            sweep_run = SweepRun.open(plan, words, number=number)
+        code = _train_once(sweep_run, requests, console, words)
+    return code
+
+
+def _train_once(sweep_run: "SweepRun", requests: "PersonRequests", console: "Console", arguments: Sequence[str]) -> int:
+    """One run of `train`."""
+    plan = sweep_run.plan
     sweep_run.record_due_ends()
     if plan.finished:
         console.print(f"all {len(plan.trials)} trials are recorded already: nothing to run")
@@ -158,14 +197,36 @@ def train(plan: "SweepPlan", console: "Console", arguments: Sequence[str]) -> in
     check_weights(plan.request.sweep, plan.arms_to_train, plan.data, plan.request.settings.results)
     sweep_run.record_plan()
     print_plan(console, plan)
-    same_command = shlex.join(["python", sys.argv[0], *arguments])
+    ended = ""
     try:
         with broken_off():
-            failed_trials = sweep_run.run(console)
+            failed_trials = sweep_run.run(console, requests)
     except KeyboardInterrupt:
-        console.print(f"stopped; every finished epoch is kept. To continue: {same_command}")
+        ended = "stopped"
         raise
     except BudgetSpentError:
-        console.print(f"the time budget is spent; every finished epoch is kept. To continue: {same_command}")
+        ended = "the time budget is spent"
         return UNFINISHED
+    except StoppedOnRequestError:
+        ended = "stopped on request, after the running trials"
+        return UNFINISHED
+    finally:
+        if ended:
+            words = words_with_seeds(arguments, requests.seeds) if requests.more_seeds else arguments
+            console.print(f"{ended}; every finished epoch is kept. To continue: {_command(words)}")
     return FAILED if failed_trials else OK
+
+
+def _page(plan: "SweepPlan", console: "Console") -> AbstractContextManager[None]:
+    """Serves the page to watch the sweep, if something is to run; not on a cluster's head, where nobody opens it."""
+    from layersweep.watch.child_server import watched
+
+    settings = plan.request.settings
+    if plan.finished or settings.no_watch or JOB in os.environ:
+        return nullcontext()
+    return watched(settings.results, plan.request.sweep.name, console)
+
+
+def _command(arguments: Sequence[str]) -> str:
+    """The command line with these words."""
+    return shlex.join(["python", sys.argv[0], *arguments])

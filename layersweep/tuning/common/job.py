@@ -5,3 +5,8 @@ from typing import Final
 JOB: Final = "LAYERSWEEP_JOB"
 """The environment variable with the id of the job. It is the id of the run in the records, too, so that whoever follows
 the job finds its rows, whatever the clock of the head does."""
+
+
+def run_of_job(job: str, number: int) -> str:
+    """The id of the run with this number, from 1, in a job: people may ask for more seeds than it began with."""
+    return job if number == 1 else f"{job}.{number}"

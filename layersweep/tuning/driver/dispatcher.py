@@ -48,7 +48,7 @@ class TrialDispatcher:
     @property
     def finished(self) -> bool:
         """Whether no assignment is left, now or later."""
-        return self.queue.finished
+        return self.queue.finished or self.queue.closed
 
     def next(self) -> Assignment | None:
         """The next assignment; None if other trials must end first, or none is left."""
@@ -80,8 +80,12 @@ class TrialDispatcher:
             error = Error(type="NoFirstPhase", message=message)
             self.display.end(child, self.records.fail(child, error), error)
         for candidate, reason in changes.late_candidates:
-            self.display.drop(candidate, reason)
-            self.end(candidate, self.records.drop(candidate, reason))
+            self.drop(candidate, reason)
+
+    def drop(self, trial: Trial, reason: str) -> None:
+        """Records and shows the end of a trial that has left the queue without a slot."""
+        self.display.drop(trial, reason)
+        self.end(trial, self.records.drop(trial, reason))
 
     def _assignment(self, trial: Trial) -> Assignment:
         """What a slot needs to know of a trial that is about to start."""

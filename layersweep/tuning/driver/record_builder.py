@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from layersweep.records.tables import REFUSAL_TYPES, TIME_CLASSES
+from layersweep.records.tables import REFUSAL_TYPES, STOPPED_ON_REQUEST, TIME_CLASSES
 from layersweep.records.values import Epoch
 from layersweep.records.write import Row, Writer
 from layersweep.tuning.common.worker_report import Error, Report
@@ -110,11 +110,15 @@ class RecordBuilder:
         self._writer.append("trials", [{**self._columns.trial(trial), **row, **ids}])
 
     def drop(self, trial: Trial, reason: str) -> Ending:
-        """Writes the end of a trial that waited to continue and is not run; a trial without an epoch gets no row."""
+        """Writes the end of a trial that waited and is not run.
+
+        A trial without an epoch gets a row only if a person stopped it: nothing else says that it is not to run.
+        """
         row = stop_columns(self.recorded_attempt(trial.trial_id), trial.epochs, reason)
-        if row["epochs"]:
+        requested, value = reason == STOPPED_ON_REQUEST, row.get(f"last_{self._context.metric}")
+        if row["epochs"] or requested:
             self.close(trial, row)
-        return Ending(outcome="stopped", epoch=row["epochs"], value=row.get(f"last_{self._context.metric}"))
+        return Ending(outcome="stopped", epoch=row["epochs"], value=value, requested=requested)
 
     def start(self, trial: Trial, *, start_epoch: int = 0) -> None:
         """A slot has started the trial, which continues after epoch `start_epoch`."""
@@ -253,7 +257,8 @@ class RecordBuilder:
         self._writer.append("trials", [row])
         value = running_trial.curve[running_trial.epochs][metric] if running_trial.curve else None
         refused = error is not None and error.type in REFUSAL_TYPES
-        return Ending(outcome=outcome, epoch=running_trial.epochs, value=value, refused=refused)
+        requested = outcome == "stopped" and decision.reason == STOPPED_ON_REQUEST
+        return Ending(outcome=outcome, epoch=running_trial.epochs, value=value, refused=refused, requested=requested)
 
 
 def _seconds_besides_epochs(report: Report) -> dict[str, float]:

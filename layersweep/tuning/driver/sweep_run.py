@@ -17,12 +17,15 @@ from typing import Final, Self
 
 from layersweep.escaping import to_json
 from layersweep.formatting import count
+from layersweep.records.requests import Request
+from layersweep.records.tables import STOPPED_ON_REQUEST
 from layersweep.records.write import Writer
 from layersweep.studies import study
 from layersweep.terminal import Console
-from layersweep.tuning.common.errors import BudgetSpentError, UsageError
-from layersweep.tuning.common.job import JOB
+from layersweep.tuning.common.errors import BudgetSpentError, StoppedOnRequestError, UsageError
+from layersweep.tuning.common.job import JOB, run_of_job
 from layersweep.tuning.driver import learning_check, search_factory, tune_runner
+from layersweep.tuning.driver.person_requests import PersonRequests
 from layersweep.tuning.driver.planner import SweepPlan
 from layersweep.tuning.driver.progress import Display
 from layersweep.tuning.driver.record_builder import RecordBuilder, RecordContext
@@ -31,7 +34,6 @@ from layersweep.tuning.driver.tune_runner import TuneRun
 from layersweep.tuning.experiment.sweep import Sweep
 from layersweep.tuning.runtime import fork_server, private_folder, ray_runtime
 from layersweep.tuning.search.autokeras_sampler import OracleProcess
-from layersweep.tuning.search.trial_queue import TrialQueue
 from trainables.meaning import MEANING
 
 STUDY_IMPORT_SECONDS: Final = 20.0
@@ -59,14 +61,20 @@ class SweepRun:
     records: RecordBuilder
 
     @classmethod
-    def open(cls, plan: SweepPlan, arguments: Sequence[str]) -> Self:
+    def open(cls, plan: SweepPlan, arguments: Sequence[str], *, number: int = 1) -> Self:
         """Opens the results for writing, behind what is recorded.
+
+        Args:
+            plan: what is to run.
+            arguments: the words of the command line.
+            number: which run of its process it is: a job on a cluster may have several.
 
         Raises:
             ResultsError: if they cannot be written, or were written by a newer schema.
         """
         sweep, settings, history = plan.request.sweep, plan.request.settings, plan.history
-        run_id = os.environ.get(JOB) or f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
+        job = os.environ.get(JOB) and run_of_job(os.environ[JOB], number)
+        run_id = job or f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
         writer = Writer(settings.results, sweep.name, config_types=sweep.key_types, versions=versions())
         context = RecordContext(
             run=run_id,
@@ -98,15 +106,15 @@ class SweepRun:
         with self._recorded(where):
             self.records.plan(self.plan.trials)
 
-    def run(self, console: Console) -> int:
-        """Starts Ray and runs the plan; its rows are written whatever happens.
+    def run(self, console: Console, requests: PersonRequests) -> int:
+        """Starts Ray and runs the plan; its rows are written whatever happens. `requests` come from people.
 
         Returns:
             The number of trials that failed, without candidates that were refused.
 
         Raises:
             KeyboardInterrupt: if it was asked to stop.
-            BudgetSpentError: if its time is over.
+            BudgetSpentError, StoppedOnRequestError: if its time is over, or a person asked it to start no other trial.
             UsageError: if the nodes of a cluster cannot train the same trials, or an oracle's space is not valid.
             BrokenOffError: if Ray did not start, or its first trials all failed of one error.
             ResultsError: if the rows cannot be written.
@@ -131,35 +139,31 @@ class SweepRun:
                     console.print(f"time on {count(where.slots, 'slot')}: {text}")
                 with self._recorded(where):
                     queue = self.plan.trial_queue(oracles, time.monotonic)
-                    self._train(queue, console, where, socket, folder)
+                    requests.record = self._record_request
+                    run = TuneRun(
+                        plan=self.plan,
+                        queue=queue,
+                        records=self.records,
+                        writer=self.writer,
+                        display=self._display(console, where),
+                        where=where,
+                        fork_server=socket,
+                        folder=folder,
+                        requests=requests,
+                    )
+                    self._train(run)
+                    console.print(run.display.summary(), soft_wrap=True)
         return sum(ending.outcome == "failed" and not ending.refused for ending in queue.endings.values())
 
-    def _train(
-        self,
-        queue: TrialQueue,
-        console: Console,
-        where: ray_runtime.RayRuntime,
-        fork_server_socket: Path | None,
-        folder: Path,
-    ) -> None:
+    def _display(self, console: Console, where: ray_runtime.RayRuntime) -> Display:
         sweep = self.plan.request.sweep
         pace = self.plan.pace(lambda: where.slots_now)
-        display = Display(console, metric=sweep.metric, mode=sweep.mode, pace=pace)
-        display.plan(queue.waiting)
-        with display, study_imported(sweep):
-            tune_runner.run(
-                TuneRun(
-                    plan=self.plan,
-                    queue=queue,
-                    records=self.records,
-                    writer=self.writer,
-                    display=display,
-                    where=where,
-                    fork_server=fork_server_socket,
-                    folder=folder,
-                )
-            )
-        console.print(display.summary(), soft_wrap=True)
+        return Display(console, metric=sweep.metric, mode=sweep.mode, pace=pace)
+
+    def _train(self, run: TuneRun) -> None:
+        run.display.plan(run.queue.waiting)
+        with run.display, study_imported(self.plan.request.sweep):
+            tune_runner.run(run)
 
     @contextmanager
     def _recorded(self, where: ray_runtime.RayRuntime) -> Iterator[None]:
@@ -178,6 +182,9 @@ class SweepRun:
             raise
         except BudgetSpentError:
             outcome = "time budget spent"
+            raise
+        except StoppedOnRequestError:
+            outcome = STOPPED_ON_REQUEST
             raise
         finally:
             wall = time.monotonic() - start
@@ -199,6 +206,11 @@ class SweepRun:
         }
         self.writer.append("runs", [row | columns])
         self.writer.flush()
+
+    def _record_request(self, request: Request, outcome: str) -> None:
+        """Adds a row of what became of a person's request; the next flush writes it."""
+        row = {"run": self.run_id, "event": f"request {request.id}", "at": datetime.now(UTC)}
+        self.writer.append("runs", [row | {"outcome": outcome, "options_json": request.json}])
 
 
 @contextmanager

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Final
 
+from layersweep.records.questions import FIRST_PHASE
+from layersweep.records.tables import STOPPED_ON_REQUEST
 from layersweep.records.values import Epoch
 from layersweep.records.write import Writer
 from layersweep.tuning.common.worker_report import Error, Report
@@ -35,6 +37,7 @@ class TrialEvents:
         self._dispatcher, self._writer, self._slots_lost = dispatcher, writer, slots_lost
         self._fail_fast = fail_fast
         self._ended_assignments: list[Assignment] = []
+        self._trials_to_stop: set[str] = set()
 
     def start(self, assignment: Assignment) -> None:
         """A slot takes a trial."""
@@ -48,9 +51,33 @@ class TrialEvents:
         """Why a trial is hopeless after an epoch; None if it is not."""
         return self.records.hopeless_reason(trial, epoch)
 
-    def out_of_time(self, trial: Trial) -> str | None:
-        """Why a trial ends now, if its search's time is spent."""
-        return self.queue.out_of_time(trial)
+    def stop_reason(self, trial: Trial) -> str | None:
+        """Why a trial ends now, if a person asks for that, or its search's time is spent."""
+        return STOPPED_ON_REQUEST if trial.trial_id in self._trials_to_stop else self.queue.out_of_time(trial)
+
+    def stop_trial(self, trial_id: str) -> str:
+        """Stops a trial on a person's request; returns what becomes of the request, in words."""
+        trial = self.queue.trial(trial_id)
+        if trial is None:
+            return "refused: the sweep has no such trial"
+        if (ending := self.queue.endings.get(trial_id)) is not None:
+            return f"refused: it has ended already: {ending.outcome}"
+        if trial.question == FIRST_PHASE:
+            return "refused: other trials continue from its weights"
+        if self.queue.is_running(trial):
+            self._trials_to_stop.add(trial_id)
+            return "it ends after its present epoch"
+        self.queue.remove(trial)
+        self._dispatcher.drop(trial, STOPPED_ON_REQUEST)
+        self.refresh()
+        return "it waited, and is not run"
+
+    def stop_sweep(self) -> str:
+        """Starts no other trial on a person's request; returns what becomes of the request, in words."""
+        if self.queue.finished:
+            return "refused: its trials have ended"
+        self.queue.closed = True
+        return "no other trial starts"
 
     def report(self, assignment: Assignment, report: Report, decisions: Sequence[Decision]) -> None:
         """A slot has reported a step."""
@@ -100,6 +127,12 @@ class TrialEvents:
 
     def _end(self, assignment: Assignment, ending: Ending, error: Error | None, *, reason: str | None = None) -> None:
         trial, retry = assignment.trial, False
+        if error is not None and trial.trial_id in self._trials_to_stop:  # its failure is recorded; it is not run again
+            ending = self.records.drop(trial, STOPPED_ON_REQUEST)
+            self.display.end(trial, ending, None, reason=f"{STOPPED_ON_REQUEST}, when it had failed ({error.type})")
+            self._dispatcher.end(trial, ending)
+            self.refresh()
+            return
         if error is not None and error.type in _OUTSIDE_ERRORS:
             # a lost node is no fault of the trial, a killed process may be
             retry = self.queue.retry(trial, at_least=0 if error.type == "ProcessKilled" else self._slots_lost)

@@ -11,10 +11,11 @@ from ray.tune.experiment import Trial as TuneTrial
 from layersweep.records.errors import ResultsError
 from layersweep.tuning.common.errors import BrokenOffError, BudgetSpentError
 from layersweep.tuning.common.worker_report import unpack
-from layersweep.tuning.driver.stop_request import StopRequest
+from layersweep.tuning.driver.person_requests import PersonRequests
 from layersweep.tuning.driver.trial_events import TrialEvents
 from layersweep.tuning.driver.tune_scheduler import TuneScheduler
 from layersweep.tuning.runtime.metrics import Metrics, count_by_state
+from layersweep.tuning.runtime.stop_request import StopRequest
 from layersweep.tuning.worker.assignment import Assignment
 
 _FLUSH_SECONDS: Final = 1.0
@@ -33,6 +34,7 @@ class Surroundings:
         stop: a person's request to stop.
         node_news: lines about nodes that have come or gone since the last call.
         metrics: where the sweep's standing is served for Prometheus; None if nobody asks.
+        requests: what people ask of the sweep while it runs; None if nobody may.
     """
 
     clock: Callable[[], float]
@@ -40,6 +42,7 @@ class Surroundings:
     stop: StopRequest = field(default_factory=StopRequest)
     node_news: Callable[[], Sequence[str]] = tuple
     metrics: Metrics | None = None
+    requests: PersonRequests | None = None
 
 
 class TuneCallback(Callback):
@@ -96,6 +99,7 @@ class TuneCallback(Callback):
             raise KeyboardInterrupt
         now = self._surroundings.clock()
         if now - self._flush_time >= _FLUSH_SECONDS:
+            self.honour_requests()
             self.flush()
             for line in self._surroundings.node_news():
                 self._events.display.say(line)
@@ -106,9 +110,16 @@ class TuneCallback(Callback):
         self._events.check_errors()
 
     def flush(self) -> None:
-        """Writes the rows that wait."""
+        """Writes the rows that wait; then the files of requests that are recorded are removed."""
         self._events.flush()
+        if self._surroundings.requests is not None:
+            self._surroundings.requests.remove_recorded()
         self._flush_time = self._surroundings.clock()
+
+    def honour_requests(self) -> None:
+        """Does what people have asked since the last call."""
+        if self._surroundings.requests is not None:
+            self._surroundings.requests.honour(self._events)
 
     def measure(self, *, over: bool = False) -> None:
         """Serves the sweep's standing, if anybody asks; once the sweep is over, nothing runs."""

@@ -14,14 +14,15 @@ from layersweep.formatting import count, first_line
 from layersweep.records.questions import FIRST_PHASE
 from layersweep.records.write import Writer
 from layersweep.tuning.common import kept_weights
-from layersweep.tuning.common.errors import BrokenOffError
+from layersweep.tuning.common.errors import BrokenOffError, StoppedOnRequestError
+from layersweep.tuning.driver.person_requests import PersonRequests
 from layersweep.tuning.driver.planner import SweepPlan
 from layersweep.tuning.driver.progress import Display
 from layersweep.tuning.driver.record_builder import RecordBuilder
-from layersweep.tuning.driver.stop_request import StopRequest
 from layersweep.tuning.runtime import metrics
 from layersweep.tuning.runtime.ray_runtime import RayRuntime
 from layersweep.tuning.runtime.ray_watch import RayWatch
+from layersweep.tuning.runtime.stop_request import StopRequest
 from layersweep.tuning.search.trial_queue import TrialQueue
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class TuneRun:
         where: where it runs.
         fork_server: the socket of the fork server that slots on this machine get their training processes from.
         folder: a private folder for the files of this command.
+        requests: what people ask of the sweep while it runs.
     """
 
     plan: SweepPlan
@@ -62,6 +64,7 @@ class TuneRun:
     where: RayRuntime
     fork_server: Path | None
     folder: Path
+    requests: PersonRequests
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +83,7 @@ def run(tune_run: TuneRun) -> None:
     Raises:
         KeyboardInterrupt: after SIGINT or SIGTERM, between two events: every finished epoch is with the writer.
         BudgetSpentError: when the time budget is spent, in the same way.
+        StoppedOnRequestError: when a person let it end after its running trials, and others are left.
         BrokenOffError: when the first trials all failed of one error, or Ray has died or ended early.
         ResultsError: when the rows cannot be written.
     """
@@ -93,6 +97,7 @@ def run(tune_run: TuneRun) -> None:
         parts = _tune_parts(tune_run, dispatcher, stop, deadline)
         try:
             fit(parts, tune_run.where, tune_run.folder)
+            parts.callback.honour_requests()  # those since the last look
         finally:
             parts.callback.flush()
             parts.callback.measure(over=True)
@@ -156,6 +161,7 @@ def _tune_parts(
         stop=stop,
         node_news=where.nodes.take_news if where.nodes else tuple,
         metrics=metrics.open_metrics(sweep=sweep.name, metric=sweep.metric, slots=lambda: where.slots_now),
+        requests=tune_run.requests,
     )
     return TuneParts(
         name=sweep.name,
@@ -209,6 +215,8 @@ def fit(parts: TuneParts, where: RayRuntime, folder: Path) -> None:
 
 
 def _check_finished(queue: TrialQueue) -> None:
+    if queue.closed and not queue.finished:
+        raise StoppedOnRequestError
     if not queue.finished:
         unfinished = len({t.trial_id for t in queue.trials} - set(queue.endings))
         raise BrokenOffError(

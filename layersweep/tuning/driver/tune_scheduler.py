@@ -22,8 +22,8 @@ class TrialJudge(Protocol):
     def hopeless(self, trial: Trial, epoch: Epoch) -> str | None:
         """Why the trial is hopeless after this epoch; None if it is not. Called for all epochs, in their order."""
 
-    def out_of_time(self, trial: Trial) -> str | None:
-        """Why the trial ends now, if the time of its search is spent."""
+    def stop_reason(self, trial: Trial) -> str | None:
+        """Why the trial ends now, if a person asks for that, or the time of its search is spent."""
 
 
 class TuneScheduler(FIFOScheduler):
@@ -68,7 +68,7 @@ class TuneScheduler(FIFOScheduler):
             if decisions[-1].action != "continue":
                 break
         if decisions and decisions[-1].action == "continue":
-            decisions[-1] = self._within_time(our_trial, epochs[-1], decisions[-1])
+            decisions[-1] = self._unless_ended(our_trial, epochs[-1], decisions[-1])
         self._decisions[our_trial.trial_id] = decisions
         ends_trial = decisions and decisions[-1].action != "continue"
         return str(TrialScheduler.STOP if ends_trial else TrialScheduler.CONTINUE)
@@ -80,12 +80,12 @@ class TuneScheduler(FIFOScheduler):
         """
         return self._decisions.pop(trial.trial_id, (GO_ON,))
 
-    def _within_time(self, trial: Trial, epoch: Epoch, decision: Decision) -> Decision:
-        """The decision on the last epoch of a report, or a stop if the search's time is spent by now.
+    def _unless_ended(self, trial: Trial, epoch: Epoch, decision: Decision) -> Decision:
+        """The decision on the last epoch of a report, or a stop on request or if the search's time is spent by now.
 
-        ASHA has seen the epoch in any case, so that a replay with more time puts it into the same state.
+        ASHA has seen the epoch in any case, so that a replay puts it into the same state.
         """
-        reason = self._judge.out_of_time(trial)
+        reason = self._judge.stop_reason(trial)
         if reason is None or epoch.epoch >= trial.epochs:
             return decision
         return Decision(action="stop", reason=reason)

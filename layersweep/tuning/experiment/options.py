@@ -133,6 +133,8 @@ class Options:
     """Run a small but real sweep, which takes minutes on a laptop. Other flags override its sizes."""
     dry_run: bool = False
     """Print what would run and how long it may take, and stop."""
+    no_watch: bool = False
+    """Do not serve the page to watch the sweep in a browser."""
     cluster: Annotated[
         Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="(default: where this command runs)")
     ] = None

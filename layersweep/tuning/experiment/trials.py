@@ -228,13 +228,14 @@ class Ending:
     """How a trial ended: its outcome, and the metric's value after its last epoch.
 
     A trial that was refused by an estimate (`layersweep.tuning.experiment.candidate_limits`) counts as failed, though
-    nothing is wrong with it.
+    nothing is wrong with it. One that a person stopped counts as stopped.
     """
 
     outcome: str
     epoch: int
     value: float | None
     refused: bool = False
+    requested: bool = False
 
     @property
     def sound(self) -> bool:

@@ -160,13 +160,19 @@ class ArmSearch:
 
     @property
     def best(self) -> Trial | None:
-        """Of the candidates that trained most epochs the best, of equal ones the first; None if none is sound."""
+        """Of the candidates that trained most epochs the best, of equal ones the first; None if none is sound.
+
+        One that a person stopped is behind all others.
+        """
         ranks = [
-            (ending.epoch, sign(self.plan.mode) * ending.value, -(trial.candidate or 0), trial)
+            (
+                (not ending.requested, ending.epoch, sign(self.plan.mode) * ending.value, -(trial.candidate or 0)),
+                trial,
+            )
             for trial, ending in self._endings.values()
             if ending.sound and ending.value is not None
         ]
-        return max(ranks, key=lambda rank: rank[:3], default=(0, 0.0, 0, None))[3]
+        return max(ranks, key=lambda rank: rank[0], default=(None, None))[1]
 
     @property
     def epochs_to_come(self) -> int:

@@ -81,12 +81,14 @@ class TrialQueue:
         trials: all that it has had, in the order in which they came.
         endings: how those that ended did, by id.
         outcomes: how many ended with each outcome.
+        closed: whether no other trial is to start.
     """
 
     def __init__(self, plan: QueuePlan, searches: Iterable[ArmSearch] = ()) -> None:
         self.trials: list[Trial] = []
         self.endings: dict[str, Ending] = {}
         self.outcomes: Counter[str] = Counter()
+        self.closed = False
         self._plan, self._followers = plan, plan.followers
         self._searches = deque(searches)
         self._waiting = WaitingTrials(by_arm=plan.by_arm)
@@ -112,6 +114,8 @@ class TrialQueue:
 
     def next(self) -> tuple[Trial | None, QueueChanges]:
         """The next trial to start, None if no trial is ready now."""
+        if self.closed:
+            return None, QueueChanges()
         trial, changes = self._next()
         if trial is not None:
             self._running[trial.trial_id] = trial
@@ -165,7 +169,7 @@ class TrialQueue:
             at_least: the number of tries for this kind of loss, if it is more than the plan's retries. Losses of a
                 node, which have such a number, do not use up the retries of others.
         """
-        if self.out_of_time(trial) is not None:
+        if self.closed or self.out_of_time(trial) is not None:
             return False
         kind_of_loss = trial.trial_id, at_least > 0
         self._tries[kind_of_loss] += 1
@@ -175,6 +179,25 @@ class TrialQueue:
         for search in self._searches_of(trial):
             search.stop_clock(trial)
         self._waiting.append_first(trial)
+        return True
+
+    def trial(self, trial_id: str) -> Trial | None:
+        """The trial with this id; None if the queue has never had it."""
+        return next((trial for trial in self.trials if trial.trial_id == trial_id), None)
+
+    def is_running(self, trial: Trial) -> bool:
+        """Whether a slot has the trial, or is about to."""
+        return trial.trial_id in self._running
+
+    def remove(self, trial: Trial) -> bool:
+        """Takes out a trial that waits for a slot or its first phase; False if it does not. `end` must follow."""
+        for children in self._children.values():
+            if trial in children:
+                children.remove(trial)
+                return True
+        if trial not in self._waiting:
+            return False
+        self._waiting.remove(trial)
         return True
 
     def out_of_time(self, trial: Trial) -> str | None:
@@ -311,7 +334,7 @@ def survivors(screened: Sequence[Trial], endings: Mapping[str, Ending], *, contr
     """The names of the arms to compare: those that a screening did not stop, the control, and at least two.
 
     Arms that diverged or failed are left out. If fewer than two remain, the stopped arms that trained longest and had
-    the best metric fill up.
+    the best metric fill up, except those that a person stopped.
     """
     sound = [t for t in screened if endings[t.trial_id].sound]
 
@@ -322,6 +345,7 @@ def survivors(screened: Sequence[Trial], endings: Mapping[str, Ending], *, contr
     by_merit = sorted(sound, key=merit, reverse=True)
     names = [t.arm.name for t in by_merit if endings[t.trial_id].outcome == "completed"]
     for trial in by_merit:
-        if trial.arm.name not in names and (len(names) < FEWEST_SURVIVORS or trial.arm.name == control):
+        fills_up = len(names) < FEWEST_SURVIVORS and not endings[trial.trial_id].requested
+        if trial.arm.name not in names and (fills_up or trial.arm.name == control):
             names.append(trial.arm.name)
     return names

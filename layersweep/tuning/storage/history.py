@@ -10,7 +10,7 @@ import contextlib
 import functools
 import itertools
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +21,7 @@ import polars as pl
 from layersweep.records.questions import TUNING
 from layersweep.records.read import read
 from layersweep.records.spans import Span, merge_spans, training_spans
-from layersweep.records.tables import REFUSAL_TYPES, TIME_CLASSES
+from layersweep.records.tables import REFUSAL_TYPES, STOPPED_ON_REQUEST, TIME_CLASSES
 from layersweep.tuning.common.worker_report import Error
 from layersweep.tuning.experiment.asha_settings import Decision
 from layersweep.tuning.experiment.candidate_limits import epoch_flops
@@ -82,7 +82,10 @@ class History:
     @cached_property
     def _rows(self) -> dict[str, list[dict[str, Any]]]:
         """The ends of each trial in their order."""
-        columns = ["trial_id", "attempt", "continuation", "outcome", "epochs", "error_type"]
+        columns = [
+            *("sweep", "trial_id", "attempt", "continuation", "outcome", "epochs", "epochs_asked", "reason"),
+            "error_type",
+        ]
         return self._trials.select(columns).rows_by_key("trial_id", named=True)
 
     @cached_property
@@ -134,8 +137,19 @@ class History:
             keep_hopeless: whether a trial that was ended at chance continues.
         """
         rows, epochs = self._rows.get(trial.trial_id, []), self._by_trial.get((trial.trial_id,))
-        if not rows or epochs is None or rows[-1]["attempt"] < epochs["attempt"].max():
+        if not rows or (epochs is not None and rows[-1]["attempt"] < epochs["attempt"].max()):
             return None
+        if self._is_requested_stop(rows[-1], trial):
+            value = self._metrics(trial.trial_id, rows[-1]["attempt"]).get(rows[-1]["epochs"], {})
+            return Ending(
+                outcome="stopped", epoch=rows[-1]["epochs"], value=value.get(self._sweep.metric), requested=True
+            )
+        return None if epochs is None else self._trained_ending(trial, rows, decisions, keep_hopeless=keep_hopeless)
+
+    def _trained_ending(
+        self, trial: Trial, rows: Sequence[Mapping[str, Any]], decisions: Mapping[int, Decision], *, keep_hopeless: bool
+    ) -> Ending | None:
+        """How a trial with epochs ended, if it need not run, unless a person stopped it."""
         attempt, outcome, reached = (rows[-1][name] for name in ("attempt", "outcome", "epochs"))
         metrics = self._metrics(trial.trial_id, attempt)
 
@@ -153,6 +167,15 @@ class History:
             return at_epoch(reached, outcome)
         stops = [epoch for epoch, decision in decisions.items() if decision.action == "stop" and epoch <= reached]
         return at_epoch(min(stops), "stopped") if stops else None
+
+    def _is_requested_stop(self, row: Mapping[str, Any], trial: Trial) -> bool:
+        """Whether this end says that a person stopped the trial, and the sweep asks for no other training now.
+
+        A stop by another sweep's person holds for that sweep only. More epochs than were asked for then are another
+        training, and so are fewer than it has had.
+        """
+        is_own = row["sweep"] == self._sweep.name and row["reason"] == STOPPED_ON_REQUEST
+        return bool(is_own and row["epochs"] < trial.epochs <= (row["epochs_asked"] or 0))
 
     def missing_row(self, trial: Trial, ending: Ending, decision: Decision) -> dict[str, Any] | None:
         """The row to add if the present flags end a trial otherwise than its last recorded row says, else None.

@@ -5,8 +5,9 @@ import sys
 
 import pytest
 
+from layersweep.records import lock
 from layersweep.records.errors import BusyError, ResultsError
-from layersweep.records.lock import sweep_lock
+from layersweep.records.lock import is_held, sweep_lock
 
 HOLD = "import sys; from pathlib import Path; from layersweep.records.lock import sweep_lock\n"
 HOLD += "with sweep_lock(Path(sys.argv[1]), 's'): print('held', flush=True); sys.stdin.read()"
@@ -43,3 +44,18 @@ def test_results_that_cannot_be_locked_are_named(tmp_path):
         sweep_lock(tmp_path / "a file" / "results", "s"),
     ):
         raise AssertionError
+
+
+def test_whether_a_lock_is_held_is_seen_without_touching_it(tmp_path):
+    assert not is_held(tmp_path, "s")
+    with sweep_lock(tmp_path, "s"):
+        assert is_held(tmp_path, "s")
+        assert not is_held(tmp_path, "other")
+    assert not is_held(tmp_path, "s")
+
+
+def test_elsewhere_than_on_linux_a_lock_file_may_be_held(tmp_path, monkeypatch):
+    monkeypatch.setattr(lock, "_LOCKS", tmp_path / "no such file")
+    assert not is_held(tmp_path, "s")
+    with sweep_lock(tmp_path, "s"):
+        assert is_held(tmp_path, "s")

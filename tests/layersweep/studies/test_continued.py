@@ -7,7 +7,7 @@ from compared_sweep import arm, compared
 from recorded_sweep import Sweep
 
 from layersweep.records.read import read
-from layersweep.studies.study import load
+from layersweep.studies.recorded_comparison import load
 
 
 def continued(sweep: Sweep) -> None:

@@ -7,10 +7,11 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+import page_content
 import pytest
 from recorded_sweep import Sweep
 
-from layersweep.escaping import terminal, to_html, to_markdown
+from layersweep.escaping import terminal, to_markdown
 from layersweep.records.study_question import StudyQuestion
 from layersweep.studies import gallery
 from layersweep.studies.sections import registry
@@ -51,11 +52,13 @@ def test_names_are_shown_and_do_nothing(names: tuple[str, ...], tmp_path: Path) 
     *_, gallery_page = gallery.write(results, tmp_path / "gallery.md")
     for text in (out.getvalue(), page, gallery_page.read_text()):
         assert not HIDDEN.search(text), text
-    assert "<script" not in page
-    drawing = html.unescape(page.partition("<svg")[2])
+    for name in names:  # in the page's data, every sign that HTML knows is written out
+        assert not any(re.search(r"[<>&\u2028]", data) for data in page_content.scripts(page).values())
+    assert page.count("<script") == 5
+    drawing = html.unescape(page_content.elements(page).partition("<svg")[2])
     for name in names:
         assert terminal(name) in out.getvalue()
-        assert f"<td>{to_html(name)}</td>" in page
+        assert name in page_content.values(page)["styles"]
         assert f">{terminal(name)}</text>" in drawing
         assert to_markdown(f"a{name}")[1:] in gallery_page.read_text()
 

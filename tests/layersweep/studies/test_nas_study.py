@@ -3,6 +3,7 @@
 import io
 from math import inf, nan
 
+import page_content
 import pytest
 from compared_sweep import compared
 from recorded_sweep import Sweep
@@ -349,8 +350,8 @@ def test_searches_alone_are_a_study_of_their_own(sweep):
         "nas_networks.png",
     }
     page = (folder / "nas.html").read_text()
-    assert page.count("<svg") == 3
-    assert "image_block_1/conv_block_1" not in page  # the choices' JSON is in no table
+    assert page_content.elements(page).count("<svg") == 3
+    assert "image_block_1/conv_block_1" not in page_content.elements(page)  # the choices' JSON is in no table
 
 
 def test_the_whole_study_with_its_figure_in_the_gallery(sweep, tmp_path):

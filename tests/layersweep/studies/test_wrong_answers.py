@@ -11,12 +11,13 @@ from compared_sweep import arm, compared
 from recorded_sweep import Sweep
 
 from layersweep.records.errors import ResultsError
+from layersweep.studies.recorded_comparison import load
 from layersweep.studies.statistics.arm_comparison import Comparison
 from layersweep.studies.statistics.inference.arm_model import fit
 from layersweep.studies.statistics.inference.seeds_needed import MAX_SEEDS, seeds_needed
 from layersweep.studies.statistics.inference.verdicts import judge
 from layersweep.studies.statistics.judgement import Criteria
-from layersweep.studies.study import load, main
+from layersweep.studies.study import main
 from layersweep.studies.wording.answer_sentences import answer, method, seeds_sentence
 from layersweep.studies.wording.comparison_table import terminal_columns
 

@@ -248,4 +248,4 @@ def test_the_study_of_the_activations_is_printed_drawn_and_on_its_page(sweep: Sw
     }
     page = (tmp_path / "out" / "optimizers.html").read_text()
     assert "<h2>The effect of each choice</h2>" in page
-    assert page.index("The effect of each choice") < page.index("<h2>Cost</h2>")
+    assert page.index("The effect of each choice") < page.index("<h2>Rules</h2>")

@@ -3,17 +3,24 @@
 from statistics import stdev
 from typing import Any
 
+import page_content
 import pytest
 from compared_sweep import arm, compared
-from recorded_sweep import Sweep
+from recorded_sweep import START, Sweep
 
-from layersweep.records.read import read
-from layersweep.studies.pages.comparison_page import html
+from layersweep.studies.figures.learning_curves import lines
 from layersweep.studies.statistics.arm_rows import NEVER_LEARNED
-from layersweep.studies.wording.answer_sentences import answer, verdict
-from layersweep.studies.wording.provenance import runs_of
+from layersweep.studies.statistics.screening_risk import screening_risk
+from layersweep.studies.study import findings_of, load
+from layersweep.studies.wording.answer_sentences import answer, seeds_sentence, verdict
 
 NAN = float("nan")
+
+
+def shown(sweep: Sweep) -> str:
+    """All texts of the report."""
+    (findings,) = findings_of(sweep.results, sweep.name)
+    return page_content.text(findings.page())
 
 
 def three_seeds(sweep: Sweep, name: str, finals: tuple[float, ...], **more: Any) -> None:
@@ -63,6 +70,51 @@ def test_a_stopped_arm_is_screened_out_and_never_worse(sweep: Sweep) -> None:
     assert answer(comparison).startswith("nadam is best")  # of the two arms that ran to the end
 
 
+def test_an_arm_that_a_person_stopped_on_a_seed_is_not_compared(sweep: Sweep) -> None:
+    """It is not screened out: no rung, no cross, no risk of a screening. Its other seeds would flatter it."""
+    request: dict[str, Any] = {"outcome": "stopped", "reason": "stopped on request"}
+    three_seeds(sweep, "nadam", (0.930, 0.932, 0.934))
+    three_seeds(sweep, "adam", (0.910, 0.912, 0.916))
+    sweep.trial("ftrl", 1, [0.1], **request)
+    sweep.trial("sgd", 1, [0.5, 0.7, 0.99])
+    sweep.trial("sgd", 2, [], epochs=0, **request)
+    sweep.trial("adamw", 1, [0.5], "stopped", rung=1, cutoff=0.6)
+    sweep.trial("adamw", 2, [0.5, 0.6], **request)
+    comparison = compared(sweep)
+    for name in ("ftrl", "sgd"):
+        row = arm(comparison, name)
+        assert (row["status"], row["mean"], row["difference"], row["rung"]) == ("stopped on request", None, None, None)
+    assert verdict(arm(comparison, "ftrl")) == "stopped on request"
+    assert verdict(arm(comparison, "sgd")) == "stopped on request (1 completed, 1 stopped on request)"
+    assert verdict(arm(comparison, "adamw")) == "screened out at epoch 1 (.500 < .600; 1 of 2 seeds)"
+    assert [row["arm"] for row in comparison.arms.to_dicts()] == ["nadam", "adam", "adamw", "ftrl", "sgd"]
+    assert screening_risk(comparison).stopped == 1
+    assert [line.arm for line in lines(comparison, "epoch") if line.stops] == ["adamw"]
+    assert "run the sweep again" not in " ".join(comparison.warnings)
+
+
+def test_what_became_of_requests_changes_nothing_in_a_study(sweep: Sweep) -> None:
+    """Their rows in `runs` have neither a command, versions, hosts nor slots."""
+    sweep.trial("nadam", 1, [0.5, 0.7, 0.93])
+    sweep.trial("adam", 1, [0.5, 0.7, 0.92])
+    sweep.run()
+    comparison, runs = load(sweep.write(), sweep.name)
+    page, sentence = shown(sweep), seeds_sentence(comparison, runs)
+    assert sentence
+    sweep.add("runs", {"run": "r1", "event": "request 1", "at": START, "outcome": "refused", "options_json": "{}"})
+    comparison, runs = load(sweep.write(), sweep.name)
+    assert runs.height == 2
+    assert shown(sweep) == page
+    assert seeds_sentence(comparison, runs) == sentence
+
+
+def test_a_completed_trial_that_was_stopped_when_it_ran_again_for_its_weights_has_completed(sweep: Sweep) -> None:
+    three_seeds(sweep, "nadam", (0.930, 0.932, 0.934))
+    three_seeds(sweep, "adam", (0.910, 0.912, 0.916))
+    sweep.trial("nadam", 3, [0.5, 0.7, 0.934], "stopped", continuation=1, reason="stopped on request")
+    assert arm(compared(sweep), "nadam")["n"] == 3
+
+
 def test_survivors_are_compared_on_fresh_seeds_without_their_screening(sweep: Sweep) -> None:
     for name, final in (("nadam", 0.99), ("adam", 0.98)):
         sweep.trial(name, 0, [0.5, 0.7, final], question="screening")
@@ -105,9 +157,7 @@ def test_a_screening_is_seen_at_the_common_epoch_on_its_own_seed(sweep: Sweep) -
     assert (comparison.common_epoch, comparison.common_basis) == (1, "screening seed")
     common_means = {row["arm"]: (row["common_n"], row["common_mean"]) for row in comparison.arms.to_dicts()}
     assert common_means == {"nadam": (1, 0.55), "adam": (1, 0.45), "sgd": (1, 0.3), "ftrl": (1, 0.1)}
-    page = html(
-        comparison, question="?", runs=runs_of(comparison, read(sweep.results, "runs"), comparison.replicates.rows)
-    )
+    page = shown(sweep)
     assert "all at epoch 1 (screening seed)" in page
     assert "It shows only the screening seed" in page
 
@@ -243,9 +293,7 @@ def test_latency_tells_how_far_trials_lie_apart(sweep: Sweep) -> None:
     sweep.trial("sgd", 2, [0.5, 0.7, 0.8], latency_ms_median=4.0, latency_busy_slots=2)
     sweep.trial("adam", 1, [0.5, 0.7, 0.8], latency_ms_median=2.0, latency_ratio=9.0, latency_ms_reference=1.0)
     comparison = compared(sweep)
-    page = html(
-        comparison, question="?", runs=runs_of(comparison, read(sweep.results, "runs"), comparison.replicates.rows)
-    )
+    page = shown(sweep)
     assert "1.22 (.88–5.36; n = 3; 1 slot busy)" in page
     assert "3.00 (2.00–4.00; n = 2; 0 to 2 slots busy)" in page
     assert "2.00 (n = 1; busy slots not recorded)" in page
@@ -257,9 +305,7 @@ def test_latency_is_in_times_of_a_fixed_computation(sweep: Sweep) -> None:
         columns = {"latency_ratio": ratio, "latency_ms_reference": referred, "latency_ms_median": median}
         sweep.trial("nadam", seed, [0.5, 0.7, 0.9], **columns)
     comparison = compared(sweep)
-    page = html(
-        comparison, question="?", runs=runs_of(comparison, read(sweep.results, "runs"), comparison.replicates.rows)
-    )
+    page = shown(sweep)
     assert arm(comparison, "nadam")["latency"] == 1.25
     assert "of 50 calls, as a multiple of the time of a fixed computation, which takes at least 0.50 ms here." in page
     assert "latency, ×" in page

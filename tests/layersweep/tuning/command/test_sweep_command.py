@@ -16,8 +16,10 @@ import pytest
 from places import HELPERS
 
 from layersweep.exit_codes import FAILED
+from layersweep.records import requests
 from layersweep.records.errors import ResultsError
 from layersweep.records.read import read
+from layersweep.records.requests import ADD_SEEDS, STOP_SWEEP, STOP_TRIAL
 from layersweep.studies import study
 from layersweep.tuning.command import sweep_command
 from layersweep.tuning.command.sweep_command import broken_off
@@ -291,6 +293,41 @@ def test_ctrl_c_keeps_every_finished_epoch_and_says_how_to_go_on(tmp_path, fashi
     assert 4 <= epochs.height < 4 * 40  # it did not go on to its end
     assert epochs.select("trial_id", "attempt", "epoch").n_unique() == epochs.height
     assert read(results, "runs").filter(pl.col("event") == "end")["outcome"].to_list() == ["interrupted"]
+
+
+@pytest.mark.slow
+def test_a_person_stops_a_trial_adds_a_seed_and_then_stops_the_sweep(tmp_path, fashion_mnist):
+    """With Ray, which the same process starts twice."""
+    results = tmp_path / "results"
+    slow = ("--set", "quality=0.4,0.6", "--set", "seconds=0.4", "--epochs", "15", "--seeds", "1", "--slots", "1")
+    with subprocess.Popen(command(results, *slow), stdout=subprocess.PIPE, text=True) as process:
+        first = first_epoch(results, 0)
+        requests.put(results, "made_up", STOP_TRIAL, trial_id=first)
+        requests.put(results, "made_up", ADD_SEEDS, seeds=2)
+        first_epoch(results, 2)
+        requests.put(results, "made_up", STOP_SWEEP)
+        said = process.communicate(timeout=200)[0]
+    assert process.returncode == 3, said
+    ends = read(results, "trials")
+    assert ends["outcome"].to_list() == ["stopped", "completed", "completed"]
+    assert (ends["trial_id"][0], ends["reason"][0]) == (first, "stopped on request")
+    assert ends["epochs"][0] < 15
+    runs = read(results, "runs")
+    assert runs.filter(pl.col("event") == "end")["outcome"].to_list() == ["ended", "stopped on request"]
+    assert runs.filter(pl.col("event") == "start")["command"][1].endswith("--slots 1 --seeds 3")
+    assert runs["event"].cast(pl.String).str.starts_with("request ").sum() == 3
+    assert requests.pending(results, "made_up") == []
+    assert "request to stop after the running trials: no other trial starts" in said
+    assert said.count("To continue: ") == 1
+
+
+def first_epoch(results, ended):
+    """Waits until so many trials have ended and the next has an epoch; returns its id."""
+    while True:
+        epochs, ends = read(results, "epochs"), set(read(results, "trials")["trial_id"])
+        if len(ends) == ended and (running := [t for t in epochs["trial_id"] if t not in ends]):
+            return running[0]
+        time.sleep(0.2)
 
 
 def test_a_cluster_that_cannot_be_reached_is_bad_input(tmp_path, fashion_mnist, monkeypatch):

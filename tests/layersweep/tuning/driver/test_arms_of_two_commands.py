@@ -12,7 +12,7 @@ import pytest
 
 from layersweep import Sweep
 from layersweep.records.read import read
-from layersweep.studies.study import load
+from layersweep.studies.recorded_comparison import load
 from layersweep.terminal import Console
 from layersweep.tuning.command.plan_summary import print_plan
 from layersweep.tuning.command.sweep_command import plan_of

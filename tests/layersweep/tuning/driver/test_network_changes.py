@@ -10,7 +10,7 @@ import pytest
 from layersweep import Sweep
 from layersweep.records.errors import ResultsError
 from layersweep.records.read import read
-from layersweep.studies.study import load
+from layersweep.studies.recorded_comparison import load
 from layersweep.tuning.command.sweep_command import plan_of
 from layersweep.tuning.common.errors import UsageError
 from layersweep.tuning.driver import network_changes, record_rows

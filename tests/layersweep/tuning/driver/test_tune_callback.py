@@ -20,13 +20,13 @@ from layersweep.tuning.driver.early_stopping import Asha
 from layersweep.tuning.driver.fail_fast import FailFast
 from layersweep.tuning.driver.progress import Display
 from layersweep.tuning.driver.record_builder import RecordBuilder, RecordContext
-from layersweep.tuning.driver.stop_request import StopRequest
 from layersweep.tuning.driver.trial_events import TrialEvents
 from layersweep.tuning.driver.tune_callback import Surroundings, TuneCallback
 from layersweep.tuning.driver.tune_scheduler import TuneScheduler
 from layersweep.tuning.experiment.arm import Arm
 from layersweep.tuning.experiment.asha_settings import AshaSettings
 from layersweep.tuning.experiment.trials import Ending, Trial
+from layersweep.tuning.runtime.stop_request import StopRequest
 from layersweep.tuning.storage import checkpoints
 from layersweep.tuning.storage.recorded_attempt import RecordedAttempt, metrics
 from layersweep.tuning.worker.assignment import Assignment

@@ -26,7 +26,7 @@ class Judge:
 
     def __init__(self):
         self.hopeless = lambda _trial, _epoch: None
-        self.out_of_time = lambda _trial: None
+        self.stop_reason = lambda _trial: None
 
 
 class Scheduler(TuneScheduler):
@@ -287,7 +287,7 @@ def candidate(name, epochs=8):
 def test_a_candidate_is_stopped_for_time_after_the_last_epoch_that_came(scheduler):
     tell(scheduler, candidate("a"), 1, 0.5)
     b = candidate("b")
-    scheduler.judge.out_of_time = lambda trial: "the time was spent"
+    scheduler.judge.stop_reason = lambda trial: "the time was spent"
     assert scheduler.on_trial_result(None, tune(b), together((1, 0.6), (2, 0.7), (3, 0.8))) == "STOP"
     assert scheduler.decisions(b) == [
         Decision(action="continue", rung=1, cutoff=0.5),
@@ -298,7 +298,7 @@ def test_a_candidate_is_stopped_for_time_after_the_last_epoch_that_came(schedule
 
 def test_asha_goes_before_the_time_and_a_last_epoch_completes(scheduler):
     tell(scheduler, candidate("a"), 1, 0.5)
-    scheduler.judge.out_of_time = lambda trial: "the time was spent"
+    scheduler.judge.stop_reason = lambda trial: "the time was spent"
     assert tell(scheduler, candidate("b"), 1, 0.4) == ("STOP", ("stop", 1, 0.5))
     assert tell(scheduler, candidate("c", epochs=1), 1, 0.9)[0] == "CONTINUE"
 
@@ -312,7 +312,7 @@ def test_a_candidate_that_was_stopped_for_time_is_replayed_as_one_that_goes_on()
         tell(undisturbed, trials[name], epoch, value)
     for name, epoch, value in events:
         reason = "the time was spent" if name == "b" else None
-        stopped.judge.out_of_time = lambda _trial, reason=reason: reason
+        stopped.judge.stop_reason = lambda _trial, reason=reason: reason
         told = tell(stopped, trials[name], epoch, value)
         if name == "b":
             assert told == ("STOP", ("stop", None, None))

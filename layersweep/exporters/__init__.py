@@ -1,0 +1,1 @@
+"""Writes recorded sweeps for other tools: TensorBoard, MLflow, Weights & Biases, Optuna. Reads records and studies."""

@@ -1,0 +1,158 @@
+"""Writes a recorded sweep for another tool: curves, hyperparameters and verdicts.
+
+A repeated export adds what is missing and writes anew what has changed. `layersweep records export` writes tables as
+CSV, Parquet and JSON.
+"""
+
+import importlib
+import shlex
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeAlias, cast
+
+import tyro
+
+from layersweep.escaping import terminal
+from layersweep.exit_codes import BAD_INPUT, INTERRUPTED, OK
+from layersweep.records.errors import BusyError, ResultsError, results_errors
+
+if TYPE_CHECKING:
+    from layersweep.exporters.sweep_values import Changes, SweepValues, Trial
+    from layersweep.terminal import Console
+
+    Progress: TypeAlias = Callable[[Iterable[Trial]], Iterable[Trial]]
+    Write: TypeAlias = Callable[[SweepValues, Path, Progress], Changes]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """A tool to export to.
+
+    Attributes:
+        module: its `write` takes the values, the folder and what shows the progress; imported when it runs.
+        packages: the packages that it imports.
+        group: the dependency group that installs them.
+        command: opens the result; `{place}` is the file or folder.
+    """
+
+    module: str
+    packages: tuple[str, ...]
+    group: str
+    command: str
+
+
+TARGETS: Final[Mapping[str, Target]] = {
+    "tensorboard": Target(
+        module="layersweep.exporters.to_tensorboard",
+        packages=("tensorboard",),
+        group="train",
+        command="uv run tensorboard --logdir {place}",
+    ),
+    "mlflow": Target(
+        module="layersweep.exporters.to_mlflow",
+        packages=("mlflow", "sqlalchemy", "alembic"),
+        group="mlflow",
+        command="uvx mlflow ui --backend-store-uri sqlite:///{place}",
+    ),
+    "wandb": Target(
+        module="layersweep.exporters.to_wandb",
+        packages=("wandb",),
+        group="wandb",
+        command="uv run wandb sync {place}/wandb/offline-run-*",
+    ),
+    "optuna": Target(
+        module="layersweep.exporters.to_optuna",
+        packages=("optuna",),
+        group="optuna",
+        command="uvx optuna-dashboard {place}",
+    ),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Writes a recorded sweep for another tool: curves, hyperparameters and verdicts.
+
+    A repeated export adds what is missing and writes anew what has changed. Tables as CSV, Parquet or JSON:
+    layersweep records export.
+    """
+
+    sweep: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="NAME")]
+    """The sweep, as `layersweep records list` names it."""
+    to: Literal["tensorboard", "mlflow", "wandb", "optuna"]
+    """The tool."""
+    out: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
+    """The folder to write to; exported/TOOL in the results folder by default. It may hold several sweeps."""
+    results: Annotated[Path, tyro.conf.arg(metavar="FOLDER")] = Path("results")
+    """The results folder."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """`layersweep export NAME --to TOOL`; returns the exit code: 2 for bad input (one line on stderr)."""
+    options = tyro.cli(Options, args=list(arguments), prog="layersweep export")
+    try:
+        export(options.results, options.sweep, options.to, out=options.out)
+    except ResultsError as error:
+        sys.stderr.write(terminal(f"error: {error}\n"))
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return OK
+
+
+def export(results: Path, sweep: str, to: str, *, out: Path | None = None, console: "Console | None" = None) -> None:
+    """Writes a sweep for a tool, and prints what was written and the command that opens it.
+
+    Raises:
+        ResultsError: if the sweep is unknown, the tool's package is missing, or `out` cannot be written.
+    """
+    from filelock import FileLock, Timeout
+
+    from layersweep.formatting import count
+    from layersweep.records.overview import check_recorded
+    from layersweep.terminal import Console
+
+    target = TARGETS[to]
+    check_recorded(results, sweep)
+    if missing := [name for name in target.packages if find_spec(name) is None]:
+        names = " and ".join(missing)
+        raise ResultsError(f"an export to {to} needs {names}, not installed here: uv sync --group {target.group}")
+    from layersweep.exporters.sweep_values import sweep_values
+
+    console, folder = console or Console(), (out or results / "exported" / to).absolute()
+    values = sweep_values(results, sweep)
+    if not values.trials:
+        raise ResultsError(f"no trial of sweep {sweep!r} has started: there is nothing to export")
+    write = cast("Write", importlib.import_module(target.module).write)
+    with results_errors(f"cannot write to {folder}"):
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(folder / ".layersweep.lock", timeout=0):
+                changes = write(values, folder, _progress(console))
+        except Timeout:
+            raise BusyError(f"another export writes to {folder}: wait for its end, or give another --out") from None
+    unchanged = f", {changes.unchanged:,} unchanged" if changes.unchanged else ""
+    changed = f", {changes.changed:,} written anew" if changes.changed else ""
+    console.print(f"{sweep}: {count(changes.added, 'trial')} added{changed}{unchanged}")
+    if values.waiting_trials:
+        console.print(f"left out, since not started: {count(values.waiting_trials, 'trial')}")
+    console.print(f"{to}  {changes.place}", soft_wrap=True)
+    console.print(f"open it with  {target.command.format(place=shlex.quote(str(changes.place)))}", soft_wrap=True)
+
+
+def _progress(console: "Console") -> "Progress":
+    """Shows at a terminal how many trials are done."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    def progress(trials: "Iterable[Trial]") -> "Iterable[Trial]":
+        bar = Progress(
+            BarColumn(), MofNCompleteColumn(), "trials", TimeRemainingColumn(), console=console, transient=True,
+            disable=not console.is_terminal,
+        )  # fmt: skip
+        with bar:
+            yield from bar.track(list(trials))
+
+    return progress
