@@ -87,21 +87,12 @@ class LiveViews:
         Raises:
             ResultsError: if the records cannot be read.
         """
-        from layersweep.studies.views.trial_details import trial_details
+        from layersweep.studies.views.trial_details import complete_configs, leading_config, trial_details
 
-        configs = dict(self._records.tables["plan"].select("trial_id", "config_json").rows())
-        leader = self._leader_config(configs)
+        configs = complete_configs(self._records.tables, [trial_id])
+        leader = leading_config(self._look[1], self._records.tables)
         details = trial_details(self._results, [trial_id], configs, leader, log_bytes=_LOG_BYTES)
         return dict(details[trial_id])
-
-    def _leader_config(self, configs: Mapping[str, str | None]) -> str | None:
-        """The configuration of the leading arm; None before the first look."""
-        comparison = self._look[1]
-        if comparison is None or comparison.arms.is_empty():
-            return None
-        rows = comparison.replicates.rows
-        ids = rows.filter(rows["arm"] == comparison.arms["arm"][0])["trial_id"]
-        return next((configs[trial_id] for trial_id in ids if trial_id in configs), None)
 
     def _comparison(self) -> "Comparison | None":
         """The comparison of the last finished look."""

@@ -100,6 +100,8 @@ def pass_probabilities(values: Array, cutoffs: Array, field: Array, noise: float
     expected = reliability * values + (1 - reliability) * field.mean()
     cutoff = np.pi / 2 * variance / max(len(field), 1)  # of a median; a new seed has a new one
     error = np.sqrt(reliability * variance + variance + cutoff)
+    if not error:  # equal values of all seeds
+        return np.asarray(expected >= cutoffs, dtype=np.float64)
     result: Array = stdtr(float(df), (expected - cutoffs) / error)
     return result
 

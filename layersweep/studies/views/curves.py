@@ -10,7 +10,10 @@ from layersweep.studies.views.json_values import digits, tenths
 from layersweep.studies.views.trial_table import RUNNING, TrialTable
 
 MOST_EPOCHS: Final = 60_000
-"""The page's limit: with more, it would be slow, and the report large."""
+"""The page's limit: with more, it would be slow, and the report large. Of many trials, it is lower."""
+_FEWEST_EPOCHS: Final = 20_000
+_EPOCHS_OF_TRIAL: Final = 4
+"""A row of a trial takes as much space as so many epochs."""
 
 Curve = dict[str, Any]
 
@@ -81,10 +84,11 @@ def _curve(row: Mapping[str, Any]) -> Curve:
 
 def _selection(trained: pl.DataFrame, *, higher: bool) -> pl.DataFrame:
     """The trials whose curves are shown: those that run, the best of each arm, the best of all."""
-    if int(trained["points"].sum()) <= MOST_EPOCHS:
+    most = min(MOST_EPOCHS, max(_FEWEST_EPOCHS, MOST_EPOCHS - _EPOCHS_OF_TRIAL * trained.height))
+    if int(trained["points"].sum()) <= most:
         return trained
     best = (pl.col("best") if higher else -pl.col("best")).fill_null(-float("inf"))
     ranked = trained.with_columns(best.alias("score"))
     is_best_of_arm = pl.col("score") == pl.col("score").max().over("arm")
     ranked = ranked.sort(pl.col("state") != RUNNING, ~is_best_of_arm, -pl.col("score"), maintain_order=True)
-    return ranked.filter(pl.col("points").cum_sum() <= MOST_EPOCHS)
+    return ranked.filter(pl.col("points").cum_sum() <= most)

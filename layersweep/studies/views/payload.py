@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ from layersweep.studies.recorded_comparison import ArmGroup, load
 from layersweep.studies.statistics.arm_comparison import Comparison
 from layersweep.studies.statistics.judgement import Criteria
 from layersweep.studies.views.preparer import ViewPreparer
-from layersweep.studies.views.trial_details import leading_config, trial_details
+from layersweep.studies.views.trial_details import complete_configs, leading_config, trial_details
 
 _MOST_DETAILS: Final = 150
 _LOG_BYTES: Final = 200_000
@@ -33,13 +33,22 @@ def payload_of(results: Path, sweep: str, *, group: ArmGroup | None = None) -> d
     Raises:
         ResultsError: if the sweep is not recorded, or cannot be read.
     """
-    question = question_of(results, sweep)
-    comparison, _ = load(results, sweep, group=group, criteria=Criteria(metric=question.metric))
-    return report_payload(results, sweep, question, comparison, group)
+    with warnings.catch_warnings(record=True) as messages:
+        warnings.simplefilter("always", DamagedPartWarning)
+        question = question_of(results, sweep)
+        comparison, _ = load(results, sweep, group=group, criteria=Criteria(metric=question.metric))
+    notes = [str(message.message) for message in messages]
+    return report_payload(results, sweep, question, comparison, group, notes=notes)
 
 
 def report_payload(
-    results: Path, sweep: str, question: StudyQuestion, comparison: Comparison, group: ArmGroup | None = None
+    results: Path,
+    sweep: str,
+    question: StudyQuestion,
+    comparison: Comparison,
+    group: ArmGroup | None = None,
+    *,
+    notes: Sequence[str] = (),
 ) -> dict[str, Any]:
     """As `payload_of`, for a comparison, of all arms or of a group of them.
 
@@ -50,9 +59,10 @@ def report_payload(
         warnings.simplefilter("always", DamagedPartWarning)
         records = LiveRecords(results, sweep)
         records.refresh()
-    notes = dict.fromkeys([*(str(message.message) for message in messages), *records.notes])
-    payload = ViewPreparer(results, sweep, question, group=group).prepare(records.tables, comparison, notes=[*notes])
-    return payload | {"details": _details(results, records.tables, payload, comparison)}
+        texts = dict.fromkeys([*notes, *(str(message.message) for message in messages), *records.notes])
+        preparer = ViewPreparer(results, sweep, question, group=group)
+        payload = preparer.prepare(records.tables, comparison, notes=[*texts])
+        return payload | {"details": _details(results, records.tables, payload, comparison)}
 
 
 def _details(
@@ -73,5 +83,5 @@ def _details(
         )
 
     ids = [trials["id"][place] for place in sorted(range(len(trials["id"])), key=rank)[:_MOST_DETAILS]]
-    configs = dict(tables["plan"].select("trial_id", "config_json").rows())
-    return trial_details(results, ids, configs, leading_config(comparison), log_bytes=_LOG_BYTES)
+    configs, leader = complete_configs(tables, ids), leading_config(comparison, tables)
+    return trial_details(results, ids, configs, leader, log_bytes=_LOG_BYTES)

@@ -20,7 +20,7 @@ from layersweep.studies.views.importance import importance
 from layersweep.studies.views.json_values import digits, tenths
 from layersweep.studies.views.slot_times import SlotTimes
 from layersweep.studies.views.sweep_state import NOT_ENDED, look_sentence, seconds_left, sweep_state
-from layersweep.studies.views.trial_table import Clock, TrialTable
+from layersweep.studies.views.trial_table import RUNNING, Clock, TrialTable
 
 MOST_TRIALS: Final = 10_000
 """The page's limit; of more trials, those that were planned last are shown."""
@@ -74,7 +74,8 @@ class ViewPreparer:
         runs = tables["runs"].filter(pl.col("sweep") == self._sweep)
         now = now or datetime.now(UTC)
         left = self._seconds_left(tables, rows, clock, now)
-        slots, slot_seconds = self._slots.of(tables, clock, _seconds(clock, now))
+        last_epochs = all_rows.filter(pl.col("state") == RUNNING)["last_t"].drop_nulls().to_list()
+        slots, slot_seconds = self._slots.of(tables, clock, _seconds(clock, now), last_epochs)
         look = look_sentence(comparison is not None, is_running=clock.run is not None, rows=rows)
         curves, curves_note = self._curves.of(self._table, rows, higher=self._higher)
         group = self._group

@@ -1,6 +1,6 @@
 """What the slots did over time: how many of them trained, validated, waited and so on."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any, Final
@@ -11,6 +11,10 @@ import polars as pl
 from layersweep.records.tables import TIME_CLASSES
 from layersweep.studies.statistics.inference.arrays import Array
 from layersweep.studies.views.trial_table import Clock
+
+CURRENT: Final = "current epoch"
+"""What slots do whose trial is in an epoch that has not ended: its parts are recorded at its end. The first epoch of a
+trial counts as waiting until then."""
 
 _MOST_BINS: Final = 120
 _WIDTHS: Final = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400)
@@ -65,7 +69,9 @@ class SlotTimes:
         self._killed: dict[str, float] = {}
         self._last: tuple[Any, float, dict[str, Any]] = (None, 0.0, dict(_NOTHING))
 
-    def of(self, tables: Mapping[str, pl.DataFrame], clock: Clock, now: float | None) -> tuple[dict[str, Any], float]:
+    def of(
+        self, tables: Mapping[str, pl.DataFrame], clock: Clock, now: float | None, last_epochs: Sequence[float] = ()
+    ) -> tuple[dict[str, Any], float]:
         """The edges of bins in seconds since the start, the mean number of slots of each class in each bin; and the
         slot-seconds so far.
 
@@ -73,6 +79,7 @@ class SlotTimes:
             tables: plan, runs, trials and epochs.
             clock: the times of the sweep.
             now: the seconds until now if a command runs; None otherwise.
+            last_epochs: when the last epoch of each trial ended that runs: nobody knows yet what it has done since.
         """
         if clock.start is None:
             return dict(_NOTHING), 0.0
@@ -81,18 +88,23 @@ class SlotTimes:
         width = next((width for width in _WIDTHS if until / width <= _MOST_BINS), until / _MOST_BINS)
         mark = clock, width, None if now is not None else (until, tables["epochs"].height, tables["trials"].height)
         if mark != self._last[0] or until - self._last[1] >= _STALE * width:
-            view = self._view(tables, clock, runs, (until, width)) if until > 0 else dict(_NOTHING)
+            view = self._view(tables, clock, runs, (until, width, last_epochs)) if until > 0 else dict(_NOTHING)
             self._last = mark, until, view
         return self._last[2], runs.total
 
     def _view(
-        self, tables: Mapping[str, pl.DataFrame], clock: Clock, runs: _Spans, until_and_width: tuple[float, float]
+        self,
+        tables: Mapping[str, pl.DataFrame],
+        clock: Clock,
+        runs: _Spans,
+        end: tuple[float, float, Sequence[float]],
     ) -> dict[str, Any]:
-        until, width = until_and_width
+        until, width, last_epochs = end
         bins = max(1, int(np.ceil(until / width)))
         epochs, trials = (tables[name].filter(pl.col("sweep") == self._sweep) for name in ("epochs", "trials"))
-        busy: dict[str, Array] = {name: np.zeros(bins) for name in TIME_CLASSES}
-        for name, spans in (*_epoch_spans(epochs, clock), *_end_spans(trials, clock)):
+        busy: dict[str, Array] = {name: np.zeros(bins) for name in (*TIME_CLASSES, CURRENT)}
+        open_spans = _Spans.of(np.array(last_epochs, dtype=np.float64), np.full(len(last_epochs), until))
+        for name, spans in (*_epoch_spans(epochs, clock), *_end_spans(trials, clock), (CURRENT, open_spans)):
             busy[name] += spans.seconds_per_bin(bins, width)
         total = sum(busy.values(), np.zeros(bins))
         busy["waiting"] = np.maximum(0.0, runs.seconds_per_bin(bins, width) - total)

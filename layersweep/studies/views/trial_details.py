@@ -3,11 +3,12 @@
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import polars as pl
 
 from layersweep.records.read import read
+from layersweep.records.tables import TRIALS
 from layersweep.studies.statistics.arm_comparison import Comparison
 from layersweep.studies.statistics.replicates import SECONDS, configuration
 from layersweep.studies.views.json_values import number
@@ -16,19 +17,21 @@ _LOG_BYTES: Final = 4096
 _LAYER_COLUMNS: Final = (
     "name", "kind", "parameters", "activation_mean", "dead_share", "weight_norm", "gradient_norm",
 )  # fmt: skip
-_END_COLUMNS: Final = ("log", "traceback")
+
+
+Config: TypeAlias = dict[str, Any]
 
 
 def trial_details(
-    results: Path, ids: Sequence[str], configs: Mapping[str, str | None], leader_config: str | None, *, log_bytes: int
+    results: Path, ids: Sequence[str], configs: Mapping[str, Config], leader: Config, *, log_bytes: int
 ) -> dict[str, Any]:
     """The details of trials, by id.
 
     Args:
         results: the results folder.
         ids: the trials.
-        configs: the configuration of each, as recorded.
-        leader_config: that of the leading arm; None if no arm leads.
+        configs: the configuration of each, see `complete_configs`.
+        leader: that of the leading arm; empty if no arm leads.
         log_bytes: how many bytes all logs may have together.
     """
     is_selected = pl.col("trial_id").is_in(list(ids))
@@ -43,13 +46,12 @@ def trial_details(
     for row in ends.to_dicts():
         rows_by_trial.setdefault(row["trial_id"], []).append(row)
     details = {}
-    leader = configuration(leader_config)
     for name in ids:
         rows = rows_by_trial.get(name, [])
         log = _log(results, name, rows)[-max(0, min(_LOG_BYTES, log_bytes)) :] if log_bytes > 0 else ""
         log_bytes -= len(log.encode())
         details[name] = {
-            "config": _config(configs.get(name), leader),
+            "config": _config(configs.get(name, {}), leader),
             "attempts": [_attempt(row) for row in rows],
             "layers": _layers(by_trial.get(name)),
             "log": log,
@@ -58,18 +60,33 @@ def trial_details(
     return details
 
 
-def leading_config(comparison: Comparison | None) -> str | None:
-    """The configuration of the leading arm, as recorded; None if no arm leads."""
+def leading_config(comparison: Comparison | None, tables: Mapping[str, pl.DataFrame]) -> Config:
+    """The configuration of the leading arm; empty if no arm leads."""
     if comparison is None or not comparison.compared_arms:
-        return None
-    rows = comparison.replicates.rows.filter(pl.col("arm") == comparison.leader["arm"])
-    return next(iter(rows["config_json"].drop_nulls()), None)
+        return {}
+    rows = comparison.replicates.rows
+    configs = complete_configs(tables, rows.filter(rows["arm"] == comparison.leader["arm"])["trial_id"].to_list())
+    return max(configs.values(), key=len, default={})
 
 
-def _config(text: str | None, leader: Mapping[str, Any]) -> list[list[Any]]:
-    """The configuration: key, value, the value of the leading arm; what differs from the leader's comes first."""
-    config = configuration(text)
-    pairs = [[key, _text(config.get(key)), _text(leader.get(key)) if leader else ""] for key in {**config, **leader}]
+def complete_configs(tables: Mapping[str, pl.DataFrame], ids: Sequence[str]) -> dict[str, Config]:
+    """The configurations of trials; with the defaults, in the columns of their keys, of those that have ended."""
+    keys = [name for name in tables["trials"].columns if name not in TRIALS.schema.names]
+    configs: dict[str, Config] = {}
+    for name, columns in (("plan", []), ("trials", keys)):
+        rows = tables[name].filter(pl.col("trial_id").is_in(list(ids))).select("trial_id", "config_json", *columns)
+        for trial_id, text, *values in rows.iter_rows():
+            defaults = {key: value for key, value in zip(columns, values, strict=True) if value is not None}
+            configs[trial_id] = configs.get(trial_id, {}) | configuration(text) | defaults
+    return configs
+
+
+def _config(config: Config, leader: Config) -> list[list[Any]]:
+    """The configuration: key, value, the value of the leading arm; what differs from the leader's comes first.
+
+    A key of the leading arm of which nothing is recorded here has its default, which is not recorded yet.
+    """
+    pairs = [[key, _text(config.get(key)), _text(leader.get(key))] for key in config]
     return sorted(pairs, key=lambda pair: not leader or pair[1] == pair[2])
 
 

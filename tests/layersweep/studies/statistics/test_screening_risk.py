@@ -87,3 +87,8 @@ def test_the_sentence_has_at_most_25_words() -> None:
     unknown = ScreeningRisk(stopped=70, judged=0, expected=0, low=0, high=0)
     assert max(len(risk.sentence.split()) for risk in (known, unknown)) <= 25
     assert ScreeningRisk(stopped=0, judged=0, expected=0, low=0, high=0).sentence == ""
+
+
+def test_without_any_noise_an_arm_passes_or_not() -> None:
+    values = np.array([0.4, 0.5, 0.6])
+    assert pass_probabilities(values, np.full(3, 0.5), values, 0.0, df=3).tolist() == [0.0, 1.0, 1.0]

@@ -20,7 +20,7 @@ from layersweep.studies.views.preparer import ViewPreparer
 KEYS = {
     "sweep", "question", "metric", "higher", "epochs", "state", "answer", "cautions", "notes", "arms", "arm_names",
     "keys", "trials", "curves", "curves_note", "rungs", "slots", "effects", "importance", "importance_note", "pareto",
-    "confusion", "provenance", "details",
+    "confusion", "provenance", "details", "sentences",
 }  # fmt: skip
 LIVE = {"is_running": True, "now": START + timedelta(seconds=100)}
 

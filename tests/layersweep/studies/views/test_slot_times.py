@@ -20,11 +20,11 @@ def epoch(trial_id, number, seconds, sequence, *, train=8.0, validate=2.0, **mor
     return row | {"at": at(seconds), "seconds_train": train, "seconds_validate": validate} | more
 
 
-def view(results, *, now=None, sweep="s"):
+def view(results, *, now=None, sweep="s", last_epochs=()):
     records = LiveRecords(results, sweep)
     records.refresh()
     clock = Clock.of(records.tables, sweep, is_running=now is not None)
-    return SlotTimes(sweep).of(records.tables, clock, now)
+    return SlotTimes(sweep).of(records.tables, clock, now, last_epochs)
 
 
 def test_one_slot_trains_validates_and_waits(tmp_path):
@@ -125,3 +125,10 @@ def test_sums_are_made_anew_only_when_a_quarter_of_a_bin_has_passed(tmp_path):
     assert slots.of(records.tables, clock, 1002.0)[0] is first
     later = slots.of(records.tables, clock, 1003.0)[0]
     assert later is not first
+
+
+def test_an_epoch_that_has_not_ended_is_no_waiting(tmp_path):
+    record(tmp_path, "s", epochs=[epoch("aa", 1, 20, 0)], runs=[run(slots=2, first_sequence=0)])
+    slots, _ = view(tmp_path, now=50.0, last_epochs=[20.0])
+    assert [n for n, value in enumerate(slots["classes"]["current epoch"]) if value] == [*range(20, 50)]
+    assert slots["classes"]["waiting"][10:] == [1.0] * 40

@@ -1,24 +1,43 @@
 """What the page says of one trial."""
 
-import json
-
 from recorded_rows import record, trial
+from recorded_sweep import Sweep
 
-from layersweep.studies.views.trial_details import trial_details
+from layersweep.records.live_records import LiveRecords
+from layersweep.studies.recorded_comparison import load
+from layersweep.studies.views.trial_details import complete_configs, leading_config, trial_details
 
 
 def details(results, name="aa", config=None, leader=None, log_bytes=4096):
-    return trial_details(results, [name], {name: config}, leader, log_bytes=log_bytes)[name]
+    return trial_details(results, [name], {name: config or {}}, leader or {}, log_bytes=log_bytes)[name]
 
 
 def test_what_differs_from_the_leader_comes_first(tmp_path):
     own, leader = {"filters": 8, "rate": 0.1, "block": "a"}, {"filters": 8, "rate": 0.2, "warm": True}
-    config = details(tmp_path, config=json.dumps(own), leader=json.dumps(leader))["config"]
-    assert config == [["rate", "0.1", "0.2"], ["block", "a", ""], ["warm", "", "True"], ["filters", "8", "8"]]
+    config = details(tmp_path, config=own, leader=leader)["config"]
+    assert config == [["rate", "0.1", "0.2"], ["block", "a", ""], ["filters", "8", "8"]]
 
 
 def test_without_a_leader(tmp_path):
-    assert details(tmp_path, config='{"rate": 0.1}')["config"] == [["rate", "0.1", ""]]
+    assert details(tmp_path, config={"rate": 0.1})["config"] == [["rate", "0.1", ""]]
+
+
+def test_configurations_have_the_defaults_of_trials_that_have_ended(tmp_path):
+    sweep = Sweep(tmp_path)
+    sweep.trial("adam", 1, [0.5, 0.6, 0.7], momentum=0.9)
+    sweep.trial("sgd", 1, [0.5, 0.6, 0.6], momentum=0.5, config={"optimizer": "sgd", "learning_rate": 0.1})
+    sweep.plan("nadam", 1, "nadam-1")
+    results = sweep.write()
+    records = LiveRecords(results, "optimizers")
+    records.refresh()
+    configs = complete_configs(records.tables, ["adam-1", "nadam-1"])
+    assert configs == {
+        "adam-1": {"optimizer": "adam", "learning_rate": 0.001, "momentum": 0.9},
+        "nadam-1": {"optimizer": "nadam", "learning_rate": 0.001},
+    }
+    comparison, _ = load(results, "optimizers")
+    assert leading_config(comparison, records.tables) == configs["adam-1"]
+    assert leading_config(None, records.tables) == {}
 
 
 def test_nothing_is_recorded_yet(tmp_path):
