@@ -156,8 +156,8 @@ def last_look(tables: "Tables", runs: "pl.DataFrame", sweep: str) -> "Tables | N
     if later.is_empty():
         return tables
     is_later = (pl.col("sweep") == sweep) & pl.col("run").is_in(later["run"].to_list()).fill_null(value=False)
-    sequences = later["first_sequence"].drop_nulls()
-    is_later_epoch = (pl.col("sweep") == sweep) & (pl.col("sequence") >= (sequences.min() if sequences.len() else None))
+    first_sequence = pl.lit(later["first_sequence"].min(), pl.Int64)  # null if it was not recorded yet
+    is_later_epoch = (pl.col("sweep") == sweep) & (pl.col("sequence") >= first_sequence)
     epochs = tables.epochs.filter(~is_later_epoch.fill_null(value=False))
     plan = tables.plan.filter(~is_later)
     if plan.is_empty() and tables.plan.height:

@@ -1,7 +1,6 @@
 """Values as JSON can carry them: NaN and infinity are null, numbers have five significant digits."""
 
 import math
-from collections.abc import Sequence
 from typing import Any, Final
 
 import polars as pl
@@ -14,11 +13,6 @@ def number(value: Any) -> float | None:
     if value is None or not math.isfinite(value):
         return None
     return float(f"{value:.{_DIGITS}g}")
-
-
-def numbers(values: Sequence[Any]) -> list[float | None]:
-    """Numbers with five significant digits."""
-    return [number(value) for value in values]
 
 
 def digits(expression: pl.Expr) -> pl.Expr:

@@ -1,5 +1,6 @@
 """The values of all views of a recorded sweep, as JSON can carry them."""
 
+import math
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +16,7 @@ from layersweep.studies.recorded_comparison import ArmGroup, load
 from layersweep.studies.statistics.arm_comparison import Comparison
 from layersweep.studies.statistics.judgement import Criteria
 from layersweep.studies.views.preparer import ViewPreparer
-from layersweep.studies.views.trial_details import trial_details
+from layersweep.studies.views.trial_details import leading_config, trial_details
 
 _MOST_DETAILS: Final = 150
 _LOG_BYTES: Final = 200_000
@@ -51,23 +52,26 @@ def report_payload(
         records.refresh()
     notes = dict.fromkeys([*(str(message.message) for message in messages), *records.notes])
     payload = ViewPreparer(results, sweep, question, group=group).prepare(records.tables, comparison, notes=[*notes])
-    return payload | {"details": details(results, records.tables, payload)}
+    return payload | {"details": _details(results, records.tables, payload, comparison)}
 
 
-def details(results: Path, tables: Mapping[str, pl.DataFrame], payload: Mapping[str, Any]) -> dict[str, Any]:
-    """The details of the trials that a reader looks at first: those that failed, of the leading arm, the best."""
-    trials = payload["trials"]
-    sign = 1 if payload["higher"] else -1
-    order = sorted(
-        range(len(trials["id"])),
-        key=lambda i: (
-            trials["state"][i] != "failed",
-            trials["arm"][i],
-            -sign * trials["best"][i] if trials["best"][i] is not None else float("inf"),
-        ),
-    )
-    ids = [trials["id"][i] for i in order[:_MOST_DETAILS]]
+def _details(
+    results: Path, tables: Mapping[str, pl.DataFrame], payload: Mapping[str, Any], comparison: Comparison
+) -> dict[str, Any]:
+    """The details of the trials that a reader looks at first: those that failed, of the leading arms, the best."""
+    leading_arms = [row["arm"] for row in comparison.leading_arms]
+    leading_arms.sort(key=lambda arm: arm != comparison.leader["arm"])
+    ranks = {payload["arm_names"].index(arm): rank for rank, arm in enumerate(leading_arms)}
+    trials, sign = payload["trials"], 1 if payload["higher"] else -1
+
+    def rank(place: int) -> tuple[bool, int, float]:
+        best = trials["best"][place]
+        return (
+            trials["state"][place] != "failed",
+            ranks.get(trials["arm"][place], len(ranks)),
+            math.inf if best is None else -sign * best,
+        )
+
+    ids = [trials["id"][place] for place in sorted(range(len(trials["id"])), key=rank)[:_MOST_DETAILS]]
     configs = dict(tables["plan"].select("trial_id", "config_json").rows())
-    leader = next((i for i in range(len(trials["id"])) if trials["arm"][i] == 0), None)
-    leader_config = configs.get(trials["id"][leader]) if leader is not None else None
-    return trial_details(results, ids, configs, leader_config, log_bytes=_LOG_BYTES)
+    return trial_details(results, ids, configs, leading_config(comparison), log_bytes=_LOG_BYTES)

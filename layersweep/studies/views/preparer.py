@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 
 import polars as pl
 
+from layersweep.formatting import count
 from layersweep.records.study_question import StudyQuestion
 from layersweep.studies.recorded_comparison import ArmGroup
 from layersweep.studies.statistics.arm_comparison import Comparison
@@ -66,7 +67,10 @@ class ViewPreparer:
             notes: sentences about the records: damaged parts, for example.
         """
         clock = Clock.of(tables, self._sweep, is_running=is_running)
-        rows = self._rows(tables, clock, comparison, changed)
+        all_rows = self._rows(tables, clock, comparison, changed)
+        rows = all_rows.tail(MOST_TRIALS)
+        if rows.height < all_rows.height:
+            notes = [*notes, f"The page shows the last {rows.height:,} of {count(all_rows.height, 'trial')}."]
         runs = tables["runs"].filter(pl.col("sweep") == self._sweep)
         now = now or datetime.now(UTC)
         left = self._seconds_left(tables, rows, clock, now)
@@ -119,11 +123,10 @@ class ViewPreparer:
         comparison: Comparison | None,
         changed: Collection[str] | None,
     ) -> pl.DataFrame:
-        """The trials to show, with the names of their arms in a study."""
+        """The trials, with the names of their arms in a study."""
         rows = self._table.update(tables, clock, changed)
         if self._group is not None:
             rows = rows.filter(pl.Series(map(self._group.contains, rows["config_json"]), dtype=pl.Boolean))
-        rows = rows.tail(MOST_TRIALS)
         mark = rows.height, tables["plan"].height, tables["trials"].height, id(comparison)
         names = self._cached("names", mark, lambda: arm_names(rows, tables["plan"], tables["trials"], comparison))
         return rows.with_columns(pl.Series("arm", names, pl.String))

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any, Final
 
 import numpy as np
@@ -111,7 +112,7 @@ class SlotTimes:
         ends = {row["run"]: row for row in rows if row["event"] == "end"}
         starts = [row for row in rows if row["event"] == "start" and row["at"] is not None]
         spans = []
-        for row, following in zip(starts, [*starts[1:], None], strict=False):
+        for row, following in zip_longest(starts, starts[1:]):
             end = ends.get(row["run"], {}).get("at")
             if end is None and row["run"] == clock.run:
                 end = now

@@ -113,4 +113,5 @@ def look_sentence(comparison_is_there: bool, *, is_running: bool, rows: pl.DataF
     if not is_running:
         return ""
     new = rows.filter(pl.col("state").is_in([RUNNING, WAITING])).height
-    return f"The verdicts are those of the last finished look; {count(new, 'trial')} of the present one have not ended."
+    verb = "has" if new == 1 else "have"
+    return f"The verdicts are those of the last finished look; {count(new, 'trial')} of this one {verb} not ended."

@@ -8,6 +8,7 @@ from typing import Any, Final
 import polars as pl
 
 from layersweep.records.read import read
+from layersweep.studies.statistics.arm_comparison import Comparison
 from layersweep.studies.statistics.replicates import SECONDS, configuration
 from layersweep.studies.views.json_values import number
 
@@ -55,6 +56,14 @@ def trial_details(
             "traceback": next((row["traceback"] for row in reversed(rows) if row["traceback"]), ""),
         }
     return details
+
+
+def leading_config(comparison: Comparison | None) -> str | None:
+    """The configuration of the leading arm, as recorded; None if no arm leads."""
+    if comparison is None or not comparison.compared_arms:
+        return None
+    rows = comparison.replicates.rows.filter(pl.col("arm") == comparison.leader["arm"])
+    return next(iter(rows["config_json"].drop_nulls()), None)
 
 
 def _config(text: str | None, leader: Mapping[str, Any]) -> list[list[Any]]:

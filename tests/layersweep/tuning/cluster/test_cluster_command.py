@@ -22,10 +22,13 @@ import recorded_rows
 from places import HELPERS
 from places import ROOT as PROJECT
 
+from layersweep.records import requests
 from layersweep.records.read import read
+from layersweep.records.requests import ADD_SEEDS, STOP_SWEEP
 from layersweep.terminal import Console
 from layersweep.tuning.cluster.cluster_request import ClusterRequest, head_flags
 from layersweep.tuning.cluster.head_answers import HeadError
+from layersweep.tuning.cluster.head_client import HeadClient
 from layersweep.tuning.cluster.job_follower import exit_code
 from layersweep.tuning.command.sweep_command import run
 from layersweep.tuning.common.errors import BrokenOffError, UsageError
@@ -245,6 +248,50 @@ def test_a_job_that_is_at_work_is_followed(head):
     assert f"{head.jobs()[0].stem} is running there already: following it" in head.output
     assert "other flags" not in head.output
     assert "3/3 trials · 3 completed" in head.output
+
+
+@needs_rsync
+def test_a_request_goes_to_the_head_and_one_to_an_earlier_job_is_discarded(head):
+    here = head.laptop / "results"
+    here.mkdir()
+    requests.put(here, "made_up", STOP_SWEEP)
+    head.hold()
+
+    def ask():
+        when((here / "plan").exists)
+        sent.append(requests.put(here, "made_up", ADD_SEEDS, seeds=2))
+        when(lambda: "sent to the head" in head.output)
+
+    sent = []
+    meanwhile(ask, head.go_on)
+    assert head.run("--seeds", "2") == 0
+    assert "discarded a request that is older than the job: stop after the running trials" in head.output
+    assert "request to train 2 more seeds: sent to the head" in head.output
+    assert requests.pending(head.results, "made_up") == sent
+    assert requests.pending(here, "made_up") == []
+
+
+@needs_rsync
+def test_a_request_that_the_head_refuses_is_said_and_removed(head, monkeypatch):
+    """As by a head with an earlier version."""
+    ask = HeadClient._ask
+
+    def refuse(client, question, **arguments):
+        if question == "request":
+            raise HeadError("it does not know the question")
+        return ask(client, question, **arguments)
+
+    monkeypatch.setattr(HeadClient, "_ask", refuse)
+    head.hold()
+    here = head.laptop / "results"
+    meanwhile(
+        lambda: when((here / "plan").exists),
+        lambda: requests.put(here, "made_up", STOP_SWEEP),
+        lambda: when(lambda: "refused by the head: it does not know the question" in head.output),
+        head.go_on,
+    )
+    assert head.run("--seeds", "2") == 0
+    assert requests.pending(here, "made_up") == []
 
 
 @needs_rsync
