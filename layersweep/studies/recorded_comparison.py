@@ -134,7 +134,7 @@ def tables_of(results: Path, sweep: str, group: ArmGroup | None = None) -> "Tabl
         tables = {name: rows(name, None).filter(pl.col("trial_id").is_in(ids)) for name in of_trials}
     if group is not None:
         plan = plan.filter(pl.Series([group.contains(text) for text in plan["config_json"]], dtype=pl.Boolean))
-    return Tables(plan=plan, **tables)
+    return Tables(plan=plan, is_running=False, **tables)
 
 
 def last_look(tables: "Tables", runs: "pl.DataFrame", sweep: str) -> "Tables | None":

@@ -181,6 +181,14 @@ def main(arguments: Sequence[str]) -> int:
     from layersweep.studies.earlier_records import question_of
     from layersweep.studies.statistics.judgement import Criteria
 
+    if options.compare is not None:
+        from layersweep.studies.results_comparison import write_results_comparison
+        from layersweep.terminal import Console
+
+        console = Console(width=None if sys.stdout.isatty() else _WIDTH)
+        out = options.out or options.compare[1] / "studies"
+        write_results_comparison(options.compare, options.sweep, out, console)
+        return OK
     metric = options.metric or question_of(options.results, options.sweep).metric
     criteria = Criteria(metric=metric, margin=options.margin)
     write_study(options.results, options.sweep, out=options.out, criteria=criteria, markdown=options.markdown)
@@ -242,5 +250,7 @@ class Options:
     """The difference that does not matter to you: an arm within it is as good as the leader."""
     metric: str | None = None
     """val_accuracy or val_loss; that of the sweep by default. Effects and costs are shown for val_accuracy only."""
+    compare: tuple[Path, Path] | None = None
+    """Two results folders: how each arm differs between them, and a page with both."""
     markdown: bool = False
     """Write the study as Markdown as well, for the appendix of a paper; it names the figures beside it."""

@@ -12,8 +12,8 @@ import pytest
 from browser import opened_page, shown_rows, wait_until, wait_until_ready
 from places import ROOT
 
-SWEEP = ["sweeps/optimizers.py", "--set", "optimizer=adam,nadam,sgd", "--seeds", "1", "--images", "1500",
-         "--epochs", "10", "--slots", "2"]  # fmt: skip
+SWEEP = ["sweeps/optimizers.py", "--set", "optimizer=adam,nadam,sgd", "--seeds", "1", "--images", "800",
+         "--epochs", "8", "--slots", "2"]  # fmt: skip
 POINTS = "data.sources.seeds.ys.reduce((sum, line) => sum + line.length, 0)"
 
 
@@ -63,7 +63,7 @@ def test_a_sweep_is_watched_filtered_and_stopped(running_sweep) -> None:
         assert page.locator("#trials tbody tr").count() == page.locator("#arms tbody tr").count() == 1
         filtered = shown_rows(page)
         assert all(0 <= filtered[name] < everything[name] for name in ("lanes", "parallel"))
-        assert filtered["seeds"] <= 1 and filtered["means"] <= 1 and filtered["bands"] <= 1
+        assert max(filtered[name] for name in ("seeds", "means", "bands")) <= 1
 
         page.click("#trials tbody tr")
         key = page.evaluate("view.key")
