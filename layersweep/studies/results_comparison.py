@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from layersweep.terminal import Console
 
 _RULE: Final = (
-    "Differences are second minus first, with Welch's t intervals, which hold for all arms at once (Bonferroni). "
+    "Differences are second minus first, with t intervals for unequal variances, which hold for all arms at once. "
     "“Undecided” means that the trainings show no difference."
 )
 _COLUMNS: Final = ("arm", "first", "second", "difference", "verdict")

@@ -1,8 +1,10 @@
 """How each arm differs between two results folders that answer the same question.
 
-Each difference has a t interval for two samples with unequal variances (Welch 1947, Biometrika 34, 28), and all of them
-hold at once (Bonferroni): other data, another machine or another version may scatter differently, and seeds need not
-be the same ones.
+Each difference has a t interval for two samples with unequal variances, and all of them hold at once (Bonferroni): other
+data, another machine or another version may scatter differently, and seeds need not be the same ones. The degrees of
+freedom are those of the smaller sample (Mickey and Brown 1966, Annals of Mathematical Statistics 37, 639): with Welch's,
+10 % of eight equal arms on three seeds would have a false difference where one of the results scatters five times as
+much.
 """
 
 from collections.abc import Iterable, Mapping
@@ -81,5 +83,5 @@ def _half_width(one: Row, other: Row, error: float) -> float | None:
     variance = sum(parts)
     if variance == 0:
         return None
-    degrees = variance**2 / sum(part**2 / (row["n"] - 1) for part, row in zip(parts, (one, other), strict=True))
+    degrees = min(one["n"], other["n"]) - 1
     return float(stdtrit(degrees, 1 - error / 2) * variance**0.5)
