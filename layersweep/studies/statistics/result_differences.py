@@ -1,10 +1,10 @@
 """How each arm differs between two results folders that answer the same question.
 
-Each difference has a t interval for two samples with unequal variances, and all of them hold at once (Bonferroni): other
-data, another machine or another version may scatter differently, and seeds need not be the same ones. The degrees of
-freedom are those of the smaller sample (Mickey and Brown 1966, Annals of Mathematical Statistics 37, 639): with Welch's,
-10 % of eight equal arms on three seeds would have a false difference where one of the results scatters five times as
-much.
+Each difference has a t interval for two samples with unequal variances, and all of them hold at once (Bonferroni):
+other data, another machine or another version may scatter differently, and seeds need not be the same ones. The degrees
+of freedom are those of the smaller sample (Mickey and Brown 1966, Annals of Mathematical Statistics 37, 639): with
+Welch's, 10 % of eight equal arms on three seeds would have a false difference where one of the results scatters five
+times as much.
 """
 
 from collections.abc import Iterable, Mapping
