@@ -1,7 +1,5 @@
 """The console that every command prints to: text from outside is shown there, and does nothing."""
 
-import errno
-import os
 from collections.abc import Iterable
 from typing import Any
 
@@ -11,6 +9,7 @@ from rich.segment import Segment
 from rich.text import Text
 
 from layersweep.escaping import terminal
+from layersweep.exit_codes import BROKEN_PIPE
 
 
 class Console(rich.console.Console):
@@ -23,13 +22,13 @@ class Console(rich.console.Console):
         super().__init__(**{"markup": False, "emoji": False, "highlight": False, **options})
 
     def on_broken_pipe(self) -> None:
-        """Lets the error through to `layersweep.pipes`; Rich would end the program here.
+        """Ends the program with the exit code of Unix tools; Rich would end it with 1.
 
         Raises:
-            BrokenPipeError: always.
+            SystemExit: always; a `BrokenPipeError` would be an error of the trial whose line is printed.
         """
         self.quiet = True
-        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+        raise SystemExit(BROKEN_PIPE)
 
     def render_str(self, text: str, **options: Any) -> Text:
         """As Rich does; escaped here as well, so that the columns of a table have the right width."""

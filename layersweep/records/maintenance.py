@@ -21,15 +21,17 @@ from layersweep.records.lock import sweep_lock
 from layersweep.records.overview import check_recorded, current_outcomes, names, planned_weights, size_bytes
 from layersweep.records.questions import FIRST_PHASE
 from layersweep.records.read import read, superseded, sweeps
+from layersweep.records.requests import folder_of as requests_folder
 from layersweep.records.tables import TABLES
 from layersweep.records.write import owner
 
 _LEFTOVERS: Final = (".state/parts/*.tmp", ".state/deleted/*")
 _UNOWNED_LEFTOVERS: Final = (
     ".state/*.tmp", ".doctor-????????????????", "studies/.*.tmp", "studies/.*.html.??????", "studies/.*.png.??????",
+    ".state/requests/*/.*.tmp",
 )  # fmt: skip
-"""Leftovers without the name of a sweep: files to try whether a folder is writable, unfinished pages, and those of a
-killed rsync."""
+"""Leftovers without the name of a sweep: files to try whether a folder is writable, unfinished pages and requests, and
+those of a killed rsync."""
 
 _BROKEN_COPIES: Final = ".*.parquet.??????"
 """Parts of a killed rsync."""
@@ -58,7 +60,7 @@ class PruneResult:
 
 
 def deletable_files(results: Path, sweep: str) -> list[FileGroup]:
-    """The files that `delete` removes: the sweep's tables, and the checkpoints and logs of trials of no other sweep.
+    """The files that `delete` removes: the sweep's tables, and checkpoints and logs of trials of no other sweep.
 
     Raises:
         ResultsError: if the sweep is not recorded, or a sweep cannot be read.
@@ -72,6 +74,7 @@ def deletable_files(results: Path, sweep: str) -> list[FileGroup]:
         "checkpoints": [p for p in _files(results, _CHECKPOINTS) if _trial(p) in ids],
         "logs": [p for p in _files(results, _LOGS) if _trial(p) in ids],
         "weights": [p for p in _files(results, _WEIGHTS) if _trial(p) in ids and p.name not in needed_weights],
+        "requests": [folder for folder in (requests_folder(results, sweep),) if folder.is_dir()],
     }
     # `trials` first, the plan last: a killed command leaves a sweep in which some trials are unfinished.
     folders = {f"table {table}": results / table / sweep for table in reversed([*TABLES])}

@@ -125,12 +125,21 @@ def put(results: Path, sweep: str, action: str, *, trial_id: str | None = None, 
         seeds=seeds,
         at=at,
     )
+    write(results, request)
+    return request
+
+
+def write(results: Path, request: Request) -> None:
+    """Writes the file of a request, whole and synced.
+
+    Raises:
+        ResultsError: if there are no results, or it cannot be written.
+    """
     if not results.is_dir():
         raise ResultsError(f"there is no results folder {results}: set the right one with --results")
     file = _file(results, request)
     with results_errors(f"cannot write {file}"):
         write_whole(file, request.json.encode())
-    return request
 
 
 def _warn(message: str) -> None:
@@ -177,7 +186,7 @@ def remove(results: Path, request: Request) -> None:
 
 def folder_of(results: Path, sweep: str) -> Path:
     """The folder of the requests to a sweep."""
-    return results.absolute() / ".state" / "requests" / sweep
+    return results / ".state" / "requests" / sweep
 
 
 def _file(results: Path, request: Request) -> Path:

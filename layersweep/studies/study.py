@@ -31,7 +31,8 @@ _MAX_ROWS: Final = 100
 """The number of arms that the table in the terminal shows."""
 _MODULES: Final = (
     "matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg", "matplotlib.figure", "scipy.stats",
-    "bokeh.plotting", "bokeh.embed", "bokeh.resources", "layersweep.studies.pages.comparison_page",
+    "bokeh.plotting", "bokeh.embed", "bokeh.resources", "layersweep.studies.figures.comparison_figures",
+    "layersweep.studies.wording.comparison_table", "layersweep.studies.pages.comparison_page",
     "layersweep.studies.views.payload", "layersweep.studies.earlier_records", "layersweep.terminal",
 )  # fmt: skip
 

@@ -35,7 +35,7 @@ _watched_processes: Final[list[subprocess.Popen[bytes]]] = []
 
 
 @contextmanager
-def watched(results: Path, sweep: str, console: "Console") -> Iterator[None]:
+def served_page(results: Path, sweep: str, console: "Console") -> Iterator[None]:
     """Serves the page of a sweep while it runs; a server that cannot start is one line, and the sweep goes on.
 
     Only a terminal gets the address: what is none may be a log, which others read. A quiet console gets no server.

@@ -48,7 +48,7 @@ _POLICY: Final = (
     "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'unsafe-inline'; img-src data: blob:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-"""Bokeh's callbacks need `unsafe-eval`: they are code in strings. No other code runs than the page's own."""
+"""No other code runs than the page's own scripts; they make no code from strings."""
 
 
 class Answer(NamedTuple):

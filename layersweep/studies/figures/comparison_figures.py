@@ -4,6 +4,7 @@ If weak arms would squeeze the strong arms together, there are two panels: all a
 arms on an enlarged part of it. No arm is cut off.
 """
 
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -54,7 +55,8 @@ def _draw(figure: "Figure | SubFigure", all_lines: Sequence[Line], x_label: str,
     full = (min(0.0, low), high + 0.06 * (high - min(0.0, low)))
     complete_lines = [line for line in all_lines if not line.stops] or all_lines
     strong_arms = arms_above_gap({line.arm: line.end[1] for line in complete_lines})
-    part = window([y for line in all_lines if line.arm in strong_arms for y in _last_values(line)], full, below=0.9)
+    last_values = [y for line in all_lines if line.arm in strong_arms for y in _last_values(line)]
+    part = window([*last_values, high], full, below=0.9)  # a line that falls later was higher before
     if part is None:
         axes = figure.add_axes(_box(0.75, WIDTH - label_inches([line.arm for line in all_lines]), figure))
         _panel(axes, all_lines, full, x_label, _labels(all_lines))
@@ -73,8 +75,22 @@ def _draw(figure: "Figure | SubFigure", all_lines: Sequence[Line], x_label: str,
     visible_lines = [line for line in all_lines if line.arm in strong_arms or any(y > part[0] for _, y in line.points)]
     _panel(right, visible_lines, part, x_label, _labels(line for line in visible_lines if line.arm in strong_arms))
     right.set_xlim(left=_first_visible_x(visible_lines, part[0]))
-    right.set_title("The grey band, enlarged")
+    is_cut = [_mark_crossings(right, line, part[0]) for line in visible_lines]
+    right.set_title("The grey band, enlarged" + ("; ▴ ▾ lines enter or leave it" if any(is_cut) else ""))
     right.set_ylabel("")
+
+
+def _mark_crossings(axes: "Axes", line: Line, edge: float) -> bool:
+    """Marks where a line crosses the lower edge of an enlarged part; returns whether a line or its band does."""
+    crosses = any(low < edge <= high for _, low, high in line.band)
+    for points in (line.mean, *line.longer_seeds):
+        for (x, y), (next_x, next_y) in itertools.pairwise(points):
+            if (y < edge) != (next_y < edge):
+                at = x + (next_x - x) * (edge - y) / (next_y - y)
+                marker = "^" if next_y > y else "v"
+                axes.plot([at], [edge], marker, color=line.style.colour, ms=5, clip_on=False, zorder=6)
+                crosses = True
+    return crosses
 
 
 def _title(comparison: Comparison, all_lines: Sequence[Line]) -> str:
@@ -179,6 +195,7 @@ def differences(figure: "Figure | SubFigure", comparison: Comparison) -> None:
         _write_beside(axes, y, (text, INK), (row["verdict"], MUTED))
         if not _points_beyond(axes, y, row["difference"], colours[row["arm"]]):
             axes.plot(ends[row["arm"]], [y] * len(ends[row["arm"]]), color=colours[row["arm"]], lw=2)
+            _mark_cut(axes, y, ends[row["arm"]], colours[row["arm"]])
             axes.plot([row["difference"]], [y], "o", color=colours[row["arm"]], ms=5, mec=PAPER, mew=0.6)
     axes.set_xlabel(f"difference of {metric_name(comparison)} to {shorten(comparison.leader['arm'])}; grey: the margin")
 
@@ -265,6 +282,15 @@ def _points_beyond(axes: "Axes", y: int, value: float, colour: str) -> bool:
     return True
 
 
+def _mark_cut(axes: "Axes", y: int, values: Sequence[float], colour: str) -> None:
+    """Draws an arrow at each end of the axis beyond which a value is."""
+    low, high = axes.get_xlim()
+    if min(values, default=low) < low:
+        axes.plot([low], [y], "<", color=colour, ms=5, clip_on=False, zorder=6)
+    if max(values, default=high) > high:
+        axes.plot([high], [y], ">", color=colour, ms=5, clip_on=False, zorder=6)
+
+
 def _dots(axes: "Axes", y: int, row: Row, values: Sequence[float], colour: str) -> None:
     if not values:
         _write_status(axes, y, row)
@@ -274,9 +300,8 @@ def _dots(axes: "Axes", y: int, row: Row, values: Sequence[float], colour: str) 
         return
     if row["low"] is not None:
         axes.plot([row["low"], row["high"]], [y, y], color=colour, lw=5, alpha=0.28, solid_capstyle="butt")
-    low, high = axes.get_xlim()
-    visible_values = [v for v in values if low <= v <= high]
-    axes.plot(visible_values, [y] * len(visible_values), "o", color=colour, ms=4.5, mec=PAPER, mew=0.6, alpha=0.9)
+    axes.plot(values, [y] * len(values), "o", color=colour, ms=4.5, mec=PAPER, mew=0.6, alpha=0.9)
+    _mark_cut(axes, y, [*values, *(row[name] for name in ("low", "high") if row[name] is not None)], colour)
     axes.plot([row["mean"]], [y], "|", color=colour, ms=13, mew=2)
 
 

@@ -1,4 +1,4 @@
-"""The accuracy of each candidate of a tuning against its learning rate (or another key), one panel per tuned arm."""
+"""The accuracy of each candidate of a tuning against each numeric key that it tunes, a panel for each arm and key."""
 
 import math
 from collections.abc import Sequence
@@ -27,22 +27,29 @@ _DECADE: Final = 10.0
 
 
 def tunings_with_axis(comparison: Comparison) -> list[Tuning]:
-    """The tunings with a numeric key for the axis."""
-    return [tuning for tuning in comparison.tunings if tuning.axis is not None]
+    """The tunings with a numeric key for an axis."""
+    return [tuning for tuning in comparison.tunings if tuning.axes]
+
+
+def _panels(comparison: Comparison) -> list[tuple[Tuning, str]]:
+    """The tuning and the key of each panel."""
+    return [(tuning, key) for tuning in comparison.tunings for key in tuning.axes]
 
 
 def height_of(comparison: Comparison) -> float:
     """The height of `rate_curves` in inches."""
-    return _TITLE_HEIGHT + _ROW_HEIGHT * math.ceil(len(tunings_with_axis(comparison)) / _COLUMNS)
+    return _TITLE_HEIGHT + _ROW_HEIGHT * math.ceil(len(_panels(comparison)) / _COLUMNS)
 
 
 def rate_curves(figure: "Figure | SubFigure", comparison: Comparison) -> None:
-    """Draws one panel per tuned arm, all with the same accuracy axis."""
-    tunings = tunings_with_axis(comparison)
+    """Draws a panel for each key of each tuned arm, all with the same accuracy axis."""
+    tunings, contents = tunings_with_axis(comparison), _panels(comparison)
     styles = line_styles(comparison.arms["arm"].to_list())
     rows = {row["arm"]: row for row in comparison.arms.to_dicts()}
-    low, high = _limits(tunings, [rows[default_arm(t.arm)] for t in tunings if default_arm(t.arm) in rows])
-    panel_rows = math.ceil(len(tunings) / _COLUMNS)
+    possible = comparison.criteria.limits
+    defaults = {name: _spread(row["mean"], row["sd"], possible) for name, row in rows.items()}
+    low, high = _limits(tunings, [defaults[default_arm(t.arm)] for t in tunings if default_arm(t.arm) in rows])
+    panel_rows = math.ceil(len(contents) / _COLUMNS)
     height = figure.bbox.height / figure.dpi
     panels = figure.subplots(panel_rows, _COLUMNS, squeeze=False, sharey=True)
     figure.subplots_adjust(
@@ -54,16 +61,24 @@ def rate_curves(figure: "Figure | SubFigure", comparison: Comparison) -> None:
         "┆ default, mean ± sd",
         va="center", fontsize=9.5,
     )  # fmt: skip
-    for axes in panels.flat[len(tunings) :]:
+    for axes in panels.flat[len(contents) :]:
         axes.set_visible(False)
-    for axes, tuning in zip(panels.flat, tunings, strict=False):
+    for axes, (tuning, key) in zip(panels.flat, contents, strict=False):
         axes.set_ylim(low, high)
-        _panel(axes, tuning, styles[tuning.arm].colour, rows.get(default_arm(tuning.arm), {}))
+        _panel(axes, tuning, key, colour=styles[tuning.arm].colour, default=defaults.get(default_arm(tuning.arm), ()))
     for axes in panels[:, 0]:
         accuracy_ticks(axes.yaxis)
 
 
-def _limits(tunings: Sequence[Tuning], defaults: Sequence[dict[str, float | None]]) -> tuple[float, float]:
+def _spread(mean: float | None, sd: float | None, possible: tuple[float, float]) -> tuple[float, ...]:
+    """The mean between mean - standard deviation and mean + standard deviation, as far as possible; () without it."""
+    if mean is None:
+        return ()
+    low, high = possible
+    return max(low, mean - (sd or 0.0)), mean, min(high, mean + (sd or 0.0))
+
+
+def _limits(tunings: Sequence[Tuning], defaults: Sequence[Sequence[float]]) -> tuple[float, float]:
     """The limits of the accuracy axis, with space for the crosses at the bottom."""
     values = [
         c.accuracy
@@ -71,16 +86,13 @@ def _limits(tunings: Sequence[Tuning], defaults: Sequence[dict[str, float | None
         for c in t.candidates
         if c.accuracy is not None and c.outcome not in EXCLUDED_OUTCOMES
     ]
-    for row in defaults:
-        if (mean := row["mean"]) is not None:
-            values += [mean - (row["sd"] or 0.0), mean + (row["sd"] or 0.0)]
+    values += [value for default in defaults for value in default]
     low, high = min(values, default=0.0), max(values, default=1.0)
     span = max(high - low, 0.004)
     return low - 0.2 * span, high + 0.08 * span
 
 
-def _panel(axes: "Axes", tuning: Tuning, colour: str, default: dict[str, float | None]) -> None:
-    key = tuning.axis or ""
+def _panel(axes: "Axes", tuning: Tuning, key: str, *, colour: str, default: Sequence[float]) -> None:
     default_value = tuning.default_values.get(key)
     values = [float(c.config[key]) for c in tuning.candidates] + (
         [float(default_value)] if is_numeric(default_value) else []
@@ -88,8 +100,10 @@ def _panel(axes: "Axes", tuning: Tuning, colour: str, default: dict[str, float |
     _scale(axes, values)
     if is_numeric(default_value):
         axes.axvline(default_value, color=MUTED, lw=0.9, ls=":", zorder=1)
-        if (mean := default.get("mean")) is not None:
-            axes.errorbar([default_value], [mean], [default["sd"] or 0.0], color=INK, fmt="_", ms=7, lw=1.1, zorder=3)
+        if default:
+            below, mean, above = default
+            ends = [[mean - below], [above - mean]]
+            axes.errorbar([default_value], [mean], ends, color=INK, fmt="_", ms=7, lw=1.1, zorder=3)
     for candidate in sorted(tuning.candidates, key=lambda c: c.is_selected):
         _mark(axes, float(candidate.config[key]), candidate, colour)
     axes.set_title(shorten(tuning.arm), color=colour, fontsize=9)

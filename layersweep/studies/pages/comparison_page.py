@@ -82,9 +82,7 @@ def _rules(comparison: Comparison) -> str:
 def _cost_rules(comparison: Comparison) -> str:
     """What the columns of costs count, and how latency was measured."""
     rows = comparison.arms.to_dicts()
-    texts = [
-        "Epochs and seconds are sums over all trials of an arm, with stopped and failed ones; seconds are slot time."
-    ]
+    texts = ["Epochs and seconds are sums over all trials of an arm, stopped ones too; seconds are slot time."]
     if any(row["latency_n"] for row in rows):
         latency = (
             "Latency of one image: median over trials (lowest\N{EN DASH}highest; trials) of the median of 50 calls"

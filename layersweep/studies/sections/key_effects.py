@@ -13,7 +13,7 @@ from layersweep.studies.figures.drawing import WIDTH, Drawing
 from layersweep.studies.figures.style import INK, heat_map, label_inches
 from layersweep.studies.sections.section import Section, Table, make_section
 from layersweep.studies.statistics.arm_comparison import Comparison
-from layersweep.studies.statistics.effects import Effects, TermTest, effects
+from layersweep.studies.statistics.effects import Effects, Level, TermTest, effects
 from layersweep.studies.statistics.equal_trainings import (
     EqualTrainings,
     at_chance,
@@ -215,7 +215,13 @@ def _at_the_end(data: Grid, fit: Effects) -> list[str]:
 def _choices(fit: Effects, key: str) -> str:
     """The effects of the values of a key: `selu +.0040 ± .0010, relu -.0040 ± .0010`."""
     levels = fit.levels[key]
-    return ", ".join(f"{level.value} {signed(level.effect)} ± {share(level.half_width)}" for level in levels)
+    return ", ".join(f"{level.value} {' ± '.join(_effect(level))}" for level in levels)
+
+
+def _effect(level: Level) -> list[str]:
+    """The effect, and half its interval; without that if it holds differences that no two accuracies have."""
+    has_interval = abs(level.effect) + level.half_width <= 1
+    return [signed(level.effect), *([share(level.half_width)] if has_interval else [])]
 
 
 def _interaction(fit: Effects, test: TermTest) -> str:
@@ -289,7 +295,7 @@ def draw(figure: "Figure | SubFigure", fit: Effects) -> None:
         for j, level in enumerate(levels):
             values[i, j] = level.effect
             name = "" if has_same_choices else f"{level.value}\n"
-            texts[i, j] = f"{name}{signed(level.effect)}\n± {share(level.half_width)}"
+            texts[i, j] = name + "\n± ".join(_effect(level))
     _heat_map(axes, list(sorted_levels), columns, values, texts=texts, limit=limit)
     axes.set_title(f"Main effects, {fit.n} trainings")
     for axes, test in zip(pair_axes, pairs, strict=True):

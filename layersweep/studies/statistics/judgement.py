@@ -57,6 +57,11 @@ class Criteria:
         """The factor that makes larger values of the metric better."""
         return -1.0 if self.metric == LOSS else 1.0
 
+    @property
+    def limits(self) -> tuple[float, float]:
+        """The lowest and the highest value that the metric can have."""
+        return (0.0, 1.0) if self.metric == ACCURACY else (0.0, np.inf)
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Judgement:
@@ -86,7 +91,8 @@ class Judgement:
     @property
     def means(self) -> dict[str, float]:
         """The fitted means, in the metric's own direction."""
-        return {arm: float(mean) * self.criteria.sign for arm, mean in zip(self.arms, self.model.means, strict=True)}
+        means = np.clip(self.model.means * self.criteria.sign, *self.criteria.limits)
+        return dict(zip(self.arms, map(float, means), strict=True))
 
     def p_value(self, first: str, second: str) -> float:
         """The p-value of a two-sided t-test of two arms, not corrected; 1 if there is no test."""
@@ -125,7 +131,8 @@ class Judgement:
 
         Columns: verdict; mean (fitted); low and high (of the mean over new seeds); difference (arm minus leader) with
         difference_low and difference_high; new_training (the shrunken estimate). An interval that the data do not
-        support is None: it would contain all values that the metric can have, or differences that it cannot have.
+        support is None: it would contain all values that the metric can have, or differences that it cannot have. A
+        fitted value beyond those that the metric can have, of an arm that lacks easy or hard seeds, is the nearest one.
         """
         sign, verdicts = self.criteria.sign, self.verdicts
         is_open = ~verdicts.is_worse
@@ -138,7 +145,10 @@ class Judgement:
             **_ends("difference_low", "difference_high", -verdicts.high, -verdicts.low, sign),
             "new_training": np.where(has_spread, new_trainings.shrunken_means(self.model, is_open) * sign, np.nan),
         }
-        limits = (0.0, 1.0) if self.criteria.metric == ACCURACY else (0.0, np.inf)
+        limits = self.criteria.limits
+        for name in ("mean", "new_training"):
+            values[name] = np.clip(values[name], *limits)
+        values["difference"] = np.clip(values["difference"], -limits[1], limits[1])
         _keep_inside(values, ("low", "high"), limits)
         values["difference_low"][verdicts.leader] = np.nan
         _keep_inside(values, ("difference_low", "difference_high"), (-limits[1], limits[1]), clip=False)

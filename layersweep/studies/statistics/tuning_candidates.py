@@ -54,11 +54,11 @@ class Tuning:
     notes: str
 
     @property
-    def axis(self) -> str | None:
-        """The numeric key with the most values; of several, the one with the widest range; None if none varies."""
+    def axes(self) -> list[str]:
+        """The numeric keys that vary: those with the most values first, of several the one with the widest range."""
         values = {key: _numbers([c.config.get(key) for c in self.candidates]) for key in self.keys}
         numeric_keys = [key for key in self.keys if len(set(values[key])) > 1]
-        return max(numeric_keys, key=lambda key: (len(set(values[key])), _range(values[key])), default=None)
+        return sorted(numeric_keys, key=lambda key: (len(set(values[key])), _range(values[key])), reverse=True)
 
     @property
     def unfinished(self) -> int:

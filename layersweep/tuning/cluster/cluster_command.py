@@ -22,7 +22,7 @@ from layersweep.tuning.cluster.job_follower import JobFollower
 from layersweep.tuning.common.ssh_commands import NOT_REACHED, show_on_head
 from layersweep.tuning.experiment.options import Options
 from layersweep.tuning.experiment.sweep import Sweep
-from layersweep.watch.child_server import watched
+from layersweep.watch.child_server import served_page
 
 
 def run(sweep: Sweep, options: Options, arguments: Sequence[str], console: Console) -> int:
@@ -44,7 +44,7 @@ def run(sweep: Sweep, options: Options, arguments: Sequence[str], console: Conso
             follower.fetch_records()
             return OK
         job = follower.find_or_submit()
-        page = nullcontext() if options.no_watch else watched(request.local_results, sweep.name, console)
+        page = nullcontext() if options.no_watch else served_page(request.local_results, sweep.name, console)
         with page:
             result = follower.follow(job)
     if result.complete and sweep.question:

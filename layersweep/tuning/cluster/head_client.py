@@ -7,8 +7,10 @@ from typing import Any, Final, TypeVar
 
 from rich.console import Console
 
+from layersweep.records import requests
 from layersweep.records.errors import ResultsError
 from layersweep.records.lock import sweep_lock
+from layersweep.records.requests import Request
 from layersweep.tuning.cluster import head_answers
 from layersweep.tuning.cluster.cluster_request import ClusterRequest
 from layersweep.tuning.cluster.head_answers import Answer, HeadError, Look, Records
@@ -55,6 +57,37 @@ class HeadClient:
             NotReachedError, HeadError: if there is no answer.
         """
         self._ask("submit", job=job, script=self.request.script, flags=[*self.request.flags])
+
+    def send_requests(self) -> None:
+        """Hands what people ask of the sweep on this machine on to the head, and removes it here.
+
+        Raises:
+            NotReachedError: if the head is not reached; the request stays for the next time.
+            ResultsError: if it cannot be removed here.
+        """
+        for request in self._requests():
+            try:
+                self._ask("request", request=request.json)
+            except HeadError as error:
+                answer = f"refused by the head: {error}"
+            else:
+                answer = "sent to the head"
+            requests.remove(self.request.local_results, request)
+            self.say(f"request to {request.text}: {answer}", "yellow")
+
+    def discard_requests(self) -> None:
+        """Removes requests that are older than the job: they were to another one.
+
+        Raises:
+            ResultsError: if they cannot be removed.
+        """
+        for request in self._requests():
+            requests.remove(self.request.local_results, request)
+            self.say(f"discarded a request that is older than the job: {request.text}", "yellow")
+
+    def _requests(self) -> list[Request]:
+        local_results, sweep = self.request.local_results, self.request.sweep.name
+        return requests.pending(local_results, sweep, warn=lambda line: self.say(f"warning: {line}", "yellow"))
 
     def log_lines(self, job: str, most: int) -> tuple[str, ...]:
         """The last lines of what a job printed.

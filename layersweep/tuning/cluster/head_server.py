@@ -18,6 +18,7 @@ import polars as pl
 
 from layersweep.escaping import to_json
 from layersweep.formatting import first_line
+from layersweep.records import requests
 from layersweep.records.errors import ResultsError
 from layersweep.records.read import read
 from layersweep.records.tables import TABLES
@@ -155,12 +156,22 @@ def _log(jobs: Callable[[], Any], *, job: str, lines: int) -> Reply:
     return {"lines": [line[:_LONGEST_LINE] for line in last]}
 
 
+def _request(_jobs: Callable[[], Any], *, sweep: str, results: str, request: str) -> Reply:
+    """Puts a person's request to the sweep, as if it had been made on this machine."""
+    parsed = requests.Request.of_json(request.encode())
+    if parsed.sweep != sweep:
+        raise ResultsError(f"a request to the sweep {parsed.sweep!r} is none to {sweep!r}")
+    requests.write(Path(results).absolute(), parsed)
+    return {}
+
+
 _ANSWERS: Final[Mapping[str, Callable[..., Reply]]] = {
     "records": _records,
     "others": _others,
     "look": _look,
     "submit": _submit,
     "log": _log,
+    "request": _request,
 }
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from rich.live import Live
 from layersweep.exit_codes import BAD_INPUT, FAILED, INTERRUPTED, OK, UNFINISHED
 from layersweep.formatting import count
 from layersweep.records.errors import ResultsError
+from layersweep.records.tables import STOPPED_ON_REQUEST
 from layersweep.tuning.cluster.head_answers import Job, Look
 from layersweep.tuning.cluster.head_client import HeadClient
 from layersweep.tuning.cluster.head_server import ACTIVE
@@ -31,7 +32,7 @@ _CLOCK_SECONDS: Final = 1.0
 _STYLES: Final = {"failed": "red", "hopeless": "yellow"}
 """Outcomes of trials that are shown with their reason, in a terminal as well."""
 
-_STUDIED: Final = ("ended", "time budget spent")
+_STUDIED: Final = ("ended", "time budget spent", STOPPED_ON_REQUEST)
 """Outcomes of a command after which a study follows."""
 
 
@@ -104,6 +105,7 @@ class JobFollower:
         request = self._request
         job = f"layersweep-{request.sweep.name}-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
         try:
+            self._client.discard_requests()
             self._client.retry(lambda: self._client.submit(job))
         except KeyboardInterrupt:
             self._say(
@@ -149,6 +151,7 @@ class JobFollower:
                         f"Ray on the head does not know {name} any more, because Ray was restarted. Every recorded "
                         f"epoch is kept. To continue, run the same command: {self._request.command}"
                     )
+                self._client.retry(self._client.send_requests)
                 self._update(records, look, look.job)
                 self._draw(look.job, live)
                 if look.job.status not in ACTIVE:

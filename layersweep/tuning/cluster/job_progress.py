@@ -13,6 +13,7 @@ from layersweep.records.overview import current_outcomes
 from layersweep.records.read import read
 from layersweep.records.recorded_times import SLOT_SECONDS, CommandTimes, options_of
 from layersweep.tuning.cluster.job_epochs import JobEpochs
+from layersweep.tuning.common.job import later_runs
 from layersweep.tuning.driver.progress import RunningRow, SweepProgress, rung_text
 from layersweep.tuning.experiment.trials import sign
 
@@ -126,7 +127,7 @@ class _CommandRecords:
 
 @dataclass(frozen=True, kw_only=True)
 class CommandOfJob:
-    """What tells the command of a job from earlier ones: its run has the job's id.
+    """What tells the command of a job from earlier ones: its run has the job's id, or is a later one of the job.
 
     A head with an earlier version gives it an id of its own; then it is the last command that began after `since`, a
     Unix time by the head's clock.
@@ -211,7 +212,8 @@ def _hosts(start: Row) -> list[str]:
 
 def _last_start(runs: pl.DataFrame, command: CommandOfJob) -> Row | None:
     starts = runs.filter(pl.col("event") == "start")
-    of_job = starts.filter(pl.col("run") == command.job)
+    run = pl.col("run").cast(pl.String)
+    of_job = starts.filter((run == command.job) | run.str.starts_with(later_runs(command.job)))
     if of_job.is_empty():
         of_job = starts.filter(pl.col("at") >= datetime.fromtimestamp(command.since, UTC))
     return None if of_job.is_empty() else of_job.row(-1, named=True)

@@ -1,6 +1,5 @@
 """All sweeps of a folder: runs them one after another, or lists what each would do."""
 
-import errno
 import graphlib
 import importlib
 import inspect
@@ -165,7 +164,7 @@ def _run(script: Path, arguments: Sequence[str], console: Console) -> int:
 
     Raises:
         KeyboardInterrupt: if it was interrupted.
-        BrokenPipeError: if nobody reads the output any more.
+        SystemExit: if nobody reads the output any more.
     """
     console.rule(script.stem, align="left")
     process = subprocess.Popen([sys.executable, str(script), *arguments])
@@ -178,5 +177,5 @@ def _run(script: Path, arguments: Sequence[str], console: Console) -> int:
     if interrupted or process.returncode in (INTERRUPTED, -signal.SIGINT):
         raise KeyboardInterrupt
     if process.returncode == BROKEN_PIPE:
-        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+        raise SystemExit(BROKEN_PIPE)
     return FAILED if process.returncode < 0 else process.returncode

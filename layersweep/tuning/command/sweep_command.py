@@ -219,12 +219,12 @@ def _train_once(sweep_run: "SweepRun", requests: "PersonRequests", console: "Con
 
 def _page(plan: "SweepPlan", console: "Console") -> AbstractContextManager[None]:
     """Serves the page to watch the sweep, if something is to run; not on a cluster's head, where nobody opens it."""
-    from layersweep.watch.child_server import watched
+    from layersweep.watch.child_server import served_page
 
     settings = plan.request.settings
     if plan.finished or settings.no_watch or JOB in os.environ:
         return nullcontext()
-    return watched(settings.results, plan.request.sweep.name, console)
+    return served_page(settings.results, plan.request.sweep.name, console)
 
 
 def _command(arguments: Sequence[str]) -> str:

@@ -9,4 +9,9 @@ the job finds its rows, whatever the clock of the head does."""
 
 def run_of_job(job: str, number: int) -> str:
     """The id of the run with this number, from 1, in a job: people may ask for more seeds than it began with."""
-    return job if number == 1 else f"{job}.{number}"
+    return job if number == 1 else f"{later_runs(job)}{number}"
+
+
+def later_runs(job: str) -> str:
+    """How the ids of all runs of a job but its first begin."""
+    return f"{job}."

@@ -9,11 +9,12 @@ from epoch_rows import epochs, flush, numbers
 from recorded_rows import curve, plan, record, trial, two_sweeps
 
 import layersweep.records.maintenance
-from layersweep.records import overview
+from layersweep.records import overview, requests
 from layersweep.records.errors import ResultsError
 from layersweep.records.lock import sweep_lock
 from layersweep.records.maintenance import deletable_files, delete, prune, trials_to_repeat
 from layersweep.records.read import read
+from layersweep.records.requests import STOP_SWEEP
 from layersweep.records.tables import TABLES
 from layersweep.records.write import Writer
 
@@ -92,6 +93,24 @@ def test_trials_that_other_sweeps_ask_for_are_counted(results):
     assert trials_to_repeat(results, "a") == {"b": 1, "c": 1}  # v has no end that could be lost
     assert trials_to_repeat(results, "b") == {}
     assert trials_to_repeat(results, "c") == {}
+
+
+def test_its_requests_are_deleted_with_a_sweep(full_results):
+    requests.put(full_results, "big", STOP_SWEEP)
+    other = requests.put(full_results, "small", STOP_SWEEP)
+    delete(full_results, "big")
+    assert requests.pending(full_results, "big") == []
+    assert requests.pending(full_results, "small") == [other]
+    assert not requests.folder_of(full_results, "big").exists()
+
+
+def test_an_unfinished_request_is_pruned(full_results):
+    put = requests.put(full_results, "small", STOP_SWEEP)
+    unfinished = requests.folder_of(full_results, "small") / f".{put.id}.json.{'0' * 32}.tmp"
+    unfinished.write_text("{")
+    prune(full_results)
+    assert not unfinished.exists()
+    assert requests.pending(full_results, "small") == [put]
 
 
 def test_an_unknown_sweep_is_not_deleted(full_results):

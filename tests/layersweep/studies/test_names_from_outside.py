@@ -52,13 +52,12 @@ def test_names_are_shown_and_do_nothing(names: tuple[str, ...], tmp_path: Path) 
     *_, gallery_page = gallery.write(results, tmp_path / "gallery.md")
     for text in (out.getvalue(), page, gallery_page.read_text()):
         assert not HIDDEN.search(text), text
-    for name in names:  # in the page's data, every sign that HTML knows is written out
-        assert not any(re.search(r"[<>&\u2028]", data) for data in page_content.scripts(page).values())
+    assert not any(re.search(r"[<>&\u2028]", data) for data in page_content.scripts(page).values())
     assert page.count("<script") == 5
     drawing = html.unescape(page_content.elements(page).partition("<svg")[2])
     for name in names:
         assert terminal(name) in out.getvalue()
-        assert name in page_content.values(page)["styles"]
+        assert name in page_content.text(page)
         assert f">{terminal(name)}</text>" in drawing
         assert to_markdown(f"a{name}")[1:] in gallery_page.read_text()
 

@@ -73,7 +73,7 @@ def test_candidates_and_what_was_chosen(sweep: Sweep) -> None:
     tune(sweep, "adam", 3.2e-3, NADAM, ends={0: "stopped", 4: "unfinished", 5: "diverged"})
     comparison = compared(sweep)
     (tuning,) = comparison.tunings
-    assert (tuning.arm, tuning.keys, tuning.axis) == ("adam tuned", ("learning_rate",), "learning_rate")
+    assert (tuning.arm, tuning.keys, tuning.axes) == ("adam tuned", ("learning_rate",), ["learning_rate"])
     assert (tuning.selected_values, tuning.default_values) == ({"learning_rate": 3.2e-3}, {"learning_rate": 0.001})
     assert tuning.outcomes == "6: 3 completed, 1 stopped, 1 diverged, 1 unfinished"
     assert [candidate.is_selected for candidate in tuning.candidates] == [False, False, False, True, False, False]
@@ -152,11 +152,11 @@ def made_up(key_values: dict[str, list[Any]]) -> Tuning:
 
 def test_the_axis_is_the_numeric_key_that_varies_most() -> None:
     momentum, rate = [0.8, 0.9, 0.99], [1e-4, 1e-2, 1.0]
-    assert made_up({"momentum": momentum, "learning_rate": rate}).axis == "learning_rate"
-    assert made_up({"momentum": momentum, "learning_rate": [1e-4, 1.0, 1.0]}).axis == "momentum"
-    assert made_up({"momentum": [0.0, 0.5, 0.9], "activation": ["a", "b", "c"]}).axis == "momentum"
-    assert made_up({"activation": ["a", "b", "c"], "nesterov": [True, False, True]}).axis is None
-    assert made_up({"learning_rate": [None, 0.1, 0.2]}).axis is None
+    assert made_up({"momentum": momentum, "learning_rate": rate}).axes == ["learning_rate", "momentum"]
+    assert made_up({"momentum": momentum, "learning_rate": [1e-4, 1.0, 1.0]}).axes == ["momentum", "learning_rate"]
+    assert made_up({"momentum": [0.0, 0.5, 0.9], "activation": ["a", "b", "c"]}).axes == ["momentum"]
+    assert made_up({"activation": ["a", "b", "c"], "nesterov": [True, False, True]}).axes == []
+    assert made_up({"learning_rate": [None, 0.1, 0.2]}).axes == []
 
 
 def test_a_tuning_without_a_numeric_key_has_no_panel(sweep: Sweep) -> None:

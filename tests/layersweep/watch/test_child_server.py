@@ -58,7 +58,7 @@ def test_a_sweep_prints_its_address_at_a_terminal_and_the_page_is_there(tmp_path
     sweep = Sweep(tmp_path / "results")
     sweep.trial("adam", 1, [0.5, 0.6])
     results, console = sweep.write(), terminal()
-    with child_server.watched(results, "optimizers", console):
+    with child_server.served_page(results, "optimizers", console):
         status, page = get(address_of(console).replace("/?", "/sweeps?"))
         assert status == 200
         assert "optimizers" in page
@@ -69,7 +69,7 @@ def test_a_sweep_prints_its_address_at_a_terminal_and_the_page_is_there(tmp_path
 
 
 def test_without_a_browser_it_ends_with_the_sweep_and_its_file_goes_too(tmp_path, processes):
-    with child_server.watched(tmp_path, "s", terminal()):
+    with child_server.served_page(tmp_path, "s", terminal()):
         assert processes[0].poll() is None
     assert processes[0].wait(20) == 0
     assert not address_file(tmp_path, "s").exists()
@@ -77,7 +77,7 @@ def test_without_a_browser_it_ends_with_the_sweep_and_its_file_goes_too(tmp_path
 
 def test_the_token_is_in_no_command_line_no_environment_and_no_file_that_others_read(tmp_path, processes):
     console = terminal()
-    with child_server.watched(tmp_path, "s", console):
+    with child_server.served_page(tmp_path, "s", console):
         token = address_of(console).partition("token=")[2]
         assert len(token) == 40
         assert get(address_of(console).replace(token, "0"))[0] == 403  # it runs
@@ -96,7 +96,7 @@ def test_what_is_no_terminal_gets_no_token(tmp_path, monkeypatch, environment):
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     console = Console(file=io.StringIO())
-    with child_server.watched(tmp_path, "s", console):
+    with child_server.served_page(tmp_path, "s", console):
         file = address_file(tmp_path, "s")
         token = file.read_text().partition("token=")[2].strip()
         assert token
@@ -111,13 +111,13 @@ def test_a_stale_address_is_replaced(tmp_path):
     file.write_text("http://127.0.0.1:1/stale\n")
     file.chmod(0o644)
     console = terminal()
-    with child_server.watched(tmp_path, "s", console):
+    with child_server.served_page(tmp_path, "s", console):
         assert file.read_text() == f"{address_of(console)}\n"
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
 def test_a_killed_server_is_nothing_to_the_sweep(tmp_path, processes):
-    with child_server.watched(tmp_path, "s", terminal()):
+    with child_server.served_page(tmp_path, "s", terminal()):
         processes[0].kill()
         processes[0].wait()
 
@@ -130,7 +130,7 @@ def test_a_server_that_cannot_start_is_one_line(tmp_path, monkeypatch):
         with monkeypatch.context() as patch:
             patch.setattr(module, name, refuse)
             console = terminal()
-            with child_server.watched(tmp_path, "s", console):
+            with child_server.served_page(tmp_path, "s", console):
                 pass
             said = console.file.getvalue()
             assert said.startswith("watch    the page to watch the sweep cannot be served: ")
@@ -143,13 +143,13 @@ def test_where_others_could_read_the_file_only_a_terminal_is_told(tmp_path):
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / ".state" / "watch").symlink_to(tmp_path / "elsewhere")
     for console in (terminal(), Console(file=io.StringIO())):
-        with child_server.watched(tmp_path, "s", console):
+        with child_server.served_page(tmp_path, "s", console):
             assert ("token=" in console.file.getvalue()) == console.file.isatty()
             assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
 def test_a_quiet_console_gets_no_server(tmp_path, processes):
-    with child_server.watched(tmp_path, "s", Console(quiet=True)):
+    with child_server.served_page(tmp_path, "s", Console(quiet=True)):
         assert not processes
 
 
@@ -165,7 +165,7 @@ def test_it_learns_that_its_sweep_was_killed(tmp_path):
             print(process.pid, flush=True)
             return process
         child_server.subprocess.Popen = popen
-        with child_server.watched(Path(sys.argv[1]), "s", Console(stderr=True)):
+        with child_server.served_page(Path(sys.argv[1]), "s", Console(stderr=True)):
             os.kill(os.getpid(), signal.SIGKILL)
     """)
     command = [sys.executable, "-c", program, str(tmp_path)]

@@ -9,9 +9,10 @@ from compared_sweep import arm, compared
 from recorded_sweep import START, Sweep
 
 from layersweep.studies.figures.learning_curves import lines
+from layersweep.studies.recorded_comparison import load
 from layersweep.studies.statistics.arm_rows import NEVER_LEARNED
 from layersweep.studies.statistics.screening_risk import screening_risk
-from layersweep.studies.study import findings_of, load
+from layersweep.studies.study import findings_of
 from layersweep.studies.wording.answer_sentences import answer, seeds_sentence, verdict
 
 NAN = float("nan")
@@ -292,7 +293,7 @@ def test_latency_tells_how_far_trials_lie_apart(sweep: Sweep) -> None:
     sweep.trial("sgd", 1, [0.5, 0.7, 0.8], latency_ms_median=2.0, latency_busy_slots=0, flops=1)
     sweep.trial("sgd", 2, [0.5, 0.7, 0.8], latency_ms_median=4.0, latency_busy_slots=2)
     sweep.trial("adam", 1, [0.5, 0.7, 0.8], latency_ms_median=2.0, latency_ratio=9.0, latency_ms_reference=1.0)
-    comparison = compared(sweep)
+    sweep.write()
     page = shown(sweep)
     assert "1.22 (.88–5.36; n = 3; 1 slot busy)" in page
     assert "3.00 (2.00–4.00; n = 2; 0 to 2 slots busy)" in page

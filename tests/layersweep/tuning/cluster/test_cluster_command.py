@@ -22,10 +22,13 @@ import recorded_rows
 from places import HELPERS
 from places import ROOT as PROJECT
 
+from layersweep.records import requests
 from layersweep.records.read import read
+from layersweep.records.requests import ADD_SEEDS, STOP_SWEEP
 from layersweep.terminal import Console
 from layersweep.tuning.cluster.cluster_request import ClusterRequest, head_flags
 from layersweep.tuning.cluster.head_answers import HeadError
+from layersweep.tuning.cluster.head_client import HeadClient
 from layersweep.tuning.cluster.job_follower import exit_code
 from layersweep.tuning.command.sweep_command import run
 from layersweep.tuning.common.errors import BrokenOffError, UsageError
@@ -183,7 +186,9 @@ def test_a_sweep_is_submitted_followed_and_brought_home(head, studied):
     lines = head.output.splitlines()
     assert lines[0] == f"on the cluster five: ubuntu@10.0.0.1, records in {head.results}"
     assert lines[1].startswith("submitted layersweep-made_up-2")
-    assert lines[2:] == [
+    assert lines[2] == f"watch    the address is in {here}/.state/watch/made_up.address"
+    assert not (head.results / ".state" / "watch").exists()  # only this machine shows the page
+    assert lines[3:] == [
         "[1/3] 0.5, seed 0: completed after 2 epochs, val_accuracy 0.5000, on h1",
         "[2/3] 0.5, seed 1: completed after 2 epochs, val_accuracy 0.5000, on h2",
         "[3/3] 0.5, seed 2: completed after 2 epochs, val_accuracy 0.5000, on h1",
@@ -243,6 +248,50 @@ def test_a_job_that_is_at_work_is_followed(head):
     assert f"{head.jobs()[0].stem} is running there already: following it" in head.output
     assert "other flags" not in head.output
     assert "3/3 trials · 3 completed" in head.output
+
+
+@needs_rsync
+def test_a_request_goes_to_the_head_and_one_to_an_earlier_job_is_discarded(head):
+    here = head.laptop / "results"
+    here.mkdir()
+    requests.put(here, "made_up", STOP_SWEEP)
+    head.hold()
+
+    def ask():
+        when((here / "plan").exists)
+        sent.append(requests.put(here, "made_up", ADD_SEEDS, seeds=2))
+        when(lambda: "sent to the head" in head.output)
+
+    sent = []
+    meanwhile(ask, head.go_on)
+    assert head.run("--seeds", "2") == 0
+    assert "discarded a request that is older than the job: stop after the running trials" in head.output
+    assert "request to train 2 more seeds: sent to the head" in head.output
+    assert requests.pending(head.results, "made_up") == sent
+    assert requests.pending(here, "made_up") == []
+
+
+@needs_rsync
+def test_a_request_that_the_head_refuses_is_said_and_removed(head, monkeypatch):
+    """As by a head with an earlier version."""
+    ask = HeadClient._ask
+
+    def refuse(client, question, **arguments):
+        if question == "request":
+            raise HeadError("it does not know the question")
+        return ask(client, question, **arguments)
+
+    monkeypatch.setattr(HeadClient, "_ask", refuse)
+    head.hold()
+    here = head.laptop / "results"
+    meanwhile(
+        lambda: when((here / "plan").exists),
+        lambda: requests.put(here, "made_up", STOP_SWEEP),
+        lambda: when(lambda: "refused by the head: it does not know the question" in head.output),
+        head.go_on,
+    )
+    assert head.run("--seeds", "2") == 0
+    assert requests.pending(here, "made_up") == []
 
 
 @needs_rsync
@@ -557,6 +606,7 @@ def test_a_script_that_the_head_does_not_have_is_refused(head, monkeypatch, tmp_
         (["--cluster", "c.yaml", "--seeds", "2"], ["--seeds", "2"]),
         (["--quick", "--cluster=c.yaml", "--fetch", "--dry-run"], ["--quick", "--dry-run"]),
         (["--set", "a=b", "--cluster", "c.yaml"], ["--set", "a=b"]),
+        (["--no-watch", "--cluster", "c.yaml", "--quick"], ["--quick"]),
     ],
 )
 def test_flags_for_this_machine_alone_are_not_sent(arguments, flags):

@@ -9,7 +9,9 @@ from types import SimpleNamespace
 import pytest
 import recorded_rows as rows
 
+from layersweep.records import requests
 from layersweep.records.read import part_name
+from layersweep.records.requests import STOP_TRIAL
 from layersweep.tuning.cluster import head_server
 from layersweep.tuning.cluster.head_server import ANSWER, serve
 from layersweep.tuning.runtime import port_owner
@@ -179,3 +181,18 @@ def test_a_dashboards_port_that_another_user_has_taken_is_not_sent_the_token(mon
     monkeypatch.setattr(port_owner, "is_another_users", lambda address: address == "127.0.0.1:8265")
     reply = answer(head_server._client, do="look", sweep="made_up", results="/shared")
     assert reply == {"error": "another user's process listens at http://127.0.0.1:8265, where Ray should"}
+
+
+def test_a_request_is_put_to_the_sweep(tmp_path):
+    at_home, here = tmp_path / "laptop", tmp_path / "head"
+    at_home.mkdir()
+    here.mkdir()
+    request = requests.put(at_home, "made_up", STOP_TRIAL, trial_id="0123456789abcdef")
+    question = {"do": "request", "sweep": "made_up", "results": str(here), "request": request.json}
+    assert answer(Jobs, **question) == {}
+    assert answer(Jobs, **question) == {}  # whose answer was lost
+    assert requests.pending(here, "made_up") == [request]
+    assert "is none to 'other'" in answer(Jobs, **question | {"sweep": "other"})["error"]
+    assert "it is no request" in answer(Jobs, **question | {"request": "{"})["error"]
+    assert "there is no results folder" in answer(Jobs, **question | {"results": str(here / "none")})["error"]
+    assert not (here / "none").exists()

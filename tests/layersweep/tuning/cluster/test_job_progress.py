@@ -156,6 +156,19 @@ def test_the_last_command_is_the_one_that_is_watched(tmp_path):
     assert progress.epochs_done == 1
 
 
+def test_a_later_run_of_the_job_is_watched_when_it_has_begun(tmp_path):
+    """A person has asked for more seeds; a job whose name begins like this one's is another."""
+    progress = progress_of(
+        tmp_path,
+        job="j",
+        runs=[run("j"), run("j", "end", outcome="ended", at=at(20)), run("j.2", at=at(21)), run("j2", at=at(22))],
+        plan=[rows.plan("a", run="j"), rows.plan("a", run="j.2"), rows.plan("b", seed=2, run="j.2")],
+        epochs=curve("a", 0.25, 0.5),
+        trials=[end("a", run="j")],
+    )
+    assert (progress.trials, progress.recorded_trials, progress.outcome) == (1, 1, None)
+
+
 def test_the_end_of_the_command_is_known(tmp_path):
     progress = progress_of(tmp_path, runs=[run(), run(event="end", outcome="ended", at=at(60))])
     assert progress.outcome == "ended"

@@ -8,6 +8,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import killable
 import made_up_sweep
@@ -24,6 +25,8 @@ from layersweep.studies import study
 from layersweep.tuning.command import sweep_command
 from layersweep.tuning.command.sweep_command import broken_off
 from layersweep.tuning.common.errors import BrokenOffError, BudgetSpentError
+from layersweep.tuning.common.job import JOB
+from layersweep.watch import child_server
 
 SCRIPT = HELPERS / "made_up_sweep.py"
 ASHA = ("--scheduler", "asha", "--grace", "1", "--reduction", "2", "--slots", "1")
@@ -113,6 +116,31 @@ def test_nothing_but_parquet_is_left(compared):
     assert left == {".state"}
     assert [p.name for p in (results / ".state").iterdir() if p.is_file()] == ["made_up.lock"]
     assert list((results / ".state" / "parts").iterdir()) == []
+
+
+def test_the_page_is_served_meanwhile_and_a_log_has_no_token(compared):
+    results, ended = compared
+    file = results / ".state" / "watch" / "made_up.address"
+    assert f"watch    the address is in {file}\n" in ended.stdout
+    assert "token" not in ended.stdout
+    assert not file.exists()  # the server has ended
+
+
+def test_no_page_is_served_where_nobody_could_open_it(tmp_path, monkeypatch):
+    served = []
+    monkeypatch.setattr(child_server, "served_page", lambda *arguments: served.append(arguments))
+
+    def page(*, finished=False, no_watch=False):
+        settings = SimpleNamespace(no_watch=no_watch, results=tmp_path)
+        request = SimpleNamespace(settings=settings, sweep=made_up_sweep.SWEEP)
+        return sweep_command._page(SimpleNamespace(finished=finished, request=request), None)
+
+    page()
+    assert served == [(tmp_path, "made_up", None)]
+    with page(no_watch=True), page(finished=True):
+        monkeypatch.setenv(JOB, "a job of Ray's on a cluster")
+        with page():
+            assert len(served) == 1
 
 
 def test_it_says_where_it_runs_and_what_comes_out(compared):

@@ -27,6 +27,7 @@ from layersweep.studies.statistics.looks import look_of
 from layersweep.studies.statistics.searches import searches
 from layersweep.studies.wording.answer_sentences import verdict
 from layersweep.tuning.command.sweep_command import plan_of
+from layersweep.tuning.common.job import JOB
 from layersweep.tuning.driver.person_requests import PersonRequests
 from layersweep.tuning.experiment.options import parse
 from layersweep.tuning.experiment.request import Request
@@ -352,6 +353,13 @@ def test_more_seeds_are_a_later_look_with_the_command_that_asks_for_them(command
     direct.run("--seeds", "3")
     columns = ("trial_id", "outcome", "epochs", "last_val_accuracy")
     assert {*command.trials.select(columns).iter_rows()} == {*direct.trials.select(columns).iter_rows()}
+
+
+def test_each_run_of_a_job_has_its_own_id(command, monkeypatch):
+    monkeypatch.setenv(JOB, "layersweep-made_up-1")
+    assert command.run("--seeds", "1", people={6: lambda: command.put(ADD_SEEDS, seeds=1)}) == OK
+    starts = read(command.results, "runs").filter(pl.col("event") == "start")
+    assert starts["run"].to_list() == ["layersweep-made_up-1", "layersweep-made_up-1.2"]
 
 
 def test_seeds_that_are_asked_for_twice_add_up_also_in_the_second_run(command):
