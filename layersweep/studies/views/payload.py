@@ -37,7 +37,7 @@ def payload_of(results: Path, sweep: str, *, group: ArmGroup | None = None) -> d
         warnings.simplefilter("always", DamagedPartWarning)
         question = question_of(results, sweep)
         comparison, _ = load(results, sweep, group=group, criteria=Criteria(metric=question.metric))
-    notes = [str(message.message) for message in messages]
+    notes = [str(message.message) for message in messages if issubclass(message.category, DamagedPartWarning)]
     return report_payload(results, sweep, question, comparison, group, notes=notes)
 
 
@@ -59,10 +59,10 @@ def report_payload(
         warnings.simplefilter("always", DamagedPartWarning)
         records = LiveRecords(results, sweep)
         records.refresh()
-        texts = dict.fromkeys([*notes, *(str(message.message) for message in messages), *records.notes])
-        preparer = ViewPreparer(results, sweep, question, group=group)
-        payload = preparer.prepare(records.tables, comparison, notes=[*texts])
-        return payload | {"details": _details(results, records.tables, payload, comparison)}
+        payload = ViewPreparer(results, sweep, question, group=group).prepare(records.tables, comparison)
+        payload["details"] = _details(results, records.tables, payload, comparison)
+    damage = [str(message.message) for message in messages if issubclass(message.category, DamagedPartWarning)]
+    return payload | {"notes": [*dict.fromkeys([*notes, *records.notes, *damage]), *payload["notes"]]}
 
 
 def _details(

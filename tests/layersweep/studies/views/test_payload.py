@@ -39,6 +39,19 @@ def test_a_damaged_part_is_a_note(tmp_path):
     assert page["curves"]["aa"]["v"] == [0.5]
 
 
+@pytest.mark.parametrize("table", ["classes", "layers"])
+def test_a_damaged_part_of_a_table_that_is_read_last_is_a_note_too(tmp_path, table):
+    ids = {"trial_id": "aa", "attempt": 0, "epoch": 1}
+    record(
+        tmp_path, "s", plan=[plan("aa")], epochs=curve("aa", 0.5), trials=[trial("aa", epochs=1)],
+        classes=[ids | {"set_name": "validation", "class_index": 0}], layers=[ids | {"index": 0}],
+    )  # fmt: skip
+    (part,) = parts(tmp_path / table / "s")
+    part.write_bytes(b"no parquet")
+    notes = payload_of(tmp_path, "s")["notes"]
+    assert len([note for note in notes if f"{part} is damaged" in note]) == 1
+
+
 def test_a_missing_epoch_in_the_middle(tmp_path):
     record(tmp_path, "s", plan=[plan("aa")], epochs=[*curve("aa", 0.5), *curve("aa", 0.7, 0.8, first=3)])
     assert payload_of(tmp_path, "s")["curves"]["aa"] == {
