@@ -117,8 +117,6 @@ class RecordedAnswers:
         from layersweep.records import requests
 
         sweep, action, trial_id, seeds = self._requested(body)
-        if (self._results / ".state" / f"{sweep}.cluster").exists():  # `tuning.cluster.local_records` writes it
-            raise RefusedError(409, f"the records of {sweep} come from a cluster: ask `layersweep watch` on its head")
         if not self._live_sweep(sweep).payload()["state"]["running"]:
             raise RefusedError(409, f"the sweep {sweep} is not running: there is nothing to ask of it")
         try:

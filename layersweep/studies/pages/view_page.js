@@ -96,7 +96,8 @@ function table(id, columns, rows) {
     const style = `background: var(--arm-${data.styles[row.arm] % config.light.length})`;
     const mark = (i) => columns[i].name === "arm" ? [element("span", {className: "mark", style})] : [];
     const cells = places.map((i) => element("td", {className: kind(i)}, ...mark(i), row.cells[i]));
-    const className = row.key === view.key ? "selected" : "", select = () => set({key: view.key === row.key ? "" : row.key});
+    const isSelected = row.key === view.key, className = isSelected ? "selected" : "";
+    const select = () => set({key: isSelected ? "" : row.key});
     return element("tr", {className, tabIndex: 0, onclick: select, onkeydown: (e) => e.key === "Enter" && select()}, ...cells);
   });
   byId(id).replaceChildren(element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...body));
