@@ -242,7 +242,6 @@ def test_the_command_of_another_sweep_that_trained_the_trials_is_an_origin(tmp_p
 
 
 def test_each_new_comparison_is_shown(tmp_path):
-    """Even if it is at the address in memory of one that is gone."""
     results = three_arms(tmp_path).write()
     records = LiveRecords(results, "optimizers")
     records.refresh()
