@@ -89,14 +89,20 @@ def load_last_look(
 def _compare(
     tables: "Tables", runs: "pl.DataFrame", sweep: str, criteria: "Criteria | None"
 ) -> "tuple[Comparison, pl.DataFrame]":
-    import polars as pl
-
     from layersweep.studies.statistics.arm_comparison import compare
-    from layersweep.studies.wording.provenance import runs_of
 
     comparison = compare(tables, criteria)
-    runs = runs_of(comparison, runs, tables.trials)
-    return comparison, runs.sort(pl.col("sweep") == sweep, maintain_order=True)  # the last command is one of this sweep
+    return comparison, training_runs(comparison, runs, tables.trials, sweep)
+
+
+def training_runs(comparison: "Comparison", runs: "pl.DataFrame", trials: "pl.DataFrame", sweep: str) -> "pl.DataFrame":
+    """The rows of `runs`, which has those of all sweeps, that trained what is compared; the sweep's own ones last."""
+    import polars as pl
+
+    from layersweep.studies.wording.provenance import runs_of
+
+    rows = runs_of(comparison, runs, trials)
+    return rows.sort(pl.col("sweep") == sweep, maintain_order=True)  # the last command is one of this sweep
 
 
 def tables_of(results: Path, sweep: str, group: ArmGroup | None = None) -> "Tables":

@@ -148,7 +148,8 @@ function set(change) {
   render();
 }
 function render() {
-  for (const input of document.querySelectorAll("[name]")) if (input !== document.activeElement) input.value = view[input.name] ?? "";
+  const inputs = [...document.querySelectorAll("[name]")].filter((input) => input !== document.activeElement);
+  for (const input of inputs) input.value = view[input.name] ?? "";
   const trials = shownTrials();
   for (const step of [fillFigures, applyFilter, fillTables, showSelection]) step(trials);
   const read = (path) => path.split(".").reduce((value, name) => value?.[name], data) ?? "";

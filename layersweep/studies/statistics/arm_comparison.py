@@ -6,7 +6,7 @@ why: docs/statistics.md.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import polars as pl
 
@@ -31,6 +31,9 @@ from layersweep.studies.statistics.replicates import (
     configurations,
 )
 from layersweep.studies.statistics.tuning_candidates import Tuning, tunings
+
+RUN_AGAIN: Final = "run the sweep again to complete"
+"""The advice in the warning about unfinished trials: nobody needs it while the sweep runs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -240,7 +243,7 @@ def _warnings(
     texts += [f"{tuning.arm}, tuning: {tuning.notes}" for tuning in all_tunings if tuning.notes]
     if unfinished := sum(row["unfinished"] for row in rows) + sum(tuning.unfinished for tuning in all_tunings):
         verb, pronoun = ("is", "it") if unfinished == 1 else ("are", "them")
-        state = "still running or waiting" if is_running else f"unfinished: run the sweep again to complete {pronoun}"
+        state = "still running or waiting" if is_running else f"unfinished: {RUN_AGAIN} {pronoun}"
         texts.append(f"{count(unfinished, 'trial')} {verb} {state}.")
     for name in ("host", "device"):
         values = replicates.rows[name].drop_nulls().unique().sort().to_list()

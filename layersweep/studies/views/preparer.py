@@ -9,9 +9,10 @@ from typing import Any, Final, TypeVar
 import polars as pl
 
 from layersweep.formatting import count
+from layersweep.records.read import read
 from layersweep.records.study_question import StudyQuestion
-from layersweep.studies.recorded_comparison import ArmGroup
-from layersweep.studies.statistics.arm_comparison import Comparison
+from layersweep.studies.recorded_comparison import ArmGroup, training_runs
+from layersweep.studies.statistics.arm_comparison import RUN_AGAIN, Comparison
 from layersweep.studies.views.arm_table import ArmTable, arm_names, compared_table, table_so_far
 from layersweep.studies.views.comparison_views import NO_COMPARISON, comparison_views
 from layersweep.studies.views.configuration_keys import configuration_keys, keys_and_values
@@ -45,6 +46,8 @@ class ViewPreparer:
         self._results, self._sweep, self._question, self._group = results, sweep, question, group
         self._table, self._curves, self._slots = TrialTable(sweep, metric=question.metric), Curves(), SlotTimes(sweep)
         self._recent: dict[str, tuple[Hashable, Any]] = {}
+        self._comparison: Comparison | None = None
+        self._look = 0
 
     def prepare(
         self,
@@ -63,30 +66,29 @@ class ViewPreparer:
             comparison: that of the last finished look; None before it. It is read only when it is another object.
             now: the time; by default that of the clock.
             is_running: whether a command runs the sweep.
-            changed: the trials with other rows than at the last call, as `LiveRecords.changed`; None: any may have.
+            changed: the trials with other rows than at the last call (`LiveRecords.take_changes`); None: any may have.
             notes: sentences about the records: damaged parts, for example.
         """
+        if comparison is not self._comparison:
+            self._comparison, self._look = comparison, self._look + 1
         clock = Clock.of(tables, self._sweep, is_running=is_running)
         all_rows = self._rows(tables, clock, comparison, changed)
         rows = all_rows.tail(MOST_TRIALS)
         if rows.height < all_rows.height:
             notes = [*notes, f"The page shows the last {rows.height:,} of {count(all_rows.height, 'trial')}."]
-        runs = tables["runs"].filter(pl.col("sweep") == self._sweep)
         now = now or datetime.now(UTC)
         left = self._seconds_left(tables, rows, clock, now)
-        last_epochs = all_rows.filter(pl.col("state") == RUNNING)["last_t"].drop_nulls().to_list()
-        slots, slot_seconds = self._slots.of(tables, clock, _seconds(clock, now), last_epochs)
+        slots, slot_seconds = self._slots.of(tables, clock, _seconds(clock, now), _last_epochs(all_rows))
         look = look_sentence(comparison is not None, is_running=clock.run is not None, rows=rows)
         curves, curves_note = self._curves.of(self._table, rows, higher=self._higher)
-        group = self._group
         payload = {
             "sweep": self._sweep,
-            "question": f"{self._question.text} ({group.key} {group.value})" if group else self._question.text,
+            "question": self._title,
             "metric": self._question.metric,
             "higher": self._higher,
             "epochs": _planned_epochs(rows),
-            "state": sweep_state(rows, runs, clock, left=left, slot_seconds=slot_seconds) | {"look": look},
-            **self._arms_and_comparison(rows, comparison, runs, notes),
+            "state": sweep_state(rows, tables["runs"], clock, left=left, slot_seconds=slot_seconds) | {"look": look},
+            **self._arms_and_comparison(tables, rows, clock, comparison, notes),
             **self._keys_and_importance(rows, tables["trials"]),
             "curves": curves,
             "curves_note": curves_note,
@@ -95,6 +97,10 @@ class ViewPreparer:
         }
         payload["trials"]["config"] = payload.pop("config")
         return payload
+
+    @property
+    def _title(self) -> str:
+        return f"{self._question.text} ({self._group.key} {self._group.value})" if self._group else self._question.text
 
     @property
     def _higher(self) -> bool:
@@ -128,24 +134,27 @@ class ViewPreparer:
         rows = self._table.update(tables, clock, changed)
         if self._group is not None:
             rows = rows.filter(pl.Series(map(self._group.contains, rows["config_json"]), dtype=pl.Boolean))
-        mark = rows.height, tables["plan"].height, tables["trials"].height, id(comparison)
+        mark = rows.height, tables["plan"].height, tables["trials"].height, self._look
         names = self._cached("names", mark, lambda: arm_names(rows, tables["plan"], tables["trials"], comparison))
         return rows.with_columns(pl.Series("arm", names, pl.String))
 
     def _arms_and_comparison(
-        self, rows: pl.DataFrame, comparison: Comparison | None, runs: pl.DataFrame, notes: Sequence[str]
+        self,
+        tables: Mapping[str, pl.DataFrame],
+        rows: pl.DataFrame,
+        clock: Clock,
+        comparison: Comparison | None,
+        notes: Sequence[str],
     ) -> dict[str, Any]:
         """What the arms have reached, and all that names an arm by its place."""
         arms, names = self._arms(rows, comparison)
         places = {name: place for place, name in enumerate(names)}
-        views = self._cached(
-            "comparison",
-            id(comparison),
-            lambda: comparison_views(comparison, self._results, runs, self._question) if comparison else NO_COMPARISON,
-        )
+        views = self._cached("comparison", self._look, lambda: self._comparison_views(comparison, tables["trials"]))
+        is_running = clock.run is not None
+        known = [note for note in views["notes"] if not (is_running and RUN_AGAIN in note)]
         return {
             **views,
-            "notes": [*notes, *views["notes"]],
+            "notes": [*notes, *known],
             "arms": {"columns": arms.columns, "rows": arms.rows},
             "arm_names": names,
             "trials": _trials(rows, places),
@@ -154,13 +163,19 @@ class ViewPreparer:
             "confusion": [{**one, "arm": places[one["arm"]]} for one in views["confusion"]],
         }
 
+    def _comparison_views(self, comparison: Comparison | None, trials: pl.DataFrame) -> Mapping[str, Any]:
+        if comparison is None:
+            return NO_COMPARISON
+        runs = training_runs(comparison, read(self._results, "runs"), trials, self._sweep)
+        return comparison_views(comparison, self._results, runs, self._question)
+
     def _arms(self, rows: pl.DataFrame, comparison: Comparison | None) -> tuple[ArmTable, list[str]]:
         """The table, and the names of all arms: those of the table in its order, then those of first phases."""
         own = rows.filter(~pl.col("is_first_phase"))
         if comparison is None or comparison.arms.is_empty():
             table = table_so_far(own, higher=self._higher)
         else:
-            compared = self._cached("arms", id(comparison), lambda: compared_table(comparison))
+            compared = self._cached("arms", self._look, lambda: compared_table(comparison))
             table = compared.with_others(own)
         return table, [*dict.fromkeys([*(row["arm"] for row in table.rows), *rows["arm"].unique(maintain_order=True)])]
 
@@ -176,6 +191,11 @@ class ViewPreparer:
 def _seconds(clock: Clock, now: datetime) -> float | None:
     """The seconds since the start of the sweep, if a command runs."""
     return None if clock.start is None or clock.run is None else max(0.0, (now - clock.start).total_seconds())
+
+
+def _last_epochs(rows: pl.DataFrame) -> list[float]:
+    """When the last epoch of each trial ended that runs."""
+    return rows.filter(pl.col("state") == RUNNING)["last_t"].drop_nulls().to_list()
 
 
 def _planned_epochs(rows: pl.DataFrame) -> int:

@@ -223,6 +223,39 @@ def test_notes_about_the_records_come_first(tmp_path):
     assert payload["notes"][0] == "a part is damaged"
 
 
+def test_nobody_is_told_to_run_a_sweep_that_runs(tmp_path):
+    sweep = three_arms(tmp_path)
+    sweep.trial("sgd", 3, [0.4], None)
+    results = sweep.write()
+    assert [note for note in prepare(results, compared=True)["notes"] if "run the sweep again" in note]
+    assert not [note for note in prepare(results, compared=True, **LIVE)["notes"] if "again" in note]
+
+
+def test_the_command_of_another_sweep_that_trained_the_trials_is_an_origin(tmp_path):
+    other = three_arms(tmp_path)
+    other.write()
+    sweep = Sweep(tmp_path, name="again")
+    sweep.rows["plan"] = [row | {"sweep": "again"} for row in other.rows["plan"]]
+    sweep.run("r9", command="python sweeps/again.py", first_sequence=0, at=START)
+    origin = dict(prepare(sweep.write(), "again", compared=True)["provenance"])
+    assert origin["Command"] == "python sweeps/optimizers.py --seeds 3"
+
+
+def test_each_new_comparison_is_shown(tmp_path):
+    results = three_arms(tmp_path).write()
+    records = LiveRecords(results, "optimizers")
+    records.refresh()
+    preparer = ViewPreparer(results, "optimizers", StudyQuestion(text="Which?"))
+    for number in range(1, 6):
+        later = three_arms(tmp_path / str(number))
+        for seed in range(3, 3 + number):
+            later.trial("adam", seed, [0.5, 0.7, 0.8])
+        comparison = load(later.write(), "optimizers")[0]
+        (cells,) = (row["cells"] for row in preparer.prepare(records.tables, comparison)["arms"]["rows"][:1])
+        assert f"({2 + number})" in cells[1]
+        del comparison
+
+
 def test_many_trials(tmp_path, monkeypatch):
     """The curves are those that run, then the best of each arm, then the best; the page names how many."""
     big_sweep.write(tmp_path, trials=60, epochs=10, running=2, waiting=5)
