@@ -12,7 +12,6 @@ from urllib.parse import urlencode
 
 from layersweep.escaping import to_json
 from layersweep.records.errors import ResultsError
-from layersweep.studies.views.combination import combine
 from layersweep.watch.access import RefusedError
 from layersweep.watch.live_sweep import LiveSweep, Payload, live_sweep
 from layersweep.watch.sweep_list import SweepList
@@ -173,6 +172,8 @@ class RecordedAnswers:
             return self._pages.setdefault(names, _Page())
 
     def _payload(self, names: Sequence[str]) -> Payload:
+        from layersweep.studies.views.combination import combine
+
         return combine([self._live_sweep(name).payload() for name in names])
 
     def _trial(self, names: Sequence[str], text: str) -> tuple[str, str]:

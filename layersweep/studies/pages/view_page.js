@@ -181,7 +181,8 @@ function changedRows(rows, {columns, rows: fresh, keys = rows?.key}) {
 }
 async function poll() {
   const news = await ask(`updates?${config.query}&since=${config.version}`);
-  if (news?.reload) return location.reload();
+  const isNewLook = news?.provenance && JSON.stringify(news.provenance) !== JSON.stringify(data.provenance);
+  if (isNewLook) return location.reload();  // what the page has as HTML is of the look before
   if (news && news.version !== config.version) {
     const {sources: parts = {}, version, ...texts} = news;
     for (const [name, part] of Object.entries(parts)) data.sources[name] = changedRows(data.sources[name], part);
