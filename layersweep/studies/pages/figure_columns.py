@@ -254,16 +254,22 @@ def _best_so_far(payload: Payload, arms: Arms) -> Columns:
 def _points(payload: Payload) -> NDArray[np.float64]:
     """A row for each epoch with a value, in the order of time: when it ended, its value, its seconds, its arm."""
     trials, curves = payload["trials"], payload["curves"]
-    parts = [np.empty((0, _ARM + 1))]
-    for trial_id, arm, question in zip(trials["id"], trials["arm"], trials["question"], strict=True):
-        if (curve := curves.get(trial_id)) is None or question == FIRST_PHASE or not curve["v"]:
-            continue
-        times = np.nan_to_num(np.array(curve["t"], dtype=float))  # NaN: another sweep has trained it, before
-        spent = np.diff(np.array(curve["s"], dtype=float), prepend=0.0)
-        parts.append(np.column_stack([times, np.array(curve["v"], dtype=float), spent, np.full(len(times), arm)]))
-    points = np.concatenate(parts)
-    points = points[np.isfinite(points[:, 1])]
-    return points[np.argsort(points[:, 0], kind="stable")]
+    columns = zip(trials["id"], trials["arm"], trials["question"], strict=True)
+    lines = [
+        (curves[trial_id], arm) for trial_id, arm, question in columns if trial_id in curves and question != FIRST_PHASE
+    ]
+    times, values, sums = (
+        np.array([number for curve, _ in lines for number in curve[name]], dtype=float) for name in ("t", "v", "s")
+    )
+    lengths = np.array([len(curve["v"]) for curve, _ in lines], dtype=int)
+    spent = np.diff(sums, prepend=0.0)
+    firsts = (np.cumsum(lengths) - lengths)[lengths > 0]
+    spent[firsts] = sums[firsts]
+    arms = np.repeat([float(arm) for _, arm in lines], lengths)
+    points = np.column_stack([np.nan_to_num(times), values, spent, arms])  # NaN: another sweep has trained it, before
+    points = points[np.isfinite(values)]
+    order = np.argsort(points[:, 0], kind="stable")
+    return np.asarray(points[order], dtype=float)
 
 
 def _steps(points: NDArray[np.float64], *, higher: bool) -> tuple[list[Any], ...]:
