@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeAlias, cast
 
 import tyro
 
-from layersweep.escaping import terminal
+from layersweep.escaping import is_unicode, terminal
 from layersweep.exit_codes import BAD_INPUT, INTERRUPTED, OK
 from layersweep.records.errors import BusyError, ResultsError, results_errors
 
@@ -123,6 +123,8 @@ def export(results: Path, sweep: str, to: str, *, out: Path | None = None, conso
     from layersweep.exporters.sweep_values import sweep_values
 
     console, folder = console or Console(), (out or results / "exported" / to).absolute()
+    if not is_unicode(str(folder)):
+        raise ResultsError(f"the folder {folder} has a name that is not UTF-8: give another --out")
     values = sweep_values(results, sweep)
     if not values.trials:
         raise ResultsError(f"no trial of sweep {sweep!r} has started: there is nothing to export")

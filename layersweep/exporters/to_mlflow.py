@@ -18,14 +18,16 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # an export reaches n
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
-from sqlalchemy import URL
 from sqlalchemy.exc import SQLAlchemyError
 
 from layersweep.exporters.sweep_values import FAILED_STATES, LABELS, Changes, SweepValues, Trial
+from layersweep.formatting import first_line
 from layersweep.records.errors import ResultsError
 from layersweep.records.overview import UNFINISHED
 
 _FILE: Final = "mlflow.db"
+_NOT_IN_ADDRESSES: Final = frozenset("?%")
+"""MLflow takes the address of a file as it is for a path, and SQLAlchemy does not."""
 _FINGERPRINT: Final = "layersweep.fingerprint"
 _ATTEMPT: Final = "layersweep.attempt"
 _UNSAFE: Final = re.compile(r"[^\w.\- ]")
@@ -46,13 +48,15 @@ def write(values: SweepValues, out: Path, progress: Callable[[Iterable[Trial]], 
     Raises:
         ResultsError: if MLflow refuses; the message has its reason.
     """
+    file = out / _FILE
+    if special := sorted({*str(file)} & _NOT_IN_ADDRESSES):
+        raise ResultsError(f"MLflow cannot open a file whose path has {' or '.join(special)}: give another --out")
     for name in ("alembic", "mlflow"):
         logging.getLogger(name).setLevel(logging.WARNING)  # they report each step of making a new file
-    url = URL.create("sqlite", database=str(out / _FILE)).render_as_string()
     try:
-        return _write(MlflowClient(tracking_uri=url), values, out, progress)
+        return _write(MlflowClient(tracking_uri=f"sqlite:///{file}"), values, out, progress)
     except (MlflowException, SQLAlchemyError) as error:
-        raise ResultsError(f"MLflow cannot write {out / _FILE}: {error}") from error
+        raise ResultsError(f"MLflow cannot write {file}: {first_line(str(error))}") from error
 
 
 def _write(

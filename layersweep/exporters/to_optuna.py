@@ -18,6 +18,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
 from layersweep.exporters.sweep_values import Changes, SweepValues, Trial, Value
+from layersweep.formatting import first_line
 from layersweep.records.errors import ResultsError
 from layersweep.records.questions import FIRST_PHASE
 
@@ -53,7 +54,7 @@ def write(values: SweepValues, out: Path, progress: Callable[[Iterable[Trial]], 
             _write_studies(values, trials, temporary, progress)
             temporary.replace(file)
     except (optuna.exceptions.OptunaError, ValueError) as error:
-        raise ResultsError(f"Optuna cannot write {file}: {error}") from error
+        raise ResultsError(f"Optuna cannot write {file}: {first_line(str(error))}") from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)

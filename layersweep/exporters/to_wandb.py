@@ -16,6 +16,7 @@ os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # an export reaches no 
 import wandb
 
 from layersweep.exporters.sweep_values import FAILED_STATES, Changes, SweepValues, Trial
+from layersweep.formatting import first_line
 from layersweep.records.errors import ResultsError
 
 _FINGERPRINT: Final = "layersweep_fingerprint"
@@ -55,7 +56,7 @@ def write(values: SweepValues, out: Path, progress: Callable[[Iterable[Trial]], 
             changes.added += is_new
             changes.changed += not is_new
     except wandb.Error as error:
-        raise ResultsError(f"Weights & Biases cannot write {runs}: {error}") from error
+        raise ResultsError(f"Weights & Biases cannot write {runs}: {first_line(str(error))}") from error
     finally:
         wandb.teardown()
     return changes

@@ -41,11 +41,15 @@ def is_own(results: Path, sweep: str) -> bool:
     return _lock_file(results, sweep) in _own_locks
 
 
-def is_held(results: Path, sweep: str) -> bool:
-    """Whether a command of this machine holds the sweep's lock; the lock is not touched, so that none is refused.
+def is_busy(results: Path, sweep: str) -> bool:
+    """Whether another process of this machine holds the sweep's lock: a command runs the sweep, or deletes it.
+
+    The lock is not touched, so that no command is refused by it.
 
     Only Linux lists locks. Elsewhere the answer is yes if there is a lock file: a command may hold it.
     """
+    if is_own(results, sweep):
+        return False
     try:
         number = _lock_file(results, sweep).stat().st_ino
         locks = _LOCKS.read_text()

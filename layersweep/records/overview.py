@@ -9,6 +9,7 @@ from typing import Any, Final
 import polars as pl
 
 from layersweep.records.errors import ResultsError
+from layersweep.records.lock import is_busy
 from layersweep.records.read import read, sweeps
 from layersweep.records.tables import OUTCOMES, TABLES
 
@@ -17,6 +18,9 @@ UNFINISHED: Final = "unfinished"
 
 RUNNING_OR_KILLED: Final = "running or killed"
 """Shown as the outcome of a run that has no recorded end."""
+
+RUNNING: Final = "running"
+"""Shown instead if its command holds the sweep's lock; unknown where the locks of other hosts are not seen."""
 
 _PLAN_COLUMNS: Final = ("trial_id", "arm", "question", "seed", "fold")
 _END_COLUMNS: Final = ("outcome", "epochs", "best_val_accuracy", "reason", "warning")
@@ -160,6 +164,8 @@ def _summary(results: Path, sweep: str, ends: pl.DataFrame) -> Summary:
     epochs = _epochs(results, sweep)
     outcomes = _trials(results, sweep, ends, epochs)["outcome"].to_list()
     at, outcome = _last_run(read(results, "runs", sweep))
+    if outcome == RUNNING_OR_KILLED and is_busy(results, sweep):
+        outcome = RUNNING
     return Summary(
         sweep=sweep,
         outcomes={name: outcomes.count(name) for name in OUTCOMES if name in outcomes},
@@ -196,6 +202,11 @@ def _trials(results: Path, sweep: str, ends: pl.DataFrame, epochs: pl.DataFrame)
         "reason",
         "warning",
     )
+
+
+def has_open_run(runs: pl.DataFrame, sweep: str) -> bool:
+    """Whether the last command of a sweep has no recorded end: it runs, or was killed."""
+    return _last_run(runs.filter(pl.col("sweep") == sweep))[1] == RUNNING_OR_KILLED
 
 
 def _last_run(runs: pl.DataFrame) -> tuple[datetime | None, str | None]:

@@ -29,6 +29,10 @@ from layersweep.records.questions import SCREENING, TUNING
 _LAID_OUT: Final = 2_000
 """With more waiting trials, idle slots at the end do not matter, and the sum is divided by the slots."""
 _LARGEST_ERROR: Final = 0.2
+_SMALL_ERROR: Final = 0.05
+"""The same, as a share of what is behind: close to the end, a large share of what is left is little."""
+_SPREAD: Final = 0.85
+"""How far arms differ from their mean, as far as is known before any has run."""
 _FEWEST_SURVIVORS: Final = 2
 _SCREENED: Final = 0.25
 _SHORT: Final = 60.0
@@ -120,7 +124,7 @@ class _Costs:
         epoch: the seconds of an epoch of each arm.
         at_least: those of an arm that has run longer than that without an epoch.
         other_epoch: those of an arm of which nothing is known: the mean of the others.
-        deviation: how far an arm is from that mean; as far as the mean itself, as long as few arms are known.
+        deviation: how far an arm is from that mean.
         once: what each trial takes besides its epochs, by arm.
         other_once: that of an arm that has not run.
     """
@@ -149,7 +153,7 @@ class _Costs:
             epoch=epoch,
             at_least=at_least,
             other_epoch=mean,
-            deviation=math.sqrt(fmean([mean**2, *((seconds - mean) ** 2 for seconds in values)])),
+            deviation=math.sqrt(fmean([(_SPREAD * mean) ** 2, *((seconds - mean) ** 2 for seconds in values)])),
             once=once,
             other_once=median(once.values()) if once else 0.0,
         )
@@ -160,15 +164,18 @@ class _Costs:
             shortest = min((self._epoch(trial.arm) * trial.epochs for trial in trials), default=0.0)
             if shortest < _SHORT and any(trial.epochs_here for trial in trials):
                 return True
-        known, unknown = 0.0, Counter[str]()
+        known, done, unknown = 0.0, 0.0, Counter[str]()
         for trial in trials:
+            if trial.arm in self.epoch:
+                done += self.epoch[trial.arm] * trial.epochs_here
             if trial.state != "ended" and trial.arm in self.epoch:
                 known += self.epoch[trial.arm] * (trial.epochs - trial.epoch)
             elif trial.state != "ended":
                 unknown[trial.arm] += trial.epochs - trial.epoch
         epochs = sum(unknown.values())
         error = math.sqrt(sum(number**2 for number in unknown.values()) + epochs**2 / len(self.epoch))
-        return error * self.deviation > _LARGEST_ERROR * (known + epochs * self.other_epoch)
+        left = known + epochs * self.other_epoch
+        return error * self.deviation > _LARGEST_ERROR * left + _SMALL_ERROR * done
 
     def mean(self, epochs: float) -> float:
         """A trial of no particular arm."""

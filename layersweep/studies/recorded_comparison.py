@@ -42,9 +42,13 @@ def load(
     Raises:
         ResultsError: if the sweep is not recorded.
     """
+    from layersweep.records.lock import is_busy
+    from layersweep.records.overview import has_open_run
     from layersweep.records.read import read
 
-    return _compare(tables_of(results, sweep, group), read(results, "runs"), sweep, criteria)
+    runs = read(results, "runs")
+    is_running = has_open_run(runs, sweep) and is_busy(results, sweep)
+    return _compare(replace(tables_of(results, sweep, group), is_running=is_running), runs, sweep, criteria)
 
 
 def comparisons_of(
@@ -136,7 +140,7 @@ def tables_of(results: Path, sweep: str, group: ArmGroup | None = None) -> "Tabl
         tables = {name: rows(name, None).filter(pl.col("trial_id").is_in(ids)) for name in of_trials}
     if group is not None:
         plan = plan.filter(pl.Series([group.contains(text) for text in plan["config_json"]], dtype=pl.Boolean))
-    return Tables(plan=plan, **tables)
+    return Tables(plan=plan, is_running=False, **tables)
 
 
 def last_look(tables: "Tables", runs: "pl.DataFrame", sweep: str) -> "Tables | None":

@@ -31,9 +31,10 @@ _MAX_ROWS: Final = 100
 """The number of arms that the table in the terminal shows."""
 _MODULES: Final = (
     "matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg", "matplotlib.figure", "scipy.stats",
-    "bokeh.plotting", "bokeh.embed", "bokeh.resources", "layersweep.studies.figures.comparison_figures",
-    "layersweep.studies.wording.comparison_table", "layersweep.studies.pages.comparison_page",
-    "layersweep.studies.views.payload", "layersweep.studies.earlier_records", "layersweep.terminal",
+    "bokeh.plotting", "bokeh.embed", "bokeh.resources", "layersweep.records.overview",
+    "layersweep.studies.figures.comparison_figures", "layersweep.studies.wording.comparison_table",
+    "layersweep.studies.pages.comparison_page", "layersweep.studies.views.payload",
+    "layersweep.studies.earlier_records", "layersweep.terminal",
 )  # fmt: skip
 
 
@@ -72,6 +73,15 @@ class Findings:
         payload = report_payload(self.results, self.sweep, question, self.comparison, self.group)
         return comparison_page.html(self.comparison, payload, [part for one in self.sections for part in one.html])
 
+    def appendix(self, pictures: "Sequence[str]") -> str:
+        """The study as Markdown; `pictures` are the names of its files."""
+        from layersweep.studies.wording.appendix import appendix
+
+        answers = [section.answer for section in self.sections]
+        return appendix(
+            self.comparison, question=self.title, runs=self.runs, pictures=pictures, section_answers=answers
+        )
+
     def pictures(self) -> dict[str, bytes]:
         """All figures as PNG, by file name; empty if no trial has finished an epoch."""
         from layersweep.studies.figures import comparison_figures, learning_rates
@@ -90,8 +100,11 @@ def write_study(
     out: Path | None = None,
     console: "Console | None" = None,
     criteria: "Criteria | None" = None,
+    markdown: bool = False,
 ) -> None:
     """Prints the answer and the table; writes the page and the figures into `out` (default: `<results>/studies`).
+
+    With `markdown`, it writes the study as Markdown as well.
 
     Raises:
         ResultsError: if the sweep or the metric is not recorded; the message names the path and what is recorded.
@@ -107,7 +120,10 @@ def write_study(
         print_comparison(findings, console)
         for renderable in (renderable for section in findings.sections for renderable in section.terminal):
             console.print(renderable)
-        files: dict[str, str | bytes] = {f"{findings.name}.html": findings.page(), **findings.pictures()}
+        pictures = findings.pictures()
+        files: dict[str, str | bytes] = {f"{findings.name}.html": findings.page(), **pictures}
+        if markdown:
+            files[f"{findings.name}.md"] = findings.appendix([*pictures])
         for file, content in files.items():
             comparison_page.write(folder / file, content)
             console.print(f"study    {folder / file}", soft_wrap=True)
@@ -165,9 +181,17 @@ def main(arguments: Sequence[str]) -> int:
     from layersweep.studies.earlier_records import question_of
     from layersweep.studies.statistics.judgement import Criteria
 
+    if options.compare is not None:
+        from layersweep.studies.results_comparison import write_results_comparison
+        from layersweep.terminal import Console
+
+        console = Console(width=None if sys.stdout.isatty() else _WIDTH)
+        out = options.out or options.compare[1] / "studies"
+        write_results_comparison(options.compare, options.sweep, out, console)
+        return OK
     metric = options.metric or question_of(options.results, options.sweep).metric
     criteria = Criteria(metric=metric, margin=options.margin)
-    write_study(options.results, options.sweep, out=options.out, criteria=criteria)
+    write_study(options.results, options.sweep, out=options.out, criteria=criteria, markdown=options.markdown)
     return OK
 
 
@@ -179,14 +203,14 @@ def print_comparison(findings: Findings, console: "Console") -> None:
     from layersweep.studies.statistics.judgement import LEADING
     from layersweep.studies.statistics.screening_risk import screening_risk
     from layersweep.studies.wording.answer_sentences import answer, metric_name, seeds_sentence
-    from layersweep.studies.wording.comparison_table import terminal_columns, terminal_heading
+    from layersweep.studies.wording.comparison_table import narrowest, terminal_columns, terminal_heading
     from layersweep.studies.wording.tuning_sentences import sentences
 
     comparison = findings.comparison
     console.print(answer(comparison), style="bold")
     for text in comparison.cautions:
         console.print(text, style="yellow")
-    rows, columns = comparison.arms.to_dicts(), terminal_columns(comparison)
+    rows, columns = comparison.arms.to_dicts(), terminal_columns(comparison, console.width)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
         table.add_column(
@@ -194,6 +218,7 @@ def print_comparison(findings: Findings, console: "Console") -> None:
             justify="left" if column.is_text else "right",
             overflow="fold",
             no_wrap=not column.is_text,
+            min_width=narrowest(column, rows) if column.is_text else None,
         )
     for row in rows[:_MAX_ROWS]:
         cells = [column.terminal_text(row) for column in columns]
@@ -225,3 +250,7 @@ class Options:
     """The difference that does not matter to you: an arm within it is as good as the leader."""
     metric: str | None = None
     """val_accuracy or val_loss; that of the sweep by default. Effects and costs are shown for val_accuracy only."""
+    compare: tuple[Path, Path] | None = None
+    """Two results folders: how each arm differs between them, and a page with both."""
+    markdown: bool = False
+    """Write the study as Markdown as well, for the appendix of a paper; it names the figures beside it."""

@@ -12,8 +12,8 @@ from urllib.parse import urlencode
 
 from layersweep.escaping import to_json
 from layersweep.records.errors import ResultsError
+from layersweep.studies.views.combination import combine
 from layersweep.watch.access import RefusedError
-from layersweep.watch.combination import combine
 from layersweep.watch.live_sweep import LiveSweep, Payload, live_sweep
 from layersweep.watch.sweep_list import SweepList
 

@@ -40,10 +40,10 @@ class LiveViews:
         Raises:
             ResultsError: if the sweep is not recorded, or cannot be read.
         """
-        from layersweep.records.lock import is_held
+        from layersweep.records.lock import is_busy
         from layersweep.records.overview import check_recorded
 
-        was_running, self._is_running = self._is_running, is_held(self._results, self._sweep)
+        was_running, self._is_running = self._is_running, is_busy(self._results, self._sweep)
         is_new = self._records.refresh()
         if all(table.is_empty() for table in self._records.tables.values()):
             check_recorded(self._results, self._sweep)

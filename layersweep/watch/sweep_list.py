@@ -57,7 +57,7 @@ class SweepList:
             return page.page("Sweeps", [f"<style>{_STYLE}</style>", *self._body, script])
 
     def _elements(self) -> list[str]:
-        from layersweep.records.lock import is_held
+        from layersweep.records.lock import is_busy
         from layersweep.records.overview import summaries
 
         heading = f"<h1>Sweeps</h1><p class='quiet'>{to_html(str(self._results.absolute()))}</p>"
@@ -67,7 +67,7 @@ class SweepList:
             return [heading, f"<p>{to_html(str(error))}</p>"]
         if not summary_list:
             return [heading, "<p>No sweep is recorded here yet.</p>"]
-        running = {summary.sweep: is_held(self._results, summary.sweep) for summary in summary_list}
+        running = {summary.sweep: is_busy(self._results, summary.sweep) for summary in summary_list}
         order = sorted(summary_list, key=lambda each: (not running[each.sweep], -_seconds(each), each.sweep))
         deadline = time.monotonic() + _ANSWER_SECONDS
         rows = [_row(each, self._answer(each, deadline), is_running=running[each.sweep]) for each in order]

@@ -5,7 +5,7 @@ arms on an enlarged part of it. No arm is cut off.
 """
 
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import polars as pl
@@ -22,20 +22,23 @@ from layersweep.studies.figures.style import (
     accuracy_ticks,
     arms_above_gap,
     label_inches,
+    label_lines,
     line_styles,
     margin_labels,
-    shorten,
     window,
 )
 from layersweep.studies.statistics.arm_comparison import Comparison
 from layersweep.studies.statistics.arm_rows import Row
 from layersweep.studies.statistics.replicates import default_arm
+from layersweep.studies.statistics.short_names import short_labels, wrapped
 from layersweep.studies.wording.answer_sentences import metric_name, verdict
 from layersweep.studies.wording.number_formats import share, signed, with_spread
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure, SubFigure
+
+_LABEL_OF_AXIS: Final = 100
 
 Draw: TypeAlias = "Callable[[Figure | SubFigure, Comparison], None]"
 
@@ -57,23 +60,25 @@ def _draw(figure: "Figure | SubFigure", all_lines: Sequence[Line], x_label: str,
     strong_arms = arms_above_gap({line.arm: line.end[1] for line in complete_lines})
     last_values = [y for line in all_lines if line.arm in strong_arms for y in _last_values(line)]
     part = window([*last_values, high], full, below=0.9)  # a line that falls later was higher before
+    names = _names(comparison, all_lines)
     if part is None:
-        axes = figure.add_axes(_box(0.75, WIDTH - label_inches([line.arm for line in all_lines]), figure))
-        _panel(axes, all_lines, full, x_label, _labels(all_lines))
+        axes = figure.add_axes(_box(0.75, WIDTH - label_inches(names.values()), figure))
+        _panel(axes, all_lines, full, x_label, _labels(all_lines, names))
         axes.set_title(_title(comparison, all_lines))
         return
     note = f"{count(len(strong_arms), 'arm')}, enlarged"
     weak_lines = [line for line in all_lines if line.arm not in strong_arms]
-    right_edge = WIDTH - label_inches(sorted(strong_arms))
-    between = label_inches([note, *(line.arm for line in weak_lines)]) + 0.5
+    right_edge = WIDTH - label_inches(names[line.arm] for line in all_lines if line.arm in strong_arms)
+    between = label_inches([note, *(names[line.arm] for line in weak_lines)]) + 0.5
     middle = 0.6 + (right_edge - 0.6 - between) * 0.45
     left, right = (figure.add_axes(_box(a, b, figure)) for a, b in ((0.6, middle), (middle + between, right_edge)))
     left.axhspan(*part, color=GRID, alpha=0.9, lw=0, zorder=0)
     band_label = (max(line.end[0] for line in all_lines), sum(part) / 2, note, MUTED)
-    _panel(left, all_lines, full, x_label, [band_label, *_labels(weak_lines)])
+    _panel(left, all_lines, full, x_label, [band_label, *_labels(weak_lines, names)])
     left.set_title(_title(comparison, all_lines))
     visible_lines = [line for line in all_lines if line.arm in strong_arms or any(y > part[0] for _, y in line.points)]
-    _panel(right, visible_lines, part, x_label, _labels(line for line in visible_lines if line.arm in strong_arms))
+    strong_lines = [line for line in visible_lines if line.arm in strong_arms]
+    _panel(right, visible_lines, part, x_label, _labels(strong_lines, names))
     right.set_xlim(left=_first_visible_x(visible_lines, part[0]))
     is_cut = [_mark_crossings(right, line, part[0]) for line in visible_lines]
     right.set_title("The grey band, enlarged" + ("; ▴ ▾ lines enter or leave it" if any(is_cut) else ""))
@@ -115,8 +120,14 @@ def _first_visible_x(all_lines: Sequence[Line], low: float) -> float:
     return max((x for line in all_lines for x, _ in line.points if x < first), default=first)
 
 
-def _labels(all_lines: Iterable[Line]) -> list[tuple[float, float, str, str]]:
-    return [(*line.end, _name(line), line.style.colour) for line in all_lines if line.style.has_label]
+def _names(comparison: Comparison, all_lines: Iterable[Line]) -> dict[str, str]:
+    """The label of each line by its arm, with its note."""
+    labels = short_labels(comparison.arms["arm"])
+    return {line.arm: f"{labels[line.arm]} ({line.note})" if line.note else labels[line.arm] for line in all_lines}
+
+
+def _labels(all_lines: Iterable[Line], names: Mapping[str, str]) -> list[tuple[float, float, str, str]]:
+    return [(*line.end, names[line.arm], line.style.colour) for line in all_lines if line.style.has_label]
 
 
 def _last_values(line: Line) -> list[float]:
@@ -145,10 +156,6 @@ def _panel(
     axes.set_xlabel(x_label)
     axes.set_ylabel("validation accuracy")
     margin_labels(axes, labels)
-
-
-def _name(line: Line) -> str:
-    return f"{shorten(line.arm)} ({line.note})" if line.note else shorten(line.arm)
 
 
 def _line(axes: "Axes", line: Line) -> None:
@@ -197,7 +204,8 @@ def differences(figure: "Figure | SubFigure", comparison: Comparison) -> None:
             axes.plot(ends[row["arm"]], [y] * len(ends[row["arm"]]), color=colours[row["arm"]], lw=2)
             _mark_cut(axes, y, ends[row["arm"]], colours[row["arm"]])
             axes.plot([row["difference"]], [y], "o", color=colours[row["arm"]], ms=5, mec=PAPER, mew=0.6)
-    axes.set_xlabel(f"difference of {metric_name(comparison)} to {shorten(comparison.leader['arm'])}; grey: the margin")
+    text = f"difference of {metric_name(comparison)} to {comparison.leader['arm']}; grey: the margin"
+    axes.set_xlabel(wrapped(text, _LABEL_OF_AXIS))
 
 
 _DIFFERENCE_ENDS: Final = ("difference_low", "difference_high")
@@ -229,7 +237,8 @@ def has_differences(comparison: Comparison) -> bool:
 
 def height_of(comparison: Comparison) -> float:
     """The height of `differences` and `final_accuracy` in inches."""
-    return 0.75 + 0.27 * comparison.arms.height
+    row_height = max(0.27, 0.16 * label_lines(short_labels(comparison.arms["arm"]).values()))
+    return 0.75 + row_height * comparison.arms.height
 
 
 def _arm_axes(
@@ -239,13 +248,14 @@ def _arm_axes(
     styles = line_styles([row["arm"] for row in rows])
     axes = figure.subplots(1, 1)
     height = figure.bbox.height / figure.dpi
-    left = label_inches([row["arm"] for row in rows]) / WIDTH
+    labels = short_labels(row["arm"] for row in rows)
+    left = label_inches(labels.values()) / WIDTH
     figure.subplots_adjust(left=left, right=0.745, top=1 - 0.1 / height, bottom=0.55 / height)
     low, high = min(values), max(values)
     margin = 0.04 * (high - low) or 0.01
     axes.set_xlim(low - margin, high + margin)
     axes.set_ylim(-0.6, len(rows) - 0.4)
-    axes.set_yticks(range(len(rows)), [shorten(row["arm"]) for row in reversed(rows)])
+    axes.set_yticks(range(len(rows)), [labels[row["arm"]] for row in reversed(rows)])
     for tick, row in zip(axes.get_yticklabels(), reversed(rows), strict=True):
         tick.set_color(styles[row["arm"]].colour)
     axes.grid(visible=False, axis="y")

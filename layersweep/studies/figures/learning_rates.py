@@ -4,9 +4,10 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from layersweep.studies.figures.style import INK, MUTED, PAPER, accuracy_ticks, line_styles, shorten
+from layersweep.studies.figures.style import INK, MUTED, PAPER, accuracy_ticks, line_styles
 from layersweep.studies.statistics.arm_comparison import Comparison
 from layersweep.studies.statistics.replicates import EXCLUDED_OUTCOMES, default_arm
+from layersweep.studies.statistics.short_names import wrapped
 from layersweep.studies.statistics.tuning_candidates import Candidate, Tuning, is_numeric
 from layersweep.studies.wording.number_formats import setting
 
@@ -106,7 +107,7 @@ def _panel(axes: "Axes", tuning: Tuning, key: str, *, colour: str, default: Sequ
             axes.errorbar([default_value], [mean], ends, color=INK, fmt="_", ms=7, lw=1.1, zorder=3)
     for candidate in sorted(tuning.candidates, key=lambda c: c.is_selected):
         _mark(axes, float(candidate.config[key]), candidate, colour)
-    axes.set_title(shorten(tuning.arm), color=colour, fontsize=9)
+    axes.set_title(wrapped(tuning.arm), color=colour, fontsize=9)
     axes.set_xlabel(key.replace("_", " "), fontsize=8.5, labelpad=1)
 
 

@@ -10,7 +10,8 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from layersweep.studies.figures.drawing import WIDTH
-from layersweep.studies.figures.style import GRID, INK, MUTED, PAPER, shorten
+from layersweep.studies.figures.style import GRID, INK, MUTED, PAPER
+from layersweep.studies.statistics.short_names import wrapped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -92,7 +93,7 @@ def _box(group: Sequence[Layer]) -> Box:
     first, last = _shape(group[0]), _shape(group[-1])
     if len(group) == 1:
         title = " ".join(filter(None, (group[0].kind, group[0].kernel and group[0].kernel.replace("x", "×"))))
-        return Box(title=title, note=f"{shorten(group[0].name)} → {last}{weight}", parameters=parameters, layers=1)
+        return Box(title=title, note=f"{group[0].name} → {last}{weight}", parameters=parameters, layers=1)
     kinds = Counter(layer.kind for layer in group)
     times = "\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}"
     title = ", ".join(f"{n}{times}{kind}" if n > 1 else kind for kind, n in kinds.most_common())
@@ -146,7 +147,7 @@ def draw(figure: "Figure | SubFigure", columns: Sequence[Column]) -> None:
 
 
 def _column(axes: "Axes", column: Column, left: float, width: float, top: float) -> None:
-    axes.text(left, top + 14, shorten(column.title), color=column.colour, fontsize=9.5, va="center", weight="bold")
+    axes.text(left, top + 14, wrapped(column.title), color=column.colour, fontsize=9.5, va="center", weight="bold")
     axes.text(left, top + 26, column.note, color=MUTED, fontsize=7.5, va="center")
     y = top + _TITLE_HEIGHT
     for index, box in enumerate(column.boxes):

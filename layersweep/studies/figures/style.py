@@ -1,6 +1,6 @@
 """The common style of figures: colours of arms, axes, labels that do not overlap, enlarged parts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -62,7 +62,6 @@ STYLE: Final[Mapping[str, Any]] = {
 }
 
 _MAX_SOLID_LINES: Final = 5
-_MAX_NAME_LENGTH: Final = 30
 _SMALLEST_TICK: Final = 0.0005
 _PAIR: Final = 2
 _SMALL_RANGE: Final = 0.03
@@ -152,21 +151,19 @@ def spread_apart(positions: Sequence[float], distance: float, low: float, high: 
     return result
 
 
-def shorten(name: str) -> str:
-    """A name that fits beside a figure: the middle of a long name is replaced by an ellipsis."""
-    return (
-        name if len(name) <= _MAX_NAME_LENGTH else f"{name[: _MAX_NAME_LENGTH - 13]}\N{HORIZONTAL ELLIPSIS}{name[-12:]}"
-    )
+def legend_name(label: str) -> str:
+    """The label as a legend shows it: matplotlib leaves out those that begin with an underscore."""
+    return f" {label}" if label.startswith("_") else label
 
 
-def legend_name(name: str) -> str:
-    """The name as a legend shows it: matplotlib leaves out names that begin with an underscore."""
-    return f" {shorten(name)}" if name.startswith("_") else shorten(name)
+def label_inches(labels: Iterable[str]) -> float:
+    """The width in inches that these labels need beside a figure."""
+    return 0.55 + 0.072 * max((len(line) for label in labels for line in label.splitlines()), default=0)
 
 
-def label_inches(names: Sequence[str]) -> float:
-    """The width in inches that these names need beside a figure."""
-    return 0.55 + 0.072 * max(map(len, map(shorten, names)), default=0)
+def label_lines(labels: Iterable[str]) -> int:
+    """The lines of the highest label."""
+    return max((label.count("\n") + 1 for label in labels), default=1)
 
 
 def accuracy_ticks(axis: "Axis") -> None:
@@ -208,7 +205,8 @@ def margin_labels(axes: "Axes", ends: Sequence[tuple[float, float, str, str]], *
     width = axes.get_window_extent().width / axes.figure.dpi * 72
     distance = 15 if len(ends) <= len(COLOURS) else 22  # many labels are moved further
     low, high = axes.get_ylim()
-    label_positions = spread_apart([(y - low) / (high - low) for _, y, _, _ in ends], 1.3 * size / height, 0.0, 1.0)
+    line_height = 1.3 * size / height * label_lines(text for _, _, text, _ in ends)
+    label_positions = spread_apart([(y - low) / (high - low) for _, y, _, _ in ends], line_height, 0.0, 1.0)
     for (x, y, text, colour), label_y in zip(ends, label_positions, strict=True):
         axes.annotate(
             text,

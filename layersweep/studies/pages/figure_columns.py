@@ -8,6 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Final, TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
+
+from layersweep.records.questions import FIRST_PHASE
 from layersweep.studies.figures.style import COLOURS
 
 Payload: TypeAlias = Mapping[str, Any]
@@ -18,6 +22,8 @@ DASHES: Final = ("solid", "dashed", "dotted", "dashdot")
 """The dashes of lines; arms beyond the number of colours have the next ones."""
 WAITING: Final = "waiting"
 OTHER_WORK: Final = "other work"
+_ARM: Final = 3
+"""The column of the arm among the points of time."""
 _SMALL_SHARE: Final = 0.04
 _MAX_AXES: Final = 9
 _MAX_LINES: Final = 2000
@@ -230,48 +236,50 @@ def _axis(axis: Mapping[str, Any], values: Sequence[Any]) -> tuple[list[float | 
 
 def _best_so_far(payload: Payload, arms: Arms) -> Columns:
     """The best value so far of each arm and of all together, as steps, against three clocks."""
-    trials, curves, higher = payload["trials"], payload["curves"], payload["higher"]
-    points = []
-    for i, (trial_id, arm) in enumerate(zip(trials["id"], trials["arm"], strict=True)):
-        if (curve := curves.get(trial_id)) is None or trials["question"][i] == "first phase":
-            continue
-        spent = [curve["s"][0], *(b - a for a, b in pairwise(curve["s"]))] if curve["s"] else []
-        times = [t or 0.0 for t in curve["t"]]  # another sweep has trained it: it was there from the start
-        points += [(t, v, s, arm) for t, v, s in zip(times, curve["v"], spent, strict=True) if v is not None]
-    points.sort(key=lambda point: point[0])
+    points = _points(payload)
     columns: Columns = {"key": [], "epochs": [], "seconds": [], "slot_seconds": [], "ys": []}
-    best_arms = []
-    by_arm: dict[int | None, list[tuple[float, float, float, int]]] = {None: points}
-    if len(arms.names) > 1:
-        for point in points:
-            by_arm.setdefault(point[3], []).append(point)
-    for arm, own in by_arm.items():
-        if own and (arm is None or arms.ranks[arm] < _MAX_ARMS):
-            _append(columns, ("" if arm is None else arms.names[arm], *_steps(own, higher=higher)))
-            best_arms.append(arm)
-    known = arms.columns(arm for arm in best_arms if arm is not None)
+    line_arms: list[int] = []
+    if len(points):
+        _append(columns, ("", *_steps(points, higher=payload["higher"])))
+    for arm in range(len(arms.names) if len(arms.names) > 1 else 0):
+        own = points[points[:, _ARM] == arm]
+        if len(own) and arms.ranks[arm] < _MAX_ARMS:
+            _append(columns, (arms.names[arm], *_steps(own, higher=payload["higher"])))
+            line_arms.append(arm)
+    known = arms.columns(line_arms)
     everything = {"arm": "all arms", "style": "all", "dash": "solid", "rank": -1}
-    return {**columns, **{name: [*([everything[name]] if points else []), *known[name]] for name in known}}
+    return {**columns, **{name: [*([everything[name]] if len(points) else []), *known[name]] for name in known}}
 
 
-def _steps(points: Sequence[tuple[float, float, float, int]], *, higher: bool) -> tuple[list[Any], ...]:
+def _points(payload: Payload) -> NDArray[np.float64]:
+    """A row for each epoch with a value, in the order of time: when it ended, its value, its seconds, its arm."""
+    trials, curves = payload["trials"], payload["curves"]
+    parts = [np.empty((0, _ARM + 1))]
+    for trial_id, arm, question in zip(trials["id"], trials["arm"], trials["question"], strict=True):
+        if (curve := curves.get(trial_id)) is None or question == FIRST_PHASE or not curve["v"]:
+            continue
+        times = np.nan_to_num(np.array(curve["t"], dtype=float))  # NaN: another sweep has trained it, before
+        spent = np.diff(np.array(curve["s"], dtype=float), prepend=0.0)
+        parts.append(np.column_stack([times, np.array(curve["v"], dtype=float), spent, np.full(len(times), arm)]))
+    points = np.concatenate(parts)
+    points = points[np.isfinite(points[:, 1])]
+    return points[np.argsort(points[:, 0], kind="stable")]
+
+
+def _steps(points: NDArray[np.float64], *, higher: bool) -> tuple[list[Any], ...]:
     """The corners of the steps of the best value so far: epochs, seconds, slot-seconds, values."""
-    corners: tuple[list[Any], ...] = ([], [], [], [])
-    spent, best = 0.0, None
-    for n, (t, value, seconds, _) in enumerate(points, 1):
-        spent += seconds
-        improves = best is None or (value > best if higher else value < best)
-        if improves or n == len(points):
-            if best is not None:
-                _corner(corners, (n, t, spent, best))
-            best = value if improves else best
-            _corner(corners, (n, t, spent, best))
-    return corners
-
-
-def _corner(corners: tuple[list[Any], ...], values: tuple[Any, ...]) -> None:
-    for column, value in zip(corners, values, strict=True):
-        column.append(round(value, 5))
+    times, values, seconds, _ = points.T
+    best = (np.maximum if higher else np.minimum).accumulate(values)
+    rises = [*np.flatnonzero(np.diff(best)) + 1, len(best) - 1]  # the last point ends the line
+    places = [0, *(place for rise in rises for place in (rise, rise))]
+    heights = [best[0], *(height for rise in rises for height in (best[max(rise - 1, 0)], best[rise]))]
+    spent = np.cumsum(seconds)
+    return (
+        [int(place) + 1 for place in places],
+        [round(float(times[place]), 1) for place in places],
+        [round(float(spent[place]), 1) for place in places],
+        [round(float(height), 5) for height in heights],
+    )
 
 
 def _slot_areas(payload: Payload) -> Columns:

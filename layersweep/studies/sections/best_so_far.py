@@ -14,12 +14,12 @@ from layersweep.studies.figures.style import (
     label_inches,
     line_styles,
     margin_labels,
-    shorten,
     window,
 )
 from layersweep.studies.sections.section import Section, Table, make_section
 from layersweep.studies.statistics.arm_comparison import Comparison
 from layersweep.studies.statistics.searches import NO_SEARCH, Trajectory, trajectories
+from layersweep.studies.statistics.short_names import short_labels
 from layersweep.studies.wording.number_formats import NONE, join_words, share
 
 if TYPE_CHECKING:
@@ -146,8 +146,8 @@ def draw(figure: "Figure | SubFigure", data: FigureData) -> None:
     units = (10 * _MINUTE, 1, "seconds"), (4 * _HOUR, _MINUTE, "minutes"), (math.inf, _HOUR, "hours")
     unit, name = next((unit, name) for limit, unit, name in units if longest <= limit)
     limits, note = _limits(lines)
-    names = [_label(line) for line in lines]
-    right = 1 - label_inches(names) / WIDTH
+    labels = _labels(lines)
+    right = 1 - label_inches(labels.values()) / WIDTH
     top, bottom = figure.subplots(2, 1)
     figure.subplots_adjust(left=0.065, right=right, top=0.955 if note else 0.985, bottom=0.07, hspace=0.28)
     times = [[*(step.seconds / unit for step in line.steps), line.seconds / unit] for line in lines]
@@ -172,12 +172,15 @@ def _limits(lines: Sequence[Trajectory]) -> tuple[tuple[float, float], str]:
     return (part, f"Enlarged: the lines start below {share(part[0])[:3]}") if part else (full, "")
 
 
-def _label(line: Trajectory) -> str:
-    return f"{shorten(line.name)} {share(line.steps[-1].best)}"
+def _labels(lines: Sequence[Trajectory]) -> dict[str, str]:
+    """The label of each line by its name: what it is, and its last value."""
+    labels = short_labels(line.name for line in lines)
+    return {line.name: f"{labels[line.name]} {share(line.steps[-1].best)}" for line in lines}
 
 
 def _panel(axes: "Axes", data: FigureData, xs: Sequence[Sequence[float]], limits: tuple[float, float]) -> None:
     axes.set_ylim(*limits)
+    texts = _labels(data.trajectories)
     right = max((x for row in xs for x in row if math.isfinite(x)), default=1.0)
     axes.set_xlim(-0.01 * right, 1.01 * right + 1e-9)
     labels = []
@@ -188,7 +191,7 @@ def _panel(axes: "Axes", data: FigureData, xs: Sequence[Sequence[float]], limits
         first = values.index(values[-1])
         axes.plot([positions[first]], [values[-1]], "o", color=style.colour, ms=5)
         if style.has_label:
-            labels.append((positions[-1], max(values[-1], limits[0]), _label(line), style.colour))
+            labels.append((positions[-1], max(values[-1], limits[0]), texts[line.name], style.colour))
     accuracy_ticks(axes.yaxis)
     axes.set_ylabel("best validation accuracy so far")
     margin_labels(axes, labels)

@@ -27,6 +27,7 @@ from layersweep.studies.statistics.chance_level import CLASS_COLUMNS, learning_f
 from layersweep.studies.statistics.pareto import pareto_front
 from layersweep.studies.statistics.replicates import EXCLUDED_OUTCOMES
 from layersweep.studies.statistics.searches import SearchCandidate, searches
+from layersweep.studies.statistics.short_names import short_labels
 from layersweep.studies.wording.number_formats import share
 
 if TYPE_CHECKING:
@@ -148,7 +149,8 @@ def draw(figure: "Figure | SubFigure", data: Sizes) -> None:
     names = list(dict.fromkeys(candidate.search for candidate in data.candidates))
     networks = [name for name, _, _ in data.fixed_networks]
     axes = figure.subplots(1, 1)
-    right = 1 - label_inches([*names, *networks]) / WIDTH - 0.02
+    labels = short_labels([*names, *networks])
+    right = 1 - label_inches(labels.values()) / WIDTH - 0.02
     figure.subplots_adjust(left=0.065, right=right, top=0.97, bottom=0.12)
     axes.set_xscale("log")
     steps = [_place(candidate) for candidate in data.front]
@@ -157,6 +159,7 @@ def draw(figure: "Figure | SubFigure", data: Sizes) -> None:
             *zip(*steps, strict=True), color=INK, lw=1, alpha=0.6, drawstyle="steps-post", zorder=1, label="front"
         )
     for name, marker in zip(names, _MARKERS * (1 + len(names) // len(_MARKERS)), strict=False):
+        axes.plot([], [], marker, color=data.styles[name].colour, ms=6, label=legend_name(labels[name]))
         _dots(axes, [c for c in data.candidates if c.search == name], data.styles[name].colour, marker)
     for name, parameters, accuracy in data.fixed_networks:
         colour = data.styles[name].colour
@@ -169,7 +172,7 @@ def draw(figure: "Figure | SubFigure", data: Sizes) -> None:
             mec=PAPER,
             mew=0.6,
             zorder=5,
-            label=legend_name(name),
+            label=legend_name(labels[name]),
         )
     accuracy_ticks(axes.yaxis)
     axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0), numticks=8))
@@ -182,7 +185,6 @@ def draw(figure: "Figure | SubFigure", data: Sizes) -> None:
 
 
 def _dots(axes: "Axes", candidates: Sequence[SearchCandidate], colour: str, marker: str) -> None:
-    axes.plot([], [], marker, color=colour, ms=6, label=legend_name(candidates[0].search))
     for candidate in candidates:
         face = colour if candidate.end == "completed" else "none"
         axes.plot(*_place(candidate), marker, color=colour, mfc=face, ms=6, mew=1, alpha=0.9)

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from layersweep.formatting import first_names
 from layersweep.studies.figures.drawing import Drawing
-from layersweep.studies.figures.style import GRID, INK, MUTED, shorten, spread_apart
+from layersweep.studies.figures.style import GRID, INK, MUTED, label_lines, spread_apart
 from layersweep.studies.sections.section import Section, Table, make_section
 from layersweep.studies.statistics.arm_comparison import Comparison
 from layersweep.studies.statistics.arm_rows import NEVER_LEARNED, Row
 from layersweep.studies.statistics.pareto import pareto_front
 from layersweep.studies.statistics.replicates import TIMES
+from layersweep.studies.statistics.short_names import short_labels
 from layersweep.studies.wording.number_formats import join_words, with_spread
 
 if TYPE_CHECKING:
@@ -173,13 +174,15 @@ def _add_names(axes: "Axes", dots: Sequence[Row], column: str) -> None:
     height = axes.get_window_extent().height / axes.figure.dpi * 72
     low, high = axes.get_ylim()
     heights = [(row["mean"] - low) / (high - low) * height for row in dots]
-    name_heights = spread_apart([y + 6 for y in heights], 1.25 * _NAME_SIZE, 0.0, height)
+    labels = short_labels(row["arm"] for row in dots)
+    distance = 1.25 * _NAME_SIZE * label_lines(labels.values())
+    name_heights = spread_apart([y + 6 for y in heights], distance, 0.0, height)
     for row, y, name_y in zip(dots, heights, name_heights, strict=True):
         right = row[column] <= middle
         far = abs(name_y - y) > _MAX_DISTANCE
         line = {"arrowstyle": "-", "lw": 0.5, "color": MUTED, "shrinkA": 0, "shrinkB": 3, "relpos": (not right, 0.5)}
         axes.annotate(
-            shorten(row["arm"]),
+            labels[row["arm"]],
             (row[column], row["mean"]),
             ((12 if far else 4) * (1 if right else -1), name_y - y),
             textcoords="offset points",

@@ -10,6 +10,7 @@ from layersweep.studies.figures.drawing import Drawing
 from layersweep.studies.figures.style import COLOURS, label_accuracy_axes, legend_name
 from layersweep.studies.sections.section import Section, make_section
 from layersweep.studies.statistics.arm_comparison import Comparison
+from layersweep.studies.statistics.short_names import wrapped
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure, SubFigure
@@ -67,7 +68,7 @@ def draw(figure: "Figure | SubFigure", points_by_line: Mapping[str, Sequence[Poi
     axes = figure.subplots(1, 1)
     figure.subplots_adjust(left=0.09, right=0.98, top=0.96, bottom=0.14)
     for (name, points), colour in zip(points_by_line.items(), COLOURS, strict=False):
-        label = legend_name(name)
+        label = legend_name(wrapped(name))
         axes.plot([p.x for p in points], [p.mean for p in points], color=colour, marker="o", ms=5, label=label)
         for point in points:
             if point.low is not None and point.high is not None:

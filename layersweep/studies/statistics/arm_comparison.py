@@ -38,7 +38,10 @@ RUN_AGAIN: Final = "run the sweep again to complete"
 
 @dataclass(frozen=True, kw_only=True)
 class Tables:
-    """The tables of one sweep that a comparison reads; `classes` and `layers` may be empty."""
+    """The tables of one sweep that a comparison reads; `classes` and `layers` may be empty.
+
+    `is_running` tells whether a command runs the sweep now.
+    """
 
     plan: pl.DataFrame
     trials: pl.DataFrame
@@ -46,6 +49,7 @@ class Tables:
     tests: pl.DataFrame
     classes: pl.DataFrame
     layers: pl.DataFrame
+    is_running: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,7 +153,10 @@ def compare(tables: Tables, criteria: Criteria | None = None) -> Comparison:
         judgement=judgement,
         chance=float(levels[0]) if levels.len() == 1 else None,
         cautions=_cautions(replicates, tables, flags),
-        warnings=(*replicates.exclusions, *_warnings(replicates, sorted_rows, all_tunings)),
+        warnings=(
+            *replicates.exclusions,
+            *_warnings(replicates, sorted_rows, all_tunings, is_running=tables.is_running),
+        ),
     )
 
 
@@ -227,14 +234,17 @@ def _cautions(replicates: Replicates, tables: Tables, flags: pl.DataFrame) -> tu
     return tuple(filter(None, texts))
 
 
-def _warnings(replicates: Replicates, rows: Sequence[Row], all_tunings: Sequence[Tuning]) -> list[str]:
+def _warnings(
+    replicates: Replicates, rows: Sequence[Row], all_tunings: Sequence[Tuning], *, is_running: bool
+) -> list[str]:
     texts = []
     for row in rows:
         texts += [f"{row['arm']}: {text}" for text in (row["reasons"], row["notes"]) if text]
     texts += [f"{tuning.arm}, tuning: {tuning.notes}" for tuning in all_tunings if tuning.notes]
     if unfinished := sum(row["unfinished"] for row in rows) + sum(tuning.unfinished for tuning in all_tunings):
         verb, pronoun = ("is", "it") if unfinished == 1 else ("are", "them")
-        texts.append(f"{count(unfinished, 'trial')} {verb} unfinished: {RUN_AGAIN} {pronoun}.")
+        state = "still running or waiting" if is_running else f"unfinished: {RUN_AGAIN} {pronoun}"
+        texts.append(f"{count(unfinished, 'trial')} {verb} {state}.")
     for name in ("host", "device"):
         values = replicates.rows[name].drop_nulls().unique().sort().to_list()
         if len(values) > 1:

@@ -1,6 +1,33 @@
 """Shorter names of arms: `trained=5` for `trained=5 head_epochs=10`, if no arm has another value of `head_epochs`."""
 
+import textwrap
 from collections.abc import Collection, Iterable
+from typing import Final
+
+LABEL_WIDTH: Final = 30
+"""The characters of a line of a label beside a figure."""
+
+
+def short_labels(names: Iterable[str], width: int = LABEL_WIDTH) -> dict[str, str]:
+    """The label of each name in lines of at most `width` characters; no two names have the same label.
+
+    If a name is longer than that, what all names share is left out of all; what is still longer is wrapped between
+    words. A word or number is never cut, so a longer word has a longer line.
+    """
+    names = list(dict.fromkeys(names))
+    if max(map(len, names), default=0) <= width:
+        return dict(zip(names, names, strict=True))
+    words = {name: name.split(" ") for name in names}
+    shared = set.intersection(*map(set, words.values())) if len(names) > 1 else set()
+    rest = {name: " ".join(word for word in words[name] if word not in shared) for name in names}
+    if not all(rest.values()) or len({*rest.values()}) < len(names):
+        rest = dict(zip(names, names, strict=True))
+    return {name: wrapped(text, width) for name, text in rest.items()}
+
+
+def wrapped(text: str, width: int = LABEL_WIDTH) -> str:
+    """A text in lines that end between words."""
+    return textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False) or text
 
 
 def shorten_names(names: Collection[str], names_by_run: Iterable[Collection[str]] = ()) -> dict[str, str]:

@@ -58,3 +58,13 @@ class Exporter:
 @pytest.fixture
 def exporter(tmp_path: Path) -> Exporter:
     return Exporter(tmp_path / "out")
+
+
+@pytest.fixture(scope="session")
+def mlflow_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with MLflow's tables: making them takes seconds."""
+    from mlflow import MlflowClient
+
+    file = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    MlflowClient(tracking_uri=f"sqlite:///{file}").search_experiments()
+    return file

@@ -38,18 +38,10 @@ def milliseconds(seconds):
     return round((START + timedelta(seconds=seconds)).timestamp() * 1000)
 
 
-@pytest.fixture(scope="module")
-def empty_store(tmp_path_factory):
-    """A file with MLflow's tables: making them takes seconds."""
-    file = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
-    mlflow.MlflowClient(tracking_uri=f"sqlite:///{file}").search_experiments()
-    return file
-
-
 @pytest.fixture
-def exported(mixed, exporter, empty_store):
+def exported(mixed, exporter, mlflow_store):
     exporter.out.mkdir()
-    shutil.copy(empty_store, exporter.out)
+    shutil.copy(mlflow_store, exporter.out)
     mixed.write()
     assert "11 trials added" in exporter(mixed, "mlflow")
     return Experiment(exporter.out)
@@ -116,3 +108,12 @@ def test_a_refusal_is_one_line(exported, mixed, exporter):
     exported.client.delete_experiment(exported.experiment.experiment_id)
     with pytest.raises(ResultsError, match=r"MLflow cannot write .*mlflow\.db: .*deleted"):
         exporter(mixed, "mlflow")
+
+
+@pytest.mark.parametrize("name", ["a?b=1", "a%41"])
+def test_a_folder_that_mlflow_would_not_find_is_refused(mixed, exporter, name):
+    mixed.write()
+    exporter.out /= name
+    with pytest.raises(ResultsError, match=r"whose path has [?%]: give another --out"):
+        exporter(mixed, "mlflow")
+    assert {path.name for path in exporter.out.parent.rglob("*")} == {name, ".layersweep.lock"}

@@ -7,7 +7,7 @@ import pytest
 
 from layersweep.records import lock
 from layersweep.records.errors import BusyError, ResultsError
-from layersweep.records.lock import is_held, sweep_lock
+from layersweep.records.lock import is_busy, sweep_lock
 
 HOLD = "import sys; from pathlib import Path; from layersweep.records.lock import sweep_lock\n"
 HOLD += "with sweep_lock(Path(sys.argv[1]), 's'): print('held', flush=True); sys.stdin.read()"
@@ -24,8 +24,11 @@ def test_a_sweep_is_locked_for_other_processes_until_the_holder_dies(results):
         ):
             raise AssertionError
         with sweep_lock(results, "t"):
-            pass
+            assert not is_busy(results, "t")  # its own
+        assert is_busy(results, "s")
         holder.kill()
+        holder.wait()
+    assert not is_busy(results, "s")
     with sweep_lock(results, "s"):
         assert (results / ".state" / "s.lock").exists()
 
@@ -46,16 +49,21 @@ def test_results_that_cannot_be_locked_are_named(tmp_path):
         raise AssertionError
 
 
-def test_whether_a_lock_is_held_is_seen_without_touching_it(tmp_path):
-    assert not is_held(tmp_path, "s")
-    with sweep_lock(tmp_path, "s"):
-        assert is_held(tmp_path, "s")
-        assert not is_held(tmp_path, "other")
-    assert not is_held(tmp_path, "s")
+def test_elsewhere_than_on_linux_a_lock_file_may_be_held(results, monkeypatch):
+    monkeypatch.setattr(lock, "_LOCKS", results / "no such file")
+    assert not is_busy(results, "s")
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, results], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout.readline() == "held\n"
+        assert is_busy(results, "s")
+        holder.kill()
 
 
-def test_elsewhere_than_on_linux_a_lock_file_may_be_held(tmp_path, monkeypatch):
-    monkeypatch.setattr(lock, "_LOCKS", tmp_path / "no such file")
-    assert not is_held(tmp_path, "s")
+def test_a_sweep_without_a_lock_is_not_busy(tmp_path):
+    assert not is_busy(tmp_path / "none", "s")
     with sweep_lock(tmp_path, "s"):
-        assert is_held(tmp_path, "s")
+        pass
+    assert not is_busy(tmp_path, "s")
+    with sweep_lock(tmp_path, "s"):
+        pass

@@ -83,6 +83,7 @@ def test_there_must_be_results(tmp_path):
     "text",
     [
         b"", b"null", b"[]", b"{", b"[" * 9_000, b"\xff\xfe", b'"' + b"x" * 10_000, b"1" * 5_000,
+        json.dumps(VALID).encode() + b" " * 10_000,
         VALID | {"action": "rm"}, VALID | {"sweep": "other"}, VALID | {"id": f"{ID[:-1]}0"}, VALID | {"more": 1},
         VALID | {"at": 5}, VALID | {"at": "2026-11-30T12:07:28"}, VALID | {"seeds": 2},
         VALID | {"action": STOP_TRIAL, "trial_id": 7}, VALID | {"action": ADD_SEEDS, "seeds": 1e3},
@@ -114,6 +115,7 @@ def test_links_pipes_and_folders_are_no_requests(tmp_path):
     warned = []
     assert requests.pending(tmp_path, "s", warn=warned.append) == []
     assert [text.split("'")[1] for text in warned] == [str(folder / name) for name in (target.name, "folder", "pipe")]
+    assert "it is no regular file" in warned[2]
     assert secret.exists()
     assert [path.name for path in folder.iterdir()] == ["folder"]
 

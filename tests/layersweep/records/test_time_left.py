@@ -46,6 +46,7 @@ SWEEPS: Mapping[str, Mapping[str, Any]] = {
         "arms": UNEQUAL, "seeds": 3, "by_arm": True, "priors": {arm: 1.7 * time for arm, time in UNEQUAL.items()},
     },
     "epochs shorter than the start of a process": {"arms": dict.fromkeys("abcdefgh", 0.5), "seeds": 3, "epochs": 3},
+    "one seed": {"arms": EQUAL, "seeds": 1, "slots": 2},
     "fewer trials than slots": {"arms": UNEQUAL, "seeds": 1, "slots": 8},
 }  # fmt: skip
 
@@ -56,6 +57,11 @@ def test_the_estimate_does_not_grow_and_is_close(name: str, seed: int) -> None:
     shown = Simulation(**SWEEPS[name], seed=seed).run()
     assert growth(shown) <= 1.25
     assert worst(shown, 0.2) <= 0.25
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_one_seed_of_equal_arms_is_told_before_all_have_run(seed: int) -> None:
+    assert shown_from(Simulation(EQUAL, seeds=1, slots=2, seed=seed).run()) < 0.5
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -249,3 +249,16 @@ def test_the_study_of_the_activations_is_printed_drawn_and_on_its_page(sweep: Sw
     page = (tmp_path / "out" / "optimizers.html").read_text()
     assert "<h2>The effect of each choice</h2>" in page
     assert page.index("The effect of each choice") < page.index("<h2>Rules</h2>")
+
+
+def test_an_interval_of_differences_that_no_accuracies_have_is_not_shown(sweep: Sweep) -> None:
+    finals = {("relu", 1): 0.25, ("relu", 2): 0.9, ("elu", 1): 0.95, ("elu", 2): 0.35}
+    for (activation, seed), final in finals.items():
+        config = {"optimizer": "nadam", "activation_1": activation}
+        sweep.trial(activation, seed, [0.2, 0.3, final], config=config, validation_images=10_000)
+    made = section(compared(sweep), sweep.results)
+    (level, _) = grid(compared(sweep)).effects.levels["activation_1"]  # type: ignore[union-attr]
+    assert level.half_width > 1
+    shown = text(made.terminal)
+    (line,) = (line for line in shown.splitlines() if "elu +.0375" in line)
+    assert "±" not in line

@@ -2,7 +2,7 @@
 
 import pytest
 
-from layersweep.studies.statistics.short_names import shorten_names
+from layersweep.studies.statistics.short_names import short_labels, shorten_names
 
 
 @pytest.mark.parametrize(
@@ -63,3 +63,40 @@ def test_all_else_stays(whole):
 def test_what_a_command_has_changed_stays(runs, short):
     names = [*dict.fromkeys(name for names in runs for name in names)]
     assert [*shorten_names(names, runs).values()] == short
+
+
+LONG = [f"optimizer={name} learning_rate=0.00{i} weight_decay=0.0001" for i, name in enumerate(("adam", "sgd"), 2)]
+
+
+def test_a_label_leaves_out_what_all_names_share() -> None:
+    assert list(short_labels(LONG).values()) == [
+        "optimizer=adam\nlearning_rate=0.002",
+        "optimizer=sgd\nlearning_rate=0.003",
+    ]
+
+
+def test_short_names_stay_as_they_are() -> None:
+    assert short_labels(["adam shared=1", "sgd shared=1"]) == {
+        "adam shared=1": "adam shared=1",
+        "sgd shared=1": "sgd shared=1",
+    }
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        LONG,
+        LONG[:1],
+        ["a" * 50, "a" * 50 + " tuned"],
+        ["x y " + "shared " * 6, "x " + "shared " * 6, "y " + "shared " * 6],
+        ["block-type=conv/batch-normalisation/relu kernel_size=3", "block-type=conv/relu kernel_size=3"],
+        ["one two " * 8 + str(i) for i in range(20)],
+    ],
+)
+def test_no_word_or_number_is_cut_and_labels_differ(names: list[str]) -> None:
+    labels = short_labels(names)
+    assert list(labels) == names
+    assert len({*labels.values()}) == len(names)
+    for name, label in labels.items():
+        assert {*label.split()} <= {*name.split()}
+        assert all(len(line) <= 30 or " " not in line for line in label.splitlines())

@@ -2,10 +2,11 @@
 
 import io
 
+import pytest
 from compared_sweep import compared
 from recorded_sweep import Sweep
 
-from layersweep.studies.study import write_study
+from layersweep.studies.study import findings_of, print_comparison, write_study
 from layersweep.studies.wording.arm_columns import arm_columns
 from layersweep.studies.wording.comparison_table import terminal_columns, terminal_heading
 from layersweep.terminal import Console
@@ -76,3 +77,16 @@ def test_each_tuned_key_is_a_column_and_the_last_ones_give_way(sweep: Sweep) -> 
     assert columns["setting.learning_rate"].heading == "learning rate"
     assert columns["setting.learning_rate"].text(row) == ".01"
     assert columns["setting.momentum"].value(row) == 0.2
+
+
+@pytest.mark.parametrize("width", [60, 80, 100])
+def test_the_table_fits_its_terminal_without_a_cut_word(sweep: Sweep, width: int) -> None:
+    record(sweep, {f"optimizer={name} learning_rate=0.00{len(name)}": values for name, values in ARMS.items()})
+    sweep.trial("ftrl", 1, [0.1], "stopped", rung=1, cutoff=0.4)
+    console = Console(file=io.StringIO(), width=width)
+    print_comparison(next(findings_of(sweep.write(), sweep.name)), console)
+    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert max(map(len, lines)) <= width
+    words = " ".join(lines).split()
+    assert {"optimizer=adam", "learning_rate=0.004", "ftrl", "(3)", "verdict"} <= {*words}
+    assert not [word for word in words if "…" in word]

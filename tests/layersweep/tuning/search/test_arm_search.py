@@ -86,6 +86,15 @@ def test_one_that_came_further_is_better_than_one_that_was_stopped(search):
     assert made.best is second
 
 
+def test_one_that_a_person_stopped_is_selected_only_if_there_is_no_other(search):
+    made = search(budget=8)
+    first, second = made.next(), made.next()
+    made.end(first, replace(ending(0.9, "stopped", epoch=3), requested=True))
+    assert made.best is first
+    made.end(second, ending(0.5, "stopped", epoch=1))
+    assert made.best is second
+
+
 def test_a_smaller_loss_is_better(search):
     made = search(budget=8, mode="min")
     first, second = made.next(), made.next()

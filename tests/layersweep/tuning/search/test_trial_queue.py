@@ -1,5 +1,7 @@
 """Which trials run when, and who survives a screening."""
 
+from dataclasses import replace
+
 import made_up
 import pytest
 from queues import end, queue, take
@@ -107,6 +109,24 @@ def test_at_least_two_are_compared_those_that_came_furthest_first(trial):
     screened = [trial(n, SCREENING, 0) for n in "abc"]
     endings = {"a0": completed(0.7), "b0": stopped(0.6, epoch=1), "c0": stopped(0.4, epoch=2)}
     assert survivors(screened, endings, control=None, mode="max") == ["a", "c"]
+
+
+def test_one_that_a_person_stopped_is_compared_only_as_the_control(trial):
+    screened = [trial(n, SCREENING, 0) for n in "abc"]
+    requested = replace(stopped(0.9, epoch=3), requested=True)
+    endings = {"a0": completed(0.7), "b0": requested, "c0": stopped(0.4, epoch=1)}
+    assert survivors(screened, endings, control=None, mode="max") == ["a", "c"]
+    assert survivors(screened, endings, control="b", mode="max") == ["a", "b"]
+
+
+def test_a_queue_that_is_closed_starts_and_retries_nothing(trial):
+    plan = queue([trial("a"), trial("b")], retries=3)
+    running = take(plan)
+    plan.closed = True
+    assert not plan.retry(running)
+    end(plan, running, Ending(outcome="failed", epoch=0, value=None))
+    assert take(plan) is None
+    assert not plan.finished
 
 
 def test_a_smaller_loss_is_better(trial):

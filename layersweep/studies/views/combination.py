@@ -26,6 +26,7 @@ def combine(payloads: Sequence[Payload]) -> Payload:
         "epochs": max(payload["epochs"] for payload in payloads),
         "state": _state(payloads),
         **{name: "\n".join(_with_name(payloads, name)) for name in _TEXTS},
+        "sentences": _lines(payloads, "sentences"),
         "cautions": _lines(payloads, "cautions"),
         "notes": [*_differences(payloads), *_lines(payloads, "notes")],
         "arms": _arms(payloads),

@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from layersweep.studies.pages.page_values import page_values
-from layersweep.watch.combination import combine
+from layersweep.studies.views.combination import combine
 from layersweep.watch.live_sweep import empty
 
 
