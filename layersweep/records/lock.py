@@ -42,14 +42,12 @@ def is_own(results: Path, sweep: str) -> bool:
 
 
 def is_busy(results: Path, sweep: str) -> bool:
-    """Whether another process of this machine holds the sweep's lock: a command runs the sweep, or deletes it.
+    """Whether a process of this machine holds the sweep's lock: a command runs the sweep, or deletes it.
 
     The lock is not touched, so that no command is refused by it.
 
     Only Linux lists locks. Elsewhere the answer is yes if there is a lock file: a command may hold it.
     """
-    if is_own(results, sweep):
-        return False
     try:
         number = _lock_file(results, sweep).stat().st_ino
         locks = _LOCKS.read_text()

@@ -26,6 +26,8 @@ EPOCH_TIMES: Final = {
 }
 """What training and validating an epoch took, and what else it took."""
 
+_LARGEST: Final = 1_000_000
+
 TIME_COLUMNS: Final = ("trial_id", "attempt", "epoch", "sequence", "at", *_EPOCH_SECONDS, *_OTHER_SECONDS)
 """The columns of `epochs` that are needed."""
 
@@ -65,8 +67,8 @@ class CommandTimes:
     @property
     def _replicate_epochs(self) -> int:
         """The epochs that compare one arm."""
-        options = self.options
-        return int(options.get("seeds") or 1) * max(1, int(options.get("folds") or 0)) * int(options.get("epochs") or 0)
+        seeds, folds, epochs = (_number(self.options, name) for name in ("seeds", "folds", "epochs"))
+        return int(max(1, seeds) * max(1, folds) * epochs)
 
     @property
     def _follower_epochs(self) -> int:
@@ -85,14 +87,13 @@ class CommandTimes:
         by_arm = candidates.join(ended, on="trial_id", how="left").group_by("arm").agg(spent=spent)
         compared = self.due.filter(pl.col("question") == COMPARISON)["arm"]
         open_arms = by_arm.filter(~pl.col("arm").is_in(compared.to_list()))
-        budget = int(self.options.get("candidates") or 0) * int(self.options.get("epochs") or 0)
+        budget = int(_number(self.options, "candidates") * _number(self.options, "epochs"))
         to_draw = 0 if self._search_time else sum(max(0, budget - spent) for spent in open_arms["spent"])
         return to_draw + open_arms.height * self._replicate_epochs
 
     @property
     def _search_time(self) -> float | None:
-        time = self.options.get("search_time")
-        return None if time is None else float(time)
+        return _number(self.options, "search_time") or None
 
     def _search_seconds(self, now: datetime) -> float | None:
         """How long searches that time limits may still take; None without such a search."""
@@ -177,5 +178,13 @@ def options_of(run: Mapping[str, Any]) -> dict[str, Any]:
 
 def expected_stops(options: Mapping[str, Any]) -> dict[int, float]:
     """By epoch, the share of trials that ASHA is expected to stop there: all but one of `reduction` at each rung."""
-    rungs, reduction = options.get("rungs") or (), options.get("reduction") or 1.0
-    return {int(rung): 1.0 - 1.0 / float(reduction) for rung in rungs}
+    reduction, rungs = _number(options, "reduction"), options.get("rungs")
+    if reduction <= 1 or not isinstance(rungs, list):
+        return {}
+    return {rung: 1.0 - 1.0 / reduction for rung in rungs if isinstance(rung, int)}
+
+
+def _number(options: Mapping[str, Any], name: str) -> float:
+    """A number among the settings, which another machine may have recorded: from 0 to a million; else 0."""
+    value = options.get(name)
+    return float(value) if isinstance(value, int | float) and 0 < value <= _LARGEST else 0.0

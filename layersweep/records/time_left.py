@@ -35,6 +35,8 @@ _SPREAD: Final = 0.85
 """How far arms differ from their mean, as far as is known before any has run."""
 _FEWEST_SURVIVORS: Final = 2
 _SCREENED: Final = 0.25
+_MOST_EPOCHS: Final = 100_000
+"""Where trials were stopped is not looked for behind so many epochs."""
 _SHORT: Final = 60.0
 """Seconds of the epochs of a trial: of shorter ones, one ends soon."""
 _PRIOR_TRIALS: Final = 4
@@ -252,7 +254,7 @@ class _Reach:
     @classmethod
     def of(cls, trials: Sequence[TrialTime], expected_stops: Mapping[int, float]) -> "_Reach":
         """The reach of these trials, which have the same question."""
-        last = max((trial.epochs for trial in trials), default=0)
+        last = min(_MOST_EPOCHS, max([*expected_stops, *(trial.epoch for trial in trials)], default=0))
         reached = Counter(trial.epoch for trial in trials)
         stopped = Counter(trial.epoch for trial in trials if trial.state == "ended" and trial.epoch < trial.epochs)
         at_risk = len(trials) - reached[0]
@@ -266,18 +268,28 @@ class _Reach:
             at_risk -= reached[epoch]
         return cls(after=after, sums=sums)
 
+    def share(self, epoch: int) -> float:
+        """The share that trains on after an epoch."""
+        return self.after[min(epoch, len(self.after) - 1)]
+
     def epochs_left(self, trial: TrialTime) -> float:
         """The epochs that a trial is expected to train from now on."""
-        share = self.after[trial.epoch] if trial.epoch < len(self.after) else 0.0
-        if not share or trial.epoch >= trial.epochs:
-            return 0.0
-        return (self.sums[trial.epochs] - self.sums[trial.epoch]) / share
+        share = self.share(trial.epoch)
+        return (self._epochs_by(trial.epochs) - self._epochs_by(trial.epoch)) / share if share else 0.0
+
+    def _epochs_by(self, epoch: int) -> float:
+        last = len(self.after) - 1
+        return self.sums[min(epoch, last)] + max(0, epoch - last) * self.after[last]
 
 
-def _portions(epochs: int, longest: int) -> list[int]:
-    """So many epochs, as trials of at most `longest` epochs each."""
-    whole, rest = divmod(max(0, epochs), longest)
-    return [longest] * whole + [rest] * bool(rest)
+def _portions(epochs: int, longest: int) -> list[float]:
+    """So many epochs, as trials of at most `longest` epochs each; of very many trials, as fewer and longer ones."""
+    if epochs <= 0:
+        return []
+    whole, rest = divmod(epochs, max(1, longest))
+    if whole > _LAID_OUT:
+        return [epochs / (_LAID_OUT + 1)] * (_LAID_OUT + 1)
+    return [float(longest)] * whole + [float(rest)] * bool(rest)
 
 
 def _layout(running: Sequence[float], waiting: Sequence[float], slots: int) -> float:
@@ -312,7 +324,7 @@ def _followers(
     seconds = [costs.whole(trial) for trial in first]
     survivors = max(sum(odds), min(_FEWEST_SURVIVORS, len(first)))
     mean = sum(map(operator.mul, odds, seconds)) / sum(odds) if sum(odds) else fmean(seconds)
-    if {*odds} <= {0.0, 1.0}:
+    if {*odds} <= {0.0, 1.0} and survivors * each <= _LAID_OUT:
         lengths = [one for share, one in zip(odds, seconds, strict=True) if share]
         lengths += [mean] * round(survivors - len(lengths))
         return _layout([], lengths * round(each), slots)
@@ -332,5 +344,5 @@ def _survival(trial: TrialTime, reach: _Reach) -> float:
     """How likely a trial is to reach its last epoch."""
     if trial.state == "ended":
         return float(trial.epoch >= trial.epochs)
-    share = reach.after[trial.epoch]
-    return min(1.0, reach.after[trial.epochs - 1] / share) if share and trial.epochs else 0.0
+    share = reach.share(trial.epoch)
+    return min(1.0, reach.share(trial.epochs - 1) / share) if share and trial.epochs else 0.0

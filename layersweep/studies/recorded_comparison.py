@@ -42,12 +42,12 @@ def load(
     Raises:
         ResultsError: if the sweep is not recorded.
     """
-    from layersweep.records.lock import is_busy
+    from layersweep.records.lock import is_busy, is_own
     from layersweep.records.overview import has_open_run
     from layersweep.records.read import read
 
     runs = read(results, "runs")
-    is_running = has_open_run(runs, sweep) and is_busy(results, sweep)
+    is_running = has_open_run(runs, sweep) and is_busy(results, sweep) and not is_own(results, sweep)
     return _compare(replace(tables_of(results, sweep, group), is_running=is_running), runs, sweep, criteria)
 
 

@@ -12,7 +12,6 @@ from urllib.parse import urlencode
 
 from layersweep.escaping import to_json
 from layersweep.records.errors import ResultsError
-from layersweep.studies.views.combination import combine
 from layersweep.watch.access import RefusedError
 from layersweep.watch.live_sweep import LiveSweep, Payload, live_sweep
 from layersweep.watch.sweep_list import SweepList
@@ -117,8 +116,6 @@ class RecordedAnswers:
         from layersweep.records import requests
 
         sweep, action, trial_id, seeds = self._requested(body)
-        if (self._results / ".state" / f"{sweep}.cluster").exists():  # `tuning.cluster.local_records` writes it
-            raise RefusedError(409, f"the records of {sweep} come from a cluster: ask `layersweep watch` on its head")
         if not self._live_sweep(sweep).payload()["state"]["running"]:
             raise RefusedError(409, f"the sweep {sweep} is not running: there is nothing to ask of it")
         try:
@@ -175,6 +172,8 @@ class RecordedAnswers:
             return self._pages.setdefault(names, _Page())
 
     def _payload(self, names: Sequence[str]) -> Payload:
+        from layersweep.studies.views.combination import combine
+
         return combine([self._live_sweep(name).payload() for name in names])
 
     def _trial(self, names: Sequence[str], text: str) -> tuple[str, str]:

@@ -96,7 +96,8 @@ function table(id, columns, rows) {
     const style = `background: var(--arm-${data.styles[row.arm] % config.light.length})`;
     const mark = (i) => columns[i].name === "arm" ? [element("span", {className: "mark", style})] : [];
     const cells = places.map((i) => element("td", {className: kind(i)}, ...mark(i), row.cells[i]));
-    const className = row.key === view.key ? "selected" : "", select = () => set({key: view.key === row.key ? "" : row.key});
+    const isSelected = row.key === view.key, className = isSelected ? "selected" : "";
+    const select = () => set({key: isSelected ? "" : row.key});
     return element("tr", {className, tabIndex: 0, onclick: select, onkeydown: (e) => e.key === "Enter" && select()}, ...cells);
   });
   byId(id).replaceChildren(element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...body));
@@ -147,7 +148,8 @@ function set(change) {
   render();
 }
 function render() {
-  for (const input of document.querySelectorAll("[name]")) if (input !== document.activeElement) input.value = view[input.name] ?? "";
+  const inputs = [...document.querySelectorAll("[name]")].filter((input) => input !== document.activeElement);
+  for (const input of inputs) input.value = view[input.name] ?? "";
   const trials = shownTrials();
   for (const step of [fillFigures, applyFilter, fillTables, showSelection]) step(trials);
   const read = (path) => path.split(".").reduce((value, name) => value?.[name], data) ?? "";
@@ -179,7 +181,8 @@ function changedRows(rows, {columns, rows: fresh, keys = rows?.key}) {
 }
 async function poll() {
   const news = await ask(`updates?${config.query}&since=${config.version}`);
-  if (news?.reload) return location.reload();
+  const isNewLook = news?.provenance && JSON.stringify(news.provenance) !== JSON.stringify(data.provenance);
+  if (isNewLook) return location.reload();  // what the page has as HTML is of the look before
   if (news && news.version !== config.version) {
     const {sources: parts = {}, version, ...texts} = news;
     for (const [name, part] of Object.entries(parts)) data.sources[name] = changedRows(data.sources[name], part);

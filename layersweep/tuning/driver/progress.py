@@ -67,7 +67,7 @@ class SweepProgress:
         parts += [f"{n} {outcome}" for outcome, n in sorted(self.outcomes.items())]
         if self.best is not None:
             parts.append(f"best {metric} {self.best[0]:.4f} ({self.best[1]})")
-        if self.seconds_left is not None:
+        if self.seconds_left is not None and (self.seconds_left or sum(self.outcomes.values()) < self.trials):
             parts.append(f"about {duration(self.seconds_left)} left")
         return parts
 

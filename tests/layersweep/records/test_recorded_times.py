@@ -102,3 +102,20 @@ def test_settings_that_cannot_be_read_are_none(text: str | None) -> None:
 def test_each_rung_is_expected_to_stop_all_but_a_third() -> None:
     assert expected_stops({"rungs": [2, 6, 18], "reduction": 3.0}) == pytest.approx({2: 2 / 3, 6: 2 / 3, 18: 2 / 3})
     assert expected_stops({"rungs": []}) == {}
+
+
+@pytest.mark.parametrize("value", ["x", [1], {}, -1, 1e300, True, float("nan"), None])
+def test_odd_settings_of_another_machine_do_no_harm(value: object) -> None:
+    odd = dict.fromkeys(("epochs", "seeds", "folds", "candidates", "search_time", "rungs", "reduction"), value)
+    due = plan(("a", "adam tuned", "tuning"), ("b", "adam", "screening"))
+    left = command(due=due, epochs=epochs(a=4, b=4), ends=ends("a", "b"), options=odd).seconds_left(NOW)
+    assert left is None or 0 <= left < 1e9
+
+
+def test_huge_numbers_of_epochs_take_no_time() -> None:
+    due = plan(("a", "adam", "screening"), ("b", "adam", "screening"), ("c", "adam tuned", "tuning"))
+    huge = due.with_columns(epochs=pl.lit(2_000_000_000, pl.Int32))
+    options = {"epochs": 10**6, "seeds": 10**6, "candidates": 10**6}
+    for ended in (ends(), ends("a", "b"), ends("a", "b", "c")):
+        left = command(due=huge, epochs=epochs(a=4), ends=ended, options=options).seconds_left(NOW)
+        assert left is None or left > 1e9
