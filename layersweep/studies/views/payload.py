@@ -9,6 +9,7 @@ from typing import Any, Final
 import polars as pl
 
 from layersweep.records.live_records import LiveRecords
+from layersweep.records.lock import is_busy
 from layersweep.records.read import DamagedPartWarning
 from layersweep.records.study_question import StudyQuestion
 from layersweep.studies.earlier_records import question_of
@@ -18,12 +19,13 @@ from layersweep.studies.statistics.judgement import Criteria
 from layersweep.studies.views.preparer import ViewPreparer
 from layersweep.studies.views.trial_details import complete_configs, leading_config, trial_details
 
+_STILL_RUNNING: Final = "The sweep runs: the verdicts are about what it has recorded by now."
 _MOST_DETAILS: Final = 150
 _LOG_BYTES: Final = 200_000
 
 
 def payload_of(results: Path, sweep: str, *, group: ArmGroup | None = None) -> dict[str, Any]:
-    """The payload of a sweep that nothing runs, with the details of its most interesting trials.
+    """The payload of all that is recorded of a sweep, with the details of its most interesting trials.
 
     Args:
         results: the results folder.
@@ -59,7 +61,9 @@ def report_payload(
         warnings.simplefilter("always", DamagedPartWarning)
         records = LiveRecords(results, sweep)
         records.refresh()
-        payload = ViewPreparer(results, sweep, question, group=group).prepare(records.tables, comparison)
+        preparer = ViewPreparer(results, sweep, question, group=group)
+        payload = preparer.prepare(records.tables, comparison, is_running=is_busy(results, sweep))
+        payload["state"]["look"] = _STILL_RUNNING if payload["state"]["running"] else ""
         payload["details"] = _details(results, records.tables, payload, comparison)
     damage = [str(message.message) for message in messages if issubclass(message.category, DamagedPartWarning)]
     return payload | {"notes": [*dict.fromkeys([*notes, *records.notes, *damage]), *payload["notes"]]}

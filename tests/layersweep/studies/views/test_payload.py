@@ -2,7 +2,7 @@
 
 import big_sweep
 import pytest
-from recorded_rows import curve, plan, record, trial
+from recorded_rows import curve, plan, record, run, trial
 
 from layersweep.records.errors import ResultsError
 from layersweep.records.read import parts
@@ -66,6 +66,18 @@ def test_trials_of_another_sweep(tmp_path):
     assert page["trials"]["state"] == ["completed", "unfinished"]
     assert page["curves"]["aa"]["v"] == [0.5, 0.6]
     assert [row["outcome"] for row in page["details"]["aa"]["attempts"]] == ["completed"]
+
+
+def test_a_sweep_that_runs(tmp_path, monkeypatch):
+    record(tmp_path, "s", plan=[plan("aa"), plan("bb")], runs=[run(first_sequence=0, slots=1)],
+           epochs=[row | {"sequence": 0} for row in curve("aa", 0.5)])  # fmt: skip
+    assert payload_of(tmp_path, "s")["state"]["sentence"].startswith("killed or interrupted")
+    for module in ("studies.views.payload", "records.lock"):  # this process's own lock does not count
+        monkeypatch.setattr(f"layersweep.{module}.is_busy", lambda results, sweep: True)
+    page = payload_of(tmp_path, "s")
+    assert page["trials"]["state"] == ["running", "waiting"]
+    assert page["state"]["look"] == "The sweep runs: the verdicts are about what it has recorded by now."
+    assert "run the sweep again" not in " ".join(page["notes"])
 
 
 def test_an_unknown_sweep(tmp_path):
