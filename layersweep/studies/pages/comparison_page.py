@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from layersweep.formatting import count
 from layersweep.records.errors import results_errors
 from layersweep.records.files import write_whole
 from layersweep.studies.figures import learning_rates
@@ -15,6 +14,7 @@ from layersweep.studies.statistics.arm_comparison import Comparison
 from layersweep.studies.statistics.replicates import uses_latency_medians
 from layersweep.studies.statistics.tuned_pairs import gains
 from layersweep.studies.wording.number_formats import setting
+from layersweep.studies.wording.rules import rules
 from layersweep.studies.wording.tuning_sentences import format_gain, sentences
 
 
@@ -26,8 +26,8 @@ def html(comparison: Comparison, payload: Mapping[str, Any], sections: Sequence[
         payload: the prepared values of its views.
         sections: HTML elements that follow the views.
     """
-    rules = ["<h2>Rules</h2>", page.paragraph(_rules(comparison)), page.paragraph(_cost_rules(comparison))]
-    return view_page.html(page_values(payload), sections=[*_tuning(comparison), *sections, *rules])
+    parts = ["<h2>Rules</h2>", page.paragraph(rules(comparison)), page.paragraph(_cost_rules(comparison))]
+    return view_page.html(page_values(payload), sections=[*_tuning(comparison), *sections, *parts])
 
 
 def _tuning(comparison: Comparison) -> list[str]:
@@ -60,23 +60,6 @@ def _p_value(p: float | None) -> str:
 
 def _values(values: Mapping[str, Any]) -> str:
     return ", ".join(f"{key.replace('_', ' ')} {setting(value)}" for key, value in values.items())
-
-
-def _rules(comparison: Comparison) -> str:
-    epoch = comparison.common_epoch
-    common = (
-        f" The column at epoch {epoch} compares all arms at the last epoch that all of them reached." if epoch else ""
-    )
-    if epoch and comparison.common_basis:
-        common += f" It shows only the {comparison.common_basis}, because stopped arms were not trained on others."
-    return (
-        f"Arms are compared by validation accuracy after {count(comparison.epoch, 'epoch')}.{common} A trial that the "
-        "scheduler stopped was screened out; its final accuracy is unknown. An arm with a trial that was stopped on "
-        "request is not compared either: its other trials might flatter it. Failed, diverged and hopeless trials (at "
-        "chance, ended early) are counted, but left out of the means. If a trial was run again, its latest attempt "
-        "counts; if it was continued, its last end and the seconds of all ends count. The test set has no influence on "
-        "the verdicts: it was read only for the leading arm and those that are not shown to be worse."
-    )
 
 
 def _cost_rules(comparison: Comparison) -> str:
