@@ -68,6 +68,7 @@ class LiveRecords:
         self._results, self._sweep = results, sweep
         self._own = {name: _LiveTable(results, name, sweep) for name in _ORDER}
         self._others: dict[tuple[str, str], _LiveTable] = {}
+        self._ids: frozenset[str] = frozenset()
         self._changed: set[str] = set()
         self._is_stale = False
         self.tables: Mapping[str, pl.DataFrame] = {name: table.frame for name, table in self._own.items()}
@@ -85,11 +86,12 @@ class LiveRecords:
         """
         for name in _ORDER:
             self._is_stale |= self._own[name].refresh()
-        plan = self._own[PLAN.name].frame
-        ids = frozenset((plan if plan.height else self._own[TRIALS.name].frame)["trial_id"].unique())
+        if self._is_stale:
+            plan = self._own[PLAN.name].frame
+            self._ids = frozenset((plan if plan.height else self._own[TRIALS.name].frame)["trial_id"].unique())
         self._list_others()
         for table in self._others.values():
-            self._is_stale |= table.refresh(ids)
+            self._is_stale |= table.refresh(self._ids)
         if not self._is_stale:
             return False
         for table in self._all_tables:

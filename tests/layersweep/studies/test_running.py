@@ -10,7 +10,7 @@ from recorded_sweep import START, Sweep
 
 from layersweep.records.lock import sweep_lock
 from layersweep.records.overview import summaries
-from layersweep.studies.study import load
+from layersweep.studies.recorded_comparison import load
 
 HOLD = "import sys; from pathlib import Path; from layersweep.records.lock import sweep_lock\n"
 HOLD += "with sweep_lock(Path(sys.argv[1]), sys.argv[2]): print('held', flush=True); sys.stdin.read()"

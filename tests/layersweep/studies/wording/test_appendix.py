@@ -6,7 +6,8 @@ import pytest
 from markdown_it import MarkdownIt
 from recorded_sweep import Sweep
 
-from layersweep.studies.study import load, main
+from layersweep.studies.recorded_comparison import load
+from layersweep.studies.study import main
 from layersweep.studies.wording.appendix import appendix
 
 ODD = "a|b `c`\nd <b>*e*</b> | f"
