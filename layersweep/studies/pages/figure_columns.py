@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from layersweep.records.questions import FIRST_PHASE
+from layersweep.records.questions import COMPARISON, FIRST_PHASE
 from layersweep.studies.figures.style import COLOURS
 
 Payload: TypeAlias = Mapping[str, Any]
@@ -28,7 +28,7 @@ _SMALL_SHARE: Final = 0.04
 _MAX_AXES: Final = 9
 _MAX_LINES: Final = 2000
 _MAX_ARMS: Final = 60
-"""The arms with an interval in the figure of differences, or a line of their own in that of the best so far."""
+"""The arms with an interval of differences, with a band of curves, or with a line of their own of the best so far."""
 _MAX_LABELS: Final = 10
 _LABEL_GAP: Final = 0.045
 """Between the names at the ends of curves, as a share of the height."""
@@ -72,11 +72,15 @@ class Arms:
         self.ranks = {arm: rank for rank, arm in enumerate(sorted(best, key=lambda arm: -best[arm]))}
 
     def columns(self, arms: Iterable[int]) -> Columns:
-        """The columns of a source with arms: name, style (a factor of the colours), dash, rank by its best value."""
+        """The columns of a source with arms: name, and style (a factor of the colours)."""
+        rows = list(arms)
+        return {"arm": [self.names[arm] for arm in rows], "style": [str(self.styles[arm]) for arm in rows]}
+
+    def line_columns(self, arms: Iterable[int]) -> Columns:
+        """Those of a source with lines: besides, the dash of an arm, and its rank by its best value."""
         rows = list(arms)
         return {
-            "arm": [self.names[arm] for arm in rows],
-            "style": [str(self.styles[arm]) for arm in rows],
+            **self.columns(rows),
             "dash": [DASHES[self.styles[arm] // len(COLOURS) % len(DASHES)] for arm in rows],
             "rank": [self.ranks[arm] for arm in rows],
         }
@@ -86,39 +90,34 @@ def _curves(payload: Payload, arms: Arms) -> dict[str, Columns]:
     """The lines of trials; of arms, the mean and the range over the epochs that all their trials have reached."""
     curves, trials = payload["curves"], payload["trials"]
     seeds: Columns = {"key": [], "epochs": [], "seconds": [], "ys": [], "seed": []}
-    seed_arms = []
     means: Columns = {"key": [], "epochs": [], "seconds": [], "ys": [], "n": []}
     bands: Columns = {"key": [], "epochs": [], "seconds": [], "ys": []}
+    seed_arms, mean_arms, band_arms = [], [], []
     for arm, rows in arms.trials.items():
         with_curve = [i for i in rows if trials["id"][i] in curves]
         for i in with_curve:
             curve = curves[trials["id"][i]]
-            first = curve["first"]
-            row = (
-                trials["id"][i],
-                list(range(first, first + len(curve["v"]))),
-                curve["s"],
-                curve["v"],
-                trials["seed"][i],
-            )
-            _append(seeds, row)
-            seed_arms.append(arm)
-        compared = [i for i in with_curve if trials["question"][i] == "comparison"]
+            epochs = list(range(curve["first"], curve["first"] + len(curve["v"])))
+            _append(seeds, (trials["id"][i], epochs, curve["s"], curve["v"], trials["seed"][i]))
+        seed_arms += [arm] * len(with_curve)
+        compared = [i for i in with_curve if trials["question"][i] == COMPARISON]
         lines = [curves[trials["id"][i]] for i in compared or with_curve]
         if not lines:
             continue
         epochs, seconds, values = _common_part(lines)
-        name = arms.names[arm]
-        mean = [sum(column) / len(column) for column in values]
-        _append(means, (name, epochs, seconds, mean, len(lines)))
-        low, high = [min(column) for column in values], [max(column) for column in values]
-        _append(bands, (name, [*epochs, *epochs[::-1]], [*seconds, *seconds[::-1]], [*high, *low[::-1]]))
-    mean_arms = [arm for arm in arms.trials if any(trials["id"][i] in curves for i in arms.trials[arm])]
+        mean = [round(sum(column) / len(column), 5) for column in values]
+        _append(means, (arms.names[arm], epochs, seconds, mean, len(lines)))
+        mean_arms.append(arm)
+        if len(lines) > 1 and arms.ranks[arm] < _MAX_ARMS:
+            low, high = [min(column) for column in values], [max(column) for column in values]
+            there_and_back = (epochs + epochs[::-1], seconds + seconds[::-1], high + low[::-1])
+            _append(bands, (arms.names[arm], *there_and_back))
+            band_arms.append(arm)
     return {
         "labels": _labels(means, arms),
-        "seeds": {**seeds, **arms.columns(seed_arms)},
-        "means": {**means, **arms.columns(mean_arms)},
-        "bands": {**bands, **arms.columns(mean_arms)},
+        "seeds": {**seeds, **arms.line_columns(seed_arms)},
+        "means": {**means, **arms.line_columns(mean_arms)},
+        "bands": {**bands, **arms.line_columns(band_arms)},
     }
 
 
@@ -139,7 +138,7 @@ def _labels(means: Columns, arms: Arms) -> Columns:
     for name, epoch, second, y in sorted(rows, key=lambda row: row[3]):
         lowest = max(y, lowest + gap)
         _append(columns, (name, epoch, second, lowest))
-    return {**columns, **arms.columns(arms.names.index(name) for name in columns["key"])}
+    return {**columns, **arms.line_columns(arms.names.index(name) for name in columns["key"])}
 
 
 def _common_part(lines: Sequence[Mapping[str, Any]]) -> tuple[list[int], list[float], list[tuple[float, ...]]]:
@@ -154,7 +153,7 @@ def _common_part(lines: Sequence[Mapping[str, Any]]) -> tuple[list[int], list[fl
         if None in column:
             break
         epochs.append(epoch)
-        seconds.append(sum(line["s"][epoch - line["first"]] for line in lines) / len(lines))
+        seconds.append(round(sum(line["s"][epoch - line["first"]] for line in lines) / len(lines), 1))
         values.append(column)
     return epochs, seconds, values
 
@@ -246,7 +245,7 @@ def _best_so_far(payload: Payload, arms: Arms) -> Columns:
         if len(own) and arms.ranks[arm] < _MAX_ARMS:
             _append(columns, (arms.names[arm], *_steps(own, higher=payload["higher"])))
             line_arms.append(arm)
-    known = arms.columns(line_arms)
+    known = arms.line_columns(line_arms)
     everything = {"arm": "all arms", "style": "all", "dash": "solid", "rank": -1}
     return {**columns, **{name: [*([everything[name]] if len(points) else []), *known[name]] for name in known}}
 

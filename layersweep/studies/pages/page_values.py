@@ -82,11 +82,11 @@ def _arm_table(table: Mapping[str, Any]) -> dict[str, Any]:
 
 
 _TRIAL_COLUMNS: Final[Mapping[str, str]] = {
-    "id": "trial", "arm": "arm", "seed": "seed", "fold": "fold", "question": "question", "state": "state",
+    "key": "trial", "arm": "arm", "seed": "seed", "fold": "fold", "question": "question", "state": "state",
     "epoch": "epoch", "epochs": "of", "value": "now", "best": "best", "seconds": "seconds", "attempts": "attempts",
     "host": "host", "reason": "reason",
 }  # fmt: skip
-_TEXT_COLUMNS: Final = ("id", "arm", "question", "state", "host", "reason")
+_TEXT_COLUMNS: Final = ("key", "arm", "question", "state", "host", "reason")
 _SHOWN: Final = ("arm", "seed", "fold", "state", "epoch", "epochs", "value", "best", "reason")
 _NARROW_ARMS: Final = ("arm", "mean", "so_far", "verdict", "state")
 _NARROW: Final = ("arm", "seed", "state", "value")
@@ -97,11 +97,14 @@ def _trials(payload: Payload, arms: Arms) -> tuple[list[dict[str, Any]], Columns
     """The columns of the table of trials that have a value, and the rows of all trials."""
     trials = payload["trials"]
     names = [arms.names[arm] for arm in trials["arm"]]
-    rows: Columns = {"key": list(trials["id"]), **{name: list(trials[name]) for name in _TRIAL_COLUMNS}, "arm": names}
+    rows: Columns = {name: list(trials[name]) for name in _TRIAL_COLUMNS if name in trials}
+    rows |= {"key": list(trials["id"]), "arm": names}
     headings = dict(_TRIAL_COLUMNS)
     for key in payload["keys"]:
         column = f"config {key['name']}"
         rows[column], headings[column] = list(trials["config"][key["name"]]), key["name"].replace("_", " ")
+    always = ("key", "arm", "state")
+    rows = {name: column for name, column in rows.items() if name in always or any(v not in (None, "") for v in column)}
     columns = [
         {
             "name": name,
@@ -111,6 +114,6 @@ def _trials(payload: Payload, arms: Arms) -> tuple[list[dict[str, Any]], Columns
             "narrow": name in _NARROW,
         }
         for name, heading in headings.items()
-        if any(value not in (None, "") for value in rows[name])
+        if name in rows
     ]
     return columns, rows
