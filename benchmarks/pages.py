@@ -1,6 +1,6 @@
 """What the page of a sweep costs: the server that follows the records, and the browser that shows them.
 
-Command: `python tests/helpers/big_sweep.py FOLDER --trials 1000 --epochs 50`, then
+Command: `python tests/helpers/big_sweep.py FOLDER --trials 1000 --epochs 50 --running 2`, then
 `python -m benchmarks.pages FOLDER`. It needs Chromium and playwright (group `dev`). Each figure is the median of the
 repetitions, with the lowest and the highest. CPU-seconds are those of a process of its own; the browser's times are its
 own, from the start of the navigation. An update is what a browser's question costs when one trial has a new epoch.
@@ -15,6 +15,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import tyro
@@ -50,41 +51,62 @@ def main() -> None:
 
 def server(results: Path) -> dict[str, float]:
     """The costs of the report and of the server's answers, in this process."""
-    from layersweep.studies.pages import page_values
     from layersweep.studies.study import write_study
     from layersweep.terminal import Console
     from layersweep.watch.answers import RecordedAnswers
 
     start = time.process_time()
-    answers = RecordedAnswers(results, [SWEEP])
-    page = answers.page({}, "nonce")
+    page = RecordedAnswers(results, [SWEEP]).page({}, "nonce")
     first_page = time.process_time() - start
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
-    live_sweep = answers._live_sweep(SWEEP)
-    payload = live_sweep.payload()
-    values = page_values.page_values(payload)
-    curve = next(iter(payload["curves"].values()))
-    start = time.process_time()
-    new_payload = live_sweep._source.payload()
-    curve["v"], curve["t"], curve["s"] = ([*curve[name], curve[name][-1]] for name in ("v", "t", "s"))
-    changes = json.dumps(
-        page_values.changes(values, page_values.page_values({**new_payload, "curves": payload["curves"]}))
-    )
-    update = time.process_time() - start
+    with TemporaryDirectory() as folder:
+        copy = shutil.copytree(results, Path(folder) / "results")
+        update, answer = _update(copy)
     start = time.process_time()
     write_study(results, SWEEP, console=Console(quiet=True))
     report = time.process_time() - start
-    size = (results / "studies" / f"{SWEEP}.html").stat().st_size / 1e6
-
     return {
         "server: first page, CPU-s": first_page,
         "server: memory, MB": memory,
         "server: first page, MB": len(page) / 1e6,
         "server: update, CPU-s": update,
-        "server: update, MB": len(changes) / 1e6,
+        "server: update, MB": len(answer) / 1e6,
         "study with figures and report, CPU-s": report,
-        "report, MB": size,
+        "report, MB": (results / "studies" / f"{SWEEP}.html").stat().st_size / 1e6,
     }
+
+
+def _update(results: Path) -> tuple[float, str]:
+    """What one new epoch costs a server that has a page open, and its answer; a command runs the sweep meanwhile."""
+    from layersweep.records.lock import sweep_lock
+    from layersweep.records.read import read
+    from layersweep.records.write import Writer
+    from layersweep.watch.answers import RecordedAnswers
+    from layersweep.watch.live_sweep import LiveSweep
+    from layersweep.watch.live_views import LiveViews
+
+    pauses = [0.0]
+
+    def eager(results: Path, sweep: str) -> LiveSweep:
+        return LiveSweep(sweep, LiveViews(results, sweep), clock=lambda: time.monotonic() + sum(pauses))
+
+    ended = read(results, "trials", SWEEP)["trial_id"].to_list()
+    epochs = read(results, "epochs", SWEEP).sort("sequence").to_dicts()
+    last = next((row for row in reversed(epochs) if row["trial_id"] not in ended), epochs[-1])
+    config = json.loads(read(results, "plan", SWEEP)["config_json"][0])
+    with sweep_lock(results, SWEEP):
+        writer = Writer(results, SWEEP, config_types={key: type(value) for key, value in config.items()}, versions={})
+        answers = RecordedAnswers(results, [SWEEP], eager)
+        for number in range(1, 5):  # the third one is measured: the first ones compute what stays
+            answer = answers.updates({"since": [str(number - 1)]})
+            row = last | {"epoch": last["epoch"] + number, "sequence": epochs[-1]["sequence"] + number}
+            writer.append("epochs", [{name: value for name, value in row.items() if name != "sweep"}])
+            writer.flush()
+            pauses.append(60.0)
+        start = time.process_time()
+        version = json.loads(answer)["version"]
+        answer = answers.updates({"since": [str(version)]})
+        return time.process_time() - start, answer
 
 
 def browser(report: Path) -> dict[str, float]:
