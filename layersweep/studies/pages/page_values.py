@@ -7,6 +7,7 @@ the page gets the changes of them.
 from collections.abc import Mapping
 from typing import Any, Final
 
+from layersweep.formatting import count, duration
 from layersweep.studies.pages import trial_part
 from layersweep.studies.pages.figure_columns import Arms, Columns, Payload, figure_columns
 
@@ -25,6 +26,7 @@ def page_values(payload: Payload) -> dict[str, Any]:
     return {
         **texts,
         "arms": _arm_table(payload["arms"]),
+        "cost": _cost(payload["state"]),
         "styles": dict(zip(arms.names, arms.styles, strict=True)),
         "trial_columns": columns,
         "sources": sources,
@@ -72,6 +74,14 @@ def _rows_changed(old: Columns | None, new: Columns) -> dict[str, Any]:
     ]
     part: dict[str, Any] = {"rows": {name: [column[i] for i in rows] for name, column in new.items()}}
     return part if old["key"] == new["key"] else part | {"keys": new["key"]}
+
+
+def _cost(state: Mapping[str, Any]) -> str:
+    """The time of slots that the sweep has spent."""
+    if not state["slot_hours"]:
+        return ""
+    slots = f" on {count(state['slots'], 'slot')}" if state["slots"] else ""
+    return f"{duration(3600 * state['slot_hours'])} of slot time spent{slots}"
 
 
 def _arm_table(table: Mapping[str, Any]) -> dict[str, Any]:
