@@ -4,8 +4,6 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from layersweep.watch.live_sweep import Payload
-
 if TYPE_CHECKING:
     from layersweep.studies.statistics.arm_comparison import Comparison
     from layersweep.studies.views.preparer import ViewPreparer
@@ -51,7 +49,7 @@ class LiveViews:
             self._revision += 1
         return is_new or was_running or self._is_running  # while it runs, the time goes on
 
-    def payload(self) -> Payload:
+    def payload(self) -> Mapping[str, Any]:
         """The values of all views.
 
         Raises:
