@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from layersweep.records.questions import FIRST_PHASE
 from layersweep.studies.figures.style import COLOURS
+from layersweep.studies.statistics.replicates import EXCLUDED_OUTCOMES
 
 Payload: TypeAlias = Mapping[str, Any]
 Columns: TypeAlias = dict[str, list[Any]]
@@ -83,7 +84,10 @@ class Arms:
 
 
 def _curves(payload: Payload, arms: Arms) -> dict[str, Columns]:
-    """The lines of trials; of arms, the mean and the range over the epochs that all their trials have reached."""
+    """The lines of trials; of arms, the mean and the range over the epochs that all their trials have reached.
+
+    Trials that the study counts, but leaves out of its means, are left out here too, unless an arm has no others.
+    """
     curves, trials = payload["curves"], payload["trials"]
     seeds: Columns = {"key": [], "epochs": [], "seconds": [], "ys": [], "seed": []}
     seed_arms = []
@@ -104,7 +108,8 @@ def _curves(payload: Payload, arms: Arms) -> dict[str, Columns]:
             _append(seeds, row)
             seed_arms.append(arm)
         compared = [i for i in with_curve if trials["question"][i] == "comparison"]
-        lines = [curves[trials["id"][i]] for i in compared or with_curve]
+        learned = [i for i in compared or with_curve if trials["state"][i] not in EXCLUDED_OUTCOMES]
+        lines = [curves[trials["id"][i]] for i in learned or compared or with_curve]
         if not lines:
             continue
         epochs, seconds, values = _common_part(lines)
