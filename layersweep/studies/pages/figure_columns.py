@@ -20,7 +20,7 @@ Columns: TypeAlias = dict[str, list[Any]]
 """The columns of one source of a figure. A row is known by its `key`: the id of a trial, or the name of an arm."""
 
 DASHES: Final = ("solid", "dashed", "dotted", "dashdot")
-"""The dashes of lines; arms beyond the number of colours have the next ones."""
+"""The dashes of lines: different ones for equal colours, and for neighbours, whose colours some readers see alike."""
 WAITING: Final = "waiting"
 OTHER_WORK: Final = "other work"
 _ARM: Final = 3
@@ -78,9 +78,13 @@ class Arms:
         return {
             "arm": [self.names[arm] for arm in rows],
             "style": [str(self.styles[arm]) for arm in rows],
-            "dash": [DASHES[self.styles[arm] // len(COLOURS) % len(DASHES)] for arm in rows],
+            "dash": [_dash(self.styles[arm]) for arm in rows],
             "rank": [self.ranks[arm] for arm in rows],
         }
+
+
+def _dash(style: int) -> str:
+    return DASHES[(style + style // len(COLOURS)) % len(DASHES)]
 
 
 def _curves(payload: Payload, arms: Arms) -> dict[str, Columns]:

@@ -145,7 +145,7 @@ def _curves(page: _Page, metric: str) -> "plotting.figure":
         y_offset=-3,
         text_align="right",
         text_font_size="11px",
-        text_color=MUTED,
+        text_color=_colour(),
         name="labels",
         **page.shown_rows("labels"),
     )

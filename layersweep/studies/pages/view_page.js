@@ -72,7 +72,7 @@ function setColours() {
     const colours = {major_label_text_color: ink, axis_label_text_color: ink}, value = figure.name === "confusion" ? strong : ink;
     for (const axis of [...figure.below, ...figure.left]) Object.assign(axis, colours);
     for (const part of figure.center) if (part.type === "Grid") part.grid_line_color = lines;
-    for (const part of figure.renderers) if (part.glyph.type === "Text") part.glyph.text_color = {value};
+    for (const {glyph, name} of figure.renderers) if (glyph.type === "Text" && name !== "labels") glyph.text_color = {value};
   }
 }
 

@@ -1,5 +1,6 @@
 """The columns of figures, worked out by hand."""
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -120,3 +121,10 @@ def test_a_trial_that_no_mean_counts_does_not_cut_the_mean(state):
     assert (columns["means"]["ys"], columns["means"]["n"]) == ([[0.2, 0.4]], [1])
     assert columns["seeds"]["ys"] == [[0.9], [0.2, 0.4]]
     assert figure_columns(payload(early))["means"]["ys"] == [[0.9]]
+
+
+def test_lines_differ_by_dash_where_colours_are_equal_or_neighbours():
+    trials = [{"arm": f"a{i:02}", "values": [0.5]} for i in range(40)]
+    means = figure_columns(payload(*trials))["means"]
+    assert len({(int(style) % 10, dash) for style, dash in zip(means["style"], means["dash"], strict=True)}) == 40
+    assert all(one != other for one, other in pairwise(means["dash"][:10]))
