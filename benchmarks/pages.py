@@ -121,12 +121,12 @@ def browser(report: Path) -> dict[str, float]:
         page.goto(report.absolute().as_uri())
         _wait(page, "document.body.dataset.ready === 'yes'")
         paint = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
-        drawn = page.evaluate(
+        last_paint = page.evaluate(
             "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(performance.now()))))"
         )
         figures = {
             "browser: first paint, s": paint / 1000,
-            "browser: all figures drawn, s": drawn / 1000,
+            "browser: all figures drawn, s": last_paint / 1000,
             "browser: filter, s": _seconds(page, "set({text: 'seed=2'})"),
             "browser: selection, s": _seconds(page, "set({key: data.sources.trials.key[0]})"),
             "browser: new values, s": _seconds(page, "data.sources.seeds.ys[0].push(0.5); render()"),

@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 
 from layersweep.records.questions import COMPARISON, FIRST_PHASE
 from layersweep.studies.figures.style import COLOURS
+from layersweep.studies.statistics.replicates import EXCLUDED_OUTCOMES
 
 Payload: TypeAlias = Mapping[str, Any]
 Columns: TypeAlias = dict[str, list[Any]]
 """The columns of one source of a figure. A row is known by its `key`: the id of a trial, or the name of an arm."""
 
 DASHES: Final = ("solid", "dashed", "dotted", "dashdot")
-"""The dashes of lines; arms beyond the number of colours have the next ones."""
+"""The dashes of lines: different ones for equal colours, and for neighbours, whose colours some readers see alike."""
 WAITING: Final = "waiting"
 OTHER_WORK: Final = "other work"
 _ARM: Final = 3
@@ -81,13 +82,20 @@ class Arms:
         rows = list(arms)
         return {
             **self.columns(rows),
-            "dash": [DASHES[self.styles[arm] // len(COLOURS) % len(DASHES)] for arm in rows],
+            "dash": [_dash(self.styles[arm]) for arm in rows],
             "rank": [self.ranks[arm] for arm in rows],
         }
 
 
+def _dash(style: int) -> str:
+    return DASHES[(style + style // len(COLOURS)) % len(DASHES)]
+
+
 def _curves(payload: Payload, arms: Arms) -> dict[str, Columns]:
-    """The lines of trials; of arms, the mean and the range over the epochs that all their trials have reached."""
+    """The lines of trials; of arms, the mean and the range over the epochs that all their trials have reached.
+
+    Trials that the study counts, but leaves out of its means, are left out here too, unless an arm has no others.
+    """
     curves, trials = payload["curves"], payload["trials"]
     seeds: Columns = {"key": [], "epochs": [], "seconds": [], "ys": [], "seed": []}
     means: Columns = {"key": [], "epochs": [], "seconds": [], "ys": [], "n": []}
@@ -101,7 +109,8 @@ def _curves(payload: Payload, arms: Arms) -> dict[str, Columns]:
             _append(seeds, (trials["id"][i], epochs, curve["s"], curve["v"], trials["seed"][i]))
         seed_arms += [arm] * len(with_curve)
         compared = [i for i in with_curve if trials["question"][i] == COMPARISON]
-        lines = [curves[trials["id"][i]] for i in compared or with_curve]
+        learned = [i for i in compared or with_curve if trials["state"][i] not in EXCLUDED_OUTCOMES]
+        lines = [curves[trials["id"][i]] for i in learned or compared or with_curve]
         if not lines:
             continue
         epochs, seconds, values = _common_part(lines)

@@ -145,7 +145,7 @@ def _curves(page: _Page, metric: str) -> "plotting.figure":
         y_offset=-3,
         text_align="right",
         text_font_size="11px",
-        text_color=MUTED,
+        text_color=_colour(),
         name="labels",
         **page.shown_rows("labels"),
     )
@@ -195,7 +195,7 @@ def _parallel(page: _Page) -> "plotting.figure":
         text_color=MUTED,
         source=page.source("axes"),
     )
-    plot.x_range.update(range_padding=0.15)
+    plot.x_range.update(range_padding=0.3)
     plot.xaxis.ticker = FixedTicker(ticks=[*range(12)])
     plot.axis.visible = plot.ygrid.visible = False
     return plot
@@ -304,17 +304,15 @@ def _importance(page: _Page) -> "plotting.figure":
 
 
 def _pareto(page: _Page, metric: str) -> "plotting.figure":
-    from bokeh.models import NumeralTickFormatter
-
     plot = _figure(
         "pareto",
         x="cost",
         y=metric,
-        hover=[("arm", "@arm"), ("cost", "@x{0.[00] a}"), (metric, "@y{0.0000}")],
+        hover=[("arm", "@arm"), ("cost", "@x{0,0.[00]}"), (metric, "@y{0.0000}")],
         x_axis_type="log",
     )
-    plot.xaxis.formatter = NumeralTickFormatter(format="0.[0] a")
-    plot.x_range.update(range_padding=0.15)
+    plot.xaxis.formatter.min_exponent = 4
+    plot.x_range.update(range_padding=0.4)
     shown_rows = page.shown_rows("pareto")
     plot.scatter("x", "y", size=10, color=_colour(), nonselection_alpha=0.15, **shown_rows)
     plot.text(
@@ -327,7 +325,8 @@ def _confusion(page: _Page) -> "plotting.figure":
     from bokeh.models import FactorRange
 
     hover = [("is", "@actual"), ("taken for", "@predicted"), ("images", "@images"), ("share", "@share{0.000}")]
-    predicted, actual = (FactorRange(name="confusion", tags=[column]) for column in ("predicted", "actual"))
+    predicted = FactorRange(name="confusion", tags=["predicted", False, "from the left"])
+    actual = FactorRange(name="confusion", tags=["actual"])
     plot = _figure("confusion", x="taken for", y="is", hover=hover, height=460, x_range=predicted, y_range=actual)
     shown_rows = page.shown_rows("confusion")
     plot.rect("predicted", "actual", 1, 1, fill_color="#0072b2", fill_alpha="shade", line_color=None, **shown_rows)

@@ -51,8 +51,8 @@ function fillFigures() {
     for (const source of sources(name)) source.data = rows;
     for (const part of document.querySelectorAll(`[data-source="${name}"]`)) part.hidden = !Object.values(rows)[0].length;
     for (const range of named(name, "FactorRange")) {
-      const [column, isTall] = range.tags;
-      range.factors = [...new Set(rows[column])].reverse();
+      const [column, isTall, isAcross] = range.tags, factors = [...new Set(rows[column])];
+      range.factors = isAcross ? factors : factors.reverse();  // the first at the left, or at the top
       if (isTall) named(name, "Figure")[0].height = 90 + 22 * range.factors.length;
     }
   }
@@ -65,13 +65,14 @@ function fillFigures() {
 function setColours() {
   const isDark = matchMedia("(prefers-color-scheme: dark)").matches && !matchMedia("print").matches;
   const css = getComputedStyle(document.body), palette = isDark ? config.dark : config.light;
-  const [ink, lines] = ["--muted", "--grid"].map((name) => css.getPropertyValue(name).trim());
+  const [ink, lines, strong] = ["--muted", "--grid", "--ink"].map((name) => css.getPropertyValue(name).trim());
+  for (const legend of named("legend")) legend.label_text_color = ink;
   for (const mapper of named("arm colours")) mapper.palette = mapper.factors.map((_, i) => palette[i % palette.length]);
   for (const figure of config.figures.flatMap((name) => named(name, "Figure"))) {
-    const colours = {major_label_text_color: ink, axis_label_text_color: ink};
+    const colours = {major_label_text_color: ink, axis_label_text_color: ink}, value = figure.name === "confusion" ? strong : ink;
     for (const axis of [...figure.below, ...figure.left]) Object.assign(axis, colours);
     for (const part of figure.center) if (part.type === "Grid") part.grid_line_color = lines;
-    for (const part of figure.renderers) if (part.glyph.type === "Text") part.glyph.text_color = {value: ink};
+    for (const {glyph, name} of figure.renderers) if (glyph.type === "Text" && name !== "labels") glyph.text_color = {value};
   }
 }
 
@@ -96,8 +97,8 @@ function table(id, columns, rows) {
     const style = `background: var(--arm-${data.styles[row.arm] % config.light.length})`;
     const mark = (i) => columns[i].name === "arm" ? [element("span", {className: "mark", style})] : [];
     const cells = places.map((i) => element("td", {className: kind(i)}, ...mark(i), row.cells[i]));
-    const isSelected = row.key === view.key, className = isSelected ? "selected" : "";
-    const select = () => set({key: isSelected ? "" : row.key});
+    const className = view.key && [row.key, row.arm].includes(view.key) ? "selected" : "";  // also the trials of an arm
+    const select = () => set({key: row.key === view.key ? "" : row.key});
     return element("tr", {className, tabIndex: 0, onclick: select, onkeydown: (e) => e.key === "Enter" && select()}, ...cells);
   });
   byId(id).replaceChildren(element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...body));

@@ -85,13 +85,23 @@ def _choices(values: Mapping[str, Any]) -> dict[str, list[str]]:
 
 
 _CAPTIONS: Final = {
-    "differences": "An arm whose line does not reach 0 is worse. Lines are intervals that hold for all pairs of arms.",
-    "seeds": "Thick lines are means over seeds; bands reach from the lowest to the highest seed.",
+    "differences": (
+        "Lines are intervals that hold for all pairs of arms. One that does not reach 0 shows a difference to the "
+        "leader. A dot without a line has no such interval: the seeds do not suffice."
+    ),
+    "seeds": (
+        "Thick lines are means over seeds, up to the last epoch that all of them have; bands reach from the lowest to "
+        "the highest seed. Failed, diverged and hopeless trials have no part in them, unless an arm has no others. "
+        "To see one arm alone, click it in the table."
+    ),
+    "best": "Each arm on its own epochs or time, as if it had been trained alone; the grey line is all arms together.",
     "rungs": "A cross is a trial that was stopped there; grey dashes are the cutoffs.",
     "parallel": "A line is a trial. Its colour is that of its arm.",
     "pareto": "Named arms are on the front: no other arm is shown to be better at less cost.",
     "effects": "The effect of each choice on the mean of its arms; lines are 95 % intervals, each by itself.",
-    "lanes": "A bar is a trial, from its start to its end.",
+    "slots": "How many slots did what, all trials together: the filter has no effect here.",
+    "lanes": "A bar is a trial, from its start to its end; trials in one row ran one after the other.",
+    "confusion": "Images, summed over the seeds of one arm. A row is what an image is, a column what the model said.",
 }
 
 

@@ -80,10 +80,17 @@ def _state(payloads: Sequence[Payload]) -> dict[str, Any]:
 
 
 def _arms(payloads: Iterable[Payload]) -> dict[str, Any]:
-    """The tables of arms below each other; a column that a sweep lacks is empty there."""
+    """The tables of arms below each other; a column that a sweep lacks is empty there.
+
+    A column with different headings, as "at 3 epochs" and "at 6 epochs", has both.
+    """
     columns: dict[str, Mapping[str, Any]] = {}
+    headings: dict[str, dict[str, None]] = {}
     for payload in payloads:
+        for column in payload["arms"]["columns"]:
+            headings.setdefault(column["name"], {})[column["heading"]] = None
         columns = {column["name"]: column for column in payload["arms"]["columns"]} | columns
+    columns = {name: {**column, "heading": " / ".join(headings[name])} for name, column in columns.items()}
     rows = []
     for payload in payloads:
         places = {column["name"]: i for i, column in enumerate(payload["arms"]["columns"])}

@@ -1,5 +1,6 @@
 """The columns of figures, worked out by hand."""
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ def payload(*trials: dict[str, Any], **more: Any) -> dict[str, Any]:
     columns |= {
         "id": ids,
         "arm": [arms.index(trial["arm"]) for trial in trials],
+        "state": [trial.get("state", "completed") for trial in trials],
         "question": [trial.get("question", "comparison") for trial in trials],
         "best": [max((v for v in trial["values"] if v is not None), default=None) for trial in trials],
         "value": [trial["values"][-1] for trial in trials],
@@ -110,3 +112,19 @@ def test_names_at_the_ends_of_curves_do_not_overlap():
     assert len(labels["key"]) == 10
     gaps = [b - a for a, b in zip(labels["y"], labels["y"][1:], strict=False)]
     assert min(gaps) >= 0.045 * 0.81 - 1e-9
+
+
+@pytest.mark.parametrize("state", ["failed", "diverged", "hopeless"])
+def test_a_trial_that_no_mean_counts_does_not_cut_the_mean(state):
+    early, late = {"arm": "a", "values": [0.9], "state": state}, {"arm": "a", "values": [0.2, 0.4]}
+    columns = figure_columns(payload(early, late))
+    assert (columns["means"]["ys"], columns["means"]["n"]) == ([[0.2, 0.4]], [1])
+    assert columns["seeds"]["ys"] == [[0.9], [0.2, 0.4]]
+    assert figure_columns(payload(early))["means"]["ys"] == [[0.9]]
+
+
+def test_lines_differ_by_dash_where_colours_are_equal_or_neighbours():
+    trials = [{"arm": f"a{i:02}", "values": [0.5]} for i in range(40)]
+    means = figure_columns(payload(*trials))["means"]
+    assert len({(int(style) % 10, dash) for style, dash in zip(means["style"], means["dash"], strict=True)}) == 40
+    assert all(one != other for one, other in pairwise(means["dash"][:10]))

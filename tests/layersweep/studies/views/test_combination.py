@@ -74,6 +74,13 @@ def test_the_payloads_stay_as_they_were():
     assert payloads == before
 
 
+def test_a_column_with_different_headings_has_both():
+    a, b = payload("a"), payload("b")
+    b["arms"]["columns"][1]["heading"] = "at 6 epochs"
+    columns = combine([a, b])["arms"]["columns"]
+    assert [column["heading"] for column in columns] == ["arm", "n / at 6 epochs"]
+
+
 def test_columns_that_one_sweep_lacks_are_empty_there():
     b = payload("b")
     b["arms"]["columns"].append({"name": "folds", "heading": "folds", "is_text": False, "shown": True})
