@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from layersweep.records.questions import COMPARISON, FIRST_PHASE
 from layersweep.studies.figures.style import COLOURS
 from layersweep.studies.statistics.replicates import EXCLUDED_OUTCOMES
+from layersweep.studies.statistics.short_names import LABEL_WIDTH, short_labels
 
 Payload: TypeAlias = Mapping[str, Any]
 Columns: TypeAlias = dict[str, list[Any]]
@@ -59,6 +60,7 @@ class Arms:
 
     def __init__(self, payload: Payload) -> None:
         self.names: Sequence[str] = payload["arm_names"]
+        self.labels = short_labels(self.names)
         places = {name: i for i, name in enumerate(sorted(self.names))}
         self.styles = [places[name] for name in self.names]
         trials = payload["trials"]
@@ -73,9 +75,13 @@ class Arms:
         self.ranks = {arm: rank for rank, arm in enumerate(sorted(best, key=lambda arm: -best[arm]))}
 
     def columns(self, arms: Iterable[int]) -> Columns:
-        """The columns of a source with arms: name, and style (a factor of the colours)."""
+        """The columns of a source with arms: name, label, and style (a factor of the colours)."""
         rows = list(arms)
-        return {"arm": [self.names[arm] for arm in rows], "style": [str(self.styles[arm]) for arm in rows]}
+        return {
+            "arm": [self.names[arm] for arm in rows],
+            "label": [self.labels[self.names[arm]] for arm in rows],
+            "style": [str(self.styles[arm]) for arm in rows],
+        }
 
     def line_columns(self, arms: Iterable[int]) -> Columns:
         """Those of a source with lines: besides, the dash of an arm, and its rank by its best value."""
@@ -162,7 +168,7 @@ def _common_part(lines: Sequence[Mapping[str, Any]]) -> tuple[list[int], list[fl
         if None in column:
             break
         epochs.append(epoch)
-        seconds.append(round(sum(line["s"][epoch - line["first"]] for line in lines) / len(lines), 1))
+        seconds.append(round(sum(line["s"][epoch - line["first"]] or 0.0 for line in lines) / len(lines), 1))
         values.append(column)
     return epochs, seconds, values
 
@@ -218,8 +224,8 @@ def _axis(axis: Mapping[str, Any], values: Sequence[Any]) -> tuple[list[float | 
     """Where each value is on the axis, from 0 to 1 (None if it has none), and the ticks with their texts."""
     if axis["levels"] is not None:
         places = {level: (i + 0.5) / len(axis["levels"]) for i, level in enumerate(axis["levels"])}
-        ticks = [(place, level) for level, place in places.items()]
-        return [places.get(str(value)) for value in values], ticks[:: max(1, len(ticks) // 12)]
+        names = [(place, _tick(level)) for level, place in places.items()]
+        return [places.get(str(value)) for value in values], names[:: max(1, len(names) // 12)]
 
     def scaled(value: Any) -> float | None:
         if not isinstance(value, int | float) or not math.isfinite(value) or (axis["log"] and value <= 0):
@@ -242,6 +248,10 @@ def _axis(axis: Mapping[str, Any], values: Sequence[Any]) -> tuple[list[float | 
     )
 
 
+def _tick(level: str) -> str:
+    return level if len(level) <= LABEL_WIDTH else f"{level[: LABEL_WIDTH - 1]}…"
+
+
 def _best_so_far(payload: Payload, arms: Arms) -> Columns:
     """The best value so far of each arm and of all together, as steps, against three clocks."""
     points = _points(payload)
@@ -255,7 +265,7 @@ def _best_so_far(payload: Payload, arms: Arms) -> Columns:
             _append(columns, (arms.names[arm], *_steps(own, higher=payload["higher"])))
             line_arms.append(arm)
     known = arms.line_columns(line_arms)
-    everything = {"arm": "all arms", "style": "all", "dash": "solid", "rank": -1}
+    everything = {"arm": "all arms", "label": "all arms", "style": "all", "dash": "solid", "rank": -1}
     return {**columns, **{name: [*([everything[name]] if len(points) else []), *known[name]] for name in known}}
 
 
@@ -372,7 +382,9 @@ def _pareto(payload: Payload, arms: Arms) -> Columns:
     rows = []
     for front in payload["pareto"]:
         for arm, x, y, is_front in zip(front["arm"], front["x"], front["y"], front["front"], strict=True):
-            _append(columns, (arms.names[arm], front["heading"], x, y, arms.names[arm] if is_front else ""))
+            _append(
+                columns, (arms.names[arm], front["heading"], x, y, arms.labels[arms.names[arm]] if is_front else "")
+            )
             rows.append(arm)
     return {**columns, **arms.columns(rows)}
 

@@ -140,7 +140,7 @@ def _curves(page: _Page, metric: str) -> "plotting.figure":
     plot.text(
         "epochs",
         "y",
-        "key",
+        "label",
         x_offset=-4,
         y_offset=-3,
         text_align="right",
@@ -274,10 +274,10 @@ def _differences(page: _Page, metric: str) -> "plotting.figure":
         "differences",
         x=f"difference of {metric} to the leader",
         hover=hover,
-        y_range=FactorRange(name="differences", tags=["key", True]),
+        y_range=FactorRange(name="differences", tags=["label", True]),
     )
     plot.add_layout(Span(location=0, dimension="height", line_color=MUTED, line_dash="dotted"))
-    _intervals(plot, "key", page.shown_rows("differences"), _colour())
+    _intervals(plot, "label", page.shown_rows("differences"), _colour())
     return plot
 
 

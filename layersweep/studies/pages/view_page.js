@@ -48,12 +48,13 @@ function applyFilter(trials) {
 // The figures.
 function fillFigures() {
   for (const [name, rows] of Object.entries(data.sources)) {
-    for (const source of sources(name)) source.data = rows;
+    const gaps = rows.ys && {ys: rows.ys.map((line) => line.map((y) => y ?? NaN))};  // Bokeh would draw null at 0
+    for (const source of sources(name)) source.data = {...rows, ...gaps};
     for (const part of document.querySelectorAll(`[data-source="${name}"]`)) part.hidden = !Object.values(rows)[0].length;
     for (const range of named(name, "FactorRange")) {
       const [column, isTall, isAcross] = range.tags, factors = [...new Set(rows[column])];
       range.factors = isAcross ? factors : factors.reverse();  // the first at the left, or at the top
-      if (isTall) named(name, "Figure")[0].height = 90 + 22 * range.factors.length;
+      if (isTall) named(name, "Figure")[0].height = 90 + 22 * range.factors.join("\n").split("\n").length;
     }
   }
   for (const name of ["bands", "seeds", "means"]) for (const line of drawn(name)) line.glyph.xs = {field: view.x};
@@ -149,12 +150,12 @@ function set(change) {
   render();
 }
 function render() {
-  const inputs = [...document.querySelectorAll("[name]")].filter((input) => input !== document.activeElement);
-  for (const input of inputs) input.value = view[input.name] ?? "";
+  for (const input of document.querySelectorAll("[name]:not(:focus)")) input.value = view[input.name] ?? "";
   const trials = shownTrials();
   for (const step of [fillFigures, applyFilter, fillTables, showSelection]) step(trials);
   const read = (path) => path.split(".").reduce((value, name) => value?.[name], data) ?? "";
   for (const part of document.querySelectorAll("[data-text]")) part.textContent = read(part.dataset.text);
+  if (config.live) byId("actions").hidden = !data.state.running;
   byId("sentences").replaceChildren(...data.sentences.map((text) => element("p", {}, text)));
   byId("notes").replaceChildren(...[...data.cautions, ...data.notes].map((text) => element("li", {}, text)));
 }

@@ -70,7 +70,7 @@ def _head(values: Mapping[str, Any], *, live: bool) -> list[str]:
         '<p class="answer" data-text="answer"></p>',
         '<p data-text="state.sentence"></p><p class="quiet" data-text="cost"></p>',
         '<p class="quiet" data-text="state.look"></p>',
-        f'<p class="actions">{buttons}</p>' if live and values["state"]["running"] else "",
+        f'<p class="actions" id="actions" hidden>{buttons}</p>' if live else "",
         '<p id="connection" role="status"></p><ul id="notes"></ul></header>',
         f'<form id="controls" aria-label="filter of all views">{states}{arms}{_SEARCH}</form>',
         '<section id="trial" hidden></section>',

@@ -6,13 +6,14 @@ from typing import Final
 
 LABEL_WIDTH: Final = 30
 """The characters of a line of a label beside a figure."""
+_LONGEST_WORD: Final = 50
 
 
 def short_labels(names: Iterable[str], width: int = LABEL_WIDTH) -> dict[str, str]:
     """The label of each name in lines of at most `width` characters; no two names have the same label.
 
     If a name is longer than that, what all names share is left out of all; what is still longer is wrapped between
-    words. A word or number is never cut, so a longer word has a longer line.
+    words. A word or number of up to 50 characters is never cut, so a longer word has a longer line.
     """
     names = list(dict.fromkeys(names))
     if max(map(len, names), default=0) <= width:
@@ -26,8 +27,9 @@ def short_labels(names: Iterable[str], width: int = LABEL_WIDTH) -> dict[str, st
 
 
 def wrapped(text: str, width: int = LABEL_WIDTH) -> str:
-    """A text in lines that end between words."""
-    return textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False) or text
+    """A text in lines that end between words; only a word that no figure has room for is cut."""
+    lines = textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
+    return "\n".join(piece for line in lines for piece in textwrap.wrap(line, max(width, _LONGEST_WORD))) or text
 
 
 def shorten_names(names: Collection[str], names_by_run: Iterable[Collection[str]] = ()) -> dict[str, str]:

@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar
 import polars as pl
 
 from layersweep.formatting import count
+from layersweep.records.lock import lists_locks
 from layersweep.records.read import read
 from layersweep.records.study_question import StudyQuestion
 from layersweep.studies.recorded_comparison import ArmGroup, training_runs
@@ -81,14 +82,16 @@ class ViewPreparer:
         slots, slot_seconds = self._slots.of(tables, clock, _seconds(clock, now), _last_epochs(all_rows))
         look = look_sentence(comparison is not None, is_running=clock.run is not None, rows=rows)
         curves, curves_note = self._curves.of(self._table, rows, higher=self._higher)
+        is_starting = is_running and clock.run is None and lists_locks()
+        state = sweep_state(rows, tables["runs"], clock, left=left, slot_seconds=slot_seconds, is_starting=is_starting)
         payload = {
             "sweep": self._sweep,
             "question": self._title,
             "metric": self._question.metric,
             "higher": self._higher,
             "epochs": _planned_epochs(rows),
-            "state": sweep_state(rows, tables["runs"], clock, left=left, slot_seconds=slot_seconds) | {"look": look},
-            **self._arms_and_comparison(tables, rows, clock, comparison, notes),
+            "state": state | {"look": look},
+            **self._arms_and_comparison(tables, rows, comparison, notes, is_running=state["running"]),
             **self._keys_and_importance(rows, tables["trials"]),
             "curves": curves,
             "curves_note": curves_note,
@@ -142,15 +145,15 @@ class ViewPreparer:
         self,
         tables: Mapping[str, pl.DataFrame],
         rows: pl.DataFrame,
-        clock: Clock,
         comparison: Comparison | None,
         notes: Sequence[str],
+        *,
+        is_running: bool,
     ) -> dict[str, Any]:
         """What the arms have reached, and all that names an arm by its place."""
         arms, names = self._arms(rows, comparison)
         places = {name: place for place, name in enumerate(names)}
         views = self._cached("comparison", self._look, lambda: self._comparison_views(comparison, tables["trials"]))
-        is_running = clock.run is not None
         known = [note for note in views["notes"] if not (is_running and RUN_AGAIN in note)]
         return {
             **views,

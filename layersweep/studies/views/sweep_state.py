@@ -16,7 +16,13 @@ NOT_ENDED: Final = (RUNNING, WAITING, UNFINISHED)
 
 
 def sweep_state(
-    rows: pl.DataFrame, runs: pl.DataFrame, clock: Clock, *, left: float | None, slot_seconds: float
+    rows: pl.DataFrame,
+    runs: pl.DataFrame,
+    clock: Clock,
+    *,
+    left: float | None,
+    slot_seconds: float,
+    is_starting: bool = False,
 ) -> dict[str, Any]:
     """The state of a sweep.
 
@@ -26,12 +32,13 @@ def sweep_state(
         clock: the times of the sweep.
         left: the seconds that the command still takes; None if that is unknown.
         slot_seconds: the time of all slots so far.
+        is_starting: whether a command is at work whose run is not recorded yet.
     """
     is_running = clock.run is not None
     slots = _slots(runs, clock.run)
     return {
-        "running": is_running,
-        "sentence": _running(rows, left) if is_running else _ended(rows, runs),
+        "running": is_running or is_starting,
+        "sentence": _running(rows, left) if is_running else _starting(rows) if is_starting else _ended(rows, runs),
         "seconds_left": number(left),
         "slots": slots,
         "slot_hours": number(slot_seconds / 3600),
@@ -80,6 +87,12 @@ def _running(rows: pl.DataFrame, left: float | None) -> str:
     verbs = "has" if ended == 1 else "have", "runs" if running == 1 else "run"
     rest = "" if left is None else f"; about {duration(left)} left"
     return f"{ended:,} of {count(rows.height, 'trial')} {verbs[0]} ended, {running:,} {verbs[1]}{rest}"
+
+
+def _starting(rows: pl.DataFrame) -> str:
+    ended = rows.filter(~pl.col("state").is_in(NOT_ENDED)).height
+    verb = "has" if ended == 1 else "have"
+    return f"starting; {ended:,} of {count(rows.height, 'trial')} {verb} ended"
 
 
 def _ended(rows: pl.DataFrame, runs: pl.DataFrame) -> str:

@@ -11,6 +11,11 @@ from pathlib import Path
 import pytest
 from browser import opened_page, shown_rows, wait_until, wait_until_ready
 from places import ROOT
+from recorded_sweep import Sweep
+from watch_server import serving
+
+from layersweep.records.lock import sweep_lock
+from layersweep.watch.answers import RecordedAnswers
 
 SWEEP = ["sweeps/optimizers.py", "--set", "optimizer=adam,nadam,sgd", "--seeds", "1", "--images", "800",
          "--epochs", "8", "--slots", "2"]  # fmt: skip
@@ -40,6 +45,24 @@ def address_of(results: Path, process: subprocess.Popen[bytes]) -> str:
         assert process.poll() is None
         time.sleep(0.1)
     raise AssertionError("the sweep serves no page")
+
+
+@pytest.mark.slow
+def test_a_page_that_was_opened_before_the_run_is_recorded_gets_its_buttons(tmp_path: Path) -> None:
+    sweep = Sweep(tmp_path)
+    for seed in (1, 2):
+        sweep.trial("sgd", seed, [0.5, float("nan"), 0.7])
+    results = sweep.write()
+    answers = RecordedAnswers(results, [sweep.name])
+    with sweep_lock(results, sweep.name), serving(answers) as client, opened_page() as page:
+        page.goto(client.access.url)
+        wait_until_ready(page)
+        assert page.inner_text("[data-text='state.sentence']") == "starting; 2 of 2 trials have ended"
+        assert page.is_visible("#actions")
+        is_gap = "[...named('seeds', 'ColumnDataSource')[0].data.ys[0]].map(Number.isNaN)"
+        assert page.evaluate(is_gap) == [False, True, False]
+        page.evaluate("data.state.running = false; render()")
+        assert not page.is_visible("#actions")
 
 
 @pytest.mark.slow

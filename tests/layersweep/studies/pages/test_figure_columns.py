@@ -59,6 +59,23 @@ def test_a_value_that_is_not_finite_ends_a_mean():
     assert figure_columns(payload({"arm": "a", "values": [0.2, None, 0.9]}))["means"]["ys"] == [[0.2]]
 
 
+def test_long_names_leave_room_for_the_figure():
+    names = ["a" * 300, "b" * 300, "optimizer=adam " * 12]
+    values = payload(*({"arm": name, "values": [0.2, 0.4], "optimizer": name} for name in names),
+                     keys=[{"name": "optimizer", "log": False, "levels": names}])  # fmt: skip
+    columns = figure_columns(values)
+    labels = columns["means"]["label"]
+    assert len({*labels}) == 3
+    assert all(len(line) <= 50 for label in labels for line in label.split("\n"))
+    assert all(len(text) <= 30 for text in columns["ticks"]["text"])
+
+
+def test_unknown_seconds_are_none():
+    values = payload({"arm": "a", "values": [0.2, 0.4]})
+    values["curves"]["t0"]["s"][0] = None
+    assert figure_columns(values)["means"]["seconds"] == [[0.0, 2.0]]
+
+
 @pytest.mark.parametrize(("higher", "heights"), [(True, [0.5, 0.5, 0.7, 0.7, 0.7]), (False, [0.5, 0.5, 0.3, 0.3, 0.3])])
 def test_the_best_so_far_rises_in_steps(higher, heights):
     trials = ({"arm": "a", "values": [0.5, 0.7 if higher else 0.3]}, {"arm": "b", "values": [0.4, 0.6], "start": 0.5})

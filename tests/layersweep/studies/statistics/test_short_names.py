@@ -100,3 +100,9 @@ def test_no_word_or_number_is_cut_and_labels_differ(names: list[str]) -> None:
     for name, label in labels.items():
         assert {*label.split()} <= {*name.split()}
         assert all(len(line) <= 30 or " " not in line for line in label.splitlines())
+
+
+def test_a_word_that_no_figure_has_room_for_is_cut() -> None:
+    labels = short_labels(["a" * 300, "a" * 299, "sgd"])
+    assert len({*labels.values()}) == 3
+    assert max(len(line) for label in labels.values() for line in label.split("\n")) == 50

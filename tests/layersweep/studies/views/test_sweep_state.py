@@ -48,6 +48,16 @@ def test_a_sweep_that_has_ended(tmp_path, end, sentence):
     assert state(tmp_path)["sentence"] == sentence
 
 
+def test_a_command_that_has_not_recorded_its_run_starts(tmp_path):
+    rows = {"plan": [plan("aa"), plan("bb"), plan("cc")], "trials": [trial("aa")]}
+    record(tmp_path, "s", **rows, runs=[run(), run(event="end", at=at(120), outcome="completed")])
+    values = state(tmp_path, is_running=True)
+    assert (values["running"], values["sentence"]) == (True, "starting; 1 of 3 trials has ended")
+    first = tmp_path / "first"
+    record(first, "s", plan=[plan("aa")])
+    assert state(first, is_running=True)["sentence"] == "starting; 0 of 1 trial have ended"
+
+
 def test_unfinished_trials_of_a_sweep_that_has_ended(tmp_path):
     record(
         tmp_path, "s", plan=[plan("aa"), plan("bb", seed=2)], trials=[trial("aa")],
