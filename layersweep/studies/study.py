@@ -14,6 +14,7 @@ import tyro
 
 from layersweep.escaping import to_file_name
 from layersweep.exit_codes import OK
+from layersweep.records.errors import ResultsError
 from layersweep.studies.recorded_comparison import ArmGroup, comparisons_of
 from layersweep.studies.sections import registry
 
@@ -182,6 +183,8 @@ def main(arguments: Sequence[str]) -> int:
     from layersweep.studies.statistics.judgement import Criteria
 
     if options.compare is not None:
+        if options.markdown:
+            raise ResultsError("--markdown is not for --compare; valid: one of the two")
         from layersweep.studies.results_comparison import write_results_comparison
         from layersweep.terminal import Console
 

@@ -93,8 +93,8 @@ def _arm_table(table: Mapping[str, Any]) -> dict[str, Any]:
 
 _TRIAL_COLUMNS: Final[Mapping[str, str]] = {
     "key": "trial", "arm": "arm", "seed": "seed", "fold": "fold", "question": "question", "state": "state",
-    "epoch": "epoch", "epochs": "of", "value": "now", "best": "best", "seconds": "seconds", "attempts": "attempts",
-    "host": "host", "reason": "reason",
+    "epoch": "epoch", "epochs": "planned", "value": "last value", "best": "best value",
+    "seconds": "seconds", "attempts": "attempts", "host": "host", "reason": "reason",
 }  # fmt: skip
 _TEXT_COLUMNS: Final = ("key", "arm", "question", "state", "host", "reason")
 _SHOWN: Final = ("arm", "seed", "fold", "state", "epoch", "epochs", "value", "best", "reason")

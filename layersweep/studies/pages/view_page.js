@@ -1,7 +1,6 @@
 // The page of a sweep: filters, selects, sorts and follows the values that layersweep/studies/pages/page_values.py makes.
 "use strict";
-const byId = (id) => document.getElementById(id);
-const parsed = (id) => JSON.parse(byId(id).textContent);
+const byId = (id) => document.getElementById(id), parsed = (id) => JSON.parse(byId(id).textContent);
 const config = parsed("config"), data = parsed("values"), models = new Map();
 const DEFAULTS = {state: "", arm: "", text: "", x: "epochs", clock: "epochs", top: "10", lines: "auto", key: "",
   cost: config.costs[0], matrix: config.matrices[0], arms_by: "", trials_by: "", arms_columns: "", trials_columns: ""};
@@ -103,7 +102,7 @@ function table(id, columns, rows) {
     return element("tr", {className, tabIndex: 0, onclick: select, onkeydown: (e) => e.key === "Enter" && select()}, ...cells);
   });
   byId(id).replaceChildren(element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...body));
-  byId(`${id}-more`).textContent = rows.length > MAX_ROWS ? `${rows.length - MAX_ROWS} more rows: sort or filter.` : "";
+  byId(`${id}-more`).textContent = `${Math.min(rows.length, MAX_ROWS)} of ${rows.length} rows`;
   byId(`${id}-columns`).replaceChildren(...columns.map((column, i) => {
     const names = columns.filter((_, n) => (n === i) !== places.includes(n)).map(({name}) => name).join(",");
     const box = {type: "checkbox", checked: places.includes(i), onchange: () => set({[`${id}_columns`]: names})};
@@ -157,7 +156,7 @@ function render() {
   for (const part of document.querySelectorAll("[data-text]")) part.textContent = read(part.dataset.text);
   if (config.live) byId("actions").hidden = !data.state.running;
   byId("sentences").replaceChildren(...data.sentences.map((text) => element("p", {}, text)));
-  byId("notes").replaceChildren(...[...data.cautions, ...data.notes].map((text) => element("li", {}, text)));
+  for (const name of ["cautions", "notes"]) byId(name).replaceChildren(...data[name].map((text) => element("li", {}, text)));
 }
 
 // While a sweep runs: what has changed, and requests to it.

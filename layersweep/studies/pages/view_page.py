@@ -17,6 +17,7 @@ _SEARCH: Final = (
     "</output>"
 )
 _STATES: Final = ("waiting", "running", "completed", "stopped", "diverged", "hopeless", "failed", "unfinished")
+_FEW_NOTES: Final = 3
 _AXES: Final = {"epochs": "epoch", "seconds": "seconds of the trial"}
 _CLOCKS: Final = {
     "epochs": "epochs of all trials", "seconds": "seconds since the start", "slot_seconds": "seconds of slots",
@@ -62,6 +63,8 @@ def html(values: Mapping[str, Any], *, sections: Sequence[str] = (), live: Mappi
 def _head(values: Mapping[str, Any], *, live: bool) -> list[str]:
     buttons = page.action("Stop after the running trials", {"action": "stop_sweep"})
     buttons += page.action("One more seed for each arm", {"action": "add_seeds", "seeds": 1})
+    is_open = " open" if len(values["notes"]) <= _FEW_NOTES else ""  # many notes would fill the first screen
+    notes = f'<details{is_open}><summary class="quiet">notes</summary><ul id="notes"></ul></details>'
     states = page.select("state", {"": "all states", **{state: state for state in _STATES}})
     arms = page.select("arm", {"": "all arms", **{arm: arm for arm in sorted(values["styles"])}})
     command = f"layersweep records show {values['sweep']} TRIAL"
@@ -71,7 +74,7 @@ def _head(values: Mapping[str, Any], *, live: bool) -> list[str]:
         '<p data-text="state.sentence"></p><p class="quiet" data-text="cost"></p>',
         '<p class="quiet" data-text="state.look"></p>',
         f'<p class="actions" id="actions" hidden>{buttons}</p>' if live else "",
-        '<p id="connection" role="status"></p><ul id="notes"></ul></header>',
+        f'<p id="connection" role="status"></p><ul id="cautions"></ul>{notes}</header>',
         f'<form id="controls" aria-label="filter of all views">{states}{arms}{_SEARCH}</form>',
         '<section id="trial" hidden></section>',
         f'<template id="no-details"><p>Its details: <code>{to_html(command)}</code></p></template>',

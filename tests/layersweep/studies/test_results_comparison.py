@@ -35,5 +35,7 @@ def test_bad_input_is_said(tmp_path):
     old, new = record(tmp_path / "old", (0.9, 0.91)), record(tmp_path / "new", (0.9, 0.91), arms=("lion",))
     with pytest.raises(ResultsError, match=r"no arm of 'optimizers' has a mean in both .*old and .*new"):
         main(["optimizers", "--compare", str(old), str(new)])
+    with pytest.raises(ResultsError, match="--markdown is not for --compare"):
+        main(["optimizers", "--markdown", "--compare", str(old), str(old)])
     with pytest.raises(ResultsError, match=r"no results of sweep 'optimizers' in .*nowhere"):
         main(["optimizers", "--compare", str(old), str(tmp_path / "nowhere")])
