@@ -100,7 +100,7 @@ class LiveViews:
         from layersweep.studies.recorded_comparison import load, load_last_look
         from layersweep.studies.statistics.judgement import Criteria
 
-        if self._groups:
+        if self._groups or all(self._records.tables[name].is_empty() for name in ("plan", "trials")):
             return None
         runs = self._records.tables["runs"]
         mark = (runs["event"] == "end").sum() if self._is_running else ("ended", self._revision)
