@@ -74,3 +74,11 @@ def test_a_sweep_that_is_not_recorded_is_an_error_until_it_is(tmp_path):
     write(tmp_path, ended=True)
     assert views.refresh()
     assert len(views.payload()["trials"]["id"]) == 4
+
+
+def test_a_command_that_was_killed_before_its_plan_is_shown(tmp_path):
+    sweep = Sweep(tmp_path)
+    sweep.run()
+    views = LiveViews(sweep.write(), sweep.name)
+    views.refresh()
+    assert "killed or interrupted" in views.payload()["state"]["sentence"]
