@@ -30,8 +30,16 @@ def opened_page(width: int = 1280, **options: Any) -> Iterator[Any]:
 
 def wait_until(page: Any, expression: str, seconds: float = 60) -> None:
     """Waits until a JavaScript expression is true; Playwright's own way needs `eval`, which the page forbids."""
+    from playwright.sync_api import Error
+
+    def is_true() -> bool:
+        try:
+            return bool(page.evaluate(expression))
+        except Error:  # the page is loading anew
+            return False
+
     deadline = time.monotonic() + seconds
-    while not page.evaluate(expression):
+    while not is_true():
         assert time.monotonic() < deadline, f"not true after {seconds} s: {expression}"
         page.wait_for_timeout(200)
 

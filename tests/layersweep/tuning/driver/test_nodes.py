@@ -43,7 +43,7 @@ def at_work(results):
 
 def test_it_says_where_it_runs_and_what_changes(swept):
     _, said, address = swept
-    nodes = [line for line in said.splitlines() if "node" in line]
+    nodes = [line for line in said.splitlines() if "node" in line and not line.startswith("watch")]
     assert nodes[0].startswith(f"on the cluster at {address}: 3 nodes (")
     assert nodes[0].endswith(", 3 slots of one thread")
     assert "time on 3 slots: unknown until the first trial is recorded" in said, "4 are asked for, and 2 are here"
