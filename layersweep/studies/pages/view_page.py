@@ -122,7 +122,7 @@ def _views(choices: Mapping[str, Sequence[str]]) -> list[str]:
         _table("arms", "Arms"),
         '<div id="sentences"></div>',
         _view("differences", "Difference to the leader"),
-        _view("seeds", "Learning curves", plot="curves", options=[x, top, lines]),
+        _view("seeds", "Learning curves", plot="curves", options=[x, top, lines], text="curves_note"),
         '<div class="pair">',
         _view("best", "Best so far", options=[clock]),
         _view("rungs", "Rungs of early stopping"),

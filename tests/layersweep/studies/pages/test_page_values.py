@@ -3,6 +3,7 @@
 import copy
 import json
 
+import page_content
 import pytest
 from recorded_sweep import Sweep
 
@@ -88,6 +89,13 @@ def test_no_name_ends_a_script_or_makes_an_element(payload):
     assert bad not in page
     assert page.count("<script") == 5
     assert to_script_json(bad) in page
+
+
+def test_a_page_says_whose_curves_it_leaves_out(payload):
+    payload["curves_note"] = "the curves of the best 1,000 of 10,000 trials"
+    page = view_page.html(page_values(payload))
+    assert '<p class="quiet" data-text="curves_note"></p>' in page
+    assert page_content.values(page)["curves_note"] == payload["curves_note"]
 
 
 def test_the_script_is_short():
