@@ -6,7 +6,6 @@ CSV, Parquet and JSON.
 
 import importlib
 import shlex
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -15,8 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeAlias, cast
 
 import tyro
 
-from layersweep.escaping import is_unicode, terminal
-from layersweep.exit_codes import BAD_INPUT, INTERRUPTED, OK
+from layersweep.escaping import is_unicode
+from layersweep.exit_codes import INTERRUPTED, OK
 from layersweep.records.errors import BusyError, ResultsError, results_errors
 
 if TYPE_CHECKING:
@@ -91,13 +90,14 @@ class Options:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """`layersweep export NAME --to TOOL`; returns the exit code: 2 for bad input (one line on stderr)."""
+    """`layersweep export NAME --to TOOL`; returns the exit code.
+
+    Raises:
+        ResultsError: as in `export`.
+    """
     options = tyro.cli(Options, args=list(arguments), prog="layersweep export")
     try:
         export(options.results, options.sweep, options.to, out=options.out)
-    except ResultsError as error:
-        sys.stderr.write(terminal(f"error: {error}\n"))
-        return BAD_INPUT
     except KeyboardInterrupt:
         return INTERRUPTED
     return OK

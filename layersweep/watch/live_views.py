@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from layersweep.studies.statistics.arm_comparison import Comparison
+    from layersweep.studies.statistics.judgement import Criteria
     from layersweep.studies.views.preparer import ViewPreparer
 
 _LOG_BYTES: Final = 4096
@@ -30,6 +31,7 @@ class LiveViews:
         self._look: tuple[object, Comparison | None] = (None, None)
         self._preparer: tuple[int, ViewPreparer] | None = None
         self._groups: Collection[str] = ()
+        self._criteria: Criteria | None = None
         self._is_running, self._is_complete, self._revision = False, False, 0
 
     def refresh(self) -> bool:
@@ -70,6 +72,7 @@ class LiveViews:
     def _view_preparer(self) -> "ViewPreparer":
         """The preparer of the sweep's question, which the first run records."""
         from layersweep.studies.earlier_records import question_of
+        from layersweep.studies.statistics.judgement import Criteria
         from layersweep.studies.views.preparer import ViewPreparer
 
         runs = self._records.tables["runs"].height
@@ -77,6 +80,7 @@ class LiveViews:
             question = question_of(self._results, self._sweep)
             self._preparer = runs, ViewPreparer(self._results, self._sweep, question)
             self._groups, self._is_complete = tuple(question.apart), False
+            self._criteria = Criteria(metric=question.metric)
         return self._preparer[1]
 
     def details(self, trial_id: str) -> Mapping[str, Any]:
@@ -94,19 +98,14 @@ class LiveViews:
 
     def _comparison(self) -> "Comparison | None":
         """The comparison of the last finished look."""
-        from layersweep.studies.earlier_records import question_of
         from layersweep.studies.recorded_comparison import load, load_last_look
-        from layersweep.studies.statistics.judgement import Criteria
 
         if self._groups or all(self._records.tables[name].is_empty() for name in ("plan", "trials")):
             return None
         runs = self._records.tables["runs"]
         mark = (runs["event"] == "end").sum() if self._is_running else ("ended", self._revision)
         if self._look[0] != mark:
-            criteria = Criteria(metric=question_of(self._results, self._sweep).metric)
-            if self._is_running:
-                look = load_last_look(self._results, self._sweep, criteria=criteria)
-            else:
-                look = load(self._results, self._sweep, criteria=criteria)
+            read_look = load_last_look if self._is_running else load
+            look = read_look(self._results, self._sweep, criteria=self._criteria)
             self._look = mark, None if look is None else look[0]
         return self._look[1]

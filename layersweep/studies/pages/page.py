@@ -62,14 +62,10 @@ def figure(drawing: Drawing[Any], caption: str) -> str:
     return f"<figure>{svg}<figcaption>{to_html(caption)}</figcaption></figure>"
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[str]], caption: str, marks: Sequence[str] = ()) -> str:
-    """A table of plain text; `marks` are the colours of dots before the first cell of each row."""
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]], caption: str) -> str:
+    """A table of plain text."""
     titles = "".join(f"<th scope='col'>{to_html(text)}</th>" for text in columns)
-    dots = [f'<span class="mark" style="background: var({_NAMES[mark]})"></span>' for mark in marks] or [""] * len(rows)
-    body_rows = [
-        "<tr>" + "".join(f"<td>{dot if i == 0 else ''}{to_html(text)}</td>" for i, text in enumerate(row)) + "</tr>"
-        for dot, row in zip(dots, rows, strict=True)
-    ]
+    body_rows = ["<tr>" + "".join(f"<td>{to_html(text)}</td>" for text in row) + "</tr>" for row in rows]
     content = (
         f"<caption>{to_html(caption)}</caption><thead><tr>{titles}</tr></thead><tbody>{''.join(body_rows)}</tbody>"
     )
@@ -80,10 +76,3 @@ def facts(pairs: Mapping[str, str]) -> str:
     """A table of names and values, one per row; without empty values."""
     rows = [f"<tr><th scope='row'>{to_html(k)}</th><td>{to_html(v)}</td></tr>" for k, v in pairs.items() if v]
     return f'<table class="facts">{"".join(rows)}</table>'
-
-
-def warnings(texts: Sequence[str]) -> str:
-    """A list of warnings; empty if there are none."""
-    if not texts:
-        return ""
-    return f'<div class="warnings"><ul>{"".join(f"<li>{to_html(text)}</li>" for text in texts)}</ul></div>'
