@@ -1,0 +1,1 @@
+"""Pictures of people: from a folder, a table or a Parquet file to arrays in the cache."""
