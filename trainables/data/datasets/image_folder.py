@@ -1,23 +1,32 @@
-"""Pictures of one's own: a folder for each class, or a table (a small inside until the layouts are merged)."""
+"""Pictures of your own: a folder, a table of file names and labels, or Parquet files (docs/your_images.md)."""
 
 from pathlib import Path
 from typing import Final
 
-from trainables.data.pictures.layouts import Columns, pictures_of
+from trainables.data.pictures.label_tables import Columns
+from trainables.data.pictures.layouts import pictures_of
 from trainables.data.pictures.picture_list import PictureList
-from trainables.data.sources import PICTURES, Say, log
+from trainables.data.sources import Say, log
 from trainables.errors import DataError
 
-NAME: Final = PICTURES
+NAME: Final = "image_folder"
 
 
 def find(folder: Path | None = None, *, say: Say = log) -> Path:  # noqa: ARG001
-    """The folder itself."""
+    """The folder or file itself.
+
+    Raises:
+        DataError: if none is given.
+    """
     if folder is None:
-        raise DataError("image_folder needs a folder: give --data FOLDER, with a folder of images for each class")
+        raise DataError("image_folder needs a folder: give --data FOLDER, with a folder of pictures for each class")
     return folder
 
 
 def pictures(folder: Path, *, columns: Columns | None = None, say: Say = log) -> PictureList:  # noqa: ARG001
-    """Its pictures."""
+    """All labelled pictures; none is decoded.
+
+    Raises:
+        DataError: if the files are not understood, or the labels are not complete.
+    """
     return pictures_of(folder, columns)
