@@ -12,6 +12,7 @@ import time
 import tokenize
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -20,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trainables.data.arrays import ARRAYS, Arrays
-from trainables.data.sources import Say, Source
+from trainables.data.sources import ArraySource, Say
 from trainables.errors import DataError
 
 ENVIRONMENT: Final = "LAYERSWEEP_CACHE"
@@ -59,9 +60,30 @@ def open_array(folder: Path, array: str) -> npt.NDArray[Any]:
         raise ValueError(f"{path} is damaged: {error}") from error  # NumPy reads its header as Python
 
 
-def class_names(folder: Path) -> tuple[str, ...]:
-    """The classes of a cached data set."""
-    return tuple(json.loads((folder / _META).read_text())["classes"])
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What the arrays of a cached data set do not say themselves.
+
+    Attributes:
+        classes: the names of the classes.
+        native: width and height of most pictures; None for a data set whose images are stored as they are.
+        validation_rows: the number of last rows of the training file that are its given validation part.
+    """
+
+    classes: tuple[str, ...]
+    native: tuple[int, int] | None = None
+    validation_rows: int = 0
+
+    @classmethod
+    def of(cls, folder: Path) -> "Facts":
+        """The facts of a cached data set."""
+        meta = json.loads((folder / _META).read_text())
+        native = meta.get("native")
+        return cls(
+            classes=tuple(meta["classes"]),
+            native=None if native is None else (int(native[0]), int(native[1])),
+            validation_rows=int(meta.get("validation_rows", 0)),
+        )
 
 
 @contextmanager
@@ -109,6 +131,13 @@ def replacement(folder: Path) -> Iterator[Path]:
         shutil.rmtree(leftover, ignore_errors=True)
 
 
+def remove_leftovers(name: str) -> None:
+    """Removes the temporary folders that killed processes of this machine have left; the caller holds the lock."""
+    for state in _TEMPORARY:
+        for folder in cache_root().glob(f".{state}-{name}-*-{host_name()}"):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
 def _old_leftovers(folder: Path) -> list[Path]:
     """Temporary folders of killed processes of other machines: nothing writes into them any more."""
     old_paths = []
@@ -122,7 +151,7 @@ def _inode(folder: Path) -> int | None:
     return folder.stat().st_ino if folder.exists() else None
 
 
-def folder_of(source: Source, source_folder: Path, strict: bool, say: Say) -> Path:
+def folder_of(source: ArraySource, source_folder: Path, strict: bool, say: Say) -> Path:
     """The data set's folder in the cache; it is made if it is missing or damaged. The caller holds the lock."""
     stamp = _stamp(source, source_folder, strict)
     fingerprint = stamp.read_text(errors="replace") if stamp.is_file() else "unknown"
@@ -171,12 +200,25 @@ def write(folder: Path, arrays: Arrays) -> None:
         for name, array in arrays.by_name.items():
             with _synced(new_folder / f"{name}.npy") as file:
                 np.save(file, array)
-        meta = {name: _state(new_folder, name) for name in ARRAYS} | {"classes": arrays.classes}
-        with _synced(new_folder / _META) as file:
-            file.write(json.dumps(meta).encode())
+        _write_meta(new_folder, Facts(classes=arrays.classes))
 
 
-def _stamp(source: Source, source_folder: Path, strict: bool) -> Path:
+def seal(folder: Path, facts: Facts) -> None:
+    """Completes a folder into which others have written the arrays: they are synced, and their states are written."""
+    for name in ARRAYS:
+        with (folder / f"{name}.npy").open("rb+") as file:
+            os.fsync(file.fileno())
+    _write_meta(folder, facts)
+
+
+def _write_meta(folder: Path, facts: Facts) -> None:
+    optional = {key: value for key, value in vars(facts).items() if value and key != "classes"}
+    meta = {name: _state(folder, name) for name in ARRAYS} | {"classes": facts.classes} | optional
+    with _synced(folder / _META) as file:
+        file.write(json.dumps(meta).encode())
+
+
+def _stamp(source: ArraySource, source_folder: Path, strict: bool) -> Path:
     """The file that remembers the fingerprint of the source files in their present state."""
     stats = [(str(path), path.stat()) for path in source.files(source_folder)]
     states = sorted((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats)
@@ -204,7 +246,7 @@ def _damage(folder: Path) -> str | None:
     try:
         states = json.loads((folder / _META).read_text())
         damaged = [name for name in ARRAYS if _state(folder, name) != states[name]]
-        class_names(folder)
+        Facts.of(folder)
     except (OSError, EOFError, ValueError, KeyError, TypeError, RecursionError) as error:
         return f"{folder} is damaged ({error})"
     return f"{folder} is damaged ({', '.join(damaged)})" if damaged else None

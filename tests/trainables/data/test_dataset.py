@@ -330,7 +330,7 @@ def test_a_class_too_small_for_the_data_set_itself_is_named(tiny: Path) -> None:
     labels = np.repeat([0, 1, 2], [5, 65, 20])
     np.savez(tiny / "tiny.npz", train_images=images, train_labels=labels, test_images=images, test_labels=labels)
     with pytest.raises(DataError, match=r"class 'a' of tiny has 5 training images, too few for validation_share=0.16"):
-        dataset.prepare("tiny", folder=tiny)
+        dataset.prepare("tiny", folder=tiny).part()
 
 
 def test_fashion_mnist_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fashion_mnist_files: Path) -> None:

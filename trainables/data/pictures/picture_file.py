@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Final, NamedTuple, TypeAlias
 
 from trainables.data.pictures.all_cores import chunks
-from trainables.data.pictures.columnar_files import contents
+from trainables.data.pictures.columnar_files import row_bytes
 from trainables.data.pictures.picture_list import Picture
 from trainables.errors import DataError
 
@@ -96,17 +96,15 @@ def streams(items: Sequence[Item]) -> Iterator[Stream]:
     Raises:
         DataError: if a file of rows is damaged, or changes while it is read.
     """
-    for path, group in itertools.groupby(items, lambda item: None if item.picture.row is None else item.picture.path):
-        members = list(group)
-        if path is None:
-            for item in members:
-                own = item.picture.path
-                yield Stream(item, picture_file(own, item.state), str(own), own)
+    for (path, column), group in itertools.groupby(items, lambda item: (item.picture.path, item.picture.column)):
+        members = {item.picture.row: item for item in group}
+        if column is None:
+            for item in members.values():
+                yield Stream(item, picture_file(path, item.state), str(path), path)
             continue
-        by_row = {item.picture.row: item for item in members}
-        for row, content in contents(path, sorted(row for row in by_row if row is not None)):
-            yield Stream(by_row[row], contextlib.nullcontext(io.BytesIO(content)), f"{path}, row {row}", None)
-        _check(path, _state(path.stat()), members[0].state)
+        for row, content in row_bytes(path, [row for row in members if row is not None], column):
+            yield Stream(members[row], contextlib.nullcontext(io.BytesIO(content or b"")), f"{path}, row {row}", None)
+        _check(path, _state(path.stat()), next(iter(members.values())).state)
 
 
 @contextlib.contextmanager

@@ -135,7 +135,9 @@ def report(pictures: PictureList, summary: Survey, *, strict: bool, say: Say) ->
     say(f"pictures: {_sizes(summary.sizes)}")
 
 
-def report_damage(pictures: PictureList, summary: Survey, damages: Mapping[int, str], *, strict: bool, say: Say) -> None:
+def report_damage(
+    pictures: PictureList, summary: Survey, damages: Mapping[int, str], *, strict: bool, say: Say
+) -> None:
     """Says which pictures cannot be read, or refuses them."""
     if not damages:
         return
