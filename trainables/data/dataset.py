@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from trainables.data import cache
 from trainables.data.arrays import ImageSet, Labels, Rows, Sets
+from trainables.data.leftovers import remove_leftovers
 from trainables.data.pictures import variants
 from trainables.data.pictures.picture_list import Fitting
 from trainables.data.pictures.variants import PictureOptions
@@ -291,7 +292,7 @@ def prepare(
     data_source = source(name, folder)
     try:
         with cache.preparation_lock(data_source.NAME, say):
-            cache.remove_leftovers(data_source.NAME)
+            remove_leftovers(data_source.NAME)
             place = data_source.find(folder, say=say)
             if hasattr(data_source, "pictures"):
                 folder = variants.folder_of(cast("PictureSource", data_source), place, pictures, strict, say)

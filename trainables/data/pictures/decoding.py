@@ -11,12 +11,15 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from trainables.data import cache
+from trainables.data.arrays import ARRAYS, Arrays
+from trainables.data.leftovers import scratch_folder
 from trainables.data.pictures.all_cores import on_all_cores
 from trainables.data.pictures.appearance import DamagedError, NoPictureError, appearance, memory_bytes, opened
 from trainables.data.pictures.image_file import ImageFile
 from trainables.data.pictures.picture_file import Item, item_lists, streams
 from trainables.data.pictures.picture_list import PARTS, Fitting, PictureList
-from trainables.data.pictures.survey import Survey, examples, report_damage
+from trainables.data.pictures.survey import Survey, examples, report, report_damage
 from trainables.data.sources import Say
 from trainables.errors import DataError
 
@@ -77,6 +80,20 @@ def decode(
         np.save(folder / f"{name}_labels.npy", np.array(labels, dtype=np.int64))
     _check_classes(pictures, openable, damages)
     return Decoded(validation_rows=len(set(by_part["validation"]) - set(damages)), damages=damages)
+
+
+def decoded_arrays(pictures: PictureList, summary: Survey, *, strict: bool, say: Say) -> Arrays:
+    """The data set as arrays of files without names: only the parts that are read take memory.
+
+    Raises:
+        DataError: as `decode` does.
+        OSError: if there is no room.
+    """
+    report(pictures, summary, strict=strict, say=say)
+    with scratch_folder() as folder:
+        decode(pictures, summary, folder, Fitting(), say=say, strict=strict)
+        arrays = {name: cache.open_array(folder, name) for name in ARRAYS}
+    return Arrays(**arrays, classes=pictures.classes)
 
 
 def _check_classes(pictures: PictureList, openable: Sequence[int], damages: dict[int, str]) -> None:

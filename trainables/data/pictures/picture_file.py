@@ -97,11 +97,11 @@ def streams(items: Sequence[Item]) -> Iterator[Stream]:
         DataError: if a file of rows is damaged, or changes while it is read.
     """
     for (path, column), group in itertools.groupby(items, lambda item: (item.picture.path, item.picture.column)):
-        members = {item.picture.row: item for item in group}
         if column is None:
-            for item in members.values():
+            for item in group:
                 yield Stream(item, picture_file(path, item.state), str(path), path)
             continue
+        members = {item.picture.row: item for item in group}
         for row, content in row_bytes(path, [row for row in members if row is not None], column):
             yield Stream(members[row], contextlib.nullcontext(io.BytesIO(content or b"")), f"{path}, row {row}", None)
         _check(path, _state(path.stat()), next(iter(members.values())).state)
