@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,7 @@ from trainables.data.leftovers import remove_leftovers
 from trainables.data.pictures import variants
 from trainables.data.pictures.picture_list import Fitting
 from trainables.data.pictures.variants import PictureOptions
-from trainables.data.sources import Say, log, source
+from trainables.data.sources import PictureSource, Say, log, source
 from trainables.data.splits import (
     TEST_SEED,
     Sizes,
@@ -28,9 +28,6 @@ from trainables.data.splits import (
     stratified_order,
 )  # fmt: skip
 from trainables.errors import DataError
-
-if TYPE_CHECKING:
-    from trainables.data.sources import PictureSource
 
 VALIDATION_SHARE: Final = Fraction(1, 6)
 """Of the training file: the 60,000 images of Fashion-MNIST give 50,000 to train and 10,000 to validate."""
@@ -294,8 +291,8 @@ def prepare(
         with cache.preparation_lock(data_source.NAME, say):
             remove_leftovers(data_source.NAME)
             place = data_source.find(folder, say=say)
-            if hasattr(data_source, "pictures"):
-                folder = variants.folder_of(cast("PictureSource", data_source), place, pictures, strict, say)
+            if isinstance(data_source, PictureSource):
+                folder = variants.folder_of(data_source, place, pictures, strict, say)
             else:
                 folder = cache.folder_of(data_source, place, strict, say)
     except OSError as error:

@@ -5,7 +5,7 @@ import logging
 import pkgutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, cast, runtime_checkable
 
 from trainables.data import datasets
 from trainables.data.arrays import Arrays
@@ -15,7 +15,7 @@ Say = Callable[[str], None]
 """Takes a short sentence about work that takes time."""
 
 if TYPE_CHECKING:
-    from trainables.data.pictures.layouts import Columns
+    from trainables.data.pictures.label_tables import Columns
     from trainables.data.pictures.picture_list import PictureList
 
 PICTURES: Final = "image_folder"
@@ -42,6 +42,7 @@ class ArraySource(Protocol):
         """The whole data set, checked; raises DataError if it is damaged. With strict, so does one damaged image."""
 
 
+@runtime_checkable
 class PictureSource(Protocol):
     """The protocol of a module in trainables/data/datasets whose pictures are decoded to the sizes that trials need."""
 

@@ -16,7 +16,7 @@ import numpy as np
 from layersweep.formatting import count
 from trainables.data import cache
 from trainables.data.pictures.decoding import VERSION, decode
-from trainables.data.pictures.layouts import Columns
+from trainables.data.pictures.label_tables import Columns
 from trainables.data.pictures.picture_list import LARGEST, Fitting, PictureList
 from trainables.data.pictures.survey import Survey, report, survey
 from trainables.data.sources import PictureSource, Say
@@ -33,10 +33,12 @@ class PictureOptions:
     Attributes:
         fittings: the sizes to decode them to.
         columns: the columns of a table; None to find them.
+        advice: a line that is said after what was understood of the files.
     """
 
     fittings: Sequence[Fitting] = (Fitting(),)
     columns: Columns | None = None
+    advice: str = ""
 
 
 def stored(fitting: Fitting, native: tuple[int, int]) -> Fitting:
@@ -71,7 +73,7 @@ def folder_of(source: PictureSource, place: Path, options: PictureOptions, stric
         DataError: if there are no pictures, or none can be read; with strict, if one is damaged.
     """
     pictures = source.pictures(place, columns=options.columns, say=say)
-    for line in (pictures.layout, *pictures.notes):
+    for line in filter(None, (pictures.layout, *pictures.notes, options.advice)):
         say(line)
     summary = survey(pictures, say)
     report(pictures, summary, strict=strict, say=say)
