@@ -118,7 +118,7 @@ def check_classes(data_set: str, labels: Labels, names: Sequence[str], *, needs:
         size, way_out = count(int(counts[smallest]), "training image"), without(names, np.flatnonzero(counts < minimum))
         raise DataError(
             f"class {names[smallest]!r} of {data_set} has {size}, too few for {reason}; valid: {minimum} or more "
-            f"images of each class{way_out}"
+            f"training images of each class{way_out}"
         )
     if train * int(counts[smallest]) < len(labels):
         raise DataError(

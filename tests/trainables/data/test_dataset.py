@@ -315,9 +315,12 @@ def test_every_image_validates_in_one_fold(tiny: Path, folds: int) -> None:
     [
         (
             {"folds": 31, "fold": 0},
-            "class 'a' of tiny has 30 training images, too few for 31 folds; valid: 31 or more images",
+            "class 'a' of tiny has 30 training images, too few for 31 folds; valid: 31 or more training images of each class",
         ),
-        ({"holdout": Fraction(1, 40)}, "too few for validation_share=0.025; valid: 40 or more images"),
+        (
+            {"holdout": Fraction(1, 40)},
+            "too few for validation_share=0.025; valid: 40 or more training images of each class",
+        ),
     ],
 )
 def test_a_class_too_small_to_be_split_is_named(tiny: Path, part: dict[str, object], message: str) -> None:

@@ -13,7 +13,6 @@ from typing import Final
 
 import numpy as np
 
-from layersweep.formatting import count
 from trainables.data import cache
 from trainables.data.pictures.decoding import VERSION, decode
 from trainables.data.pictures.label_tables import Columns
@@ -78,7 +77,7 @@ def folder_of(source: PictureSource, place: Path, options: PictureOptions, stric
     summary = survey(pictures, say)
     report(pictures, summary, strict=strict, say=say)
     native = most_frequent_size(summary)
-    pictures = _with_test_part(pictures, summary, say)
+    pictures = _with_test_part(pictures, summary)
     fingerprint = fingerprint_of(pictures, summary)
     folders = []
     for fitting in dict.fromkeys(stored(fitting, native) for fitting in options.fittings):
@@ -108,7 +107,7 @@ def fingerprint_of(pictures: PictureList, summary: Survey) -> str:
     return digest.hexdigest()[:16]
 
 
-def _with_test_part(pictures: PictureList, summary: Survey, say: Say) -> PictureList:
+def _with_test_part(pictures: PictureList, summary: Survey) -> PictureList:
     """The pictures; if none belongs to a test part, a sixth of each class of those for training does then."""
     parts = {picture.part for picture in pictures.pictures}
     if "test" in parts:
@@ -118,7 +117,6 @@ def _with_test_part(pictures: PictureList, summary: Survey, say: Say) -> Picture
     ]
     labels = np.array([pictures.pictures[index].label for index in indices], dtype=np.int64)
     test = {indices[place] for place in np.flatnonzero(stratified_mask(labels, TEST_SHARE))}
-    say(f"no test part: a sixth of each class, always the same, is for the test: {count(len(test), 'picture')}")
     return replace(
         pictures,
         pictures=[
