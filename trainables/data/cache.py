@@ -20,7 +20,7 @@ import filelock
 import numpy as np
 import numpy.typing as npt
 
-from trainables.data.arrays import ARRAYS, Arrays
+from trainables.data.arrays import ARRAYS, Arrays, blocks
 from trainables.data.sources import ArraySource, Say
 from trainables.errors import DataError
 
@@ -30,8 +30,8 @@ _META: Final = "meta.json"
 _LAYOUT: Final = 2
 _FORMAT: Final = b"\x93NUMPY\x01\x00"
 """How an array's file begins: NumPy's format 1.0, in which np.save writes arrays of numbers."""
-_TEMPORARY: Final = ("making", "damaged")
-_LEFTOVER_SECONDS: Final = 7 * 24 * 3600
+TEMPORARY: Final = ("making", "damaged")
+LEFTOVER_SECONDS: Final = 7 * 24 * 3600
 """After so long without a new file, a temporary folder of another machine is taken for one of a killed process."""
 
 
@@ -114,7 +114,7 @@ def replacement(folder: Path) -> Iterator[Path]:
     The caller holds the lock of the cache. Other machines may share the cache, and locks may not reach them: each has
     temporary folders of its own, and a folder that another one has made meanwhile stays, because it may be in use.
     """
-    new_folder, damaged = (folder.with_name(f".{state}-{folder.name}-{host_name()}") for state in _TEMPORARY)
+    new_folder, damaged = (folder.with_name(f".{state}-{folder.name}-{host_name()}") for state in TEMPORARY)
     for leftover in (new_folder, damaged, *_old_leftovers(folder)):
         shutil.rmtree(leftover, ignore_errors=True)
     old_folder = _inode(folder)
@@ -131,19 +131,12 @@ def replacement(folder: Path) -> Iterator[Path]:
         shutil.rmtree(leftover, ignore_errors=True)
 
 
-def remove_leftovers(name: str) -> None:
-    """Removes the temporary folders that killed processes of this machine have left; the caller holds the lock."""
-    for state in _TEMPORARY:
-        for folder in cache_root().glob(f".{state}-{name}-*-{host_name()}"):
-            shutil.rmtree(folder, ignore_errors=True)
-
-
 def _old_leftovers(folder: Path) -> list[Path]:
     """Temporary folders of killed processes of other machines: nothing writes into them any more."""
     old_paths = []
-    for path in (path for state in _TEMPORARY for path in folder.parent.glob(f".{state}-{folder.name}*")):
+    for path in (path for state in TEMPORARY for path in folder.parent.glob(f".{state}-{folder.name}*")):
         with contextlib.suppress(FileNotFoundError):  # its own machine has moved it
-            old_paths += [path] if time.time() - path.stat().st_mtime > _LEFTOVER_SECONDS else []
+            old_paths += [path] if time.time() - path.stat().st_mtime > LEFTOVER_SECONDS else []
     return old_paths
 
 
@@ -199,7 +192,10 @@ def write(folder: Path, arrays: Arrays) -> None:
     with replacement(folder) as new_folder:
         for name, array in arrays.by_name.items():
             with _synced(new_folder / f"{name}.npy") as file:
-                np.save(file, array)
+                facts = {"descr": array.dtype.str, "fortran_order": False, "shape": array.shape}
+                np.lib.format.write_array_header_1_0(file, facts)
+                for block in blocks(array):
+                    file.write(block.data)
         _write_meta(new_folder, Facts(classes=arrays.classes))
 
 
@@ -230,9 +226,9 @@ def _fingerprint(arrays: Arrays, names: Sequence[str]) -> str:
     """The fingerprint of the arrays, and of the classes' names where the data set's files give them."""
     digest = hashlib.sha256(json.dumps(names).encode() if names else b"")
     for name, values in arrays.by_name.items():
-        array = np.ascontiguousarray(values)
-        digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
-        digest.update(array.data)
+        digest.update(f"{name} {values.dtype.str} {values.shape}\n".encode())
+        for block in blocks(values):
+            digest.update(block.data)
     return digest.hexdigest()[:16]
 
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from trainables.data import cache
 from trainables.data.arrays import ImageSet, Labels, Rows, Sets
+from trainables.data.leftovers import remove_leftovers
 from trainables.data.pictures import variants
 from trainables.data.pictures.picture_list import Fitting
 from trainables.data.pictures.variants import PictureOptions
@@ -288,7 +289,7 @@ def prepare(
     data_source = source(name, folder)
     try:
         with cache.preparation_lock(data_source.NAME, say):
-            cache.remove_leftovers(data_source.NAME)
+            remove_leftovers(data_source.NAME)
             place = data_source.find(folder, say=say)
             if isinstance(data_source, PictureSource):
                 folder = variants.folder_of(data_source, place, pictures, strict, say)

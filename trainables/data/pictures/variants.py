@@ -86,7 +86,7 @@ def folder_of(source: PictureSource, place: Path, options: PictureOptions, stric
         if cache.is_intact(folder):
             continue
         with cache.replacement(folder) as new_folder:
-            decoded = decode(pictures, summary, new_folder, fitting, say, strict)
+            decoded = decode(pictures, summary, new_folder, fitting, say=say, strict=strict)
             facts = cache.Facts(classes=pictures.classes, native=native, validation_rows=decoded.validation_rows)
             cache.seal(new_folder, facts)
     return folders[0]
