@@ -13,7 +13,6 @@ from typing import Final
 
 import numpy as np
 
-from layersweep.formatting import count
 from trainables.data import cache
 from trainables.data.pictures.decoding import VERSION, decode
 from trainables.data.pictures.label_tables import Columns
@@ -77,8 +76,8 @@ def folder_of(source: PictureSource, place: Path, options: PictureOptions, stric
         say(line)
     summary = survey(pictures, say)
     report(pictures, summary, strict=strict, say=say)
-    native = most_frequent_size(summary)
-    pictures = _with_test_part(pictures, summary, say)
+    native = summary.common
+    pictures = _with_test_part(pictures, summary)
     fingerprint = fingerprint_of(pictures, summary)
     folders = []
     for fitting in dict.fromkeys(stored(fitting, native) for fitting in options.fittings):
@@ -93,12 +92,6 @@ def folder_of(source: PictureSource, place: Path, options: PictureOptions, stric
     return folders[0]
 
 
-def most_frequent_size(summary: Survey) -> tuple[int, int]:
-    """The width and height of most pictures, the larger ones of a tie."""
-    size, _ = max(summary.sizes.items(), key=lambda item: (item[1], item[0]))
-    return size
-
-
 def fingerprint_of(pictures: PictureList, summary: Survey) -> str:
     """16 hexadecimal digits that stand for the pictures' content, classes and parts, and for how they are decoded."""
     digest = hashlib.sha256(json.dumps([VERSION, pictures.classes]).encode())
@@ -108,7 +101,7 @@ def fingerprint_of(pictures: PictureList, summary: Survey) -> str:
     return digest.hexdigest()[:16]
 
 
-def _with_test_part(pictures: PictureList, summary: Survey, say: Say) -> PictureList:
+def _with_test_part(pictures: PictureList, summary: Survey) -> PictureList:
     """The pictures; if none belongs to a test part, a sixth of each class of those for training does then."""
     parts = {picture.part for picture in pictures.pictures}
     if "test" in parts:
@@ -118,7 +111,6 @@ def _with_test_part(pictures: PictureList, summary: Survey, say: Say) -> Picture
     ]
     labels = np.array([pictures.pictures[index].label for index in indices], dtype=np.int64)
     test = {indices[place] for place in np.flatnonzero(stratified_mask(labels, TEST_SHARE))}
-    say(f"no test part: a sixth of each class, always the same, is for the test: {count(len(test), 'picture')}")
     return replace(
         pictures,
         pictures=[
