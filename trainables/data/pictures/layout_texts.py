@@ -1,13 +1,13 @@
 """The line that says how a data set's files were understood, and the notes on what is not used."""
 
-from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from layersweep.formatting import count
 from trainables.data.pictures.folder_tree import Folder
-from trainables.data.pictures.names import listed, printable
+from trainables.data.pictures.names import listed, printable, same_for_people
 from trainables.data.pictures.picture_list import PARTS, Part, Picture
 from trainables.errors import DataError
 
@@ -51,60 +51,64 @@ def checked_number_of_classes(place: Path, classes: Sequence[str]) -> None:
         raise DataError(f"{printable(str(place))} has one class only, {printable(classes[0])}; {VALID}")
 
 
-def class_notes(classes: Sequence[str], same: Mapping[str, Sequence[str]]) -> Iterator[str]:
-    """Notes on names that could be taken for others.
-
-    Args:
-        classes: the names in their order.
-        same: names that differ in case only, by what they have in common.
-    """
-    numbers = [name for name in classes if name.removeprefix("-").isdecimal()]
-    if len(numbers) == len(classes) and list(classes) != [str(index) for index in range(len(classes))]:
+def class_notes(classes: Sequence[str]) -> Iterator[str]:
+    """Notes on names that could be taken for others: numbers that are not the labels, and other cases."""
+    numbers = all(name.removeprefix("-").isdecimal() for name in classes)
+    if numbers and list(classes) != [str(index) for index in range(len(classes))]:
         pairs = listed([f"{index} is {name!r}" for index, name in enumerate(classes)])
         yield f"the classes are counted from 0 in the order of their names: {pairs}"
-    for names in same.values():
-        if len(names) > 1:
-            yield f"the classes {listed(names)} are different ones, though their names differ in case only"
+    for same in _same_for_people(classes).values():
+        if len(same) > 1:
+            yield f"{listed(same)} are different classes, though their names differ in case only"
+
+
+def missing_classes(
+    by_part: Mapping[Part, Collection[str]], names: Mapping[Part, str], classes: Sequence[str]
+) -> Iterator[str]:
+    """A note for each part that has no picture of some classes."""
+    for part, own in by_part.items():
+        if missing := [name for name in classes if name not in own]:
+            yield f"{names[part]} has no picture of {listed(missing)}"
+
+
+def twin_hint(name: str, classes: Sequence[str]) -> str:
+    """What to say of a name that is not among the classes, but would be if case did not matter; else nothing."""
+    twins = _same_for_people(classes).get(same_for_people(name), [])
+    return f" (there is {printable(twins[0])}, which differs in case only)" if twins else ""
+
+
+def _same_for_people(classes: Sequence[str]) -> dict[str, list[str]]:
+    same = defaultdict(list)
+    for name in classes:
+        same[same_for_people(name)].append(name)
+    return dict(same)
 
 
 def unused_notes(
-    root: Folder, in_use: Collection[Path], why: Mapping[Path, str], tables: Collection[Path] = ()
+    root: Folder, pictures: Iterable[Path], why: Mapping[Path, str], tables: Collection[Path] = ()
 ) -> Iterator[str]:
     """A note for each thing below a folder that is not used.
 
     Args:
         root: the folder.
-        in_use: folders whose pictures are used.
-        why: what to say of the pictures of other folders that are not used.
+        pictures: the files of the labelled pictures.
+        why: what to say of the pictures of a folder of which none is labelled.
         tables: files that are used, too.
     """
-    hidden, others = [], []
-    for folder, used in _with_use(root, in_use, used=False):
-        place = printable(str(folder.path.relative_to(root.path))) + "/" if folder is not root else str(root.path)
-        if folder.pictures and not used:
-            reason = why.get(folder.path, "in no folder of a class")
+    in_use = {path.parent for path in pictures}
+    hidden: list[str] = []
+    others: list[str] = []
+    for folder in root.every_folder():
+        inner = "" if folder is root else f"{folder.path.relative_to(root.path)}/"
+        place = printable(inner or str(root.path))
+        if folder.pictures and folder.path not in in_use:
+            reason = why.get(folder.path, "in no folder of a class" if inner else "beside the folders")
             yield f"{place}: {count(len(folder.pictures), 'picture')} {reason}: not used"
-        hidden += [str((folder.path / name).relative_to(root.path)) for name in folder.hidden]
-        others += [str(path.relative_to(root.path)) for path in _files(folder) if path not in tables]
-        if (
-            not used
-            and folder is not root
-            and not (folder.folders or folder.pictures or folder.others or folder.hidden)
-        ):
-            yield f"{place} is empty: not used"
+        elif folder is not root and not (folder.folders or folder.pictures or folder.others or folder.hidden):
+            yield f"{place} is empty"
+        hidden += [inner + name for name in folder.hidden]
+        others += [inner + name for name in folder.others if folder.path / name not in tables]
     if others:
-        yield f"{count(len(others), 'file')} that are no pictures are not used: {listed(others, _EXAMPLES)}"
+        yield f"not used, since no pictures: {count(len(others), 'file')} ({listed(others, _EXAMPLES)})"
     if hidden:
-        yield f"{count(len(hidden), 'hidden or system file')} are not used: {listed(hidden, _EXAMPLES)}"
-
-
-def _files(folder: Folder) -> list[Path]:
-    return [folder.path / name for name in folder.others]
-
-
-def _with_use(folder: Folder, in_use: Collection[Path], *, used: bool) -> Iterator[tuple[Folder, bool]]:
-    """All folders, and whether the pictures in each are used: those below a folder in use are, too."""
-    used = used or folder.path in in_use
-    yield folder, used
-    for inner in folder.folders:
-        yield from _with_use(inner, in_use, used=used)
+        yield f"not used, since hidden or of a system: {count(len(hidden), 'name')} ({listed(hidden, _EXAMPLES)})"
