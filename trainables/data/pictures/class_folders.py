@@ -170,7 +170,7 @@ def _class_folders(folder: Folder, part: Part) -> dict[str, Folder]:
             else "is empty"
         )
         more = f"; so are or do {listed([inner.name for inner in empty[1:]])}" if len(empty) > 1 else ""
-        raise DataError(f"{printable(str(empty[0].path))} {what}{more}; valid: a picture or more in each class folder")
+        raise DataError(f"{printable(str(empty[0].path))} {what}{more}; valid: pictures in each folder")
     if filled and all(inner.name.casefold() in _NOT_CLASSES for inner in filled):
         names = listed([f"{inner.name}/" for inner in filled])
         raise DataError(f"{printable(str(folder.path))} has {names}, which name no classes; {VALID}")
@@ -217,11 +217,11 @@ def _reasons(folder: Folder, parts: Mapping[Part, Folder]) -> dict[Path, str]:
     for inner in folder.filled_folders:
         part = part_of(inner.name)
         if part and part not in parts and parts:
-            text = f"have no labels (to use them as the {part} part, give a table of file names and labels)"
+            text = f"without labels (to use them as the {part} part, give a table of file names and labels)"
             reasons |= {one.path: text for one in inner.every_folder()}
         elif _repeats(inner, folder):
             reasons |= {
-                one.path: f"in {printable(inner.name)}/, which holds the other folders again"
+                one.path: f"since {printable(inner.name)}/ holds the other folders again"
                 for one in inner.every_folder()
             }
     return reasons

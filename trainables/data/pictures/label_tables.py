@@ -138,11 +138,8 @@ def read_table(path: Path) -> Table:
     """
     text = _text(path)
     rows = list(_json_rows(path, text) if path.suffix.lower() == ".jsonl" else _csv_rows(path, text))
-    if len(rows) < 2 or len(rows[0][1]) < 2:  # noqa: PLR2004 (names and a row; file and label)
-        raise DataError(
-            f"{printable(str(path))} has {len(rows)} rows, and {len(rows[0][1]) if rows else 0} columns; valid: a row "
-            "of names and one for each picture, with columns of file names and labels"
-        )
+    if len(rows) < 2:  # noqa: PLR2004 (names and a row)
+        raise DataError(f"{printable(str(path))} has {len(rows)} rows; valid: a row of names, and one for each picture")
     width = len(rows[0][1])
     cells = []
     for line, row in rows:

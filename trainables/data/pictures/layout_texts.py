@@ -96,19 +96,19 @@ def unused_notes(
         tables: files that are used, too.
     """
     in_use = {path.parent for path in pictures}
-    hidden: list[str] = []
-    others: list[str] = []
+    unlabelled: dict[str, Counter[str]] = defaultdict(Counter)
+    unread: dict[str, list[str]] = {"no picture": [], "hidden, or of a system": [], "empty": []}
     for folder in root.every_folder():
         inner = "" if folder is root else f"{folder.path.relative_to(root.path)}/"
-        place = printable(inner or str(root.path))
         if folder.pictures and folder.path not in in_use:
             reason = why.get(folder.path, "in no folder of a class" if inner else "beside the folders")
-            yield f"{place}: {count(len(folder.pictures), 'picture')} {reason}: not used"
+            unlabelled[reason][inner or "./"] += len(folder.pictures)
         elif folder is not root and not (folder.folders or folder.pictures or folder.others or folder.hidden):
-            yield f"{place} is empty"
-        hidden += [inner + name for name in folder.hidden]
-        others += [inner + name for name in folder.others if folder.path / name not in tables]
-    if others:
-        yield f"not used, since no pictures: {count(len(others), 'file')} ({listed(others, _EXAMPLES)})"
-    if hidden:
-        yield f"not used, since hidden or of a system: {count(len(hidden), 'name')} ({listed(hidden, _EXAMPLES)})"
+            unread["empty"].append(inner)
+        unread["no picture"] += [inner + name for name in folder.others if folder.path / name not in tables]
+        unread["hidden, or of a system"] += [inner + name for name in folder.hidden]
+    for reason, numbers in unlabelled.items():
+        yield f"not used: {count(numbers.total(), 'picture')} in {listed([*numbers], _EXAMPLES)}, {reason}"
+    for reason, names in unread.items():
+        if names:
+            yield f"not used, since {reason}: {len(names):,} ({listed(names, _EXAMPLES)})"

@@ -68,6 +68,11 @@ def labelled_table(table: Table, files: FileIndex, columns: Columns) -> Labelled
     Raises:
         DataError: if it has no column of file names or of labels, or several that could be.
     """
+    if len(table.names) < 2:  # noqa: PLR2004 (file names and labels)
+        raise DataError(
+            f"{printable(str(table.path))} has one column only; valid: columns of file names and labels, with a comma, "
+            "semicolon or tab between them"
+        )
     first = _hits(table.without_names(), files, rows=[0])
     if any(strong for strong, _ in first) and not columns.file and not columns.label:
         table = table.without_names()
