@@ -1,7 +1,8 @@
 """Stratified splits of a training file: drawn from the labels alone, and the same in every process."""
 
 import math
-from collections.abc import Sequence
+import shlex
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
@@ -9,10 +10,13 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from layersweep.formatting import count
 from trainables.data.arrays import Labels
 from trainables.errors import DataError
 
 TEST_SEED: Final = 0
+FEWEST_CLASSES: Final = 2
+"""A classifier needs two."""
 
 
 def stratified_order(labels: Labels, seed: int) -> Labels:
@@ -66,44 +70,81 @@ def sizes(
     test: Labels,
     *,
     share: Fraction,
-    holdout: Fraction,
-    folds: int = 0,
+    available: tuple[int, int],
     train_share: Fraction = Fraction(1),
 ) -> Sizes:
     """The sizes of the three sets, each reduced to `share`, but with at least as many images as classes.
 
-    Every fold has these sizes: where folds differ by one image, the larger ones leave one out. The training set is
-    reduced further to `train_share`.
+    Args:
+        labels: those from which the validation set is drawn, or which are the given one.
+        test: the labels of the test file.
+        share: the share of the training images that the command uses.
+        available: the numbers of images for training and for validation. Every fold has these sizes: where folds
+            differ by one image, the larger ones leave one out.
+        train_share: the training set is reduced further to this share.
     """
-    classes, n = len(np.unique(labels)), len(labels)
-    validation, largest_validation = (n // folds, -(-n // folds)) if folds else (round_half_up(n * holdout),) * 2
+    classes, (train, validation) = len(np.unique(labels)), available
     return Sizes(
-        train_images=max(classes, round_half_up(round_half_up((n - largest_validation) * share) * train_share)),
+        train_images=max(classes, round_half_up(round_half_up(train * share) * train_share)),
         validation_images=min(validation, max(classes, round_half_up(validation * share))),
         test_images=min(len(test), max(classes, round_half_up(len(test) * share))),
-        majority_share=float(np.bincount(labels).max(initial=0) / max(1, n)),
+        majority_share=float(np.bincount(labels).max(initial=0) / max(1, len(labels))),
     )
 
 
-def check_classes(
-    data_set: str, labels: Labels, names: Sequence[str], *, holdout: Fraction, train: int, folds: int = 0
-) -> None:
-    """Refuses a split in which a class has no image for training or validation.
+def needs_of_class(holdout: Fraction, folds: int) -> tuple[int, str]:
+    """The fewest images of a class that give one to each fold, or to training and validation; and what needs them."""
+    if folds:
+        return folds, f"{folds} folds"
+    return math.ceil(1 / min(holdout, 1 - holdout)), f"validation_share={float(holdout):g}"
+
+
+def check_classes(data_set: str, labels: Labels, names: Sequence[str], *, needs: tuple[int, str], train: int) -> None:
+    """Refuses training images in which a class has too few.
+
+    Args:
+        data_set: its name.
+        labels: those of the training file.
+        names: the classes' names.
+        needs: the fewest images of a class that can be split, and what needs them.
+        train: the number of images that are trained on.
 
     Raises:
         DataError: names the smallest class, and how many images are needed.
     """
-    counts = np.bincount(labels, minlength=len(names))
+    counts, (minimum, reason) = np.bincount(labels, minlength=len(names)), needs
     smallest = int(counts.argmin())
-    minimum = folds or math.ceil(1 / min(holdout, 1 - holdout))
     if counts[smallest] < minimum:
-        split = f"{folds} folds" if folds else f"validation_share={float(holdout):g}"
+        size, way_out = count(int(counts[smallest]), "training image"), without(names, np.flatnonzero(counts < minimum))
         raise DataError(
-            f"class {names[smallest]!r} of {data_set} has {counts[smallest]} training images, too few for {split}; "
-            f"valid: {minimum} or more images of each class"
+            f"class {names[smallest]!r} of {data_set} has {size}, too few for {reason}; valid: {minimum} or more "
+            f"training images of each class{way_out}"
         )
     if train * int(counts[smallest]) < len(labels):
         raise DataError(
             f"{train} training images of {data_set} have no image of class {names[smallest]!r}; valid: "
-            f"{math.ceil(len(labels) / int(counts[smallest]))} or more training images"
+            f"{math.ceil(len(labels) / int(counts[smallest]))} or more training images{without(names, [smallest])}"
         )
+
+
+def check_part(data_set: str, part: str, labels: Labels, names: Sequence[str]) -> None:
+    """Refuses a part of the data in which a class has no image.
+
+    Raises:
+        DataError: names the class.
+    """
+    counts = np.bincount(labels, minlength=len(names))
+    if not counts.min():
+        raise DataError(
+            f"class {names[int(counts.argmin())]!r} of {data_set} has no image in the {part} part; valid: 1 or more "
+            f"images of each class{without(names, np.flatnonzero(counts == 0))}"
+        )
+
+
+def without(names: Sequence[str], small_classes: Iterable[int]) -> str:
+    """How to leave out classes that are too small; empty if too few classes would remain."""
+    small_names = [names[index] for index in small_classes]
+    if len(names) - len(small_names) < FEWEST_CLASSES:
+        return ""
+    words = "INDEX" if any("," in name for name in small_names) else "+".join(small_names)
+    return f", or leave out what is smaller: --set {shlex.quote(f'classes=without:{words}')}"

@@ -28,7 +28,10 @@ def pictures(config: Keys, image_shape: tuple[int, int, int]) -> tuple[keras.Ker
     if config.augmented:
         x = _augment(config, x)
     if resized:
-        x = layers.Resizing(height, width, interpolation=config.resizing, dtype="float32", name="resizing")(x)
+        x = layers.Resizing(
+            height, width, interpolation=config.resizing, crop_to_aspect_ratio=config.fit == "crop",
+            pad_to_aspect_ratio=config.fit == "pad", dtype="float32", name="resizing",
+        )(x)  # fmt: skip
     return image, _with_channels(x, channels)
 
 

@@ -108,7 +108,7 @@ def run(sweep: Sweep, options: Options, console: "Console", arguments: Sequence[
     request = Request.of(sweep, settings, say)
     if not settings.dry_run:
         check_writable(settings.results)
-    data = request.prepare_data(say)
+    request, data = request.prepared(say)
     if settings.dry_run:
         print_plan(console, plan_of(request, data, say))
         return OK

@@ -1,8 +1,9 @@
 """Checks of arms against the data and against their pretrained weights, before any trial starts."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from layersweep.tuning.common import kept_weights
 from layersweep.tuning.common.errors import UsageError
@@ -12,6 +13,9 @@ from layersweep.tuning.experiment.trials import visible_data
 from trainables.data.dataset import Data
 from trainables.errors import ConfigError, DataError, WeightsError
 from trainables.keys import Keys
+
+if TYPE_CHECKING:
+    from trainables.worker.model_check import ModelSpec
 
 
 def check_images(sweep: Sweep, arms: Sequence[Arm], data: Data, *, folds: int = 0) -> list[str]:
@@ -27,9 +31,9 @@ def check_images(sweep: Sweep, arms: Sequence[Arm], data: Data, *, folds: int = 
     for arm in arms:
         family, keys = sweep.family_of(arm), arm.config if isinstance(arm.config, Keys) else None
         try:
+            arm_data = visible_data(arm, data, fold=0 if folds else None, folds=folds)
             if keys is not None:
-                keys.check_shape(data.image_shape, family)
-            visible_data(arm, data, fold=0 if folds else None, folds=folds)
+                keys.check_shape(arm_data.image_shape, family)
         except (ConfigError, DataError) as error:
             raise UsageError(f"arm {arm.name}: {error}") from error
         if keys is not None and keys.changes_channels(data.image_shape):
@@ -37,6 +41,19 @@ def check_images(sweep: Sweep, arms: Sequence[Arm], data: Data, *, folds: int = 
     if not families_in_colour:
         return []
     return [f"grey images get three equal channels for {', '.join(dict.fromkeys(families_in_colour))}"]
+
+
+def model_spec(arm: Arm, family: str, data: Data, weight_files: Mapping[str, object] | None = None) -> "ModelSpec":
+    """The model of an arm; `weight_files` replaces values of its configuration."""
+    from trainables.worker.model_check import ModelSpec
+
+    arm_data = visible_data(arm, data)
+    return ModelSpec(
+        family=family,
+        config_json=json.dumps(arm.stated | dict(weight_files or {}), sort_keys=True),
+        image_shape=arm_data.image_shape,
+        classes=len(arm_data.classes),
+    )
 
 
 def check_weights(sweep: Sweep, arms: Sequence[Arm], data: Data, results: Path) -> None:
@@ -48,12 +65,7 @@ def check_weights(sweep: Sweep, arms: Sequence[Arm], data: Data, results: Path) 
     from trainables.worker import model_check
 
     arms_by_model = {
-        model_check.ModelSpec(
-            family=sweep.family_of(arm),
-            config_json=json.dumps(arm.stated | kept_weights.weight_files(arm.stated, results), sort_keys=True),
-            image_shape=data.image_shape,
-            classes=len(visible_data(arm, data).classes),
-        ): arm
+        model_spec(arm, sweep.family_of(arm), data, kept_weights.weight_files(arm.stated, results)): arm
         for arm in arms
         if arm.stated.get(kept_weights.KEY)
     }

@@ -101,7 +101,13 @@ def test_classes_that_there_are_not_or_too_few_are_refused(text):
         Keys(classes=text).class_indices(6)
 
 
-@pytest.mark.parametrize("text", ["", "a", "1,2", "-1", "1-"])
-def test_other_texts_are_no_classes(text):
-    with pytest.raises(ConfigError, match=r"classes=.*valid: all, or indices"):
+@pytest.mark.parametrize("text", ["a", "1,2", "-1", "1-", "without:2"])
+def test_names_that_were_not_replaced_by_indices_are_no_classes(text):
+    with pytest.raises(DataError, match=r"classes=.*valid: at least two of 0 to 5"):
+        Keys(classes=text).class_indices(6)
+
+
+@pytest.mark.parametrize("text", ["", " a", "a ", "a\nb"])
+def test_texts_that_no_name_can_be_are_no_classes(text):
+    with pytest.raises(ConfigError, match=r"classes=.*valid: all; names or indices"):
         Keys(classes=text)
