@@ -6,15 +6,16 @@ from pathlib import Path
 from typing import Final
 
 from layersweep.formatting import count
-from trainables.data.pictures.class_folders import without_wrappers
-from trainables.data.pictures.file_index import FileIndex
-from trainables.data.pictures.folder_tree import Folder, read_tree
-from trainables.data.pictures.label_tables import SUFFIXES, Columns, Table, read_table
-from trainables.data.pictures.labelled_rows import LabelledRow, picture_list
-from trainables.data.pictures.layout_texts import unused_notes
+from trainables.data.layouts.class_folders import without_wrappers
+from trainables.data.layouts.file_index import FileIndex
+from trainables.data.layouts.folder_tree import Folder, read_tree
+from trainables.data.layouts.label_tables import SUFFIXES, Table, read_table
+from trainables.data.layouts.labelled_rows import LabelledRow, picture_list
+from trainables.data.layouts.layout_texts import unused_notes
+from trainables.data.layouts.table_columns import LabelledTable, labelled_table, one_to_one
+from trainables.data.pictures.columns import Columns
 from trainables.data.pictures.names import part_named, part_of, printable, same_for_people
 from trainables.data.pictures.picture_list import Part, PictureList
-from trainables.data.pictures.table_columns import LabelledTable, labelled_table, one_to_one
 from trainables.errors import DataError
 
 _SUBMISSION: Final = "submission"
@@ -174,13 +175,13 @@ def _rows(table: LabelledTable, files: FileIndex, part: Part | None) -> tuple[di
     """
     rows: dict[str, LabelledRow] = {}
     lines: dict[str, int] = {}
-    absent: list[tuple[int, str]] = []
+    without_file: list[tuple[int, str]] = []
     labels = table.labels
     for index, name in enumerate(table.table.column(table.file)):
         cell = part_named(table.table.rows[index][table.part]) if table.part is not None else part
         path = _file(table.table, index, name, files, cell)
         if not path:
-            absent.append((index, name))
+            without_file.append((index, name))
             continue
         if not labels[index]:
             raise DataError(f"{table.table.place(index)}: {printable(name)} has no label; valid: a label in each row")
@@ -191,11 +192,11 @@ def _rows(table: LabelledTable, files: FileIndex, part: Part | None) -> tuple[di
                 f"{table.table.lines[lines[path]]}; valid: one label for each picture"
             )
         rows[path], lines[path] = row, lines.get(path, index)
-    if absent:
-        index, name = absent[0]
+    if without_file:
+        index, name = without_file[0]
         raise DataError(
             f"{table.table.place(index)}: {printable(name)!r} is no file below {printable(str(files.root))} "
-            f"({count(len(absent), 'such row')} of {len(labels):,}); valid: file names below this folder"
+            f"({count(len(without_file), 'such row')} of {len(labels):,}); valid: file names below this folder"
         )
     return rows, len(labels) - len(rows)
 

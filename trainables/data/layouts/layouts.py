@@ -4,14 +4,16 @@ import os
 from pathlib import Path
 from typing import Final
 
-from trainables.data.pictures import columnar_files, label_tables
-from trainables.data.pictures.class_folders import labelled_by_folders
-from trainables.data.pictures.columnar_pictures import columnar_files_in, labelled_in_files, labelled_in_folder
-from trainables.data.pictures.folder_tree import may_be_picture, read_tree
-from trainables.data.pictures.label_tables import Columns
+from trainables.data.layouts import label_tables
+from trainables.data.layouts.class_folders import labelled_by_folders
+from trainables.data.layouts.columnar_pictures import columnar_files_in, labelled_in_files, labelled_in_folder
+from trainables.data.layouts.folder_tree import read_tree
+from trainables.data.layouts.table_pictures import labelled_by_table, labelled_by_tables_in
+from trainables.data.pictures import columnar_files
+from trainables.data.pictures.appearance import may_be_picture
+from trainables.data.pictures.columns import Columns
 from trainables.data.pictures.names import printable
 from trainables.data.pictures.picture_list import PictureList
-from trainables.data.pictures.table_pictures import labelled_by_table, labelled_by_tables_in
 from trainables.errors import DataError
 
 _VALID: Final = "valid: a folder, a table (.csv, .tsv, .jsonl), or a file .parquet, .arrow or .npz"

@@ -4,15 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from trainables.data.pictures.file_index import FileIndex
-from trainables.data.pictures.label_tables import (
+from trainables.data.layouts.file_index import FileIndex
+from trainables.data.layouts.label_tables import (
     FILE_NAMES,
     LABEL_NAMES,
     OTHER_LABEL_NAMES,
     PART_NAMES,
-    Columns,
     Table,
 )
+from trainables.data.pictures.columns import Columns
 from trainables.data.pictures.names import listed, part_named, part_of, printable
 from trainables.errors import DataError
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from trainables.data.pictures.layout_texts import (
+from trainables.data.layouts.layout_texts import (
     checked_number_of_classes,
     class_notes,
     layout_line,

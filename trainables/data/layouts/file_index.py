@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from trainables.data.pictures.folder_tree import Folder
+from trainables.data.layouts.folder_tree import Folder
 from trainables.data.pictures.names import part_of
 from trainables.data.pictures.picture_list import Part
 

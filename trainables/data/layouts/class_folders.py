@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from trainables.data.pictures.folder_tree import Folder
-from trainables.data.pictures.layout_texts import (
+from trainables.data.layouts.folder_tree import Folder
+from trainables.data.layouts.layout_texts import (
     VALID,
     checked_number_of_classes,
     class_notes,

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from layersweep.formatting import count
-from trainables.data.pictures.folder_tree import Folder
+from trainables.data.layouts.folder_tree import Folder
 from trainables.data.pictures.names import listed, printable, same_for_people
 from trainables.data.pictures.picture_list import PARTS, Part, Picture
 from trainables.errors import DataError
@@ -73,8 +73,8 @@ def missing_classes(
 
 def twin_hint(name: str, classes: Sequence[str]) -> str:
     """What to say of a name that is not among the classes, but would be if case did not matter; else nothing."""
-    twins = _same_for_people(classes).get(same_for_people(name), [])
-    return f" (there is {printable(twins[0])}, which differs in case only)" if twins else ""
+    same = _same_for_people(classes).get(same_for_people(name), [])
+    return f" (there is {printable(same[0])}, which differs in case only)" if same else ""
 
 
 def _same_for_people(classes: Sequence[str]) -> dict[str, list[str]]:

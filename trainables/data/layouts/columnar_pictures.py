@@ -7,18 +7,18 @@ from pathlib import Path
 from typing import Any, Final
 
 from layersweep.formatting import count
-from trainables.data.pictures.columnar_files import SUFFIXES, column_values, features, schema
-from trainables.data.pictures.folder_tree import Folder
-from trainables.data.pictures.label_tables import (
+from trainables.data.layouts.folder_tree import Folder
+from trainables.data.layouts.label_tables import (
     FILE_NAMES,
     LABEL_NAMES,
     OTHER_LABEL_NAMES,
     PART_NAMES,
-    Columns,
     usual_form,
 )
-from trainables.data.pictures.labelled_rows import LabelledRow, picture_list
-from trainables.data.pictures.layout_texts import unused_notes
+from trainables.data.layouts.labelled_rows import LabelledRow, picture_list
+from trainables.data.layouts.layout_texts import unused_notes
+from trainables.data.pictures.columnar_files import SUFFIXES, column_values, features, schema
+from trainables.data.pictures.columns import Columns
 from trainables.data.pictures.names import listed, natural_key, part_named, part_of, printable
 from trainables.data.pictures.picture_list import Part, PictureList
 from trainables.errors import DataError
