@@ -261,7 +261,9 @@ def test_a_part_of_a_file_takes_no_more_memory_than_the_file_has(tmp_path):
 def test_large_pictures_are_decoded_by_fewer_processes(tmp_path, monkeypatch):
     seen = []
     real = all_cores.ProcessPoolExecutor
-    monkeypatch.setattr(all_cores, "ProcessPoolExecutor", lambda n, context: seen.append(n) or real(n, context))
+    monkeypatch.setattr(
+        all_cores, "ProcessPoolExecutor", lambda n, context, **more: seen.append(n) or real(n, context, **more)
+    )
     monkeypatch.setattr(all_cores, "MOST_FILES", 1)
     monkeypatch.setattr(all_cores, "cores", lambda: 4)
     pictures = listed(*(picture(tmp_path / f"{k}.png", 9, size=(1000, 1000), mode="L") for k in range(4)))
