@@ -14,8 +14,8 @@ from typing import Final
 import numpy as np
 
 from trainables.data import cache
+from trainables.data.pictures.columns import Columns
 from trainables.data.pictures.decoding import VERSION, decode
-from trainables.data.pictures.label_tables import Columns
 from trainables.data.pictures.picture_list import LARGEST, Fitting, PictureList
 from trainables.data.pictures.survey import Survey, report, survey
 from trainables.data.sources import PictureSource, Say
