@@ -27,6 +27,7 @@ CLASS_COLUMNS: Final = ("trial_id", "set_name", "class_index", "support")
 CLASSES_OF: Final = {
     "fashion_mnist": 10,
     "cifar10": 10,
+    "mnist": 10,
     "cifar100": 100,
     "tiny_imagenet": 200,
     "tiny_imagenet_70_30": 200,

@@ -1,8 +1,10 @@
 """Works through many files on all cores, in bounded memory, with the results in order."""
 
-import contextlib
+import ctypes
 import itertools
 import multiprocessing
+import os
+import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +23,8 @@ MOST_BYTES: Final = 16 << 20
 """A process is given this many files at once, of this many bytes together, or one larger file."""
 
 _FEW: Final = 4
+_PARENT_DEATH_SIGNAL: Final = 1
+"""Linux' PR_SET_PDEATHSIG."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -55,25 +59,34 @@ def on_all_cores(
     """
     workers = min(cores(), len(lists), max(1, int(MEMORY_SHARE * memory_bytes()) // max(1, memory)))
     ends = list(itertools.accumulate(map(len, lists)))
-    with contextlib.ExitStack() as stack:
-        results: Iterator[Result] = map(work, lists)
-        if workers > 1:
-            pool = ProcessPoolExecutor(workers, multiprocessing.get_context(_start_method()))
-            stack.callback(pool.shutdown, cancel_futures=True)
-            results = pool.map(work, lists)
-        tenths = 0
-        for end in ends:
-            try:
-                result = next(results)
-            except BrokenProcessPool as error:
-                raise DataError(
-                    "the system has ended a process that decoded pictures, probably because memory ran out; free some, "
-                    "or use fewer cores (taskset -c 0 …)"
-                ) from error
-            yield result
-            if len(lists) > _FEW and end * 10 // ends[-1] > tenths:
-                tenths = end * 10 // ends[-1]
-                say(f"  {tenths * 10} %")
+    tenths = 0
+    for end, result in zip(ends, _by_processes(work, lists, workers) if workers > 1 else map(work, lists), strict=True):
+        yield result
+        if len(lists) > _FEW and end * 10 // ends[-1] > tenths:
+            tenths = end * 10 // ends[-1]
+            say(f"  {tenths * 10} %")
+
+
+def _by_processes(work: Callable[[list[Item]], Result], lists: Sequence[list[Item]], workers: int) -> Iterator[Result]:
+    context = multiprocessing.get_context(_start_method())
+    pool = ProcessPoolExecutor(workers, context, initializer=_end_with, initargs=(os.getpid(),))
+    try:
+        yield from pool.map(work, lists)
+    except BrokenProcessPool as error:
+        raise DataError(
+            "the system has ended a process that decoded pictures, probably because memory ran out; free some, or use "
+            "fewer cores (taskset -c 0 …)"
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _end_with(parent: int) -> None:
+    """Ends this process with its parent: otherwise it would wait for work for ever, and hold the parent's locks."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, int(signal.SIGKILL))
+    if os.getppid() != parent:  # it has ended meanwhile
+        os._exit(1)
 
 
 def _start_method() -> str:

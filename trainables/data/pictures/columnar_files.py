@@ -14,8 +14,8 @@ from trainables.errors import DataError
 SUFFIXES: Final = frozenset({".parquet", ".pq", ".arrow", ".feather", ".ipc"})
 
 _VALID: Final = "valid: a Parquet file, or an Arrow file or stream"
-_BATCH_ROWS: Final = 32
-"""How many rows of a Parquet file are decoded at a time: a picture may have many bytes."""
+_BATCH_ROWS: Final = 8
+"""How many rows of a Parquet file are decoded at a time; a page, which may fill its group, is read as a whole."""
 
 _BUFFER_BYTES: Final = 1 << 20
 _PARQUET: Final = b"PAR1"

@@ -20,7 +20,7 @@ _PART_WORDS: Final[dict[str, Part]] = {
 }
 _NUMBER: Final = re.compile(r"[+-]?\d{1,300}(\.\d{1,300})?", re.ASCII)
 _SHOWN: Final = 8
-_WIDEST: Final = 100
+_WIDEST: Final = 300
 
 
 def natural_key(name: str) -> tuple[list[tuple[int, int, str]], str]:

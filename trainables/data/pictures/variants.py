@@ -76,7 +76,7 @@ def folder_of(source: PictureSource, place: Path, options: PictureOptions, stric
         say(line)
     summary = survey(pictures, say)
     report(pictures, summary, strict=strict, say=say)
-    native = most_frequent_size(summary)
+    native = summary.common
     pictures = _with_test_part(pictures, summary)
     fingerprint = fingerprint_of(pictures, summary)
     folders = []
@@ -90,12 +90,6 @@ def folder_of(source: PictureSource, place: Path, options: PictureOptions, stric
             facts = cache.Facts(classes=pictures.classes, native=native, validation_rows=decoded.validation_rows)
             cache.seal(new_folder, facts)
     return folders[0]
-
-
-def most_frequent_size(summary: Survey) -> tuple[int, int]:
-    """The width and height of most pictures, the larger ones of a tie."""
-    size, _ = max(summary.sizes.items(), key=lambda item: (item[1], item[0]))
-    return size
 
 
 def fingerprint_of(pictures: PictureList, summary: Survey) -> str:
