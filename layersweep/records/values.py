@@ -60,7 +60,8 @@ class NetworkSummary:
     """A model that is ready to train: its size, its layers, and the seconds that building it took.
 
     `fingerprint` stands for what it computes (see `trainables.measures.network_fingerprint`); None if it is no Keras
-    model.
+    model. `normalization_momentum` is the largest momentum of batch normalisation whose averages follow the training;
+    None without any.
     """
 
     parameters: int
@@ -70,6 +71,7 @@ class NetworkSummary:
     layers: tuple[Layer, ...]
     seconds_build: float
     fingerprint: str | None = None
+    normalization_momentum: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

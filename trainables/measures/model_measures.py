@@ -15,6 +15,7 @@ import tensorflow as tf
 from layersweep.records.values import ClassCounts, ClassReport, Latency, NetworkSummary
 from trainables.data.arrays import Images, ImageSet, Labels, Rows
 from trainables.layers import layer_costs
+from trainables.layers.batch_normalization import moving_momentum
 from trainables.measures.network_fingerprint import network_fingerprint
 from trainables.measures.reference_computations import Reference, tensorflow_reference
 
@@ -40,6 +41,7 @@ def model_size(model: keras.Model, *, seconds_build: float) -> NetworkSummary:
         layers=layers,
         seconds_build=seconds_build,
         fingerprint=network_fingerprint(model, layers),
+        normalization_momentum=moving_momentum(model),
     )
 
 

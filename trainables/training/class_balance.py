@@ -18,11 +18,11 @@ def balanced_rows(labels: Labels, *, seed: int, epoch: int) -> npt.NDArray[np.in
     sizes = np.bincount(labels)
     classes = [rows for rows in np.split(by_class, np.cumsum(sizes)[:-1]) if len(rows)]
     k = len(classes)
-    drawn = []
+    epoch_parts = []
     for number, rows in enumerate(classes):  # (m + number) // k of the first m images: together they are m
         first, end = ((m + number) // k for m in ((epoch - 1) * n, epoch * n))
-        drawn.append(rows[np.arange(first, end) % len(rows)])
-    return np.concatenate(drawn)
+        epoch_parts.append(rows[np.arange(first, end) % len(rows)])
+    return np.concatenate(epoch_parts)
 
 
 def class_weights(labels: Labels, classes: int, *, oversample: bool) -> npt.NDArray[np.float32]:

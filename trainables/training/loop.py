@@ -198,8 +198,8 @@ def _train_epoch(
         predicted.append(result.predicted)
         if not math.isfinite(result.loss):
             break
-    images_seen = np.concatenate(predicted)
-    return _EpochMeans(loss=losses / len(images_seen), predicted=images_seen, seconds_build=seconds_build)
+    predictions = np.concatenate(predicted)
+    return _EpochMeans(loss=losses / len(predictions), predicted=predictions, seconds_build=seconds_build)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -267,8 +267,8 @@ class _Training:
 
     def _first_counts(self, labels: Labels, rows: Labels, predicted: Labels) -> ClassCounts:
         """The counts of the images that an epoch has shown, each when it was first shown."""
-        shown, first = np.unique(rows, return_index=True)
-        return self._counts(labels[shown], predicted[first])
+        unique_rows, first = np.unique(rows, return_index=True)
+        return self._counts(labels[unique_rows], predicted[first])
 
     def _test(self, test: model_measures.Reading) -> Test:
         counts = self._counts(test.labels, test.predicted)

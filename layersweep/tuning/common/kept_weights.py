@@ -93,7 +93,7 @@ def _with_weights(trial_id: str, epoch: str | None, results: Path, value: str) -
 
 
 def _best(results: Path, sweep: str) -> str:
-    """The best trial of the best arm, both by validation accuracy, among the completed trials with the most epochs.
+    """The best trial of the best arm, both by the sweep's metric, among the completed trials with the most epochs.
 
     Raises:
         UsageError: if no trial completed, or there is no such sweep.
@@ -102,8 +102,11 @@ def _best(results: Path, sweep: str) -> str:
 
     from layersweep.records.questions import COMPARISON
     from layersweep.records.read import read, sweeps
+    from layersweep.records.study_question import StudyQuestion
 
-    columns = ("trial_id", "attempt", "continuation", "arm", "question", "outcome", "epochs", "last_val_accuracy")
+    question = StudyQuestion.last(results, sweep)
+    metric = "val_accuracy" if question is None else question.metric
+    columns = ("trial_id", "attempt", "continuation", "arm", "question", "outcome", "epochs", f"last_{metric}")
     rows = read(results, "trials", sweep, columns=columns).sort("attempt", "continuation")
     rows = rows.filter(pl.col("question").cast(pl.String) == COMPARISON).unique("trial_id", keep="last")
     completed = rows.filter(pl.col("outcome").cast(pl.String) == "completed")
@@ -111,8 +114,9 @@ def _best(results: Path, sweep: str) -> str:
     if completed.is_empty():
         names = ", ".join(sorted(sweeps(results, "trials"))) or "none"
         raise UsageError(f"{KEY}={BEST_OF}{sweep}: no trial of that sweep has completed; sweeps there: {names}")
-    mean = pl.col("last_val_accuracy").mean().over("arm")
-    best = completed.sort(mean, "last_val_accuracy", "trial_id", descending=[True, True, False])
+    value = pl.col(f"last_{metric}") * (-1 if metric.endswith("loss") else 1)
+    descending = [True, True, False]
+    best = completed.sort(value.mean().over("arm"), value, "trial_id", descending=descending, nulls_last=True)
     return str(best["trial_id"][0])
 
 
