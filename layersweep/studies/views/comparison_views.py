@@ -14,7 +14,6 @@ from layersweep.studies.earlier_records import sections_of
 from layersweep.studies.sections.costs import AXES
 from layersweep.studies.sections.key_effects import grid
 from layersweep.studies.statistics.arm_comparison import Comparison
-from layersweep.studies.statistics.judgement import ACCURACY
 from layersweep.studies.statistics.pareto import pareto_front
 from layersweep.studies.statistics.screening_risk import screening_risk
 from layersweep.studies.views.json_values import number
@@ -46,10 +45,10 @@ def comparison_views(
 ) -> Mapping[str, Any]:
     """The parts of the page that depend on the comparison alone, by their names there; arms by their names.
 
-    As in a study, effects are shown of grids, or if the question asks for them; and of accuracies only.
+    As in a study, effects are shown of grids, or if the question asks for them; and not of losses.
     """
     sections = sections_of(comparison) if question.sections is None else question.sections
-    has_effects = "effects" in sections and comparison.criteria.metric == ACCURACY
+    has_effects = "effects" in sections and comparison.criteria.described_metric.is_share
     return {
         "answer": answer(comparison),
         "sentences": [*filter(None, (seeds_sentence(comparison, runs), screening_risk(comparison).sentence))],

@@ -6,14 +6,13 @@ from typing import Final
 
 import polars as pl
 
-from layersweep.formatting import count, duration
+from layersweep.formatting import capitalized, count, duration
 from layersweep.records.tables import STOPPED_ON_REQUEST
 from layersweep.studies.statistics.arm_comparison import Comparison
 from layersweep.studies.statistics.arm_rows import NEVER_LEARNED, Row
 from layersweep.studies.statistics.inference.critical_values import alpha_of_look
 from layersweep.studies.statistics.inference.seeds_needed import MAX_SEEDS, POWER
 from layersweep.studies.statistics.judgement import (
-    ACCURACY,
     AS_GOOD,
     BEST,
     UNDECIDED,
@@ -29,7 +28,7 @@ _FIRST_TEST: Final = 3
 
 def metric_name(comparison: Comparison) -> str:
     """The metric in words."""
-    return "validation accuracy" if comparison.criteria.metric == ACCURACY else "validation loss"
+    return comparison.criteria.described_metric.name
 
 
 def verdict(row: Row) -> str:
@@ -149,11 +148,12 @@ def seeds_sentence(comparison: Comparison, runs: pl.DataFrame) -> str:
 
 
 def test_sentence(comparison: Comparison) -> str:
-    """The test accuracy of the leading arm; "" if it has none."""
+    """The metric of the leading arm on the test set; "" if it has none."""
     if not comparison.compared_arms or not comparison.leader["test_n"]:
         return ""
     row = comparison.leader
-    return f"Test accuracy of {row['arm']}: {with_spread(row['test_mean'], row['test_sd'], row['test_n'])}."
+    name = comparison.criteria.described_metric.test_name
+    return f"{capitalized(name)} of {row['arm']}: {with_spread(row['test_mean'], row['test_sd'], row['test_n'])}."
 
 
 def _time(comparison: Comparison, runs: pl.DataFrame, more: int) -> str:
