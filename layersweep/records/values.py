@@ -73,13 +73,15 @@ class NetworkSummary:
 
 @dataclass(frozen=True, kw_only=True)
 class Test:
-    """The results of one evaluation on the test set."""
+    """The results of one evaluation on the test set; balanced accuracy and macro F1 as in `Epoch`."""
 
     __test__ = False  # pytest: not a test class
 
     loss: float
     accuracy: float
     images: int
+    balanced_accuracy: float | None = None
+    macro_f1: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,9 +151,11 @@ class Epoch:
     """One finished epoch of a training.
 
     `loss` and `accuracy` are means over the training images, each measured before its step; `val_*` are measured after
-    the epoch. `seconds_build` are the seconds for tracing and compiling in the first epoch; `seconds_features` those
-    for computing the features of the images before it, if a part of the model is frozen. Only the last epoch has
-    `test`, `classes`, `latency` and `exports`.
+    the epoch. `val_balanced_accuracy` is the mean recall of the classes that occur in the validation set,
+    `val_macro_f1` the mean of their F1: both count a rare class as much as a frequent one. `seconds_build` are the
+    seconds for tracing and compiling in the first epoch; `seconds_features` those for computing the features of the
+    images before it, if a part of the model is frozen. Only the last epoch has `test`, `classes`, `latency` and
+    `exports`.
     """
 
     epoch: int
@@ -166,6 +170,8 @@ class Epoch:
     seconds_test: float
     seconds_measure: float
     seconds_features: float = 0.0
+    val_balanced_accuracy: float | None = None
+    val_macro_f1: float | None = None
     statistics: tuple[LayerStatistics, ...] = ()
     test: Test | None = None
     classes: tuple[ClassReport, ...] = ()

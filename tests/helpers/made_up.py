@@ -131,6 +131,8 @@ def measured(config: Config, seed: int, epoch: int, *, last: bool) -> Epoch:
         accuracy=0.5 if chance else accuracy,
         val_loss=2 / epoch,
         val_accuracy=accuracy,
+        val_balanced_accuracy=0.75 * accuracy,
+        val_macro_f1=0.5 * accuracy,
         learning_rate=0.1,
         seconds_build=0.5 if epoch == 1 else 0.0,
         seconds_train=1.0,
@@ -138,7 +140,7 @@ def measured(config: Config, seed: int, epoch: int, *, last: bool) -> Epoch:
         seconds_test=0.0625 if last else 0.0,
         seconds_measure=0.03125,
         statistics=(statistics,),
-        test=Test(loss=0.5, accuracy=0.75, images=2) if last else None,
+        test=Test(loss=0.5, accuracy=0.75, images=2, balanced_accuracy=0.5, macro_f1=0.25) if last else None,
         classes=(report,) if last else (),
         latency=Latency(min_ms=1.5, median_ms=2.0, p95_ms=3.0, n=100, ratio=2.5, reference_ms=0.5) if last else None,
     )

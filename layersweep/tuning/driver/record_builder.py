@@ -255,7 +255,7 @@ class RecordBuilder:
         reason = reason_columns(outcome, decision, error, epoch=running_trial.epochs, metric=metric)
         row = self._columns.trial(trial) | end_row(running_trial, outcome, reason=reason, busy_slots=busy_slots)
         self._writer.append("trials", [row])
-        value = running_trial.curve[running_trial.epochs][metric] if running_trial.curve else None
+        value = running_trial.curve[running_trial.epochs].get(metric) if running_trial.curve else None
         refused = error is not None and error.type in REFUSAL_TYPES
         requested = outcome == "stopped" and decision.reason == STOPPED_ON_REQUEST
         return Ending(outcome=outcome, epoch=running_trial.epochs, value=value, refused=refused, requested=requested)
