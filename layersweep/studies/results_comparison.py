@@ -10,6 +10,7 @@ from layersweep.records.errors import ResultsError
 from layersweep.records.metrics import METRICS
 
 if TYPE_CHECKING:
+    from layersweep.records.study_question import StudyQuestion
     from layersweep.studies.statistics.result_differences import ResultDifference
     from layersweep.terminal import Console
 
@@ -37,7 +38,6 @@ def write_results_comparison(
             arm.
     """
     from layersweep.escaping import to_html
-    from layersweep.studies.earlier_records import question_of
     from layersweep.studies.pages import comparison_page, page, view_page
     from layersweep.studies.pages.page_values import page_values
     from layersweep.studies.recorded_comparison import load
@@ -47,14 +47,7 @@ def write_results_comparison(
     from layersweep.studies.views.payload import report_payload
     from layersweep.studies.wording.terminal_table import table
 
-    questions = [question_of(folder, sweep) for folder in folders]
-    if metric is not None:
-        questions = [replace(question, metric=metric) for question in questions]
-    if len(metrics := {question.metric for question in questions}) > 1:
-        both = " and ".join(sorted(metrics))
-        raise ResultsError(
-            f"the results judge {sweep!r} by {both}: they cannot be compared; --metric names one for both"
-        )
+    questions = _questions(folders, sweep, metric)
     comparisons = [
         load(folder, sweep, criteria=Criteria(metric=question.metric))[0]
         for folder, question in zip(folders, questions, strict=True)
@@ -65,22 +58,33 @@ def write_results_comparison(
     names = _names(folders)
     rows = [_cells(difference) for difference in differences]
     judged = METRICS[questions[0].metric].name
-    title = f"{sweep}, {judged}: first is {names[0]}, second is {names[1]}"
-    console.print(table(_COLUMNS, rows, title, note=_RULE))
+    rule = f"Judged by {judged}. {_RULE}"
+    console.print(table(_COLUMNS, rows, f"{sweep}: first is {names[0]}, second is {names[1]}", note=rule))
     payloads = [
         {**report_payload(folder, sweep, question, comparison), "sweep": name}
         for folder, question, comparison, name in zip(folders, questions, comparisons, names, strict=True)
     ]
     caption = f"{capitalized(judged)} of the arms that both results have"
     heading = f"<h2>{to_html(names[1])} against {to_html(names[0])}</h2>"
-    sections = [
-        heading,
-        page.paragraph(_RULE),
-        page.table(_COLUMNS, rows, caption),
-    ]
+    sections = [heading, page.paragraph(rule), page.table(_COLUMNS, rows, caption)]
     file = out / f"{sweep}_compared.html"
     comparison_page.write(file, view_page.html(page_values(combine(payloads)), sections=sections))
     console.print(f"study    {file}", soft_wrap=True)
+
+
+def _questions(folders: Sequence[Path], sweep: str, metric: str | None) -> "list[StudyQuestion]":
+    """What the sweep asks in each folder, with the same metric."""
+    from layersweep.studies.earlier_records import question_of
+
+    questions = [question_of(folder, sweep) for folder in folders]
+    if metric is not None:
+        return [replace(question, metric=metric) for question in questions]
+    if len(metrics := {question.metric for question in questions}) > 1:
+        both = " and ".join(sorted(metrics))
+        raise ResultsError(
+            f"the results judge {sweep!r} by {both}: they cannot be compared; --metric names one for both"
+        )
+    return questions
 
 
 def _names(folders: Sequence[Path]) -> list[str]:

@@ -77,7 +77,7 @@ class ClassCounts:
         predicted = self.predicted or (0,) * len(self.supports)
         halves = {
             BALANCED_ACCURACY: self.supports,
-            MACRO_F1: [(n + said) / 2 for n, said in zip(self.supports, predicted, strict=True)],
+            MACRO_F1: [(n + number) / 2 for n, number in zip(self.supports, predicted, strict=True)],
         }[metric]
         return tuple(1 / (len(self.supports) * half) for half in halves)
 

@@ -5,6 +5,7 @@ from typing import Final
 
 import polars as pl
 
+from layersweep.escaping import visible
 from layersweep.formatting import first_names
 from layersweep.records.metrics import BALANCED_ACCURACY
 from layersweep.studies.statistics.classes.class_counts import ClassCounts
@@ -34,7 +35,7 @@ def majority_caution(rows: pl.DataFrame, counts: Sequence[ClassCounts | None]) -
     share, name = max(shares, default=(0.0, ""))
     if share <= MISLEADING_SHARE:
         return ""
-    what = f"'{one_line(name)}'" if name else "the most frequent class"
+    what = f"'{shown_name(name)}'" if name else "the most frequent class"
     level = f"{share:.2f}".removeprefix("0") if share < 0.995 else f"{share:.4f}".removeprefix("0")  # noqa: PLR2004
     is_recorded = _LAST_BALANCED in rows.columns and rows[_LAST_BALANCED].drop_nulls().len() > 0
     advice = (
@@ -58,14 +59,20 @@ def names_by_classes(rows: pl.DataFrame, counts: Sequence[ClassCounts | None]) -
     for config_json, one in zip(rows["config_json"], counts, strict=True):
         value = _classes(config_json)
         if one is not None and all(one.names) and value not in (EVERY_CLASS, "+".join(one.names)):
-            names[value] = first_names([one_line(name) for name in one.names])
+            names[value] = first_names([shown_name(name) for name in one.names])
     return names
 
 
-def one_line(name: str) -> str:
-    """A name of a class in one line, shortened: names of folders may be long and hold newlines."""
-    text = " ".join(name.split())
-    return text if len(text) <= _LONGEST_NAME else f"{text[: _LONGEST_NAME - 1]}\N{HORIZONTAL ELLIPSIS}"
+def shown_name(name: str, longest: int = _LONGEST_NAME) -> str:
+    """A name of a class in one line, visible and not too long: names of folders may hold newlines and hidden signs."""
+    text = visible(" ".join(name.split()))
+    return text if len(text) <= longest else f"{text[: longest - 1]}\N{HORIZONTAL ELLIPSIS}"
+
+
+def shown_names(names: Sequence[str], longest: int = _LONGEST_NAME) -> list[str]:
+    """As `shown_name`, each with its place if two look alike: an axis of a figure has each name once."""
+    texts = [shown_name(name, longest) for name in names]
+    return [text if texts.count(text) == 1 else f"{text} ({place})" for place, text in enumerate(texts)]
 
 
 def _classes(config_json: str | None) -> str:

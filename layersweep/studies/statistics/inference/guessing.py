@@ -99,10 +99,10 @@ def permutation_p_value(
     from scipy.special import ndtr
 
     n = sum(supports)
-    weight, support, said = (np.array(values, dtype=np.float64) for values in (weights, supports, predicted))
+    weight, support, dealt = (np.array(values, dtype=np.float64) for values in (weights, supports, predicted))
     value = float(weight @ np.array(hits))
-    expected = support * said / n
-    mean, variance = float(weight @ expected), _variance(weight, support, said)
+    expected = support * dealt / n
+    mean, variance = float(weight @ expected), _variance(weight, support, dealt)
     if value <= mean + _ROUNDING or variance <= 0:
         return 1.0
     z = (value - mean) / math.sqrt(variance)
@@ -114,16 +114,16 @@ def permutation_p_value(
     return _by_permutation(value, supports, predicted, weight)
 
 
-def _variance(weight: Array, support: Array, said: Array) -> float:
+def _variance(weight: Array, support: Array, dealt: Array) -> float:
     """The variance of the sum over all ways to deal the predictions to the images."""
     n = support.sum()
     if n < 2:  # noqa: PLR2004 (one image has one way)
         return 0.0
-    others = n - said.sum()
-    mean = weight @ (support * said) / n**2
-    rows, columns = weight * said / n, weight * support / n
+    others = n - dealt.sum()
+    mean = weight @ (support * dealt) / n**2
+    rows, columns = weight * dealt / n, weight * support / n
     deviations = np.diag(weight) - rows[:, None] - columns[None, :] + mean
-    squares = support @ deviations**2 @ said + others * (support @ (mean - rows) ** 2)
+    squares = support @ deviations**2 @ dealt + others * (support @ (mean - rows) ** 2)
     return float(squares / (n - 1))
 
 

@@ -123,7 +123,7 @@ def test_the_columns_of_accuracies_have_the_metric_that_is_asked_for(sweep: Swee
     ("metric", "words"),
     [
         ("val_los", "metric 'val_los' of sweep 'optimizers' is not valid; valid: val_accuracy, val_loss"),
-        ("val_loss", "metric 'val_loss' is not recorded in sweep 'optimizers'; valid: val_accuracy, val_loss"),
+        ("val_loss", "metric 'val_loss' is not recorded in sweep 'optimizers'; valid: val_accuracy$"),
     ],
 )
 def test_a_metric_that_is_not_there_is_refused(sweep: Sweep, metric: str, words: str) -> None:
