@@ -11,7 +11,17 @@ from functools import partial
 from importlib import metadata
 from pathlib import Path
 
-from layersweep.records.values import ClassReport, Epoch, Export, Latency, Layer, LayerStatistics, NetworkSummary, Test
+from layersweep.records.values import (
+    ClassCounts,
+    ClassReport,
+    Epoch,
+    Export,
+    Latency,
+    Layer,
+    LayerStatistics,
+    NetworkSummary,
+    Test,
+)
 from trainables.config import between, check, one_of
 from trainables.data.dataset import Data
 from trainables.worker.training_server import WarmUp
@@ -115,6 +125,10 @@ def _load(path: Path) -> int:
         return int(file.read("epoch"))
 
 
+LEARNED = ClassCounts(images=(9, 9), predicted=(9, 9), hits=(9, 9))
+AT_CHANCE = ClassCounts(images=(9, 9), predicted=(18, 0), hits=(9, 0))
+
+
 def measured(config: Config, seed: int, epoch: int, *, last: bool) -> Epoch:
     accuracy = config.quality * epoch / (epoch + 1) + seed / 1000 + hardware / 1_000_000
     chance = config.misdeed == "chance"
@@ -133,6 +147,8 @@ def measured(config: Config, seed: int, epoch: int, *, last: bool) -> Epoch:
         val_accuracy=accuracy,
         val_balanced_accuracy=0.75 * accuracy,
         val_macro_f1=0.5 * accuracy,
+        train_counts=AT_CHANCE if chance else LEARNED,
+        val_counts=LEARNED,
         learning_rate=0.1,
         seconds_build=0.5 if epoch == 1 else 0.0,
         seconds_train=1.0,
