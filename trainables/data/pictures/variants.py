@@ -77,7 +77,7 @@ def folder_of(source: PictureSource, place: Path, options: PictureOptions, stric
     summary = survey(pictures, say)
     report(pictures, summary, strict=strict, say=say)
     native = most_frequent_size(summary)
-    pictures = _with_test_part(pictures, summary)
+    pictures = with_test_part(pictures, summary)
     fingerprint = fingerprint_of(pictures, summary)
     folders = []
     for fitting in dict.fromkeys(stored(fitting, native) for fitting in options.fittings):
@@ -107,7 +107,7 @@ def fingerprint_of(pictures: PictureList, summary: Survey) -> str:
     return digest.hexdigest()[:16]
 
 
-def _with_test_part(pictures: PictureList, summary: Survey) -> PictureList:
+def with_test_part(pictures: PictureList, summary: Survey) -> PictureList:
     """The pictures; if none belongs to a test part, a sixth of each class of those for training does then."""
     parts = {picture.part for picture in pictures.pictures}
     if "test" in parts:
