@@ -39,9 +39,7 @@ _DOTS: Final = 400
 _CLASSES: Final = {SPOILS: "bad", MATTERS: "look", FINE: "fine"}
 
 
-def html(
-    pictures: Collection, copies: Copies, texts: Sequence[Finding], rows: Sequence[SheetRow], config: Keys
-) -> str:
+def html(pictures: Collection, copies: Copies, texts: Sequence[Finding], rows: Sequence[SheetRow], config: Keys) -> str:
     """The whole page."""
     parts = [
         f"<h1>{to_html(pictures.title)}: data check</h1>",
@@ -78,7 +76,9 @@ def _contents(pictures: Collection) -> Iterator[str]:
     yield facts(
         {
             "Layout": pictures.layout,
-            "Pictures": f"{len(pictures.names):,}, in {count(len(pictures.classes), 'class')}".replace("classs", "classes"),
+            "Pictures": f"{len(pictures.names):,}, in {count(len(pictures.classes), 'class')}".replace(
+                "classs", "classes"
+            ),
             "Test part": "a sixth of each class, always the same" if pictures.draws_test else "",
             "Note": " ".join(pictures.notes),
         }
@@ -162,7 +162,9 @@ def _copies(pictures: Collection, copies: Copies) -> Iterator[str]:
     pairs = in_order(pictures, copies)
     kinds = Counter((pair.kind, _relation(pictures, pair)) for pair in pairs)
     relations = list(dict.fromkeys(_relation(pictures, pair) for pair in pairs))
-    rows = [[kind, *(f"{kinds[kind, where]:,}" for where in relations)] for kind in KINDS if kind in {k for k, _ in kinds}]
+    rows = [
+        [kind, *(f"{kinds[kind, where]:,}" for where in relations)] for kind in KINDS if kind in {k for k, _ in kinds}
+    ]
     yield table(("", *relations), rows, "Pairs of pictures, by what they have in common")
     yield f'<div class="pairs">{"".join(_pair(pictures, pair) for pair in pairs[:SHOWN_PAIRS])}</div>'
     if rest := pairs[SHOWN_PAIRS:]:

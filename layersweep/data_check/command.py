@@ -52,12 +52,14 @@ class Options:
     fit: Literal["stretch", "crop", "pad"] = "stretch"
     """How pictures of other proportions are brought to that size."""
     set: Annotated[
-        tuple[str, ...], tyro.conf.arg(metavar="KEY=VALUE", help_behavior_hint="(repeatable)"), tyro.conf.UseAppendAction
+        tuple[str, ...],
+        tyro.conf.arg(metavar="KEY=VALUE", help_behavior_hint="(repeatable)"),
+        tyro.conf.UseAppendAction,
     ] = ()
     """A key that changes what a model sees, as in a sweep: flip=horizontal, rotate=10, channels=1."""
-    out: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="(default: results/data/NAME.html)")] = (
-        None
-    )
+    out: Annotated[
+        Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="(default: results/data/NAME.html)")
+    ] = None
     """The page to write."""
 
 

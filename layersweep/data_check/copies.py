@@ -209,7 +209,9 @@ def _is_made_from(a: Floats, b: Floats) -> npt.NDArray[np.bool_]:
     causes = _causes(a)
     effects = b.reshape(len(b), -1, 1)
     transposed = causes.transpose(0, 2, 1)
-    factors = np.linalg.solve(transposed @ causes + 1e-3 * np.eye(causes.shape[2], dtype=np.float32), transposed @ effects)
+    factors = np.linalg.solve(
+        transposed @ causes + 1e-3 * np.eye(causes.shape[2], dtype=np.float32), transposed @ effects
+    )
     difference = (effects - causes @ factors).reshape(b.shape)
     contrast, brightness, *shifts = factors[..., 0].T
     small = (np.abs(contrast - 1) <= _CONTRAST) & (np.abs(brightness - a.mean((1, 2))) <= _BRIGHTNESS)

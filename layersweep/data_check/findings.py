@@ -100,9 +100,13 @@ def _leaks(pictures: Collection, copies: Copies) -> Iterator[Finding]:
         leaked = members[np.isin(copies.groups[members], elsewhere)]
         if not len(leaked):
             continue
-        pairs = [pair for pair in crossing if _parts(pictures, pair) <= {part, *others} and part in _parts(pictures, pair)]
+        pairs = [
+            pair for pair in crossing if _parts(pictures, pair) <= {part, *others} and part in _parts(pictures, pair)
+        ]
         word = PARTS[part]
-        text = f"{_of(len(leaked), len(members), f'{word} picture')} {_verb(len(leaked))} also {_where(others, pictures)}."
+        text = (
+            f"{_of(len(leaked), len(members), f'{word} picture')} {_verb(len(leaked))} also {_where(others, pictures)}."
+        )
         text += f" A model has seen {'it' if len(leaked) == 1 else 'them'}, so {word} accuracy is too high."
         if part == TEST and pictures.draws_test:
             text += " The test part is drawn from the pictures, so leave only one copy of each."
@@ -154,7 +158,9 @@ def _copies_within(pictures: Collection, copies: Copies) -> Iterator[Finding]:
         in_training = any(pictures.parts[pair.first] == TRAIN for pair in pairs)
         spoils = in_training and not (pictures.parts == VALIDATION).any()
         if spoils:
-            text += " Each seed draws its validation pictures from the training part, so copies come to lie on both sides."
+            text += (
+                " Each seed draws its validation pictures from the training part, so copies come to lie on both sides."
+            )
         yield Finding(level=MATTERS, text=text, examples=_examples(pictures, pairs))
     elif not copies.pairs:
         yield Finding(level=FINE, text="No picture is there twice.")

@@ -54,9 +54,7 @@ def sheet(pictures: Collection, config: Keys) -> list[SheetRow]:
             network = network or _network(config, shape)
             plain, augmented = (_pixels(network(stored, training=training)) for training in (False, True))
             rows.append(
-                SheetRow(
-                    label=label, indices=indices, plain=plain, augmented=augmented if config.augmented else None
-                )
+                SheetRow(label=label, indices=indices, plain=plain, augmented=augmented if config.augmented else None)
             )
         else:
             rows.append(SheetRow(label=label, indices=indices, plain=stored, augmented=None))
