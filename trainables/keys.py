@@ -15,6 +15,13 @@ EVERY_LAYER: Final = "all"
 EVERY_CLASS: Final = "all"
 WITH_MOMENTUM: Final = ("sgd", "rmsprop")
 
+IMAGE: Final = "image"
+"""The name of a network's input."""
+PICTURE_LAYERS: Final = frozenset(
+    {"numbers", "random_flip", "random_shift", "random_rotate", "random_zoom", "random_contrast", "resizing", "colour"}
+)
+"""The names of the layers that prepare its images (`trainables.layers.preprocessing`)."""
+
 _CLASSES: Final = r"\S(.*\S)?"
 _INDICES: Final = r"\d+(-\d+)?(\+\d+(-\d+)?)*"
 _LARGEST_DENOMINATOR: Final = 10_000

@@ -12,7 +12,7 @@ from PIL import Image
 
 from layersweep.data_check.collection import Collection
 from layersweep.data_check.copies import KINDS, Copies, Copy
-from layersweep.data_check.findings import FINE, MATTERS, SPOILS, Finding, in_order, pair_text
+from layersweep.data_check.findings import FINE, MATTERS, SPOILS, WORDS, Finding, in_order, pair_text
 from layersweep.data_check.sheet import SheetRow
 from layersweep.data_check.thumbnails import Bytes
 from layersweep.escaping import to_html
@@ -47,10 +47,10 @@ def html(pictures: Collection, copies: Copies, texts: Sequence[Finding], rows: S
         *map(_finding, texts),
         *_contents(pictures),
         *_class_table(pictures),
-        *_sizes(pictures, config),
         *_copies(pictures, copies),
-        *_unread(pictures),
         *_sheet(pictures, rows, config),
+        *_sizes(pictures, config),
+        *_unread(pictures),
     ]
     style = resources.files(__package__).joinpath("check.css").read_text()
     return page(f"{pictures.title}: data check", parts, style)
@@ -174,7 +174,7 @@ def _copies(pictures: Collection, copies: Copies) -> Iterator[str]:
 
 
 def _relation(pictures: Collection, pair: Copy) -> str:
-    first, second = (PARTS[pictures.parts[index]] for index in (pair.first, pair.second))
+    first, second = (WORDS[pictures.parts[index]] for index in (pair.first, pair.second))
     where = f"within {first}" if first == second else f"{first} and {second}"
     return where if pictures.labels[pair.first] == pictures.labels[pair.second] else f"{where}, two classes"
 

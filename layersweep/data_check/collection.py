@@ -25,13 +25,13 @@ from trainables.data.pictures.decoding import pixels
 from trainables.data.pictures.picture_file import Item, item_lists, streams
 from trainables.data.pictures.picture_list import LARGEST, PARTS, Fitting, Picture, PictureList
 from trainables.data.pictures.survey import Survey, survey
-from trainables.data.pictures.variants import most_frequent_size, stored, stored_size, with_test_part
+from trainables.data.pictures.variants import stored, stored_size, with_test_part
 from trainables.data.sources import PICTURES, PictureSource, Say, source
 from trainables.data.splits import check_classes, check_part, needs_of_class, round_half_up
 from trainables.errors import DataError
 
 if TYPE_CHECKING:
-    from trainables.data.pictures.label_tables import Columns
+    from trainables.data.pictures.columns import Columns
 
 _Indices: TypeAlias = npt.NDArray[np.int64]
 
@@ -133,7 +133,7 @@ def _of_pictures(listed: PictureList, place: Path, say: Say) -> Collection:
         thumbnails=thumbnails.at(usable),
         digests=[look.digests[index] for index in usable],
         images=partial(_decoded, listed=listed, look=look, usable=usable),
-        native=most_frequent_size(look),
+        native=look.common,
         fits=True,
     )
     return replace(made, problem=_problem(made))
@@ -141,7 +141,9 @@ def _of_pictures(listed: PictureList, place: Path, say: Say) -> Collection:
 
 def _thumbnails(items: list[Item]) -> tuple[list[int], Thumbnails, dict[int, str]]:
     """The thumbnails of some pictures, their places in the list, and why others cannot be decoded, by place."""
-    thumbnails, places, damages = Thumbnails.empty(len(items)), [], {}
+    thumbnails = Thumbnails.empty(len(items))
+    places: list[int] = []
+    damages: dict[int, str] = {}
     for stream in streams(items):
         try:
             with stream.content as content, opened(content, stream.name, claimed=True) as image:
@@ -160,7 +162,7 @@ def _decoded(
     indices: Sequence[int], fitting: Fitting, *, listed: PictureList, look: Survey, usable: Sequence[int]
 ) -> Bytes:
     """Some pictures by the functions that write the arrays of a trial."""
-    native = most_frequent_size(look)
+    native = look.common
     width, height = stored_size(fitting, native)
     images = np.zeros((len(indices), height, width, 1 if look.grey else 3), dtype=np.uint8)
     places = [usable[index] for index in indices]

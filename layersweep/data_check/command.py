@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import tyro
 
@@ -101,7 +101,7 @@ def _check(options: Options) -> None:
     from layersweep.data_check.findings import findings
     from layersweep.data_check.sheet import sheet
     from layersweep.records.files import write_whole
-    from trainables.data.pictures.label_tables import Columns
+    from trainables.data.pictures.columns import Columns
 
     columns = None if options.columns is None else Columns.parse(options.columns)
     pictures = collection(options.dataset, options.path, columns, say)
@@ -124,7 +124,7 @@ def config_of(options: Options) -> "Keys":
     from trainables.errors import ConfigError, near_miss
     from trainables.keys import Keys
 
-    values = {"image_size": options.image_size, "fit": options.fit}
+    values: dict[str, Any] = {"image_size": options.image_size, "fit": options.fit}
     for text in options.set:
         key, _, value = text.partition("=")
         if key not in PICTURE_KEYS:

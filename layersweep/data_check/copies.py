@@ -197,7 +197,7 @@ def are_copies(thumbnails: Thumbnails, one: _Indices, other: _Indices, *, mirror
     if mirrored:
         b, colours[1] = b[:, :, ::-1], colours[1][..., ::-1]
     same_colour = np.abs(colours[0] - colours[1]).max(axis=(1, 2, 3)) <= _COLOUR
-    return same_colour & (_is_made_from(a, b) | _is_made_from(b, a))
+    return np.asarray(same_colour & (_is_made_from(a, b) | _is_made_from(b, a)))
 
 
 def _is_made_from(a: Floats, b: Floats) -> npt.NDArray[np.bool_]:
@@ -212,7 +212,7 @@ def _is_made_from(a: Floats, b: Floats) -> npt.NDArray[np.bool_]:
     factors = np.linalg.solve(
         transposed @ causes + 1e-3 * np.eye(causes.shape[2], dtype=np.float32), transposed @ effects
     )
-    difference = (effects - causes @ factors).reshape(b.shape)
+    difference = np.asarray(effects - causes @ factors, dtype=np.float32).reshape(b.shape)
     contrast, brightness, *shifts = factors[..., 0].T
     small = (np.abs(contrast - 1) <= _CONTRAST) & (np.abs(brightness - a.mean((1, 2))) <= _BRIGHTNESS)
     small &= (np.abs(shifts) <= _SHIFT * SIZE).all(axis=0)

@@ -23,6 +23,9 @@ _SHAPES: Final = 1.1
 """The ratio of two proportions from which a stretched picture looks stretched."""
 _FEW_SHAPES: Final = 0.02
 
+WORDS: Final = ("training", "validation", "test")
+"""What the parts are called in a sentence."""
+
 _Indices: TypeAlias = npt.NDArray[np.int64]
 
 
@@ -103,7 +106,7 @@ def _leaks(pictures: Collection, copies: Copies) -> Iterator[Finding]:
         pairs = [
             pair for pair in crossing if _parts(pictures, pair) <= {part, *others} and part in _parts(pictures, pair)
         ]
-        word = PARTS[part]
+        word = WORDS[part]
         text = (
             f"{_of(len(leaked), len(members), f'{word} picture')} {_verb(len(leaked))} also {_where(others, pictures)}."
         )
@@ -130,7 +133,7 @@ def _verb(number: int) -> str:
 
 
 def _where(parts: Sequence[int], pictures: Collection) -> str:
-    names = [PARTS[part] for part in parts if (pictures.parts == part).any()]
+    names = [WORDS[part] for part in parts if (pictures.parts == part).any()]
     return f"in the {' or the '.join(names)} part"
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from layersweep.data_check.collection import TRAIN, Collection
 from layersweep.data_check.thumbnails import Bytes
 from trainables.data.pictures.picture_list import Fitting
+from trainables.hardware import without_stderr
 from trainables.keys import Keys
 
 _MOST_A_CLASS: Final = 6
@@ -73,12 +74,13 @@ def _network(config: Keys, shape: tuple[int, int, int]) -> Any:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
-    import keras
+    with without_stderr():
+        import keras
 
-    from trainables.layers.preprocessing import pictures
+        from trainables.layers.preprocessing import pictures
 
-    keras.utils.set_random_seed(0)
-    return keras.Model(*pictures(config, shape))
+        keras.utils.set_random_seed(0)
+        return keras.Model(*pictures(config, shape))
 
 
 def _pixels(values: Any) -> Bytes:

@@ -71,7 +71,7 @@ class Thumbnails:
     @property
     def flat(self) -> npt.NDArray[np.bool_]:
         """(n,) whether a picture is of nearly one grey level."""
-        return self.grey.reshape(len(self.grey), -1).std(1) < _FLAT
+        return np.asarray(self.grey.reshape(len(self.grey), -1).std(1) < _FLAT)
 
 
 def pixel_digest(image: Image.Image, size: tuple[int, int]) -> bytes:

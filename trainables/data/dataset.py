@@ -1,5 +1,6 @@
 """A prepared data set: found once, copied into this machine's cache, then split by each trial's seed."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -18,10 +19,10 @@ from trainables.data.pictures.variants import PictureOptions
 from trainables.data.sources import PictureSource, Say, log, source
 from trainables.data.splits import (
     TEST_SEED,
+    Needs,
     Sizes,
     check_classes,
     check_part,
-    needs_of_class,
     round_half_up,
     select_classes,
     sizes,
@@ -231,12 +232,23 @@ class Data:
         """
         labels, validation, test = self._labels_of(class_indices)
         names = [self.classes[self.class_indices.index(index)] for index in class_indices]
-        needs = (1, "training") if self.validation_rows else needs_of_class(self.holdout, self.folds)
-        check_classes(self.name, labels, names, needs=needs, train=train_images)
+        check_classes(self.name, labels, names, needs=self._needs(len(labels)), train=train_images)
         if self.validation_rows:
             check_part(self.name, "validation", validation, names)
         if self.native is not None:
             check_part(self.name, "test", test, names)
+
+    def _needs(self, images: int) -> Needs:
+        """What each class needs, of this number of images in the training file."""
+        if self.validation_rows:
+            return Needs(images=1, reason="training")
+        if self.folds:
+            return Needs(images=self.folds, reason=f"{self.folds} folds")
+        return Needs(
+            images=math.ceil(1 / min(self.holdout, 1 - self.holdout)),
+            reason=f"validation_share={float(self.holdout):g}",
+            validation=round_half_up(images * self.holdout),
+        )
 
     def _available(self, images: int, validation_rows: int) -> tuple[int, int]:
         """The numbers of images for training and for validation, of this number in the training file.

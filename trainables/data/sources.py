@@ -15,7 +15,7 @@ Say = Callable[[str], None]
 """Takes a short sentence about work that takes time."""
 
 if TYPE_CHECKING:
-    from trainables.data.pictures.label_tables import Columns
+    from trainables.data.pictures.columns import Columns
     from trainables.data.pictures.picture_list import PictureList
 
 PICTURES: Final = "image_folder"

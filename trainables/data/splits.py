@@ -92,33 +92,51 @@ def sizes(
     )
 
 
-def needs_of_class(holdout: Fraction, folds: int) -> tuple[int, str]:
-    """The fewest images of a class that give one to each fold, or to training and validation; and what needs them."""
-    if folds:
-        return folds, f"{folds} folds"
-    return math.ceil(1 / min(holdout, 1 - holdout)), f"validation_share={float(holdout):g}"
+@dataclass(frozen=True, kw_only=True)
+class Needs:
+    """What each class needs to be split.
+
+    Attributes:
+        images: a number of training images that always suffices.
+        reason: what needs them.
+        validation: the number of validation images, if they are a first part of the stratified order: a class may then
+            have fewer images, as long as one is among them.
+    """
+
+    images: int
+    reason: str
+    validation: int = 0
+
+    def too_small(self, counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """The classes with too few images, of which there are these numbers."""
+        return np.array([k for k, size in enumerate(counts) if size < self.images and not self._suffices(size, counts)])
+
+    def _suffices(self, size: int, counts: npt.NDArray[np.int64]) -> bool:
+        """Whether the first image of a class of this size is among those for validation, whatever the seed."""
+        return size > 1 and int(np.floor(counts / (2 * size) + 0.5).sum()) <= self.validation
 
 
-def check_classes(data_set: str, labels: Labels, names: Sequence[str], *, needs: tuple[int, str], train: int) -> None:
+def check_classes(data_set: str, labels: Labels, names: Sequence[str], *, needs: Needs, train: int) -> None:
     """Refuses training images in which a class has too few.
 
     Args:
         data_set: its name.
         labels: those of the training file.
         names: the classes' names.
-        needs: the fewest images of a class that can be split, and what needs them.
+        needs: what each class needs to be split.
         train: the number of images that are trained on.
 
     Raises:
         DataError: names the smallest class, and how many images are needed.
     """
-    counts, (minimum, reason) = np.bincount(labels, minlength=len(names)), needs
+    counts = np.bincount(labels, minlength=len(names))
     smallest = int(counts.argmin())
-    if counts[smallest] < minimum:
-        size, way_out = count(int(counts[smallest]), "training image"), without(names, np.flatnonzero(counts < minimum))
+    small_classes = needs.too_small(counts)
+    if len(small_classes):
+        size = count(int(counts[smallest]), "training image")
         raise DataError(
-            f"class {names[smallest]!r} of {data_set} has {size}, too few for {reason}; valid: {minimum} or more "
-            f"training images of each class{way_out}"
+            f"class {names[smallest]!r} of {data_set} has {size}, too few for {needs.reason}; valid: {needs.images} or "
+            f"more training images of each class{without(names, small_classes)}"
         )
     if train * int(counts[smallest]) < len(labels):
         raise DataError(
@@ -136,8 +154,8 @@ def check_part(data_set: str, part: str, labels: Labels, names: Sequence[str]) -
     counts = np.bincount(labels, minlength=len(names))
     if not counts.min():
         raise DataError(
-            f"class {names[int(counts.argmin())]!r} of {data_set} has no image in the {part} part; valid: 1 or more "
-            f"images of each class{without(names, np.flatnonzero(counts == 0))}"
+            f"class {names[int(counts.argmin())]!r} of {data_set} has no image in the {part} part; valid: more "
+            f"images of it{without(names, np.flatnonzero(counts == 0))}"
         )
 
 

@@ -3,14 +3,9 @@
 import keras
 from keras import layers
 
-from trainables.keys import COLOUR, GREY, Keys
+from trainables.keys import COLOUR, GREY, IMAGE, Keys
 
 _FULL_TURN = 360.0
-
-PICTURE_LAYERS = frozenset(
-    {"numbers", "random_flip", "random_shift", "random_rotate", "random_zoom", "random_contrast", "resizing", "colour"}
-)
-"""The names of the layers that this module makes."""
 
 
 def pictures(config: Keys, image_shape: tuple[int, int, int]) -> tuple[keras.KerasTensor, keras.KerasTensor]:
@@ -19,7 +14,7 @@ def pictures(config: Keys, image_shape: tuple[int, int, int]) -> tuple[keras.Ker
     Numbers stay within 0 to 255; each family scales them to its own range. They stay uint8 if nothing is changed, else
     they are float32, even if the model computes in another precision.
     """
-    image = keras.Input(image_shape, dtype="uint8", name="image")
+    image = keras.Input(image_shape, dtype="uint8", name=IMAGE)
     height, width, channels = config.shape(image_shape)
     resized = (height, width) != image_shape[:2]
     x = image

@@ -21,7 +21,7 @@ from layersweep.tuning.experiment.trials import visible_data
 from layersweep.tuning.experiment.tuned_arms import TunedArm, sample_arms, tuned_arms
 from trainables import config as domains
 from trainables.data.dataset import Data, prepare
-from trainables.data.pictures.label_tables import Columns
+from trainables.data.pictures.columns import Columns
 from trainables.data.pictures.variants import PictureOptions
 from trainables.data.sources import PICTURES, PictureSource, source
 from trainables.errors import DataError

@@ -315,7 +315,7 @@ def test_every_image_validates_in_one_fold(tiny: Path, folds: int) -> None:
     [
         (
             {"folds": 31, "fold": 0},
-            "class 'a' of tiny has 30 training images, too few for 31 folds; valid: 31 or more training images of each class",
+            "class 'a' of tiny has 30 training images, too few for 31 folds; valid: 31 or more training images",
         ),
         (
             {"holdout": Fraction(1, 40)},
@@ -330,9 +330,9 @@ def test_a_class_too_small_to_be_split_is_named(tiny: Path, part: dict[str, obje
 
 def test_a_class_too_small_for_the_data_set_itself_is_named(tiny: Path) -> None:
     images = np.zeros((90, 2, 3, 1), dtype=np.uint8)
-    labels = np.repeat([0, 1, 2], [5, 65, 20])
+    labels = np.repeat([0, 1, 2], [1, 69, 20])
     np.savez(tiny / "tiny.npz", train_images=images, train_labels=labels, test_images=images, test_labels=labels)
-    with pytest.raises(DataError, match=r"class 'a' of tiny has 5 training images, too few for validation_share=0.16"):
+    with pytest.raises(DataError, match=r"class 'a' of tiny has 1 training image, too few for validation_share=0.16"):
         dataset.prepare("tiny", folder=tiny).part()
 
 

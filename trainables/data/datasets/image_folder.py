@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Final
 
-from trainables.data.pictures.label_tables import Columns
-from trainables.data.pictures.layouts import pictures_of
+from trainables.data.layouts.layouts import pictures_of
+from trainables.data.pictures.columns import Columns
 from trainables.data.pictures.picture_list import PictureList
 from trainables.data.sources import Say, log
 from trainables.errors import DataError

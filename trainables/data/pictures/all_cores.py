@@ -1,6 +1,5 @@
 """Works through many files on all cores, in bounded memory, with the results in order."""
 
-import contextlib
 import itertools
 import multiprocessing
 import sys
@@ -55,25 +54,25 @@ def on_all_cores(
     """
     workers = min(cores(), len(lists), max(1, int(MEMORY_SHARE * memory_bytes()) // max(1, memory)))
     ends = list(itertools.accumulate(map(len, lists)))
-    with contextlib.ExitStack() as stack:
-        results: Iterator[Result] = map(work, lists)
-        if workers > 1:
-            pool = ProcessPoolExecutor(workers, multiprocessing.get_context(_start_method()))
-            stack.callback(pool.shutdown, cancel_futures=True)
-            results = pool.map(work, lists)
-        tenths = 0
-        for end in ends:
-            try:
-                result = next(results)
-            except BrokenProcessPool as error:
-                raise DataError(
-                    "the system has ended a process that decoded pictures, probably because memory ran out; free some, "
-                    "or use fewer cores (taskset -c 0 …)"
-                ) from error
-            yield result
-            if len(lists) > _FEW and end * 10 // ends[-1] > tenths:
-                tenths = end * 10 // ends[-1]
-                say(f"  {tenths * 10} %")
+    tenths = 0
+    for end, result in zip(ends, _by_processes(work, lists, workers) if workers > 1 else map(work, lists), strict=True):
+        yield result
+        if len(lists) > _FEW and end * 10 // ends[-1] > tenths:
+            tenths = end * 10 // ends[-1]
+            say(f"  {tenths * 10} %")
+
+
+def _by_processes(work: Callable[[list[Item]], Result], lists: Sequence[list[Item]], workers: int) -> Iterator[Result]:
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context(_start_method()))
+    try:
+        yield from pool.map(work, lists)
+    except BrokenProcessPool as error:
+        raise DataError(
+            "the system has ended a process that decoded pictures, probably because memory ran out; free some, or use "
+            "fewer cores (taskset -c 0 …)"
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _start_method() -> str:

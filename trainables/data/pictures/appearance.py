@@ -100,8 +100,8 @@ def may_be_picture(path: Path) -> bool:
 
 def claims_picture(path: Path) -> bool:
     """Whether a file's name says that it is a picture, of whatever format."""
-    kind = mimetypes.guess_type(path.name, strict=False)[0] or ""
-    return path.suffix.lower() in Image.EXTENSION or kind.startswith("image/") or path.suffix.lower() in _PHOTOS
+    kind, suffix = mimetypes.guess_type(path.name, strict=False)[0] or "", path.suffix.lower()
+    return kind.startswith("image/") or Image.EXTENSION.get(suffix) in FORMATS or suffix in _PHOTOS
 
 
 _PHOTOS: Final = frozenset({".heic", ".heif", ".jxl", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raw", ".raf", ".exr"})

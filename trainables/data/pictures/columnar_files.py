@@ -4,6 +4,7 @@ import contextlib
 import json
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Final
 
@@ -62,8 +63,7 @@ def row_groups(path: Path) -> list[range]:
         else:
             with pa.memory_map(str(path)) as file:
                 sizes = [batch.num_rows for batch in _arrow_batches(path, file)]
-    ends = [sum(sizes[: index + 1]) for index in range(len(sizes))]
-    return [range(end - size, end) for size, end in zip(sizes, ends, strict=True)]
+    return [range(end - size, end) for size, end in zip(sizes, accumulate(sizes), strict=True)]
 
 
 def column_values(path: Path, column: str) -> list[Any]:

@@ -19,9 +19,8 @@ from trainables.data.pictures.appearance import DamagedError, NoPictureError, ap
 from trainables.data.pictures.image_file import ImageFile
 from trainables.data.pictures.picture_file import Item, item_lists, streams
 from trainables.data.pictures.picture_list import PARTS, Fitting, PictureList
-from trainables.data.pictures.survey import Survey, examples, report, report_damage
+from trainables.data.pictures.survey import Survey, check_classes, report, report_damage
 from trainables.data.sources import Say
-from trainables.errors import DataError
 
 VERSION: Final = 1
 """Changes whenever a picture is decoded to other pixels than before."""
@@ -78,7 +77,7 @@ def decode(
         file.remove([row for row, place in enumerate(places) if place in damages])
         labels = [pictures.pictures[place].label for place in places if place not in damages]
         np.save(folder / f"{name}_labels.npy", np.array(labels, dtype=np.int64))
-    _check_classes(pictures, openable, damages)
+    check_classes(pictures, set(openable) - set(damages), {**summary.damages, **damages})
     return Decoded(validation_rows=len(set(by_part["validation"]) - set(damages)), damages=damages)
 
 
@@ -94,14 +93,6 @@ def decoded_arrays(pictures: PictureList, summary: Survey, *, strict: bool, say:
         decode(pictures, summary, folder, Fitting(), say=say, strict=strict)
         arrays = {name: cache.open_array(folder, name) for name in ARRAYS}
     return Arrays(**arrays, classes=pictures.classes)
-
-
-def _check_classes(pictures: PictureList, openable: Sequence[int], damages: dict[int, str]) -> None:
-    labels = {pictures.pictures[place].label for place in openable if place not in damages}
-    for label, name in enumerate(pictures.classes):
-        if label not in labels:
-            reasons = {place: why for place, why in damages.items() if pictures.pictures[place].label == label}
-            raise DataError(f"class {name!r} has no picture that can be read: {examples(pictures, reasons)}")
 
 
 def _decode(items: list[Item], *, files: Sequence[ImageFile], fitting: Fitting) -> dict[int, str]:

@@ -42,13 +42,14 @@ def part_of(name: str) -> Part | None:
 
     One word of the name says it, the others may be anything: whether such a folder is a part depends on its content.
     """
-    words = [word for word in re.split(r"[^a-z]+", name.casefold()) if word in _PART_WORDS]
+    separated = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name)  # trainLabels
+    words = [word for word in re.split(r"[^a-z]+", separated.casefold()) if word in _PART_WORDS]
     return _PART_WORDS[words[0]] if len(words) == 1 else None
 
 
-def is_part_name(name: str) -> bool:
-    """Whether a name is nothing but a part's usual name, in any case."""
-    return name.casefold().strip() in _PART_WORDS
+def part_named(name: str) -> Part | None:
+    """The part of which a name is the usual one, in any case, and nothing else; else None."""
+    return _PART_WORDS.get(name.casefold().strip())
 
 
 def same_for_people(name: str) -> str:

@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -129,9 +129,8 @@ def report(pictures: PictureList, summary: Survey, *, strict: bool, say: Say) ->
         count = f"{len(summary.no_pictures):,} of {len(pictures.pictures):,} files"
         say(f"{count} {verb}: {examples(pictures, summary.no_pictures)}")
     report_damage(pictures, summary, summary.damages, strict=strict, say=say)
-    labels = {picture.label for place, picture in enumerate(pictures.pictures) if summary.digests[place]}
-    if missing := sorted(set(range(len(pictures.classes))) - labels):
-        raise DataError(_without_pictures(pictures, summary, missing[0]))
+    sound = [place for place, digest in enumerate(summary.digests) if digest]
+    check_classes(pictures, sound, {**summary.no_pictures, **summary.damages})
     say(f"pictures: {_sizes(summary.sizes)}")
 
 
@@ -154,14 +153,17 @@ def examples(pictures: PictureList, reasons: Mapping[int, str]) -> str:
     return f"{shown}; and {len(reasons) - _EXAMPLES:,} more" if len(reasons) > _EXAMPLES else shown
 
 
-def _without_pictures(pictures: PictureList, summary: Survey, label: int) -> str:
-    reasons = {
-        place: reason
-        for place, reason in {**summary.no_pictures, **summary.damages}.items()
-        if pictures.pictures[place].label == label
-    }
-    why = f": {examples(pictures, reasons)}" if reasons else ""
-    return f"class {pictures.classes[label]!r} has no picture that can be read{why}; valid: at least one in each class"
+def check_classes(pictures: PictureList, sound: Iterable[int], reasons: Mapping[int, str]) -> None:
+    """Refuses a list of which a class has no sound picture; the reasons say why others are not."""
+    missing = set(range(len(pictures.classes))) - {pictures.pictures[place].label for place in sound}
+    if not missing:
+        return
+    label = min(missing)
+    own = {place: reason for place, reason in reasons.items() if pictures.pictures[place].label == label}
+    why = f": {examples(pictures, own)}" if own else ""
+    raise DataError(
+        f"class {pictures.classes[label]!r} has no picture that can be read{why}; valid: at least one in each class"
+    )
 
 
 def _sizes(sizes: Counter[tuple[int, int]]) -> str:
@@ -202,7 +204,7 @@ def _stamp(pictures: Sequence[Picture], present: Sequence[State]) -> str:
 
 def _remembered(note: Path, n: int) -> list[Look] | None:
     try:
-        looks = [Look(*row) for row in json.loads(note.read_bytes())]
+        looks = [Look(*row) for row in json.loads(note.read_bytes()) if len(row) == len(Look._fields)]
     except (OSError, ValueError, TypeError, RecursionError):
         return None
     return looks if len(looks) == n else None

@@ -14,8 +14,8 @@ from typing import Final
 import numpy as np
 
 from trainables.data import cache
+from trainables.data.pictures.columns import Columns
 from trainables.data.pictures.decoding import VERSION, decode
-from trainables.data.pictures.label_tables import Columns
 from trainables.data.pictures.picture_list import LARGEST, Fitting, PictureList
 from trainables.data.pictures.survey import Survey, report, survey
 from trainables.data.sources import PictureSource, Say
@@ -76,7 +76,7 @@ def folder_of(source: PictureSource, place: Path, options: PictureOptions, stric
         say(line)
     summary = survey(pictures, say)
     report(pictures, summary, strict=strict, say=say)
-    native = most_frequent_size(summary)
+    native = summary.common
     pictures = with_test_part(pictures, summary)
     fingerprint = fingerprint_of(pictures, summary)
     folders = []
@@ -90,12 +90,6 @@ def folder_of(source: PictureSource, place: Path, options: PictureOptions, stric
             facts = cache.Facts(classes=pictures.classes, native=native, validation_rows=decoded.validation_rows)
             cache.seal(new_folder, facts)
     return folders[0]
-
-
-def most_frequent_size(summary: Survey) -> tuple[int, int]:
-    """The width and height of most pictures, the larger ones of a tie."""
-    size, _ = max(summary.sizes.items(), key=lambda item: (item[1], item[0]))
-    return size
 
 
 def fingerprint_of(pictures: PictureList, summary: Survey) -> str:

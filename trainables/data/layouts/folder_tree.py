@@ -4,10 +4,11 @@ import contextlib
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
+from trainables.data.pictures.appearance import may_be_picture
 from trainables.data.pictures.names import natural_key, printable
 from trainables.errors import DataError
 
@@ -16,13 +17,8 @@ _SYSTEM_NAMES: Final = frozenset(
 )
 """What systems leave beside pictures, in lower case; names that begin with a dot are hidden, too."""
 
-NO_PICTURES: Final = frozenset({"BUFR", "EPS", "FITS", "GRIB", "HDF5", "IPTC", "MPEG", "PALM", "PDF", "WMF"})
-"""What Pillow names or writes, but does not decode by itself."""
-
 _DEEPEST: Final = 40
 _MOST_FOLDERS: Final = 200_000
-_PREFIX_BYTES: Final = 16
-"""How many bytes Pillow's own test of a format takes."""
 
 
 @dataclass(kw_only=True)
@@ -129,29 +125,6 @@ class _Reader:
             folder.pictures.append(entry.name)
         else:
             folder.others.append(entry.name)
-
-
-def may_be_picture(path: Path) -> bool:
-    """Whether a file has the suffix of a picture, or begins like one; what it holds is seen when it is decoded."""
-    return path.suffix.lower() in _suffixes() or _begins_like_a_picture(path)
-
-
-@cache
-def _suffixes() -> frozenset[str]:
-    """The suffixes of the formats that are decoded, in lower case."""
-    from PIL import Image
-
-    return frozenset(suffix for suffix, name in Image.registered_extensions().items() if name not in NO_PICTURES)
-
-
-def _begins_like_a_picture(path: Path) -> bool:
-    from PIL import Image
-
-    Image.init()
-    with path.open("rb") as file:
-        prefix = file.read(_PREFIX_BYTES)
-    tests = (test for name, (_, test) in Image.OPEN.items() if test and name not in NO_PICTURES)
-    return len(prefix) == _PREFIX_BYTES and any(test(prefix) is True for test in tests)
 
 
 def _check_name(path: Path) -> None:

@@ -1,11 +1,11 @@
-"""Tables of file names and labels: CSV, TSV and lines of JSON, with their columns by name."""
+"""The columns of a table of pictures, by the names that a person gives."""
 
 from dataclasses import dataclass
 from typing import Final
 
 from trainables.errors import DataError
 
-_KEYS: Final = ("file", "label", "part")
+_KEYS: Final = frozenset({"file", "label", "part"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +31,6 @@ class Columns:
         """
         pairs = [pair.partition("=")[::2] for pair in text.split(",")]
         names = {key.strip(): name.strip() for key, name in pairs}
-        if len(names) < len(pairs) or not set(names) <= {*_KEYS} or not all(names.values()):
-            raise DataError(f"--columns {text} is not valid; valid: file=NAME,label=NAME[,part=NAME], or some of these")
+        if len(names) < len(pairs) or not _KEYS.issuperset(names) or not all(names.values()):
+            raise DataError(f"--columns {text} is not valid; valid: file=NAME,label=NAME,part=NAME, or some of these")
         return cls(**names)

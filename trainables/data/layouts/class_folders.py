@@ -1,21 +1,22 @@
 """Pictures whose folder is their class: a folder of classes, or one for each part of the data."""
 
 import re
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from trainables.data.pictures.folder_tree import Folder
-from trainables.data.pictures.layout_texts import (
+from trainables.data.layouts.folder_tree import Folder
+from trainables.data.layouts.layout_texts import (
     VALID,
     checked_number_of_classes,
     class_notes,
     layout_line,
+    missing_classes,
+    twin_hint,
     unused_notes,
 )
-from trainables.data.pictures.names import in_natural_order, is_part_name, listed, part_of, printable, same_for_people
+from trainables.data.pictures.names import in_natural_order, listed, part_named, part_of, printable
 from trainables.data.pictures.picture_list import PARTS, Part, Picture, PictureList
 from trainables.errors import DataError
 
@@ -51,13 +52,12 @@ def labelled_by_folders(root: Folder) -> PictureList:
         for path in by_part[part][name].every_picture()
     ]
     names = {part: f"{printable(folder.path.relative_to(inner.path).parts[0])}/" for part, folder in parts.items()}
-    in_use = {folder.path for folders in by_part.values() for folder in folders.values()}
-    notes = [*_missing_classes(by_part, names, classes), *class_notes(classes, _twins(classes)), *_nested(by_part)]
+    notes = [*missing_classes(by_part, names, classes), *class_notes(classes), *_nested(by_part)]
     return PictureList(
         pictures=pictures,
         classes=classes,
         layout=layout_line(classes, "a folder each", pictures, names),
-        notes=(*notes, *unused_notes(root, in_use, _reasons(inner, parts))),
+        notes=(*notes, *unused_notes(root, (picture.path for picture in pictures), _reasons(inner, parts))),
     )
 
 
@@ -127,13 +127,13 @@ def _part_folders(folder: Folder) -> dict[Part, Folder]:
 def _are_parts(labelled: list[_Candidate], flat: list[_Candidate]) -> bool:
     """Whether folders that are named after parts are parts, and not classes of such names."""
     parts = {candidate.part for candidate in labelled}
-    plain = all(is_part_name(candidate.folder.name) for candidate in labelled)
+    plain = all(part_named(candidate.folder.name) for candidate in labelled)
     if len(parts) > 1:
         shared = max(sum(name in one.classes for one in labelled) for two in labelled for name in two.classes)
         return plain or shared > 1
     if parts:
         return any(candidate.part not in parts for candidate in flat) and (plain or parts == {"train"})
-    return len({candidate.part for candidate in flat if is_part_name(candidate.folder.name)}) > 1
+    return len({candidate.part for candidate in flat if part_named(candidate.folder.name)}) > 1
 
 
 def _names(folder: Folder) -> set[str]:
@@ -170,7 +170,7 @@ def _class_folders(folder: Folder, part: Part) -> dict[str, Folder]:
             else "is empty"
         )
         more = f"; so are or do {listed([inner.name for inner in empty[1:]])}" if len(empty) > 1 else ""
-        raise DataError(f"{printable(str(empty[0].path))} {what}{more}; valid: a picture or more in each class folder")
+        raise DataError(f"{printable(str(empty[0].path))} {what}{more}; valid: pictures in each folder")
     if filled and all(inner.name.casefold() in _NOT_CLASSES for inner in filled):
         names = listed([f"{inner.name}/" for inner in filled])
         raise DataError(f"{printable(str(folder.path))} has {names}, which name no classes; {VALID}")
@@ -192,31 +192,15 @@ def _classes(
         DataError: if there are fewer than two, or if another part has a class that there is none of to train with.
     """
     classes = in_natural_order(by_part["train"])
-    same = _twins(classes)
     for part, folders in by_part.items():
         for name in in_natural_order(set(folders) - set(classes)):
-            twin = same.get(same_for_people(name))
-            hint = f" (it has {printable(twin[0])}, which differs in case only)" if twin else ""
             place, train = printable(str(folders[name].path)), printable(parts["train"].name)
-            raise DataError(f"{place} is a class of the {part} part that {train}/ lacks{hint}; valid: the same classes")
+            raise DataError(
+                f"{place} is a class of the {part} part that {train}/ lacks{twin_hint(name, classes)}; valid: the same "
+                "classes in all parts"
+            )
     checked_number_of_classes(root.path, classes)
     return classes
-
-
-def _twins(classes: tuple[str, ...]) -> dict[str, list[str]]:
-    """The names by what people take for the same."""
-    same = defaultdict(list)
-    for name in classes:
-        same[same_for_people(name)].append(name)
-    return dict(same)
-
-
-def _missing_classes(
-    by_part: Mapping[Part, Mapping[str, Folder]], names: Mapping[Part, str], classes: tuple[str, ...]
-) -> Iterator[str]:
-    for part, folders in by_part.items():
-        if missing := [name for name in classes if name not in folders]:
-            yield f"{names[part]} has no picture of {listed(missing)}"
 
 
 def _nested(by_part: Mapping[Part, Mapping[str, Folder]]) -> Iterator[str]:
@@ -233,11 +217,11 @@ def _reasons(folder: Folder, parts: Mapping[Part, Folder]) -> dict[Path, str]:
     for inner in folder.filled_folders:
         part = part_of(inner.name)
         if part and part not in parts and parts:
-            text = f"have no labels (to use them as the {part} part, give a table of file names and labels)"
+            text = f"without labels (to use them as the {part} part, give a table of file names and labels)"
             reasons |= {one.path: text for one in inner.every_folder()}
         elif _repeats(inner, folder):
             reasons |= {
-                one.path: f"in {printable(inner.name)}/, which holds the other folders again"
+                one.path: f"since {printable(inner.name)}/ holds the other folders again"
                 for one in inner.every_folder()
             }
     return reasons
