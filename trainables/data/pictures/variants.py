@@ -78,7 +78,7 @@ def folder_of(source: PictureSource, place: Path, options: PictureOptions, stric
     native = summary.common
     sizes = [stored_size(fitting, native) for fitting in options.fittings]
     report(pictures, summary, strict=strict, say=say, stored=sizes)
-    pictures = _with_test_part(pictures, summary)
+    pictures = with_test_part(pictures, summary)
     fingerprint = fingerprint_of(pictures, summary)
     folders = []
     for fitting in dict.fromkeys(stored(fitting, native) for fitting in options.fittings):
@@ -102,7 +102,7 @@ def fingerprint_of(pictures: PictureList, summary: Survey) -> str:
     return digest.hexdigest()[:16]
 
 
-def _with_test_part(pictures: PictureList, summary: Survey) -> PictureList:
+def with_test_part(pictures: PictureList, summary: Survey) -> PictureList:
     """The pictures; if none belongs to a test part, a sixth of each class of those for training does then."""
     parts = {picture.part for picture in pictures.pictures}
     if "test" in parts:
