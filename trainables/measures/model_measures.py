@@ -81,6 +81,8 @@ def class_counts(labels: Labels, predicted: Labels, classes: int) -> ClassCounts
     counts = (np.bincount(each, minlength=classes) for each in (labels, predicted, labels[labels == predicted]))
     images, predictions, hits = (tuple(map(int, each)) for each in counts)
     return ClassCounts(images=images, predicted=predictions, hits=hits)
+
+
 def _evaluation_batch(shape: tuple[int, ...]) -> int:
     """The images of a batch, of images (n, height, width, channels); features (n, numbers) have large batches."""
     is_flat = len(shape) != 4  # noqa: PLR2004

@@ -34,7 +34,6 @@ CLASSES_OF: Final = {
     "fashion_mnist": 10,
     "mnist": 10,
     "cifar10": 10,
-    "mnist": 10,
     "cifar100": 100,
     "tiny_imagenet": 200,
     "tiny_imagenet_70_30": 200,
