@@ -118,8 +118,10 @@ def survey(pictures: PictureList, say: Say) -> Survey:
     return _survey(pictures, looks, present)
 
 
-def report(pictures: PictureList, summary: Survey, *, strict: bool, say: Say) -> None:
-    """Says the sizes of the pictures, which files are none, and which are damaged.
+def report(
+    pictures: PictureList, summary: Survey, *, strict: bool, say: Say, stored: Sequence[tuple[int, int]] = ()
+) -> None:
+    """Says which files are no pictures, which are damaged, and the sizes of all, with those that they are stored at.
 
     Raises:
         DataError: if strict and a picture is damaged, or no picture of a class can be opened.
@@ -131,7 +133,7 @@ def report(pictures: PictureList, summary: Survey, *, strict: bool, say: Say) ->
     report_damage(pictures, summary, summary.damages, strict=strict, say=say)
     sound = [place for place, digest in enumerate(summary.digests) if digest]
     check_classes(pictures, sound, {**summary.no_pictures, **summary.damages})
-    say(f"pictures: {_sizes(summary.sizes)}")
+    say(f"pictures: {_sizes(summary.sizes)}{_stored(summary, stored)}")
 
 
 def report_damage(
@@ -164,6 +166,17 @@ def check_classes(pictures: PictureList, sound: Iterable[int], reasons: Mapping[
     raise DataError(
         f"class {pictures.classes[label]!r} has no picture that can be read{why}; valid: at least one in each class"
     )
+
+
+def _stored(summary: Survey, stored: Sequence[tuple[int, int]]) -> str:
+    """The sizes that pictures are stored at, if they are not simply their own, and how to choose others."""
+    if not stored or (len(summary.sizes) == 1 and summary.common in stored):
+        return ""
+    sizes = " and ".join(f"{width}x{height}" for width, height in dict.fromkeys(stored))
+    why = ", the most frequent size" if summary.common in stored else ""
+    shapes = {width * summary.common[1] == height * summary.common[0] for width, height in summary.sizes}
+    advice = ["--set image_size=96 chooses another", *(["--fit pad keeps proportions"] if len(shapes) > 1 else [])]
+    return f"; stored at {sizes}{why} ({', '.join(advice)})"
 
 
 def _sizes(sizes: Counter[tuple[int, int]]) -> str:

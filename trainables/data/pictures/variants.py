@@ -75,9 +75,10 @@ def folder_of(source: PictureSource, place: Path, options: PictureOptions, stric
     for line in filter(None, (pictures.layout, *pictures.notes, options.advice)):
         say(line)
     summary = survey(pictures, say)
-    report(pictures, summary, strict=strict, say=say)
     native = summary.common
-    pictures = _with_test_part(pictures, summary)
+    sizes = [stored_size(fitting, native) for fitting in options.fittings]
+    report(pictures, summary, strict=strict, say=say, stored=sizes)
+    pictures = with_test_part(pictures, summary)
     fingerprint = fingerprint_of(pictures, summary)
     folders = []
     for fitting in dict.fromkeys(stored(fitting, native) for fitting in options.fittings):
@@ -101,7 +102,7 @@ def fingerprint_of(pictures: PictureList, summary: Survey) -> str:
     return digest.hexdigest()[:16]
 
 
-def _with_test_part(pictures: PictureList, summary: Survey) -> PictureList:
+def with_test_part(pictures: PictureList, summary: Survey) -> PictureList:
     """The pictures; if none belongs to a test part, a sixth of each class of those for training does then."""
     parts = {picture.part for picture in pictures.pictures}
     if "test" in parts:

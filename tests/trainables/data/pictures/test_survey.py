@@ -82,6 +82,27 @@ def test_sizes_are_summed_up_in_one_line(tmp_path):
     assert said(listed(*paths[:4])) == ["pictures: 4, all of 8x6"]
 
 
+CHOOSE = "(--set image_size=96 chooses another)"
+KEEP = "(--set image_size=96 chooses another, --fit pad keeps proportions)"
+
+
+@pytest.mark.parametrize(
+    ("sizes", "stored", "line"),
+    [
+        ([(8, 6)], [(8, 6)], "pictures: 1, all of 8x6"),
+        ([(800, 600)], [(512, 384)], f"1, all of 800x600; stored at 512x384 {CHOOSE}"),
+        ([(8, 6)] * 2 + [(6, 8)], [(8, 6)], f"; stored at 8x6, the most frequent size {KEEP}"),
+        ([(8, 6), (16, 12)], [(4, 4), (5, 5), (4, 4)], f"stored at 4x4 and 5x5 {CHOOSE}"),
+    ],
+)  # fmt: skip
+def test_it_is_said_what_they_are_stored_at_and_how_to_choose_another_size(tmp_path, sizes, stored, line):
+    pictures = listed(*(picture(tmp_path / f"{k}.png", size, "1") for k, size in enumerate(sizes)))
+    lines = []
+    report(pictures, survey(pictures, lambda _: None), strict=False, say=lines.append, stored=stored)
+    assert lines[0].startswith("pictures: ")
+    assert lines[0].endswith(line)
+
+
 def test_what_is_no_picture_and_what_is_damaged_are_named_and_counted_apart(tmp_path):
     sound = picture(tmp_path / "0.png")
     (tmp_path / "Thumbs.db").write_bytes(b"\xd0\xcf\x11\xe0" + bytes(99))
