@@ -33,9 +33,22 @@ def schema(path: Path) -> Any:
 
     with _errors(path):
         if _begins(path, _PARQUET):
-            return parquet.read_schema(path)
-        with pa.memory_map(str(path)) as file:
-            return _arrow_reader(path, file).schema
+            file_schema = parquet.read_schema(path)
+        else:
+            with pa.OSFile(str(path)) as file:
+                file_schema = _arrow_reader(path, file).schema
+        for field in file_schema:
+            _check_names(field)
+        return file_schema
+
+
+def _check_names(field: Any) -> None:
+    """Reads the names of a column and of its fields; raises UnicodeDecodeError if one is not UTF-8."""
+    import pyarrow as pa
+
+    assert isinstance(field.name, str)
+    for inner in field.type if pa.types.is_struct(field.type) else ():
+        _check_names(inner)
 
 
 def features(file_schema: Any) -> Mapping[str, Any]:
@@ -61,7 +74,7 @@ def row_groups(path: Path) -> list[range]:
             metadata = parquet.read_metadata(path)
             sizes = [metadata.row_group(index).num_rows for index in range(metadata.num_row_groups)]
         else:
-            with pa.memory_map(str(path)) as file:
+            with pa.OSFile(str(path)) as file:  # a file in mapped memory that is cut meanwhile ends the process
                 sizes = [batch.num_rows for batch in _arrow_batches(path, file)]
     return [range(end - size, end) for size, end in zip(sizes, accumulate(sizes), strict=True)]
 
@@ -125,11 +138,13 @@ def _batches(path: Path, leaf: str, rows: Sequence[int] | None) -> Iterator[tupl
                         first += batch.num_rows
         return
     column, end = leaf.removesuffix(".bytes"), 0
-    with pa.memory_map(str(path)) as file:
+    with pa.OSFile(str(path)) as file:  # a file in mapped memory that is cut meanwhile ends the process
         for batch in _arrow_batches(path, file):
             first, end = end, end + batch.num_rows
             if _some(rows, first, end):
-                yield first, batch.select([leaf if leaf in batch.schema.names else column])
+                selected = batch.select([leaf if leaf in batch.schema.names else column])
+                selected.validate(full=True)  # else values may lie anywhere in memory
+                yield first, selected
 
 
 def _some(rows: Sequence[int] | None, first: int, end: int) -> bool:
