@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trainables.data import cache
-from trainables.data.arrays import ImageSet, Labels, Rows, Sets
+from trainables.data.arrays import Images, ImageSet, Labels, Rows, Sets
 from trainables.data.leftovers import remove_leftovers
 from trainables.data.pictures import variants
 from trainables.data.pictures.picture_list import Fitting
@@ -175,6 +175,14 @@ class Data:
             DataError: if the data set is not in this machine's cache.
         """
         return self._array(f"{file}_labels")
+
+    def images(self, file: str) -> Images:
+        """All images of a file of the whole data set, `train` or `test`; only those that are read take memory.
+
+        Raises:
+            DataError: if the data set is not in this machine's cache.
+        """
+        return self._array(f"{file}_images")
 
     @property
     def _training_labels(self) -> Labels:
