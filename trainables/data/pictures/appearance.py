@@ -5,6 +5,7 @@ import io
 import mimetypes
 import struct
 import warnings
+import zlib
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -19,8 +20,7 @@ from trainables.errors import DataError
 
 UNREADABLE: Final = (
     OSError, ValueError, SyntaxError, TypeError, IndexError, KeyError, AttributeError, AssertionError, EOFError,
-    OverflowError, ZeroDivisionError, NotImplementedError, RecursionError, MemoryError, struct.error,
-    Image.DecompressionBombError,
+    OverflowError, ZeroDivisionError, RuntimeError, MemoryError, struct.error, zlib.error, Image.DecompressionBombError,
 )  # fmt: skip
 """What Pillow's readers raise for a damaged file: each reads its format in its own way."""
 
