@@ -45,6 +45,10 @@ SUBCOMMANDS: Final = {
         module="layersweep.exporters.command",
         description="writes a recorded sweep for TensorBoard, MLflow, Weights & Biases or Optuna",
     ),
+    "data": Subcommand(
+        module="layersweep.data_check.command",
+        description="checks a data set on one page: classes, copies, damage, and what a model sees",
+    ),
     "doctor": Subcommand(
         module="layersweep.tuning.doctor.doctor_command", description="checks a cluster or this machine for problems"
     ),

@@ -33,6 +33,20 @@ def without_packages(*names: str) -> Iterator[None]:
             del modules[name]
 
 
+@contextmanager
+def without_stderr() -> Iterator[None]:
+    """Discards stderr: TensorFlow and LiteRT write messages there from C++, which no setting turns off."""
+    sys.stderr.flush()
+    stderr_copy = os.dup(2)
+    with Path(os.devnull).open("wb") as null_device:
+        os.dup2(null_device.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(stderr_copy, 2)
+            os.close(stderr_copy)
+
+
 def one_thread(*, gpu: bool = False) -> None:
     """Makes this process train on one thread, so that results are repeatable; call it before Keras is imported.
 

@@ -1,5 +1,6 @@
 """The hyperparameter keys that every family has: how images are prepared, and how the model is trained."""
 
+import re
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import ClassVar, Final
@@ -15,7 +16,15 @@ EVERY_CLASS: Final = "all"
 UNWEIGHTED: Final = "none"
 WITH_MOMENTUM: Final = ("sgd", "rmsprop")
 
-_CLASSES: Final = r"all|\d+(-\d+)?(\+\d+(-\d+)?)*"
+IMAGE: Final = "image"
+"""The name of a network's input."""
+PICTURE_LAYERS: Final = frozenset(
+    {"numbers", "random_flip", "random_shift", "random_rotate", "random_zoom", "random_contrast", "resizing", "colour"}
+)
+"""The names of the layers that prepare its images (`trainables.layers.preprocessing`)."""
+
+_CLASSES: Final = r"\S(.*\S)?"
+_INDICES: Final = r"\d+(-\d+)?(\+\d+(-\d+)?)*"
 _LARGEST_DENOMINATOR: Final = 10_000
 
 
@@ -33,6 +42,10 @@ class Keys:
 
     image_size: int = between(0, 0, 1024, "height and width of resized images, pixels; 0: not resized", optional=True)
     resizing: str = one_of("bilinear", ("bilinear", "nearest"), "how images are resized", optional=True)
+    fit: str = one_of(
+        "stretch", ("stretch", "crop", "pad"), "how images of other proportions are resized: their proportions change, "
+        "the edges are cut off, or black bars are added", optional=True,
+    )  # fmt: skip
     channels: int = one_of(
         0, (0, GREY, COLOUR), "1 makes images grey, 3 makes them coloured; 0: unchanged", optional=True
     )
@@ -50,7 +63,7 @@ class Keys:
     classes: str = text(
         EVERY_CLASS,
         _CLASSES,
-        "all, or indices such as 3, 0-4 or 0+2+5-7",
+        "all; names or indices such as cats+dogs, 0-4 or 0+2+5-7; or all but these, such as without:cats",
         "classes that the network learns",
         optional=True,
     )
@@ -136,11 +149,15 @@ class Keys:
     def class_indices(self, classes: int) -> tuple[int, ...]:
         """The indices of the classes that the network learns, out of this number of classes.
 
+        Names of classes must have been replaced by their indices (`trainables.data.class_names`).
+
         Raises:
-            DataError: if an index is too large, or there are fewer than two classes.
+            DataError: if it has names, an index is too large, or there are fewer than two classes.
         """
         if self.classes == EVERY_CLASS:
             return tuple(range(classes))
+        if not re.fullmatch(_INDICES, self.classes):
+            raise DataError(f"classes={self.classes} is not valid; valid: at least two of 0 to {classes - 1}")
         spans = [[int(end) for end in span.split("-")] for span in self.classes.split("+")]
         indices = sorted({index for span in spans for index in range(span[0], span[-1] + 1)})
         if len(indices) < 2 or indices[-1] >= classes:  # noqa: PLR2004 (a classifier needs two classes)

@@ -139,7 +139,7 @@ def test_what_is_foreseen_is_without_what_is_recorded(tmp_path, fashion_mnist):
     )
     settings = resolve(sweep, options)
     request = Request.of(sweep, settings, str)
-    trial = plan_of(request, request.prepare_data(str)).trials[0]
+    trial = plan_of(*request.prepared(str)).trials[0]
     ids = {"trial_id": trial.trial_id, "attempt": 0}
     row = {"continuation": 0, "arm": trial.arm.name, "seed": 1, "outcome": "completed", "epochs": 2, "epochs_asked": 2}
     row |= {"family": "fashion_cnn", "dataset": "fashion_mnist", "train_images": trial.data.train_images}

@@ -1,6 +1,7 @@
 """A data set in memory: whole arrays, rows of them, and the three sets of a trial."""
 
-from collections.abc import Mapping
+import mmap
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -12,6 +13,8 @@ Labels: TypeAlias = npt.NDArray[np.int64]
 
 ARRAYS: Final = ("train_images", "train_labels", "test_images", "test_labels")
 """The names of a data set's arrays; each array is a file in the cache."""
+
+_BLOCK: Final = 8 << 20
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -41,6 +44,16 @@ class Arrays:
     def by_name(self) -> Mapping[str, npt.NDArray[Any]]:
         """The arrays by name."""
         return {name: getattr(self, name) for name in ARRAYS}
+
+
+def blocks(array: npt.NDArray[Any]) -> Iterator[npt.NDArray[Any]]:
+    """The rows of an array, a few megabytes at a time; those of a mapped file do not stay in memory."""
+    mapped = getattr(array, "_mmap", None)
+    step = max(1, _BLOCK * len(array) // max(1, array.nbytes))
+    for first in range(0, len(array), step):
+        yield np.ascontiguousarray(array[first : first + step])
+        if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
+            mapped.madvise(mmap.MADV_DONTNEED)
 
 
 @dataclass(frozen=True, eq=False)

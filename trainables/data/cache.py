@@ -12,6 +12,7 @@ import time
 import tokenize
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -19,8 +20,8 @@ import filelock
 import numpy as np
 import numpy.typing as npt
 
-from trainables.data.arrays import ARRAYS, Arrays
-from trainables.data.sources import Say, Source
+from trainables.data.arrays import ARRAYS, Arrays, blocks
+from trainables.data.sources import ArraySource, Say
 from trainables.errors import DataError
 
 ENVIRONMENT: Final = "LAYERSWEEP_CACHE"
@@ -29,8 +30,8 @@ _META: Final = "meta.json"
 _LAYOUT: Final = 2
 _FORMAT: Final = b"\x93NUMPY\x01\x00"
 """How an array's file begins: NumPy's format 1.0, in which np.save writes arrays of numbers."""
-_TEMPORARY: Final = ("making", "damaged")
-_LEFTOVER_SECONDS: Final = 7 * 24 * 3600
+TEMPORARY: Final = ("making", "damaged")
+LEFTOVER_SECONDS: Final = 7 * 24 * 3600
 """After so long without a new file, a temporary folder of another machine is taken for one of a killed process."""
 
 
@@ -59,9 +60,30 @@ def open_array(folder: Path, array: str) -> npt.NDArray[Any]:
         raise ValueError(f"{path} is damaged: {error}") from error  # NumPy reads its header as Python
 
 
-def class_names(folder: Path) -> tuple[str, ...]:
-    """The classes of a cached data set."""
-    return tuple(json.loads((folder / _META).read_text())["classes"])
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What the arrays of a cached data set do not say themselves.
+
+    Attributes:
+        classes: the names of the classes.
+        native: width and height of most pictures; None for a data set whose images are stored as they are.
+        validation_rows: the number of last rows of the training file that are its given validation part.
+    """
+
+    classes: tuple[str, ...]
+    native: tuple[int, int] | None = None
+    validation_rows: int = 0
+
+    @classmethod
+    def of(cls, folder: Path) -> "Facts":
+        """The facts of a cached data set."""
+        meta = json.loads((folder / _META).read_text())
+        native = meta.get("native")
+        return cls(
+            classes=tuple(meta["classes"]),
+            native=None if native is None else (int(native[0]), int(native[1])),
+            validation_rows=int(meta.get("validation_rows", 0)),
+        )
 
 
 @contextmanager
@@ -92,7 +114,7 @@ def replacement(folder: Path) -> Iterator[Path]:
     The caller holds the lock of the cache. Other machines may share the cache, and locks may not reach them: each has
     temporary folders of its own, and a folder that another one has made meanwhile stays, because it may be in use.
     """
-    new_folder, damaged = (folder.with_name(f".{state}-{folder.name}-{host_name()}") for state in _TEMPORARY)
+    new_folder, damaged = (folder.with_name(f".{state}-{folder.name}-{host_name()}") for state in TEMPORARY)
     for leftover in (new_folder, damaged, *_old_leftovers(folder)):
         shutil.rmtree(leftover, ignore_errors=True)
     old_folder = _inode(folder)
@@ -112,9 +134,9 @@ def replacement(folder: Path) -> Iterator[Path]:
 def _old_leftovers(folder: Path) -> list[Path]:
     """Temporary folders of killed processes of other machines: nothing writes into them any more."""
     old_paths = []
-    for path in (path for state in _TEMPORARY for path in folder.parent.glob(f".{state}-{folder.name}*")):
+    for path in (path for state in TEMPORARY for path in folder.parent.glob(f".{state}-{folder.name}*")):
         with contextlib.suppress(FileNotFoundError):  # its own machine has moved it
-            old_paths += [path] if time.time() - path.stat().st_mtime > _LEFTOVER_SECONDS else []
+            old_paths += [path] if time.time() - path.stat().st_mtime > LEFTOVER_SECONDS else []
     return old_paths
 
 
@@ -122,7 +144,7 @@ def _inode(folder: Path) -> int | None:
     return folder.stat().st_ino if folder.exists() else None
 
 
-def folder_of(source: Source, source_folder: Path, strict: bool, say: Say) -> Path:
+def folder_of(source: ArraySource, source_folder: Path, strict: bool, say: Say) -> Path:
     """The data set's folder in the cache; it is made if it is missing or damaged. The caller holds the lock."""
     stamp = _stamp(source, source_folder, strict)
     fingerprint = stamp.read_text(errors="replace") if stamp.is_file() else "unknown"
@@ -170,13 +192,29 @@ def write(folder: Path, arrays: Arrays) -> None:
     with replacement(folder) as new_folder:
         for name, array in arrays.by_name.items():
             with _synced(new_folder / f"{name}.npy") as file:
-                np.save(file, array)
-        meta = {name: _state(new_folder, name) for name in ARRAYS} | {"classes": arrays.classes}
-        with _synced(new_folder / _META) as file:
-            file.write(json.dumps(meta).encode())
+                facts = {"descr": array.dtype.str, "fortran_order": False, "shape": array.shape}
+                np.lib.format.write_array_header_1_0(file, facts)
+                for block in blocks(array):
+                    file.write(block.data)
+        _write_meta(new_folder, Facts(classes=arrays.classes))
 
 
-def _stamp(source: Source, source_folder: Path, strict: bool) -> Path:
+def seal(folder: Path, facts: Facts) -> None:
+    """Completes a folder into which others have written the arrays: they are synced, and their states are written."""
+    for name in ARRAYS:
+        with (folder / f"{name}.npy").open("rb+") as file:
+            os.fsync(file.fileno())
+    _write_meta(folder, facts)
+
+
+def _write_meta(folder: Path, facts: Facts) -> None:
+    optional = {key: value for key, value in vars(facts).items() if value and key != "classes"}
+    meta = {name: _state(folder, name) for name in ARRAYS} | {"classes": facts.classes} | optional
+    with _synced(folder / _META) as file:
+        file.write(json.dumps(meta).encode())
+
+
+def _stamp(source: ArraySource, source_folder: Path, strict: bool) -> Path:
     """The file that remembers the fingerprint of the source files in their present state."""
     stats = [(str(path), path.stat()) for path in source.files(source_folder)]
     states = sorted((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats)
@@ -188,9 +226,9 @@ def _fingerprint(arrays: Arrays, names: Sequence[str]) -> str:
     """The fingerprint of the arrays, and of the classes' names where the data set's files give them."""
     digest = hashlib.sha256(json.dumps(names).encode() if names else b"")
     for name, values in arrays.by_name.items():
-        array = np.ascontiguousarray(values)
-        digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
-        digest.update(array.data)
+        digest.update(f"{name} {values.dtype.str} {values.shape}\n".encode())
+        for block in blocks(values):
+            digest.update(block.data)
     return digest.hexdigest()[:16]
 
 
@@ -204,7 +242,7 @@ def _damage(folder: Path) -> str | None:
     try:
         states = json.loads((folder / _META).read_text())
         damaged = [name for name in ARRAYS if _state(folder, name) != states[name]]
-        class_names(folder)
+        Facts.of(folder)
     except (OSError, EOFError, ValueError, KeyError, TypeError, RecursionError) as error:
         return f"{folder} is damaged ({error})"
     return f"{folder} is damaged ({', '.join(damaged)})" if damaged else None

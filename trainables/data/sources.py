@@ -5,7 +5,7 @@ import logging
 import pkgutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, cast, runtime_checkable
 
 from trainables.data import datasets
 from trainables.data.arrays import Arrays
@@ -14,11 +14,21 @@ from trainables.errors import DataError
 Say = Callable[[str], None]
 """Takes a short sentence about work that takes time."""
 
+if TYPE_CHECKING:
+    from trainables.data.pictures.columns import Columns
+    from trainables.data.pictures.picture_list import PictureList
+
+PICTURES: Final = "image_folder"
+"""The name of people's own pictures, whether in folders or in a table."""
+
+ARRAYS_SUFFIX: Final = ".npz"
+"""A file of arrays, which people give as `image_folder` too: the source `npz` reads it."""
+
 log: Say = logging.getLogger(__name__).info
 
 
-class Source(Protocol):
-    """The protocol of a module in trainables/data/datasets."""
+class ArraySource(Protocol):
+    """The protocol of a module in trainables/data/datasets whose images are stored as they are."""
 
     NAME: str
 
@@ -32,8 +42,24 @@ class Source(Protocol):
         """The whole data set, checked; raises DataError if it is damaged. With strict, so does one damaged image."""
 
 
-def source(name: str) -> Source:
-    """The module with this name.
+@runtime_checkable
+class PictureSource(Protocol):
+    """The protocol of a module in trainables/data/datasets whose pictures are decoded to the sizes that trials need."""
+
+    NAME: str
+
+    def find(self, folder: Path | None = None, *, say: Say) -> Path:
+        """The folder or table that lists the pictures; raises DataError if there is none."""
+
+    def pictures(self, folder: Path, *, columns: "Columns | None", say: Say) -> "PictureList":
+        """All pictures with their labels; reads none of them. Raises DataError if there are none, or a label lacks."""
+
+
+Source: TypeAlias = ArraySource | PictureSource
+
+
+def source(name: str, folder: Path | None = None) -> Source:
+    """The module with this name; for a file of arrays in place of a folder of pictures, the one that reads it.
 
     Raises:
         DataError: if there is none; the message lists the valid names.
@@ -41,4 +67,6 @@ def source(name: str) -> Source:
     names = sorted(module.name for module in pkgutil.iter_modules(datasets.__path__))
     if name not in names:
         raise DataError(f"data set {name!r} is not known; valid: {', '.join(names)}")
+    if name == PICTURES and folder is not None and folder.suffix.lower() == ARRAYS_SUFFIX:
+        name = ARRAYS_SUFFIX.removeprefix(".")
     return cast(Source, importlib.import_module(f"{datasets.__name__}.{name}"))

@@ -1,7 +1,8 @@
 """Stratified splits of a training file: drawn from the labels alone, and the same in every process."""
 
 import math
-from collections.abc import Sequence
+import shlex
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
@@ -9,10 +10,13 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from layersweep.formatting import count
 from trainables.data.arrays import Labels
 from trainables.errors import DataError
 
 TEST_SEED: Final = 0
+FEWEST_CLASSES: Final = 2
+"""A classifier needs two."""
 
 
 def stratified_order(labels: Labels, seed: int) -> Labels:
@@ -66,44 +70,103 @@ def sizes(
     test: Labels,
     *,
     share: Fraction,
-    holdout: Fraction,
-    folds: int = 0,
+    available: tuple[int, int],
     train_share: Fraction = Fraction(1),
 ) -> Sizes:
     """The sizes of the three sets, each reduced to `share`, but with at least as many images as classes.
 
-    Every fold has these sizes: where folds differ by one image, the larger ones leave one out. The training set is
-    reduced further to `train_share`.
+    Args:
+        labels: those from which the validation set is drawn, or which are the given one.
+        test: the labels of the test file.
+        share: the share of the training images that the command uses.
+        available: the numbers of images for training and for validation. Every fold has these sizes: where folds
+            differ by one image, the larger ones leave one out.
+        train_share: the training set is reduced further to this share.
     """
-    classes, n = len(np.unique(labels)), len(labels)
-    validation, largest_validation = (n // folds, -(-n // folds)) if folds else (round_half_up(n * holdout),) * 2
+    classes, (train, validation) = len(np.unique(labels)), available
     return Sizes(
-        train_images=max(classes, round_half_up(round_half_up((n - largest_validation) * share) * train_share)),
+        train_images=max(classes, round_half_up(round_half_up(train * share) * train_share)),
         validation_images=min(validation, max(classes, round_half_up(validation * share))),
         test_images=min(len(test), max(classes, round_half_up(len(test) * share))),
-        majority_share=float(np.bincount(labels).max(initial=0) / max(1, n)),
+        majority_share=float(np.bincount(labels).max(initial=0) / max(1, len(labels))),
     )
 
 
-def check_classes(
-    data_set: str, labels: Labels, names: Sequence[str], *, holdout: Fraction, train: int, folds: int = 0
-) -> None:
-    """Refuses a split in which a class has no image for training or validation.
+@dataclass(frozen=True, kw_only=True)
+class Needs:
+    """What each class needs to be split.
+
+    Attributes:
+        images: a number of training images that always suffices.
+        reason: what needs them.
+        validation: the number of validation images, if they are a first part of the stratified order: a class may then
+            have fewer images, as long as one is among them.
+    """
+
+    images: int
+    reason: str
+    validation: int = 0
+
+    def too_small(self, counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """The classes with too few images, of which there are these numbers."""
+        return np.array([k for k, size in enumerate(counts) if size < self.images and not self._suffices(size, counts)])
+
+    def fewest(self, counts: npt.NDArray[np.int64]) -> int:
+        """The fewest images of a class, beside classes with these numbers, with which it is not too small."""
+        return next((size for size in range(2, self.images) if self._suffices(size, counts)), self.images)
+
+    def _suffices(self, size: int, counts: npt.NDArray[np.int64]) -> bool:
+        """Whether the first image of a class of this size is among those for validation, whatever the seed."""
+        return size > 1 and int(np.floor(counts / (2 * size) + 0.5).sum()) <= self.validation
+
+
+def check_classes(data_set: str, labels: Labels, names: Sequence[str], *, needs: Needs, train: int) -> None:
+    """Refuses training images in which a class has too few.
+
+    Args:
+        data_set: its name.
+        labels: those of the training file.
+        names: the classes' names.
+        needs: what each class needs to be split.
+        train: the number of images that are trained on.
 
     Raises:
         DataError: names the smallest class, and how many images are needed.
     """
     counts = np.bincount(labels, minlength=len(names))
     smallest = int(counts.argmin())
-    minimum = folds or math.ceil(1 / min(holdout, 1 - holdout))
-    if counts[smallest] < minimum:
-        split = f"{folds} folds" if folds else f"validation_share={float(holdout):g}"
+    small_classes = needs.too_small(counts)
+    if len(small_classes):
+        size = count(int(counts[smallest]), "training image")
         raise DataError(
-            f"class {names[smallest]!r} of {data_set} has {counts[smallest]} training images, too few for {split}; "
-            f"valid: {minimum} or more images of each class"
+            f"class {names[smallest]!r} of {data_set} has {size}, too few for {needs.reason}; valid: "
+            f"{needs.fewest(counts)} or more training images of each class{without(names, small_classes)}"
         )
     if train * int(counts[smallest]) < len(labels):
         raise DataError(
             f"{train} training images of {data_set} have no image of class {names[smallest]!r}; valid: "
-            f"{math.ceil(len(labels) / int(counts[smallest]))} or more training images"
+            f"{math.ceil(len(labels) / int(counts[smallest]))} or more training images{without(names, [smallest])}"
         )
+
+
+def check_part(data_set: str, part: str, labels: Labels, names: Sequence[str]) -> None:
+    """Refuses a part of the data in which a class has no image.
+
+    Raises:
+        DataError: names the class.
+    """
+    counts = np.bincount(labels, minlength=len(names))
+    if not counts.min():
+        raise DataError(
+            f"class {names[int(counts.argmin())]!r} of {data_set} has no image in the {part} part; valid: more "
+            f"images of it{without(names, np.flatnonzero(counts == 0))}"
+        )
+
+
+def without(names: Sequence[str], small_classes: Iterable[int]) -> str:
+    """How to leave out classes that are too small; empty if too few classes would remain."""
+    small_names = [names[index] for index in small_classes]
+    if len(names) - len(small_names) < FEWEST_CLASSES:
+        return ""
+    words = "INDEX" if any("," in name for name in small_names) else "+".join(small_names)
+    return f", or leave out what is smaller: --set {shlex.quote(f'classes=without:{words}')}"

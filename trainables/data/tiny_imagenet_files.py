@@ -6,18 +6,19 @@ The official folder: `wnids.txt` (one class per line), `words.txt` (their names)
 """
 
 import os
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from trainables.data.archives import unpack
 from trainables.data.arrays import Arrays
 from trainables.data.cache import cache_root
 from trainables.data.download import RemoteFile, download
-from trainables.data.image_files import Decoded, decoded, files_below
+from trainables.data.pictures.decoding import decoded_arrays
+from trainables.data.pictures.picture_list import Picture, PictureList
+from trainables.data.pictures.survey import survey
 from trainables.data.sources import Say, log
 from trainables.data.splits import stratified_mask
 from trainables.errors import DataError
@@ -39,6 +40,7 @@ LARGEST_LIST: Final = 32 << 20
 """Bytes; `words.txt`, the largest one, has 3 million."""
 
 _ANNOTATIONS: Final = Path("val") / "val_annotations.txt"
+_SUFFIXES: Final = frozenset({".jpeg", ".jpg", ".png"})
 _LISTS: Final = (Path("wnids.txt"), Path("words.txt"), _ANNOTATIONS)
 
 
@@ -75,22 +77,9 @@ def files(folder: Path) -> list[Path]:
     """All files of the data set."""
     return [
         *(folder / name for name in _LISTS),
-        *files_below(folder / "train"),
-        *files_below(folder / "val" / "images"),
+        *_images(folder / "train"),
+        *_images(folder / "val" / "images"),
     ]
-
-
-@dataclass(frozen=True, kw_only=True)
-class _LabelledImages:
-    """Images without damaged ones, and their labels (n,)."""
-
-    images: npt.NDArray[np.uint8]
-    labels: npt.NDArray[np.int64]
-
-    @classmethod
-    def of(cls, labels: list[int], decoded_images: Decoded) -> "_LabelledImages":
-        """The decoded images, and their labels out of those of all files."""
-        return cls(images=decoded_images.images, labels=np.array(labels, dtype=np.int64)[decoded_images.places])
 
 
 def official(folder: Path, *, strict: bool = False, say: Say = log) -> Arrays:
@@ -100,11 +89,9 @@ def official(folder: Path, *, strict: bool = False, say: Say = log) -> Arrays:
         DataError: if a file is missing or damaged.
     """
     ids = _classes(folder)
-    paths, labels = _annotated(folder, ids)
-    train = _train(folder, ids, strict=strict, say=say)
-    say(f"reading {len(paths):,} test images …")
-    test = _LabelledImages.of(labels, decoded(paths, strict=strict, say=say))
-    return _arrays(folder, ids, train, test)
+    pictures = [*_train(folder, ids), *_annotated(folder, ids)]
+    listed = PictureList(pictures=pictures, classes=_names(folder, ids), layout="")
+    return decoded_arrays(listed, survey(listed, say), strict=strict, say=say)
 
 
 def with_own_test_set(folder: Path, *, share: float, strict: bool = False, say: Say = log) -> Arrays:
@@ -114,20 +101,27 @@ def with_own_test_set(folder: Path, *, share: float, strict: bool = False, say: 
         DataError: if a file is missing or damaged.
     """
     ids = _classes(folder)
-    images = _train(folder, ids, strict=strict, say=say)
-    return Arrays.split_by(images.images, images.labels, stratified_mask(images.labels, share), _names(folder, ids))
+    listed = PictureList(pictures=_train(folder, ids), classes=_names(folder, ids), layout="")
+    summary = survey(listed, say)
+    sound = [place for place, digest in enumerate(summary.digests) if digest]
+    in_test = stratified_mask(np.array([listed.pictures[place].label for place in sound], dtype=np.int64), share)
+    test = {sound[place] for place in np.flatnonzero(in_test)}
+    parted = [replace(picture, part="test") if k in test else picture for k, picture in enumerate(listed.pictures)]
+    return decoded_arrays(replace(listed, pictures=parted), summary, strict=strict, say=say)
 
 
-def _train(folder: Path, ids: list[str], *, strict: bool, say: Say) -> _LabelledImages:
-    by_class = [files_below(folder / "train" / name) for name in ids]
+def _train(folder: Path, ids: list[str]) -> list[Picture]:
+    by_class = [_images(folder / "train" / name) for name in ids]
     empty = [name for name, paths in zip(ids, by_class, strict=True) if not paths]
     if empty:
         others = f" ({len(empty) - 1} other classes have none either)" if len(empty) > 1 else ""
         raise DataError(f"{folder / 'train' / empty[0]} has no images{others}")
-    paths = [path for class_paths in by_class for path in class_paths]
-    labels = [index for index, class_paths in enumerate(by_class) for _ in class_paths]
-    say(f"reading {len(paths):,} training images …")
-    return _LabelledImages.of(labels, decoded(paths, strict=strict, say=say))
+    return [Picture(path=path, label=label) for label, paths in enumerate(by_class) for path in paths]
+
+
+def _images(folder: Path) -> list[Path]:
+    """The images below a folder, sorted by name."""
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES and path.name[0] != ".")
 
 
 def _classes(folder: Path) -> list[str]:
@@ -139,35 +133,19 @@ def _classes(folder: Path) -> list[str]:
     return ids
 
 
-def _annotated(folder: Path, ids: list[str]) -> tuple[list[Path], list[int]]:
-    """The validation images and their labels."""
+def _annotated(folder: Path, ids: list[str]) -> list[Picture]:
+    """The validation images with their labels: the test part."""
     index = {name: place for place, name in enumerate(ids)}
-    paths, labels = [], []
+    pictures = []
     for number, line in enumerate(_text(folder / _ANNOTATIONS).splitlines(), start=1):
         words = line.split("\t")
         if len(words) < 2 or words[1] not in index or not _is_file_name(words[0]):  # noqa: PLR2004 (file and class)
             raise DataError(
                 f"{folder / _ANNOTATIONS}, line {number}: expected a file and a class of wnids.txt, got {line!r}"
             )
-        paths.append(folder / "val" / "images" / words[0])
-        labels.append(index[words[1]])
-    return paths, labels
-
-
-def _arrays(folder: Path, ids: list[str], train: _LabelledImages, test: _LabelledImages) -> Arrays:
-    """The arrays; if one set is grey, it gets the channels of the other."""
-    channels = max(train.images.shape[-1], test.images.shape[-1])
-    if train.images.shape[1:3] != test.images.shape[1:3]:
-        raise DataError(
-            f"training images have {train.images.shape[1:3]} pixels, but test images have {test.images.shape[1:3]}"
-        )
-    return Arrays(
-        train_images=_with_channels(train.images, channels),
-        train_labels=train.labels,
-        test_images=_with_channels(test.images, channels),
-        test_labels=test.labels,
-        classes=_names(folder, ids),
-    )
+        path = folder / "val" / "images" / words[0]
+        pictures.append(Picture(path=path, label=index[words[1]], part="test"))
+    return pictures
 
 
 def _names(folder: Path, ids: list[str]) -> tuple[str, ...]:
@@ -189,7 +167,3 @@ def _text(path: Path) -> str:
 def _is_file_name(name: str) -> bool:
     """Whether this names a file of a folder, and no other place."""
     return name not in ("", ".", "..") and "/" not in name and "\0" not in name
-
-
-def _with_channels(images: npt.NDArray[np.uint8], channels: int) -> npt.NDArray[np.uint8]:
-    return images if images.shape[-1] == channels else np.repeat(images, channels, axis=-1)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from trainables.config import between, one_of, text
 from trainables.errors import WeightsError, unknown_layer
 from trainables.families.family import trains
-from trainables.keys import Keys
+from trainables.keys import PICTURE_LAYERS, Keys
 from trainables.optimizers import LEARNING_RATES
 
 if TYPE_CHECKING:
@@ -135,7 +135,6 @@ def load_source(path: str) -> "keras.Model":
 def _beginning(source: "keras.Model") -> Any:
     """The input of the source's own layers: its images after resizing and changes of channels."""
     from trainables.features.frozen_part import nodes
-    from trainables.layers.preprocessing import PICTURE_LAYERS
 
     picture_nodes = [node for node in nodes(source) if node.operation.name in PICTURE_LAYERS]
     return picture_nodes[-1].outputs[0] if picture_nodes else source.inputs[0]

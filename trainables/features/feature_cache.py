@@ -77,7 +77,7 @@ class Features:
         Raises:
             DataError: if the cache cannot be written.
         """
-        folder = root() / f"{data.name}-{data.fingerprint}-{precision}-{digest}"
+        folder = root() / f"{data.folder.name}-{precision}-{digest}"
         images = {name: len(data.labels(name)) for name in ("train", "test")}
         try:
             root().mkdir(parents=True, exist_ok=True)

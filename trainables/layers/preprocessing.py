@@ -3,14 +3,9 @@
 import keras
 from keras import layers
 
-from trainables.keys import COLOUR, GREY, Keys
+from trainables.keys import COLOUR, GREY, IMAGE, Keys
 
 _FULL_TURN = 360.0
-
-PICTURE_LAYERS = frozenset(
-    {"numbers", "random_flip", "random_shift", "random_rotate", "random_zoom", "random_contrast", "resizing", "colour"}
-)
-"""The names of the layers that this module makes."""
 
 
 def pictures(config: Keys, image_shape: tuple[int, int, int]) -> tuple[keras.KerasTensor, keras.KerasTensor]:
@@ -19,7 +14,7 @@ def pictures(config: Keys, image_shape: tuple[int, int, int]) -> tuple[keras.Ker
     Numbers stay within 0 to 255; each family scales them to its own range. They stay uint8 if nothing is changed, else
     they are float32, even if the model computes in another precision.
     """
-    image = keras.Input(image_shape, dtype="uint8", name="image")
+    image = keras.Input(image_shape, dtype="uint8", name=IMAGE)
     height, width, channels = config.shape(image_shape)
     resized = (height, width) != image_shape[:2]
     x = image
@@ -28,7 +23,10 @@ def pictures(config: Keys, image_shape: tuple[int, int, int]) -> tuple[keras.Ker
     if config.augmented:
         x = _augment(config, x)
     if resized:
-        x = layers.Resizing(height, width, interpolation=config.resizing, dtype="float32", name="resizing")(x)
+        x = layers.Resizing(
+            height, width, interpolation=config.resizing, crop_to_aspect_ratio=config.fit == "crop",
+            pad_to_aspect_ratio=config.fit == "pad", dtype="float32", name="resizing",
+        )(x)  # fmt: skip
     return image, _with_channels(x, channels)
 
 

@@ -4,12 +4,7 @@ int8 is TensorFlow's version of Jacob et al. 2018 (https://arxiv.org/abs/1712.05
 bits, and training images give their ranges. Operations that have no int8 kernel stay in float32.
 """
 
-import os
-import sys
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Final, Literal
 
 import keras
@@ -17,6 +12,7 @@ import tensorflow as tf
 
 from layersweep.records.values import Export
 from trainables.data.arrays import Images, ImageSet, Rows
+from trainables.hardware import without_stderr
 from trainables.measures import model_measures
 from trainables.measures.reference_computations import numpy_reference
 
@@ -44,25 +40,11 @@ def exports(model: keras.Model, *, train: ImageSet, validation: ImageSet) -> tup
 
 def _export(model: keras.Model, form: Form, train: ImageSet, validation: ImageSet) -> Export:
     try:
-        with _without_stderr():
+        with without_stderr(), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Statistics for quantized inputs were expected")
             return evaluate(convert(model, form, train.images), validation, form)
     except (ValueError, RuntimeError) as error:  # LiteRT's interpreter raises these, too
         return Export(form=form, problem=" ".join(str(error).split()))
-
-
-@contextmanager
-def _without_stderr() -> Iterator[None]:
-    """Discards stderr: converter and interpreter write messages about every network there, from C++."""
-    sys.stderr.flush()
-    stderr_copy = os.dup(2)
-    with Path(os.devnull).open("wb") as null_device, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Statistics for quantized inputs were expected")
-        os.dup2(null_device.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(stderr_copy, 2)
-            os.close(stderr_copy)
 
 
 def in_float32(model: keras.Model) -> keras.Model:

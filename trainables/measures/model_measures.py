@@ -20,6 +20,8 @@ from trainables.measures.network_fingerprint import network_fingerprint
 from trainables.measures.reference_computations import Reference, tensorflow_reference
 
 EVALUATION_BATCH: Final = 256
+EVALUATION_PIXELS: Final = EVALUATION_BATCH * 128 * 128
+"""The pixels of a batch, at most: of larger images a batch has fewer."""
 _LEAST_PROBABILITY: Final = 1e-7  # as Keras clips probabilities: an image adds at most 16.1 to the loss
 WARM_UP: Final = 5
 _CALLS: Final = WARM_UP + 50
@@ -61,7 +63,8 @@ class Reading:
 def evaluate(forward: Forward, images: ImageSet) -> Reading:
     """Evaluates a model on a set in one pass; a NaN in the output makes the loss NaN."""
     labels = images.labels.astype(np.int64)
-    batches = (images.images[first : first + EVALUATION_BATCH] for first in range(0, len(labels), EVALUATION_BATCH))
+    size = _evaluation_batch(images.images.shape)
+    batches = (images.images[first : first + size] for first in range(0, len(labels), size))
     probabilities = np.concatenate([forward(tf.constant(batch)).numpy() for batch in batches]).astype(np.float64)
     of_label = probabilities[np.arange(len(labels)), labels]
     predicted = probabilities.argmax(axis=1)
@@ -78,6 +81,12 @@ def class_counts(labels: Labels, predicted: Labels, classes: int) -> ClassCounts
     counts = (np.bincount(each, minlength=classes) for each in (labels, predicted, labels[labels == predicted]))
     images, predictions, hits = (tuple(map(int, each)) for each in counts)
     return ClassCounts(images=images, predicted=predictions, hits=hits)
+
+
+def _evaluation_batch(shape: tuple[int, ...]) -> int:
+    """The images of a batch, of images (n, height, width, channels); features (n, numbers) have large batches."""
+    is_flat = len(shape) != 4  # noqa: PLR2004
+    return EVALUATION_BATCH if is_flat else min(EVALUATION_BATCH, max(1, EVALUATION_PIXELS // (shape[1] * shape[2])))
 
 
 def class_reports(set_name: str, reading: Reading, classes: Sequence[str]) -> list[ClassReport]:

@@ -5,6 +5,7 @@ stdout, with null for a model without a problem.
 """
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from layersweep.records.values import Layer, NetworkSummary
 from trainables import config as domains
 from trainables.data.download import keras_home
 from trainables.errors import WeightsError
@@ -66,6 +68,21 @@ def summaries(models: Sequence[ModelSpec]) -> list[dict[str, Any] | None]:
     return answers
 
 
+def networks(models: Sequence[ModelSpec]) -> list[NetworkSummary | None]:
+    """The layers and sizes of each model, for which no memory is taken; None if it cannot be built.
+
+    Raises:
+        WeightsError: if the process itself failed.
+    """
+    answers: list[dict[str, Any] | None] = _ask("outline", models)
+    return [
+        None
+        if answer is None
+        else NetworkSummary(**{**answer, "layers": tuple(Layer(**layer) for layer in answer["layers"])})
+        for answer in answers
+    ]
+
+
 def main() -> None:
     """Checks the models that stdin lists."""
     _answer(_problem)
@@ -74,6 +91,20 @@ def main() -> None:
 def summarize() -> None:
     """Summarizes the models that stdin lists."""
     _answer(_summary)
+
+
+def outline() -> None:
+    """Describes the models that stdin lists, without memory for their weights, and ends this process."""
+    from trainables.worker.warm_up import imports
+
+    models = [ModelSpec(**model) for model in json.load(sys.stdin)]
+    imports()
+    import keras
+
+    with keras.StatelessScope():  # at its end Keras would make all weights
+        sys.stdout.write("\n" + json.dumps([_network(model) for model in models]) + "\n")
+        sys.stdout.flush()
+        os._exit(0)
 
 
 def _answer(function: Callable[[ModelSpec], Any]) -> None:
@@ -98,6 +129,18 @@ def _summary(model: ModelSpec) -> dict[str, Any] | None:
         set_momentum(network, config.normalization_momentum)
     size = model_size(network, seconds_build=0.0)
     return {"parameters": size.parameters, "layers": len(size.layers), "fingerprint": size.fingerprint}
+
+
+def _network(model: ModelSpec) -> dict[str, Any] | None:
+    from trainables.measures.model_measures import model_size
+
+    module = family(model.family)
+    config = domains.make(module.Config, json.loads(model.config_json))
+    try:
+        network = module.build(config, tuple(model.image_shape), model.classes)
+    except (WeightsError, ValueError):  # the training says it, with the reason
+        return None
+    return asdict(model_size(network, seconds_build=0.0))
 
 
 def _problem(model: ModelSpec) -> str | None:

@@ -19,12 +19,18 @@ _NAMES: Final[Mapping[str, str]] = {
 _COLOUR: Final = re.compile("|".join(_NAMES))
 
 
-def page(title: str, body: Sequence[str]) -> str:
-    """An HTML document; the parts of its body are HTML elements. The colours of `figures.style` are CSS variables."""
+def page(title: str, body: Sequence[str], more_style: str = "") -> str:
+    """An HTML document; the parts of its body are HTML elements. The colours of `figures.style` are CSS variables.
+
+    Args:
+        title: plain text.
+        body: HTML elements.
+        more_style: CSS rules that this page needs besides.
+    """
     light = "".join(f"{name}: {colour}; " for colour, name in _NAMES.items())
     dark = "".join(f"{_NAMES[colour]}: {dark_colour}; " for colour, dark_colour in {**DARK, **COLOURS}.items())
     dark_media = "screen and (prefers-color-scheme: dark)"
-    style = f":root {{ {light}}}\n@media {dark_media} {{ :root {{ {dark}}} }}\n{own_file('page.css')}"
+    style = f":root {{ {light}}}\n@media {dark_media} {{ :root {{ {dark}}} }}\n{own_file('page.css')}{more_style}"
     head_html = (
         '<meta charset="utf-8">\n<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{to_html(title)}</title>\n<style>{style}</style>"

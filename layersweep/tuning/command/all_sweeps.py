@@ -124,7 +124,7 @@ def outline(sweep: Sweep, options: Options) -> SweepOutline:
     environment.set_defaults()
     settings = resolve(sweep, options)
     request = Request.of(sweep, settings, ignore)
-    plan = plan_of(request, request.prepare_data(ignore))
+    plan = plan_of(*request.prepared(ignore))
     return SweepOutline(
         arms=len(request.arms) + len(request.tuned_arms),
         trials=len(plan.trials),

@@ -25,12 +25,14 @@ from layersweep.studies.wording.recorded_commands import words_with_seeds
 from layersweep.tuning.command.plan_summary import print_plan, without_metric
 from layersweep.tuning.common.errors import BrokenOffError, BudgetSpentError, StoppedOnRequestError, UsageError
 from layersweep.tuning.common.job import JOB
-from layersweep.tuning.experiment.arm_checks import check_weights
+from layersweep.tuning.experiment.arm_checks import check_memory, check_weights
 from layersweep.tuning.experiment.key_values import families, key_values
 from layersweep.tuning.experiment.options import Options, parse
 from layersweep.tuning.experiment.settings import resolve
 from layersweep.tuning.experiment.sweep import Sweep
 from layersweep.tuning.runtime import environment
+from layersweep.tuning.runtime.machine import default_slots, memory_share
+from layersweep.tuning.runtime.ray_runtime import cluster_address
 from trainables.errors import DataError
 from trainables.precision import automatic
 
@@ -108,7 +110,7 @@ def run(sweep: Sweep, options: Options, console: "Console", arguments: Sequence[
     request = Request.of(sweep, settings, say)
     if not settings.dry_run:
         check_writable(settings.results)
-    data = request.prepare_data(say)
+    request, data = request.prepared(say)
     if settings.dry_run:
         print_plan(console, plan_of(request, data, say))
         return OK
@@ -196,7 +198,11 @@ def _train_once(sweep_run: "SweepRun", requests: "PersonRequests", console: "Con
         console.print(f"all {len(plan.trials)} trials are recorded already: nothing to run")
         sweep_run.record_nothing_to_run()
         return OK
-    check_weights(plan.request.sweep, plan.arms_to_train, plan.data, plan.request.settings.results)
+    sweep, settings = plan.request.sweep, plan.request.settings
+    if cluster_address() is None:  # other machines may have other memory
+        share_bytes = memory_share(settings.slots or default_slots())
+        check_memory(sweep, plan.arms_to_train, plan.data, settings, share_bytes)
+    check_weights(sweep, plan.arms_to_train, plan.data, settings.results)
     sweep_run.record_plan()
     print_plan(console, plan)
     ended = ""

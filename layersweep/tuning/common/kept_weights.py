@@ -100,13 +100,15 @@ def _best(results: Path, sweep: str) -> str:
     """
     import polars as pl
 
+    from layersweep.records.metrics import ACCURACY, METRICS
     from layersweep.records.questions import COMPARISON
     from layersweep.records.read import read, sweeps
     from layersweep.records.study_question import StudyQuestion
 
     question = StudyQuestion.last(results, sweep)
-    metric = "val_accuracy" if question is None else question.metric
-    columns = ("trial_id", "attempt", "continuation", "arm", "question", "outcome", "epochs", f"last_{metric}")
+    metric = METRICS.get(question.metric, METRICS[ACCURACY]) if question else METRICS[ACCURACY]
+    value = pl.col(f"last_{metric.column}")
+    columns = ("trial_id", "attempt", "continuation", "arm", "question", "outcome", "epochs", f"last_{metric.column}")
     rows = read(results, "trials", sweep, columns=columns).sort("attempt", "continuation")
     rows = rows.filter(pl.col("question").cast(pl.String) == COMPARISON).unique("trial_id", keep="last")
     completed = rows.filter(pl.col("outcome").cast(pl.String) == "completed")
@@ -114,9 +116,10 @@ def _best(results: Path, sweep: str) -> str:
     if completed.is_empty():
         names = ", ".join(sorted(sweeps(results, "trials"))) or "none"
         raise UsageError(f"{KEY}={BEST_OF}{sweep}: no trial of that sweep has completed; sweeps there: {names}")
-    value = pl.col(f"last_{metric}") * (-1 if metric.endswith("loss") else 1)
-    descending = [True, True, False]
-    best = completed.sort(value.mean().over("arm"), value, "trial_id", descending=descending, nulls_last=True)
+    is_higher = metric.is_higher_better
+    best = completed.sort(
+        value.mean().over("arm"), value, "trial_id", descending=[is_higher, is_higher, False], nulls_last=True
+    )
     return str(best["trial_id"][0])
 
 

@@ -18,8 +18,9 @@ from layersweep.records.errors import results_errors
 from layersweep.records.files import write_whole
 from layersweep.tuning.common.errors import UsageError
 from layersweep.tuning.experiment.arm import Arm
+from layersweep.tuning.experiment.arm_checks import model_spec
 from layersweep.tuning.experiment.request import Request
-from layersweep.tuning.experiment.trials import Trial, network_key, visible_data
+from layersweep.tuning.experiment.trials import Trial, network_key
 from layersweep.tuning.storage.recorded_networks import RecordedNetwork, RecordedNetworks
 from trainables.data.dataset import Data
 from trainables.errors import WeightsError
@@ -72,7 +73,7 @@ def network_changes(
     """
     lines = []
     if others := recorded.trials_on_other_data(data.name, data.fingerprint):
-        lines.append(f"the files of {data.name} have changed since {count(others, 'trial')} were recorded: new trials")
+        lines.append(_other_data(data, others))
     revisions, doubts = _known_and_doubtful(request, data, trials, recorded)
     if not doubts:
         return NetworkChanges(revisions=revisions, lines=tuple(lines))
@@ -92,6 +93,16 @@ def network_changes(
             unchanged.append(doubt)
     lines += [*_change_lines(changed, doubts), *_source_lines(unchanged)]
     return NetworkChanges(revisions=revisions, lines=tuple(lines))
+
+
+def _other_data(data: Data, trials: int) -> str:
+    """The line about recorded trials on data of the same name with another fingerprint."""
+    if data.native is None:
+        return f"the files of {data.name} have changed since {count(trials, 'trial')} were recorded: new trials"
+    return (
+        f"{count(trials, 'recorded trial')} of {data.name} are of other pictures, or of an earlier version, whose ids "
+        "were made of decoded images and not of the pictures' files: they are kept apart"
+    )
 
 
 def _known_and_doubtful(
@@ -170,19 +181,11 @@ def _present_networks(
     Raises:
         UsageError: if a network cannot be built for another reason than its weights or its configuration.
     """
-    from trainables.worker.model_check import ModelSpec, summaries
+    from trainables.worker.model_check import summaries
 
     cache_file = request.settings.results / ".state" / "networks.json"
     cache = _read_cache(cache_file)
-    specs = {
-        key: ModelSpec(
-            family=doubt.family,
-            config_json=json.dumps(doubt.arm.stated, sort_keys=True),
-            image_shape=data.image_shape,
-            classes=len(visible_data(doubt.arm, data).classes),
-        )
-        for key, doubt in doubts.items()
-    }
+    specs = {key: model_spec(doubt.arm, doubt.family, data) for key, doubt in doubts.items()}
     names = {key: f"{source_fingerprint(spec.family)} {keras_version} {spec}" for key, spec in specs.items()}
     missing = [key for key in specs if names[key] not in cache]
     if missing:

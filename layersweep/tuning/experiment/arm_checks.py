@@ -1,17 +1,29 @@
 """Checks of arms against the data and against their pretrained weights, before any trial starts."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
+from layersweep.formatting import GIB
 from layersweep.tuning.common import kept_weights
 from layersweep.tuning.common.errors import UsageError
+from layersweep.tuning.experiment import memory_estimate
 from layersweep.tuning.experiment.arm import Arm
+from layersweep.tuning.experiment.settings import Settings
 from layersweep.tuning.experiment.sweep import Sweep
 from layersweep.tuning.experiment.trials import visible_data
+from trainables import config as domains
 from trainables.data.dataset import Data
 from trainables.errors import ConfigError, DataError, WeightsError
 from trainables.keys import Keys
+
+if TYPE_CHECKING:
+    from trainables.worker.model_check import ModelSpec
+
+
+_OPTIMIZER_KEYS: Final = ("optimizer", "learning_rate", "momentum")
 
 
 def check_images(sweep: Sweep, arms: Sequence[Arm], data: Data, *, folds: int = 0) -> list[str]:
@@ -27,9 +39,9 @@ def check_images(sweep: Sweep, arms: Sequence[Arm], data: Data, *, folds: int = 
     for arm in arms:
         family, keys = sweep.family_of(arm), arm.config if isinstance(arm.config, Keys) else None
         try:
+            arm_data = visible_data(arm, data, fold=0 if folds else None, folds=folds)
             if keys is not None:
-                keys.check_shape(data.image_shape, family)
-            visible_data(arm, data, fold=0 if folds else None, folds=folds)
+                keys.check_shape(arm_data.image_shape, family)
         except (ConfigError, DataError) as error:
             raise UsageError(f"arm {arm.name}: {error}") from error
         if keys is not None and keys.changes_channels(data.image_shape):
@@ -37,6 +49,59 @@ def check_images(sweep: Sweep, arms: Sequence[Arm], data: Data, *, folds: int = 
     if not families_in_colour:
         return []
     return [f"grey images get three equal channels for {', '.join(dict.fromkeys(families_in_colour))}"]
+
+
+def check_memory(sweep: Sweep, arms: Sequence[Arm], data: Data, settings: Settings, share_bytes: int) -> None:
+    """Refuses arms of which a training step on large images takes more memory than a slot's share by estimate.
+
+    It builds a network for each, which takes seconds, but no memory for its weights. Small images are not checked.
+
+    Raises:
+        UsageError: naming the arm, its memory, and the keys to change.
+    """
+    from trainables.worker import model_check
+
+    arms_by_network: dict[tuple[ModelSpec, int], Arm] = {}
+    for arm in arms:
+        if isinstance(arm.config, Keys) and _has_large_images(arm.config, visible_data(arm, data)):
+            weight_files = kept_weights.weight_files(arm.stated, settings.results)
+            spec = model_spec(_without_optimizer(arm), sweep.family_of(arm), data, weight_files)
+            arms_by_network.setdefault((spec, arm.batch_size), arm)
+    try:
+        networks = model_check.networks([spec for spec, _ in arms_by_network]) if arms_by_network else []
+    except WeightsError as error:
+        raise UsageError(str(error)) from error
+    for arm, network in zip(arms_by_network.values(), networks, strict=True):
+        options: dict[str, Any] = {"batch_size": arm.batch_size, "precision": settings.precision}
+        if network is not None and memory_estimate.step_bytes(network, **options) > share_bytes:
+            raise UsageError(
+                f"arm {arm.name}: {memory_estimate.text(network, **options)}; a slot's share is "
+                f"{share_bytes / GIB:.2f} GiB: {memory_estimate.advice(network)}, such as --set image_size=64"
+            )
+
+
+def _has_large_images(keys: Keys, data: Data) -> bool:
+    height, width, _ = keys.shape(data.image_shape)
+    return max(height, width) * keys.enlarged > memory_estimate.LARGE_PIXELS
+
+
+def _without_optimizer(arm: Arm) -> Arm:
+    """The arm with the default optimizer: others have the same network."""
+    values = {key: value for key, value in arm.values.items() if key not in _OPTIMIZER_KEYS}
+    return replace(arm, config=domains.make(type(arm.config), values))
+
+
+def model_spec(arm: Arm, family: str, data: Data, weight_files: Mapping[str, object] | None = None) -> "ModelSpec":
+    """The model of an arm; `weight_files` replaces values of its configuration."""
+    from trainables.worker.model_check import ModelSpec
+
+    arm_data = visible_data(arm, data)
+    return ModelSpec(
+        family=family,
+        config_json=json.dumps(arm.stated | dict(weight_files or {}), sort_keys=True),
+        image_shape=arm_data.image_shape,
+        classes=len(arm_data.classes),
+    )
 
 
 def check_weights(sweep: Sweep, arms: Sequence[Arm], data: Data, results: Path) -> None:
@@ -48,12 +113,7 @@ def check_weights(sweep: Sweep, arms: Sequence[Arm], data: Data, results: Path) 
     from trainables.worker import model_check
 
     arms_by_model = {
-        model_check.ModelSpec(
-            family=sweep.family_of(arm),
-            config_json=json.dumps(arm.stated | kept_weights.weight_files(arm.stated, results), sort_keys=True),
-            image_shape=data.image_shape,
-            classes=len(visible_data(arm, data).classes),
-        ): arm
+        model_spec(arm, sweep.family_of(arm), data, kept_weights.weight_files(arm.stated, results)): arm
         for arm in arms
         if arm.stated.get(kept_weights.KEY)
     }

@@ -62,7 +62,7 @@ def refusal(network: NetworkSummary, limits: SearchLimits, trial: Trial, *, shar
     if memory_estimate.step_bytes(network, batch_size=batch_size, precision=precision) > share_bytes:
         memory = memory_estimate.text(network, batch_size=batch_size, precision=precision)
         share = f"a slot's share is {share_bytes / GIB:.2f} GiB"
-        return Error(type=TOO_LARGE, message=f"{memory}; {share}: use a smaller batch_size or fewer --slots")
+        return Error(type=TOO_LARGE, message=f"{memory}; {share}: {memory_estimate.advice(network)}")
     if limits.too_slow(network.flops, train_images):
         least_seconds, seconds_left = (
             limits.epoch_seconds(network.flops, train_images) or 0.0,

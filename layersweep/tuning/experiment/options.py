@@ -127,7 +127,16 @@ class Options:
     dataset: Annotated[str | None, tyro.conf.arg(metavar="NAME", help_behavior_hint="(default: the sweep's)")] = None
     """Another data set: a name in trainables/data/datasets, such as cifar10, tiny_imagenet or image_folder."""
     data: Folder = None
-    """Where the data set's files are."""
+    """Where the data set's files are. For image_folder: a folder of pictures for each class, with or without parts such
+    as train and test; a table of file names and labels; a Parquet or Arrow file; or an .npz file."""
+    columns: Annotated[
+        str | None,
+        tyro.conf.arg(metavar="file=NAME,label=NAME[,part=NAME]", help_behavior_hint="(default: found by their names)"),
+    ] = None
+    """The columns of a table of pictures: their files, their classes, and their parts of the data."""
+    fit: Annotated[Literal["stretch", "crop", "pad"] | None, _default("(default: stretch)")] = None
+    """How pictures of other proportions are brought to the size of a trial: change their proportions, cut off their
+    edges, or add black bars. The same as --set fit=..."""
     strict: bool = False
     """Refuse a data set with damaged images. Without this flag they are named and left out."""
     folds: Annotated[Whole, _default("(default: the sweep's, usually none)")] = None

@@ -1,7 +1,9 @@
 """What a command asks for, checked: a sweep, its settings, the arms to compare and those to tune."""
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -11,12 +13,19 @@ from layersweep.tuning.common.errors import UsageError
 from layersweep.tuning.experiment import arm_grid
 from layersweep.tuning.experiment.arm import Arm
 from layersweep.tuning.experiment.arm_checks import check_images
+from layersweep.tuning.experiment.arm_data import class_text, fittings, with_class_indices
 from layersweep.tuning.experiment.key_values import key_values, with_sweep_values
 from layersweep.tuning.experiment.settings import Settings
 from layersweep.tuning.experiment.sweep import Sweep
+from layersweep.tuning.experiment.trials import visible_data
 from layersweep.tuning.experiment.tuned_arms import TunedArm, sample_arms, tuned_arms
 from trainables import config as domains
 from trainables.data.dataset import Data, prepare
+from trainables.data.pictures.columns import Columns
+from trainables.data.pictures.variants import PictureOptions
+from trainables.data.sources import PICTURES, PictureSource, source
+from trainables.errors import DataError
+from trainables.keys import Keys
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,16 +82,65 @@ class Request:
         """The number of trials that compare one arm."""
         return self.settings.seeds * max(1, self.settings.folds)
 
-    def prepare_data(self, say: Callable[[str], None]) -> Data:
-        """The data of the settings, checked against the arms; `say` is told of slow work and of changes to images.
+    def prepared(self, say: Callable[[str], None]) -> tuple[Self, Data]:
+        """The request with its classes as indices, and the data of the settings, checked against the arms.
+
+        `say` is told of what the data are, of slow work, and of changes to images.
 
         Raises:
             UsageError, DataError: if there is no such data, or an arm cannot take it.
         """
         settings = self.settings
-        data = prepare(settings.dataset, folder=settings.data, images=settings.images, strict=settings.strict, say=say)
-        for line in check_images(self.sweep, self.sampled_arms, data, folds=settings.folds):
+        pictures = PictureOptions()
+        if isinstance(source(settings.dataset, settings.data), PictureSource):
+            pictures = PictureOptions(
+                fittings=[*dict.fromkeys(fittings(self.arms, self.tuned_arms))],
+                columns=None if settings.columns is None else Columns.parse(settings.columns),
+                advice=f"check    uv run layersweep data {shlex.quote(str(settings.data))}",
+            )
+        elif settings.columns is not None:
+            raise UsageError(f"--columns {settings.columns} is for a table of pictures; valid: --dataset {PICTURES}")
+        data = prepare(settings.dataset, folder=settings.data, strict=settings.strict, say=say, pictures=pictures)
+        request = self._with_class_indices(data)
+        if settings.images is not None:
+            limit = data.limited if settings.exact_images else partial(request._at_most, data, say)
+            data = limit(settings.images)
+        for line in check_images(self.sweep, request.sampled_arms, data, folds=settings.folds):
             say(line)
+        return request, data
+
+    def _with_class_indices(self, data: Data) -> Self:
+        """The request with the names of classes in its configurations as indices: what a trial's id holds.
+
+        Raises:
+            UsageError: naming the arm, for a class that there is not.
+        """
+        arms: dict[tuple[str, domains.Dataclass], Arm] = {}
+        for arm in self.arms:
+            if isinstance(arm.config, Keys):
+                config = replace(arm.config, classes=class_text(arm.name, arm.config.classes, data))
+                arms.setdefault((arm.family, config), replace(arm, config=config))
+            else:
+                arms[arm.family, arm.config] = arm
+        return replace(
+            self, arms=[*arms.values()], tuned_arms=[with_class_indices(arm, data) for arm in self.tuned_arms]
+        )
+
+    def _at_most(self, data: Data, say: Callable[[str], None], images: int) -> Data:
+        """The data with so many images, with more if a class would have none, or all if there are fewer."""
+        number = images
+        while number < data.train_images:
+            try:
+                limited_data = data.limited(number)
+                for arm in self.sampled_arms:
+                    visible_data(arm, limited_data, fold=0 if self.settings.folds else None, folds=self.settings.folds)
+            except DataError:
+                number *= 2
+                continue
+            if number > images:
+                say(f"--quick: {number:,} training images in place of {images:,}, so that each class has some")
+            return limited_data
+        say(f"--quick: all {data.train_images:,} training images, since there are no more than {images:,}")
         return data
 
 

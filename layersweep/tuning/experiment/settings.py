@@ -31,6 +31,7 @@ class Settings(Options):
 
     Attributes:
         search_time: the time limit of each search, in seconds; None without one.
+        exact_images: whether the command line gives the number of images; `--quick` takes what there is.
         candidates: the budget of each search, in full trainings; None for no limit.
     """
 
@@ -43,6 +44,7 @@ class Settings(Options):
     folds: int
     candidates: int | None
     search_time: float | None = None
+    exact_images: bool = True
 
 
 def resolve(sweep: Sweep, options: Options) -> Settings:
@@ -58,6 +60,7 @@ def resolve(sweep: Sweep, options: Options) -> Settings:
         raise UsageError("--fetch copies records from a cluster to this machine; valid: with --cluster and its file")
     search: Search = sweep.search if options.search == "auto" else options.search
     _check_search(sweep, options, search)
+    exact_images, options = options.images is not None, _with_fit(options)
     options = _with_quick_flags(options, (sweep.quick or {}) if options.quick else {}, has_searches=search != "grid")
     search_time = options.time_budget if sweep.timed_searches else None
     folds = sweep.folds if options.folds is None else options.folds
@@ -70,6 +73,7 @@ def resolve(sweep: Sweep, options: Options) -> Settings:
         "candidates": options.trials if options.trials or search_time is not None else CANDIDATES,
         "time_budget": None if sweep.timed_searches else options.time_budget,
         "search_time": search_time,
+        "exact_images": exact_images,
         "checkpoint_every": CHECKPOINT_SECONDS if options.checkpoint_every is None else options.checkpoint_every,
         "keep_weights": sweep.keep_weights if options.keep_weights == "auto" else options.keep_weights,
         "lite": sweep.lite or options.lite,
@@ -81,6 +85,19 @@ def resolve(sweep: Sweep, options: Options) -> Settings:
     if options.precision == "auto":
         return Settings(**vars(settings) | {"precision": automatic(families(sweep, options.set))[0]})
     return settings
+
+
+def _with_fit(options: Options) -> Options:
+    """The options, with `--fit` as a value of the key `fit`.
+
+    Raises:
+        UsageError: if `--set fit=` is given, too.
+    """
+    if options.fit is None:
+        return options
+    if others := [text for text in options.set if key_of(text) == "fit"]:
+        raise UsageError(f"--fit {options.fit} and --set {others[0]} set the same key; valid: one of them")
+    return replace(options, fit=None, set=(*options.set, f"fit={options.fit}"))
 
 
 def _check_search(sweep: Sweep, options: Options, search: Search) -> None:

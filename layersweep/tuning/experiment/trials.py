@@ -206,15 +206,15 @@ def _shuffled(arms: Sequence[Arm], seed: int) -> Iterator[Arm]:
 
 
 def visible_data(arm: Arm, data: Data, *, fold: int | None = None, folds: int = 0) -> Data:
-    """The part of the data that an arm's trials see.
+    """The part of the data that an arm's trials see, with pictures of the size that they need.
 
     Raises:
         DataError: if a class is too small for it.
     """
     keys = arm.config
     if not isinstance(keys, Keys):
-        return data.part(fold=fold, folds=folds)
-    return data.part(
+        return data.fitted().part(fold=fold, folds=folds)
+    return data.fitted(keys.image_size, keys.fit, keys.resizing).part(
         class_indices=keys.class_indices(len(data.class_indices)),
         train_share=Fraction(keys.train_share).limit_denominator(_LARGEST_DENOMINATOR),
         holdout=keys.holdout,

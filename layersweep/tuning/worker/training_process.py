@@ -236,7 +236,7 @@ class TrainingProcess:
             raise TrainingFailedError(
                 error_type="OutOfMemory",
                 message=f"the training used {gib(used)}; a slot's share is {gib(self._limit)}: "
-                "use a smaller batch_size or fewer --slots",
+                "use a smaller image_size or batch_size, or fewer --slots",
             )
 
     def _check_time(self) -> None:

@@ -131,8 +131,10 @@ def test_a_number_of_images_out_of_range_is_refused(tiny: Path, images: int) -> 
 
 
 def test_an_unknown_name_lists_the_known(tiny: Path) -> None:
-    with pytest.raises(DataError, match=r"'mnist' is not known; valid: cifar10, cifar100, fashion_mnist, .*tiny"):
-        dataset.prepare("mnist")
+    with pytest.raises(
+        DataError, match=r"'imdb' is not known; valid: cifar10, cifar100, fashion_mnist, .*mnist, .*tiny"
+    ):
+        dataset.prepare("imdb")
 
 
 def test_sets_are_disjoint_stratified_and_keep_their_labels(tiny: Path) -> None:
@@ -315,9 +317,12 @@ def test_every_image_validates_in_one_fold(tiny: Path, folds: int) -> None:
     [
         (
             {"folds": 31, "fold": 0},
-            "class 'a' of tiny has 30 training images, too few for 31 folds; valid: 31 or more images",
+            "class 'a' of tiny has 30 training images, too few for 31 folds; valid: 31 or more training images",
         ),
-        ({"holdout": Fraction(1, 40)}, "too few for validation_share=0.025; valid: 40 or more images"),
+        (
+            {"holdout": Fraction(1, 40)},
+            "too few for validation_share=0.025; valid: 40 or more training images of each class",
+        ),
     ],
 )
 def test_a_class_too_small_to_be_split_is_named(tiny: Path, part: dict[str, object], message: str) -> None:
@@ -327,10 +332,10 @@ def test_a_class_too_small_to_be_split_is_named(tiny: Path, part: dict[str, obje
 
 def test_a_class_too_small_for_the_data_set_itself_is_named(tiny: Path) -> None:
     images = np.zeros((90, 2, 3, 1), dtype=np.uint8)
-    labels = np.repeat([0, 1, 2], [5, 65, 20])
+    labels = np.repeat([0, 1, 2], [1, 69, 20])
     np.savez(tiny / "tiny.npz", train_images=images, train_labels=labels, test_images=images, test_labels=labels)
-    with pytest.raises(DataError, match=r"class 'a' of tiny has 5 training images, too few for validation_share=0.16"):
-        dataset.prepare("tiny", folder=tiny)
+    with pytest.raises(DataError, match=r"class 'a' of tiny has 1 training image, too few for validation_share=0.16"):
+        dataset.prepare("tiny", folder=tiny).part()
 
 
 def test_fashion_mnist_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fashion_mnist_files: Path) -> None:

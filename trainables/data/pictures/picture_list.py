@@ -19,12 +19,14 @@ class Picture:
         row: its row in such a file, counted from 0; None for a file of its own.
         label: the index of its class.
         part: the part of the data it belongs to.
+        column: the column of such a file that has the pictures.
     """
 
     path: Path
     label: int
     part: Part = "train"
     row: int | None = None
+    column: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

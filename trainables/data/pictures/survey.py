@@ -1,0 +1,262 @@
+"""Looks at each picture of a list without decoding it: its content's hash, its size, and whether it can be opened."""
+
+import hashlib
+import json
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from trainables.data.cache import cache_root
+from trainables.data.pictures.all_cores import on_all_cores
+from trainables.data.pictures.appearance import (
+    BombError,
+    DamagedError,
+    NoPictureError,
+    claims_picture,
+    is_grey,
+    opened,
+    shown_size,
+)  # fmt: skip
+from trainables.data.pictures.picture_file import (
+    Item,
+    NoRegularFileError,
+    State,
+    Stream,
+    item_lists,
+    name,
+    states,
+    streams,
+)  # fmt: skip
+from trainables.data.pictures.picture_list import LARGEST, Picture, PictureList
+from trainables.data.sources import Say
+from trainables.errors import DataError
+
+VERSION: Final = 1
+_BLOCK: Final = 1 << 20
+_EXAMPLES: Final = 5
+_SIZES: Final = 3
+_MEMORY: Final = 64 << 20
+"""Bytes that a process takes at most while it opens pictures."""
+
+
+class Look(NamedTuple):
+    """What is known of a picture that was opened, or why it was not.
+
+    Attributes:
+        digest: the SHA-256 of its content; empty if it cannot be opened.
+        width: as it is shown.
+        height: as it is shown.
+        grey: whether it has no colours.
+        damage: why it cannot be opened.
+        stranger: why it is no picture.
+        too_large: the whole error message of a decompression bomb.
+    """
+
+    digest: str = ""
+    width: int = 0
+    height: int = 0
+    grey: bool = True
+    damage: str = ""
+    stranger: str = ""
+    too_large: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Survey:
+    """What is known of the pictures of a list before they are decoded; all by their places in the list.
+
+    Attributes:
+        sizes: the number of pictures of each width and height, as they are shown.
+        grey: whether all that can be opened are grey.
+        digests: the SHA-256 of the content of each that can be opened, else an empty text.
+        damages: why a picture cannot be opened.
+        no_pictures: why a file is no picture at all.
+        states: the state of each picture's file when it was read.
+    """
+
+    sizes: Counter[tuple[int, int]]
+    grey: bool
+    digests: Sequence[str]
+    damages: Mapping[int, str]
+    no_pictures: Mapping[int, str]
+    states: Sequence[State]
+
+    @property
+    def common(self) -> tuple[int, int]:
+        """The most frequent width and height, the larger one of a tie."""
+        return max(self.sizes.items(), key=lambda item: (item[1], item[0]))[0]
+
+    @property
+    def native(self) -> tuple[int, int]:
+        """The most frequent width and height, made smaller if they exceed `LARGEST`."""
+        scale = min(1.0, LARGEST / max(self.common))
+        return max(1, round(self.common[0] * scale)), max(1, round(self.common[1] * scale))
+
+
+def survey(pictures: PictureList, say: Say) -> Survey:
+    """Opens each picture, on all cores; the result is remembered while no file changes.
+
+    Raises:
+        DataError: if a file may not be read, changes meanwhile, or is a decompression bomb; if nothing can be opened.
+        OSError: if the cache cannot be written.
+    """
+    present = states(pictures.pictures)
+    note = cache_root() / "surveys" / f"{_stamp(pictures.pictures, present)}.json"
+    looks = _remembered(note, len(pictures.pictures))
+    if looks is None:
+        say(f"reading {len(pictures.pictures):,} files …")
+        by_place: dict[int, Look] = {}
+        lists = item_lists(pictures.pictures, present, range(len(pictures.pictures)))
+        for part in on_all_cores(_looks, lists, _MEMORY, say):
+            by_place |= part
+        looks = [by_place[place] for place in range(len(pictures.pictures))]
+        _refuse_bombs(looks)
+        _remember(note, looks)
+    return _survey(pictures, looks, present)
+
+
+def report(
+    pictures: PictureList, summary: Survey, *, strict: bool, say: Say, stored: Sequence[tuple[int, int]] = ()
+) -> None:
+    """Says which files are no pictures, which are damaged, and the sizes of all, with those that they are stored at.
+
+    Raises:
+        DataError: if strict and a picture is damaged, or no picture of a class can be opened.
+    """
+    if summary.no_pictures:
+        verb = "is no picture" if len(summary.no_pictures) == 1 else "are no pictures"
+        count = f"{len(summary.no_pictures):,} of {len(pictures.pictures):,} files"
+        say(f"{count} {verb}: {examples(pictures, summary.no_pictures)}")
+    report_damage(pictures, summary, summary.damages, strict=strict, say=say)
+    sound = [place for place, digest in enumerate(summary.digests) if digest]
+    check_classes(pictures, sound, {**summary.no_pictures, **summary.damages})
+    say(f"pictures: {_sizes(summary.sizes)}{_stored(summary, stored)}")
+
+
+def report_damage(
+    pictures: PictureList, summary: Survey, damages: Mapping[int, str], *, strict: bool, say: Say
+) -> None:
+    """Says which pictures cannot be read, or refuses them."""
+    if not damages:
+        return
+    total = len(pictures.pictures) - len(summary.no_pictures)
+    message = f"{len(damages):,} of {total:,} pictures cannot be read: {examples(pictures, damages)}"
+    if strict:
+        raise DataError(f"{message}. Without --strict they are left out")
+    say(f"{message}. They are left out")
+
+
+def examples(pictures: PictureList, reasons: Mapping[int, str]) -> str:
+    """The first files with their reasons, and how many more there are."""
+    shown = "; ".join(f"{name(pictures.pictures[place])}: {reasons[place]}" for place in sorted(reasons)[:_EXAMPLES])
+    return f"{shown}; and {len(reasons) - _EXAMPLES:,} more" if len(reasons) > _EXAMPLES else shown
+
+
+def check_classes(pictures: PictureList, sound: Iterable[int], reasons: Mapping[int, str]) -> None:
+    """Refuses a list of which a class has no sound picture; the reasons say why others are not."""
+    missing = set(range(len(pictures.classes))) - {pictures.pictures[place].label for place in sound}
+    if not missing:
+        return
+    label = min(missing)
+    own = {place: reason for place, reason in reasons.items() if pictures.pictures[place].label == label}
+    why = f": {examples(pictures, own)}" if own else ""
+    raise DataError(
+        f"class {pictures.classes[label]!r} has no picture that can be read{why}; valid: at least one in each class"
+    )
+
+
+def _stored(summary: Survey, stored: Sequence[tuple[int, int]]) -> str:
+    """The sizes that pictures are stored at, if they are not simply their own, and how to choose others."""
+    if not stored or (len(summary.sizes) == 1 and summary.common in stored):
+        return ""
+    sizes = " and ".join(f"{width}x{height}" for width, height in dict.fromkeys(stored))
+    why = ", the most frequent size" if summary.common in stored else ""
+    shapes = {width * summary.common[1] == height * summary.common[0] for width, height in summary.sizes}
+    advice = ["--set image_size=96 chooses another", *(["--fit pad keeps proportions"] if len(shapes) > 1 else [])]
+    return f"; stored at {sizes}{why} ({', '.join(advice)})"
+
+
+def _sizes(sizes: Counter[tuple[int, int]]) -> str:
+    frequent = sorted(sizes.items(), key=lambda item: (-item[1], item[0]))
+    if len(frequent) == 1:
+        (width, height), n = frequent[0]
+        return f"{n:,}, all of {width}x{height}"
+    parts = [f"{n:,} of {width}x{height}" for (width, height), n in frequent[:_SIZES]]
+    if rest := frequent[_SIZES:]:
+        parts.append(f"{sum(n for _, n in rest):,} of {len(rest):,} other sizes")
+    return ", ".join(parts)
+
+
+def _survey(pictures: PictureList, looks: Sequence[Look], present: Sequence[State]) -> Survey:
+    openable = [look for look in looks if look.digest]
+    damages = {place: look.damage for place, look in enumerate(looks) if look.damage}
+    strangers = {place: look.stranger for place, look in enumerate(looks) if look.stranger}
+    if not openable:
+        reasons = damages or strangers
+        first = f"; the first: {examples(pictures, dict(list(reasons.items())[:1]))}" if reasons else ""
+        raise DataError(f"none of {len(looks):,} files is a picture that can be read{first}")
+    return Survey(
+        sizes=Counter((look.width, look.height) for look in openable),
+        grey=all(look.grey for look in openable),
+        digests=[look.digest for look in looks],
+        damages=damages,
+        no_pictures=strangers,
+        states=present,
+    )
+
+
+def _stamp(pictures: Sequence[Picture], present: Sequence[State]) -> str:
+    digest = hashlib.sha256(f"{VERSION}\n".encode())
+    for picture, (size, changed) in zip(pictures, present, strict=True):
+        digest.update(os.fsencode(picture.path.absolute()) + f"\0{picture.row} {size} {changed}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def _remembered(note: Path, n: int) -> list[Look] | None:
+    try:
+        looks = [Look(*row) for row in json.loads(note.read_bytes()) if len(row) == len(Look._fields)]
+    except (OSError, ValueError, TypeError, RecursionError):
+        return None
+    return looks if len(looks) == n else None
+
+
+def _remember(note: Path, looks: Sequence[Look]) -> None:
+    note.parent.mkdir(parents=True, exist_ok=True)
+    part = note.with_suffix(f".{os.getpid()}")
+    part.write_text(json.dumps(looks))
+    part.replace(note)
+
+
+def _refuse_bombs(looks: Sequence[Look]) -> None:
+    bombs = [look.too_large for look in looks if look.too_large]
+    if bombs:
+        more = f"; {len(bombs) - 1:,} more have too many, too" if len(bombs) > 1 else ""
+        raise DataError(f"{bombs[0]}{more}")
+
+
+def _looks(items: list[Item]) -> dict[int, Look]:
+    """Opens some pictures; by their places in the list."""
+    return {stream.item.place: _look(stream) for stream in streams(items)}
+
+
+def _look(stream: Stream) -> Look:
+    try:
+        with stream.content as file:
+            image = opened(file, stream.name, claimed=stream.file is None or claims_picture(stream.file))
+            (width, height), grey = shown_size(image), is_grey(image)
+            file.seek(0)
+            digest = hashlib.sha256()
+            while block := file.read(_BLOCK):
+                digest.update(block)
+            return Look(digest=digest.hexdigest(), width=width, height=height, grey=grey)
+    except BombError as error:
+        return Look(too_large=str(error))
+    except (NoPictureError, NoRegularFileError) as error:
+        return Look(stranger=str(error))
+    except DamagedError as error:
+        return Look(damage=str(error))
+    except OSError as error:
+        return Look(damage=error.strerror or str(error))
