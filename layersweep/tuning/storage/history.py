@@ -178,6 +178,11 @@ class History:
         is_own = row["sweep"] == self._sweep.name and row["reason"] == STOPPED_ON_REQUEST
         return bool(is_own and row["epochs"] < trial.epochs <= (row["epochs_asked"] or 0))
 
+    def lacks(self, trial_id: str, metric: str) -> bool:
+        """Whether a trial has recorded epochs, and none of them this metric: an older version recorded them."""
+        epochs = self._by_trial.get((trial_id,))
+        return epochs is not None and epochs[metric].is_null().all()
+
     def missing_row(self, trial: Trial, ending: Ending, decision: Decision) -> dict[str, Any] | None:
         """The row to add if the present flags end a trial otherwise than its last recorded row says, else None.
 
