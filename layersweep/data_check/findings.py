@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from layersweep.data_check.collection import TEST, TRAIN, VALIDATION, Collection
-from layersweep.data_check.copies import Copies, Copy
+from layersweep.data_check.copies import MIRRORED, NEAR, Copies, Copy
 from layersweep.formatting import count
 from trainables.data.pictures.picture_list import PARTS
 
@@ -17,6 +17,8 @@ MATTERS: Final = "worth a look"
 FINE: Final = "as it should be"
 
 _EXAMPLES: Final = 3
+_LITTLE: Final = 0.005
+"""A share of pictures that are nearly the same as others; below it, no comparison changes."""
 _UNEQUAL: Final = 3
 """The ratio of the largest class to the smallest one from which accuracy alone misleads."""
 _SHAPES: Final = 1.1
@@ -106,35 +108,34 @@ def _leaks(pictures: Collection, copies: Copies) -> Iterator[Finding]:
         pairs = [
             pair for pair in crossing if _parts(pictures, pair) <= {part, *others} and part in _parts(pictures, pair)
         ]
-        word = WORDS[part]
-        text = (
-            f"{_of(len(leaked), len(members), f'{word} picture')} {_verb(len(leaked))} also {_where(others, pictures)}."
-        )
-        text += f" A model has seen {'it' if len(leaked) == 1 else 'them'}, so {word} accuracy is too high."
-        if part == TEST and pictures.draws_test:
-            text += " The test part is drawn from the pictures, so leave only one copy of each."
-        else:
-            text += " Leave each picture in one part only."
-        yield Finding(level=SPOILS, text=text, examples=_examples(pictures, pairs))
+        yield _leak(pictures, part, leaked, pairs)
     if not crossing and len(set(pictures.parts.tolist())) > 1:
         yield Finding(level=FINE, text="No picture is in two parts.")
+
+
+def _leak(pictures: Collection, part: int, leaked: _Indices, pairs: Sequence[Copy]) -> Finding:
+    """The pictures of a part that others have, too."""
+    total, word = np.count_nonzero(pictures.parts == part), WORDS[part]
+    others = sorted({other for pair in pairs for other in _parts(pictures, pair)} - {part})
+    where = " or the ".join(WORDS[other] for other in others)
+    text = (
+        f"{len(leaked):,} of {total:,} {word} pictures {_verb(len(leaked))} also in the {where} part. A model has seen "
+        f"{'it' if len(leaked) == 1 else 'them'}: {word} accuracy may be too high by up to {len(leaked) / total:.2%}."
+    )
+    if part == TEST and pictures.draws_test:
+        text += " The test part is drawn from the pictures, so leave only one copy of each."
+    else:
+        text += " Leave each picture in one part only."
+    little = len(leaked) < _LITTLE * total and all(pair.kind in (NEAR, MIRRORED) for pair in pairs)
+    return Finding(level=MATTERS if little else SPOILS, text=text, examples=_examples(pictures, pairs))
 
 
 def _parts(pictures: Collection, pair: Copy) -> set[int]:
     return {int(pictures.parts[pair.first]), int(pictures.parts[pair.second])}
 
 
-def _of(number: int, total: int, noun: str) -> str:
-    return f"{number:,} of {count(total, noun)}"
-
-
 def _verb(number: int) -> str:
     return "is" if number == 1 else "are"
-
-
-def _where(parts: Sequence[int], pictures: Collection) -> str:
-    names = [WORDS[part] for part in parts if (pictures.parts == part).any()]
-    return f"in the {' or the '.join(names)} part"
 
 
 def _two_labels(pictures: Collection, copies: Copies) -> Iterator[Finding]:
@@ -193,8 +194,8 @@ def _balance(pictures: Collection) -> Iterator[Finding]:
         return
     text = (
         f"{pictures.classes[largest]} has {share:.0%} of the training pictures, {pictures.classes[smallest]} "
-        f"{train[smallest] / max(1, train.sum()):.1%}: a model that always says {pictures.classes[largest]} is right in "
-        f"{share:.0%}. Compare by --metric val_balanced_accuracy; class_weight=balanced or oversample=true may help."
+        f"{train[smallest] / max(1, train.sum()):.1%}: a model that always says {pictures.classes[largest]} is right "
+        f"in {share:.0%}. Compare by --metric val_balanced_accuracy; class_weight=balanced or oversample=true may help."
     )
     yield Finding(level=MATTERS, text=text)
 
