@@ -173,10 +173,12 @@ def _decoded(
 
 def _names(pictures: Sequence[Picture], place: Path) -> list[str]:
     """The pictures' files as seen from the folder, and the row of each in a file of rows."""
-    root = place if place.is_dir() else place.parent
+    root = (place if place.is_dir() else place.parent).absolute()
+    roots = [root, root.resolve()]
     names = []
     for picture in pictures:
-        path = picture.path.relative_to(root) if picture.path.is_relative_to(root) else picture.path
+        path = picture.path.absolute()
+        path = next((path.relative_to(root) for root in roots if path.is_relative_to(root)), path)
         names.append(str(path) if picture.row is None else f"{path}, row {picture.row}")
     return names
 
