@@ -1,109 +1,134 @@
-"""How fast a folder of JPEG files becomes a data set, and how fast the next start finds it.
+"""Time and memory to prepare folders of pictures: by Layersweep, by Keras with its cache in a file, by Pillow alone.
 
-Command: `python -m benchmarks.decoding`: 10,000 real pictures (Fashion-MNIST, enlarged to 64x64 in colour) as JPEG
-files, decoded by a Pillow loop in one process, and by `trainables.data.image_files.decoded` on all cores; then a
-whole first and second `prepare`.
+Command: `python -m benchmarks.decoding`: 12 photos of 12 megapixels that are linked to 600 and to 6,000 names, and
+8,000 JPEG files of 256x256. Each way runs in a process of its own. Memory is the peak of all its processes together,
+imports included; a page that several share counts once (PSS).
 """
 
-import os
+import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
+import psutil
 import tyro
 
-from benchmarks.report import Circumstances, Measurement, ratio, say
-from benchmarks.rounds import Rounds, RoundsOptions, timed
-from trainables.data import cache, dataset
-from trainables.data.image_files import decoded, files_below
-from trainables.hardware import cores
+from benchmarks.processes import run
+from benchmarks.programs.prepare_pictures import WAYS
+from benchmarks.report import Circumstances, Measurement, Readings, ratio, say, to_measurements
+from benchmarks.rounds import Rounds, RoundsOptions
 
-_SIDE: Final = 64
-_IDEAL: Final = f"Pillow / {cores()} cores"
+_PHOTOS: Final = 12
+_WATCH_SECONDS: Final = 0.05
+_PREPARE: Final = ("prepare", "s")
+_PEAK: Final = ("memory of all processes, peak", "MiB")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options(RoundsOptions):
     """What to measure."""
 
-    images: int = 10_000
-    """Number of files."""
+    links: tuple[int, ...] = (600, 6000)
+    """Numbers of names for the 12 photos of 12 megapixels."""
+    images: int = 8000
+    """Number of JPEG files of 256x256."""
+    side: int = 128
+    """Width and height that the pictures are brought to."""
 
 
-def write(folder: Path, images: int) -> None:
-    """Writes the files, one folder per class."""
+def write_photos(folder: Path, links: Sequence[int]) -> dict[str, Path]:
+    """Folders in which the same photos have these numbers of names, half of them in each of two classes."""
     from PIL import Image
 
-    data = dataset.prepare("fashion_mnist", images=images)
-    train = data.split(0).train
-    for number, (pixels, label) in enumerate(zip(np.asarray(train.images), train.labels, strict=True)):
-        place = folder / str(label)
-        place.mkdir(exist_ok=True)
-        large = Image.fromarray(pixels[..., 0]).convert("RGB").resize((_SIDE, _SIDE))
-        large.save(place / f"{number:05}.jpg", quality=90)
+    (folder / "photos").mkdir(parents=True)
+    for number in range(_PHOTOS):
+        small = np.random.default_rng(number).integers(0, 255, (75, 100, 3), dtype=np.uint8)
+        size = ((4032, 3024), (3024, 4032))[number % 2]
+        Image.fromarray(small).resize(size, Image.Resampling.BICUBIC).save(folder / "photos" / f"{number}.jpg")
+    cases = {}
+    for names in links:
+        case = cases[f"{_PHOTOS} photos, {names:,} names"] = folder / str(names)
+        for name in range(names):
+            (case / "ab"[name % 2]).mkdir(parents=True, exist_ok=True)
+            (case / "ab"[name % 2] / f"{name}.jpg").hardlink_to(folder / "photos" / f"{name % _PHOTOS}.jpg")
+    return cases
 
 
-def by_pillow(paths: list[Path]) -> npt.NDArray[np.uint8]:
-    """Decodes the files one after another with Pillow."""
+def write_images(folder: Path, images: int) -> dict[str, Path]:
+    """A folder of JPEG files of 256x256 in two classes."""
     from PIL import Image
 
-    images = []
-    for path in paths:
-        with Image.open(path) as image:
-            images.append(np.asarray(image.convert("RGB")))
-    return np.stack(images)
+    for number in range(images):
+        small = np.random.default_rng(number).integers(0, 255, (32, 32, 3), dtype=np.uint8)
+        place = folder / "ab"[number % 2]
+        place.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(small).resize((256, 256), Image.Resampling.BICUBIC).save(place / f"{number}.jpg", quality=90)
+    return {f"{images:,} JPEG files of 256x256": folder}
 
 
-def by_us(paths: list[Path]) -> npt.NDArray[np.uint8]:
-    """Decodes the files as a data set does."""
-    return decoded(paths, strict=True, say=lambda _: None).images
+def tree_bytes(process: psutil.Process) -> int:
+    """The memory of all children of a process and of their children; a shared page counts once in all."""
+    total = 0
+    for child in process.children(recursive=True):
+        try:
+            full = child.memory_full_info()
+            total += getattr(full, "pss", full.rss)
+        except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
+            continue
+    return total
 
 
-def one_round(folder: Path, empty: Path) -> dict[str, float]:
-    """The seconds of both ways to decode, of a start with an empty cache, and of the next start."""
-    paths = files_below(folder)
-    if not np.array_equal(by_pillow(paths), by_us(paths)):
-        raise AssertionError("the two ways decode differently")
-    os.environ[cache.ENVIRONMENT] = str(empty)
-    seconds = {"Pillow, one process": timed(lambda: by_pillow(paths))[1]}
-    seconds[_IDEAL] = seconds["Pillow, one process"] / cores()
-    seconds["Layersweep"] = timed(lambda: by_us(paths))[1]
-    for start in ("first start", "second start"):
-        seconds[start] = timed(lambda: dataset.prepare("image_folder", folder=folder))[1]
-    return seconds
+@contextmanager
+def watched_peak() -> Iterator[list[int]]:
+    """Watches the memory of this process' children; the list's last entry is the peak so far."""
+    peaks, ended = [0], threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(_WATCH_SECONDS):
+            peaks.append(max(peaks[-1], tree_bytes(psutil.Process())))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield peaks
+    finally:
+        ended.set()
+        watcher.join()
 
 
-def measurements(rounds: Sequence[Mapping[str, float]]) -> list[Measurement]:
-    """The rows of the table."""
-    rows = {
-        case: Measurement(
-            case=case,
-            measure="prepare" if "start" in case else "decode",
-            unit="s",
-            values=[one[case] for one in rounds],
-        )
-        for case in rounds[0]
-    }
-    share = ratio(rows[_IDEAL], rows["Layersweep"], case="Layersweep's share of Pillow's speed on all cores")
-    return [*rows.values(), share]
+def once(way: str, case: Path, side: int, folder: Path) -> Readings:
+    """Prepares a case in one way, in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.programs.prepare_pictures", way, case, folder / "out", side]
+    with watched_peak() as peaks:
+        run(command, log=folder / "log")
+    return {_PREPARE: float((folder / "out" / "seconds").read_text()), _PEAK: peaks[-1] / (1 << 20)}
+
+
+def measurements(rounds: Mapping[tuple[str, str], Sequence[Readings]]) -> list[Measurement]:
+    """The rows of the table: all readings, and how Layersweep's peak grows with the number of names."""
+    rows = [row for (case, way), readings in rounds.items() for row in to_measurements(f"{case}: {way}", readings)]
+    peaks = [row for row in rows if row.case.endswith("names: Layersweep") and row.unit == _PEAK[1]]
+    return [*rows, *(ratio(more, peaks[0], case=f"{more.case}, to the fewest") for more in peaks[1:])]
 
 
 def main(options: Options) -> None:
     """Runs the rounds and writes the table."""
     circumstances = Circumstances()
     with tempfile.TemporaryDirectory(prefix="layersweep-decoding-") as name:
-        say(f"writing {options.images:,} files")
-        write(Path(name), options.images)
+        say("writing the pictures")
+        folders = write_photos(Path(name) / "linked", options.links) | write_images(Path(name) / "many", options.images)
         Rounds(
             benchmark="decoding",
-            title=f"{options.images:,} JPEG files of {_SIDE}x{_SIDE} pixels",
-            cases=[f"{options.images:,} files"],
-            once=lambda _case, _number, folder: one_round(Path(name), folder / "cache"),
-            rows=lambda rounds: measurements(*rounds.values()),
+            title=f"folders of pictures prepared at {options.side}x{options.side}, once each",
+            cases=[(case, way) for case in folders for way in WAYS],
+            once=lambda case, _number, folder: once(case[1], folders[case[0]], options.side, folder),
+            rows=measurements,
+            label=": ".join,
             circumstances=circumstances,
         ).run(options)
 

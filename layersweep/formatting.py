@@ -16,6 +16,11 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def capitalized(text: str) -> str:
+    """The text with a capital first letter; the others stay: `Validation macro F1`."""
+    return text[:1].upper() + text[1:]
+
+
 def duration(seconds: float) -> str:
     """A rounded duration: `1 h 05 min`, `2 min 30 s`, `4 s`."""
     minutes, rest = divmod(round(seconds), 60)

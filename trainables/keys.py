@@ -13,6 +13,7 @@ GREY: Final = 1
 COLOUR: Final = 3
 EVERY_LAYER: Final = "all"
 EVERY_CLASS: Final = "all"
+UNWEIGHTED: Final = "none"
 WITH_MOMENTUM: Final = ("sgd", "rmsprop")
 
 IMAGE: Final = "image"
@@ -65,6 +66,15 @@ class Keys:
         "all; names or indices such as cats+dogs, 0-4 or 0+2+5-7; or all but these, such as without:cats",
         "classes that the network learns",
         optional=True,
+    )
+    class_weight: str = one_of(
+        UNWEIGHTED,
+        (UNWEIGHTED, "balanced"),
+        "weights of the training loss; balanced: all classes count equally",
+        optional=True,
+    )
+    oversample: bool = one_of(
+        False, (False, True), "whether an epoch shows all classes equally often, rare images repeatedly", optional=True
     )
     train_share: float = between(
         1.0, 0, 1, "share of the training images; a smaller one is part of a larger", above=True, optional=True

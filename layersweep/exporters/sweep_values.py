@@ -16,17 +16,18 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import polars as pl
 
 from layersweep.escaping import visible
+from layersweep.records.metrics import ACCURACY, BALANCED_ACCURACY, LOSS, MACRO_F1, METRICS
 from layersweep.records.overview import UNFINISHED, check_recorded
 from layersweep.records.questions import FIRST_PHASE
 from layersweep.records.read import read, sweeps
 from layersweep.studies.earlier_records import question_of
 from layersweep.studies.recorded_comparison import comparisons_of
 from layersweep.studies.statistics.arm_comparison import Comparison
-from layersweep.studies.statistics.judgement import LOSS, Criteria
+from layersweep.studies.statistics.judgement import Criteria
 from layersweep.studies.statistics.replicates import configuration, latest_attempts
 from layersweep.studies.wording.answer_sentences import verdict
 
-CURVES: Final = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate")
+CURVES: Final = ("loss", "accuracy", LOSS, ACCURACY, BALANCED_ACCURACY, MACRO_F1, "learning_rate")
 """The columns of `epochs` that are exported."""
 
 FAILED_STATES: Final = ("failed", "diverged")
@@ -141,7 +142,7 @@ class SweepValues:
     @property
     def is_loss(self) -> bool:
         """Whether less of the metric is better."""
-        return self.metric == LOSS
+        return not METRICS[self.metric].is_higher_better
 
 
 class _Arm(NamedTuple):

@@ -63,9 +63,12 @@ def show(sweep: Sweep, trial: Trial = None, *, results: Results = _RESULTS) -> i
         results: The results folder.
     """
     from layersweep.records import overview
+    from layersweep.records.metrics import ACCURACY
+    from layersweep.records.study_question import StudyQuestion
 
     if trial is None:
-        _frame(overview.trials(results, sweep))
+        question = StudyQuestion.last(results, sweep)
+        _frame(overview.trials(results, sweep, metric=question.metric if question else ACCURACY))
     else:
         _print_trial(overview.trial(results, sweep, trial), sweep)
     return OK
@@ -183,7 +186,8 @@ _IN_HEADING: Final = {
     "error_message", "traceback", "log",
 }  # fmt: skip
 _EPOCH_COLUMNS: Final = (
-    "attempt", "epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "decision", "at",
+    "attempt", "epoch", "loss", "accuracy", "val_loss", "val_accuracy", "val_balanced_accuracy",
+    "val_macro_f1", "learning_rate", "decision", "at",
 )  # fmt: skip
 
 

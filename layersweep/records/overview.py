@@ -1,6 +1,7 @@
 """Overviews of the records: a summary of each sweep, the trials of a sweep, the details of one trial."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -10,6 +11,7 @@ import polars as pl
 
 from layersweep.records.errors import ResultsError
 from layersweep.records.lock import is_busy
+from layersweep.records.metrics import ACCURACY, METRICS, Metric
 from layersweep.records.read import read, sweeps
 from layersweep.records.tables import OUTCOMES, TABLES
 
@@ -109,17 +111,33 @@ def summaries(results: Path) -> list[Summary]:
     return [_summary(results, name, ends) for name in names(results)]
 
 
-def trials(results: Path, sweep: str) -> pl.DataFrame:
+def trials(results: Path, sweep: str, *, metric: str = ACCURACY) -> pl.DataFrame:
     """The trials that the sweep planned or ended, one row each: the plan and the outcome.
 
     If only another sweep has ended a trial, that outcome counts. A trial without an end is `UNFINISHED`, with its
-    epochs so far.
+    epochs so far. Of a metric other than the accuracy, the best value has a column of its own.
 
     Raises:
         ResultsError: if the sweep is not recorded, or cannot be read.
     """
     check_recorded(results, sweep)
-    return _trials(results, sweep, current_outcomes(read(results, "trials")), _epochs(results, sweep))
+    rows = _trials(results, sweep, current_outcomes(read(results, "trials")), _epochs(results, sweep))
+    if metric not in METRICS or metric == ACCURACY:
+        return rows
+    best = _best(results, rows["trial_id"].to_list(), METRICS[metric])
+    places = rows.columns.index(f"best_{ACCURACY}") + 1
+    joined = rows.join(best, on="trial_id", how="left", maintain_order="left")
+    return joined.select(*rows.columns[:places], f"best_{metric}", *rows.columns[places:])
+
+
+def _best(results: Path, ids: Sequence[str], metric: Metric) -> pl.DataFrame:
+    """The best finite value of a metric in the latest attempt of each trial."""
+    epochs = read(results, "epochs", columns=("trial_id", "attempt", metric.column))
+    rows = epochs.filter(pl.col("trial_id").is_in(list(ids)) & pl.col(metric.column).is_finite())
+    latest = rows.filter(pl.col("attempt") == pl.col("attempt").max().over("trial_id"))
+    value = pl.col(metric.column)
+    best = (value.max() if metric.is_higher_better else value.min()).alias(f"best_{metric.column}")
+    return latest.group_by("trial_id").agg(best)
 
 
 def trial(results: Path, sweep: str, prefix: str) -> TrialDetails:

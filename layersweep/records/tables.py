@@ -102,6 +102,7 @@ TRIALS: Final = _table(
     (_SMALL, "attempt", "continuation"),
     (_NAME, "run", "arm", "question", "family", "dataset", "data_fingerprint"),
     (_COUNT, "train_images", "validation_images", "test_images"),
+    (_REAL, "majority_share"),
     (_SMALL, "seed", "fold"),
     (_NAME, "parent", "precision", "outcome"),
     (_TEXT, "reason", "warning"),
@@ -113,7 +114,7 @@ TRIALS: Final = _table(
     (_VARIED, "last_loss"),
     (_REAL, "last_accuracy"),
     (_VARIED, "last_val_loss"),
-    (_REAL, "last_val_accuracy"),
+    (_REAL, "last_val_accuracy", "last_val_balanced_accuracy", "last_val_macro_f1"),
     (_SMALL, "rung"),
     (_REAL, "cutoff"),
     (_COUNT, "parameters", "trainable_parameters", "flops", "size_bytes"),
@@ -126,7 +127,8 @@ TRIALS: Final = _table(
     (_NAME, "host", "device"),
     (_TEXT, "config_json"),
 )
-"""A row is one end of an attempt of a trial; the last row of a trial has its current outcome."""
+"""A row is one end of an attempt of a trial; the last row of a trial has its current outcome. `majority_share` is the
+largest class' share of the trial's part of the training file."""
 
 EPOCHS: Final = _table(
     "epochs",
@@ -136,7 +138,7 @@ EPOCHS: Final = _table(
     (_VARIED, "loss"),
     (_REAL, "accuracy"),
     (_VARIED, "val_loss"),
-    (_REAL, "val_accuracy", "learning_rate"),
+    (_REAL, "val_accuracy", "val_balanced_accuracy", "val_macro_f1", "learning_rate"),
     (_VARIED, "seconds_build"),
     (_REAL, "seconds_features"),
     (_VARIED, "seconds_train", "seconds_validate"),
@@ -171,7 +173,7 @@ TESTS: Final = _table(
     ("trial_id", "attempt", "epoch"),
     *_EPOCH,
     (_VARIED, "loss"),
-    (_REAL, "accuracy"),
+    (_REAL, "accuracy", "balanced_accuracy", "macro_f1"),
     (_COUNT, "images"),
     (_TIME, "at"),
 )

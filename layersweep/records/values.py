@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import fmean
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +60,8 @@ class NetworkSummary:
     """A model that is ready to train: its size, its layers, and the seconds that building it took.
 
     `fingerprint` stands for what it computes (see `trainables.measures.network_fingerprint`); None if it is no Keras
-    model.
+    model. `normalization_momentum` is the largest momentum of batch normalisation whose averages follow the training;
+    None without any.
     """
 
     parameters: int
@@ -69,17 +71,40 @@ class NetworkSummary:
     layers: tuple[Layer, ...]
     seconds_build: float
     fingerprint: str | None = None
+    normalization_momentum: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Test:
-    """The results of one evaluation on the test set."""
+    """The results of one evaluation on the test set; balanced accuracy and macro F1 as in `Epoch`."""
 
     __test__ = False  # pytest: not a test class
 
     loss: float
     accuracy: float
     images: int
+    balanced_accuracy: float | None = None
+    macro_f1: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassCounts:
+    """How a set was classified: for each class the number of its images, of its predictions, and of right ones."""
+
+    images: tuple[int, ...]
+    predicted: tuple[int, ...]
+    hits: tuple[int, ...]
+
+    @property
+    def balanced_accuracy(self) -> float:
+        """The mean recall of the classes that occur."""
+        return fmean(hits / images for hits, images in zip(self.hits, self.images, strict=True) if images)
+
+    @property
+    def macro_f1(self) -> float:
+        """The mean F1 of the classes that occur."""
+        classes = zip(self.hits, self.images, self.predicted, strict=True)
+        return fmean(2 * hits / (images + predicted) for hits, images, predicted in classes if images)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,10 +173,13 @@ def cannot_save(path: Path) -> None:
 class Epoch:
     """One finished epoch of a training.
 
-    `loss` and `accuracy` are means over the training images, each measured before its step; `val_*` are measured after
-    the epoch. `seconds_build` are the seconds for tracing and compiling in the first epoch; `seconds_features` those
-    for computing the features of the images before it, if a part of the model is frozen. Only the last epoch has
-    `test`, `classes`, `latency` and `exports`.
+    `loss` and `accuracy` are means over the training images as often as the epoch shows them, each measured before its
+    step; with class weights, `loss` is weighted. `val_*` are measured after the epoch. `val_balanced_accuracy` is the
+    mean recall of the classes that occur in the validation set, `val_macro_f1` the mean of their F1: both count a rare
+    class as much as a frequent one. `train_counts` (each image when it is first shown) and `val_counts` tell whether
+    the training learns; they are not recorded, since what is decided of an epoch is. `seconds_build` are the seconds
+    for tracing and compiling in the first epoch; `seconds_features` those for computing the features of the images
+    before it, if a part of the model is frozen. Only the last epoch has `test`, `classes`, `latency` and `exports`.
     """
 
     epoch: int
@@ -166,6 +194,10 @@ class Epoch:
     seconds_test: float
     seconds_measure: float
     seconds_features: float = 0.0
+    val_balanced_accuracy: float | None = None
+    val_macro_f1: float | None = None
+    train_counts: ClassCounts | None = None
+    val_counts: ClassCounts | None = None
     statistics: tuple[LayerStatistics, ...] = ()
     test: Test | None = None
     classes: tuple[ClassReport, ...] = ()

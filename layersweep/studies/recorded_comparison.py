@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from layersweep.records.errors import ResultsError
+from layersweep.records.metrics import ACCURACY
 
 if TYPE_CHECKING:
     import polars as pl
@@ -38,6 +39,7 @@ def load(
     """The comparison of the arms of a sweep, or of a group of them; and the rows of `runs` that trained them.
 
     A trial that several sweeps plan is trained only once. Its rows can be in the folders of any of these sweeps.
+    Without criteria, the sweep is judged by its own metric.
 
     Raises:
         ResultsError: if the sweep is not recorded.
@@ -48,7 +50,9 @@ def load(
 
     runs = read(results, "runs")
     is_running = has_open_run(runs, sweep) and is_busy(results, sweep) and not is_own(results, sweep)
-    return _compare(replace(tables_of(results, sweep, group), is_running=is_running), runs, sweep, criteria)
+    criteria = criteria or _own_criteria(results, sweep)
+    tables = tables_of(results, sweep, group, metric=criteria.metric)
+    return _compare(replace(tables, is_running=is_running), runs, sweep, criteria)
 
 
 def comparisons_of(
@@ -82,12 +86,21 @@ def load_last_look(
     from layersweep.records.read import read
 
     runs = read(results, "runs")
-    tables = last_look(tables_of(results, sweep, group), runs, sweep)
+    criteria = criteria or _own_criteria(results, sweep)
+    tables = last_look(tables_of(results, sweep, group, metric=criteria.metric), runs, sweep)
     return None if tables is None else _compare(tables, runs, sweep, criteria)
 
 
+def _own_criteria(results: Path, sweep: str) -> "Criteria":
+    """The metric of the sweep, and the usual margin."""
+    from layersweep.studies.earlier_records import question_of
+    from layersweep.studies.statistics.judgement import Criteria
+
+    return Criteria(metric=question_of(results, sweep).metric)
+
+
 def _compare(
-    tables: "Tables", runs: "pl.DataFrame", sweep: str, criteria: "Criteria | None"
+    tables: "Tables", runs: "pl.DataFrame", sweep: str, criteria: "Criteria"
 ) -> "tuple[Comparison, pl.DataFrame]":
     from layersweep.studies.statistics.arm_comparison import compare
 
@@ -105,8 +118,8 @@ def training_runs(comparison: "Comparison", runs: "pl.DataFrame", trials: "pl.Da
     return rows.sort(pl.col("sweep") == sweep, maintain_order=True)  # the last command is one of this sweep
 
 
-def tables_of(results: Path, sweep: str, group: ArmGroup | None = None) -> "Tables":
-    """The tables that a comparison reads, with the rows of trials that other sweeps have trained.
+def tables_of(results: Path, sweep: str, group: ArmGroup | None = None, *, metric: str = ACCURACY) -> "Tables":
+    """The tables that a comparison by a metric reads, with the rows of trials that other sweeps have trained.
 
     Raises:
         ResultsError: if the sweep is not recorded.
@@ -115,13 +128,13 @@ def tables_of(results: Path, sweep: str, group: ArmGroup | None = None) -> "Tabl
 
     from layersweep.records.read import read, sweeps
     from layersweep.studies.statistics.arm_comparison import Tables
-    from layersweep.studies.statistics.chance_level import CLASS_COLUMNS
+    from layersweep.studies.statistics.classes.class_counts import CLASS_COLUMNS, NEED_PREDICTIONS, PREDICTIONS
     from layersweep.studies.statistics.replicates import EPOCH_COLUMNS
     from layersweep.studies.statistics.warm_up import LAYER_COLUMNS
 
     columns = {
         "epochs": (*EPOCH_COLUMNS, "sweep", "sequence"),
-        "classes": (*CLASS_COLUMNS, "attempt", "epoch"),
+        "classes": (*CLASS_COLUMNS, *([PREDICTIONS] if metric in NEED_PREDICTIONS else []), "attempt", "epoch"),
         "layers": (*LAYER_COLUMNS, "attempt", "epoch"),
     }
     of_trials = ("trials", "epochs", "tests", "classes", "layers")

@@ -1,13 +1,16 @@
 """Compares what two results folders say of one sweep: a table of differences, and one page with both."""
 
 from collections.abc import Sequence
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from layersweep.formatting import capitalized
 from layersweep.records.errors import ResultsError
+from layersweep.records.metrics import METRICS
 
 if TYPE_CHECKING:
+    from layersweep.records.study_question import StudyQuestion
     from layersweep.studies.statistics.result_differences import ResultDifference
     from layersweep.terminal import Console
 
@@ -18,7 +21,9 @@ _RULE: Final = (
 _COLUMNS: Final = ("arm", "first", "second", "difference", "verdict")
 
 
-def write_results_comparison(folders: tuple[Path, Path], sweep: str, out: Path, console: "Console") -> None:
+def write_results_comparison(
+    folders: tuple[Path, Path], sweep: str, out: Path, console: "Console", *, metric: str | None = None
+) -> None:
     """Prints the differences, and writes `<sweep>_compared.html` into a folder.
 
     Args:
@@ -26,12 +31,13 @@ def write_results_comparison(folders: tuple[Path, Path], sweep: str, out: Path, 
         sweep: the sweep that both have recorded.
         out: the folder of the page.
         console: where to print.
+        metric: what to judge by; None for that of the sweep, which must be the same one in both.
 
     Raises:
-        ResultsError: if a folder has not recorded the sweep, they judge by different metrics, or share no arm.
+        ResultsError: if a folder has not recorded the sweep or the metric, they judge by different metrics, or share no
+            arm.
     """
     from layersweep.escaping import to_html
-    from layersweep.studies.earlier_records import question_of
     from layersweep.studies.pages import comparison_page, page, view_page
     from layersweep.studies.pages.page_values import page_values
     from layersweep.studies.recorded_comparison import load
@@ -41,9 +47,7 @@ def write_results_comparison(folders: tuple[Path, Path], sweep: str, out: Path, 
     from layersweep.studies.views.payload import report_payload
     from layersweep.studies.wording.terminal_table import table
 
-    questions = [question_of(folder, sweep) for folder in folders]
-    if len(metrics := {question.metric for question in questions}) > 1:
-        raise ResultsError(f"the results judge {sweep!r} by {' and '.join(sorted(metrics))}: they cannot be compared")
+    questions = _questions(folders, sweep, metric)
     comparisons = [
         load(folder, sweep, criteria=Criteria(metric=question.metric))[0]
         for folder, question in zip(folders, questions, strict=True)
@@ -53,16 +57,34 @@ def write_results_comparison(folders: tuple[Path, Path], sweep: str, out: Path, 
         raise ResultsError(f"no arm of {sweep!r} has a mean in both {folders[0]} and {folders[1]}")
     names = _names(folders)
     rows = [_cells(difference) for difference in differences]
-    console.print(table(_COLUMNS, rows, f"{sweep}: first is {names[0]}, second is {names[1]}", note=_RULE))
+    judged = METRICS[questions[0].metric].name
+    rule = f"Judged by {judged}. {_RULE}"
+    console.print(table(_COLUMNS, rows, f"{sweep}: first is {names[0]}, second is {names[1]}", note=rule))
     payloads = [
         {**report_payload(folder, sweep, question, comparison), "sweep": name}
         for folder, question, comparison, name in zip(folders, questions, comparisons, names, strict=True)
     ]
+    caption = f"{capitalized(judged)} of the arms that both results have"
     heading = f"<h2>{to_html(names[1])} against {to_html(names[0])}</h2>"
-    sections = [heading, page.paragraph(_RULE), page.table(_COLUMNS, rows, "Arms that both results have")]
+    sections = [heading, page.paragraph(rule), page.table(_COLUMNS, rows, caption)]
     file = out / f"{sweep}_compared.html"
     comparison_page.write(file, view_page.html(page_values(combine(payloads)), sections=sections))
     console.print(f"study    {file}", soft_wrap=True)
+
+
+def _questions(folders: Sequence[Path], sweep: str, metric: str | None) -> "list[StudyQuestion]":
+    """What the sweep asks in each folder, with the same metric."""
+    from layersweep.studies.earlier_records import question_of
+
+    questions = [question_of(folder, sweep) for folder in folders]
+    if metric is not None:
+        return [replace(question, metric=metric) for question in questions]
+    if len(metrics := {question.metric for question in questions}) > 1:
+        both = " and ".join(sorted(metrics))
+        raise ResultsError(
+            f"the results judge {sweep!r} by {both}: they cannot be compared; --metric names one for both"
+        )
+    return questions
 
 
 def _names(folders: Sequence[Path]) -> list[str]:

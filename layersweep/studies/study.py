@@ -142,14 +142,14 @@ def findings_of(results: Path, sweep: str, criteria: "Criteria | None" = None) -
         ResultsError: as in `write_study`.
     """
     from layersweep.studies.earlier_records import question_of, sections_of
-    from layersweep.studies.statistics.judgement import ACCURACY, Criteria
+    from layersweep.studies.statistics.judgement import Criteria
 
     question = question_of(results, sweep)
     criteria = criteria or Criteria(metric=question.metric)
     for group, comparison, runs in comparisons_of(results, sweep, criteria):
         names = sections_of(comparison) if question.sections is None else question.sections
-        if criteria.metric != ACCURACY:
-            names = ()  # the sections are about accuracy
+        if not criteria.described_metric.is_share:
+            names = ()  # the sections are about shares, of which more is better
         yield Findings(
             results=results,
             sweep=sweep,
@@ -190,7 +190,7 @@ def main(arguments: Sequence[str]) -> int:
 
         console = Console(width=None if sys.stdout.isatty() else _WIDTH)
         out = options.out or options.compare[1] / "studies"
-        write_results_comparison(options.compare, options.sweep, out, console)
+        write_results_comparison(options.compare, options.sweep, out, console, metric=options.metric)
         return OK
     metric = options.metric or question_of(options.results, options.sweep).metric
     criteria = Criteria(metric=metric, margin=options.margin)
@@ -252,7 +252,8 @@ class Options:
     margin: float = 0.01
     """The difference that does not matter to you: an arm within it is as good as the leader."""
     metric: str | None = None
-    """val_accuracy or val_loss; that of the sweep by default. Effects and costs are shown for val_accuracy only."""
+    """val_accuracy, val_loss, val_balanced_accuracy or val_macro_f1; that of the sweep by default. Effects and costs
+    are not shown for val_loss."""
     compare: tuple[Path, Path] | None = None
     """Two results folders: how each arm differs between them, and a page with both."""
     markdown: bool = False

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from layersweep.records.errors import ResultsError
+from layersweep.records.metrics import ACCURACY
 
 REFRESH_SECONDS: Final = 1.8
 """Records are read at most once in this time: a browser that asks every 2 s gets new values each time."""
@@ -100,7 +101,7 @@ def empty(sweep: str) -> Payload:
     state = {"running": False, "sentence": "", "seconds_left": None, "slots": None, "slot_hours": 0.0, "look": ""}
     trials: dict[str, Any] = {name: [] for name in _TRIAL_COLUMNS}
     return {
-        "sweep": sweep, "question": "", "metric": "val_accuracy", "higher": True, "epochs": 0, "state": state,
+        "sweep": sweep, "question": "", "metric": ACCURACY, "higher": True, "epochs": 0, "state": state,
         "answer": "", "sentences": [], "cautions": [], "notes": [], "arms": {"columns": [], "rows": []},
         "arm_names": [], "keys": [],
         "trials": {**trials, "config": {}}, "curves": {}, "curves_note": "",

@@ -78,9 +78,9 @@ class LiveViews:
         runs = self._records.tables["runs"].height
         if self._preparer is None or (not self._preparer[0] and runs):
             question = question_of(self._results, self._sweep)
+            self._criteria = Criteria(metric=question.metric)  # refuses a metric that this version does not know
             self._preparer = runs, ViewPreparer(self._results, self._sweep, question)
             self._groups, self._is_complete = tuple(question.apart), False
-            self._criteria = Criteria(metric=question.metric)
         return self._preparer[1]
 
     def details(self, trial_id: str) -> Mapping[str, Any]:

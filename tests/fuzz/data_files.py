@@ -11,7 +11,9 @@ from trainables.data.archives import unpack
 from trainables.data.arrays import ARRAYS
 from trainables.data.cifar_files import CifarFiles
 from trainables.data.download import RemoteFile
-from trainables.data.image_files import decoded
+from trainables.data.pictures.decoding import decode
+from trainables.data.pictures.picture_list import Fitting, Picture, PictureList
+from trainables.data.pictures.survey import survey
 from trainables.data.tiny_imagenet_files import _annotated, _classes, _names
 
 
@@ -40,11 +42,18 @@ def cifar(content: bytes) -> None:
 
 
 def images(content: bytes) -> None:
-    """Decodes one image file; the first byte says which suffix it has."""
-    suffix = ".png" if content[:1] == b"\x89" else ".jpg"
+    """Decodes one picture of any format, to its own size and to a small one."""
     with folder() as place:
-        (place / f"image{suffix}").write_bytes(content)
-        decoded([place / f"image{suffix}"], strict=True, say=quiet)
+        path = place / "image.png"
+        path.write_bytes(content)
+        pictures = PictureList(pictures=[Picture(path=path, label=0)], classes=("it",), layout="")
+        summary = survey(pictures, quiet)
+        for fitting in (
+            Fitting(),
+            Fitting(image_size=8, fit="crop"),
+            Fitting(image_size=5, fit="pad", resizing="nearest"),
+        ):
+            decode(pictures, summary, place, fitting, say=quiet, strict=True)
 
 
 def tar(content: bytes) -> None:

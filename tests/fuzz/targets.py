@@ -12,7 +12,7 @@ from typing import Final
 from layersweep.records.errors import ResultsError
 from layersweep.tuning.cluster.head_answers import HeadError
 from layersweep.tuning.common.errors import UsageError
-from tests.fuzz import data_files, engine_files
+from tests.fuzz import data_files, engine_files, picture_tables
 from trainables.errors import DataError
 
 CORPUS: Final = Path(__file__).parent / "corpus"
@@ -38,9 +38,12 @@ TARGETS: Final[Mapping[str, Target]] = {
     "cached": Target(data_files.cached, ()),
     "cifar": Target(data_files.cifar, (DataError,)),
     "cluster_file": Target(engine_files.cluster_file, (UsageError,)),
+    "columnar": Target(picture_tables.columnar, (DataError,)),
     "idx": Target(data_files.idx, (ValueError,)),
     "images": Target(data_files.images, (DataError,)),
     "head_answer": Target(engine_files.head_answer, (HeadError,)),
+    "label_table": Target(picture_tables.label_table, (DataError,)),
+    "npz": Target(picture_tables.npz_file, (DataError,)),
     "parts": Target(engine_files.parts, (ResultsError,)),
     "set_flag": Target(engine_files.set_flag, (UsageError,)),
     "tar": Target(data_files.tar, (DataError,)),

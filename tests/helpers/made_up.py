@@ -11,7 +11,17 @@ from functools import partial
 from importlib import metadata
 from pathlib import Path
 
-from layersweep.records.values import ClassReport, Epoch, Export, Latency, Layer, LayerStatistics, NetworkSummary, Test
+from layersweep.records.values import (
+    ClassCounts,
+    ClassReport,
+    Epoch,
+    Export,
+    Latency,
+    Layer,
+    LayerStatistics,
+    NetworkSummary,
+    Test,
+)
 from trainables.config import between, check, one_of
 from trainables.data.dataset import Data
 from trainables.worker.training_server import WarmUp
@@ -115,6 +125,10 @@ def _load(path: Path) -> int:
         return int(file.read("epoch"))
 
 
+LEARNED = ClassCounts(images=(9, 9), predicted=(9, 9), hits=(9, 9))
+AT_CHANCE = ClassCounts(images=(9, 9), predicted=(18, 0), hits=(9, 0))
+
+
 def measured(config: Config, seed: int, epoch: int, *, last: bool) -> Epoch:
     accuracy = config.quality * epoch / (epoch + 1) + seed / 1000 + hardware / 1_000_000
     chance = config.misdeed == "chance"
@@ -131,6 +145,10 @@ def measured(config: Config, seed: int, epoch: int, *, last: bool) -> Epoch:
         accuracy=0.5 if chance else accuracy,
         val_loss=2 / epoch,
         val_accuracy=accuracy,
+        val_balanced_accuracy=0.75 * accuracy,
+        val_macro_f1=0.5 * accuracy,
+        train_counts=AT_CHANCE if chance else LEARNED,
+        val_counts=LEARNED,
         learning_rate=0.1,
         seconds_build=0.5 if epoch == 1 else 0.0,
         seconds_train=1.0,
@@ -138,7 +156,7 @@ def measured(config: Config, seed: int, epoch: int, *, last: bool) -> Epoch:
         seconds_test=0.0625 if last else 0.0,
         seconds_measure=0.03125,
         statistics=(statistics,),
-        test=Test(loss=0.5, accuracy=0.75, images=2) if last else None,
+        test=Test(loss=0.5, accuracy=0.75, images=2, balanced_accuracy=0.5, macro_f1=0.25) if last else None,
         classes=(report,) if last else (),
         latency=Latency(min_ms=1.5, median_ms=2.0, p95_ms=3.0, n=100, ratio=2.5, reference_ms=0.5) if last else None,
     )

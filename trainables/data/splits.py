@@ -111,6 +111,10 @@ class Needs:
         """The classes with too few images, of which there are these numbers."""
         return np.array([k for k, size in enumerate(counts) if size < self.images and not self._suffices(size, counts)])
 
+    def fewest(self, counts: npt.NDArray[np.int64]) -> int:
+        """The fewest images of a class, beside classes with these numbers, with which it is not too small."""
+        return next((size for size in range(2, self.images) if self._suffices(size, counts)), self.images)
+
     def _suffices(self, size: int, counts: npt.NDArray[np.int64]) -> bool:
         """Whether the first image of a class of this size is among those for validation, whatever the seed."""
         return size > 1 and int(np.floor(counts / (2 * size) + 0.5).sum()) <= self.validation
@@ -135,8 +139,8 @@ def check_classes(data_set: str, labels: Labels, names: Sequence[str], *, needs:
     if len(small_classes):
         size = count(int(counts[smallest]), "training image")
         raise DataError(
-            f"class {names[smallest]!r} of {data_set} has {size}, too few for {needs.reason}; valid: {needs.images} or "
-            f"more training images of each class{without(names, small_classes)}"
+            f"class {names[smallest]!r} of {data_set} has {size}, too few for {needs.reason}; valid: "
+            f"{needs.fewest(counts)} or more training images of each class{without(names, small_classes)}"
         )
     if train * int(counts[smallest]) < len(labels):
         raise DataError(

@@ -68,3 +68,10 @@ def set_momentum(model: keras.Model, momentum: float) -> None:
     for layer in model.layers:
         if momentum and isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = momentum
+
+
+def moving_momentum(model: keras.Model) -> float | None:
+    """The largest momentum of a model's batch normalisation whose averages follow the training; None without any."""
+    layers = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    moving = [layer.momentum for layer in layers if layer.trainable or getattr(layer, "by_batch", False)]
+    return max(map(float, moving), default=None)

@@ -12,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from layersweep.records.values import ClassReport, Latency, NetworkSummary
-from trainables.data.arrays import Images, ImageSet, Rows
+from layersweep.records.values import ClassCounts, ClassReport, Latency, NetworkSummary
+from trainables.data.arrays import Images, ImageSet, Labels, Rows
 from trainables.layers import layer_costs
+from trainables.layers.batch_normalization import moving_momentum
 from trainables.measures.network_fingerprint import network_fingerprint
 from trainables.measures.reference_computations import Reference, tensorflow_reference
 
@@ -40,6 +41,7 @@ def model_size(model: keras.Model, *, seconds_build: float) -> NetworkSummary:
         layers=layers,
         seconds_build=seconds_build,
         fingerprint=network_fingerprint(model, layers),
+        normalization_momentum=moving_momentum(model),
     )
 
 
@@ -72,6 +74,13 @@ def evaluate(forward: Forward, images: ImageSet) -> Reading:
         labels=labels,
         predicted=predicted,
     )
+
+
+def class_counts(labels: Labels, predicted: Labels, classes: int) -> ClassCounts:
+    """How many images, predictions and right predictions each class has, from true and predicted classes (n,)."""
+    counts = (np.bincount(each, minlength=classes) for each in (labels, predicted, labels[labels == predicted]))
+    images, predictions, hits = (tuple(map(int, each)) for each in counts)
+    return ClassCounts(images=images, predicted=predictions, hits=hits)
 
 
 def _evaluation_batch(shape: tuple[int, ...]) -> int:

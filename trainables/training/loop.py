@@ -12,26 +12,29 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
-from functools import partial
+from functools import cached_property, partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
 import keras
+import numpy as np
+import numpy.typing as npt
 
 import trainables.layers.batch_normalization
 import trainables.layers.dropout  # noqa: F401  (a checkpoint may hold their layers)
-from layersweep.records.values import Epoch, NetworkSummary, Test
+from layersweep.records.values import ClassCounts, Epoch, NetworkSummary, Test
 from trainables.data.arrays import Images, ImageSet, Labels, Sets
 from trainables.data.dataset import Data
 from trainables.hardware import on_gpu
-from trainables.keys import Keys
+from trainables.keys import UNWEIGHTED, Keys
 from trainables.layers.batch_normalization import set_momentum
 from trainables.layers.standardization import Standardization
 from trainables.measures import model_measures
 from trainables.optimizers import optimizer
 from trainables.training import saved_network
-from trainables.training.batches import batches
+from trainables.training.batches import batches, epoch_rows
+from trainables.training.class_balance import class_weights
 from trainables.training.inputs import Inputs, prepare_inputs
 from trainables.training.random_states import reseed
 from trainables.training.step import Step
@@ -84,7 +87,8 @@ def run(build: Build, config: Keys, data: Data, options: TrainingOptions) -> Ite
     else:
         key, make_model = None, partial(keras.saving.load_model, options.start, safe_mode=True)
     seed, precision = options.seed, options.precision
-    with traced_model(key, make_model, seed=seed, precision=precision, augmented=views > 0) as model:
+    weighted = config.class_weight != UNWEIGHTED
+    with traced_model(key, make_model, seed=seed, precision=precision, augmented=views > 0, weighted=weighted) as model:
         yield model_measures.model_size(model.model, seconds_build=clock.lap())
         clock = _Clock()
         training = _Training(
@@ -92,7 +96,7 @@ def run(build: Build, config: Keys, data: Data, options: TrainingOptions) -> Ite
             inputs=prepare_inputs(model, data, sets, views=views, precision=precision),
             probe=sets.train.first(PROBE_IMAGES),
             classes=data.classes,
-            batch_size=config.batch_size,
+            config=config,
             seed=seed,
             epochs=options.epochs,
         )
@@ -121,7 +125,9 @@ class _Clock:
         return seconds
 
 
-_TRAINING_KEYS: Final = frozenset({"optimizer", "learning_rate", "momentum", "batch_size"})
+_TRAINING_KEYS: Final = frozenset(
+    {"optimizer", "learning_rate", "momentum", "batch_size", "class_weight", "oversample"}
+)
 """The keys of a Config on which the layers never depend."""
 
 
@@ -170,46 +176,59 @@ def _with_exports(epoch: Epoch, model: keras.Model, sets: Sets) -> Epoch:
 
 @dataclass(frozen=True, kw_only=True)
 class _EpochMeans:
-    """Means over the images of an epoch, and the seconds of its first step if that step was traced."""
+    """Means over the images of an epoch, their predicted classes (n,), and the seconds of a first step if traced."""
 
     loss: float
-    accuracy: float
+    predicted: Labels
     seconds_build: float
 
 
-def _train_epoch(step: Step, images: Iterable[tuple[Images, Labels]]) -> _EpochMeans:
-    """Takes a step for each batch; stops after a batch whose loss is not finite."""
+def _train_epoch(
+    step: Step, images: Iterable[tuple[Images, Labels]], weights: npt.NDArray[np.float32] | None
+) -> _EpochMeans:
+    """Takes a step for each batch, with the weights (classes,) if any; stops after a batch whose loss is not finite."""
     clock, seconds_build = _Clock(), 0.0
-    losses, hits, count = 0.0, 0, 0
+    losses, predicted = 0.0, []
     for batch, labels in images:
         tracing = step.needs_tracing
-        result = step(batch, labels)
+        result = step(batch, labels) if weights is None else step(batch, labels, weights[labels])
         if tracing:
             seconds_build = clock.lap()
-        losses, hits, count = losses + result.loss * len(labels), hits + result.hits, count + len(labels)
+        losses += result.loss * len(labels)
+        predicted.append(result.predicted)
         if not math.isfinite(result.loss):
             break
-    return _EpochMeans(loss=losses / count, accuracy=hits / count, seconds_build=seconds_build)
+    predictions = np.concatenate(predicted)
+    return _EpochMeans(loss=losses / len(predictions), predicted=predictions, seconds_build=seconds_build)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Training:
-    """A model in training, its inputs, and its options."""
+    """A model in training, its inputs, its configuration and its options."""
 
     model: TracedModel
     inputs: Inputs
     probe: ImageSet
     classes: Sequence[str]
-    batch_size: int
+    config: Keys
     seed: int
     epochs: int
+
+    @cached_property
+    def _weights(self) -> npt.NDArray[np.float32] | None:
+        if self.config.class_weight == UNWEIGHTED:
+            return None
+        labels = self.inputs.of_epoch(1).labels
+        return class_weights(labels, len(self.classes), oversample=self.config.oversample)
 
     def epoch(self, epoch: int) -> Epoch:
         """Trains one epoch, and takes all measurements that are due after it."""
         model, clock, last = self.model.model, _Clock(), epoch == self.epochs
-        images = batches(self.inputs.of_epoch(epoch), self.batch_size, seed=self.seed, epoch=epoch)
+        images = self.inputs.of_epoch(epoch)
+        rows = epoch_rows(images.labels, seed=self.seed, epoch=epoch, oversample=self.config.oversample)
         reseed(model, self.seed, epoch)
-        means = _train_epoch(self.model.step, images)
+        means = _train_epoch(self.model.step, batches(images, rows, self.config.batch_size), self._weights)
+        rows = rows[: len(means.predicted)]
         seconds_train = clock.lap() - means.seconds_build
         validation = model_measures.evaluate(self.model.forward_inputs, self.inputs.validation)
         seconds_validate = clock.lap()
@@ -217,14 +236,19 @@ class _Training:
         seconds_test = clock.lap()
         statistics = self.model.layer_probe.statistics(self.probe) if is_measured_epoch(epoch, self.epochs) else ()
         latency = model_measures.latency(self.model.forward, self.probe.images) if last else None
+        val_counts = self._counts(validation.labels, validation.predicted)
         readings = {"validation": validation, "test": test} if test else {}
         reports = [model_measures.class_reports(name, reading, self.classes) for name, reading in readings.items()]
         return Epoch(
             epoch=epoch,
             loss=means.loss,
-            accuracy=means.accuracy,
+            accuracy=float((means.predicted == images.labels[rows]).mean()),
             val_loss=validation.loss,
             val_accuracy=validation.accuracy,
+            val_balanced_accuracy=val_counts.balanced_accuracy,
+            val_macro_f1=val_counts.macro_f1,
+            train_counts=self._first_counts(images.labels, rows, means.predicted),
+            val_counts=val_counts,
             learning_rate=float(model.optimizer.learning_rate),
             seconds_build=means.seconds_build,
             seconds_train=seconds_train,
@@ -232,8 +256,26 @@ class _Training:
             seconds_test=seconds_test,
             seconds_measure=clock.lap(),
             statistics=statistics,
-            test=Test(loss=test.loss, accuracy=test.accuracy, images=test.images) if test else None,
+            test=self._test(test) if test else None,
             classes=tuple(chain(*reports)),
             latency=latency,
             save=partial(_save, model, epoch),
+        )
+
+    def _counts(self, labels: Labels, predicted: Labels) -> ClassCounts:
+        return model_measures.class_counts(labels, predicted, len(self.classes))
+
+    def _first_counts(self, labels: Labels, rows: Labels, predicted: Labels) -> ClassCounts:
+        """The counts of the images that an epoch has shown, each when it was first shown."""
+        unique_rows, first = np.unique(rows, return_index=True)
+        return self._counts(labels[unique_rows], predicted[first])
+
+    def _test(self, test: model_measures.Reading) -> Test:
+        counts = self._counts(test.labels, test.predicted)
+        return Test(
+            loss=test.loss,
+            accuracy=test.accuracy,
+            images=test.images,
+            balanced_accuracy=counts.balanced_accuracy,
+            macro_f1=counts.macro_f1,
         )

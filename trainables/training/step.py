@@ -6,6 +6,8 @@ Keras' `fit` is one function: a new optimizer means a new trace of everything. O
 from dataclasses import dataclass
 
 import keras
+import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from trainables.data.arrays import Images, Labels
@@ -16,10 +18,10 @@ from trainables.training.optimizer_updates import by_keras, on_cpu
 
 @dataclass(frozen=True, kw_only=True)
 class StepResult:
-    """The mean loss of a batch before its step, regularisation included, and the number of correct predictions."""
+    """The mean loss of a batch before its step, regularisation and weights included, and its predicted classes (n,)."""
 
     loss: float
-    hits: int
+    predicted: Labels
 
 
 class Step:
@@ -28,15 +30,17 @@ class Step:
     Args:
         model: the model, which has the loss and the optimizer.
         trained_part: the part of the model that runs, if its inputs are features; None for the whole model.
+        weighted: whether each image has a weight in the loss.
 
     Attributes:
         needs_tracing: whether the next step has to trace or compile a function.
     """
 
-    def __init__(self, model: keras.Model, trained_part: keras.Model | None = None) -> None:
+    def __init__(self, model: keras.Model, trained_part: keras.Model | None = None, *, weighted: bool = False) -> None:
         self._model, self._trained_part = model, trained_part or model
         self._on_gpu = on_gpu()
         signature = [input_spec(self._trained_part), tf.TensorSpec((None,), tf.int64)]
+        signature += [tf.TensorSpec((None,), tf.float32)] if weighted else []
         self._gradients = tf.function(
             self._batch_gradients, input_signature=signature, autograph=False, jit_compile=model.jit_compile
         )
@@ -49,20 +53,26 @@ class Step:
         self._update = tf.function(update, autograph=False, jit_compile=self._on_gpu)
         self.needs_tracing = True
 
-    def __call__(self, images: Images, labels: Labels) -> StepResult:
-        """Takes a step on uint8 images (batch, height, width, channels), or features, with int64 labels (batch,)."""
-        loss, hits, gradients = self._gradients(tf.constant(images), tf.constant(labels))
+    def __call__(self, images: Images, labels: Labels, *weights: npt.NDArray[np.float32]) -> StepResult:
+        """Takes a step on uint8 images (batch, height, width, channels), or features, with int64 labels (batch,).
+
+        A weighted step needs weights (batch,) too.
+        """
+        loss, predicted, gradients = self._gradients(*map(tf.constant, (images, labels, *weights)))
         self._update(gradients)
         self.needs_tracing = False
-        return StepResult(loss=float(loss), hits=int(hits))
+        return StepResult(loss=float(loss), predicted=predicted.numpy())
 
     def _batch_gradients(
-        self, images: tf.Tensor, labels: tf.Tensor
+        self, images: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor | None = None
     ) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor | None]]:
         model = self._model
         with tf.GradientTape() as tape:
             outputs = self._trained_part(images, training=True)
-            loss = model.compute_loss(x=images, y=labels, y_pred=outputs, training=True)
+            loss = model.compute_loss(x=images, y=labels, y_pred=outputs, sample_weight=weights, training=True)
             scaled = model.optimizer.scale_loss(loss)
-        hits = tf.math.count_nonzero(tf.argmax(outputs, axis=-1) == labels)
-        return loss, hits, tape.gradient(scaled, [variable.value for variable in model.trainable_variables])
+        return (
+            loss,
+            tf.argmax(outputs, axis=-1),
+            tape.gradient(scaled, [variable.value for variable in model.trainable_variables]),
+        )

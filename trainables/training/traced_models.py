@@ -28,6 +28,7 @@ class TracedModel:
         model: the model.
         key: equal for trainings that may share the model; None if no other training may use it.
         augmented: whether the frozen part gets a few fixed views of each image (`trainables.features.frozen_part`).
+        weighted: whether each image has a weight in the loss of a step.
 
     Attributes:
         step: trains the model, one batch at a time.
@@ -37,13 +38,15 @@ class TracedModel:
         forward_inputs: the part that is trained, in inference: on features if there is a frozen part, else on images.
     """
 
-    def __init__(self, model: keras.Model, key: Hashable = None, *, augmented: bool = False) -> None:
-        self.model, self.key = model, key
+    def __init__(
+        self, model: keras.Model, key: Hashable = None, *, augmented: bool = False, weighted: bool = False
+    ) -> None:
+        self.model, self.key, self._weighted = model, key, weighted
         _build_optimizer(model)
         self.split = split_model(model, augmented=augmented) if feature_cache.is_enabled() else None
         trained_part = self.split.head if self.split else model
         self.step, self.layer_probe, self.forward = (
-            Step(model, trained_part),
+            Step(model, trained_part, weighted=weighted),
             LayerProbe(model, self.split),
             forward(model),
         )
@@ -52,7 +55,7 @@ class TracedModel:
     def ignore_frozen_part(self) -> None:
         """Runs the frozen part in each step, as if nothing were frozen."""
         self.split = None
-        self.step, self.forward_inputs = Step(self.model), self.forward
+        self.step, self.forward_inputs = Step(self.model, weighted=self._weighted), self.forward
 
     def has_layers_of(self, new_model: keras.Model) -> bool:
         """Whether another model has the same layers with the same settings."""
@@ -124,14 +127,20 @@ def _seed_keras(seed: int) -> None:
 
 @contextmanager
 def traced_model(
-    key: Hashable, make_model: Callable[[], keras.Model], *, seed: int, precision: str, augmented: bool = False
+    key: Hashable,
+    make_model: Callable[[], keras.Model],
+    *,
+    seed: int,
+    precision: str,
+    augmented: bool = False,
+    weighted: bool = False,
 ) -> Iterator[TracedModel]:
     """The model that `make_model` makes with this precision and seed, or the idle model of this key, made equal to it.
 
     Afterwards the model is idle, and the next training may reuse it. With a key of None the model is always new, and
     is not reused.
     """
-    model_key = None if key is None or precision == _LOSS_SCALING else (key, precision)
+    model_key = None if key is None or precision == _LOSS_SCALING else (key, precision, augmented, weighted)
     model = _idle_models.pop() if _idle_models else None
     if model is None or model.key != model_key or model_key is None:
         model = None
@@ -139,14 +148,14 @@ def traced_model(
     keras.config.set_dtype_policy(precision)
     if model is None:
         keras.utils.set_random_seed(seed)
-        model = TracedModel(make_model(), model_key, augmented=augmented)
+        model = TracedModel(make_model(), model_key, augmented=augmented, weighted=weighted)
     else:
         _seed_keras(seed)
         new_model = make_model()
         if model.has_layers_of(new_model):
             model.restart_from(new_model)
         else:
-            model = TracedModel(new_model, model_key, augmented=augmented)
+            model = TracedModel(new_model, model_key, augmented=augmented, weighted=weighted)
     try:
         yield model
     finally:

@@ -44,12 +44,12 @@ Draw: TypeAlias = "Callable[[Figure | SubFigure, Comparison], None]"
 
 
 def learning_curves(figure: "Figure | SubFigure", comparison: Comparison) -> None:
-    """Draws validation accuracy against epoch: the mean over seeds, a band from the lowest to the highest seed."""
+    """Draws the metric against epoch: the mean over seeds, a band from the lowest to the highest seed."""
     _draw(figure, lines(comparison, "epoch"), "epoch", comparison)
 
 
 def against_seconds(figure: "Figure | SubFigure", comparison: Comparison) -> None:
-    """Draws validation accuracy against the seconds of a trial, both as means over seeds."""
+    """Draws the metric against the seconds of a trial, both as means over seeds."""
     _draw(figure, lines(comparison, "seconds"), "seconds per trial (mean over seeds)", comparison)
 
 
@@ -64,6 +64,7 @@ def _draw(figure: "Figure | SubFigure", all_lines: Sequence[Line], x_label: str,
     if part is None:
         axes = figure.add_axes(_box(0.75, WIDTH - label_inches(names.values()), figure))
         _panel(axes, all_lines, full, x_label, _labels(all_lines, names))
+        axes.set_ylabel(metric_name(comparison))
         axes.set_title(_title(comparison, all_lines))
         return
     note = f"{count(len(strong_arms), 'arm')}, enlarged"
@@ -75,6 +76,7 @@ def _draw(figure: "Figure | SubFigure", all_lines: Sequence[Line], x_label: str,
     left.axhspan(*part, color=GRID, alpha=0.9, lw=0, zorder=0)
     band_label = (max(line.end[0] for line in all_lines), sum(part) / 2, note, MUTED)
     _panel(left, all_lines, full, x_label, [band_label, *_labels(weak_lines, names)])
+    left.set_ylabel(metric_name(comparison))
     left.set_title(_title(comparison, all_lines))
     visible_lines = [line for line in all_lines if line.arm in strong_arms or any(y > part[0] for _, y in line.points)]
     strong_lines = [line for line in visible_lines if line.arm in strong_arms]
@@ -154,7 +156,6 @@ def _panel(
     accuracy_ticks(axes.yaxis)
     axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
     axes.set_xlabel(x_label)
-    axes.set_ylabel("validation accuracy")
     margin_labels(axes, labels)
 
 

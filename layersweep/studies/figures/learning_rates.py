@@ -1,4 +1,4 @@
-"""The accuracy of each candidate of a tuning against each numeric key that it tunes, a panel for each arm and key."""
+"""The metric of each candidate of a tuning against each numeric key that it tunes, a panel for each arm and key."""
 
 import math
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure, SubFigure
 
 CAPTION: Final = (
-    "The last validation accuracy of each candidate of a tuning (one seed each) against its value. Filled dot: the "
+    "The last {metric} of each candidate of a tuning (one seed each) against its value. Filled dot: the "
     "selected candidate. Pale dots: completed. Hollow dots: stopped by the scheduler or unfinished, so after fewer "
     "epochs. Crosses at the bottom: diverged, hopeless or failed. The vertical line is the default value, with the "
     "mean ± standard deviation of the default arm over its own seeds."
@@ -43,7 +43,7 @@ def height_of(comparison: Comparison) -> float:
 
 
 def rate_curves(figure: "Figure | SubFigure", comparison: Comparison) -> None:
-    """Draws a panel for each key of each tuned arm, all with the same accuracy axis."""
+    """Draws a panel for each key of each tuned arm, all with the same axis of the metric."""
     tunings, contents = tunings_with_axis(comparison), _panels(comparison)
     styles = line_styles(comparison.arms["arm"].to_list())
     rows = {row["arm"]: row for row in comparison.arms.to_dicts()}

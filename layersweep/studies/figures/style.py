@@ -174,12 +174,12 @@ def accuracy_ticks(axis: "Axis") -> None:
     axis.set_major_formatter(FuncFormatter(_tick))
 
 
-def label_accuracy_axes(axes: "Axes", x_label: str) -> None:
-    """Sets labels, ticks and grid of axes with validation accuracy on the y axis."""
+def label_accuracy_axes(axes: "Axes", x_label: str, y_label: str = "validation accuracy") -> None:
+    """Sets labels, ticks and grid of axes with a metric on the y axis."""
     accuracy_ticks(axes.yaxis)
     axes.grid(visible=True, color=GRID, lw=0.6)
     axes.set_xlabel(x_label)
-    axes.set_ylabel("validation accuracy")
+    axes.set_ylabel(y_label)
 
 
 def heat_map(axes: "Axes", rows: Sequence[str], columns: Sequence[str], *, rotation: float) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from layersweep.formatting import capitalized
 from layersweep.records.errors import results_errors
 from layersweep.records.files import write_whole
 from layersweep.studies.figures import learning_rates
@@ -13,6 +14,7 @@ from layersweep.studies.pages.page_values import page_values
 from layersweep.studies.statistics.arm_comparison import Comparison
 from layersweep.studies.statistics.replicates import uses_latency_medians
 from layersweep.studies.statistics.tuned_pairs import gains
+from layersweep.studies.wording.answer_sentences import metric_name
 from layersweep.studies.wording.number_formats import setting
 from layersweep.studies.wording.rules import rules
 from layersweep.studies.wording.tuning_sentences import format_gain, sentences
@@ -48,9 +50,10 @@ def _tuning(comparison: Comparison) -> list[str]:
     )
     parts = ["<h2>Tuning</h2>", *texts]
     if learning_rates.tunings_with_axis(comparison):
-        height, title = learning_rates.height_of(comparison), "Validation accuracy by the tuned value"
+        metric = metric_name(comparison)
+        height, title = learning_rates.height_of(comparison), f"{capitalized(metric)} by the tuned value"
         drawing = Drawing(draw=learning_rates.rate_curves, data=comparison, height=height, title=title)
-        parts.append(page.figure(drawing, learning_rates.CAPTION))
+        parts.append(page.figure(drawing, learning_rates.CAPTION.format(metric=metric)))
     return [*parts, page.table(columns, rows, caption)]
 
 

@@ -394,8 +394,8 @@ def _confusion(payload: Payload) -> Columns:
     columns: Columns = {"which": [], "actual": [], "predicted": [], "images": [], "share": [], "shade": []}
     for matrix in payload["confusion"]:
         which = f"{payload['arm_names'][matrix['arm']]} ({matrix['set']})"
-        for actual, counts in zip(matrix["classes"], matrix["counts"], strict=True):
-            total = sum(counts) or 1
+        for actual, counts, all_images in zip(matrix["classes"], matrix["counts"], matrix["images"], strict=True):
+            total = all_images or 1  # also those that were taken for a class that is not shown
             for predicted, images in zip(matrix["classes"], counts, strict=True):
                 _append(
                     columns,

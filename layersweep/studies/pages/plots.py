@@ -10,6 +10,7 @@ else was looked at, and the measurements, are in docs/decisions/pages.md.
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from layersweep.records.metrics import METRICS
 from layersweep.studies.figures.style import COLOURS, MUTED
 from layersweep.studies.pages.figure_columns import OTHER_WORK, WAITING, Columns
 
@@ -57,7 +58,7 @@ def figures(values: Mapping[str, Any]) -> "dict[str, Plot]":
         values: as `page_values` makes them.
     """
     page = _Page(values)
-    metric = values["metric"].replace("val_", "validation ")
+    metric = METRICS[values["metric"]].name
     return {
         "differences": _differences(page, metric),
         "curves": _curves(page, metric),

@@ -9,6 +9,8 @@ from functools import cache
 from typing import Any, Final
 
 from layersweep.escaping import to_html, to_script_json
+from layersweep.formatting import capitalized
+from layersweep.records.metrics import METRICS
 from layersweep.studies.figures.style import COLOURS
 from layersweep.studies.pages import page, plots
 
@@ -56,7 +58,14 @@ def html(values: Mapping[str, Any], *, sections: Sequence[str] = (), live: Mappi
         f"<script{nonce}>{_bokeh()}</script>",
         f"<script{nonce}>{page.own_file('view_page.js')}</script>",
     ]
-    body = [*_head(values, live=live is not None), *_views(_choices(values)), *sections, *_provenance(values), *scripts]
+    noun = METRICS[values["metric"]].noun
+    body = [
+        *_head(values, live=live is not None),
+        *_views(_choices(values), noun),
+        *sections,
+        *_provenance(values),
+        *scripts,
+    ]
     return page.page(values["question"], body)
 
 
@@ -108,7 +117,7 @@ _CAPTIONS: Final = {
 }
 
 
-def _views(choices: Mapping[str, Sequence[str]]) -> list[str]:
+def _views(choices: Mapping[str, Sequence[str]], noun: str) -> list[str]:
     few = "lines of trials if there are few"
     lines = page.select("lines", {"auto": few, "all": "lines of all trials", "none": "no lines of trials"})
     top = page.select("top", {"5": "best 5 arms", "10": "best 10 arms", "25": "best 25 arms", "0": "all arms"})
@@ -127,7 +136,7 @@ def _views(choices: Mapping[str, Sequence[str]]) -> list[str]:
         _view("best", "Best so far", options=[clock]),
         _view("rungs", "Rungs of early stopping"),
         _view("parallel", "Configurations"),
-        _view("pareto", "Accuracy and cost", options=[cost]),
+        _view("pareto", f"{capitalized(noun)} and cost", options=[cost]),
         _view("effects", "Effects"),
         _view("importance", "Importance", text="importance_note"),
         _view("slots", "What the slots did"),

@@ -1,4 +1,4 @@
-"""The best accuracy so far of each search and of fixed networks, against search time and against epochs."""
+"""The best value so far of each search and of fixed networks, against search time and against epochs."""
 
 import math
 from collections.abc import Collection, Mapping, Sequence
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from layersweep.formatting import count, duration
+from layersweep.records.metrics import ACCURACY, METRICS, Metric
 from layersweep.studies.figures.drawing import WIDTH, Drawing
 from layersweep.studies.figures.style import (
     LineStyle,
@@ -32,19 +33,20 @@ MARKS: Final[Mapping[str, float]] = {"1/8": 1 / 8, "1/4": 1 / 4, "1/2": 1 / 2, "
 _PANEL: Final = 3.5
 _MINUTE, _HOUR = 60, 3600
 _CAPTION: Final = (
-    "The best validation accuracy so far: solid lines are searches (all epochs of all candidates), dashed lines are "
+    "The best {metric} so far: solid lines are searches (all epochs of all candidates), dashed lines are "
     "fixed networks (means over their seeds). The time of a search is the time during which at least one of its "
     "candidates ran, on all slots. It does not include the time between two commands, nor an epoch that a killed "
-    "command did not record. A dot marks the first point with the best accuracy."
+    "command did not record. A dot marks the first point with the best value."
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class FigureData:
-    """The data of the figure: the trajectories, and the line style of each arm in all figures."""
+    """The data of the figure: the trajectories, the line style of each arm in all figures, and the metric."""
 
     trajectories: Sequence[Trajectory]
     styles: Mapping[str, LineStyle]
+    metric: Metric = METRICS[ACCURACY]
 
 
 def section(comparison: Comparison, results: Path) -> Section:
@@ -58,19 +60,24 @@ def section(comparison: Comparison, results: Path) -> Section:
         return make_section("The search", [NO_SEARCH])
     if not any(search.steps for search in searches):
         return make_section("The search", ["No candidate has finished an epoch yet."], tables=[costs])
-    answer = compare_searches(searches, [row["arm"] for row in comparison.compared_arms])
+    metric = comparison.criteria.described_metric
+    answer = compare_searches(searches, [row["arm"] for row in comparison.compared_arms], metric.name)
     columns, rows = best_by_time(all_trajectories)
-    by_time = Table(columns=columns, rows=rows, title="best validation accuracy by time", caption=_BY_TIME)
+    by_time = Table(
+        columns=columns, rows=rows, title=f"best {metric.name} by time", caption=_BY_TIME.format(metric=metric.name)
+    )
     data = FigureData(
         trajectories=[trajectory for trajectory in all_trajectories if trajectory.steps],
         styles=line_styles(comparison.arms["arm"].to_list()),
+        metric=metric,
     )
-    title = "The best accuracy so far of each search, by time and by epochs"
+    title = f"The best {metric.noun} so far of each search, by time and by epochs"
+    drawing = Drawing(draw=draw, data=data, height=2 * _PANEL, title=title)
     return make_section(
-        "The best accuracy so far of each search",
+        f"The best {metric.noun} so far of each search",
         [answer, *_notes(searches)],
         tables=[replace(costs, caption=_COSTS_OF_NETWORKS), by_time],
-        figure=("search", Drawing(draw=draw, data=data, height=2 * _PANEL, title=title), _CAPTION),
+        figure=("search", drawing, _CAPTION.format(metric=metric.name)),
         answer=answer,
     )
 
@@ -79,8 +86,7 @@ _COSTS: Final = "candidates and cost of each search"
 _COSTS_OF_NETWORKS: Final = "Candidates and cost of each search; for a fixed network, means over its seeds."
 _COLUMNS: Final = ("search", "candidates", "epochs", "seconds", "best", "after seconds", "after epochs")
 _BY_TIME: Final = (
-    "The best validation accuracy after parts of the longest search's time. * This search had already ended at that "
-    "time."
+    "The best {metric} after parts of the longest search's time. * This search had already ended at that time."
 )
 
 
@@ -110,14 +116,16 @@ def _best_after(trajectory: Trajectory, seconds: float) -> str:
     return share(trajectory.after(seconds)) + "*" * (trajectory.seconds < seconds)
 
 
-def compare_searches(searches: Sequence[Trajectory], compared_arms: Collection[str]) -> str:
-    """The best accuracies when the shortest search ended; the best networks of `compared_arms` ran on fresh seeds."""
+def compare_searches(
+    searches: Sequence[Trajectory], compared_arms: Collection[str], metric: str = "validation accuracy"
+) -> str:
+    """The best values when the shortest search ended; the best networks of `compared_arms` ran on fresh seeds."""
     searches = [search for search in searches if search.steps]
     shortest = min(search.seconds for search in searches)
     values = sorted(((search.after(shortest) or 0.0, search.name) for search in searches), key=lambda pair: -pair[0])
     best = join_words([f"{name} {share(value)}" for value, name in values])
     if len(searches) == 1:
-        return f"The best validation accuracy of a candidate after {duration(shortest)} of search: {best}."
+        return f"The best {metric} of a candidate after {duration(shortest)} of search: {best}."
     compared = [search.name for search in searches if search.name in compared_arms]
     test = (
         "the test is the comparison of their best networks on fresh seeds"
@@ -125,7 +133,7 @@ def compare_searches(searches: Sequence[Trajectory], compared_arms: Collection[s
         else "there is no test as long as their best networks are not compared on fresh seeds"
     )
     return (
-        f"The best validation accuracy of a candidate after {duration(shortest)}, the time of the shortest search: "
+        f"The best {metric} of a candidate after {duration(shortest)}, the time of the shortest search: "
         f"{best}. Each search ran only once: {test}."
     )
 
@@ -193,5 +201,5 @@ def _panel(axes: "Axes", data: FigureData, xs: Sequence[Sequence[float]], limits
         if style.has_label:
             labels.append((positions[-1], max(values[-1], limits[0]), texts[line.name], style.colour))
     accuracy_ticks(axes.yaxis)
-    axes.set_ylabel("best validation accuracy so far")
+    axes.set_ylabel(f"best {data.metric.name} so far")
     margin_labels(axes, labels)

@@ -1,4 +1,4 @@
-"""The accuracy of each candidate of a search against the size of its network, and the Pareto front."""
+"""The metric of each candidate of a search against the size of its network, and the Pareto front."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from layersweep.formatting import count
+from layersweep.formatting import capitalized, count
+from layersweep.records.metrics import ACCURACY, METRICS, Metric
 from layersweep.records.read import read
 from layersweep.studies.figures.drawing import WIDTH, Drawing
 from layersweep.studies.figures.style import (
@@ -23,7 +24,8 @@ from layersweep.studies.figures.style import (
 )
 from layersweep.studies.sections.section import Section, Table, make_section
 from layersweep.studies.statistics.arm_comparison import Comparison
-from layersweep.studies.statistics.chance_level import CLASS_COLUMNS, learning_flags
+from layersweep.studies.statistics.chance_level import learning_flags
+from layersweep.studies.statistics.classes.class_counts import CLASS_COLUMNS, NEED_PREDICTIONS, PREDICTIONS
 from layersweep.studies.statistics.pareto import pareto_front
 from layersweep.studies.statistics.replicates import EXCLUDED_OUTCOMES
 from layersweep.studies.statistics.searches import SearchCandidate, searches
@@ -38,10 +40,10 @@ _HEIGHT: Final = 4.2
 _MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X", "p", "<", ">")
 _NETWORK_MARKER: Final = "*"
 _TITLE: Final = "on the observed Pareto front (one training each: no test)"
-_COLUMNS: Final = ("search", "candidate", "parameters", "accuracy", "epochs", "end")
+_COLUMNS: Final = ("search", "candidate", "parameters", "{noun}", "epochs", "end")
 _TABLE_CAPTION: Final = "The observed Pareto front, the smallest network first; one training each: no test."
 _CAPTION: Final = (
-    "The last validation accuracy of each candidate (one seed) against its parameters. Each search has its own marker "
+    "The last {metric} of each candidate (one seed) against its parameters. Each search has its own marker "
     "and colour; hollow markers are candidates that did not complete their epochs. The line joins those that reached "
     "more than every smaller one: one training each, no test. Stars are fixed networks (means over their seeds); the "
     "line leaves them out."
@@ -58,12 +60,14 @@ class Sizes:
             trained once, so no test says whether that would happen again.
         fixed_networks: name, parameters and mean accuracy of compared arms that are not searches.
         styles: the style of each arm in all figures.
+        metric: what the accuracies are.
     """
 
     candidates: Sequence[SearchCandidate]
     front: Sequence[SearchCandidate]
     fixed_networks: Sequence[tuple[str, int, float]]
     styles: Mapping[str, LineStyle]
+    metric: Metric = METRICS[ACCURACY]
 
 
 def _place(candidate: SearchCandidate) -> tuple[int, float]:
@@ -87,6 +91,7 @@ def sizes(comparison: Comparison, results: Path) -> Sizes:
         front=_observed_front([c for c in candidates if c.trial_id in learned]),
         fixed_networks=fixed_networks,
         styles=line_styles(comparison.arms["arm"].to_list()),
+        metric=comparison.criteria.described_metric,
     )
 
 
@@ -98,8 +103,10 @@ def _learned_trials(comparison: Comparison, results: Path) -> set[str]:
     """The trials of candidates whose last accuracy beats chance, however they ended."""
     rows = comparison.replicates.candidates.filter(~pl.col("outcome").is_in(EXCLUDED_OUTCOMES))
     ended = rows.with_columns(pl.lit("completed").alias("outcome"))
-    classes = read(results, "classes", columns=CLASS_COLUMNS)
-    flags = learning_flags(ended, classes, value="last_finite_accuracy")
+    metric = comparison.criteria.metric
+    columns = (*CLASS_COLUMNS, *([PREDICTIONS] if metric in NEED_PREDICTIONS else []))
+    classes = read(results, "classes", columns=columns)
+    flags = learning_flags(ended, classes, metric=metric, value="last_finite_accuracy")
     return set(flags.filter(pl.col("learned"))["trial_id"])
 
 
@@ -109,18 +116,21 @@ def section(comparison: Comparison, results: Path) -> Section:
     if not n:
         return Section()
     data = sizes(comparison, results)
-    heading = "Accuracy against size"
+    noun = data.metric.noun
+    heading = f"{capitalized(noun)} against size"
     if not data.candidates:
-        return make_section(heading, ["No candidate has a recorded size and accuracy yet."])
+        return make_section(heading, [f"No candidate has a recorded size and {noun} yet."])
     sentence = _front_sentence(data)
     if hidden := n - len(data.candidates):
         sentence += (
             f" Not shown: {count(hidden, 'candidate')} that failed or diverged, or without an epoch or a recorded size."
         )
-    rows = [_row(candidate) for candidate in data.front]
-    table = Table(columns=_COLUMNS, rows=rows, title=_TITLE, caption=_TABLE_CAPTION)
-    drawing = Drawing(draw=draw, data=data, height=_HEIGHT, title="Accuracy of each candidate by parameters")
-    return make_section(heading, [sentence], tables=[table] if rows else [], figure=("sizes", drawing, _CAPTION))
+    rows, caption = [_row(candidate) for candidate in data.front], _CAPTION.format(metric=data.metric.name)
+    columns = [name.format(noun=noun) for name in _COLUMNS]
+    table = Table(columns=columns, rows=rows, title=_TITLE, caption=_TABLE_CAPTION)
+    title = f"{capitalized(noun)} of each candidate by parameters"
+    drawing = Drawing(draw=draw, data=data, height=_HEIGHT, title=title)
+    return make_section(heading, [sentence], tables=[table] if rows else [], figure=("sizes", drawing, caption))
 
 
 def _front_sentence(data: Sizes) -> str:
@@ -180,7 +190,7 @@ def draw(figure: "Figure | SubFigure", data: Sizes) -> None:
     axes.xaxis.set_major_formatter(EngFormatter())  # 300, 30 k, 3 M
     axes.grid(visible=True, axis="x", color=GRID, lw=0.6)
     axes.set_xlabel("parameters")
-    axes.set_ylabel("last validation accuracy")
+    axes.set_ylabel(f"last {data.metric.name}")
     axes.legend(frameon=False, fontsize=8.5, loc="upper left", bbox_to_anchor=(1.0, 1.0), labelcolor=MUTED)
 
 

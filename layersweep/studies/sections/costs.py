@@ -1,11 +1,12 @@
-"""The accuracy of each arm against its cost: size, FLOPs, latency, seconds per epoch, Pareto front."""
+"""The metric of each arm against its cost: size, FLOPs, latency, seconds per epoch, Pareto front."""
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from layersweep.formatting import first_names
+from layersweep.formatting import capitalized, first_names
 from layersweep.studies.figures.drawing import Drawing
 from layersweep.studies.figures.style import GRID, INK, MUTED, label_lines, spread_apart
 from layersweep.studies.sections.section import Section, Table, make_section
@@ -66,27 +67,28 @@ def costs(comparison: Comparison) -> list[Row]:
 def section(comparison: Comparison, _results: Path) -> Section:
     """The section about costs; a sentence if no arm beats chance, and empty if no arm ran to the end."""
     rows = costs(comparison)
-    heading = "Accuracy against cost"
+    metric = comparison.criteria.described_metric
+    heading = f"{capitalized(metric.noun)} against cost"
     if not rows:
         is_at_chance = NEVER_LEARNED in comparison.arms["status"]
         return make_section(heading, [_NO_ARM_LEARNED], answer=_NO_ARM_LEARNED) if is_at_chance else Section()
     if not _differs(rows, "flops"):
         rows = [{**row, "front": False, "undecided": False} for row in rows]  # no front if all costs are equal
-    sentence = _front_sentence(rows)
-    drawing = Drawing(draw=draw, data=rows, height=_height(rows), title=heading)
-    caption = f"Mean validation accuracy against cost.{_FRONT_NOTE if sentence else ''}"
+    sentence = _front_sentence(rows, metric.noun)
+    drawing = Drawing(draw=partial(draw, y_label=metric.name), data=rows, height=_height(rows), title=heading)
+    caption = f"Mean {metric.name} against cost.{_FRONT_NOTE if sentence else ''}"
     figure = "costs", drawing, caption
     sentences = [sentence] if sentence else []
-    return make_section(heading, sentences, tables=[_table(rows)], figure=figure, answer=sentence)
+    return make_section(heading, sentences, tables=[_table(rows, metric.noun)], figure=figure, answer=sentence)
 
 
-def _front_sentence(rows: Sequence[Row]) -> str:
+def _front_sentence(rows: Sequence[Row], noun: str) -> str:
     """The arms on the front, and those that cost more and are not shown to gain, the cheapest first."""
     cheapest_first = sorted(rows, key=lambda row: row["flops"] or 0)
     front, undecided = ([row["arm"] for row in cheapest_first if row[name]] for name in ("front", "undecided"))
     if not front:
         return ""
-    sentence = f"On the Pareto front of accuracy against FLOPs: {', '.join(front)}."
+    sentence = f"On the Pareto front of {noun} against FLOPs: {', '.join(front)}."
     if not undecided:
         return sentence
     names = first_names(undecided) if len(undecided) > _WRITTEN_OUT else join_words(undecided)
@@ -94,7 +96,7 @@ def _front_sentence(rows: Sequence[Row]) -> str:
     return f"{sentence} {names} {verb} more, and no test shows that {pronoun} {gain}."
 
 
-def _table(rows: Sequence[Row]) -> Table:
+def _table(rows: Sequence[Row], noun: str) -> Table:
     unit = rows[0]["latency_unit"]
     cells = [
         [
@@ -108,10 +110,10 @@ def _table(rows: Sequence[Row]) -> Table:
         ]
         for row in rows
     ]
-    notes = ["* on the Pareto front of accuracy against FLOPs"] if any(row["front"] for row in rows) else []
+    notes = [f"* on the Pareto front of {noun} against FLOPs"] if any(row["front"] for row in rows) else []
     if unit == TIMES and any(row["latency"] for row in rows):
         notes.append(f"latency, {TIMES}: one image, as a multiple of the time of a fixed computation")
-    columns = ("arm", "accuracy", "parameters", "MB", "MFLOPs", f"latency, {unit}", "s per epoch")
+    columns = ("arm", noun, "parameters", "MB", "MFLOPs", f"latency, {unit}", "s per epoch")
     return Table(columns=columns, rows=cells, note="; ".join(notes))
 
 
@@ -133,8 +135,8 @@ def _differs(rows: Sequence[Row], column: str) -> bool:
     return bool(values) and max(values) > _EQUAL_RATIO * min(values)
 
 
-def draw(figure: "Figure | SubFigure", rows: Sequence[Row]) -> None:
-    """Draws mean validation accuracy of the arms against each cost in which they differ, on a logarithmic scale."""
+def draw(figure: "Figure | SubFigure", rows: Sequence[Row], y_label: str = "validation accuracy") -> None:
+    """Draws the mean metric of the arms against each cost in which they differ, on a logarithmic scale."""
     from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
 
     columns = _varied_costs(rows)
@@ -159,7 +161,7 @@ def draw(figure: "Figure | SubFigure", rows: Sequence[Row]) -> None:
         if column == "flops" and steps:
             axes.plot(*zip(*steps, strict=True), color=INK, lw=1, alpha=0.5)
     for axes in panels[:, 0]:
-        axes.set_ylabel("validation accuracy")
+        axes.set_ylabel(y_label)
     for axes in panels.flat[len(columns) :]:
         axes.remove()
     for axes, column in zip(panels.flat, columns, strict=False):  # after the scales are fixed

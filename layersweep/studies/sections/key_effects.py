@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
-from layersweep.formatting import count
+from layersweep.formatting import capitalized, count
+from layersweep.records.metrics import Metric
 from layersweep.studies.figures.drawing import WIDTH, Drawing
 from layersweep.studies.figures.style import INK, heat_map, label_inches
 from layersweep.studies.sections.section import Section, Table, make_section
@@ -16,7 +17,6 @@ from layersweep.studies.statistics.arm_comparison import Comparison
 from layersweep.studies.statistics.effects import Effects, Level, TermTest, effects
 from layersweep.studies.statistics.equal_trainings import (
     EqualTrainings,
-    at_chance,
     equal_trainings,
     grid_keys,
     values_of,
@@ -41,6 +41,7 @@ class Grid:
     """The trainings of a grid at one epoch.
 
     Attributes:
+        metric: what the trainings are judged by.
         trainings: the trainings.
         values: for each key, its value in each training.
         failures: for each key, how often its values failed; empty if no training failed.
@@ -48,6 +49,7 @@ class Grid:
         survivors: the effects at the end among the arms that ran to it; None if all arms did, or too few.
     """
 
+    metric: Metric
     trainings: EqualTrainings
     values: Mapping[str, Sequence[str]]
     failures: Mapping[str, FailedChoices]
@@ -61,7 +63,7 @@ class Grid:
 
     @property
     def accuracies(self) -> list[float]:
-        """The validation accuracy of each training."""
+        """The metric of each training."""
         return self.trainings.rows["accuracy_at_epoch"].to_list()
 
 
@@ -76,6 +78,7 @@ def grid(comparison: Comparison) -> Grid:
     accuracies = rows["accuracy_at_epoch"].to_list()
     p_values = {key: counts.p for key, counts in failures.items()}
     return Grid(
+        metric=comparison.criteria.described_metric,
         trainings=trainings,
         values=values,
         failures=failures,
@@ -87,7 +90,7 @@ def grid(comparison: Comparison) -> Grid:
 def _survivors(comparison: Comparison, keys: Sequence[str]) -> Effects | None:
     """The effects at the last epoch, among the trainings that reached it and learned."""
     reached = (pl.col("outcome") == "completed") & pl.col("config_json").is_not_null()
-    rows = comparison.replicates.rows.filter(reached & ~pl.col("trial_id").is_in(at_chance(comparison)))
+    rows = comparison.replicates.rows.filter(reached & ~pl.col("trial_id").is_in(comparison.at_chance))
     points = comparison.replicates.curves.filter(pl.col("epoch") == comparison.epoch)
     ends = rows.join(points.select("trial_id", "arm", accuracy_at_end="val_accuracy"), on=["trial_id", "arm"])
     values = {key: values_of(ends, key) for key in keys}
@@ -107,13 +110,13 @@ def section(comparison: Comparison, _results: Path, reported: Mapping[str, float
     if data.effects is None:
         return make_section(title, texts, answer=answer)
     caption = (
-        f"The difference of each choice from the mean of its key, in validation accuracy {data.trainings.where}; ± is "
+        f"The difference of each choice from the mean of its key, in {data.metric.name} {data.trainings.where}; ± is "
         "half a 95 % interval. On the right: the interactions of the strongest pairs, in addition to the effects of "
         "each choice."
     )
     drawing = Drawing(draw=draw, data=data.effects, height=_height(data.effects), title=title)
     figure = "effects", drawing, caption
-    return make_section(title, texts, tables=[_table(data.effects)], figure=figure, answer=answer)
+    return make_section(title, texts, tables=[_table(data.effects, data.metric)], figure=figure, answer=answer)
 
 
 def sentences(data: Grid) -> list[str]:
@@ -159,8 +162,8 @@ def _failures_of(data: Grid, key: str) -> str:
     rest = "".join(f", {other} in {failed} of {n}" for other, (failed, n) in others)
     p = f"p = {_failure_p(data, key):.1g}"
     return (
-        f"{key}: {value} failed in {failed} of {count(n, 'training')}{rest} ({p}); its effect on accuracy is that of "
-        "the trainings that learned."
+        f"{key}: {value} failed in {failed} of {count(n, 'training')}{rest} ({p}); its effect on "
+        f"{data.metric.noun} is that of the trainings that learned."
     )
 
 
@@ -252,15 +255,15 @@ def reported_arms(comparison: Comparison, data: Grid, reported: Mapping[str, flo
     return " ".join(parts)
 
 
-def _table(fit: Effects) -> Table:
+def _table(fit: Effects, metric: Metric) -> Table:
     mains = [(_choices(fit, test.term[0]).split(", "), test) for test in fit.main]
     pairs = [([""], test) for test in fit.pairs[:_MAX_PAIRS]]
     return Table(
         columns=("key", "choices: difference from the key's mean", "share", "p (Holm)"),
         rows=[row for choices, test in (*mains, *pairs) for row in _rows(test, choices)],
         text_columns=2,
-        caption="Validation accuracy, ± half a 95 % interval. Share: part of the total sum of squares. p: F-test, "
-        "Holm-corrected over all keys, pairs and tests of failures.",
+        caption=f"{capitalized(metric.name)}, ± half a 95 % interval. Share: part of the total sum of squares. p: "
+        "F-test, Holm-corrected over all keys, pairs and tests of failures.",
     )
 
 

@@ -1,11 +1,12 @@
-"""Accuracy against the share of images that arms are trained on, with one line per kind of initial weights."""
+"""The metric against the share of images that arms are trained on, with one line per kind of initial weights."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from layersweep.formatting import count
+from layersweep.formatting import capitalized, count
 from layersweep.studies.figures.drawing import Drawing
 from layersweep.studies.figures.style import COLOURS, label_accuracy_axes, legend_name
 from layersweep.studies.sections.section import Section, make_section
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 _KEY: Final = "train_share"
 _NAMES: Final = {"source": "frozen network, new head", "scratch": "the network from new weights"}
 """The names of the lines by the value of `begin`; the first value is its default."""
-_TITLE: Final = "Accuracy against images"
 _HEIGHT: Final = 4.2
 
 
@@ -56,14 +56,16 @@ def section(comparison: Comparison, _results: Path) -> Section:
     points_by_line = lines(comparison, _KEY, "begin", default=1.0, names=_NAMES)
     if len({point.x for points in points_by_line.values() for point in points}) < 2:  # noqa: PLR2004 (a line)
         return Section()
-    drawing = Drawing(draw=draw, data=points_by_line, height=_HEIGHT, title=_TITLE)
-    caption = (
-        f"Mean validation accuracy after {count(comparison.epoch, 'epoch')}, with 95 % intervals if they are known."
-    )
-    return make_section(_TITLE, [], figure=(_KEY, drawing, caption))
+    metric = comparison.criteria.described_metric
+    title = f"{capitalized(metric.noun)} against images"
+    drawing = Drawing(draw=partial(draw, y_label=metric.name), data=points_by_line, height=_HEIGHT, title=title)
+    caption = f"Mean {metric.name} after {count(comparison.epoch, 'epoch')}, with 95 % intervals if they are known."
+    return make_section(title, [], figure=(_KEY, drawing, caption))
 
 
-def draw(figure: "Figure | SubFigure", points_by_line: Mapping[str, Sequence[Point]]) -> None:
+def draw(
+    figure: "Figure | SubFigure", points_by_line: Mapping[str, Sequence[Point]], y_label: str = "validation accuracy"
+) -> None:
     """Draws the lines, with intervals."""
     axes = figure.subplots(1, 1)
     figure.subplots_adjust(left=0.09, right=0.98, top=0.96, bottom=0.14)
@@ -73,5 +75,5 @@ def draw(figure: "Figure | SubFigure", points_by_line: Mapping[str, Sequence[Poi
         for point in points:
             if point.low is not None and point.high is not None:
                 axes.plot([point.x, point.x], [point.low, point.high], color=colour, lw=5, alpha=0.28)
-    label_accuracy_axes(axes, _KEY.replace("_", " "))
+    label_accuracy_axes(axes, _KEY.replace("_", " "), y_label)
     axes.legend(frameon=False, fontsize=9)

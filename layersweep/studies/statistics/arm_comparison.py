@@ -11,6 +11,7 @@ from typing import Any, Final
 import polars as pl
 
 from layersweep.formatting import count
+from layersweep.records.metrics import ACCURACY
 from layersweep.records.questions import SCREENING
 from layersweep.studies.statistics import comparability, warm_up
 from layersweep.studies.statistics.arm_rows import (
@@ -20,7 +21,14 @@ from layersweep.studies.statistics.arm_rows import (
     mean_and_sd,
     row_without_trainings,
 )
-from layersweep.studies.statistics.chance_level import learning_flags, unknown_chance_note
+from layersweep.studies.statistics.chance_level import (
+    counts_of_rows,
+    flags_by_counts,
+    unknown_chance_note,
+    untested_note,
+)
+from layersweep.studies.statistics.classes.class_counts import ClassCounts
+from layersweep.studies.statistics.classes.class_notes import class_names_notes, majority_caution, names_by_classes
 from layersweep.studies.statistics.judgement import LEADING, ONLY_ARM, WORSE, Criteria, Judgement, judge_arms
 from layersweep.studies.statistics.looks import look_of
 from layersweep.studies.statistics.replicates import (
@@ -73,7 +81,8 @@ class Comparison:
         replicates: the rows that the comparison was computed from.
         criteria: what the arms are judged by.
         judgement: the model and the verdicts on the compared arms; None if no training has learned.
-        chance: the chance level of the metric; None if it is unknown.
+        chance: the chance level of the metric; None if it is unknown, or not the same for all arms.
+        at_chance: the completed trials that do not beat their chance level.
         cautions: sentences that a reader must know before the table: warm-up, unlike data.
         warnings: sentences that a reader should know when reading the table.
     """
@@ -88,6 +97,7 @@ class Comparison:
     criteria: Criteria
     judgement: Judgement | None
     chance: float | None
+    at_chance: tuple[str, ...]
     cautions: tuple[str, ...]
     warnings: tuple[str, ...]
 
@@ -127,7 +137,8 @@ def compare(tables: Tables, criteria: Criteria | None = None) -> Comparison:
     """
     criteria = criteria or Criteria()
     replicates = collect_replicates(tables.plan, tables.trials, tables.epochs, metric=criteria.metric)
-    flags = learning_flags(replicates.rows, tables.classes, metric=criteria.metric)
+    counts = counts_of_rows(replicates.rows, tables.classes)
+    flags = flags_by_counts(replicates.rows, counts, metric=criteria.metric)
     rows = arm_rows(replicates.rows, flags)
     all_tunings = tunings(replicates)
     for tuning in all_tunings:
@@ -137,9 +148,10 @@ def compare(tables: Tables, criteria: Criteria | None = None) -> Comparison:
     basis = screening if screening.height else replicates.rows
     common_epoch = _common_epoch(basis, rows)
     _add_common_means(rows, basis, replicates.curves, common_epoch or 0)
-    judgement = _add_verdicts(replicates, flags, rows, criteria, look=look_of(tables.plan))
+    resolution = max((one.resolution for one in counts if one is not None), default=None)
+    judgement = _add_verdicts(replicates, flags, rows, criteria, look=look_of(tables.plan), resolution=resolution)
     sorted_rows = sorted(rows.values(), key=lambda row: _rank(row, criteria.sign))
-    _add_test_accuracies(sorted_rows, replicates, tables.tests)
+    _add_test_values(sorted_rows, replicates, tables.tests, criteria.described_metric.test_column)
     levels = flags["chance"].drop_nulls().unique()
     return Comparison(
         epoch=replicates.epoch,
@@ -152,9 +164,11 @@ def compare(tables: Tables, criteria: Criteria | None = None) -> Comparison:
         criteria=criteria,
         judgement=judgement,
         chance=float(levels[0]) if levels.len() == 1 else None,
-        cautions=_cautions(replicates, tables, flags),
+        at_chance=_at_chance(replicates, flags),
+        cautions=_cautions(replicates, tables, flags, counts, criteria.metric),
         warnings=(
             *replicates.exclusions,
+            *class_names_notes(replicates.rows, counts),
             *_warnings(replicates, sorted_rows, all_tunings, is_running=tables.is_running),
         ),
     )
@@ -187,7 +201,7 @@ def _add_common_means(rows: dict[str, Row], basis: pl.DataFrame, curves: pl.Data
 
 
 def _add_verdicts(
-    replicates: Replicates, flags: pl.DataFrame, rows: dict[str, Row], criteria: Criteria, *, look: int
+    replicates: Replicates, flags: pl.DataFrame, rows: dict[str, Row], criteria: Criteria, **facts: Any
 ) -> Judgement | None:
     """Adds verdicts, fitted means and intervals to the rows of compared arms."""
     compared = [arm for arm, row in rows.items() if row["status"] == "compared"]
@@ -195,7 +209,7 @@ def _add_verdicts(
         flags["learned"].fill_null(value=False) & pl.col("arm").is_in(compared) & pl.col("accuracy").is_not_null()
     )
     unreliable = {arm for arm in compared if rows[arm]["learned"] < rows[arm]["ended"]}
-    judgement = judge_arms(learned, criteria, look=look, unreliable=unreliable)
+    judgement = judge_arms(learned, criteria, unreliable=unreliable, **facts)
     if judgement is None:
         return None
     for arm, columns in judgement.columns().items():
@@ -211,8 +225,14 @@ def _rank(row: Row, sign: float) -> tuple[int, float, float, str]:
     return STATUSES.index(row["status"]), -(row["rung"] or 0), -sign * (value or 0.0), row["arm"]
 
 
-def _add_test_accuracies(sorted_rows: list[Row], replicates: Replicates, tests: pl.DataFrame) -> None:
-    """Adds the test accuracy to the rows of the leading arms: of completed trials, at the equal epochs."""
+def _at_chance(replicates: Replicates, flags: pl.DataFrame) -> tuple[str, ...]:
+    is_completed = (replicates.rows["outcome"] == "completed") & replicates.rows["accuracy"].is_not_null()
+    beaten = flags.filter(is_completed & (flags["learned"] == False))  # noqa: E712 (null is neither)
+    return tuple(beaten["trial_id"].to_list())
+
+
+def _add_test_values(sorted_rows: list[Row], replicates: Replicates, tests: pl.DataFrame, column: str) -> None:
+    """Adds the metric of the test set to the rows of the leading arms: of completed trials, at the equal epochs."""
     compared_rows = [row for row in sorted_rows if row["status"] == "compared"]
     leading_arms = [row["arm"] for row in _leading_arms(compared_rows)]
     completed = replicates.rows.filter(pl.col("arm").is_in(leading_arms) & (pl.col("outcome") == "completed"))
@@ -221,16 +241,30 @@ def _add_test_accuracies(sorted_rows: list[Row], replicates: Replicates, tests: 
         .unique(["trial_id", "attempt"], keep="last")
         .join(completed.select("arm", "trial_id", "attempt"), on=["trial_id", "attempt"])
     )
-    accuracies = dict(test_rows.drop_nulls("accuracy").group_by("arm").agg("accuracy").rows())
+    has_column = column in test_rows.columns  # an older version's tables may come without
+    values = dict(test_rows.drop_nulls(column).group_by("arm").agg(column).rows()) if has_column else {}
     for row in sorted_rows:
-        row.update(mean_and_sd(accuracies.get(row["arm"], []), "test_"))
+        row.update(mean_and_sd(values.get(row["arm"], []), "test_"))
 
 
-def _cautions(replicates: Replicates, tables: Tables, flags: pl.DataFrame) -> tuple[str, ...]:
-    """What a reader must know before everything else: warm-up, unlike data, an unknown chance level."""
+def _cautions(
+    replicates: Replicates,
+    tables: Tables,
+    flags: pl.DataFrame,
+    counts: Sequence[ClassCounts | None],
+    metric: str,
+) -> tuple[str, ...]:
+    """What a reader must know before everything else: a frequent class, warm-up, unlike data, an unknown chance."""
     warming = warm_up.warm_up(replicates.rows, tables.layers)
-    unlike = comparability.data_differences(replicates.rows, replicates.epoch)
-    texts = (warming.sentence if warming else "", *(one.sentence for one in unlike), unknown_chance_note(flags))
+    names = names_by_classes(replicates.rows, counts)
+    unlike = comparability.data_differences(replicates.rows, replicates.epoch, names)
+    texts = (
+        majority_caution(replicates.rows, counts) if metric == ACCURACY else "",
+        warming.sentence if warming else "",
+        *(one.sentence for one in unlike),
+        unknown_chance_note(flags),
+        untested_note(flags, metric),
+    )
     return tuple(filter(None, texts))
 
 

@@ -1,37 +1,44 @@
 """Whether trainings beat chance, and how often those of an arm do.
 
 A network that guesses is right as often as the largest class occurs, or with 1 / (number of classes) of the images if
-all classes are equally frequent. A completed training has learned if its validation accuracy is above that in an exact
-one-sided binomial test at .01 (Conover 1999, Practical Nonparametric Statistics, section 3.1), or if its validation
-loss is below that of the best prediction that is the same for every image. The latter is the entropy of the classes'
-shares, at most log(number of classes): no such prediction is below it (Gibbs' inequality), so no test is needed.
+all classes are equally frequent; its balanced accuracy is 1 / (number of classes), and its macro F1 at most that (see
+`ClassCounts.level`). A completed training has learned if its value is above that level, and a guess reaches it with a
+probability of at most .01: `layersweep.studies.statistics.inference.guessing` has the tests and their sources. A
+validation loss has learned if it is below that of the best prediction that is the same for every image. The latter is
+the entropy of the classes' shares, at most log(number of classes): no such prediction is below it (Gibbs' inequality),
+so no test is needed.
 """
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import polars as pl
 
 from layersweep.formatting import first_names
+from layersweep.records.metrics import ACCURACY, BALANCED_ACCURACY, LOSS, METRICS, valid_metrics
 from layersweep.records.tables import REFUSAL_TYPES
-from layersweep.studies.statistics.judgement import ACCURACY, LOSS
+from layersweep.studies.statistics.classes.class_counts import ClassCounts, class_counts
+from layersweep.studies.statistics.inference.guessing import (
+    accuracy_p_value,
+    balanced_accuracy_bound,
+    permutation_p_value,
+)
 from layersweep.studies.statistics.replicates import configuration
 
 SIGNIFICANCE: Final = 0.01
-"""Of the test that an accuracy is above chance."""
-
-CLASS_COLUMNS: Final = ("trial_id", "set_name", "class_index", "support")
-"""The columns of the table `classes` that are read here."""
+"""Of the test that a value is above chance."""
 
 CLASSES_OF: Final = {
     "fashion_mnist": 10,
+    "mnist": 10,
     "cifar10": 10,
     "cifar100": 100,
     "tiny_imagenet": 200,
     "tiny_imagenet_70_30": 200,
 }
-"""The number of classes by name of the data set. A folder of images can have any: only the table `classes` knows it."""
+"""The number of classes by name of the data set. A folder of images or arrays can have any: records alone know it."""
 
 MACHINE_ERRORS: Final = (
     *REFUSAL_TYPES,
@@ -55,20 +62,33 @@ trial counts neither as learned nor as not. Every other error came from the trai
 
 
 _EVERY_CLASS: Final = "all"
+_INDICES: Final = re.compile(r"\d+(?:-\d+)?(?:\+\d+(?:-\d+)?)*")
+"""Classes by their indices: `0+2+5-7`. Others are named, or left out: `cats+dogs`, `without:rare`."""
+_MAJORITY: Final = "majority_share"
+_SAME: Final = 1e-6
+"""Up to this difference, recorded counts are of the predictions that a recorded value was computed from."""
 _DATA_COLUMNS: Final = ("trial_id", "dataset", "data_fingerprint", "config_json")
-_FLAG_COLUMNS: Final = ("arm", "seed", "fold", "trial_id", "chance", "learned")
+_FLAG_COLUMNS: Final = ("arm", "seed", "fold", "trial_id", "chance", "learned", "tested")
 _NORMAL_QUANTILE: Final = 1.959963984540054
 """97.5 % of the standard normal distribution are below it."""
 
 
-def learned(value: float, chance: float, validation_images: int | None, *, metric: str = ACCURACY) -> bool:
+def learned(
+    value: float,
+    chance: float,
+    validation_images: int | None,
+    *,
+    metric: str = ACCURACY,
+    counts: ClassCounts | None = None,
+) -> bool:
     """Whether a result beats chance; see the module for the rule.
 
     Args:
-        value: the validation accuracy (0 to 1) or the validation loss (nats); one that is not finite has not learned.
+        value: the value of the metric; one that is not finite has not learned.
         chance: the chance level of the same metric.
-        validation_images: those that the accuracy was measured on; None if not recorded: then no test is made.
-        metric: `val_accuracy` or `val_loss`.
+        validation_images: those that it was measured on; None if not recorded: then no accuracy is tested.
+        metric: one of `METRICS`.
+        counts: the classes of these images; None if not recorded: then no balanced accuracy and no macro F1 is tested.
 
     Raises:
         ValueError: if the metric is another one.
@@ -78,36 +98,53 @@ def learned(value: float, chance: float, validation_images: int | None, *, metri
         return False
     if metric == LOSS:
         return value < chance
-    if validation_images is None:
-        return value > chance
-    from scipy.special import bdtrc  # scipy.stats takes three times as long to import
+    p_value = _p_value(value, chance, validation_images, metric, counts)
+    return value > chance if p_value is None else p_value <= SIGNIFICANCE and value > chance
 
-    hits = round(value * validation_images)
-    return hits > 0 and float(bdtrc(hits - 1, validation_images, chance)) <= SIGNIFICANCE
+
+def _p_value(value: float, chance: float, images: int | None, metric: str, counts: ClassCounts | None) -> float | None:
+    """The probability of a value under the best guess; None if the records do not allow a test."""
+    if metric == ACCURACY:
+        return accuracy_p_value(round(value * images), images, round(chance * images)) if images else None
+    if counts is None:
+        return None
+    if counts.hits is not None and counts.predicted is not None and abs(counts.values[metric] - value) < _SAME:
+        return permutation_p_value(counts.hits, counts.supports, counts.predicted, counts.weights(metric))
+    return balanced_accuracy_bound(value, counts.supports) if metric == BALANCED_ACCURACY else None
 
 
 def learning_flags(
     rows: pl.DataFrame, classes: pl.DataFrame, *, metric: str = ACCURACY, value: str = "accuracy"
 ) -> pl.DataFrame:
-    """One row per replicate: arm, seed, fold, trial_id, chance (null: unknown) and learned.
+    """One row per replicate: arm, seed, fold, trial_id, chance (null: unknown), learned and tested.
 
     `learned` is null for replicates that count neither way: stopped, unfinished, screening, and those that failed by a
     fault of the machine (`MACHINE_ERRORS`). A completed one has learned if it beats chance, or if the chance level is
-    unknown; a diverged, hopeless or failed one has not.
+    unknown; a diverged, hopeless or failed one has not. `tested` says whether the records allow a test of a completed
+    one: without it, any value above chance has learned.
 
     Args:
         rows: as `Replicates.rows`.
-        classes: the table `classes`, with `CLASS_COLUMNS` at least; rows of other trials do no harm.
-        metric: `val_accuracy` or `val_loss`.
+        classes: the table `classes`, with trial_id, set_name, class_index and support at least.
+        metric: one of `METRICS`.
         value: the column of `rows` with the metric at the equal epochs.
     """
+    return flags_by_counts(rows, counts_of_rows(rows, classes), metric=metric, value=value)
+
+
+def flags_by_counts(
+    rows: pl.DataFrame, counts: Sequence[ClassCounts | None], *, metric: str = ACCURACY, value: str = "accuracy"
+) -> pl.DataFrame:
+    """As `learning_flags`, with the classes of each row, as `counts_of_rows` reads them."""
     _check_metric(metric)
-    levels = _chance_levels(rows, classes, metric)
+    levels = _chance_levels(rows, counts, metric)
     facts = rows.select("outcome", "error_type", "validation_images", pl.col(value).alias("value")).to_dicts()
-    flags = [_flag(row, level, metric) for row, level in zip(facts, levels, strict=True)]
-    return rows.with_columns(pl.Series("chance", levels, pl.Float64), pl.Series("learned", flags, pl.Boolean)).select(
-        _FLAG_COLUMNS
-    )
+    flags = [_flag(row, level, metric, one) for row, level, one in zip(facts, levels, counts, strict=True)]
+    return rows.with_columns(
+        pl.Series("chance", levels, pl.Float64),
+        pl.Series("learned", [learned for learned, _ in flags], pl.Boolean),
+        pl.Series("tested", [tested for _, tested in flags], pl.Boolean),
+    ).select(_FLAG_COLUMNS)
 
 
 def learned_shares(flags: pl.DataFrame) -> pl.DataFrame:
@@ -158,56 +195,75 @@ def unknown_chance_note(flags: pl.DataFrame) -> str:
     return f"The number of classes of {arms} is not recorded: every completed training there counts as learned."
 
 
-def _check_metric(metric: str) -> None:
-    if metric not in (ACCURACY, LOSS):
-        raise ValueError(f"no chance level is known for metric {metric!r}; valid: {ACCURACY}, {LOSS}")
-
-
-def _flag(row: Mapping[str, Any], chance: float | None, metric: str) -> bool | None:
-    """Whether one replicate has learned; None if it counts neither way."""
-    outcome, value = row["outcome"], row["value"]
-    if outcome in ("diverged", "hopeless"):
-        return False
-    if outcome == "failed":
-        return None if row["error_type"] in MACHINE_ERRORS else False
-    if outcome != "completed" or value is None:
-        return None
-    return chance is None or learned(value, chance, row["validation_images"], metric=metric)
-
-
-def _chance_levels(rows: pl.DataFrame, classes: pl.DataFrame, metric: str) -> list[float | None]:
-    """The chance level of each row: by its trial's validation images, by another trial's on the same data, by names."""
-    supports = _supports(classes.filter(pl.col("trial_id").is_in(rows["trial_id"].to_list())))
-    trials = [
-        (trial_id, (dataset, fingerprint, str(configuration(config_json).get("classes", _EVERY_CLASS))))
-        for trial_id, dataset, fingerprint, config_json in rows.select(_DATA_COLUMNS).rows()
-    ]
-    by_data = {data: supports[trial_id] for trial_id, data in trials if trial_id in supports}
-    return [
-        _level(supports.get(trial_id) or by_data.get(data) or _equal_classes(data[0], data[2]), metric)
-        for trial_id, data in trials
-    ]
-
-
-def _supports(classes: pl.DataFrame) -> dict[str, Sequence[int]]:
-    """The numbers of validation images of each class, by trial; without classes that have none."""
-    validation = classes.filter((pl.col("set_name").cast(pl.String) == "validation") & (pl.col("support") > 0))
-    by_class = validation.unique(["trial_id", "class_index"], keep="last")
-    return dict(
-        by_class.group_by("trial_id").agg("support").select(pl.col("trial_id").cast(pl.String), "support").rows()
+def untested_note(flags: pl.DataFrame, metric: str) -> str:
+    """A sentence if a value could not be tested against a known chance level; "" for a loss, which needs no test."""
+    untested = flags.filter(pl.col("chance").is_not_null() & ~pl.col("tested") & pl.col("learned").is_not_null())
+    if metric in (ACCURACY, LOSS) or not untested.height:
+        return ""
+    arms, level = first_names(untested["arm"].unique(maintain_order=True).to_list()), max(untested["chance"].to_list())
+    return (
+        f"How often each class was predicted is not recorded at this epoch for {arms}: no test says whether the "
+        f"{METRICS[metric].noun} there is above that of a guess, and every value above {level:.3g} counts as learned."
     )
 
 
-def _equal_classes(dataset: str | None, classes: str) -> Sequence[int] | None:
+def _check_metric(metric: str) -> None:
+    if metric not in METRICS:
+        raise ValueError(f"no chance level is known for metric {metric!r}; valid: {valid_metrics()}")
+
+
+def _flag(
+    row: Mapping[str, Any], chance: float | None, metric: str, counts: ClassCounts | None
+) -> tuple[bool | None, bool]:
+    """Whether one replicate has learned, None if it counts neither way; and whether its value could be tested."""
+    outcome, value = row["outcome"], row["value"]
+    if outcome in ("diverged", "hopeless"):
+        return False, True
+    if outcome == "failed":
+        return (None if row["error_type"] in MACHINE_ERRORS else False), True
+    if outcome != "completed" or value is None:
+        return None, True
+    if chance is None:
+        return True, False
+    images = row["validation_images"]
+    tested = metric == LOSS or not math.isfinite(value) or _p_value(value, chance, images, metric, counts) is not None
+    return learned(value, chance, images, metric=metric, counts=counts), tested
+
+
+def counts_of_rows(rows: pl.DataFrame, classes: pl.DataFrame) -> list[ClassCounts | None]:
+    """The classes in the validation set of each row: of its trial, or the sizes of another trial's on the same data."""
+    own = class_counts(classes, rows["trial_id"].to_list())
+    trials = _data_of(rows)
+    by_data = {data: own[trial_id] for trial_id, data in trials if trial_id in own}
+    shared = {data: ClassCounts(names=counts.names, supports=counts.supports) for data, counts in by_data.items()}
+    return [own.get(trial_id) or shared.get(data) for trial_id, data in trials]
+
+
+def _data_of(rows: pl.DataFrame) -> list[tuple[str, tuple[str | None, str | None, str]]]:
+    """Each trial with its data set, the fingerprint of that, and the classes of its configuration."""
+    return [
+        (trial_id, (dataset, fingerprint, str(configuration(config_json).get("classes", _EVERY_CLASS))))
+        for trial_id, dataset, fingerprint, config_json in rows.select(_DATA_COLUMNS).rows()
+    ]
+
+
+def _chance_levels(rows: pl.DataFrame, counts: Sequence[ClassCounts | None], metric: str) -> list[float | None]:
+    """The chance level of each row: by its classes, by the recorded share of the largest one, or by names."""
+    shares = rows[_MAJORITY].to_list() if _MAJORITY in rows.columns else [None] * rows.height
+    levels: list[float | None] = []
+    for (_, data), one, share in zip(_data_of(rows), counts, shares, strict=True):
+        known = one or (None if metric == ACCURACY and share is not None else _equal_classes(data[0], data[2]))
+        levels.append(known.level(metric) if known else share if metric == ACCURACY else None)
+    return levels
+
+
+def _equal_classes(dataset: str | None, classes: str) -> ClassCounts | None:
     """One image of each class; None if their number is unknown."""
     if classes == _EVERY_CLASS:
-        return (1,) * CLASSES_OF.get(dataset or "", 0) or None
-    spans = [[int(end) for end in span.split("-")] for span in classes.split("+")]
-    return (1,) * len({index for span in spans for index in range(span[0], span[-1] + 1)})
-
-
-def _level(support: Sequence[int] | None, metric: str) -> float | None:
-    if not support:
-        return None
-    shares = [n / sum(support) for n in support]
-    return max(shares) if metric == ACCURACY else -math.fsum(share * math.log(share) for share in shares)
+        number = CLASSES_OF.get(dataset or "", 0)
+    elif _INDICES.fullmatch(classes):
+        spans = [[int(end) for end in span.split("-")] for span in classes.split("+")]
+        number = len({index for span in spans for index in range(span[0], span[-1] + 1)})
+    else:
+        number = 0
+    return ClassCounts(names=("",) * number, supports=(1,) * number) if number else None

@@ -4,7 +4,7 @@ A difference of accuracy may come from these. No verdict changes for it, but a r
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import polars as pl
@@ -14,6 +14,7 @@ from layersweep.studies.statistics.replicates import configuration
 
 _DEFAULTS: Final[Mapping[str, Any]] = {
     "image_size": 0,
+    "fit": "stretch",
     "classes": "all",
     "train_share": 1.0,
     "validation_share": 0.0,
@@ -26,6 +27,7 @@ _OTHER_IMAGES: Final = ("dataset", "data_fingerprint", "validation_images", "cla
 """The keys whose values change the images that an accuracy is measured on."""
 _EPOCHS: Final = "epochs"
 _SHOWN_VALUES: Final = 4
+_CLASSES: Final = "classes"
 _WORDS: Final[Mapping[tuple[str, Any], str]] = {
     ("image_size", 0): "not resized",
     ("validation_share", 0.0): "the usual share",
@@ -40,23 +42,26 @@ class DataDifference:
         key: a configuration key, a column of `trials`, or `epochs`.
         arms: the arms by their value, in order of the values.
         is_question: whether the sweep asks what this key does: two arms differ in it alone.
+        names: the names of classes, by values of the key `classes` that are indices.
     """
 
     key: str
     arms: Mapping[Any, Sequence[str]]
     is_question: bool
+    names: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def sentence(self) -> str:
         """The key and the values of the arms; lists are shortened."""
-        groups = [
-            f"{_WORDS.get((self.key, value), _text(value))} ({first_names(names)})"
-            for value, names in self.arms.items()
-        ]
+        groups = [f"{self._words(value)} ({first_names(names)})" for value, names in self.arms.items()]
         listed = ", ".join(groups[:_SHOWN_VALUES])
         rest = f" and {len(groups) - _SHOWN_VALUES} more values" if len(groups) > _SHOWN_VALUES else ""
         verb = "This sweep varies" if self.is_question else "Arms differ in"
         return f"{verb} {self.key}: {listed}{rest}.{self._consequence}"
+
+    def _words(self, value: Any) -> str:
+        text = _WORDS.get((self.key, value), _text(value))
+        return f"{text} = {self.names[text]}" if self.key == _CLASSES and text in self.names else text
 
     @property
     def _consequence(self) -> str:
@@ -67,7 +72,9 @@ class DataDifference:
         return "" if self.is_question else " A difference between them may come from that."
 
 
-def data_differences(rows: pl.DataFrame, epoch: int) -> tuple[DataDifference, ...]:
+def data_differences(
+    rows: pl.DataFrame, epoch: int, class_names: Mapping[str, str] | None = None
+) -> tuple[DataDifference, ...]:
     """The keys in which the data or the epochs of the arms differ, in a fixed order.
 
     Counted are arms with a completed training, and arms whose training ended after fewer epochs than `epoch`, as
@@ -76,6 +83,7 @@ def data_differences(rows: pl.DataFrame, epoch: int) -> tuple[DataDifference, ..
     Args:
         rows: as `Replicates.rows`.
         epoch: the equal epochs.
+        class_names: the names of classes, by values of the key `classes` that are indices.
     """
     ended_early = (pl.col("outcome") == "unfinished") & (pl.col("epochs") >= pl.col("epochs_asked"))
     ended = rows.filter((pl.col("outcome") == "completed") | ended_early.fill_null(value=False))
@@ -83,7 +91,9 @@ def data_differences(rows: pl.DataFrame, epoch: int) -> tuple[DataDifference, ..
     values = [*_column_values(completed), *_config_values(completed), (_EPOCHS, _epochs(ended, epoch))]
     questions = _questions(completed)
     return tuple(
-        DataDifference(key=key, arms=_arms_by_value(value_by_arm), is_question=key in questions)
+        DataDifference(
+            key=key, arms=_arms_by_value(value_by_arm), is_question=key in questions, names=class_names or {}
+        )
         for key, value_by_arm in values
         if len({*value_by_arm.values()}) > 1
     )

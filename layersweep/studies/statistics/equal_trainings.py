@@ -7,7 +7,7 @@ import polars as pl
 from layersweep.formatting import count
 from layersweep.records.questions import SCREENING
 from layersweep.studies.statistics.arm_comparison import Comparison
-from layersweep.studies.statistics.chance_level import MACHINE_ERRORS, learned
+from layersweep.studies.statistics.chance_level import MACHINE_ERRORS
 from layersweep.studies.statistics.replicates import EXCLUDED_OUTCOMES, REPLICATE, configuration
 
 
@@ -52,7 +52,7 @@ def equal_trainings(comparison: Comparison) -> EqualTrainings:
     completed = compared.filter(pl.col("outcome") == "completed")
     all_completed = set(screening["arm"]) <= set(completed["arm"])
     trainings = compared if not screening.height else completed if all_completed else screening
-    is_excluded = pl.col("outcome").is_in(EXCLUDED_OUTCOMES) | pl.col("trial_id").is_in(at_chance(comparison))
+    is_excluded = pl.col("outcome").is_in(EXCLUDED_OUTCOMES) | pl.col("trial_id").is_in(comparison.at_chance)
     is_machine = (pl.col("outcome") == "failed") & pl.col("error_type").is_in(MACHINE_ERRORS).fill_null(value=False)
     included = trainings.filter(~is_excluded & pl.col("config_json").is_not_null())
     reached = included.filter(pl.col("epochs_reached") > 0)["epochs_reached"].to_list()
@@ -69,19 +69,6 @@ def equal_trainings(comparison: Comparison) -> EqualTrainings:
         excluded_rows=trainings.filter(is_excluded & ~is_machine),
         machine_failures=trainings.filter(is_machine).height,
     )
-
-
-def at_chance(comparison: Comparison) -> list[str]:
-    """The completed trainings whose result does not beat chance; none if its level is unknown."""
-    completed = comparison.replicates.rows.filter(pl.col("outcome") == "completed").drop_nulls("accuracy")
-    if comparison.chance is None:
-        return []
-    metric = comparison.criteria.metric
-    return [
-        trial_id
-        for trial_id, value, images in completed.select("trial_id", "accuracy", "validation_images").rows()
-        if not learned(value, comparison.chance, images, metric=metric)
-    ]
 
 
 def grid_keys(rows: pl.DataFrame) -> list[str]:

@@ -8,15 +8,13 @@ import numpy as np
 import polars as pl
 
 from layersweep.records.errors import ResultsError
+from layersweep.records.metrics import ACCURACY, METRICS, Metric, valid_metrics
 from layersweep.studies.statistics.inference import new_trainings
 from layersweep.studies.statistics.inference.arm_model import ArmModel, fit
 from layersweep.studies.statistics.inference.arrays import Array, Flags
 from layersweep.studies.statistics.inference.critical_values import all_pairs_value, alpha_of_look, pair_value
 from layersweep.studies.statistics.inference.seeds_needed import seeds_needed
 from layersweep.studies.statistics.inference.verdicts import Verdicts, judge
-
-ACCURACY: Final = "val_accuracy"
-LOSS: Final = "val_loss"
 
 BEST: Final = "best"
 HIGHER: Final = "higher when it learns"
@@ -34,7 +32,7 @@ class Criteria:
     """What a study judges by.
 
     Attributes:
-        metric: `val_accuracy`, where more is better, or `val_loss`, where less is.
+        metric: one of `METRICS`.
         margin: the difference of the metric that does not matter to the reader.
     """
 
@@ -47,20 +45,25 @@ class Criteria:
         Raises:
             ResultsError: for an unknown metric, or a margin that is not from 0 to 1.
         """
-        if self.metric not in (ACCURACY, LOSS):
-            raise ResultsError(f"--metric {self.metric!r} is not valid; valid: {ACCURACY}, {LOSS}")
+        if self.metric not in METRICS:
+            raise ResultsError(f"--metric {self.metric!r} is not valid; valid: {valid_metrics()}")
         if not 0 <= self.margin <= 1:
             raise ResultsError(f"--margin {self.margin:g} is not valid; valid: 0 to 1, for example 0.005")
 
     @property
+    def described_metric(self) -> Metric:
+        """The metric's words, direction and limits."""
+        return METRICS[self.metric]
+
+    @property
     def sign(self) -> float:
         """The factor that makes larger values of the metric better."""
-        return -1.0 if self.metric == LOSS else 1.0
+        return 1.0 if self.described_metric.is_higher_better else -1.0
 
     @property
     def limits(self) -> tuple[float, float]:
         """The lowest and the highest value that the metric can have."""
-        return (0.0, 1.0) if self.metric == ACCURACY else (0.0, np.inf)
+        return self.described_metric.limits
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -166,7 +169,12 @@ class Judgement:
 
 
 def judge_arms(
-    values: pl.DataFrame, criteria: Criteria, *, look: int, unreliable: Collection[str] = ()
+    values: pl.DataFrame,
+    criteria: Criteria,
+    *,
+    look: int,
+    unreliable: Collection[str] = (),
+    resolution: float | None = None,
 ) -> Judgement | None:
     """Judges the arms by the trainings that learned; None if there is none.
 
@@ -175,6 +183,8 @@ def judge_arms(
         criteria: what to judge by.
         look: see `Judgement`.
         unreliable: the arms that have not learned in all their trainings.
+        resolution: the smallest difference of two values of a mean over classes (`ClassCounts.resolution`); None if
+            the sizes of the classes are not recorded.
     """
     if not values.height:
         return None
@@ -184,9 +194,7 @@ def judge_arms(
     rows, columns = ({key: i for i, key in enumerate(keys)} for keys in (arms, replicates))
     for arm, seed, fold, value in values.select("arm", "seed", "fold", "accuracy").rows():
         matrix[rows[arm], columns[seed, fold]] = value * criteria.sign
-    images = values["validation_images"].drop_nulls().min()
-    step = 1 / int(images) if isinstance(images, int) and criteria.metric == ACCURACY else 0.0
-    model = fit(matrix, step=step, overlap=_overlap(values))
+    model = fit(matrix, step=_step(values, criteria.described_metric, resolution), overlap=_overlap(values))
     is_reliable = np.array([arm not in unreliable for arm in arms])
     return Judgement(
         arms=arms,
@@ -196,6 +204,17 @@ def judge_arms(
         model=model,
         verdicts=judge(model, margin=criteria.margin, alpha=alpha_of_look(look), is_reliable=is_reliable),
     )
+
+
+def _step(values: pl.DataFrame, metric: Metric, resolution: float | None) -> float:
+    """The step of the metric's values; 0 for a loss, which has none.
+
+    A share that counts classes has no step of 1 / images; without their sizes, that is the least that it can be.
+    """
+    images = values["validation_images"].drop_nulls().min()
+    if not metric.is_share or not isinstance(images, int):
+        return 0.0
+    return 1 / images if metric.counts_images or resolution is None else resolution
 
 
 def _overlap(values: pl.DataFrame) -> float:

@@ -7,11 +7,13 @@ from typing import Any, Final
 import polars as pl
 
 from layersweep.records.errors import ResultsError
+from layersweep.records.metrics import ACCURACY, METRICS
 from layersweep.records.questions import COMPARISON, FIRST_PHASE, SCREENING, TUNING
 from layersweep.records.tables import EPOCHS, STOPPED_ON_REQUEST, TIME_CLASSES
 from layersweep.studies.statistics.comparable_trials import (
     IS_CURRENT,
     PLANNED_EPOCHS,
+    Exclusion,
     comparable_trials,
 )
 from layersweep.studies.statistics.latest_names import with_latest_names
@@ -35,8 +37,6 @@ TIMES: Final = "\N{MULTIPLICATION SIGN}"
 
 TRAINING: Final = ("seconds_train", "seconds_validate")
 """The columns of `epochs` whose seconds every epoch needs; the others occur once per trial."""
-METRICS: Final = ("val_accuracy", "val_loss")
-"""The columns of `epochs` by which arms can be compared."""
 EPOCH_COLUMNS: Final = ("trial_id", "attempt", "epoch", *METRICS, *_SECONDS_OF_EPOCHS)
 """The columns of `epochs` that a study reads."""
 
@@ -51,7 +51,8 @@ class Replicates:
             stopped, "stopped on request", diverged, hopeless, failed or unfinished, as it was at `epoch`; or
             "screening" for the screening trial of an arm that was compared later), epochs_reached (at most `epoch`),
             latency, latency_unit, accuracy (at `epoch`, completed only), stop_accuracy, rung, cutoff, epochs_spent,
-            seconds (of the whole attempt), and the columns of `trials`.
+            seconds (of the whole attempt), and the columns of `trials`. In every frame, the columns of accuracies
+            contain the metric that was asked for.
         candidates: one row per candidate of an arm's tuning: `candidate`, `last_finite_accuracy` and the columns of
             `rows`, as they were at the planned epochs of the candidate. `rows` and `curves` contain no candidate.
         curves: arm, seed, fold, epoch, val_accuracy (finite ones), seconds (cumulative); at most `epoch` epochs.
@@ -66,13 +67,14 @@ class Replicates:
 
 
 def collect_replicates(
-    plan: pl.DataFrame, trials: pl.DataFrame, epochs: pl.DataFrame, metric: str = METRICS[0]
+    plan: pl.DataFrame, trials: pl.DataFrame, epochs: pl.DataFrame, metric: str = ACCURACY
 ) -> Replicates:
     """Joins the tables of one sweep. Only the latest attempt of a trial counts, and a shared trial counts once.
 
     If an arm was planned twice with a seed and fold (other images, another configuration), the later plan counts.
     Trials on other data, or with another configuration than the latest one of their arm, are left out. A configuration
-    that several commands have named differently has its latest name. The columns of accuracies contain the metric.
+    that several commands have named differently has its latest name. Trials without a record of the metric, which an
+    earlier version trained, are left out and named.
 
     Raises:
         ResultsError: if the metric is not one of `METRICS`, or no epoch has a value of it.
@@ -83,9 +85,9 @@ def collect_replicates(
     trials, epochs = latest_attempts(trials, epochs)
     joined = _join_trials(_with_currency(plan), trials)
     planned_trials, exclusions = comparable_trials(joined, _configurations(joined))
+    planned_trials, epoch, unmeasured = _measured(planned_trials, epochs, metric)
     candidates = planned_trials.filter(_IS_CANDIDATE)
     compared_trials = planned_trials.filter(~_IS_CANDIDATE).drop("candidate")
-    epoch = _equal_epochs(compared_trials if compared_trials.height else candidates)
     rows = _mark_screenings(_rows_at(epoch, compared_trials, epochs).drop("last_finite_accuracy"))
     candidates = _rows_at_planned_epochs(candidates, epochs)
     names_by_run = [names["arm"].to_list() for _, names in plan.group_by("run", maintain_order=True)]
@@ -96,18 +98,36 @@ def collect_replicates(
         rows=rows.with_columns(arm, *latency_columns(rows)),
         candidates=candidates.with_columns(arm),
         curves=_curves(compared_trials, epochs, epoch).with_columns(arm),
-        exclusions=tuple(e.sentence(short_names) for e in exclusions),
+        exclusions=tuple(e.sentence(short_names) for e in (*exclusions, *unmeasured)),
     )
+
+
+def _measured(
+    planned_trials: pl.DataFrame, epochs: pl.DataFrame, metric: str
+) -> tuple[pl.DataFrame, int, list[Exclusion]]:
+    """The trials whose metric is recorded, the equal epochs of them, and those whose metric is not recorded."""
+    by_trial = epochs.group_by("trial_id").agg(pl.col(ACCURACY).is_null().all().alias("never"))
+    never = by_trial.filter("never")["trial_id"].to_list()
+    measured = planned_trials.filter(~pl.col("trial_id").is_in(never))
+    compared = measured.filter(~_IS_CANDIDATE)
+    epoch = _equal_epochs(compared if compared.height else measured)
+    is_epoch = pl.col("epoch") == epoch
+    not_then = epochs.filter(is_epoch & pl.col(ACCURACY).is_null())["trial_id"].to_list()
+    measured = measured.filter(_IS_CANDIDATE | ~pl.col("trial_id").is_in(not_then))
+    others = planned_trials.join(measured.select("trial_id"), on="trial_id", how="anti", maintain_order="left")
+    reason = f"their {METRICS[metric].name} is not recorded; `--metric {ACCURACY}` compares them"
+    return measured, epoch, [Exclusion(arms=others["arm"].to_list(), reason=reason)] if others.height else []
 
 
 def _with_metric(epochs: pl.DataFrame, metric: str, sweep: str) -> pl.DataFrame:
     """The epochs, with the metric in place of the validation accuracy."""
-    valid = f"valid: {', '.join(METRICS)}"
     if metric not in METRICS:
-        raise ResultsError(f"metric {metric!r} of sweep {sweep!r} is not valid; {valid}")
+        raise ResultsError(f"metric {metric!r} of sweep {sweep!r} is not valid; valid: {', '.join(METRICS)}")
     if metric not in epochs.columns or (epochs.height and epochs[metric].is_null().all()):
+        recorded = [name for name in METRICS if name in epochs.columns and not epochs[name].is_null().all()]
+        valid = f"valid: {', '.join(recorded or METRICS)}"
         raise ResultsError(f"metric {metric!r} is not recorded in sweep {sweep!r}; {valid}")
-    return epochs.with_columns(pl.col(metric).alias(METRICS[0]))
+    return epochs.with_columns(pl.col(metric).alias(ACCURACY))
 
 
 def _configurations(rows: pl.DataFrame) -> list[dict[str, Any]]:

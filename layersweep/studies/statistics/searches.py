@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 
 import polars as pl
 
+from layersweep.records.metrics import ACCURACY
 from layersweep.records.questions import COMPARISON
 from layersweep.records.read import read
 from layersweep.records.spans import Span, length_before, merge_spans, training_spans
@@ -48,7 +49,7 @@ class SearchCandidate:
         end: one of `ENDS`.
         out_of_time: whether it was stopped because the time of the search was over, and not by the scheduler.
         epochs: the number of its epochs.
-        accuracy: its last finite validation accuracy.
+        accuracy: its last finite value of the metric.
         parameters: those of its network; None if the network was not built, or is not recorded yet.
         config: its configuration.
         error_type: the type of its error, or "".
@@ -75,7 +76,7 @@ class SearchCandidate:
 
 
 class Step(NamedTuple):
-    """The best validation accuracy after a number of seconds and epochs."""
+    """The best value of the metric after a number of seconds and epochs."""
 
     seconds: float
     epochs: float
@@ -137,7 +138,8 @@ def trajectories(comparison: Comparison, results: Path) -> tuple[Trajectory, ...
     fixed_networks = comparison.replicates.rows.filter(
         (pl.col("question") == COMPARISON) & ~pl.col("arm").is_in(candidates["arm"].to_list())
     )
-    records = _Records.of(results, [*candidates["trial_id"], *fixed_networks["trial_id"]])
+    ids = [*candidates["trial_id"], *fixed_networks["trial_id"]]
+    records = _Records.of(results, ids, comparison.criteria.metric)
     by_search = candidates.group_by("arm", maintain_order=True)
     by_network = fixed_networks.group_by("arm", maintain_order=True)
     networks = [_trajectory_of_network(str(arm), part, records) for (arm,), part in by_network]
@@ -154,21 +156,24 @@ def searches(comparison: Comparison, results: Path) -> tuple[Trajectory, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class _Records:
-    """The records of trials, by trial: the row of the last end, the epochs of the latest attempt, the spans of time."""
+    """The records of trials: the rows of the last ends, the epochs of the latest attempts, the spans of time.
+
+    The epochs have the metric in place of the validation accuracy.
+    """
 
     rows: Mapping[str, Mapping[str, Any]]
     epochs: pl.DataFrame
     spans: Mapping[str, tuple[Span, ...]]
 
     @classmethod
-    def of(cls, results: Path, trial_ids: Sequence[str]) -> "_Records":
+    def of(cls, results: Path, trial_ids: Sequence[str], metric: str) -> "_Records":
         is_selected = pl.col("trial_id").is_in(list(dict.fromkeys(trial_ids)))
         trials, epochs = (
             read(results, name, columns=columns).filter(is_selected)
             for name, columns in (("trials", _TRIAL_COLUMNS), ("epochs", _SEARCH_EPOCH_COLUMNS))
         )
         starts = read(results, "runs", columns=("event", "at")).filter(pl.col("event") == "start")
-        last_rows, latest_epochs = latest_attempts(trials, epochs)
+        last_rows, latest_epochs = latest_attempts(trials, epochs.with_columns(pl.col(metric).alias(ACCURACY)))
         epoch_times = epochs.select("trial_id", _unix_time("at"), EPOCH_SECONDS.alias("seconds")).drop_nulls()
         end_times = trials.select("trial_id", _unix_time("started_at"), _unix_time("ended_at")).drop_nulls()
         epochs_by_trial, ends_by_trial = epoch_times.rows_by_key("trial_id"), end_times.rows_by_key("trial_id")
@@ -187,7 +192,7 @@ class _Records:
     def steps(self, trial_ids: Sequence[str]) -> tuple[tuple[Step, ...], float, int]:
         """The best accuracy so far after each epoch of these trials, by time; their total seconds and epochs."""
         spans = merge_spans(span for trial_id in dict.fromkeys(trial_ids) for span in self.spans.get(trial_id, ()))
-        rows = self.epochs.filter(pl.col("trial_id").is_in(list(trial_ids))).select("at", "val_accuracy").rows()
+        rows = self.epochs.filter(pl.col("trial_id").is_in(list(trial_ids))).select("at", ACCURACY).rows()
         values = (value if value is not None and math.isfinite(value) else -math.inf for _, value in rows)
         steps = [
             Step(seconds=length_before(spans, at) if at is not None else math.nan, epochs=count, best=best)
@@ -196,9 +201,9 @@ class _Records:
         return tuple(step for step in steps if math.isfinite(step.best)), length_before(spans, math.inf), len(rows)
 
     def last(self, trial_id: str) -> tuple[int, float | None]:
-        """The number of epochs of a trial, and its last finite validation accuracy."""
+        """The number of epochs of a trial, and its last finite value of the metric."""
         epochs = self.epochs.filter(pl.col("trial_id") == trial_id).sort("epoch")
-        finite = epochs.filter(pl.col("val_accuracy").is_finite())["val_accuracy"]
+        finite = epochs.filter(pl.col(ACCURACY).is_finite())[ACCURACY]
         return epochs.height, finite[-1] if finite.len() else None
 
 

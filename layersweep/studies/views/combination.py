@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate, pairwise
 from typing import Any, Final
 
+from layersweep.records.metrics import METRICS
+
 Payload = Mapping[str, Any]
 
 _BINS: Final = 120
@@ -58,7 +60,7 @@ def _lines(payloads: Iterable[Payload], name: str) -> list[str]:
 
 def _differences(payloads: Sequence[Payload]) -> list[str]:
     """What makes values of the sweeps hard to compare."""
-    metrics = {payload["metric"] for payload in payloads}
+    metrics = {METRICS[payload["metric"]].name for payload in payloads}
     note = f"the sweeps are judged by {' and '.join(sorted(metrics))}: their values are not comparable"
     others = "each sweep is compared within itself: verdicts and intervals are not between sweeps"
     return [note, others] if len(metrics) > 1 else [others]

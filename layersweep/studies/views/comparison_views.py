@@ -1,6 +1,6 @@
 """What a comparison tells besides its table: effects, Pareto fronts, confusion, origin. It is computed once a look."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -14,7 +14,8 @@ from layersweep.studies.earlier_records import sections_of
 from layersweep.studies.sections.costs import AXES
 from layersweep.studies.sections.key_effects import grid
 from layersweep.studies.statistics.arm_comparison import Comparison
-from layersweep.studies.statistics.judgement import ACCURACY
+from layersweep.studies.statistics.classes.class_notes import shown_names
+from layersweep.studies.statistics.classes.confusion import MOST_CLASSES, most_confused
 from layersweep.studies.statistics.pareto import pareto_front
 from layersweep.studies.statistics.screening_risk import screening_risk
 from layersweep.studies.views.json_values import number
@@ -34,7 +35,6 @@ _COSTS: Final[Mapping[str, str]] = {
     "size_bytes": "bytes of the network",
     "seconds": "seconds of slot time of all trials",
 }
-_MOST_CLASSES: Final = 50
 _SHOWN_ARMS: Final = 3
 _CONFUSION_COLUMNS: Final = (
     "trial_id", "attempt", "epoch", "set_name", "class_index", "class_name", "predicted",
@@ -46,10 +46,10 @@ def comparison_views(
 ) -> Mapping[str, Any]:
     """The parts of the page that depend on the comparison alone, by their names there; arms by their names.
 
-    As in a study, effects are shown of grids, or if the question asks for them; and of accuracies only.
+    As in a study, effects are shown of grids, or if the question asks for them; and not of losses.
     """
     sections = sections_of(comparison) if question.sections is None else question.sections
-    has_effects = "effects" in sections and comparison.criteria.metric == ACCURACY
+    has_effects = "effects" in sections and comparison.criteria.described_metric.is_share
     return {
         "answer": answer(comparison),
         "sentences": [*filter(None, (seeds_sentence(comparison, runs), screening_risk(comparison).sentence))],
@@ -126,16 +126,14 @@ def confusion(comparison: Comparison, results: Path) -> list[dict[str, Any]]:
 def _matrix(part: pl.DataFrame) -> dict[str, Any]:
     """The names of the classes, and how many images of each (rows) were classified as each; the most confused ones."""
     names = dict(part.select("class_index", "class_name").unique("class_index").sort("class_index").rows())
+    recorded = {index: str(name) for index, name in names.items() if name}
     size = 1 + max(*names, *(len(predicted) - 1 for predicted in part["predicted"]))
     counts = np.zeros((size, size), dtype=np.int64)
     for index, predicted in part.select("class_index", "predicted").iter_rows():
         counts[index, : len(predicted)] += np.asarray(predicted)
-    shown: Sequence[int] = range(size)
-    if size > _MOST_CLASSES:
-        errors = counts - np.diag(counts.diagonal())
-        confused = errors.sum(axis=0) + errors.sum(axis=1)
-        shown = sorted(np.argsort(-confused, kind="stable")[:_MOST_CLASSES].tolist())
+    shown = most_confused(counts, MOST_CLASSES)
     return {
-        "classes": [str(names.get(index, index)) for index in shown],
+        "classes": shown_names([recorded.get(index, str(index)) for index in shown]),
         "counts": counts[np.ix_(shown, shown)].tolist(),
+        "images": counts.sum(axis=1)[shown].tolist(),
     }

@@ -10,6 +10,7 @@ import polars as pl
 
 from layersweep.formatting import count
 from layersweep.records.lock import lists_locks
+from layersweep.records.metrics import METRICS
 from layersweep.records.read import read
 from layersweep.records.study_question import StudyQuestion
 from layersweep.studies.recorded_comparison import ArmGroup, training_runs
@@ -107,7 +108,7 @@ class ViewPreparer:
 
     @property
     def _higher(self) -> bool:
-        return self._question.metric != "val_loss"
+        return METRICS[self._question.metric].is_higher_better
 
     def _cached(self, name: str, mark: Hashable, make: Callable[[], _Value]) -> _Value:
         """A value that depends on the mark alone."""

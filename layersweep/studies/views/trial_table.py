@@ -7,6 +7,7 @@ from typing import Any, Final, Self
 
 import polars as pl
 
+from layersweep.records.metrics import METRICS
 from layersweep.records.overview import UNFINISHED
 from layersweep.records.questions import FIRST_PHASE
 from layersweep.records.recorded_times import epoch_times
@@ -124,7 +125,7 @@ class TrialTable:
         points = self._points(latest)
         frames = (
             _ends(ends, trials, self._sweep, self._assured_clock),
-            _progress(points, ends, higher=self._metric != "val_loss"),
+            _progress(points, ends, higher=METRICS[self._metric].is_higher_better),
             points.filter(pl.col("rung").is_not_null()).select(
                 "trial_id", "epoch", "value", "decision", "rung", "cutoff"
             ),

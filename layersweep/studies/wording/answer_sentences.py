@@ -6,14 +6,13 @@ from typing import Final
 
 import polars as pl
 
-from layersweep.formatting import count, duration
+from layersweep.formatting import capitalized, count, duration
 from layersweep.records.tables import STOPPED_ON_REQUEST
 from layersweep.studies.statistics.arm_comparison import Comparison
 from layersweep.studies.statistics.arm_rows import NEVER_LEARNED, Row
 from layersweep.studies.statistics.inference.critical_values import alpha_of_look
 from layersweep.studies.statistics.inference.seeds_needed import MAX_SEEDS, POWER
 from layersweep.studies.statistics.judgement import (
-    ACCURACY,
     AS_GOOD,
     BEST,
     UNDECIDED,
@@ -29,7 +28,7 @@ _FIRST_TEST: Final = 3
 
 def metric_name(comparison: Comparison) -> str:
     """The metric in words."""
-    return "validation accuracy" if comparison.criteria.metric == ACCURACY else "validation loss"
+    return comparison.criteria.described_metric.name
 
 
 def verdict(row: Row) -> str:
@@ -59,12 +58,12 @@ def answer(comparison: Comparison) -> str:
         return _no_answer(comparison)
     leader = comparison.leader
     others = [row for row in arms if row is not leader and row["arm"] != leader["arm"]]
-    value = share(leader["mean"], 3)
+    value = _value(comparison, leader["mean"])
     if not others:
         return f"{leader['arm']} is the only arm that ran to the end: {value}{_after(comparison)}."
     higher = [row for row in others if comparison.criteria.sign * (row["mean"] - leader["mean"]) > 0]
     if leader["learned"] < leader["ended"] or higher:
-        return _answer_with_lost_seeds(leader, higher)
+        return _answer_with_lost_seeds(comparison, leader, higher)
     if comparison.judgement is None or not comparison.judgement.can_test:
         reason = "one seed cannot show a difference" if leader["n"] == 1 else "the noise of a training is not known"
         return f"{leader['arm']} is ahead with {value}, but {reason}."
@@ -74,17 +73,17 @@ def answer(comparison: Comparison) -> str:
     return f"{leader['arm']} leads with {value}{_answer_on_others(comparison, leader, others)}"
 
 
-def _answer_with_lost_seeds(leader: Row, higher: Sequence[Row]) -> str:
+def _answer_with_lost_seeds(comparison: Comparison, leader: Row, higher: Sequence[Row]) -> str:
     """The answer if a leading arm did not learn in all its trainings."""
     if not higher:
         return (
-            f"{leader['arm']} is ahead when it learns ({share(leader['mean'], 3)}), but it learned in only "
-            f"{leader['learned']} of {count(leader['ended'], 'training')}."
+            f"{leader['arm']} is ahead when it learns ({_value(comparison, leader['mean'])}), but it learned in "
+            f"only {leader['learned']} of {count(leader['ended'], 'training')}."
         )
     top = higher[0]
     return (
-        f"{leader['arm']} leads the arms that always learn ({share(leader['mean'], 3)}); {top['arm']} reaches "
-        f"{share(top['mean'], 3)}, but learned in only {top['learned']} of {count(top['ended'], 'training')}."
+        f"{leader['arm']} leads the arms that always learn ({_value(comparison, leader['mean'])}); {top['arm']} "
+        f"reaches {share(top['mean'], 3)}, but learned in only {top['learned']} of {count(top['ended'], 'training')}."
     )
 
 
@@ -99,6 +98,13 @@ def _answer_on_others(comparison: Comparison, leader: Row, others: Sequence[Row]
     verb = "is" if counts[AS_GOOD] == 1 else "are"
     worse = f", {counts[WORSE]} {'is' if counts[WORSE] == 1 else 'are'} worse" if counts[WORSE] else ""
     return f"; {count(counts[AS_GOOD], 'arm')} {verb} as good (within {_margin(comparison)}){worse}."
+
+
+def _value(comparison: Comparison, value: float) -> str:
+    """A mean, with its metric if a reader would take it for an accuracy: `.912`, `a balanced accuracy of .912`."""
+    metric = comparison.criteria.described_metric
+    is_usual = metric.counts_images or not metric.is_share
+    return share(value, 3) if is_usual else f"a {metric.noun} of {share(value, 3)}"
 
 
 def _after(comparison: Comparison) -> str:
@@ -123,7 +129,8 @@ def _no_answer(comparison: Comparison) -> str:
     if not reached or comparison.common_epoch is None:
         return f"{start}, so there is nothing to compare yet."
     row = max(reached, key=lambda row: row["common_mean"] * comparison.criteria.sign)
-    return f"{start}; at epoch {comparison.common_epoch}, {row['arm']} was ahead with {share(row['common_mean'], 3)}."
+    value = _value(comparison, row["common_mean"])
+    return f"{start}; at epoch {comparison.common_epoch}, {row['arm']} was ahead with {value}."
 
 
 def seeds_sentence(comparison: Comparison, runs: pl.DataFrame) -> str:
@@ -149,11 +156,12 @@ def seeds_sentence(comparison: Comparison, runs: pl.DataFrame) -> str:
 
 
 def test_sentence(comparison: Comparison) -> str:
-    """The test accuracy of the leading arm; "" if it has none."""
+    """The metric of the leading arm on the test set; "" if it has none."""
     if not comparison.compared_arms or not comparison.leader["test_n"]:
         return ""
     row = comparison.leader
-    return f"Test accuracy of {row['arm']}: {with_spread(row['test_mean'], row['test_sd'], row['test_n'])}."
+    name = comparison.criteria.described_metric.test_name
+    return f"{capitalized(name)} of {row['arm']}: {with_spread(row['test_mean'], row['test_sd'], row['test_n'])}."
 
 
 def _time(comparison: Comparison, runs: pl.DataFrame, more: int) -> str:

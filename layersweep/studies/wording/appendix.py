@@ -7,6 +7,7 @@ from urllib.parse import quote
 import polars as pl
 
 from layersweep.escaping import to_markdown
+from layersweep.formatting import capitalized
 from layersweep.studies.statistics.arm_comparison import Comparison
 from layersweep.studies.statistics.screening_risk import screening_risk
 from layersweep.studies.wording import provenance
@@ -41,7 +42,7 @@ def appendix(
     notes = [*comparison.cautions, *comparison.warnings, *provenance.warnings(runs)]
     facts = provenance.facts(comparison, runs)
     caption = (
-        f"{metric_name(comparison).capitalize()}: fitted mean ± standard deviation (number of seeds). Intervals of "
+        f"{capitalized(metric_name(comparison))}: fitted mean ± standard deviation (number of seeds). Intervals of "
         "differences hold for all pairs of arms at once. The test set was read only for the leading arms."
     )
     texts = [test_sentence(comparison), screening_risk(comparison).sentence, *sentences(comparison), *section_answers]

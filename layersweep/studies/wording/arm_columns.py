@@ -128,8 +128,8 @@ def _results(comparison: Comparison) -> list[ArmColumn]:
             is_in_terminal=True,
         ),
         ArmColumn(
-            name="test", heading="test accuracy", text=_spread("test_"), value=_number("test_mean"),
-            short_text=_share("test_mean"), is_in_terminal=True,
+            name="test", heading=comparison.criteria.described_metric.test_name, text=_spread("test_"),
+            value=_number("test_mean"), short_text=_share("test_mean"), is_in_terminal=True,
         ),
     ]  # fmt: skip
 

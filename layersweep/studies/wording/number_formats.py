@@ -8,12 +8,12 @@ NONE: Final = "\N{EN DASH}"
 
 
 def share(value: float | None, decimals: int = 4) -> str:
-    """An accuracy without the leading zero: `.9123`, `1.0000`; a dash for None."""
+    """An accuracy, or another metric, without the leading zero: `.9123`, `1.0000`; a dash for None."""
     return NONE if value is None else f"{value:.{decimals}f}".removeprefix("0")
 
 
 def signed(value: float, decimals: int = 4) -> str:
-    """A difference of accuracies: `+.0123`, `-.0040`."""
+    """A difference of accuracies, or of another metric: `+.0123`, `-.0040`."""
     return f"{'-' if value < 0 else '+'}{share(abs(value), decimals)}"
 
 

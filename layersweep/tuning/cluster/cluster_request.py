@@ -4,7 +4,7 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -57,7 +57,7 @@ class ClusterRequest:
                 "folder below it, such as results, or an absolute path on the head"
             )
         return cls(
-            sweep=sweep,
+            sweep=sweep if options.metric is None else replace(sweep, metric=options.metric),
             cluster=ClusterFile.read(options.cluster),
             script=_script(Path(sys.argv[0])),
             flags=head_flags(arguments),

@@ -2,14 +2,17 @@
 
 from typing import TYPE_CHECKING
 
-from layersweep.formatting import count, duration, exact_duration
+from layersweep.formatting import count, duration, exact_duration, first_names
 from layersweep.records.questions import SCREENING, TUNING
 from trainables.meaning import MEANING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from layersweep.terminal import Console
     from layersweep.tuning.driver.planner import SweepPlan
     from layersweep.tuning.driver.time_estimate import TrialToRun
+    from layersweep.tuning.experiment.trials import Trial
 
 
 def print_plan(console: "Console", plan: "SweepPlan") -> None:
@@ -33,6 +36,15 @@ def print_plan(console: "Console", plan: "SweepPlan") -> None:
     _print_notes(console, plan)
     if settings.dry_run:
         _print_trials(console, plan)
+
+
+def without_metric(trials: "Sequence[Trial]", metric: str) -> str:
+    """One line about recorded trials that lack the metric that decides, and what to do."""
+    labels = first_names([f"{trial.label} ({trial.trial_id})" for trial in trials])
+    return (
+        f"{count(len(trials), 'recorded trial')} of an older version without {metric}: {labels}; nothing that {metric} "
+        "decides counts them. Another --results trains them again"
+    )
 
 
 def _print_searches(console: "Console", plan: "SweepPlan") -> None:

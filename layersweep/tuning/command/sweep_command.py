@@ -22,7 +22,7 @@ from layersweep.records.errors import ResultsError
 from layersweep.records.lock import sweep_lock
 from layersweep.studies import study
 from layersweep.studies.wording.recorded_commands import words_with_seeds
-from layersweep.tuning.command.plan_summary import print_plan
+from layersweep.tuning.command.plan_summary import print_plan, without_metric
 from layersweep.tuning.common.errors import BrokenOffError, BudgetSpentError, StoppedOnRequestError, UsageError
 from layersweep.tuning.common.job import JOB
 from layersweep.tuning.experiment.arm_checks import check_memory, check_weights
@@ -148,6 +148,8 @@ def plan_of(request: "Request", data: "Data", say: Callable[[str], None] = lambd
     settings = request.settings
     history = History(settings.results, request.sweep)
     plan = Planner(request=request, data=data, history=history).plan()
+    if trials := plan.trials_without_metric:
+        say(without_metric(trials, request.sweep.metric))
     changes = network_changes(request, data, plan.trials, RecordedNetworks(settings.results), say)
     for line in changes.lines:
         say(line)

@@ -93,17 +93,22 @@ def _with_weights(trial_id: str, epoch: str | None, results: Path, value: str) -
 
 
 def _best(results: Path, sweep: str) -> str:
-    """The best trial of the best arm, both by validation accuracy, among the completed trials with the most epochs.
+    """The best trial of the best arm, both by the sweep's metric, among the completed trials with the most epochs.
 
     Raises:
         UsageError: if no trial completed, or there is no such sweep.
     """
     import polars as pl
 
+    from layersweep.records.metrics import ACCURACY, METRICS
     from layersweep.records.questions import COMPARISON
     from layersweep.records.read import read, sweeps
+    from layersweep.records.study_question import StudyQuestion
 
-    columns = ("trial_id", "attempt", "continuation", "arm", "question", "outcome", "epochs", "last_val_accuracy")
+    question = StudyQuestion.last(results, sweep)
+    metric = METRICS.get(question.metric, METRICS[ACCURACY]) if question else METRICS[ACCURACY]
+    value = pl.col(f"last_{metric.column}")
+    columns = ("trial_id", "attempt", "continuation", "arm", "question", "outcome", "epochs", f"last_{metric.column}")
     rows = read(results, "trials", sweep, columns=columns).sort("attempt", "continuation")
     rows = rows.filter(pl.col("question").cast(pl.String) == COMPARISON).unique("trial_id", keep="last")
     completed = rows.filter(pl.col("outcome").cast(pl.String) == "completed")
@@ -111,8 +116,10 @@ def _best(results: Path, sweep: str) -> str:
     if completed.is_empty():
         names = ", ".join(sorted(sweeps(results, "trials"))) or "none"
         raise UsageError(f"{KEY}={BEST_OF}{sweep}: no trial of that sweep has completed; sweeps there: {names}")
-    mean = pl.col("last_val_accuracy").mean().over("arm")
-    best = completed.sort(mean, "last_val_accuracy", "trial_id", descending=[True, True, False])
+    is_higher = metric.is_higher_better
+    best = completed.sort(
+        value.mean().over("arm"), value, "trial_id", descending=[is_higher, is_higher, False], nulls_last=True
+    )
     return str(best["trial_id"][0])
 
 

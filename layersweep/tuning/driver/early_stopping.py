@@ -63,7 +63,8 @@ class Asha:
                 return replayed[earlier]
         if epoch.epoch in replayed:
             return replayed[epoch.epoch]
-        return GO_ON if epoch.diverged else self._judge(trial, epoch.epoch, getattr(epoch, self._settings.metric))
+        value = getattr(epoch, self._settings.metric)
+        return GO_ON if epoch.diverged or value is None else self._judge(trial, epoch.epoch, value)
 
     def _halves(self, trial: Trial) -> bool:
         """Whether ASHA judges the trial: not if AutoKeras' Hyperband sets the number of its epochs."""

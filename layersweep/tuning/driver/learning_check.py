@@ -1,75 +1,141 @@
-"""Judges whether a training learns: it is hopeless if not at all, and warned of if validation does not follow."""
+"""Judges whether a training learns: it is hopeless if not at all, and warned of if validation does not follow.
+
+The rules and their error rates are in docs/decisions/early_stopping.md.
+"""
 
 import math
 from dataclasses import dataclass
 from typing import Final
 
+from layersweep.formatting import count
+from layersweep.records.values import ClassCounts, Epoch, NetworkSummary
+from layersweep.tuning.common.chance_test import p_value
 from layersweep.tuning.experiment.settings import TRUSTED_STEPS
 from layersweep.tuning.storage.recorded_attempt import Metrics
-from trainables.data.dataset import Data
 
 SIGNIFICANCE: Final = 1e-3
-"""Of the test that an accuracy is above the largest class's share."""
+"""Of each test."""
 
 _EPOCHS: Final = 2
+_CAUGHT_UP: Final = 10.0
+"""Steps times (1 - momentum) after which averages of batch normalisation follow the weights."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
-    """Why a training is hopeless, so that it ends, or else what a person is warned of."""
+class TrainingFacts:
+    """What else is known of a training after an epoch.
 
-    hopeless: bool
-    reason: str
+    Attributes:
+        steps: the steps so far.
+        all_steps: those of the whole training.
+        network: its network; None if it is not known.
+        input_range: its key `input_range`; None if its family has no such key.
+    """
+
+    steps: int
+    all_steps: int
+    network: NetworkSummary | None = None
+    input_range: object = None
 
 
 def prepare() -> None:
-    """Imports what the test needs. It takes a second or more, for which all slots would wait at the first judgement."""
+    """Imports what the tests need. It takes a second or more, for which all slots would wait at the first judgement."""
     import scipy.special  # noqa: F401
 
 
-def judge(first: Metrics, last: Metrics, data: Data, *, epoch: int, steps_an_epoch: int) -> Verdict | None:
-    """Judges a training by its first epoch and its last so far; None if there is nothing to say.
+def hopeless_reason(first: Metrics, last: Epoch, *, steps: int) -> str | None:
+    """Why a training is hopeless by its first epoch and its last so far, after this number of steps; None if it is not.
 
-    There is no verdict before 2 epochs and 500 steps. There is none either if a number of the first or last epoch is
-    not finite: that is divergence.
-
-    - Hopeless: the last epoch's training accuracy is not above the share of the largest class (one-sided binomial
-      test), and its loss not below the first epoch's.
-    - A warning: the training accuracy is above that share, and the validation accuracy is not.
-
-    Args:
-        first: the metrics of epoch 1.
-        last: those of the last epoch so far.
-        data: the training and validation data.
-        epoch: the number of the last epoch.
-        steps_an_epoch: batches of an epoch.
+    It is if, after 2 epochs and 500 steps, the training predictions do not depend on the labels (permutation test), and
+    the loss is not below the first epoch's. Nothing is said of numbers that are not finite: that is divergence.
     """
-    if epoch < _EPOCHS or epoch * steps_an_epoch < TRUSTED_STEPS:
+    if last.epoch < _EPOCHS or steps < TRUSTED_STEPS or last.train_counts is None:
         return None
-    if not all(map(math.isfinite, (first["loss"], last["loss"], last["accuracy"], last["val_accuracy"]))):
+    if not all(map(math.isfinite, (first["loss"], last.loss))) or last.loss < first["loss"]:
         return None
-    after = f"after {epoch} epochs: training accuracy {_share(last['accuracy'])}"
-    largest = f"above the largest class's share {_share(data.majority_share)}"
-    train_p_value = _chance(last["accuracy"], data.train_images, data.majority_share)
-    if train_p_value > SIGNIFICANCE:
-        loss_text = f"its loss {last['loss']:.4f} is not below the first epoch's {first['loss']:.4f}"
-        reason = f"at chance {after} is not {largest} (binomial test, p = {train_p_value:.2g}), and {loss_text}"
-        return None if last["loss"] < first["loss"] else Verdict(hopeless=True, reason=reason)
-    validation_p_value = _chance(last["val_accuracy"], data.validation_images, data.majority_share)
-    test = f"(binomial test over {data.validation_images:,} images, p = {validation_p_value:.2g})"
-    reason = f"but validation accuracy {_share(last['val_accuracy'])} is not {test}"
-    reason = f"validation is at chance {after} is {largest}, {reason}; {_LAG}"
-    return Verdict(hopeless=False, reason=reason) if validation_p_value > SIGNIFICANCE else None
+    chance = p_value(last.train_counts)
+    if chance <= SIGNIFICANCE:
+        return None
+    return (
+        f"at chance after {last.epoch} epochs: training accuracy {_share(last.accuracy)} with predictions that do not "
+        f"depend on the labels (permutation test, p = {chance:.2g}), and a loss {last.loss:.4f} that is not below the "
+        f"first epoch's {first['loss']:.4f}"
+    )
 
 
-_LAG: Final = "slow averages of batch normalisation may cause this: try normalization_momentum=0.9"
+def lag_warning(last: Epoch, facts: TrainingFacts) -> str | None:
+    """What to say if a training learns and its validation stays at chance, with the likely cause; else None.
+
+    That is if the training predictions depend on the labels and the validation predictions do not (permutation tests),
+    though these would, if each class were recognised as often as in training. Before 500 steps nothing is said of
+    averages of batch normalisation that will follow in time.
+    """
+    train, validation = last.train_counts, last.val_counts
+    if last.diverged or train is None or validation is None or not _falls_short(train, validation):
+        return None
+    chance = p_value(validation)
+    if chance <= SIGNIFICANCE or p_value(train) > SIGNIFICANCE:
+        return None
+    cause = _averages(facts)
+    if cause and facts.steps < TRUSTED_STEPS and not _lags(facts.network, facts.all_steps):
+        return None
+    images = count(sum(validation.images), "image")
+    return (
+        f"validation is at chance after {count(last.epoch, 'epoch')}: training accuracy {_share(last.accuracy)}, but "
+        f"validation accuracy {_share(last.val_accuracy)} with predictions that do not depend on the labels "
+        f"(permutation test over {images}, p = {chance:.2g}); {cause or _other_cause(facts)}"
+    )
 
 
-def _chance(accuracy: float, images: int, majority_share: float) -> float:
-    """The probability of at least this accuracy for a guesser that is right with the largest class's share."""
-    from scipy.special import bdtrc  # scipy.stats takes three times as long to import
+def _falls_short(train: ClassCounts, validation: ClassCounts) -> bool:
+    """Whether validation is right less often than with the recalls of training: of all images or of some class.
 
-    return float(bdtrc(round(accuracy * images) - 1, images, majority_share))
+    So a set that is too small to show anything is no sign. The sum of hits of several rates varies no more than a
+    binomial number of their mean (Hoeffding 1956). The tests share the significance (Bonferroni).
+    """
+    from scipy.special import bdtr
+
+    recalls = [(hits + 1) / (images + 2) for hits, images in zip(train.hits, train.images, strict=True)]
+    expected = sum(recall * images for recall, images in zip(recalls, validation.images, strict=True))
+    images = sum(validation.images)
+    tests = [
+        (sum(validation.hits), images, expected / images),
+        *zip(validation.hits, validation.images, recalls, strict=True),
+    ]
+    return min(float(bdtr(*test)) for test in tests if test[1]) * len(tests) <= SIGNIFICANCE
+
+
+def _lags(network: NetworkSummary | None, steps: int) -> bool:
+    """Whether a network has averages of batch normalisation that do not follow its weights after so many steps."""
+    momentum = network.normalization_momentum if network is not None else None
+    return momentum is not None and steps * (1 - momentum) < _CAUGHT_UP
+
+
+def _averages(facts: TrainingFacts) -> str:
+    """The cause if averages of batch normalisation lag behind; else empty."""
+    if not _lags(facts.network, facts.steps) or facts.network is None:
+        return ""
+    momentum = facts.network.normalization_momentum or 0.0
+    remedy = "normalization_momentum=0.9" if momentum > 0.9 else "more epochs"  # noqa: PLR2004 (the value it names)
+    steps = count(facts.steps, "step")
+    return f"averages of batch normalisation (momentum {momentum:g}) lag behind after {steps}: try {remedy}"
+
+
+def _other_cause(facts: TrainingFacts) -> str:
+    if facts.input_range == "raw":
+        return "input_range=raw gives the base pixels of another range than its weights had: try input_range=own"
+    kinds = {layer.kind for layer in facts.network.layers} if facts.network is not None else SCALING_LAYERS
+    if not kinds & SCALING_LAYERS:
+        return "the network has no layer that scales pixels of 0 to 255: add keras.layers.Rescaling(1 / 255)"
+    return (
+        "averages of batch normalisation do not explain this: check that validation images look like the training "
+        "images, that a base gets pixels in the range of its weights, and whether the network has learned the training "
+        "images by heart"
+    )
+
+
+SCALING_LAYERS: Final = frozenset({"Rescaling", "Normalization", "Standardization"})
+"""The layers that bring pixels of 0 to 255 into a network's range."""
 
 
 def _share(share: float) -> str:

@@ -73,7 +73,7 @@ def network_changes(
     """
     lines = []
     if others := recorded.trials_on_other_data(data.name, data.fingerprint):
-        lines.append(f"the files of {data.name} have changed since {count(others, 'trial')} were recorded: new trials")
+        lines.append(_other_data(data, others))
     revisions, doubts = _known_and_doubtful(request, data, trials, recorded)
     if not doubts:
         return NetworkChanges(revisions=revisions, lines=tuple(lines))
@@ -93,6 +93,16 @@ def network_changes(
             unchanged.append(doubt)
     lines += [*_change_lines(changed, doubts), *_source_lines(unchanged)]
     return NetworkChanges(revisions=revisions, lines=tuple(lines))
+
+
+def _other_data(data: Data, trials: int) -> str:
+    """The line about recorded trials on data of the same name with another fingerprint."""
+    if data.native is None:
+        return f"the files of {data.name} have changed since {count(trials, 'trial')} were recorded: new trials"
+    return (
+        f"{count(trials, 'recorded trial')} of {data.name} are of other pictures, or of an earlier version, whose ids "
+        "were made of decoded images and not of the pictures' files: they are kept apart"
+    )
 
 
 def _known_and_doubtful(

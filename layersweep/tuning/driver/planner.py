@@ -96,6 +96,12 @@ class SweepPlan:
         return self.history.other_meaning(MEANING)
 
     @property
+    def trials_without_metric(self) -> list[Trial]:
+        """The trials that need not run, and whose records lack the metric that decides."""
+        metric, trials = self.request.sweep.metric, {trial.trial_id: trial for trial in self.trials}
+        return [trials[id_] for id_ in trials if id_ in self.endings and self.history.lacks(id_, metric)]
+
+    @property
     def uses_oracles(self) -> bool:
         """Whether AutoKeras' oracles search."""
         return any(arm.oracle for arm in self.request.tuned_arms)

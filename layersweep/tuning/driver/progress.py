@@ -165,13 +165,15 @@ class Display:
     def epoch(self, trial: Trial, epoch: Epoch, decision: Decision) -> None:
         """An epoch has ended; `refresh` shows it."""
         row = self._rows[trial.trial_id]
-        row.epoch, row.value = epoch.epoch, float(getattr(epoch, self._metric))
+        row.epoch, row.value = epoch.epoch, getattr(epoch, self._metric)
         if decision.rung is not None:
             row.rung = rung_text(decision.rung, decision.cutoff)
         self._times.epoch(trial, epoch)
         self._epochs_done += 1
         better = sign(self._mode)
-        if not epoch.diverged and (self._best is None or better * row.value > better * self._best[0]):
+        if epoch.diverged or row.value is None:
+            return
+        if self._best is None or better * row.value > better * self._best[0]:
             self._best = (row.value, f"{trial.label}, epoch {epoch.epoch}")
 
     def end(

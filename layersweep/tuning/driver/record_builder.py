@@ -2,14 +2,14 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from layersweep.records.tables import REFUSAL_TYPES, STOPPED_ON_REQUEST, TIME_CLASSES
 from layersweep.records.values import Epoch
 from layersweep.records.write import Row, Writer
 from layersweep.tuning.common.worker_report import Error, Report
-from layersweep.tuning.driver.learning_check import Verdict, judge
+from layersweep.tuning.driver.learning_check import TrainingFacts, hopeless_reason, lag_warning
 from layersweep.tuning.driver.record_rows import (
     RunningTrial,
     TableRow,
@@ -25,6 +25,7 @@ from layersweep.tuning.experiment.trials import Ending, Trial
 from layersweep.tuning.storage.recorded_attempt import (
     ALONGSIDE,
     EPOCH_SECONDS,
+    Metrics,
     RecordedAttempt,
     metrics,
     stop_columns,
@@ -65,14 +66,6 @@ class RecordContext:
     flops_per_second: float | None = None
 
 
-@dataclass(kw_only=True)
-class _Judgements:
-    """Whether a trial learns, epoch by epoch: the first epoch's metrics, and verdicts of epochs not written yet."""
-
-    first: Mapping[str, float] | None
-    verdicts: dict[int, Verdict | None] = field(default_factory=dict)
-
-
 class RecordBuilder:
     """Writes the rows of a running sweep.
 
@@ -91,7 +84,7 @@ class RecordBuilder:
         self._columns = TrialColumns(run=context.run, family=context.family)
         self._next_sequence = context.next_sequence
         self._attempts_to_retry: dict[str, RecordedAttempt] = {}
-        self._judgements: dict[str, _Judgements] = {}
+        self._first_metrics: dict[str, Metrics] = {}
         self.running_trials: dict[str, RunningTrial] = {}
         self.seconds = dict.fromkeys(TIME_CLASSES, 0.0)
         self.flops_per_second = context.flops_per_second
@@ -127,13 +120,12 @@ class RecordBuilder:
         self.running_trials[trial.trial_id] = RunningTrial(
             trial=trial, attempt=attempt, started_at=utc_now(), start=start_epoch, curve=curve
         )
-        self._judgements[trial.trial_id] = _Judgements(first=curve.get(1))
+        if 1 in curve:
+            self._first_metrics[trial.trial_id] = curve[1]
 
     def hopeless_reason(self, trial: Trial, epoch: Epoch) -> str | None:
         """Why a trial is hopeless after an epoch that is about to be reported; None if it is not, or may continue."""
-        verdict = self._judge(trial, epoch)
-        self._judgements[trial.trial_id].verdicts[epoch.epoch] = verdict
-        return verdict.reason if verdict is not None and verdict.hopeless and not self._context.keep_hopeless else None
+        return None if self._context.keep_hopeless else self._hopeless_reason(trial, epoch)
 
     def report(
         self, trial: Trial, report: Report, decisions: Sequence[Decision] = (GO_ON,), *, busy_slots: int
@@ -175,12 +167,21 @@ class RecordBuilder:
             return "completed"
         return {"stop": "stopped", "hopeless": "hopeless"}.get(decision.action)
 
-    def _judge(self, trial: Trial, epoch: Epoch) -> Verdict | None:
-        judgements, last = self._judgements[trial.trial_id], metrics(epoch)
-        if epoch.epoch == 1 or judgements.first is None:
-            judgements.first = last
-        steps = math.ceil(trial.data.train_images / trial.arm.batch_size)
-        return judge(judgements.first, last, trial.data, epoch=epoch.epoch, steps_an_epoch=steps)
+    def _hopeless_reason(self, trial: Trial, epoch: Epoch) -> str | None:
+        if epoch.epoch == 1 or trial.trial_id not in self._first_metrics:
+            self._first_metrics[trial.trial_id] = metrics(epoch)
+        return hopeless_reason(self._first_metrics[trial.trial_id], epoch, steps=epoch.epoch * _steps_an_epoch(trial))
+
+    def _warning(self, running_trial: RunningTrial, epoch: Epoch) -> str | None:
+        """What a person should know of a trial after an epoch."""
+        trial, steps = running_trial.trial, _steps_an_epoch(running_trial.trial)
+        facts = TrainingFacts(
+            steps=epoch.epoch * steps,
+            all_steps=trial.epochs * steps,
+            network=running_trial.network,
+            input_range=trial.arm.values.get("input_range"),
+        )
+        return self._hopeless_reason(trial, epoch) or lag_warning(epoch, facts)
 
     def _add_seconds(self, running_trial: RunningTrial, seconds_by_class: Mapping[str, float]) -> None:
         for name, seconds in seconds_by_class.items():
@@ -191,10 +192,7 @@ class RecordBuilder:
         """Writes an epoch's rows, except those that are recorded and equal."""
         self._add_seconds(running_trial, {name: getattr(epoch, f"seconds_{name}") for name in EPOCH_SECONDS})
         self._note_rate(running_trial, epoch)
-        verdicts = self._judgements[running_trial.trial.trial_id].verdicts
-        is_judged = epoch.epoch in verdicts
-        verdict = verdicts.pop(epoch.epoch) if is_judged else self._judge(running_trial.trial, epoch)
-        running_trial.warning = verdict.reason if verdict is not None else None
+        running_trial.warning = self._warning(running_trial, epoch)
         rows = list(epoch_rows(running_trial, epoch, decision))
         if running_trial.attempt.contradicts(epoch):
             self._begin_attempt(running_trial)
@@ -247,7 +245,7 @@ class RecordBuilder:
     ) -> Ending:
         trial, attempt, metric = running_trial.trial, running_trial.attempt, self._context.metric
         self.running_trials.pop(trial.trial_id, None)
-        self._judgements.pop(trial.trial_id, None)
+        self._first_metrics.pop(trial.trial_id, None)
         if outcome == "stopped" and decision.rung is None:  # the epochs that it had yet to repeat count as well
             running_trial.curve |= attempt.curve(min(attempt.last, trial.epochs))
         if outcome == "failed":
@@ -255,10 +253,14 @@ class RecordBuilder:
         reason = reason_columns(outcome, decision, error, epoch=running_trial.epochs, metric=metric)
         row = self._columns.trial(trial) | end_row(running_trial, outcome, reason=reason, busy_slots=busy_slots)
         self._writer.append("trials", [row])
-        value = running_trial.curve[running_trial.epochs][metric] if running_trial.curve else None
+        value = running_trial.curve[running_trial.epochs].get(metric) if running_trial.curve else None
         refused = error is not None and error.type in REFUSAL_TYPES
         requested = outcome == "stopped" and decision.reason == STOPPED_ON_REQUEST
         return Ending(outcome=outcome, epoch=running_trial.epochs, value=value, refused=refused, requested=requested)
+
+
+def _steps_an_epoch(trial: Trial) -> int:
+    return math.ceil(trial.data.train_images / trial.arm.batch_size)
 
 
 def _seconds_besides_epochs(report: Report) -> dict[str, float]:

@@ -109,18 +109,17 @@ class RecordedEnds:
         if self.settings.lite and trial.epochs not in exported_epochs:
             return True
         keep = self.settings.keep_weights
-        return keep != "none" and not self._has_weights(
-            trial, trial.epochs if keep == "last" else self._best_epoch(trial)
-        )
+        epoch = trial.epochs if keep == "last" else self._best_epoch(trial)
+        if epoch is None:  # the records lack the metric: whatever was the best one then
+            return keep != "none" and not kept_weights.weights_of(self.settings.results, trial.trial_id)
+        return keep != "none" and not self._has_weights(trial, epoch)
 
     def _has_weights(self, trial: Trial, epoch: int) -> bool:
         return kept_weights.file(self.settings.results, trial.trial_id, epoch).exists()
 
-    def _best_epoch(self, trial: Trial) -> int:
-        """The first recorded epoch of a trial that no other is better than."""
-        epochs = self.history.attempt(trial.trial_id).epochs
-        factor = sign(self.mode)
-        return max(
-            (epoch for epoch in epochs if epoch <= trial.epochs),
-            key=lambda epoch: (factor * epochs[epoch][self.metric], -epoch),
-        )
+    def _best_epoch(self, trial: Trial) -> int | None:
+        """The first recorded epoch of a trial that no other is better than; None if none has the metric."""
+        epochs, factor = self.history.attempt(trial.trial_id).epochs, sign(self.mode)
+        values = {epoch: factor * e[self.metric] for epoch, e in epochs.items() if self.metric in e}
+        comparable_epochs = [epoch for epoch in values if epoch <= trial.epochs]
+        return max(comparable_epochs, key=lambda epoch: (values[epoch], -epoch), default=None)

@@ -62,6 +62,9 @@ def _default(hint: str) -> object:
     return tyro.conf.arg(help_behavior_hint=hint)
 
 
+Metric = Literal["val_accuracy", "val_loss", "val_balanced_accuracy", "val_macro_f1"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """What a command line may say; None leaves the value to the sweep."""
@@ -72,6 +75,9 @@ class Options:
     """Seeds of each arm: every arm is trained once a seed."""
     images: Annotated[Whole, _default("(default: all)")] = None
     """Number of training images. The validation and test sets shrink in proportion."""
+    metric: Annotated[Metric | None, _default("(default: the sweep's, usually val_accuracy)")] = None
+    """What decides: early stopping, searches, best epochs and the study. Balanced accuracy and macro F1 count rare
+    classes as much as frequent ones."""
     scheduler: Literal["auto", "asha", "none"] = "auto"
     """asha: train all arms on one seed with early stopping, then compare the survivors on fresh seeds. none: every
     arm gets every seed. auto: none up to 12 arms, else asha."""

@@ -51,6 +51,7 @@ class Request:
         Raises:
             UsageError: for bad input.
         """
+        sweep = replace(sweep, metric=settings.metric)
         command_values = key_values(sweep, settings.set)
         overrides, source = with_sweep_values(sweep, command_values, settings.results)
         sweep_keys = overrides.keys() - command_values.keys()

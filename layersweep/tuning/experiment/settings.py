@@ -37,6 +37,7 @@ class Settings(Options):
 
     epochs: int
     seeds: int
+    metric: str  # type: ignore[assignment]  # a sweep's own may be any column of the epochs
     search: Search  # type: ignore[assignment]  # a sweep's own may be `oracle`, which no flag names
     checkpoint_every: float
     dataset: str
@@ -65,6 +66,7 @@ def resolve(sweep: Sweep, options: Options) -> Settings:
     folds = sweep.folds if options.folds is None else options.folds
     values = {
         "epochs": sweep.epochs if options.epochs is None else options.epochs,
+        "metric": sweep.metric if options.metric is None else options.metric,
         "folds": folds,
         "seeds": (1 if folds else sweep.seeds) if options.seeds is None else options.seeds,
         "search": search,

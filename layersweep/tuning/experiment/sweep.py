@@ -36,7 +36,7 @@ class Sweep:
         train: a family's `train`; the type of its `config` argument says which keys there are.
         spaces: what varies; each dict is a grid, and several dicts are a union of arms. The key `family` names others
             of `trainables.families.by_name`, whose keys the space then has.
-        metric: the column of the epochs table that decides: `val_accuracy` or `val_loss`.
+        metric: the column of the epochs table that decides, unless the command says otherwise.
         epochs: epochs of a trial that is not stopped.
         seeds: replicates of each arm.
         question: what is asked, in words; a sweep that has one ends with its study.

@@ -32,6 +32,7 @@ from layersweep.tuning.storage.recorded_attempt import (
     EPOCH_SECONDS,
     METRICS,
     RecordedAttempt,
+    known,
     result_columns,
     stop_columns,
 )
@@ -124,7 +125,7 @@ class History:
     def _metrics(self, trial_id: str, attempt: int) -> dict[int, dict[str, float]]:
         epochs = self._by_trial.get((trial_id,))
         rows = [] if epochs is None else epochs.filter(attempt=attempt).to_dicts()
-        return {row["epoch"]: {name: row[name] for name in METRICS} for row in rows}
+        return {row["epoch"]: known(row) for row in rows}
 
     def ending(
         self, trial: Trial, *, decisions: Mapping[int, Decision] = _NO_DECISIONS, keep_hopeless: bool = False
@@ -156,7 +157,7 @@ class History:
         def at_epoch(epoch: int, outcome: str) -> Ending | None:
             if any(e not in metrics for e in range(1, epoch + 1)):
                 return None  # some were in a damaged part: they are trained again
-            return Ending(outcome=outcome, epoch=epoch, value=metrics[epoch][self._sweep.metric] if epoch else None)
+            return Ending(outcome=outcome, epoch=epoch, value=metrics[epoch].get(self._sweep.metric) if epoch else None)
 
         completed = [r for r in rows if r["attempt"] == attempt and r["outcome"] == "completed"]
         if any(row["epochs"] >= trial.epochs for row in completed):  # whatever happened later, with more epochs
@@ -176,6 +177,11 @@ class History:
         """
         is_own = row["sweep"] == self._sweep.name and row["reason"] == STOPPED_ON_REQUEST
         return bool(is_own and row["epochs"] < trial.epochs <= (row["epochs_asked"] or 0))
+
+    def lacks(self, trial_id: str, metric: str) -> bool:
+        """Whether a trial has recorded epochs, and none of them this metric: an older version recorded them."""
+        epochs = self._by_trial.get((trial_id,))
+        return epochs is not None and epochs[metric].is_null().all()
 
     def missing_row(self, trial: Trial, ending: Ending, decision: Decision) -> dict[str, Any] | None:
         """The row to add if the present flags end a trial otherwise than its last recorded row says, else None.

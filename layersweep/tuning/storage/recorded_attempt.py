@@ -9,8 +9,14 @@ from typing import Any, Final
 from layersweep.records.values import Epoch
 from layersweep.tuning.common.epoch_files import EpochFile
 
-METRICS: Final = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate")
-"""Two runs of an epoch are the same if they agree in every digit of these."""
+METRICS: Final = (
+    "loss", "accuracy", "val_loss", "val_accuracy", "val_balanced_accuracy", "val_macro_f1", "learning_rate",
+)  # fmt: skip
+"""Two runs of an epoch are the same if they agree in every digit of these, as far as both have them: older records lack
+balanced accuracy and macro F1."""
+
+_LAST: Final = METRICS[:-1]
+"""Those whose last values are in `trials`."""
 
 EPOCH_SECONDS: Final = ("build", "features", "train", "validate", "test", "measure")
 """The classes of time that an epoch has."""
@@ -19,6 +25,7 @@ ALONGSIDE: Final = ("layers", "tests", "classes", "exports")
 """The tables whose rows belong to an epoch and are written before it: a kill may have come between them."""
 
 Metrics = Mapping[str, float]
+"""The metrics of an epoch by name, without those that its record lacks."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,13 +67,13 @@ class RecordedAttempt:
         return self.epochs.get(weights[0].epoch, {}).get(metric) if weights else None
 
     def contradicts(self, epoch: Epoch) -> bool:
-        """Whether the epoch is recorded with other metrics; NaN equals NaN."""
+        """Whether the epoch is recorded with other metrics; NaN equals NaN, and one that is not recorded anything."""
         if epoch.epoch not in self.epochs:
             return False
         recorded, now = self.epochs[epoch.epoch], metrics(epoch)
         return any(
             recorded[name] != now[name] and (recorded[name] == recorded[name] or now[name] == now[name])
-            for name in METRICS
+            for name in recorded.keys() & now.keys()
         )
 
     def has_rows(self, table: str, epoch: int) -> bool:
@@ -76,7 +83,12 @@ class RecordedAttempt:
 
 def metrics(epoch: Epoch) -> dict[str, float]:
     """The metrics of an epoch that has just ended."""
-    return {name: float(getattr(epoch, name)) for name in METRICS}
+    return known({name: getattr(epoch, name) for name in METRICS})
+
+
+def known(row: Mapping[str, Any]) -> dict[str, float]:
+    """The metrics in a row, without those that it lacks."""
+    return {name: float(row[name]) for name in METRICS if row[name] is not None}
 
 
 def result_columns(curve: Mapping[int, Metrics]) -> dict[str, float]:
@@ -85,8 +97,8 @@ def result_columns(curve: Mapping[int, Metrics]) -> dict[str, float]:
     if not last:
         return {"epochs": 0}
     row: dict[str, float] = {"epochs": last}
-    row |= {f"last_{name}": curve[last][name] for name in ("loss", "accuracy", "val_loss", "val_accuracy")}
-    accuracies = {e: m["val_accuracy"] for e, m in curve.items() if math.isfinite(m["val_accuracy"])}
+    row |= {f"last_{name}": curve[last][name] for name in _LAST if name in curve[last]}
+    accuracies = {e: a for e, m in curve.items() if math.isfinite(a := m.get("val_accuracy", math.nan))}
     if accuracies:
         best = max(sorted(accuracies), key=lambda e: accuracies[e])
         row |= {"best_val_accuracy": accuracies[best], "best_epoch": best}

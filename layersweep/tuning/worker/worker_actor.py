@@ -87,7 +87,7 @@ class TrialState:
         if keep == "none" or epoch.diverged:
             return False
         value = getattr(epoch, self.assignment.metric)
-        is_best = self.best is None or sign(self.assignment.mode) * (value - self.best) > 0
+        is_best = value is not None and (self.best is None or sign(self.assignment.mode) * (value - self.best) > 0)
         self.best = value if is_best else self.best
         return is_best if keep == "best" else epoch.epoch >= self.assignment.trial.epochs
 
@@ -362,13 +362,14 @@ class Slot(tune.Trainable):
         return "; ".join(filter(None, parts))  # the first line of several is the reason
 
     def _result(self, report: Report) -> dict[str, Any]:
-        """Three scalars of the last epoch and one bytes value: Tune looks into every number that it gets."""
+        """Three scalars of the last epoch and one bytes value: Tune looks into every value that it gets."""
         if not report.epochs:
             return {"done": True, "record": report.pack()}
         epoch = report.epochs[-1]
         result = {"epoch": epoch.epoch, "record": report.pack(), "done": self.state.ends_with(epoch)}
         if not epoch.diverged:  # a NaN passes every rung of ASHA: it must not get there
-            result |= {"val_accuracy": epoch.val_accuracy, "val_loss": epoch.val_loss}
+            metric = self.state.assignment.metric
+            result[metric] = getattr(epoch, metric)
         return result
 
     def _report(self, *, epochs: tuple[Epoch, ...] = (), error: Error | None = None, **saving: Any) -> Report:

@@ -7,10 +7,12 @@ from datetime import timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from imbalanced_sweep import imbalanced_sweep
 from recorded_sweep import START, Sweep
 
 from layersweep.exporters.sweep_values import SweepValues, folder_name, sweep_values
 from layersweep.records.errors import ResultsError
+from layersweep.records.metrics import ACCURACY, BALANCED_ACCURACY, MACRO_F1
 from layersweep.records.study_question import StudyQuestion
 
 
@@ -144,3 +146,14 @@ def test_any_text_makes_the_name_of_one_file(text):
 def test_two_sweeps_have_two_folders(first, second):
     a, b = (SweepValues(sweep=name, question="", metric="", trials=[], waiting_trials=0) for name in (first, second))
     assert (a.folder == b.folder) == (first == second)
+
+
+def test_the_metric_of_the_sweep_decides_and_all_metrics_are_exported(tmp_path):
+    sweep = imbalanced_sweep(tmp_path / "results", older=("constant",))
+    values = sweep_values(sweep.results, sweep.name)
+    assert (values.metric, values.is_loss) == (BALANCED_ACCURACY, False)
+    by_arm = {trial.arm: trial for trial in values.trials}
+    assert by_arm["careful"].verdict == "leads"
+    recorded = {name for epoch in by_arm["careful"].epochs for name in epoch.values}
+    assert {ACCURACY, BALANCED_ACCURACY, MACRO_F1} <= recorded
+    assert {name for epoch in by_arm["constant"].epochs for name in epoch.values} == {ACCURACY}

@@ -126,3 +126,15 @@ def test_an_unknown_sweep_is_refused_and_those_that_exist_are_named(results):
     for ask in (lambda: overview.trials(results, "medium"), lambda: overview.trial(results, "..", "a")):
         with pytest.raises(ResultsError, match=f"in {results}; recorded sweeps: big, small$"):
             ask()
+
+
+@pytest.mark.parametrize(("metric", "best"), [("val_balanced_accuracy", 0.8), ("val_loss", 0.25)])
+def test_the_best_value_of_the_sweeps_own_metric_has_a_column(tmp_path, metric, best):
+    rows = [*curve("aa11", 0.5, 0.75), *curve("aa11", 0.9, 0.9, attempt=1)]
+    for row, value in zip(rows, (0.1, 0.2, 0.8, 0.25), strict=True):
+        row[metric] = value
+    record(tmp_path, "photos", plan=[plan("aa11"), plan("bb22")], epochs=rows)
+    frame = overview.trials(tmp_path, "photos", metric=metric)
+    assert frame[f"best_{metric}"].to_list() == [best, None]
+    assert frame.columns.index(f"best_{metric}") == frame.columns.index("best_val_accuracy") + 1
+    assert f"best_{metric}" not in overview.trials(tmp_path, "photos").columns

@@ -48,7 +48,8 @@ def test_without_results_the_frame_is_empty_and_has_the_columns(results, sweep):
     frame = read(results, "tests", sweep)
     assert dict(frame.schema) == {
         "sweep": pl.String, "trial_id": pl.String, "attempt": pl.Int32, "epoch": pl.Int32, "loss": pl.Float64,
-        "accuracy": pl.Float64, "images": pl.Int64, "at": pl.Datetime("us", "UTC"),
+        "accuracy": pl.Float64, "balanced_accuracy": pl.Float64, "macro_f1": pl.Float64, "images": pl.Int64,
+        "at": pl.Datetime("us", "UTC"),
     }  # fmt: skip
     assert len(frame) == 0
     assert sweeps(results) == []

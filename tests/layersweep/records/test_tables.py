@@ -19,20 +19,21 @@ PROMISED = {
     "trials": (
         f"{ATTEMPT} continuation run outcome reason warning error_type error_message traceback log epochs "
         "best_val_accuracy best_epoch last_loss last_accuracy last_val_loss last_val_accuracy rung cutoff "
+        "majority_share last_val_balanced_accuracy last_val_macro_f1 "
         f"parameters flops size_bytes latency_ms_min latency_ms_median latency_ms_p95 latency_n "
         "latency_ratio latency_ms_reference "
         f"{SECONDS} host device config_json "
         "seed fold data_fingerprint precision"
     ),
     "epochs": (
-        f"{ATTEMPT} epoch sequence loss accuracy val_loss val_accuracy learning_rate seconds_build seconds_train "
-        "seconds_validate seconds_test seconds_measure decision cutoff"
+        f"{ATTEMPT} epoch sequence loss accuracy val_loss val_accuracy val_balanced_accuracy val_macro_f1 "
+        "learning_rate seconds_build seconds_train seconds_validate seconds_test seconds_measure decision cutoff"
     ),
     "layers": (
         f"{ATTEMPT} epoch index name kind activation filters kernel stride parameters trainable output_shape "
         "activation_mean activation_deviation dead_share weight_norm gradient_norm"
     ),
-    "tests": f"{ATTEMPT} epoch loss accuracy at",
+    "tests": f"{ATTEMPT} epoch loss accuracy balanced_accuracy macro_f1 at",
     "classes": f"{ATTEMPT} epoch set_name class_index class_name precision recall f1 support predicted",
     "exports": f"{ATTEMPT} epoch form problem size_bytes accuracy images latency_ms_min latency_ms_median "
     "latency_ms_p95 latency_n latency_ratio latency_ms_reference",
@@ -51,7 +52,9 @@ KEYS = {
 PURE = {
     "loss", "accuracy", "val_loss", "val_accuracy", "best_val_accuracy", "last_loss", "last_accuracy", "last_val_loss",
     "last_val_accuracy", "cutoff", "learning_rate", "activation_mean", "activation_deviation", "dead_share",
-    "weight_norm", "gradient_norm", "precision", "recall", "f1", "latency_ratio",
+    "weight_norm", "gradient_norm", "precision", "recall", "f1", "latency_ratio", "majority_share",
+    "val_balanced_accuracy", "val_macro_f1", "last_val_balanced_accuracy", "last_val_macro_f1", "balanced_accuracy",
+    "macro_f1",
 }  # fmt: skip
 # Texts that hardly ever repeat: a dictionary would only cost.
 LONG_TEXTS = {

@@ -1,11 +1,15 @@
 """The views of a recorded sweep, read again and again while it changes."""
 
 import pytest
+from imbalanced_sweep import imbalanced_sweep
 from recorded_sweep import START, Sweep
 
 from layersweep.records.errors import ResultsError
 from layersweep.records.lock import sweep_lock
+from layersweep.records.metrics import METRICS
 from layersweep.studies import recorded_comparison
+from layersweep.studies.pages import view_page
+from layersweep.studies.pages.page_values import page_values
 from layersweep.watch.live_views import LiveViews
 
 
@@ -82,3 +86,24 @@ def test_a_command_that_was_killed_before_its_plan_is_shown(tmp_path):
     views = LiveViews(sweep.write(), sweep.name)
     views.refresh()
     assert "killed or interrupted" in views.payload()["state"]["sentence"]
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_the_live_page_shows_and_judges_the_metric_of_the_sweep(tmp_path, metric):
+    sweep = imbalanced_sweep(tmp_path / "results", metric)
+    for row in sweep.rows["epochs"]:
+        row["val_loss"] = 0.11 - row["val_balanced_accuracy"] / 10
+    sweep.write()
+    views = LiveViews(sweep.results, sweep.name)
+    views.refresh()
+    payload = views.payload()
+    assert (payload["metric"], payload["higher"]) == (metric, metric != "val_loss")
+    row = next(row for row in sweep.rows["epochs"] if (row["trial_id"], row["epoch"]) == ("careful-1", 2))
+    place = payload["trials"]["id"].index("careful-1")
+    assert payload["trials"]["value"][place] == pytest.approx(row[metric], abs=1e-4)
+    test_name = METRICS[metric].test_name
+    assert test_name in [column["heading"] for column in payload["arms"]["columns"]]
+    html = view_page.html(page_values(payload))
+    assert f'"{METRICS[metric].name}"' in html
+    for other in METRICS:
+        assert other == metric or f'"{METRICS[other].name}"' not in html

@@ -131,8 +131,10 @@ def test_a_number_of_images_out_of_range_is_refused(tiny: Path, images: int) -> 
 
 
 def test_an_unknown_name_lists_the_known(tiny: Path) -> None:
-    with pytest.raises(DataError, match=r"'mnist' is not known; valid: cifar10, cifar100, fashion_mnist, .*tiny"):
-        dataset.prepare("mnist")
+    with pytest.raises(
+        DataError, match=r"'imdb' is not known; valid: cifar10, cifar100, fashion_mnist, .*mnist, .*tiny"
+    ):
+        dataset.prepare("imdb")
 
 
 def test_sets_are_disjoint_stratified_and_keep_their_labels(tiny: Path) -> None:

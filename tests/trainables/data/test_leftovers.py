@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 from PIL import Image
 
@@ -82,23 +83,26 @@ def test_where_the_system_does_not_say_who_has_a_file_open_an_old_one_is_removed
     assert names(cache) == {".decoding-new"}
 
 
-KILLED = """
-import sys
+KILLED = r"""
+import os, sys, time
 from pathlib import Path
 from trainables.data.dataset import prepare
-from trainables.data.pictures import decoding
+from trainables.data.pictures import all_cores, decoding
+
+all_cores.MOST_FILES, all_cores.cores = 4, lambda: 3
 
 def slow(image, shape, fitting):
-    print("decoding", flush=True)
-    sys.stdin.readline()
+    os.write(1, b"decoding\n")
+    time.sleep(60)
 
 decoding.pixels = slow
 prepare(sys.argv[1], folder=Path(sys.argv[2]), say=lambda _: None)
 """
 
 
+@pytest.mark.parametrize("killed", ["all", "the parent alone"])
 @pytest.mark.parametrize("name", ["image_folder", "tiny_imagenet"])
-def test_a_real_kill_while_decoding_leaves_nothing_for_long(cache, tmp_path, name):
+def test_a_real_kill_while_decoding_leaves_nothing_for_long(cache, tmp_path, name, killed):
     root = tmp_path / "tiny-imagenet-200"
     for label in ("n1", "n2"):
         for k in range(12):
@@ -113,11 +117,16 @@ def test_a_real_kill_while_decoding_leaves_nothing_for_long(cache, tmp_path, nam
     (root / "words.txt").write_text("n1\tcat\nn2\tdog\n")
     folder = root / "train" if name == "image_folder" else root
     command = [sys.executable, "-c", KILLED, name, folder]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True)
     assert process.stdout.readline() == b"decoding\n"
-    os.killpg(process.pid, signal.SIGKILL)
+    workers = psutil.Process(process.pid).children()
+    assert len(workers) > 1
+    if killed == "all":
+        os.killpg(process.pid, signal.SIGKILL)
+    else:
+        process.kill()
     process.wait()
-    process.stdin.close()
+    assert not psutil.wait_procs(workers, timeout=30)[1]  # else they would hold the lock for ever
     process.stdout.close()
     assert sum(path.stat().st_size for path in cache.glob(".*/*.npy")) > 3000 * 20
     prepare(name, folder=folder, say=lambda _: None)

@@ -40,6 +40,27 @@ def test_they_are_resized_within_their_range(resizing):
     assert between == (resizing == "bilinear")
 
 
+@pytest.mark.parametrize(("fit", "left", "middle"), [("stretch", 255, 255), ("crop", 0, 255), ("pad", 255, 255)])
+def test_images_of_other_proportions_are_brought_to_a_square_as_fit_says(fit, left, middle):
+    """16 x 8 pixels with a white bar at the left edge and in the middle: crop cuts the bar at the edge off."""
+    images = np.zeros((1, 8, 16, 1), dtype=np.uint8)
+    images[:, :, :2] = 255
+    images[:, :, 6:10] = 255
+    outputs = through((8, 16, 1), images, image_size=8, fit=fit)[0, ..., 0]
+    assert outputs[4, 0] == left
+    assert outputs[4, 3:5].max() == middle
+    assert outputs[0, 4] == (0 if fit == "pad" else outputs[4, 4])  # black bars above and below
+
+
+def test_without_fit_the_layer_is_as_it_was():
+    image, x = pictures(Keys(image_size=8), (4, 6, 1))
+    settings = keras.Model(image, x).get_layer("resizing").get_config()
+    assert (settings["crop_to_aspect_ratio"], settings["pad_to_aspect_ratio"]) == (False, False)
+    from trainables.config import stated
+
+    assert stated(Keys(image_size=8)) == stated(Keys(image_size=8, fit="stretch"))
+
+
 def test_grey_ones_get_three_equal_channels():
     images = np.random.default_rng(1).integers(0, 256, (2, *GREY), dtype=np.uint8)
     outputs = through(GREY, images, channels=3)

@@ -12,10 +12,11 @@ from trainables.hardware import one_thread
 one_thread()
 
 import keras
+import tensorflow as tf
 from keras import layers as kl
 
 from layersweep.records.values import ClassReport
-from trainables.data.arrays import ImageSet
+from trainables.data.arrays import ImageSet, Rows
 from trainables.measures.model_measures import (
     EVALUATION_BATCH,
     Reading,
@@ -58,6 +59,22 @@ def test_predictions_are_the_likeliest_classes_in_the_order_of_the_images(model,
     np.testing.assert_array_equal(reading.predicted, np.argmax(model(images.images), axis=1))
     np.testing.assert_array_equal(reading.labels, images.labels)
     assert reading.accuracy == np.mean(reading.predicted == images.labels)
+
+
+@pytest.mark.parametrize(
+    ("size", "batches"), [((128, 128, 1), [256, 1]), ((256, 128, 1), [128, 128, 1]), ((2048, 2049, 1), [1] * 257)]
+)
+def test_of_large_pictures_fewer_are_evaluated_at_once(size, batches):
+    """At most as many pixels as 256 images of 128 x 128 have; an array of one row is repeated without memory."""
+    evaluated = []
+
+    def probabilities(batch):
+        evaluated.append(len(batch))
+        return tf.fill((len(batch), 2), 0.5)
+
+    rows = Rows(np.zeros((1, *size), dtype=np.uint8), np.zeros(257, dtype=np.int64))
+    evaluate(probabilities, ImageSet(images=rows, labels=np.zeros(257, dtype=np.int64)))
+    assert evaluated == batches
 
 
 def certain(bias):

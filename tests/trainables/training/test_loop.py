@@ -31,7 +31,7 @@ from trainables.keys import Keys
 from trainables.meaning import MEANING
 from trainables.optimizers import LEARNING_RATES
 from trainables.training import loop, optimizer_updates, traced_models
-from trainables.training.batches import batches
+from trainables.training.batches import batches, epoch_rows
 from trainables.training.loop import is_measured_epoch
 
 SMALL = {"filters_1": 4, "filters_2": 4, "filters_3": 4, "filters_4": 4, "dense_units_1": 8, "dense_units_2": 8}
@@ -77,7 +77,7 @@ def orders(data):
     """The labels in the order of three epochs."""
     images = data.split(1).train
     return [
-        [int(label) for _, labels in batches(images, 32, seed=1, epoch=epoch) for label in labels]
+        [int(k) for _, labels in batches(images, epoch_rows(images.labels, seed=1, epoch=epoch), 32) for k in labels]
         for epoch in (1, 2, 3)
     ]
 
@@ -242,7 +242,7 @@ def test_no_image_is_both_trained_on_and_validated_on(fashion_mnist):
 def test_the_feed_gives_each_image_once_an_epoch_with_its_own_label(data):
     images = data.split(1).train
     marked = replace(images, images=np.arange(100, dtype=np.uint8).reshape(100, 1, 1, 1), labels=np.arange(100))
-    feed = list(batches(marked, 32, seed=1, epoch=1))
+    feed = list(batches(marked, epoch_rows(marked.labels, seed=1, epoch=1), 32))
     assert [len(labels) for _, labels in feed] == [32, 32, 32, 4]
     assert sorted(np.concatenate([labels for _, labels in feed])) == list(range(100))
     for pixels, labels in feed:

@@ -41,15 +41,15 @@ def labelled_by_folders(root: Folder) -> PictureList:
     """
     inner = without_wrappers(root)
     parts = _part_folders(inner)
-    by_part = {part: _class_folders(folder, part) for part, folder in (parts or {"train": inner}).items()}
+    roots: Mapping[Part, Folder] = parts or {"train": inner}
+    by_part = {part: _class_folders(roots[part], part) for part in PARTS if part in roots}
     classes = _classes(root, parts, by_part)
     pictures = [
         Picture(path=path, label=label, part=part)
-        for part in PARTS
-        if part in by_part
+        for part, folders in by_part.items()
         for label, name in enumerate(classes)
-        if name in by_part[part]
-        for path in by_part[part][name].every_picture()
+        if name in folders
+        for path in folders[name].every_picture()
     ]
     names = {part: f"{printable(folder.path.relative_to(inner.path).parts[0])}/" for part, folder in parts.items()}
     notes = [*missing_classes(by_part, names, classes), *class_notes(classes), *_nested(by_part)]
@@ -164,13 +164,9 @@ def _class_folders(folder: Folder, part: Part) -> dict[str, Folder]:
     empty = [inner for inner in folder.folders if not inner.picture_count and not _is_about_pictures(inner)]
     if empty and part == "train" and filled:
         others = empty[0].every_other()
-        what = (
-            f"has no picture of a format that can be read ({listed([p.name for p in others], 3)})"
-            if others
-            else "is empty"
-        )
-        more = f"; so are or do {listed([inner.name for inner in empty[1:]])}" if len(empty) > 1 else ""
-        raise DataError(f"{printable(str(empty[0].path))} {what}{more}; valid: pictures in each folder")
+        what = f"has no picture ({listed([path.name for path in others], 3)})" if others else "is empty"
+        more = f" (and {listed([f'{inner.name}/' for inner in empty[1:]])})" if len(empty) > 1 else ""
+        raise DataError(f"{printable(str(empty[0].path))}{more} {what}; valid: pictures in each class folder")
     if filled and all(inner.name.casefold() in _NOT_CLASSES for inner in filled):
         names = listed([f"{inner.name}/" for inner in filled])
         raise DataError(f"{printable(str(folder.path))} has {names}, which name no classes; {VALID}")

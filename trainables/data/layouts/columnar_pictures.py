@@ -20,7 +20,7 @@ from trainables.data.layouts.layout_texts import unused_notes
 from trainables.data.pictures.columnar_files import SUFFIXES, column_values, features, schema
 from trainables.data.pictures.columns import Columns
 from trainables.data.pictures.names import listed, natural_key, part_named, part_of, printable
-from trainables.data.pictures.picture_list import Part, PictureList
+from trainables.data.pictures.picture_list import PARTS, Part, PictureList
 from trainables.errors import DataError
 
 _NO_LABEL: Final = -1
@@ -49,6 +49,7 @@ def labelled_in_files(paths: Sequence[Path], place: Path, columns: Columns, note
     Raises:
         DataError: if a file is damaged, or has no columns of pictures and labels, or if the files have other columns.
     """
+    paths = sorted(paths, key=lambda path: (PARTS.index(_part(path, place) or "train"), natural_key(str(path))))
     forms = {path: _format(path, columns) for path in paths}
     first = forms[paths[0]]
     for path, form in forms.items():
@@ -81,8 +82,7 @@ def columnar_files_in(tree: Folder) -> list[Path]:
     """The Parquet and Arrow files of a folder, if it has no pictures of its own; at any depth."""
     if tree.picture_count:
         return []
-    paths = (path for path in tree.every_other() if path.suffix.lower() in SUFFIXES)
-    return sorted(paths, key=lambda path: natural_key(str(path)))
+    return [path for path in tree.every_other() if path.suffix.lower() in SUFFIXES]
 
 
 def labelled_in_folder(tree: Folder, paths: Sequence[Path], columns: Columns) -> PictureList:

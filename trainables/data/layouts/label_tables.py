@@ -83,10 +83,8 @@ class Table:
         exact = [index for index, own in enumerate(self.names) if own == name]
         places = exact or [index for index, own in enumerate(self.names) if usual_form(own) == usual_form(name)]
         if len(places) != 1:
-            number = "no" if not places else f"{len(places)} columns named"
-            raise DataError(
-                f"{printable(str(self.path))} has {number} column {name!r}; valid: {listed(self.names, 20)}"
-            )
+            number = f"{len(places)} columns" if places else "no column"
+            raise DataError(f"{printable(str(self.path))} has {number} {name!r}; valid: {listed(self.names, 20)}")
         return places[0]
 
     def usual(self, names: Collection[str]) -> list[int]:

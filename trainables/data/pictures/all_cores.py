@@ -1,7 +1,10 @@
 """Works through many files on all cores, in bounded memory, with the results in order."""
 
+import ctypes
 import itertools
 import multiprocessing
+import os
+import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +23,8 @@ MOST_BYTES: Final = 16 << 20
 """A process is given this many files at once, of this many bytes together, or one larger file."""
 
 _FEW: Final = 4
+_PARENT_DEATH_SIGNAL: Final = 1
+"""Linux' PR_SET_PDEATHSIG."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -63,7 +68,8 @@ def on_all_cores(
 
 
 def _by_processes(work: Callable[[list[Item]], Result], lists: Sequence[list[Item]], workers: int) -> Iterator[Result]:
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context(_start_method()))
+    context = multiprocessing.get_context(_start_method())
+    pool = ProcessPoolExecutor(workers, context, initializer=_end_with, initargs=(os.getpid(),))
     try:
         yield from pool.map(work, lists)
     except BrokenProcessPool as error:
@@ -73,6 +79,14 @@ def _by_processes(work: Callable[[list[Item]], Result], lists: Sequence[list[Ite
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _end_with(parent: int) -> None:
+    """Ends this process with its parent: otherwise it would wait for work for ever, and hold the parent's locks."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, int(signal.SIGKILL))
+    if os.getppid() != parent:  # it has ended meanwhile
+        os._exit(1)
 
 
 def _start_method() -> str:

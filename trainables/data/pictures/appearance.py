@@ -5,6 +5,7 @@ import io
 import mimetypes
 import struct
 import warnings
+import zlib
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -19,8 +20,7 @@ from trainables.errors import DataError
 
 UNREADABLE: Final = (
     OSError, ValueError, SyntaxError, TypeError, IndexError, KeyError, AttributeError, AssertionError, EOFError,
-    OverflowError, ZeroDivisionError, NotImplementedError, RecursionError, MemoryError, struct.error,
-    Image.DecompressionBombError,
+    OverflowError, ZeroDivisionError, RuntimeError, MemoryError, struct.error, zlib.error, Image.DecompressionBombError,
 )  # fmt: skip
 """What Pillow's readers raise for a damaged file: each reads its format in its own way."""
 
@@ -68,17 +68,19 @@ class BombError(DataError):
 
 
 def _formats() -> tuple[str, ...]:
-    """The raster formats that Pillow decodes by itself: no stubs, nothing that another package has added."""
+    """The raster formats that Pillow decodes by itself: no stubs, nothing that another package has added.
+
+    Those without a signature come last, because they might take a file of another format for one of theirs.
+    """
     Image.init()
-    return tuple(
-        sorted(
-            name
-            for name, (factory, _) in Image.OPEN.items()
-            if factory.__module__.startswith("PIL.")
-            and name not in _ELSEWHERE
-            and not (isinstance(factory, type) and issubclass(factory, ImageFile.StubImageFile))
-        )
-    )
+    names = [
+        name
+        for name, (factory, _) in Image.OPEN.items()
+        if factory.__module__.startswith("PIL.")
+        and name not in _ELSEWHERE
+        and not (isinstance(factory, type) and issubclass(factory, ImageFile.StubImageFile))
+    ]
+    return tuple(sorted(names, key=lambda name: (Image.OPEN[name][1] is None, name)))
 
 
 FORMATS: Final = _formats()

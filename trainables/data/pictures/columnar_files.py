@@ -14,8 +14,8 @@ from trainables.errors import DataError
 SUFFIXES: Final = frozenset({".parquet", ".pq", ".arrow", ".feather", ".ipc"})
 
 _VALID: Final = "valid: a Parquet file, or an Arrow file or stream"
-_BATCH_ROWS: Final = 32
-"""How many rows of a Parquet file are decoded at a time: a picture may have many bytes."""
+_BATCH_ROWS: Final = 8
+"""How many rows of a Parquet file are decoded at a time; a page, which may fill its group, is read as a whole."""
 
 _BUFFER_BYTES: Final = 1 << 20
 _PARQUET: Final = b"PAR1"
@@ -33,9 +33,22 @@ def schema(path: Path) -> Any:
 
     with _errors(path):
         if _begins(path, _PARQUET):
-            return parquet.read_schema(path)
-        with pa.memory_map(str(path)) as file:
-            return _arrow_reader(path, file).schema
+            file_schema = parquet.read_schema(path)
+        else:
+            with pa.OSFile(str(path)) as file:
+                file_schema = _arrow_reader(path, file).schema
+        for field in file_schema:
+            _check_names(field)
+        return file_schema
+
+
+def _check_names(field: Any) -> None:
+    """Reads the names of a column and of its fields; raises UnicodeDecodeError if one is not UTF-8."""
+    import pyarrow as pa
+
+    assert isinstance(field.name, str)
+    for inner in field.type if pa.types.is_struct(field.type) else ():
+        _check_names(inner)
 
 
 def features(file_schema: Any) -> Mapping[str, Any]:
@@ -61,7 +74,7 @@ def row_groups(path: Path) -> list[range]:
             metadata = parquet.read_metadata(path)
             sizes = [metadata.row_group(index).num_rows for index in range(metadata.num_row_groups)]
         else:
-            with pa.memory_map(str(path)) as file:
+            with pa.OSFile(str(path)) as file:  # a file in mapped memory that is cut meanwhile ends the process
                 sizes = [batch.num_rows for batch in _arrow_batches(path, file)]
     return [range(end - size, end) for size, end in zip(sizes, accumulate(sizes), strict=True)]
 
@@ -125,11 +138,13 @@ def _batches(path: Path, leaf: str, rows: Sequence[int] | None) -> Iterator[tupl
                         first += batch.num_rows
         return
     column, end = leaf.removesuffix(".bytes"), 0
-    with pa.memory_map(str(path)) as file:
+    with pa.OSFile(str(path)) as file:  # a file in mapped memory that is cut meanwhile ends the process
         for batch in _arrow_batches(path, file):
             first, end = end, end + batch.num_rows
             if _some(rows, first, end):
-                yield first, batch.select([leaf if leaf in batch.schema.names else column])
+                selected = batch.select([leaf if leaf in batch.schema.names else column])
+                selected.validate(full=True)  # else values may lie anywhere in memory
+                yield first, selected
 
 
 def _some(rows: Sequence[int] | None, first: int, end: int) -> bool:

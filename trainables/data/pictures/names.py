@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Final
 
 from trainables.data.pictures.picture_list import Part
@@ -20,7 +21,7 @@ _PART_WORDS: Final[dict[str, Part]] = {
 }
 _NUMBER: Final = re.compile(r"[+-]?\d{1,300}(\.\d{1,300})?", re.ASCII)
 _SHOWN: Final = 8
-_WIDEST: Final = 100
+_WIDEST: Final = 300
 
 
 def natural_key(name: str) -> tuple[list[tuple[int, int, str]], str]:
@@ -37,6 +38,7 @@ def in_natural_order(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(distinct, key=natural_key))
 
 
+@lru_cache(maxsize=1024)
 def part_of(name: str) -> Part | None:
     """The part of the data that a folder or table is named after: `Train`, `val`, `test_set`, `seg_train`; else None.
 

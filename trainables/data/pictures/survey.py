@@ -118,20 +118,21 @@ def survey(pictures: PictureList, say: Say) -> Survey:
     return _survey(pictures, looks, present)
 
 
-def report(pictures: PictureList, summary: Survey, *, strict: bool, say: Say) -> None:
-    """Says the sizes of the pictures, which files are none, and which are damaged.
+def report(
+    pictures: PictureList, summary: Survey, *, strict: bool, say: Say, stored: Sequence[tuple[int, int]] = ()
+) -> None:
+    """Says which files are no pictures, which are damaged, and the sizes of all, with those that they are stored at.
 
     Raises:
-        DataError: if strict and a picture is damaged, or no picture of a class can be opened.
+        DataError: if strict and a picture is damaged.
     """
     if summary.no_pictures:
         verb = "is no picture" if len(summary.no_pictures) == 1 else "are no pictures"
         count = f"{len(summary.no_pictures):,} of {len(pictures.pictures):,} files"
         say(f"{count} {verb}: {examples(pictures, summary.no_pictures)}")
     report_damage(pictures, summary, summary.damages, strict=strict, say=say)
-    sound = [place for place, digest in enumerate(summary.digests) if digest]
-    check_classes(pictures, sound, {**summary.no_pictures, **summary.damages})
-    say(f"pictures: {_sizes(summary.sizes)}")
+    say_empty_classes(pictures, [place for place, digest in enumerate(summary.digests) if digest], say)
+    say(f"pictures: {_sizes(summary.sizes)}{_stored(summary, stored)}")
 
 
 def report_damage(
@@ -153,17 +154,23 @@ def examples(pictures: PictureList, reasons: Mapping[int, str]) -> str:
     return f"{shown}; and {len(reasons) - _EXAMPLES:,} more" if len(reasons) > _EXAMPLES else shown
 
 
-def check_classes(pictures: PictureList, sound: Iterable[int], reasons: Mapping[int, str]) -> None:
-    """Refuses a list of which a class has no sound picture; the reasons say why others are not."""
-    missing = set(range(len(pictures.classes))) - {pictures.pictures[place].label for place in sound}
-    if not missing:
-        return
-    label = min(missing)
-    own = {place: reason for place, reason in reasons.items() if pictures.pictures[place].label == label}
-    why = f": {examples(pictures, own)}" if own else ""
-    raise DataError(
-        f"class {pictures.classes[label]!r} has no picture that can be read{why}; valid: at least one in each class"
-    )
+def say_empty_classes(pictures: PictureList, sound: Iterable[int], say: Say) -> None:
+    """Names each class that has no sound picture; a sweep is refused unless it leaves the class out."""
+    labels = {pictures.pictures[place].label for place in sound}
+    for label in sorted({picture.label for picture in pictures.pictures} - labels):
+        n = sum(picture.label == label for picture in pictures.pictures)
+        say(f"class {pictures.classes[label]!r} has no picture that can be read: none of its {n:,} files")
+
+
+def _stored(summary: Survey, stored: Sequence[tuple[int, int]]) -> str:
+    """The sizes that pictures are stored at, if they are not simply their own, and how to choose others."""
+    if not stored or (len(summary.sizes) == 1 and summary.common in stored):
+        return ""
+    sizes = " and ".join(f"{width}x{height}" for width, height in dict.fromkeys(stored))
+    why = ", the most frequent size" if summary.common in stored else ""
+    shapes = {width * summary.common[1] == height * summary.common[0] for width, height in summary.sizes}
+    advice = ["--set image_size=96 chooses another", *(["--fit pad keeps proportions"] if len(shapes) > 1 else [])]
+    return f"; stored at {sizes}{why} ({', '.join(advice)})"
 
 
 def _sizes(sizes: Counter[tuple[int, int]]) -> str:

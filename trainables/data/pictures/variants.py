@@ -75,8 +75,9 @@ def folder_of(source: PictureSource, place: Path, options: PictureOptions, stric
     for line in filter(None, (pictures.layout, *pictures.notes, options.advice)):
         say(line)
     summary = survey(pictures, say)
-    report(pictures, summary, strict=strict, say=say)
     native = summary.common
+    sizes = [stored_size(fitting, native) for fitting in options.fittings]
+    report(pictures, summary, strict=strict, say=say, stored=sizes)
     pictures = with_test_part(pictures, summary)
     fingerprint = fingerprint_of(pictures, summary)
     folders = []

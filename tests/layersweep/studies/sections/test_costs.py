@@ -10,6 +10,7 @@ from layersweep.studies.figures.drawing import Drawing
 from layersweep.studies.sections.costs import costs, draw, section
 from layersweep.studies.sections.section import Section
 from layersweep.studies.statistics.arm_rows import NEVER_LEARNED
+from layersweep.studies.statistics.judgement import Criteria
 from layersweep.terminal import Console
 
 
@@ -26,6 +27,7 @@ def comparison(*arms, shown_difference=0.05):
     """A comparison in which differences of at least so much are shown."""
     means = {one["arm"]: one["mean"] for one in arms}
     return SimpleNamespace(
+        criteria=Criteria(),
         arms=pl.DataFrame(arms, infer_schema_length=None),
         is_better=lambda first, second: means[first] - means[second] >= shown_difference - 1e-9,
     )

@@ -131,16 +131,16 @@ def test_without_supports_the_classes_are_those_of_the_configuration_or_of_the_d
 
 def test_each_data_set_of_the_project_has_its_number_of_classes():
     names = {module.name for module in pkgutil.iter_modules(datasets.__path__)}
-    assert names - {"image_folder"} == {*CLASSES_OF}
+    assert names - {"image_folder", "npz"} == {*CLASSES_OF}
 
 
 def test_uneven_classes_make_the_largest_one_the_chance_level():
-    rows = [replicate("a", 0.85, validation_images=100), replicate("b", 0.96, validation_images=100)]
+    rows = [replicate("a", 0.9, validation_images=100), replicate("b", 0.91, validation_images=100)]
     classes = pl.concat([support_of(f"{arm}-0", 90, 10, 0) for arm in "ab"] + [support_of("a-0", 1, set_name="test")])
     flags = flags_of(*rows, classes=classes)
     assert flags["chance"].to_list() == [0.9, 0.9]
-    assert flags["learned"].to_list() == [False, False]  # the tail of 96 of 100 is .0237, that of 97 is .0078
-    assert flags_of(replicate("b", 0.97, validation_images=100), classes=classes)["learned"].to_list() == [True]
+    assert flags["learned"].to_list() == [False, False]
+    assert flags_of(replicate("b", 0.92, validation_images=100), classes=classes)["learned"].to_list() == [True]
     losses = flags_of(replicate("a", loss=0.33), classes=classes, metric="val_loss", value="loss")
     assert losses["chance"].to_list() == [pytest.approx(0.325083, abs=1e-6)]  # -.9 log .9 - .1 log .1
     assert losses["learned"].to_list() == [False]
@@ -172,7 +172,7 @@ def test_outcomes_that_count_as_not_learned_and_those_that_count_neither_way():
         ),
     ]
     flags = flags_of(*rows)
-    assert flags.columns == ["arm", "seed", "fold", "trial_id", "chance", "learned"]
+    assert flags.columns == ["arm", "seed", "fold", "trial_id", "chance", "learned", "tested"]
     assert flags["learned"].to_list() == [True, False, False, False, False, False, *[None] * 8]
     shares = learned_shares(flags)
     assert shares.select("arm", "learned", "ended").rows() == [("a", 1, 6), ("b", 0, 0), ("c", 0, 0)]

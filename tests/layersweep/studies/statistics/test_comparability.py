@@ -128,3 +128,25 @@ def test_an_arm_that_was_planned_for_fewer_epochs_is_named():
 
 def test_arms_without_a_result_do_not_count():
     assert sentences(trained("a"), trained("b", outcome="failed", config={"image_size": 96})) == []
+
+
+def test_sizes_and_fits_of_one_folder_of_images_are_no_other_images():
+    rows = [
+        trained("a", config={"image_size": 64, "fit": "crop"}, dataset="image_folder"),
+        trained("b", config={"image_size": 128}, dataset="image_folder"),
+    ]
+    assert sentences(*rows) == [
+        "Arms differ in image_size: 64 (a), 128 (b). A difference between them may come from that.",
+        "Arms differ in fit: crop (a), stretch (b). A difference between them may come from that.",
+    ]
+    asked = [trained("a", dataset="image_folder"), trained("b", config={"fit": "pad"}, dataset="image_folder")]
+    assert sentences(*asked) == ["This sweep varies fit: pad (b), stretch (a)."]
+
+
+def test_indices_of_classes_are_said_with_their_names():
+    rows = [trained("a", config={"classes": "0+2"}), trained("b", config={"classes": "cats+birds"})]
+    (one,) = data_differences(pl.DataFrame(rows, schema=SCHEMA), 10, {"0+2": "cats, dogs"})
+    assert one.sentence == (
+        "This sweep varies classes: 0+2 = cats, dogs (a), cats+birds (b). Their accuracies are measured on different "
+        "images."
+    )

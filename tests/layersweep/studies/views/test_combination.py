@@ -29,7 +29,7 @@ def payload(sweep, arms=("x", "y"), **more):
         "arms": {"columns": arm_columns,
                  "rows": [{"arm": arm, "verdict": "", "cells": [arm, "1"], "values": [arm, 1]} for arm in arms]},
         "pareto": [{"cost": "flops", "heading": "FLOPs", "arm": [0], "x": [1.0], "y": [0.5], "front": [True]}],
-        "confusion": [{"arm": 1, "set": "validation", "classes": ["a"], "counts": [[1]]}],
+        "confusion": [{"arm": 1, "set": "validation", "classes": ["a"], "counts": [[1]], "images": [1]}],
         "effects": [{"key": "k", "choice": "c", "effect": 0.1, "low": 0.0, "high": 0.2}],
         "importance": [{"key": "k", "share": 0.5}],
         "provenance": [["Command", "python s.py"]],
@@ -136,7 +136,7 @@ def test_states_add_up_and_unlike_metrics_are_said():
         "slot_hours": 1.5,
         "look": "",
     }
-    assert "val_accuracy and val_loss: their values are not comparable" in both["notes"][0]
+    assert "validation accuracy and validation loss: their values are not comparable" in both["notes"][0]
     assert "not comparable" not in str(combine([a, a])["notes"])
 
 

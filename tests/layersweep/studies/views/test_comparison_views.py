@@ -100,7 +100,7 @@ def classified(folder, counts=COUNTS, *, sets=("validation",), names=None):
 def test_confusion_adds_up_the_trainings_of_an_arm(tmp_path):
     confusion = views(classified(tmp_path))["confusion"]
     assert confusion[0] == {
-        "arm": "adam", "set": "validation", "classes": ["a", "b"], "counts": [[18, 2], [4, 16]],
+        "arm": "adam", "set": "validation", "classes": ["a", "b"], "counts": [[18, 2], [4, 16]], "images": [20, 20],
     }  # fmt: skip
 
 
@@ -118,10 +118,11 @@ def test_a_class_of_which_a_row_is_missing_keeps_its_place(tmp_path):
 
 
 def test_of_many_classes_the_most_confused_ones(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "_MOST_CLASSES", 2)
+    monkeypatch.setattr(module, "MOST_CLASSES", 2)
     matrix = [[9, 0, 1, 0], [0, 10, 0, 0], [5, 0, 5, 0], [0, 0, 0, 10]]
     (confusion,) = views(classified(tmp_path, {"adam": matrix}, names="wxyz"))["confusion"]
     assert (confusion["classes"], confusion["counts"]) == (["w", "y"], [[18, 2], [10, 10]])
+    assert confusion["images"] == [20, 20]
 
 
 def test_the_origin_ends_with_the_method(tmp_path):

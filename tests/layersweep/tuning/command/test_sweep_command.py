@@ -208,9 +208,12 @@ def test_folds_are_counted_and_said(compared):
 
 def test_another_data_set_that_there_is_not_is_refused_with_those_that_there_are(compared):
     results, _ = compared
-    refused = run(results, "--dataset", "mnist")
+    refused = run(results, "--dataset", "imdb")
     assert refused.returncode == 2
-    assert "data set 'mnist' is not known; valid: cifar10, cifar100, fashion_mnist, image_folder" in refused.stderr
+    assert (
+        "data set 'imdb' is not known; valid: cifar10, cifar100, fashion_mnist, image_folder, mnist, npz"
+        in refused.stderr
+    )
 
 
 def test_asha_screens_on_one_seed_and_compares_survivors_on_fresh_ones(screened):

@@ -397,7 +397,7 @@ def test_a_retry_goes_on_what_failed_in_the_same_command(builder, writer, data, 
 
 
 def chance(report, loss):
-    return changed(report, loss=loss, accuracy=0.5)
+    return changed(report, loss=loss, accuracy=0.5, train_counts=made_up.AT_CHANCE)
 
 
 @pytest.fixture
@@ -481,12 +481,8 @@ def test_epochs_behind_the_one_that_ends_the_trial_are_dropped(builder, writer, 
     assert (row["epochs"], row["seconds_train"]) == (2, 2.0)
 
 
-def test_an_epoch_is_judged_once(builder, data, tmp_path, monkeypatch):
-    judged = []
-    monkeypatch.setattr(
-        "layersweep.tuning.driver.record_builder.judge",
-        lambda first, last, data, *, epoch, **steps: judged.append(epoch),
-    )
+def test_no_test_is_computed_for_a_training_that_learns(builder, data, tmp_path, monkeypatch):
+    monkeypatch.setattr("layersweep.tuning.driver.learning_check.p_value", lambda counts: pytest.fail("computed"))
     trial = make(data, epochs=3)
     builder.start(trial)
     for report in reports(trial, tmp_path):
@@ -494,4 +490,3 @@ def test_an_epoch_is_judged_once(builder, data, tmp_path, monkeypatch):
         if epoch.epoch < trial.epochs:  # else Tune does not ask
             assert builder.hopeless_reason(trial, epoch) is None
         tell(builder, trial, report)
-    assert judged == [1, 2, 3]

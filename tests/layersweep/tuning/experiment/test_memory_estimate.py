@@ -1,6 +1,7 @@
 """What is said of a training that got too little memory."""
 
 from dataclasses import replace
+from typing import Any
 
 from layersweep.records.values import Layer, NetworkSummary
 from layersweep.tuning.experiment import memory_estimate
@@ -53,3 +54,24 @@ def test_a_model_that_was_never_built_has_its_batch_size_named():
     assert memory_estimate.text(None, batch_size=64, precision="float32") == (
         "its network was being built, for batch_size=64"
     )
+
+
+def named(name: str, output_shape: str, **more: Any) -> Layer:
+    return replace(layer(0, output_shape, **more), name=name)
+
+
+def test_pictures_count_as_they_are_stored_augmented_and_resized():
+    """512 x 512 x 3 bytes, twice as many numbers of 4 bytes, and 64 x 64 x 3 numbers of the resized copy."""
+    pictures = [named("image", "512x512x3"), named("numbers", "512x512x3"), named("random_flip", "512x512x3")]
+    built = replace(BUILT, layers=(*pictures, named("resizing", "64x64x3"), named("dense", "10", parameters=9)))
+    of_pictures = 512 * 512 * 3 * (1 + 4 + 4) + 64 * 64 * 3 * 4
+    parameters = ((1 << 28) + 3 * (1 << 27)) * 4
+    assert memory_estimate.step_bytes(built, batch_size=7, precision="float32") == 7 * (of_pictures + 40) + parameters
+    said = memory_estimate.text(built, batch_size=512, precision="mixed_bfloat16")
+    assert "3.4 for its pictures of 512x512x3, 0.0 for the layers' outputs" in said
+
+
+def test_a_smaller_image_size_is_advised_for_large_pictures_alone():
+    large, small = (replace(BUILT, layers=(named("image", size),)) for size in ("65x10x3", "64x64x3"))
+    assert memory_estimate.advice(large) == "use a smaller image_size, a smaller batch_size or fewer --slots"
+    assert memory_estimate.advice(small) == "use a smaller batch_size or fewer --slots"

@@ -44,6 +44,13 @@ def test_what_is_not_said_is_the_sweeps():
     assert made.results.is_absolute()
 
 
+def test_the_metric_is_the_sweeps_unless_the_command_names_another():
+    assert settings().metric == "val_accuracy"
+    assert resolve(replace(SWEEP, metric="val_loss"), parse([], program="s.py")).metric == "val_loss"
+    assert settings("--metric", "val_macro_f1").metric == "val_macro_f1"
+    assert "val_balanced_accuracy" in refusal("--metric", "f1")
+
+
 def test_a_section_that_there_is_not_is_refused_with_those_that_there_are():
     with pytest.raises(
         UsageError, match=r"sections 'cost' of the sweep 'made_up' are not valid; valid: effects, .*costs"

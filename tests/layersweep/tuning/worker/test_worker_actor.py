@@ -134,7 +134,7 @@ def test_what_is_no_candidate_is_not_refused(slot, ticket):
 
 def test_a_result_is_three_scalars_and_one_bytes_value(slot):
     result = slot.step()
-    assert sorted(result) == ["done", "epoch", "record", "val_accuracy", "val_loss"]
+    assert sorted(result) == ["done", "epoch", "record", "val_accuracy"]
     assert isinstance(result["record"], bytes)
 
 

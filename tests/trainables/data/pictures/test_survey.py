@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 from pyarrow import parquet
 
+from trainables.data.dataset import prepare
 from trainables.data.pictures import survey as module
 from trainables.data.pictures.picture_list import Picture, PictureList
 from trainables.data.pictures.survey import report, survey
@@ -82,6 +83,27 @@ def test_sizes_are_summed_up_in_one_line(tmp_path):
     assert said(listed(*paths[:4])) == ["pictures: 4, all of 8x6"]
 
 
+CHOOSE = "(--set image_size=96 chooses another)"
+KEEP = "(--set image_size=96 chooses another, --fit pad keeps proportions)"
+
+
+@pytest.mark.parametrize(
+    ("sizes", "stored", "line"),
+    [
+        ([(8, 6)], [(8, 6)], "pictures: 1, all of 8x6"),
+        ([(800, 600)], [(512, 384)], f"1, all of 800x600; stored at 512x384 {CHOOSE}"),
+        ([(8, 6)] * 2 + [(6, 8)], [(8, 6)], f"; stored at 8x6, the most frequent size {KEEP}"),
+        ([(8, 6), (16, 12)], [(4, 4), (5, 5), (4, 4)], f"stored at 4x4 and 5x5 {CHOOSE}"),
+    ],
+)  # fmt: skip
+def test_it_is_said_what_they_are_stored_at_and_how_to_choose_another_size(tmp_path, sizes, stored, line):
+    pictures = listed(*(picture(tmp_path / f"{k}.png", size, "1") for k, size in enumerate(sizes)))
+    lines = []
+    report(pictures, survey(pictures, lambda _: None), strict=False, say=lines.append, stored=stored)
+    assert lines[0].startswith("pictures: ")
+    assert lines[0].endswith(line)
+
+
 def test_what_is_no_picture_and_what_is_damaged_are_named_and_counted_apart(tmp_path):
     sound = picture(tmp_path / "0.png")
     (tmp_path / "Thumbs.db").write_bytes(b"\xd0\xcf\x11\xe0" + bytes(99))
@@ -114,13 +136,20 @@ def test_many_are_named_by_the_first_five(tmp_path):
     assert message.endswith("4.png: it is empty; and 4 more. They are left out")
 
 
-@pytest.mark.parametrize("kind", ["damaged", "no picture"])
-def test_a_class_without_a_picture_is_refused_by_its_name(tmp_path, kind):
-    sound, other = picture(tmp_path / "cat" / "0.png"), tmp_path / "owl" / ("0.heic" if kind == "damaged" else "0.txt")
-    other.parent.mkdir()
-    other.write_bytes(b"\0\0\0\x18ftypheic" + bytes(20))
-    with pytest.raises(DataError, match=r"class 'owl' has no picture that can be read: .*0\.\w+: it is HEIC; convert"):
-        said(listed(sound, other, classes=("cat", "owl")))
+@pytest.mark.parametrize("suffix", ["heic", "txt"])
+def test_a_class_without_a_picture_does_not_disappear(tmp_path, suffix):
+    """It is said with the reasons, and a sweep is refused unless it leaves the class out."""
+    paths = [picture(tmp_path / "pets" / name / f"{k}.png") for name in ("cat", "dog") for k in range(6)]
+    (tmp_path / "pets" / "owl").mkdir()
+    (tmp_path / "pets" / "owl" / f"0.{suffix}").write_bytes(b"\0\0\0\x18ftypheic" + bytes(20))
+    lines = said(listed(*paths, tmp_path / "pets" / "owl" / f"0.{suffix}", classes=("cat", "dog", "owl")))
+    assert lines[0].endswith(": it is HEIC; convert it to JPEG or PNG" + ". They are left out" * (suffix == "heic"))
+    assert lines[1] == "class 'owl' has no picture that can be read: none of its 1 files"
+    if suffix == "heic":
+        data = prepare("image_folder", folder=tmp_path / "pets")
+        with pytest.raises(DataError, match=r"class 'owl' .* has 0 training images.*--set classes=without:owl"):
+            data.split(0)
+        assert data.part(class_indices=(0, 1)).split(0).train.labels.max() == 1
 
 
 def test_nothing_but_damage_is_an_error(tmp_path):
