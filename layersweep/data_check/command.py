@@ -107,7 +107,7 @@ def _check(options: Options) -> None:
     pictures = collection(options.dataset, options.path, columns, say)
     say("comparing pictures …")
     pairs = copies(pictures.thumbnails, pictures.digests, pictures.parts, say)
-    texts = findings(pictures, pairs)
+    texts = findings(pictures, pairs, config.fit)
     page = html(pictures, pairs, texts, sheet(pictures, config), config)
     out = options.out or Path("results") / "data" / f"{to_file_name(pictures.title)}.html"
     write_whole(out, page.encode())

@@ -46,8 +46,14 @@ class Finding:
     examples: tuple[str, ...] = ()
 
 
-def findings(pictures: Collection, copies: Copies) -> list[Finding]:
-    """Everything that the check has to say, the worst first."""
+def findings(pictures: Collection, copies: Copies, fit: str = "stretch") -> list[Finding]:
+    """Everything that the check has to say, the worst first.
+
+    Args:
+        pictures: the data set.
+        copies: those among its pictures.
+        fit: how pictures of other proportions are brought to one size.
+    """
     texts = [
         *_unusable(pictures),
         *_leaks(pictures, copies),
@@ -55,7 +61,7 @@ def findings(pictures: Collection, copies: Copies) -> list[Finding]:
         *_copies_within(pictures, copies),
         *_damaged(pictures),
         *_balance(pictures),
-        *_looks(pictures),
+        *_looks(pictures, fit),
     ]
     return sorted(texts, key=lambda finding: (SPOILS, MATTERS, FINE).index(finding.level))
 
@@ -200,7 +206,7 @@ def _balance(pictures: Collection) -> Iterator[Finding]:
     yield Finding(level=MATTERS, text=text)
 
 
-def _looks(pictures: Collection) -> Iterator[Finding]:
+def _looks(pictures: Collection, fit: str) -> Iterator[Finding]:
     flat = np.flatnonzero(pictures.thumbnails.flat)
     if len(flat):
         examples = tuple(pictures.names[index] for index in flat[:_EXAMPLES])
@@ -209,7 +215,7 @@ def _looks(pictures: Collection) -> Iterator[Finding]:
     sizes = pictures.thumbnails.sizes
     proportions = sizes[:, 0] / np.maximum(1, sizes[:, 1]) / (pictures.native[0] / pictures.native[1])
     odd = np.count_nonzero(np.maximum(proportions, 1 / np.maximum(proportions, 1e-9)) > _SHAPES)
-    if odd > _FEW_SHAPES * len(sizes):
+    if fit == "stretch" and odd > _FEW_SHAPES * len(sizes):
         text = (
             f"{odd / len(sizes):.0%} of the pictures have other proportions than most, and are stretched to "
             "them; --fit crop or --fit pad keeps proportions."

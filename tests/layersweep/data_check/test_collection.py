@@ -1,7 +1,11 @@
 """The pictures of a data set, whatever they come from."""
 
+import io
+
 import numpy as np
 import picture_folders
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from layersweep.data_check.collection import collection
@@ -81,6 +85,24 @@ def test_arrays_are_a_collection_too(tmp_path):
     assert pictures.counts[:, [0, 2]].tolist() == [[16, 4]] * 3
     np.testing.assert_array_equal(pictures.images([0, 50], Fitting()), images[[0, 50]])
     assert pictures.native == (9, 8)
+
+
+def test_pictures_in_parquet_are_named_by_their_rows(tmp_path):
+    contents = []
+    for hue in range(2):
+        for seed in range(12):
+            content = io.BytesIO()
+            picture_folders.picture(hue, seed).save(content, "PNG")
+            contents.append({"bytes": content.getvalue(), "path": None})
+    labels = ["red"] * 12 + ["green"] * 12
+    (tmp_path / "data").mkdir()
+    pq.write_table(pa.table({"image": contents, "label": labels}), tmp_path / "data" / "train.parquet")
+    pictures = pictures_of(tmp_path / "data")
+    assert sorted(pictures.names)[:2] == ["train.parquet, row 0", "train.parquet, row 1"]
+    assert pictures.counts.sum(1).tolist() == [12, 12]
+    index = pictures.names.index("train.parquet, row 13")
+    expected = np.asarray(picture_folders.picture(1, 1))
+    np.testing.assert_array_equal(pictures.images([index], Fitting())[0], expected)
 
 
 def test_one_class_is_refused(tmp_path):

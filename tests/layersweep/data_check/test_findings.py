@@ -26,10 +26,10 @@ def folder(monkeypatch, tmp_path):
     return tmp_path / "data"
 
 
-def said(folder, level=None):
+def said(folder, level=None, fit="stretch"):
     pictures = collection("image_folder", folder, None, lambda _: None)
     pairs = copies(pictures.thumbnails, pictures.digests, pictures.parts, lambda _: None)
-    return [finding for finding in findings(pictures, pairs) if level in (None, finding.level)]
+    return [finding for finding in findings(pictures, pairs, fit) if level in (None, finding.level)]
 
 
 def test_sound_data_is_called_sound(folder):
@@ -107,6 +107,7 @@ def test_blank_and_damaged_pictures_and_other_proportions_are_named(folder):
     assert matters["1 picture is of one colour, or nearly so"] == ("train/cats/blank.png",)
     assert matters["1 picture cannot be read, and is left out"][0].startswith("train/dogs/broken.jpg: ")
     assert any("other proportions" in text for text in matters)
+    assert not any("other proportions" in finding.text for finding in said(folder, fit="pad"))
 
 
 def test_pairs_across_test_and_training_come_first(folder):

@@ -55,8 +55,8 @@ def test_the_network_enlarges_small_pictures_and_changes_channels(folder):
 
 def test_many_classes_have_fewer_pictures_each(monkeypatch, tmp_path):
     monkeypatch.setenv("LAYERSWEEP_CACHE", str(tmp_path / "cache"))
-    for k in range(90):
-        picture_folders.folder(tmp_path / "data" / f"class {k}", 7, k, size=(12, 12))
+    for k in range(70):
+        picture_folders.folder(tmp_path / "data" / f"class {k}", 3, k, size=(12, 12))
     rows = rows_of(tmp_path / "data")
-    assert len(rows) == 90
+    assert len(rows) == 70
     assert {len(row.indices) for row in rows} == {1}
