@@ -1,6 +1,7 @@
 """Works through many files on all cores, in bounded memory, with the results in order."""
 
 import ctypes
+import gc
 import itertools
 import multiprocessing
 import os
@@ -69,7 +70,7 @@ def on_all_cores(
 
 def _by_processes(work: Callable[[list[Item]], Result], lists: Sequence[list[Item]], workers: int) -> Iterator[Result]:
     context = multiprocessing.get_context(_start_method())
-    pool = ProcessPoolExecutor(workers, context, initializer=_end_with, initargs=(os.getpid(),))
+    pool = ProcessPoolExecutor(workers, context, initializer=_begin, initargs=(os.getpid(),))
     try:
         yield from pool.map(work, lists)
     except BrokenProcessPool as error:
@@ -81,8 +82,12 @@ def _by_processes(work: Callable[[list[Item]], Result], lists: Sequence[list[Ite
         pool.shutdown(cancel_futures=True)
 
 
-def _end_with(parent: int) -> None:
-    """Ends this process with its parent: otherwise it would wait for work for ever, and hold the parent's locks."""
+def _begin(parent: int) -> None:
+    """Begins a process: its memory stays shared with its parent, and it ends with it.
+
+    The garbage collector would write to all inherited objects. An orphan would wait for work for ever, and hold locks.
+    """
+    gc.freeze()
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, int(signal.SIGKILL))
     if os.getppid() != parent:  # it has ended meanwhile

@@ -10,7 +10,7 @@ Part: TypeAlias = Literal["train", "validation", "test"]
 PARTS: Final[tuple[Part, ...]] = ("train", "validation", "test")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Picture:
     """One labelled picture.
 

@@ -1,6 +1,7 @@
 """Looks at each picture of a list without decoding it: its content's hash, its size, and whether it can be opened."""
 
 import hashlib
+import itertools
 import json
 import os
 from collections import Counter
@@ -229,7 +230,10 @@ def _remembered(note: Path, n: int) -> list[Look] | None:
 def _remember(note: Path, looks: Sequence[Look]) -> None:
     note.parent.mkdir(parents=True, exist_ok=True)
     part = note.with_suffix(f".{os.getpid()}")
-    part.write_text(json.dumps(looks))
+    with part.open("w") as file:
+        for start, look in zip(itertools.chain("[", itertools.repeat(",")), looks, strict=False):
+            file.write(f"{start}\n{json.dumps(look)}")
+        file.write("\n]")
     part.replace(note)
 
 
