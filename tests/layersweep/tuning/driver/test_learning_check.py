@@ -142,6 +142,13 @@ def test_validation_with_one_class_is_warned_of_though_nearly_all_is_right(image
     assert warned(counted(train, train), one_class(images))
 
 
+def test_a_rare_class_that_training_recognises_and_validation_does_not_is_enough():
+    """162 of 170 right would do for all images together."""
+    train = counted((970, 50), (960, 40), (970, 50))
+    assert warned(train, one_class((162, 8)))
+    assert warned(train, one_class((168, 2))) is None, "two images show nothing"
+
+
 def test_a_training_that_is_hardly_above_chance_needs_no_better_validation():
     assert warned(tens(1_150), tens(21, 200)) is None
 
