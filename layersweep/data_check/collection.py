@@ -1,6 +1,6 @@
 """The pictures of a data set before any is prepared for training, whatever they come from."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -11,7 +11,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from layersweep.data_check.thumbnails import Bytes, Thumbnails
-from trainables.data.dataset import VALIDATION_SHARE, Data, prepare
+from trainables.data.dataset import Data, prepare
 from trainables.data.pictures.all_cores import on_all_cores
 from trainables.data.pictures.appearance import (
     DamagedError,
@@ -27,8 +27,6 @@ from trainables.data.pictures.picture_list import LARGEST, PARTS, Fitting, Pictu
 from trainables.data.pictures.survey import Survey, survey
 from trainables.data.pictures.variants import stored, stored_size, with_test_part
 from trainables.data.sources import PICTURES, PictureSource, Say, source
-from trainables.data.splits import check_classes, check_part, needs_of_class, round_half_up
-from trainables.errors import DataError
 
 if TYPE_CHECKING:
     from trainables.data.pictures.columns import Columns
@@ -119,7 +117,7 @@ def _of_pictures(listed: PictureList, place: Path, say: Say) -> Collection:
     damaged = {**look.damages, **broken}
     names = _names([*pictures, *(listed.pictures[k] for k in (*damaged, *look.no_pictures))], place)
     rest = iter(names[len(pictures) :])
-    made = Collection(
+    usable_pictures = Collection(
         title=place.resolve().name or str(place),
         layout=listed.layout,
         notes=listed.notes,
@@ -136,7 +134,7 @@ def _of_pictures(listed: PictureList, place: Path, say: Say) -> Collection:
         native=look.common,
         fits=True,
     )
-    return replace(made, problem=_problem(made))
+    return replace(usable_pictures, problem=_problem(usable_pictures))
 
 
 def _thumbnails(items: list[Item]) -> tuple[list[int], Thumbnails, dict[int, str]]:
@@ -175,10 +173,12 @@ def _decoded(
 
 def _names(pictures: Sequence[Picture], place: Path) -> list[str]:
     """The pictures' files as seen from the folder, and the row of each in a file of rows."""
-    root = place if place.is_dir() else place.parent
+    root = (place if place.is_dir() else place.parent).absolute()
+    roots = [root, root.resolve()]
     names = []
     for picture in pictures:
-        path = picture.path.relative_to(root) if picture.path.is_relative_to(root) else picture.path
+        path = picture.path.absolute()
+        path = next((path.relative_to(root) for root in roots if path.is_relative_to(root)), path)
         names.append(str(path) if picture.row is None else f"{path}, row {picture.row}")
     return names
 
@@ -215,17 +215,41 @@ def _of_arrays(data: Data, folder: Path | None, say: Say) -> Collection:
     )
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _ListedData(Data):
+    """A data set of which nothing but the labels is known.
+
+    Attributes:
+        listed_labels: of the files `train`, whose last rows are the given validation part, and `test`.
+    """
+
+    listed_labels: Mapping[str, _Indices]
+
+    def labels(self, file: str) -> _Indices:
+        """All labels of a file."""
+        return self.listed_labels[file]
+
+    @property
+    def refusal(self) -> str:
+        """Why a sweep refuses this data; empty if it does not."""
+        return self._with_sizes().problem
+
+
 def _problem(pictures: Collection) -> str:
     """Why these pictures cannot be trained on as they are."""
     train, validation, test = (pictures.labels[pictures.parts == part] for part in range(len(PARTS)))
-    name, given = PICTURES, len(validation) > 0
-    needs = (1, "training") if given else needs_of_class(VALIDATION_SHARE, 0)
-    images = len(train) if given else len(train) - round_half_up(len(train) * VALIDATION_SHARE)
-    try:
-        check_classes(name, train, pictures.classes, needs=needs, train=images)
-        if given:
-            check_part(name, "validation", validation, pictures.classes)
-        check_part(name, "test", test, pictures.classes)
-    except DataError as error:
-        return str(error)
-    return ""
+    return _ListedData(
+        listed_labels={"train": np.concatenate([train, validation]), "test": test},
+        name=PICTURES,
+        folder=Path(),
+        fingerprint="",
+        classes=pictures.classes,
+        class_indices=tuple(range(len(pictures.classes))),
+        image_shape=(*pictures.native[::-1], 3),
+        train_images=0,
+        validation_images=0,
+        test_images=0,
+        majority_share=0.0,
+        validation_rows=len(validation),
+        native=pictures.native,
+    ).refusal

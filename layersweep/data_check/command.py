@@ -3,9 +3,9 @@
     layersweep data PATH [--image-size N] [--fit stretch|crop|pad] [--set flip=horizontal ...] [--out FILE]
     layersweep data --dataset fashion_mnist
 
-PATH is anything that `--dataset image_folder --data PATH` takes: a folder, a table, Parquet files or .npz. The page shows
-how the files were understood, the classes and parts, copies of pictures (a test picture that is also a training picture
-spoils results), damaged files, and pictures as a model sees them. Nothing is trained, and nothing is changed.
+PATH is anything that `--dataset image_folder --data PATH` takes: a folder, a table, Parquet files or .npz. The page
+shows how the files were understood, the classes and parts, copies of pictures (a test picture that is also a training
+picture spoils results), damaged files, and pictures as a model sees them. Nothing is trained or changed.
 
 The exit code is 0 if the page was written, whatever it says, and 2 if the data cannot be understood.
 """
@@ -107,7 +107,7 @@ def _check(options: Options) -> None:
     pictures = collection(options.dataset, options.path, columns, say)
     say("comparing pictures …")
     pairs = copies(pictures.thumbnails, pictures.digests, pictures.parts, say)
-    texts = findings(pictures, pairs)
+    texts = findings(pictures, pairs, config.fit)
     page = html(pictures, pairs, texts, sheet(pictures, config), config)
     out = options.out or Path("results") / "data" / f"{to_file_name(pictures.title)}.html"
     write_whole(out, page.encode())
@@ -165,9 +165,8 @@ def _print(console: "Console", pictures: "Collection", texts: Sequence["Finding"
         table.add_column(PARTS[part], justify="right")
     for label in range(min(len(pictures.classes), _SHOWN_CLASSES)):
         table.add_row(pictures.classes[label], *(f"{pictures.counts[label, part]:,}" for part in shown_parts))
-    if rest := len(pictures.classes) - _SHOWN_CLASSES:
-        if rest > 0:
-            table.add_row(f"and {rest:,} more", *([""] * len(shown_parts)))
+    if (rest := len(pictures.classes) - _SHOWN_CLASSES) > 0:
+        table.add_row(f"and {rest:,} more", *([""] * len(shown_parts)))
     table.add_row("all", *(f"{pictures.counts[:, part].sum():,}" for part in shown_parts), style="bold")
     console.print(table)
     for finding in texts:

@@ -8,7 +8,7 @@ look alike stay two. The limits were measured, see docs/your_images.md.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -127,6 +127,8 @@ def _near(
     thumbnails: Thumbnails, indices: _Indices, parts: _Indices, kind: str, progress: _Progress
 ) -> Iterator[tuple[int, int]]:
     """The pairs of these pictures that are copies of each other, or of each other's mirror image."""
+    if len(indices) < 2:  # noqa: PLR2004 (a pair)
+        return
     grey = thumbnails.grey[indices]
     rows = hashes(grey)
     columns = hashes(grey, mirrored=True) if kind == MIRRORED else rows
@@ -212,7 +214,7 @@ def _is_made_from(a: Floats, b: Floats) -> npt.NDArray[np.bool_]:
     factors = np.linalg.solve(
         transposed @ causes + 1e-3 * np.eye(causes.shape[2], dtype=np.float32), transposed @ effects
     )
-    difference = np.asarray(effects - causes @ factors, dtype=np.float32).reshape(b.shape)
+    difference: Floats = (effects - causes @ factors).astype(np.float32).reshape(b.shape)
     contrast, brightness, *shifts = factors[..., 0].T
     small = (np.abs(contrast - 1) <= _CONTRAST) & (np.abs(brightness - a.mean((1, 2))) <= _BRIGHTNESS)
     small &= (np.abs(shifts) <= _SHIFT * SIZE).all(axis=0)
@@ -223,7 +225,7 @@ def _is_made_from(a: Floats, b: Floats) -> npt.NDArray[np.bool_]:
 
 def _smooth(pixels: Floats | Bytes) -> Floats:
     """Each pixel becomes the mean of its neighbourhood, weighted 1 2 1 along and down."""
-    padded = np.pad(pixels.astype(np.float32, copy=False), [(0, 0), (1, 1), (1, 1)], "edge")
+    padded: npt.NDArray[Any] = np.pad(pixels.astype(np.float32, copy=False), [(0, 0), (1, 1), (1, 1)], "edge")
     padded = (padded[:, :-2] + 2 * padded[:, 1:-1] + padded[:, 2:]) / 4
     return np.asarray((padded[:, :, :-2] + 2 * padded[:, :, 1:-1] + padded[:, :, 2:]) / 4, dtype=np.float32)
 

@@ -29,12 +29,14 @@ class Thumbnails:
         digests: (n,) of the pixels, 16 bytes each; of a large picture, those of its smaller version.
         sizes: (n, 2) width and height as shown.
         grey: (n, SIZE, SIZE) grey levels.
+        contrast: (n,) the standard deviation of the grey levels.
         colour: (n, 2, blocks, blocks) blue and red difference, as in JPEG; 128 is grey.
     """
 
     digests: npt.NDArray[np.void]
     sizes: npt.NDArray[np.int64]
     grey: Bytes
+    contrast: Floats
     colour: Bytes
 
     @classmethod
@@ -44,6 +46,7 @@ class Thumbnails:
             digests=np.zeros(n, "V16"),
             sizes=np.zeros((n, 2), np.int64),
             grey=np.zeros((n, SIZE, SIZE), np.uint8),
+            contrast=np.zeros(n, np.float32),
             colour=np.full((n, 2, _BLOCKS, _BLOCKS), 128, np.uint8),
         )
 
@@ -54,6 +57,7 @@ class Thumbnails:
         filter_ = Image.Resampling.BOX if min(shown.size) >= 2 * SIZE else Image.Resampling.BILINEAR
         small = shown.resize((SIZE, SIZE), filter_)
         self.grey[place] = np.asarray(small.convert("L"))
+        self.contrast[place] = self.grey[place].std()
         if small.mode == "RGB":
             differences = np.asarray(small.convert("YCbCr"))[..., 1:].transpose(2, 0, 1)
             blocks = differences.reshape(2, _BLOCKS, SIZE // _BLOCKS, _BLOCKS, SIZE // _BLOCKS)
@@ -71,7 +75,7 @@ class Thumbnails:
     @property
     def flat(self) -> npt.NDArray[np.bool_]:
         """(n,) whether a picture is of nearly one grey level."""
-        return np.asarray(self.grey.reshape(len(self.grey), -1).std(1) < _FLAT)
+        return self.contrast < _FLAT
 
 
 def pixel_digest(image: Image.Image, size: tuple[int, int]) -> bytes:
@@ -84,7 +88,7 @@ def pixel_digest(image: Image.Image, size: tuple[int, int]) -> bytes:
 
 
 def hashes(grey: Bytes, *, mirrored: bool = False) -> Floats:
-    """The perceptual hashes (n, 63): lowest frequencies without the mean, of length 1; the dot product is a correlation.
+    """The perceptual hashes (n, 63): lowest frequencies but the mean, of length 1; their dot product is a correlation.
 
     Mirroring a picture changes the sign of each odd horizontal frequency.
     """
@@ -96,5 +100,5 @@ def hashes(grey: Bytes, *, mirrored: bool = False) -> Floats:
         coefficients[first : first + 4096] = basis @ grey[first : first + 4096].astype(np.float32) @ basis.T
     if mirrored:
         coefficients[:, :, 1::2] *= -1
-    flat: Any = coefficients.reshape(len(grey), -1)[:, 1:]
+    flat: Any = coefficients.reshape(-1, _FREQUENCIES**2)[:, 1:]
     return np.asarray(flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6), dtype=np.float32)

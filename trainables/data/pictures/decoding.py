@@ -19,7 +19,7 @@ from trainables.data.pictures.appearance import DamagedError, NoPictureError, ap
 from trainables.data.pictures.image_file import ImageFile
 from trainables.data.pictures.picture_file import Item, item_lists, streams
 from trainables.data.pictures.picture_list import PARTS, Fitting, PictureList
-from trainables.data.pictures.survey import Survey, check_classes, report, report_damage
+from trainables.data.pictures.survey import Survey, report, report_damage, say_empty_classes
 from trainables.data.sources import Say
 
 VERSION: Final = 1
@@ -55,7 +55,7 @@ def decode(
     out to be damaged is named, and its row is taken out.
 
     Raises:
-        DataError: if strict and a picture is damaged, a class has none left, or a file changes while it is read.
+        DataError: if strict and a picture is damaged, or a file changes while it is read.
         OSError: if there is no room.
     """
     openable = [place for place in range(len(pictures.pictures)) if summary.digests[place]]
@@ -77,7 +77,8 @@ def decode(
         file.remove([row for row, place in enumerate(places) if place in damages])
         labels = [pictures.pictures[place].label for place in places if place not in damages]
         np.save(folder / f"{name}_labels.npy", np.array(labels, dtype=np.int64))
-    check_classes(pictures, set(openable) - set(damages), {**summary.damages, **damages})
+    if damages:
+        say_empty_classes(pictures, set(openable) - set(damages), say)
     return Decoded(validation_rows=len(set(by_part["validation"]) - set(damages)), damages=damages)
 
 

@@ -124,15 +124,14 @@ def report(
     """Says which files are no pictures, which are damaged, and the sizes of all, with those that they are stored at.
 
     Raises:
-        DataError: if strict and a picture is damaged, or no picture of a class can be opened.
+        DataError: if strict and a picture is damaged.
     """
     if summary.no_pictures:
         verb = "is no picture" if len(summary.no_pictures) == 1 else "are no pictures"
         count = f"{len(summary.no_pictures):,} of {len(pictures.pictures):,} files"
         say(f"{count} {verb}: {examples(pictures, summary.no_pictures)}")
     report_damage(pictures, summary, summary.damages, strict=strict, say=say)
-    sound = [place for place, digest in enumerate(summary.digests) if digest]
-    check_classes(pictures, sound, {**summary.no_pictures, **summary.damages})
+    say_empty_classes(pictures, [place for place, digest in enumerate(summary.digests) if digest], say)
     say(f"pictures: {_sizes(summary.sizes)}{_stored(summary, stored)}")
 
 
@@ -140,13 +139,22 @@ def report_damage(
     pictures: PictureList, summary: Survey, damages: Mapping[int, str], *, strict: bool, say: Say
 ) -> None:
     """Says which pictures cannot be read, or refuses them."""
-    if not damages:
-        return
+    say_damage(damage_text(pictures, summary, damages), strict=strict, say=say)
+
+
+def damage_text(pictures: PictureList, summary: Survey, damages: Mapping[int, str]) -> str:
+    """How many pictures cannot be read, and why the first of them; empty if all can be read."""
     total = len(pictures.pictures) - len(summary.no_pictures)
-    message = f"{len(damages):,} of {total:,} pictures cannot be read: {examples(pictures, damages)}"
-    if strict:
-        raise DataError(f"{message}. Without --strict they are left out")
-    say(f"{message}. They are left out")
+    count = f"{len(damages):,} of {total:,} pictures cannot be read"
+    return f"{count}: {examples(pictures, damages)}" if damages else ""
+
+
+def say_damage(text: str, *, strict: bool, say: Say) -> None:
+    """Says what `damage_text` has said, or refuses it."""
+    if text and strict:
+        raise DataError(f"{text}. Without --strict they are left out")
+    if text:
+        say(f"{text}. They are left out")
 
 
 def examples(pictures: PictureList, reasons: Mapping[int, str]) -> str:
@@ -155,17 +163,12 @@ def examples(pictures: PictureList, reasons: Mapping[int, str]) -> str:
     return f"{shown}; and {len(reasons) - _EXAMPLES:,} more" if len(reasons) > _EXAMPLES else shown
 
 
-def check_classes(pictures: PictureList, sound: Iterable[int], reasons: Mapping[int, str]) -> None:
-    """Refuses a list of which a class has no sound picture; the reasons say why others are not."""
-    missing = set(range(len(pictures.classes))) - {pictures.pictures[place].label for place in sound}
-    if not missing:
-        return
-    label = min(missing)
-    own = {place: reason for place, reason in reasons.items() if pictures.pictures[place].label == label}
-    why = f": {examples(pictures, own)}" if own else ""
-    raise DataError(
-        f"class {pictures.classes[label]!r} has no picture that can be read{why}; valid: at least one in each class"
-    )
+def say_empty_classes(pictures: PictureList, sound: Iterable[int], say: Say) -> None:
+    """Names each class that has no sound picture; a sweep is refused unless it leaves the class out."""
+    labels = {pictures.pictures[place].label for place in sound}
+    for label in sorted({picture.label for picture in pictures.pictures} - labels):
+        n = sum(picture.label == label for picture in pictures.pictures)
+        say(f"class {pictures.classes[label]!r} has no picture that can be read: none of its {n:,} files")
 
 
 def _stored(summary: Survey, stored: Sequence[tuple[int, int]]) -> str:

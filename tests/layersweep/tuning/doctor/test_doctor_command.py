@@ -477,7 +477,7 @@ def test_on_a_head_whose_port_another_user_has_taken(no_cluster, tmp_path, monke
     ("arguments", "message"),
     [
         (["none.yaml"], "--cluster none.yaml: No such file or directory; valid: a file such as cluster.yaml"),
-        (["--dataset", "mnist"], "--dataset mnist is not known; valid: cifar10, "),
+        (["--dataset", "minst"], "--dataset minst is not known; valid: cifar10, "),
         (["--data", "/d"], "--data /d needs --dataset"),
         (["--wait", "-1"], "--wait -1 is not valid; valid: 0 or more seconds"),
     ],

@@ -210,6 +210,18 @@ def test_other_content_of_the_same_data_is_said(results, code, monkeypatch):
     assert lines == ["the files of none have changed since 4 trials were recorded: new trials"]
 
 
+def test_trials_on_other_pictures_or_of_an_earlier_version_are_kept_apart(results, code, monkeypatch):
+    """Two people's folders have the same name, so that other pictures need not be changed files."""
+    train(results, code, monkeypatch)
+    lines = []
+    data = replace(made_up.data(results.parent), fingerprint="e" * 16, native=(2, 2))
+    monkeypatch.setattr(type(data), "fitted", lambda self, *_: self)
+    assert len(plan_of(request(results), data, lines.append).to_run) == 4
+    (line,) = lines
+    assert line.startswith("4 recorded trials of none are of other pictures, or of an earlier version")
+    assert line.endswith("they are kept apart")
+
+
 def test_a_first_phase_is_checked_as_well(results, code, monkeypatch):
     flags = ("--set", "before=1")
     train(results, code, monkeypatch, *flags)

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 from pyarrow import parquet
 
+from trainables.data.dataset import prepare
 from trainables.data.pictures import survey as module
 from trainables.data.pictures.picture_list import Picture, PictureList
 from trainables.data.pictures.survey import report, survey
@@ -135,13 +136,20 @@ def test_many_are_named_by_the_first_five(tmp_path):
     assert message.endswith("4.png: it is empty; and 4 more. They are left out")
 
 
-@pytest.mark.parametrize("kind", ["damaged", "no picture"])
-def test_a_class_without_a_picture_is_refused_by_its_name(tmp_path, kind):
-    sound, other = picture(tmp_path / "cat" / "0.png"), tmp_path / "owl" / ("0.heic" if kind == "damaged" else "0.txt")
-    other.parent.mkdir()
-    other.write_bytes(b"\0\0\0\x18ftypheic" + bytes(20))
-    with pytest.raises(DataError, match=r"class 'owl' has no picture that can be read: .*0\.\w+: it is HEIC; convert"):
-        said(listed(sound, other, classes=("cat", "owl")))
+@pytest.mark.parametrize("suffix", ["heic", "txt"])
+def test_a_class_without_a_picture_does_not_disappear(tmp_path, suffix):
+    """It is said with the reasons, and a sweep is refused unless it leaves the class out."""
+    paths = [picture(tmp_path / "pets" / name / f"{k}.png") for name in ("cat", "dog") for k in range(6)]
+    (tmp_path / "pets" / "owl").mkdir()
+    (tmp_path / "pets" / "owl" / f"0.{suffix}").write_bytes(b"\0\0\0\x18ftypheic" + bytes(20))
+    lines = said(listed(*paths, tmp_path / "pets" / "owl" / f"0.{suffix}", classes=("cat", "dog", "owl")))
+    assert lines[0].endswith(": it is HEIC; convert it to JPEG or PNG" + ". They are left out" * (suffix == "heic"))
+    assert lines[1] == "class 'owl' has no picture that can be read: none of its 1 files"
+    if suffix == "heic":
+        data = prepare("image_folder", folder=tmp_path / "pets")
+        with pytest.raises(DataError, match=r"class 'owl' .* has 0 training images.*--set classes=without:owl"):
+            data.split(0)
+        assert data.part(class_indices=(0, 1)).split(0).train.labels.max() == 1
 
 
 def test_nothing_but_damage_is_an_error(tmp_path):
