@@ -44,7 +44,7 @@ class FileIndex:
     @cached_property
     def _by_folded_name(self) -> dict[str, list[str]]:
         """The same by their name without the case of its letters, as Windows sees it."""
-        folded = defaultdict(list)
+        folded: defaultdict[str, list[str]] = defaultdict(list)
         for name, paths in self.by_name.items():
             folded[name.casefold()] += paths
         return folded
