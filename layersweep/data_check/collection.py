@@ -98,7 +98,8 @@ def collection(name: str, folder: Path | None, columns: "Columns | None", say: S
 
 
 def _of_pictures(listed: PictureList, place: Path, say: Say) -> Collection:
-    say(listed.layout)
+    for line in (listed.layout, *listed.notes):
+        say(line)
     look = survey(listed, say)
     openable = [index for index in range(len(listed.pictures)) if look.digests[index]]
     say(f"decoding {len(openable):,} pictures …")
