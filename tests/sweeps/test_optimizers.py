@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import picture_folders
 import pytest
 
 from layersweep.records.read import read
@@ -96,3 +97,22 @@ def test_bad_input_is_refused_before_any_trial(tmp_path, arguments, words):
     assert process.returncode == 2
     assert words in process.stderr
     assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.slow
+def test_the_sweep_trains_on_ones_own_pictures_in_two_sizes(tmp_path):
+    """Two sizes are arms of one study; a validation part of one's own is used as it is."""
+    folder = picture_folders.split_folders(tmp_path / "in")
+    words = ["--dataset", "image_folder", "--data", str(folder), "--quick", "--seeds", "1", "--epochs", "1"]
+    words += ["--set", "optimizer=adam", "--set", "image_size=16,32", "--set", "classes=cats+dogs", "--no-watch"]
+    process = run(tmp_path / "results", *words, environment={"LAYERSWEEP_CACHE": str(tmp_path / "cache")})
+    assert process.returncode == 0, process.stdout + process.stderr
+    lines = process.stdout.splitlines()
+    assert "cats, dogs" in lines[0]
+    assert f"check    uv run layersweep data {folder}" in lines
+    assert any(line.startswith("--quick: all 100 training images") for line in lines)
+    trials = read(tmp_path / "results", "trials")
+    assert trials["outcome"].to_list() == ["completed"] * 2
+    assert len(set(trials["data_fingerprint"])) == 1
+    assert set(trials["train_images"]) == {100}
+    assert read(tmp_path / "results", "tests")["images"].to_list() == [20, 20]

@@ -68,11 +68,13 @@ class Facts:
         classes: the names of the classes.
         native: width and height of most pictures; None for a data set whose images are stored as they are.
         validation_rows: the number of last rows of the training file that are its given validation part.
+        damage: which pictures could not be decoded, and are left out.
     """
 
     classes: tuple[str, ...]
     native: tuple[int, int] | None = None
     validation_rows: int = 0
+    damage: str = ""
 
     @classmethod
     def of(cls, folder: Path) -> "Facts":
@@ -83,6 +85,7 @@ class Facts:
             classes=tuple(meta["classes"]),
             native=None if native is None else (int(native[0]), int(native[1])),
             validation_rows=int(meta.get("validation_rows", 0)),
+            damage=str(meta.get("damage", "")),
         )
 
 

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 PICTURES: Final = "image_folder"
 """The name of people's own pictures, whether in folders or in a table."""
 
-ARRAYS_SUFFIX: Final = ".npz"
-"""A file of arrays, which people give as `image_folder` too: the source `npz` reads it."""
+ARRAYS: Final = "npz"
+"""The name, and the suffix, of files of arrays. People give them as `image_folder`, too."""
 
 log: Say = logging.getLogger(__name__).info
 
@@ -67,6 +67,6 @@ def source(name: str, folder: Path | None = None) -> Source:
     names = sorted(module.name for module in pkgutil.iter_modules(datasets.__path__))
     if name not in names:
         raise DataError(f"data set {name!r} is not known; valid: {', '.join(names)}")
-    if name == PICTURES and folder is not None and folder.suffix.lower() == ARRAYS_SUFFIX:
-        name = ARRAYS_SUFFIX.removeprefix(".")
+    if name == PICTURES and folder is not None and folder.suffix.lower() == f".{ARRAYS}":
+        name = ARRAYS
     return cast(Source, importlib.import_module(f"{datasets.__name__}.{name}"))

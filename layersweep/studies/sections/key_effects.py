@@ -239,19 +239,19 @@ def _interaction(fit: Effects, test: TermTest) -> str:
 
 def reported_arms(comparison: Comparison, data: Grid, reported: Mapping[str, float]) -> str:
     """Sentences about arms that others reported as best: their results here, and the differences that chance causes."""
-    parts = []
+    parts, what = [], "reported" if data.metric.counts_images else "reported accuracy"
     has_one_training_per_arm = len(set(data.arms)) == len(data.arms)
     order = sorted(range(len(data.arms)), key=lambda i: -data.accuracies[i])
     ranks = {data.arms[i]: rank for rank, i in enumerate(order, 1)} if has_one_training_per_arm else {}
     rows = {row["arm"]: row for row in comparison.arms.to_dicts()}
     for arm, accuracy in reported.items():
         if arm not in rows:
-            parts.append(f"{arm} (reported {share(accuracy)}) is not an arm of this sweep.")
+            parts.append(f"{arm} ({what} {share(accuracy)}) is not an arm of this sweep.")
             continue
         row = rows[arm]
         mean = f", mean {share(row['mean'])} (n = {row['n']})" if row["mean"] is not None else ""
         rank = f"rank {ranks[arm]} of {len(ranks)} {data.trainings.where}; " if arm in ranks else ""
-        parts.append(f"{arm} (reported {share(accuracy)}): {rank}{row['verdict']}{mean}.")
+        parts.append(f"{arm} ({what} {share(accuracy)}): {rank}{row['verdict']}{mean}.")
     return " ".join(parts)
 
 

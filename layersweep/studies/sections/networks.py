@@ -9,6 +9,7 @@ from typing import Final
 import polars as pl
 
 from layersweep.formatting import count
+from layersweep.records.metrics import Metric
 from layersweep.records.read import read
 from layersweep.studies.figures import network_drawing
 from layersweep.studies.figures.drawing import Drawing
@@ -105,7 +106,7 @@ def section(comparison: Comparison, results: Path) -> Section:
     """The section about the best networks; a sentence if there is none."""
     if not searches(comparison, results):
         return Section()
-    best_networks = networks(comparison, results)
+    best_networks, metric = networks(comparison, results), comparison.criteria.described_metric
     heading = "The best network of each search"
     if not best_networks:
         return make_section(heading, ["No search has a network yet: no candidate has completed its training."])
@@ -115,7 +116,7 @@ def section(comparison: Comparison, results: Path) -> Section:
     columns = _columns(best_networks, comparison)
     drawing = Drawing(draw=network_drawing.draw, data=columns, height=network_drawing.height(columns), title=heading)
     figure = ("networks", drawing, _CAPTION) if columns else None
-    result = make_section(heading, _sentences(best_networks), tables=tables, figure=figure)
+    result = make_section(heading, _sentences(best_networks, metric), tables=tables, figure=figure)
     n = len(tables)
     return replace(result, terminal=(*result.terminal[n:], *result.terminal[:n]))  # sentences first
 
@@ -134,13 +135,13 @@ def _columns(best_networks: Sequence[Network], comparison: Comparison) -> list[n
     ]
 
 
-def _sentences(best_networks: Sequence[Network]) -> list[str]:
+def _sentences(best_networks: Sequence[Network], metric: Metric) -> list[str]:
     """A sentence about each network: the candidate, the reason for selecting it, and its depth."""
-    texts = []
+    texts, best = [], "most accurate" if metric.counts_images else "best"
     for network in best_networks:
         candidate = network.candidate
         which = f"candidate {candidate.number}, {share(candidate.accuracy)} after {count(candidate.epochs, 'epoch')}"
-        why = "the most accurate one with the most epochs; not compared"
+        why = f"the {best} one with the most epochs; not compared"
         if network.is_compared:
             why = "compared on fresh seeds"
         depth = f"{count(len(network.layers), 'layer')}, {network.depth} with parameters"

@@ -68,7 +68,7 @@ class DataDifference:
         if self.key == _EPOCHS:
             return " Only trainings of equal epochs are compared."
         if self.key in _OTHER_IMAGES:
-            return " Their accuracies are measured on different images."
+            return " Their values are measured on different images."
         return "" if self.is_question else " A difference between them may come from that."
 
 

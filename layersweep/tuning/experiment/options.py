@@ -134,9 +134,9 @@ class Options:
         tyro.conf.arg(metavar="file=NAME,label=NAME[,part=NAME]", help_behavior_hint="(default: found by their names)"),
     ] = None
     """The columns of a table of pictures: their files, their classes, and their parts of the data."""
-    fit: Annotated[Literal["stretch", "crop", "pad"] | None, _default("(default: stretch)")] = None
+    fit: Literal["auto", "stretch", "crop", "pad"] = "auto"
     """How pictures of other proportions are brought to the size of a trial: change their proportions, cut off their
-    edges, or add black bars. The same as --set fit=..."""
+    edges, or add black bars. The same as --set fit=... auto: as the sweep says, usually stretch."""
     strict: bool = False
     """Refuse a data set with damaged images. Without this flag they are named and left out."""
     folds: Annotated[Whole, _default("(default: the sweep's, usually none)")] = None

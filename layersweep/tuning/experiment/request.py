@@ -22,8 +22,9 @@ from layersweep.tuning.experiment.tuned_arms import TunedArm, sample_arms, tuned
 from trainables import config as domains
 from trainables.data.dataset import Data, prepare
 from trainables.data.pictures.columns import Columns
+from trainables.data.pictures.names import listed
 from trainables.data.pictures.variants import PictureOptions
-from trainables.data.sources import PICTURES, PictureSource, source
+from trainables.data.sources import ARRAYS, PICTURES, PictureSource, source
 from trainables.errors import DataError
 from trainables.keys import Keys
 
@@ -90,17 +91,20 @@ class Request:
         Raises:
             UsageError, DataError: if there is no such data, or an arm cannot take it.
         """
-        settings = self.settings
-        pictures = PictureOptions()
+        settings, pictures = self.settings, PictureOptions()
+        advice = f"check    uv run layersweep data {shlex.quote(str(settings.data))}"
         if isinstance(source(settings.dataset, settings.data), PictureSource):
             pictures = PictureOptions(
                 fittings=[*dict.fromkeys(fittings(self.arms, self.tuned_arms))],
                 columns=None if settings.columns is None else Columns.parse(settings.columns),
-                advice=f"check    uv run layersweep data {shlex.quote(str(settings.data))}",
+                advice=advice,
             )
         elif settings.columns is not None:
             raise UsageError(f"--columns {settings.columns} is for a table of pictures; valid: --dataset {PICTURES}")
         data = prepare(settings.dataset, folder=settings.data, strict=settings.strict, say=say, pictures=pictures)
+        if data.name == ARRAYS:
+            say(f"{len(data.classes):,} classes ({listed(data.classes)}) in the arrays of {settings.data}")
+            say(advice)
         request = self._with_class_indices(data)
         if settings.images is not None:
             limit = data.limited if settings.exact_images else partial(request._at_most, data, say)

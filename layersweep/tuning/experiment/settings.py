@@ -56,6 +56,7 @@ def resolve(sweep: Sweep, options: Options) -> Settings:
     if options.quick and sweep.quick is None:
         raise UsageError(f"--quick is not defined for the sweep {sweep.name!r}; give --epochs, --seeds and --images")
     sweep.check_sections()
+    sweep.check_metric()
     if options.fetch and options.cluster is None:
         raise UsageError("--fetch copies records from a cluster to this machine; valid: with --cluster and its file")
     search: Search = sweep.search if options.search == "auto" else options.search
@@ -93,11 +94,11 @@ def _with_fit(options: Options) -> Options:
     Raises:
         UsageError: if `--set fit=` is given, too.
     """
-    if options.fit is None:
+    if options.fit == "auto":
         return options
     if others := [text for text in options.set if key_of(text) == "fit"]:
         raise UsageError(f"--fit {options.fit} and --set {others[0]} set the same key; valid: one of them")
-    return replace(options, fit=None, set=(*options.set, f"fit={options.fit}"))
+    return replace(options, fit="auto", set=(*options.set, f"fit={options.fit}"))
 
 
 def _check_search(sweep: Sweep, options: Options, search: Search) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from layersweep.records.metrics import METRICS, valid_metrics
 from layersweep.records.study_question import StudyQuestion
 from layersweep.studies.sections import registry
 from layersweep.tuning.common.errors import UsageError
@@ -99,6 +100,17 @@ class Sweep:
                 f"valid: {', '.join(registry.SECTIONS)}"
             )
 
+    def check_metric(self) -> None:
+        """Refuses a metric that there is not.
+
+        Raises:
+            UsageError: naming it, and the valid ones.
+        """
+        if self.metric not in METRICS:
+            raise UsageError(
+                f"metric {self.metric!r} of the sweep {self.name!r} is not valid; valid: {valid_metrics()}"
+            )
+
     @property
     def study_question(self) -> StudyQuestion:
         """What its study needs to know, as the runs record it."""
@@ -160,4 +172,4 @@ class Sweep:
     @property
     def mode(self) -> str:
         """Whether the metric is better when larger (max) or smaller (min)."""
-        return "min" if self.metric.endswith("loss") else "max"
+        return METRICS[self.metric].mode

@@ -13,9 +13,11 @@ from layersweep.records.spans import length_before, merge_spans, training_spans
 from layersweep.studies import gallery
 from layersweep.studies.figures import network_drawing
 from layersweep.studies.figures.network_drawing import Layer, fold
+from layersweep.studies.recorded_comparison import load
 from layersweep.studies.sections import best_so_far, candidate_sizes, networks, refusals
 from layersweep.studies.sections.networks import short_keys
 from layersweep.studies.sections.section import Section
+from layersweep.studies.statistics.judgement import Criteria
 from layersweep.studies.statistics.searches import Step, Trajectory, trajectories
 from layersweep.studies.study import findings_of, write_study
 from layersweep.terminal import Console
@@ -418,3 +420,22 @@ def test_first_epochs_at_chance_do_not_squeeze_the_rest_and_every_end_is_seen(sw
         assert high > 0.889
     assert figure.axes[0].get_title().startswith("Enlarged: the lines start below .8")
     assert [axes.get_xlabel() for axes in figure.axes] == ["seconds of search or training", "epochs trained"]
+
+
+def test_a_search_by_balanced_accuracy_is_shown_by_it(sweep):
+    """The first candidate has the higher accuracy, the second one the higher balanced accuracy."""
+    candidate(sweep, "greedy", 0, [0.5, 0.95], start=0)
+    candidate(sweep, "greedy", 1, [0.5, 0.9], start=40)
+    for row, value in zip(sweep.rows["epochs"], (0.2, 0.3, 0.2, 0.8), strict=True):
+        row["val_balanced_accuracy"] = value
+    comparison, _ = load(sweep.write(), sweep.name, criteria=Criteria(metric="val_balanced_accuracy"))
+    (course,) = trajectories(comparison, sweep.results)
+    assert [step.best for step in course.steps] == [0.2, 0.3, 0.3, 0.8]
+    assert [one.accuracy for one in course.candidates] == [0.3, 0.8]
+    for module in (best_so_far, candidate_sizes):
+        made = module.section(comparison, sweep.results)
+        text = printed(made) + "".join(made.html)
+        assert "balanced accuracy" in text
+        assert "validation accuracy" not in text
+        assert ".8000" in text
+        assert ".9500" not in text

@@ -207,6 +207,36 @@ def test_features_within_the_limit_stay(data, source, tmp_path):
     assert len([path for path in (tmp_path / "features").iterdir() if path.is_dir()]) == 2
 
 
+BALANCED = pytest.mark.parametrize("balanced", [{"class_weight": "balanced"}, {"oversample": True}])
+
+
+@pytest.fixture(scope="module")
+def unequal(data):
+    """15 images of ten classes: one or two of each."""
+    return replace(data, train_images=15)
+
+
+@BALANCED
+def test_features_are_balanced_as_images_are(unequal, source, monkeypatch, balanced):
+    data = unequal
+    plain, by_features = epochs(data, source, dropout=0.0), epochs(data, source, dropout=0.0, **balanced)
+    traced_models.forget_idle_model()
+    monkeypatch.setattr(traced_models, "split_model", lambda *_, **__: None)
+    through = epochs(data, source, dropout=0.0, **balanced)
+    assert by_features[1].loss == pytest.approx(through[1].loss, abs=2e-5)
+    assert abs(by_features[1].loss - plain[1].loss) > 2e-4
+    assert by_features[0].seconds_features == pytest.approx(0, abs=0.1), "they are computed once for all"
+
+
+@BALANCED
+def test_views_are_balanced_too(unequal, source, balanced):
+    data = unequal
+    two = {"flip": "horizontal", "augmented_views": 2}
+    assert numbers(epochs(data, source, **two, **balanced)) != numbers(epochs(data, source, **two))
+    weighted = epochs(data, source, **two, **balanced)
+    assert numbers(weighted) == numbers(epochs(data, source, **two, **balanced))
+
+
 @pytest.mark.parametrize("values", [{"trained": "all"}, {"cut": "conv2d"}])
 def test_views_of_what_is_not_kept_are_refused(data, source, values):
     if values.get("cut"):

@@ -4,10 +4,14 @@ import os
 import platform
 import time
 
+import picture_folders
 import pytest
 
+from trainables.data.dataset import prepare
+from trainables.data.pictures.picture_list import Fitting
+from trainables.data.pictures.variants import PictureOptions
 from trainables.features import feature_cache
-from trainables.features.feature_cache import make_room, root
+from trainables.features.feature_cache import Features, make_room, root
 
 MONTH = 30 * 24 * 3600
 
@@ -57,3 +61,14 @@ def test_features_of_machines_that_are_gone_are_deleted_in_the_end(monkeypatch, 
     assert not others.exists()
     assert not of_earlier_versions.exists()
     assert recent.exists()
+
+
+def test_each_size_of_pictures_has_features_of_its_own(tmp_path):
+    data = prepare(
+        "image_folder",
+        folder=picture_folders.few(tmp_path / "in"),
+        pictures=PictureOptions(fittings=(Fitting(), Fitting(image_size=8))),
+    )
+    folders = [Features.of(each, "d" * 16, (3,), precision="float32").folder for each in (data, data.fitted(8))]
+    assert folders[0] != folders[1]
+    assert all(data.fingerprint in folder.name for folder in folders)

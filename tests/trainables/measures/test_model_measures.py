@@ -14,12 +14,14 @@ one_thread()
 import keras
 import tensorflow as tf
 from keras import layers as kl
+from sklearn.metrics import balanced_accuracy_score, f1_score
 
 from layersweep.records.values import ClassReport
 from trainables.data.arrays import ImageSet, Rows
 from trainables.measures.model_measures import (
     EVALUATION_BATCH,
     Reading,
+    class_counts,
     class_reports,
     evaluate,
     forward,
@@ -97,6 +99,17 @@ def test_the_loss_of_an_impossible_class_is_finite_as_that_of_probabilities_is_i
 
 def test_the_loss_of_a_broken_model_is_nan(images):
     assert math.isnan(evaluate(forward(certain([math.nan, 0.0, 0.0])), images).loss)
+
+
+def test_balanced_scores_are_those_of_scikit_learn():
+    draws = np.random.default_rng(1)
+    labels, predicted = draws.choice([0, 1, 4], 200, p=[0.9, 0.08, 0.02]), draws.choice([0, 1, 4], 200)
+    counts = class_counts(labels, predicted, 6)
+    assert counts.balanced_accuracy == pytest.approx(balanced_accuracy_score(labels, predicted))
+    expected = f1_score(labels, predicted, labels=[0, 1, 4], average="macro")
+    assert counts.macro_f1 == pytest.approx(expected)
+    never = class_counts(labels, np.full(200, 5), 6)
+    assert (never.balanced_accuracy, never.macro_f1) == (0, 0)
 
 
 def test_classes_are_reported_as_counted_by_hand():

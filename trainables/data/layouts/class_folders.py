@@ -213,7 +213,7 @@ def _reasons(folder: Folder, parts: Mapping[Part, Folder]) -> dict[Path, str]:
     for inner in folder.filled_folders:
         part = part_of(inner.name)
         if part and part not in parts and parts:
-            text = f"without labels (to use them as the {part} part, give a table of file names and labels)"
+            text = f"without labels (with a table of their names and labels they are the {part} part)"
             reasons |= {one.path: text for one in inner.every_folder()}
         elif _repeats(inner, folder):
             reasons |= {

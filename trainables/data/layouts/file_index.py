@@ -5,6 +5,7 @@ import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from trainables.data.layouts.folder_tree import Folder
@@ -40,6 +41,14 @@ class FileIndex:
                 index.by_stem[name.rpartition(".")[0] or name].append(inner + name)
         return index
 
+    @cached_property
+    def _by_folded_name(self) -> dict[str, list[str]]:
+        """The same by their name without the case of its letters, as Windows sees it."""
+        folded: defaultdict[str, list[str]] = defaultdict(list)
+        for name, paths in self.by_name.items():
+            folded[name.casefold()] += paths
+        return folded
+
     def cleaned(self, name: str) -> str | None:
         """A name with `/` between folders, relative to the root; None if it leads out of it."""
         path = name if name in self.by_name else name.replace("\\", "/")
@@ -54,7 +63,11 @@ class FileIndex:
     def files(self, name: str, part: Part | None = None) -> Sequence[str]:
         """The files that a cleaned name may mean; if there are several, those in a folder of the part, if there are."""
         own = posixpath.basename(name)
-        paths = _ending(self.by_name.get(own, ()), name) or _ending(self.by_stem.get(own, ()), name, stem=True)
+        paths = (
+            _ending(self.by_name.get(own, ()), name)
+            or _ending(self.by_stem.get(own, ()), name, stem=True)
+            or _ending(self._by_folded_name.get(own.casefold(), ()), name)
+        )
         if not paths and name.startswith(f"{self.root.name}/"):
             return self.files(name.removeprefix(f"{self.root.name}/"), part)
         if len(paths) > 1 and name in paths:
@@ -64,6 +77,7 @@ class FileIndex:
 
 
 def _ending(paths: Sequence[str], name: str, *, stem: bool = False) -> list[str]:
-    """The paths that are this name, or end with it below further folders."""
+    """The paths that are this name, or end with it below further folders; in any case of letters, if none does."""
     ends = [(path, path.rpartition(".")[0] if stem and "." in path.rpartition("/")[2] else path) for path in paths]
-    return [path for path, end in ends if end == name or end.endswith(f"/{name}")]
+    exact = [path for path, end in ends if f"/{end}".endswith(f"/{name}")]
+    return exact or [path for path, end in ends if f"/{end}".casefold().endswith(f"/{name}".casefold())]

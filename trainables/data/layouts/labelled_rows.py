@@ -59,7 +59,7 @@ def picture_list(
     labels = {part: {row.label for row in rows if parts[row.part] == part} for part in PARTS}
     by_part = {part: own for part, own in labels.items() if own}
     classes = _classes(by_part, place, order)
-    if len(rows) >= _FEW_ROWS and len(classes) > _SHARE_OF_CLASSES * len(rows):
+    if has_a_label_for_each_row([row.label for row in rows]):
         raise DataError(
             f"{printable(str(place))}: {len(rows):,} pictures have {len(classes):,} labels ({listed(classes, 3)}); "
             "valid: a column with the same label for all pictures of a class, which --columns label=NAME can name"
@@ -78,6 +78,11 @@ def picture_list(
         layout=layout_line(classes, how, pictures, names),
         notes=(*missing_classes(by_part, names, classes), *class_notes(classes), *left_out, *notes),
     )
+
+
+def has_a_label_for_each_row(labels: Sequence[str]) -> bool:
+    """Whether labels are hardly repeated, so that they are no classes, but captions or names."""
+    return len(labels) >= _FEW_ROWS and len(set(labels)) > _SHARE_OF_CLASSES * len(labels)
 
 
 def _parts(rows: Sequence[LabelledRow], place: Path) -> tuple[dict[Part | None, Part], dict[Part, str]]:

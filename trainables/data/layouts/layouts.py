@@ -59,7 +59,7 @@ def _of_folder(path: Path, columns: Columns | None) -> PictureList:
     tree = read_tree(path)
     if paths := columnar_files_in(tree):
         return labelled_in_folder(tree, paths, columns or Columns())
-    by_table = labelled_by_tables_in(tree, columns or Columns())
+    by_table = labelled_by_tables_in(tree, columns)
     if isinstance(by_table, PictureList):
         return by_table
     if columns:

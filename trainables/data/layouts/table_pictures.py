@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Final
 
 from layersweep.formatting import count
-from trainables.data.layouts.class_folders import without_wrappers
+from trainables.data.layouts.class_folders import labelled_by_folders, without_wrappers
 from trainables.data.layouts.file_index import FileIndex
 from trainables.data.layouts.folder_tree import Folder, read_tree
 from trainables.data.layouts.label_tables import SUFFIXES, Table, read_table
-from trainables.data.layouts.labelled_rows import LabelledRow, picture_list
+from trainables.data.layouts.labelled_rows import LabelledRow, has_a_label_for_each_row, picture_list
 from trainables.data.layouts.layout_texts import unused_notes
 from trainables.data.layouts.table_columns import LabelledTable, labelled_table, one_to_one
 from trainables.data.pictures.columns import Columns
@@ -50,24 +50,25 @@ def labelled_by_table(path: Path, columns: Columns) -> PictureList:
     return _pictures(tree, files, [labelled_table(table, files, columns)], others.unlabelled)
 
 
-def labelled_by_tables_in(tree: Folder, columns: Columns) -> PictureList | DataError | None:
+def labelled_by_tables_in(tree: Folder, columns: Columns | None) -> PictureList | DataError | None:
     """The pictures that a table in their folder labels; None without one, or why a table could not be used.
 
-    A table that says no more than the folders' names do is not used.
+    Tables that say no more than the folders' names do are not used, unless a person names their columns. If a table is
+    of the test or validation part alone, class folders may say the others.
 
     Raises:
         DataError: if a table labels pictures, but not as it should.
     """
     files = FileIndex.of(tree)
-    tables = _tables(tree, files, columns, set())
-    labelled = [table for table in tables.labelled if not _agrees_with_folders(table, files)]
-    if not labelled:
+    tables = _tables(tree, files, columns or Columns(), set())
+    labelled = [table for table in tables.labelled if not has_a_label_for_each_row(table.labels)]
+    if not columns and all(_agrees_with_folders(table, files) for table in labelled):
         return None if tables.labelled else tables.problem
     parts = {_own_part(table, tree) for table in labelled}
     if len(labelled) > 1 and (None in parts or len(parts) < len(labelled)):
         names = ", ".join(printable(table.table.path.name) for table in labelled)
         raise DataError(f"{printable(str(tree.path))} has several tables of labels: {names}; valid: --data TABLE")
-    return _pictures(tree, files, labelled, tables.unlabelled)
+    return _pictures(tree, files, labelled, tables.unlabelled, with_folders=True) if labelled else tables.problem
 
 
 def _tables(tree: Folder, files: FileIndex, columns: Columns, used: set[Path]) -> _Tables:
@@ -119,7 +120,9 @@ def _agrees_with_folders(table: LabelledTable, files: FileIndex) -> bool:
     return (same or (one_to_one(pairs) and len(pairs) > 1)) and (table.part is None or parts != {None})
 
 
-def _pictures(tree: Folder, files: FileIndex, tables: Sequence[LabelledTable], unlabelled: set[str]) -> PictureList:
+def _pictures(
+    tree: Folder, files: FileIndex, tables: Sequence[LabelledTable], unlabelled: set[str], *, with_folders: bool = False
+) -> PictureList:
     """The pictures of tables whose columns are known."""
     rows: dict[str, LabelledRow] = {}
     notes: list[str] = []
@@ -127,18 +130,34 @@ def _pictures(tree: Folder, files: FileIndex, tables: Sequence[LabelledTable], u
         own, repeated = _rows(table, files, _own_part(table, tree) if table.part is None else None)
         if twice := next((path for path in own if path in rows), None):
             raise DataError(
-                f"{printable(str(table.table.path))} names {printable(twice)}, as another table does; valid: one"
+                f"{printable(str(table.table.path))} names {printable(twice)}, as another table does; valid: one row"
             )
         rows |= own
         if repeated:
             notes.append(f"{printable(table.table.path.name)} repeats {count(repeated, 'row')}: used once")
     names = ", ".join(table.table.path.name for table in tables)
-    without = _without_labels(tree, rows, unlabelled, names)
+    notes += _without_labels(tree, rows, unlabelled, names)
+    in_folders = _rows_of_folders(tree, {row.part for row in rows.values()}) if with_folders else []
+    every_row = [*rows.values(), *in_folders]
     why = {folder.path: f"without a label in {printable(names)}" for folder in tree.every_folder()}
-    paths = {table.table.path for table in tables}
-    notes += [*without, *unused_notes(tree, (row.path for row in rows.values()), why, paths)]
-    how = " and ".join(table.how for table in tables)
-    return picture_list(list(rows.values()), tables[0].table.path, how, notes)
+    notes += unused_notes(tree, (row.path for row in every_row), why, {table.table.path for table in tables})
+    how = [*(["a folder each"] if in_folders else []), *(table.how for table in tables)]
+    return picture_list(every_row, tables[0].table.path, " and ".join(how), notes)
+
+
+def _rows_of_folders(tree: Folder, parts: set[Part | None]) -> list[LabelledRow]:
+    """The pictures of class folders in other parts, if tables label none to train with."""
+    if parts & {"train", None}:
+        return []
+    try:
+        by_folders = labelled_by_folders(tree)
+    except DataError:
+        return []
+    return [
+        LabelledRow(path=one.path, label=by_folders.classes[one.label], part=one.part)
+        for one in by_folders.pictures
+        if one.part not in parts
+    ]
 
 
 def _without_labels(tree: Folder, rows: Iterable[str], unlabelled: set[str], names: str) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """One picture as a person sees it in a viewer: upright, on white, in sRGB, its first frame, with 8 bits a channel."""
 
 import contextlib
+import functools
 import io
 import mimetypes
 import struct
@@ -47,6 +48,8 @@ _ON_ITS_SIDE: Final = 5
 _SCREEN_GAMMA: Final = 2.2
 _SLIGHT: Final = 0.05
 """A difference in gamma that viewers ignore."""
+_INVISIBLE: Final = 2
+"""A difference, of 256 levels, that rounding makes."""
 _GAMMAS: Final = (0.1, 10.0)
 
 # A profile of several megabytes is no attack; Pillow's limit is one megabyte.
@@ -309,23 +312,32 @@ def _in_srgb(image: Image.Image, facts: dict[str | tuple[int, int], Any], file_f
 
 
 _SRGB: Final = ImageCms.createProfile("sRGB")
-_SPACES: Final = {"GRAY": "L", "RGB ": "RGB", "CMYK": "CMYK", "Lab ": "LAB"}
 
 
 def _by_profile(image: Image.Image, content: bytes) -> Image.Image:
     """The picture in sRGB.
 
     Raises:
-        ValueError: if the profile is for another mode.
-        PyCMSError: if it is broken.
+        PyCMSError: if the profile is broken, or for another mode.
     """
-    profile = ImageCms.ImageCmsProfile(io.BytesIO(content))
-    if _SPACES.get(profile.profile.xcolor_space) != image.mode:
-        raise ValueError(f"a profile for {profile.profile.xcolor_space}")
-    if "sRGB" in (profile.profile.profile_description or ""):
+    transform = _transform(content, image.mode)
+    if transform is None:
         return image
-    transform = ImageCms.buildTransform(profile, _SRGB, image.mode, "RGB")
     shown = ImageCms.applyTransform(image, transform)
     if shown is None:
         raise ValueError("the profile gives nothing")
     return shown.convert("L") if image.mode == "L" else shown
+
+
+@functools.lru_cache(maxsize=8)
+def _transform(content: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
+    """From a profile to sRGB; None if it changes no colour visibly, as most profiles of photos do not."""
+    profile = ImageCms.ImageCmsProfile(io.BytesIO(content))
+    transform = ImageCms.buildTransform(profile, _SRGB, mode, "RGB")
+    if mode not in ("L", "RGB"):
+        return transform
+    levels = np.arange(0, 256, 17, dtype=np.uint8)
+    colours = np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(len(levels), -1, 3)
+    probe = Image.fromarray(np.ascontiguousarray(colours if mode == "RGB" else colours[..., 0]))
+    before, after = (np.asarray(one.convert("RGB")).astype(int) for one in (probe, transform.apply(probe)))
+    return transform if np.abs(after - before).max() > _INVISIBLE else None

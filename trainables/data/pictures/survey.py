@@ -139,13 +139,22 @@ def report_damage(
     pictures: PictureList, summary: Survey, damages: Mapping[int, str], *, strict: bool, say: Say
 ) -> None:
     """Says which pictures cannot be read, or refuses them."""
-    if not damages:
-        return
+    say_damage(damage_text(pictures, summary, damages), strict=strict, say=say)
+
+
+def damage_text(pictures: PictureList, summary: Survey, damages: Mapping[int, str]) -> str:
+    """How many pictures cannot be read, and why the first of them; empty if all can be read."""
     total = len(pictures.pictures) - len(summary.no_pictures)
-    message = f"{len(damages):,} of {total:,} pictures cannot be read: {examples(pictures, damages)}"
-    if strict:
-        raise DataError(f"{message}. Without --strict they are left out")
-    say(f"{message}. They are left out")
+    count = f"{len(damages):,} of {total:,} pictures cannot be read"
+    return f"{count}: {examples(pictures, damages)}" if damages else ""
+
+
+def say_damage(text: str, *, strict: bool, say: Say) -> None:
+    """Says what `damage_text` has said, or refuses it."""
+    if text and strict:
+        raise DataError(f"{text}. Without --strict they are left out")
+    if text:
+        say(f"{text}. They are left out")
 
 
 def examples(pictures: PictureList, reasons: Mapping[int, str]) -> str:

@@ -17,8 +17,8 @@ from trainables.data import cache
 from trainables.data.pictures.columns import Columns
 from trainables.data.pictures.decoding import VERSION, decode
 from trainables.data.pictures.picture_list import LARGEST, Fitting, PictureList
-from trainables.data.pictures.survey import Survey, report, survey
-from trainables.data.sources import PictureSource, Say
+from trainables.data.pictures.survey import Survey, damage_text, report, say_damage, survey
+from trainables.data.sources import PictureSource, Say, log
 from trainables.data.splits import stratified_mask
 
 TEST_SHARE: Final = 1 / 6
@@ -85,10 +85,17 @@ def folder_of(source: PictureSource, place: Path, options: PictureOptions, stric
         folder = cache.cache_root() / folder_name(source.NAME, fingerprint, fitting, native)
         folders.append(folder)
         if cache.is_intact(folder):
+            damage = cache.Facts.of(folder).damage
+            say_damage(damage, strict=strict, say=say if folder == folders[0] else log)
             continue
         with cache.replacement(folder) as new_folder:
             decoded = decode(pictures, summary, new_folder, fitting, say=say, strict=strict)
-            facts = cache.Facts(classes=pictures.classes, native=native, validation_rows=decoded.validation_rows)
+            facts = cache.Facts(
+                classes=pictures.classes,
+                native=native,
+                validation_rows=decoded.validation_rows,
+                damage=damage_text(pictures, summary, decoded.damages),
+            )
             cache.seal(new_folder, facts)
     return folders[0]
 

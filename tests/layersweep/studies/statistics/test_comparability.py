@@ -78,14 +78,14 @@ def test_lists_are_short():
 def test_other_classes_are_other_validation_images_even_as_the_question():
     rows = [trained("all"), trained("two", config={"classes": "0-1"}, train_images=400, validation_images=80)]
     assert sentences(*rows) == [
-        "This sweep varies classes: 0-1 (two), all (all). Their accuracies are measured on different images."
+        "This sweep varies classes: 0-1 (two), all (all). Their values are measured on different images."
     ]
 
 
 def test_another_data_set_is_named_once():
     rows = [trained("a"), trained("b", dataset="cifar100", data_fingerprint="f1", validation_images=500)]
     assert sentences(*rows) == [
-        "Arms differ in dataset: cifar10 (a), cifar100 (b). Their accuracies are measured on different images."
+        "Arms differ in dataset: cifar10 (a), cifar100 (b). Their values are measured on different images."
     ]
     changed = [trained("a"), trained("b", data_fingerprint="f1")]
     assert sentences(*changed)[0].startswith("Arms differ in data_fingerprint: f0 (a), f1 (b). ")
@@ -98,7 +98,7 @@ def test_shares_of_other_numbers_of_images_are_seen():
         trained("b", config={"train_share": 0.1}, train_images=50, validation_images=100),
     ]
     assert sentences(*rows) == [
-        "Arms differ in validation_images: 100 (b), 400 (a). Their accuracies are measured on different images.",
+        "Arms differ in validation_images: 100 (b), 400 (a). Their values are measured on different images.",
         "This sweep varies train_share: .1 (b), .5 (a).",
     ]
 
@@ -147,6 +147,6 @@ def test_indices_of_classes_are_said_with_their_names():
     rows = [trained("a", config={"classes": "0+2"}), trained("b", config={"classes": "cats+birds"})]
     (one,) = data_differences(pl.DataFrame(rows, schema=SCHEMA), 10, {"0+2": "cats, dogs"})
     assert one.sentence == (
-        "This sweep varies classes: 0+2 = cats, dogs (a), cats+birds (b). Their accuracies are measured on different "
+        "This sweep varies classes: 0+2 = cats, dogs (a), cats+birds (b). Their values are measured on different "
         "images."
     )

@@ -2,13 +2,15 @@
 
 import dataclasses
 from dataclasses import replace
+from typing import get_args
 
 import made_up
 import pytest
 
+from layersweep.records.metrics import METRICS
 from layersweep.tuning.common.errors import UsageError
 from layersweep.tuning.experiment.key_values import key_values, with_sweep_values
-from layersweep.tuning.experiment.options import Options, parse
+from layersweep.tuning.experiment.options import Metric, Options, parse
 from layersweep.tuning.experiment.settings import grace_epochs, resolve
 from layersweep.tuning.experiment.sweep import Sweep
 from search_spaces.ranges import Range
@@ -49,6 +51,11 @@ def test_the_metric_is_the_sweeps_unless_the_command_names_another():
     assert resolve(replace(SWEEP, metric="val_loss"), parse([], program="s.py")).metric == "val_loss"
     assert settings("--metric", "val_macro_f1").metric == "val_macro_f1"
     assert "val_balanced_accuracy" in refusal("--metric", "f1")
+    assert get_args(Metric) == tuple(METRICS)
+    with pytest.raises(
+        UsageError, match="metric 'accuracy' of the sweep 'made_up' is not valid; valid: val_accuracy, "
+    ):
+        resolve(replace(SWEEP, metric="accuracy"), parse([], program="s.py"))
 
 
 def test_a_section_that_there_is_not_is_refused_with_those_that_there_are():

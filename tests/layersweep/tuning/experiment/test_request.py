@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import picture_folders
 import pytest
 
@@ -50,6 +51,14 @@ def test_what_was_understood_is_said_first_and_then_how_to_check_it(pets):
     assert "cats, dogs, owls" in lines[0]
     checks = [place for place, line in enumerate(lines) if line == f"check    uv run layersweep data {pets}"]
     assert checks[0] < next(place for place, line in enumerate(lines) if "reading" in line)
+
+
+def test_of_arrays_the_classes_are_said_and_how_to_check_them(tmp_path):
+    place = tmp_path / "own.npz"
+    np.savez(place, x_train=np.zeros((60, 9, 8), dtype=np.uint8), y_train=np.arange(60) % 3)
+    _, data, lines = prepared(place)
+    assert (data.name, data.image_shape) == ("npz", (9, 8, 1))
+    assert lines[-2:] == [f"3 classes (0, 1, 2) in the arrays of {place}", f"check    uv run layersweep data {place}"]
 
 
 @pytest.mark.parametrize(("n", "images", "line"), [(15, 31, "all 31 training images"), (40, 50, "")])

@@ -75,9 +75,8 @@ def test_flat_pictures_to_test_are_named_and_not_used(tmp_path, folder):
     assert sizes(pictures) == {("train", "a"): 4, ("train", "b"): 4}
     assert pictures.layout.endswith("train/ 8, no test part: a sixth of train/ is the test set")
     (note,) = pictures.notes
-    assert note.startswith(
-        f"not used: 3 pictures in {folder}/, without labels (to use them as the test part, give a table"
-    )
+    text = "without labels (with a table of their names and labels they are the test part)"
+    assert note == f"not used: 3 pictures in {folder}/, {text}"
 
 
 def test_the_issues_flat_pictures_to_test(tmp_path):

@@ -160,7 +160,10 @@ def test_names_relative_to_the_table_absolute_and_as_windows_writes_them(four, s
 @pytest.mark.parametrize("name", ["/etc/passwd", "../img/0.jpg", "img/../../0.jpg", "C:\\img\\0.jpg", "..\\..\\x.jpg"])
 def test_a_name_outside_the_tables_folder_is_refused(four, name):
     (four.parent / "0.jpg").write_bytes(b"picture")
-    assert f"line 4: '{name}'".replace("\\", "\\\\") in refusal(table(four, "file,label", *ROWS[:2], f"{name},a"))
+    shown = name.replace("\\", "\\\\")
+    assert f"line 4: '{shown}' lies outside {four}; valid: files below it" in refusal(
+        table(four, "file,label", *ROWS[:2], f"{name},a")
+    )
 
 
 @pytest.mark.parametrize(
@@ -249,3 +252,45 @@ def test_every_part_that_a_table_gives_is_counted(tmp_path):
         root, "file,label,split", *(f"{row},{part}" for row, part in zip(rows, ("val", "test") * 2, strict=True))
     )
     assert "has no pictures of the train part" in refusal(path)
+
+
+def test_class_folders_to_train_and_a_table_to_test(tmp_path):
+    """What the note on flat pictures in test/ says that one can do."""
+    root = files(
+        tmp_path, *(f"train/{name}/{index}.jpg" for name in "ab" for index in range(3)), "test/0.jpg", "test/1.jpg"
+    )
+    table(root, "file,label", "0.jpg,b", "1.jpg,a", name="test_labels.csv")
+    pictures = pictures_of(root)
+    assert pictures.layout == (
+        "2 classes (a, b), a folder each and by test_labels.csv (columns file, label); train 6, test 2"
+    )
+    assert [(one.label, one.path.name) for one in pictures.pictures if one.part == "test"] == [
+        (0, "1.jpg"),
+        (1, "0.jpg"),
+    ]
+    assert not pictures.notes
+
+
+def test_traffic_signs_as_kaggle_has_them(tmp_path):
+    """Train.csv repeats the folders, Test.csv labels flat pictures, Meta.csv has a picture for each class."""
+    root = files(tmp_path, *(f"Meta/{index}.png" for index in range(22)))
+    files(
+        root,
+        *(f"Train/{index}/{index}_{n}.png" for index in range(22) for n in (0, 1)),
+        *(f"Test/{n}.png" for n in range(44)),
+    )
+    train = [f"{index},Train/{index}/{index}_{n}.png" for index in range(22) for n in (0, 1)]
+    table(root, "ClassId,Path", *train, name="Train.csv")
+    table(root, "ClassId,Path", *(f"{n % 22},Test/{n}.png" for n in range(44)), name="Test.csv")
+    table(root, "Path,ClassId,ShapeId", *(f"Meta/{index}.png,{index},1" for index in range(22)), name="Meta.csv")
+    pictures = pictures_of(root)
+    assert pictures.classes == tuple(map(str, range(22)))
+    assert "; train 44, test 44" in pictures.layout
+    assert "not used: 22 pictures in Meta/, without a label in" in pictures.notes[0]
+
+
+def test_columns_that_are_named_make_a_table_count_that_repeats_the_folders(tmp_path):
+    root = files(tmp_path, "a/0.jpg", "b/1.jpg")
+    table(root, "file,label,kind", "a/0.jpg,a,x", "b/1.jpg,b,y")
+    assert pictures_of(root).classes == ("a", "b")
+    assert pictures_of(root, Columns(label="kind")).classes == ("x", "y")

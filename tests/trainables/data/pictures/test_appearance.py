@@ -1,5 +1,6 @@
 """What a viewer shows is what is decoded: each way in which a file can say how it is to be shown."""
 
+import gzip
 import io
 import os
 import struct
@@ -69,6 +70,7 @@ def test_each_format_that_pillow_writes_is_read_by_its_content(kind):
 
 def test_the_formats_are_pillows_own_decoders():
     assert {"AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "PSD", "TGA", "TIFF", "WEBP"} <= set(FORMATS)
+    assert FORMATS.index("TGA") > FORMATS.index("WEBP")  # whose signature is looked for first
     assert not {"BUFR", "EPS", "FPX", "GRIB", "HDF5", "IPTC", "MIC", "MPEG", "WMF"} & set(FORMATS)
 
 
@@ -257,6 +259,13 @@ def test_grey_of_16_bits_keeps_its_levels(kind):
     array = seen(content(Image.fromarray(values), kind))
     assert array.dtype == np.uint8
     assert np.abs(array.astype(int).ravel() - np.arange(256)).max() <= 1
+
+
+def test_dark_levels_of_16_bits_stay_dark():
+    """Viewers do not spread the levels of a PNG, PGM or TIFF."""
+    values = np.arange(256, dtype=np.uint16).reshape(16, 16)
+    for kind in ("PNG", "PPM", "TIFF"):
+        assert (seen(content(Image.fromarray(values), kind)) <= 1).all(), kind
 
 
 def png(width, height, bits, colours, rows, chunks=()):
@@ -474,6 +483,14 @@ def test_nearest_takes_pixels_as_they_are():
     assert {tuple(pixel) for pixel in array.reshape(-1, 3)} == {tuple(pixel) for pixel in CORNERS.reshape(-1, 3)}
 
 
+def test_nearest_takes_no_pixel_of_a_jpeg_that_is_decoded_small():
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 255, (800, 800, 3), dtype=np.uint8))
+    file_content = content(noise, "JPEG", quality=95)
+    with Image.open(io.BytesIO(file_content)) as image:
+        nearest = np.asarray(image.resize((50, 50), Image.Resampling.NEAREST))
+    assert np.array_equal(seen(file_content, (50, 50), resizing="nearest"), nearest)
+
+
 def test_twice_is_the_same():
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 255, (300, 400, 3), dtype=np.uint8))
     for kind in ("JPEG", "PNG", "WEBP", "AVIF", "JPEG2000"):
@@ -498,22 +515,20 @@ def test_a_bomb_is_named_with_what_is_valid(side):
         opened(io.BytesIO(png(side, side, 8, 0, [b"\0"])), "it", claimed=True)
 
 
+def fits(*cards):
+    return "".join(card.ljust(80) for card in [*cards, "END"]).encode().ljust(2880)
+
+
 def test_compressed_fits_is_damage_and_plain_fits_is_not():
-    cards = ["SIMPLE  =                    T", "BITPIX  =                    8", "NAXIS   =                    2",
-             "NAXIS1  =                    4", "NAXIS2  =                    3", "END"]  # fmt: skip
-    header = "".join(card.ljust(80) for card in cards).encode().ljust(2880)
-    assert seen(header + bytes(range(12)).ljust(2880, b"\0")).shape == (3, 4)
-    extension = ["XTENSION= 'BINTABLE'", "BITPIX  =                    8", "NAXIS   =                    2",
-                 "NAXIS1  =                    8", "NAXIS2  =                    3", "PCOUNT  =                   64",
-                 "ZIMAGE  =                    T", "ZCMPTYPE= 'GZIP_1  '", "ZBITPIX =                    8",
-                 "ZNAXIS  =                    2", "ZNAXIS1 =                    4", "ZNAXIS2 =                    3",
-                 "END"]  # fmt: skip
-    empty = (
-        "".join(card.ljust(80) for card in [*cards[:2], "NAXIS   =                    0", "END"]).encode().ljust(2880)
-    )
-    compressed = empty + "".join(card.ljust(80) for card in extension).encode().ljust(2880) + bytes(2880)
-    with pytest.raises(DamagedError):
-        seen(compressed)
+    """A small file of the compressed kind may unfold to any size."""
+    plain = fits("SIMPLE  = T", "BITPIX  = 8", "NAXIS   = 2", "NAXIS1  = 4", "NAXIS2  = 3")
+    assert seen(plain + bytes(range(12)).ljust(2880, b"\0")).shape == (3, 4)
+    table = ["XTENSION= 'BINTABLE'", "BITPIX  = 8", "NAXIS   = 2", "NAXIS1  = 8", "NAXIS2  = 3", "ZIMAGE  = T",
+             "ZCMPTYPE= 'GZIP_1  '", "ZBITPIX = 8", "ZNAXIS  = 2", "ZNAXIS1 = 4", "ZNAXIS2 = 3"]  # fmt: skip
+    rows = b"".join(gzip.compress(bytes(range(k, k + 4))) for k in range(3))
+    compressed = fits("SIMPLE  = T", "BITPIX  = 8", "NAXIS   = 0") + fits(*table) + bytes(24) + rows
+    with pytest.raises(DamagedError, match="compressed FITS is not read"):
+        seen(compressed.ljust(4 * 2880, b"\0"))
 
 
 @pytest.mark.parametrize(("mode", "grey"), [("1", True), ("L", True), ("LA", True), ("RGB", False), ("P", False)])

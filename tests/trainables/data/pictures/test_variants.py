@@ -186,6 +186,24 @@ def test_a_kill_while_a_size_is_decoded_leaves_nothing_after_the_next_start(tmp_
     assert not list(own_cache.glob(".making*"))
 
 
+def test_a_picture_that_could_not_be_decoded_is_said_at_each_start_and_refused_if_strict(tmp_path: Path) -> None:
+    """A cut file can be opened, so that only decoding shows it; what is in the cache was made without it."""
+    folder = colours(tmp_path / "in", {"a": 12, "b": 12}, size=(64, 64))
+    cut = folder / "a" / "0.jpg"
+    picture_folders.picture(0, 0, (64, 64)).save(cut)
+    cut.write_bytes(cut.read_bytes()[:1500])
+    for _ in range(2):
+        lines: list[str] = []
+        data = prepared(folder, Fitting(), Fitting(image_size=8), say=lines.append)
+        said = [line for line in lines if "1 of 25 pictures cannot be read" in line and "0.jpg" in line]
+        assert said
+    assert len(said) == 1
+    for variant in (data, data.fitted(8)):
+        assert len(variant.labels("train")) + len(variant.labels("test")) == 24
+    with pytest.raises(DataError, match=r"1 of 25 pictures cannot be read.*Without --strict they are left out"):
+        prepare("image_folder", folder=folder, strict=True)
+
+
 def test_a_damaged_size_is_made_again(tmp_path: Path) -> None:
     folder = colours(tmp_path / "in", {"a": 12, "b": 12})
     data = prepared(folder)
