@@ -53,10 +53,14 @@ def test_two_machines_that_share_a_cache_do_not_mix_their_files(
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
-def test_nothing_stays_of_what_is_interrupted_or_has_no_room(tmp_path: Path, error: type[BaseException]) -> None:
-    with pytest.raises(error), replacement(tmp_path / "data-1") as new_folder:
-        (new_folder / "first").write_text("half")
+def test_nothing_stays_of_what_is_interrupted_or_has_no_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
+) -> None:
+    def interrupt() -> None:
         raise error
+
+    with pytest.raises(error):
+        make(tmp_path / "data-1", "a", monkeypatch, "half", during=interrupt)
     assert not [*tmp_path.iterdir()]
 
 
