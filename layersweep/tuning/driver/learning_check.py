@@ -4,7 +4,7 @@ The rules and their error rates are in docs/decisions/early_stopping.md.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from layersweep.formatting import count
@@ -19,6 +19,9 @@ SIGNIFICANCE: Final = 1e-3
 _EPOCHS: Final = 2
 _CAUGHT_UP: Final = 10.0
 """Steps times (1 - momentum) after which averages of batch normalisation follow the weights."""
+
+_SHORT: Final = 0.9
+"""A momentum with which they follow in 100 steps."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +71,7 @@ def lag_warning(last: Epoch, facts: TrainingFacts) -> str | None:
 
     That is if the training predictions depend on the labels and the validation predictions do not (permutation tests),
     though these would, if each class were recognised as often as in training. Before 500 steps nothing is said of
-    averages of batch normalisation that will follow in time.
+    batch normalisation whose averages will follow in time.
     """
     train, validation = last.train_counts, last.val_counts
     if last.diverged or train is None or validation is None or not _falls_short(train, validation):
@@ -76,14 +79,14 @@ def lag_warning(last: Epoch, facts: TrainingFacts) -> str | None:
     chance = p_value(validation)
     if chance <= SIGNIFICANCE or p_value(train) > SIGNIFICANCE:
         return None
-    cause = _averages(facts)
-    if cause and facts.steps < TRUSTED_STEPS and not _lags(facts.network, facts.all_steps):
+    cause = _cause_in_normalization(facts)
+    if cause and facts.steps < TRUSTED_STEPS and not _cause_in_normalization(replace(facts, steps=facts.all_steps)):
         return None
+    accuracies = f"accuracy {_share(last.val_accuracy)}, in training {_share(last.accuracy)}"
     images = count(sum(validation.images), "image")
     return (
-        f"validation is at chance after {count(last.epoch, 'epoch')}: training accuracy {_share(last.accuracy)}, but "
-        f"validation accuracy {_share(last.val_accuracy)} with predictions that do not depend on the labels "
-        f"(permutation test over {images}, p = {chance:.2g}); {cause or _other_cause(facts)}"
+        f"validation is at chance after {count(last.epoch, 'epoch')} ({accuracies}); {cause or _other_cause(facts)} "
+        f"(its predictions do not depend on the labels: permutation test over {images}, p = {chance:.2g})"
     )
 
 
@@ -105,20 +108,24 @@ def _falls_short(train: ClassCounts, validation: ClassCounts) -> bool:
     return min(float(bdtr(*test)) for test in tests if test[1]) * len(tests) <= SIGNIFICANCE
 
 
-def _lags(network: NetworkSummary | None, steps: int) -> bool:
-    """Whether a network has averages of batch normalisation that do not follow its weights after so many steps."""
-    momentum = network.normalization_momentum if network is not None else None
-    return momentum is not None and steps * (1 - momentum) < _CAUGHT_UP
+def _follow(momentum: float, steps: int) -> bool:
+    """Whether averages of batch normalisation follow the weights after so many steps."""
+    return steps >= TRUSTED_STEPS and steps * (1 - momentum) >= _CAUGHT_UP
 
 
-def _averages(facts: TrainingFacts) -> str:
-    """The cause if averages of batch normalisation lag behind; else empty."""
-    if not _lags(facts.network, facts.steps) or facts.network is None:
+def _cause_in_normalization(facts: TrainingFacts) -> str:
+    """The cause if batch normalisation is it; empty if its averages follow the weights, or there is none."""
+    momentum = facts.network.normalization_momentum if facts.network is not None else None
+    if momentum is None or _follow(momentum, facts.steps):
         return ""
-    momentum = facts.network.normalization_momentum or 0.0
-    remedy = "normalization_momentum=0.9" if momentum > 0.9 else "more epochs"  # noqa: PLR2004 (the value it names)
     steps = count(facts.steps, "step")
-    return f"averages of batch normalisation (momentum {momentum:g}) lag behind after {steps}: try {remedy}"
+    if momentum > _SHORT and facts.steps * (1 - momentum) < _CAUGHT_UP:
+        averages = f"averages of batch normalisation (momentum {momentum:g}) lag behind after {steps}"
+        return f"{averages}: try normalization_momentum={_SHORT:g}"
+    return (
+        f"batch normalisation (momentum {momentum:g}) differs between training and validation while weights change "
+        f"fast, as in the first {steps}: try more epochs"
+    )
 
 
 def _other_cause(facts: TrainingFacts) -> str:

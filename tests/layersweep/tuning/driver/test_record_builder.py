@@ -431,6 +431,25 @@ def test_a_hopeless_trial_that_is_kept_is_warned_of(patient, writer, tmp_path):
     assert read(tmp_path / "results", "trials")["warning"][0].startswith("at chance after 2 epochs")
 
 
+@pytest.mark.parametrize(("momentum", "cause"), [(0.99, "(momentum 0.99) lag behind after 4 steps"), (None, "check")])
+def test_a_short_run_records_why_its_validation_is_at_chance(builder, writer, tmp_path, momentum, cause):
+    """Two epochs of two steps: the first shows it, the last is recorded; the network comes with the first report."""
+    trial = make(made_up.data(tmp_path, train_images=64), epochs=2)
+    builder.start(trial)
+    first, *later = (changed(report, val_counts=made_up.AT_CHANCE) for report in reports(trial, tmp_path))
+    layers = (replace(first.network.layers[0], kind="Rescaling"),)
+    first = replace(first, network=replace(first.network, layers=layers, normalization_momentum=momentum))
+    for report in (first, *later):
+        ending = tell(builder, trial, report)
+        if ending is None:
+            assert builder.running_trials[trial.trial_id].warning.startswith("validation is at chance after 1 epoch (")
+    assert ending.outcome == "completed"
+    writer.flush()
+    (row,) = read(tmp_path / "results", "trials").to_dicts()
+    assert row["warning"].startswith("validation is at chance after 2 epochs (")
+    assert cause in row["warning"]
+
+
 def test_a_diverged_trial_that_is_kept_runs_on_and_has_diverged(patient, data, tmp_path):
     trial = make(data, epochs=3, misdeed="nan")
     told = reports(trial, tmp_path)
