@@ -122,7 +122,8 @@ def _sizes(pictures: Collection, config: Keys) -> Iterator[str]:
         n = sum(number for _, number in rest)
         rows.append([count(len(rest), "other size"), f"{n:,}", f"{n / len(pictures.names):.1%}"])
     fitting = Fitting(image_size=config.image_size, fit=config.fit, resizing=config.resizing)
-    width, height = stored_size(fitting, pictures.native) if pictures.fits else pictures.native
+    mixed = len(frequent) > 1
+    width, height = stored_size(fitting, pictures.native, mixed=mixed) if pictures.fits else pictures.native
     yield "<h2>Sizes</h2>"
     if pictures.fits:
         text = f"Pictures are stored at {width} x {height} pixels"

@@ -98,7 +98,8 @@ def collection(name: str, folder: Path | None, columns: "Columns | None", say: S
 
 
 def _of_pictures(listed: PictureList, place: Path, say: Say) -> Collection:
-    say(listed.layout)
+    for line in (listed.layout, *listed.notes):
+        say(line)
     look = survey(listed, say)
     openable = [index for index in range(len(listed.pictures)) if look.digests[index]]
     say(f"decoding {len(openable):,} pictures …")
@@ -160,14 +161,14 @@ def _decoded(
     indices: Sequence[int], fitting: Fitting, *, listed: PictureList, look: Survey, usable: Sequence[int]
 ) -> Bytes:
     """Some pictures by the functions that write the arrays of a trial."""
-    native = look.common
-    width, height = stored_size(fitting, native)
+    native, mixed = look.common, len(look.sizes) > 1
+    width, height = stored_size(fitting, native, mixed=mixed)
     images = np.zeros((len(indices), height, width, 1 if look.grey else 3), dtype=np.uint8)
     places = [usable[index] for index in indices]
     for items in item_lists(listed.pictures, look.states, places):
         for stream in streams(items):
             with stream.content as content, opened(content, stream.name, claimed=True) as image:
-                images[stream.item.row] = pixels(image, images.shape, stored(fitting, native))
+                images[stream.item.row] = pixels(image, images.shape, stored(fitting, native, mixed=mixed))
     return images
 
 

@@ -32,7 +32,7 @@ def test_the_version_is_that_of_the_installed_package(capsys):
 def test_an_unknown_subcommand_is_named_with_the_valid_ones(capsys):
     assert cli.main(["studies", "optimizers"]) == 2
     assert capsys.readouterr().err == (
-        "layersweep: error: unknown command 'studies'; valid: study, watch, gallery, records, export, doctor\n"
+        "layersweep: error: unknown command 'studies'; valid: study, watch, gallery, records, export, data, doctor\n"
     )
 
 

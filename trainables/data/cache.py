@@ -67,12 +67,14 @@ class Facts:
     Attributes:
         classes: the names of the classes.
         native: width and height of most pictures; None for a data set whose images are stored as they are.
+        mixed: whether other pictures have other sizes.
         validation_rows: the number of last rows of the training file that are its given validation part.
         damage: which pictures could not be decoded, and are left out.
     """
 
     classes: tuple[str, ...]
     native: tuple[int, int] | None = None
+    mixed: bool = False
     validation_rows: int = 0
     damage: str = ""
 
@@ -84,6 +86,7 @@ class Facts:
         return cls(
             classes=tuple(meta["classes"]),
             native=None if native is None else (int(native[0]), int(native[1])),
+            mixed=bool(meta.get("mixed", False)),
             validation_rows=int(meta.get("validation_rows", 0)),
             damage=str(meta.get("damage", "")),
         )
@@ -122,16 +125,18 @@ def replacement(folder: Path) -> Iterator[Path]:
         shutil.rmtree(leftover, ignore_errors=True)
     old_folder = _inode(folder)
     new_folder.mkdir(parents=True)
-    yield new_folder
-    if old_folder is not None and _inode(folder) == old_folder:
-        folder.rename(damaged)
     try:
-        new_folder.rename(folder)
-    except OSError as error:
-        if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
-            raise
-    for leftover in (new_folder, damaged):
-        shutil.rmtree(leftover, ignore_errors=True)
+        yield new_folder
+        if old_folder is not None and _inode(folder) == old_folder:
+            folder.rename(damaged)
+        try:
+            new_folder.rename(folder)
+        except OSError as error:
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                raise
+    finally:  # also after Ctrl-C, and on a full disk, which would stay full
+        for leftover in (new_folder, damaged):
+            shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _old_leftovers(folder: Path) -> list[Path]:

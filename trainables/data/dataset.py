@@ -52,6 +52,7 @@ class Data:
             which every seed has; 0 if each seed draws one.
         native: width and height of most pictures, if trials may have them in several sizes (`fitted`); None for a data
             set whose images are stored as they are.
+        mixed: whether other pictures have other sizes.
         problem: why trials cannot have the whole data set, but perhaps a part of it; empty if they can.
     """
 
@@ -71,6 +72,7 @@ class Data:
     folds: int = 0
     validation_rows: int = 0
     native: tuple[int, int] | None = None
+    mixed: bool = False
     problem: str = ""
 
     def fitted(self, image_size: int = 0, fit: str = "stretch", resizing: str = "bilinear") -> "Data":
@@ -81,9 +83,9 @@ class Data:
         if self.native is None:
             return self
         fitting = Fitting(image_size=image_size, fit=fit, resizing=resizing)
-        width, height = variants.stored_size(fitting, self.native)
-        folder = self.folder.with_name(variants.folder_name(self.name, self.fingerprint, fitting, self.native))
-        return replace(self, folder=folder, image_shape=(height, width, self.image_shape[-1]))
+        size = variants.stored_size(fitting, self.native, mixed=self.mixed)
+        folder = self.folder.with_name(variants.folder_name(self.name, self.fingerprint, fitting, size))
+        return replace(self, folder=folder, image_shape=(*size[::-1], self.image_shape[-1]))
 
     def limited(self, images: int) -> "Data":
         """The data set with this number of training images; the validation and test sets shrink in proportion.
@@ -121,8 +123,7 @@ class Data:
         if self.validation_rows and (folds or holdout is not None):
             raise DataError(
                 f"{self.name} has a validation part of its own, with {self.validation_rows:,} images, which every "
-                "trial uses as it is; valid: without --folds and validation_share, or with its images in the training "
-                "part"
+                "trial uses as it is; valid: --folds 0 without validation_share, or its images in the training part"
             )
         class_indices = self.class_indices if class_indices is None else class_indices
         holdout = self.holdout if holdout is None else holdout
@@ -356,5 +357,6 @@ def _data(name: str, folder: Path) -> Data:
         class_indices=tuple(range(len(facts.classes))),
         validation_rows=facts.validation_rows,
         native=facts.native,
+        mixed=facts.mixed,
     )
     return data._with_sizes()

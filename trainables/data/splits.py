@@ -3,7 +3,7 @@
 import math
 import shlex
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Final
 
@@ -112,8 +112,14 @@ class Needs:
         return np.array([k for k, size in enumerate(counts) if size < self.images and not self._suffices(size, counts)])
 
     def fewest(self, counts: npt.NDArray[np.int64]) -> int:
-        """The fewest images of a class, beside classes with these numbers, with which it is not too small."""
-        return next((size for size in range(2, self.images) if self._suffices(size, counts)), self.images)
+        """The fewest images of each class, if the larger ones of these numbers stay as they are."""
+
+        def suffices(size: int) -> bool:
+            larger_counts = np.maximum(counts, size)
+            more = larger_counts.sum() / counts.sum()
+            return replace(self, validation=int(self.validation * more))._suffices(size, larger_counts)
+
+        return next((size for size in range(2, self.images) if suffices(size)), self.images)
 
     def _suffices(self, size: int, counts: npt.NDArray[np.int64]) -> bool:
         """Whether the first image of a class of this size is among those for validation, whatever the seed."""

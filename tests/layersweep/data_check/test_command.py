@@ -1,5 +1,6 @@
 """`layersweep data`: a summary in the terminal, a page, one line for bad input."""
 
+import html
 import signal
 import subprocess
 import sys
@@ -30,6 +31,14 @@ def test_it_prints_a_summary_and_writes_the_page(place, capsys):
     assert "page     results/data/pets.html" in text
     assert "leak.png" in (place / "results" / "data" / "pets.html").read_text()
     assert [path.name for path in (place / "results" / "data").iterdir()] == ["pets.html"]
+
+
+def test_what_is_not_used_is_said_in_the_terminal_and_on_the_page(place, capsys):
+    assert main(["data", str(picture_folders.unlabelled_test(place / "data"))]) == 0
+    (note,) = [line for line in capsys.readouterr().out.splitlines() if "no labels" in line or "not used" in line]
+    assert "test" in note
+    page = html.unescape((place / "results" / "data" / "data.html").read_text())
+    assert note in page
 
 
 def test_the_page_may_lie_elsewhere(place):

@@ -312,15 +312,13 @@ def _in_srgb(image: Image.Image, facts: dict[str | tuple[int, int], Any], file_f
 
 
 _SRGB: Final = ImageCms.createProfile("sRGB")
-_SPACES: Final = {"GRAY": "L", "RGB ": "RGB", "CMYK": "CMYK", "Lab ": "LAB"}
 
 
 def _by_profile(image: Image.Image, content: bytes) -> Image.Image:
     """The picture in sRGB.
 
     Raises:
-        ValueError: if the profile is for another mode.
-        PyCMSError: if it is broken.
+        PyCMSError: if the profile is broken, or for another mode.
     """
     transform = _transform(content, image.mode)
     if transform is None:
@@ -335,8 +333,6 @@ def _by_profile(image: Image.Image, content: bytes) -> Image.Image:
 def _transform(content: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
     """From a profile to sRGB; None if it changes no colour visibly, as most profiles of photos do not."""
     profile = ImageCms.ImageCmsProfile(io.BytesIO(content))
-    if _SPACES.get(profile.profile.xcolor_space) != mode:
-        raise ValueError(f"a profile for {profile.profile.xcolor_space}")
     transform = ImageCms.buildTransform(profile, _SRGB, mode, "RGB")
     if mode not in ("L", "RGB"):
         return transform

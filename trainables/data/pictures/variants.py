@@ -17,7 +17,7 @@ from trainables.data import cache
 from trainables.data.pictures.columns import Columns
 from trainables.data.pictures.decoding import VERSION, decode
 from trainables.data.pictures.picture_list import LARGEST, Fitting, PictureList
-from trainables.data.pictures.survey import Survey, damage_text, report, say_damage, survey
+from trainables.data.pictures.survey import Survey, damage_text, report, say_copies, say_damage, survey
 from trainables.data.sources import PictureSource, Say, log
 from trainables.data.splits import stratified_mask
 
@@ -40,28 +40,28 @@ class PictureOptions:
     advice: str = ""
 
 
-def stored(fitting: Fitting, native: tuple[int, int]) -> Fitting:
+def stored(fitting: Fitting, native: tuple[int, int], *, mixed: bool) -> Fitting:
     """How pictures of this most frequent size are stored for a trial.
 
-    Small ones keep their size, and the network enlarges them. Without a size of the trial, large ones have at most
-    `LARGEST` pixels.
+    Small ones of one size keep it, and the network enlarges them. If there are several sizes (`mixed`), each picture is
+    brought to the trial's size at once. Without a size of the trial, large ones have at most `LARGEST` pixels.
     """
-    if fitting.image_size and max(native) > min(fitting.image_size, LARGEST):
+    if fitting.image_size and (mixed or max(native) > min(fitting.image_size, LARGEST)):
         return fitting
     return replace(fitting, image_size=0)
 
 
-def stored_size(fitting: Fitting, native: tuple[int, int]) -> tuple[int, int]:
+def stored_size(fitting: Fitting, native: tuple[int, int], *, mixed: bool) -> tuple[int, int]:
     """The width and height of stored pictures."""
-    if image_size := stored(fitting, native).image_size:
+    if image_size := stored(fitting, native, mixed=mixed).image_size:
         return image_size, image_size
     scale = min(1.0, LARGEST / max(native))
     return max(1, round(native[0] * scale)), max(1, round(native[1] * scale))
 
 
-def folder_name(name: str, fingerprint: str, fitting: Fitting, native: tuple[int, int]) -> str:
-    """The name of a variant's folder in the cache."""
-    width, height = stored_size(fitting, native)
+def folder_name(name: str, fingerprint: str, fitting: Fitting, size: tuple[int, int]) -> str:
+    """The name of a variant's folder in the cache, with pictures of this width and height."""
+    width, height = size
     return f"{name}-{fingerprint}-{width}x{height}-{fitting.fit}-{fitting.resizing}"
 
 
@@ -75,14 +75,16 @@ def folder_of(source: PictureSource, place: Path, options: PictureOptions, stric
     for line in filter(None, (pictures.layout, *pictures.notes, options.advice)):
         say(line)
     summary = survey(pictures, say)
-    native = summary.common
-    sizes = [stored_size(fitting, native) for fitting in options.fittings]
+    native, mixed = summary.common, len(summary.sizes) > 1
+    sizes = [stored_size(fitting, native, mixed=mixed) for fitting in options.fittings]
     report(pictures, summary, strict=strict, say=say, stored=sizes)
     pictures = with_test_part(pictures, summary)
+    say_copies(pictures, summary, say)
     fingerprint = fingerprint_of(pictures, summary)
     folders = []
-    for fitting in dict.fromkeys(stored(fitting, native) for fitting in options.fittings):
-        folder = cache.cache_root() / folder_name(source.NAME, fingerprint, fitting, native)
+    for fitting in dict.fromkeys(stored(fitting, native, mixed=mixed) for fitting in options.fittings):
+        size = stored_size(fitting, native, mixed=mixed)
+        folder = cache.cache_root() / folder_name(source.NAME, fingerprint, fitting, size)
         folders.append(folder)
         if cache.is_intact(folder):
             damage = cache.Facts.of(folder).damage
@@ -93,6 +95,7 @@ def folder_of(source: PictureSource, place: Path, options: PictureOptions, stric
             facts = cache.Facts(
                 classes=pictures.classes,
                 native=native,
+                mixed=mixed,
                 validation_rows=decoded.validation_rows,
                 damage=damage_text(pictures, summary, decoded.damages),
             )

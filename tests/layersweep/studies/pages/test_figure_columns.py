@@ -145,3 +145,9 @@ def test_lines_differ_by_dash_where_colours_are_equal_or_neighbours():
     means = figure_columns(payload(*trials))["means"]
     assert len({(int(style) % 10, dash) for style, dash in zip(means["style"], means["dash"], strict=True)}) == 40
     assert all(one != other for one, other in pairwise(means["dash"][:10]))
+
+
+def test_a_share_of_confused_images_is_of_all_images_of_the_class_also_of_those_that_are_not_shown():
+    matrix = {"arm": 0, "set": "test", "classes": ["a", "b"], "counts": [[6, 2], [0, 5]], "images": [20, 5]}
+    columns = figure_columns({**payload({"arm": "adam", "values": [0.5]}), "confusion": [matrix]})["confusion"]
+    assert columns["share"] == [0.3, 0.1, 0.0, 1.0]

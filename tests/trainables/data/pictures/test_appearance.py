@@ -70,6 +70,7 @@ def test_each_format_that_pillow_writes_is_read_by_its_content(kind):
 
 def test_the_formats_are_pillows_own_decoders():
     assert {"AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "PSD", "TGA", "TIFF", "WEBP"} <= set(FORMATS)
+    assert FORMATS.index("TGA") > FORMATS.index("WEBP")  # whose signature is looked for first
     assert not {"BUFR", "EPS", "FPX", "GRIB", "HDF5", "IPTC", "MIC", "MPEG", "WMF"} & set(FORMATS)
 
 

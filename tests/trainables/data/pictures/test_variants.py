@@ -65,7 +65,32 @@ def values(images: ImageSet) -> list[int]:
     ],
 )
 def test_the_stored_size(native: tuple[int, int], image_size: int, size: tuple[int, int]) -> None:
-    assert stored_size(Fitting(image_size=image_size), native) == size
+    assert stored_size(Fitting(image_size=image_size), native, mixed=False) == size
+
+
+@pytest.mark.parametrize(("image_size", "size"), [(0, (512, 384)), (16, (16, 16)), (600, (600, 600))])
+def test_of_several_sizes_each_is_brought_to_the_trials_size_at_once(image_size: int, size: tuple[int, int]) -> None:
+    assert stored_size(Fitting(image_size=image_size), (640, 480), mixed=True) == size
+    assert stored_size(Fitting(image_size=64), (30, 20), mixed=True) == (64, 64)
+
+
+def test_pictures_of_several_sizes_have_bars_on_two_sides_alone(tmp_path: Path) -> None:
+    """Portrait ones would have bars on all four sides, if they were first brought to the size of landscape ones."""
+    folder = colours(tmp_path / "in", {"a": 12, "b": 12}, size=(30, 20))
+    for place in (folder / "a").glob("1*.png"):
+        Image.new("RGB", (20, 30), (255, 255, 255)).save(place)
+    data = prepared(folder, Fitting(image_size=60, fit="pad"))
+    assert (data.image_shape, data.mixed) == ((60, 60, 3), True)
+    train = np.asarray(data.split(1).train.images)
+    portraits = train[(train == 255).any(axis=(1, 2, 3))]
+    assert len(portraits)
+    assert (portraits[:, :, 30] == 255).all()
+    assert (portraits[:, 30, :8] == 0).all()
+
+
+def test_the_size_of_others_is_the_networks_to_enlarge(tmp_path: Path) -> None:
+    data = prepared(colours(tmp_path / "in", {"a": 12, "b": 12}), Fitting(image_size=60))
+    assert (data.image_shape, data.mixed) == ((8, 12, 3), False)
 
 
 def test_every_size_has_the_same_rows_and_split(tmp_path: Path) -> None:
@@ -143,7 +168,7 @@ def test_three_given_parts_stay_as_they_are(tmp_path: Path) -> None:
 @pytest.mark.parametrize("part", [{"folds": 3, "fold": 0}, {"holdout": Fraction(1, 3)}])
 def test_another_validation_set_beside_a_given_one_is_refused(tmp_path: Path, part: dict[str, object]) -> None:
     data = prepared(picture_folders.split_folders(tmp_path / "in"))
-    with pytest.raises(DataError, match=r"a validation part of its own, with 40 images.*valid: without --folds and"):
+    with pytest.raises(DataError, match=r"a validation part of its own, with 40 images.*valid: --folds 0 without"):
         data.part(**part)  # type: ignore[arg-type]
 
 
@@ -156,13 +181,28 @@ def test_a_class_too_small_is_named_and_can_be_left_out(tmp_path: Path, folder: 
     data = prepared(place)
     assert data.classes == classes
     name = classes[-1]
-    message = f"class {name!r} of image_folder has 1 training image, too few .*--set '?classes=without:{name}"
+    message = f"class {name!r} of image_folder has 1 training image, too few .*; valid: 3 or more training images of "
+    message += f"each class, or leave out what is smaller: --set '?classes=without:{name}"
     with pytest.raises(DataError, match=message):
         data.part()
     with pytest.raises(DataError, match=message):
         data.split(1)
     part = data.part(class_indices=(0, 1))
     assert len(part.split(1).validation.labels) == part.validation_images
+
+
+@pytest.mark.parametrize("n", [2, 4, 7])
+def test_as_many_as_the_error_says_are_enough_whatever_the_seed(tmp_path: Path, n: int) -> None:
+    """60 and n training pictures; a given test part, so that all are split alone."""
+    for part, sizes in {"train": {"a": 60, "b": n}, "test": {"a": 2, "b": 2}}.items():
+        colours(tmp_path / "in" / part, sizes)
+    data = prepared(tmp_path / "in")
+    if n < 4:
+        with pytest.raises(DataError, match="valid: 4 or more training images of each class"):
+            data.part()
+        return
+    for seed in range(30):
+        assert set(data.part().split(seed).validation.labels) == {0, 1}
 
 
 @pytest.mark.parametrize("n", [6, 7, 9])
@@ -242,3 +282,24 @@ def test_photos_are_stored_small(tmp_path: Path) -> None:
     whole = data.fitted()
     assert whole.image_shape == (384, 512, 3)
     assert (whole.folder / "train_images.npy").stat().st_size < 6 * 384 * 512 * 3
+
+
+@pytest.mark.parametrize(("part", "copies"), [("test", 3), ("val", 2)])
+def test_copies_of_training_images_in_another_part_are_said(tmp_path: Path, part: str, copies: int) -> None:
+    folder = tmp_path / "pictures"
+    colours(folder / "train", {"a": 9, "b": 9})
+    colours(folder / part, {"a": 12, "b": 12}, size=(12, 9))
+    for index in range(copies):
+        shutil.copy(folder / "train" / "a" / f"{index}.png", folder / part / "b" / f"copy{index}.png")
+    lines: list[str] = []
+    prepared(folder, say=lines.append)
+    name = {"val": "validation"}.get(part, part)
+    warnings = [line for line in lines if line.startswith("WARNING")]
+    assert len(warnings) == 1
+    assert f"{copies} of {24 + copies} {name} images are training images, too" in warnings[0]
+
+
+def test_different_pictures_are_no_copies(tmp_path: Path) -> None:
+    lines: list[str] = []
+    prepared(colours(tmp_path / "pictures", {"a": 9, "b": 9}), say=lines.append)
+    assert not [line for line in lines if line.startswith("WARNING")]
