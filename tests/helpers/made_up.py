@@ -196,5 +196,5 @@ def data(folder: Path, train_images: int = 4) -> Data:
         train_images=train_images,
         validation_images=2,
         test_images=2,
-        majority_share=0.0,  # so that every made-up accuracy is above chance
+        majority_share=0.0,  # unknown, so that every made-up accuracy is above chance
     )

@@ -32,7 +32,6 @@ from layersweep.tuning.experiment.settings import resolve
 from layersweep.tuning.experiment.sweep import Sweep
 from layersweep.tuning.runtime import environment
 from layersweep.tuning.runtime.machine import default_slots, memory_share
-from layersweep.tuning.runtime.ray_runtime import cluster_address
 from trainables.errors import DataError
 from trainables.precision import automatic
 
@@ -190,6 +189,16 @@ def _train_with_requests(plan: "SweepPlan", console: "Console", words: list[str]
     return code
 
 
+def _check_memory(plan: "SweepPlan") -> None:
+    """Refuses arms whose pictures exceed a slot's memory; not on a cluster, whose machines may have other memory."""
+    from layersweep.tuning.runtime.ray_runtime import cluster_address  # not at the top: a laptop has no psutil
+
+    settings = plan.request.settings
+    if cluster_address() is None:
+        share_bytes = memory_share(settings.slots or default_slots())
+        check_memory(plan.request.sweep, plan.arms_to_train, plan.data, settings, share_bytes)
+
+
 def _train_once(sweep_run: "SweepRun", requests: "PersonRequests", console: "Console", arguments: Sequence[str]) -> int:
     """One run of `train`."""
     plan = sweep_run.plan
@@ -199,9 +208,7 @@ def _train_once(sweep_run: "SweepRun", requests: "PersonRequests", console: "Con
         sweep_run.record_nothing_to_run()
         return OK
     sweep, settings = plan.request.sweep, plan.request.settings
-    if cluster_address() is None:  # other machines may have other memory
-        share_bytes = memory_share(settings.slots or default_slots())
-        check_memory(sweep, plan.arms_to_train, plan.data, settings, share_bytes)
+    _check_memory(plan)
     check_weights(sweep, plan.arms_to_train, plan.data, settings.results)
     sweep_run.record_plan()
     print_plan(console, plan)

@@ -99,7 +99,7 @@ class TrialColumns:
                 "train_images": trial.data.train_images,
                 "validation_images": trial.data.validation_images,
                 "test_images": trial.data.test_images,
-                "majority_share": trial.data.majority_share,
+                "majority_share": trial.data.majority_share or None,  # 0 stands for unknown
                 "precision": trial.precision,
                 "network_revision": trial.network_revision,
                 "source_fingerprint": source_fingerprint(trial.arm.family or self.family),
