@@ -125,16 +125,18 @@ def replacement(folder: Path) -> Iterator[Path]:
         shutil.rmtree(leftover, ignore_errors=True)
     old_folder = _inode(folder)
     new_folder.mkdir(parents=True)
-    yield new_folder
-    if old_folder is not None and _inode(folder) == old_folder:
-        folder.rename(damaged)
     try:
-        new_folder.rename(folder)
-    except OSError as error:
-        if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
-            raise
-    for leftover in (new_folder, damaged):
-        shutil.rmtree(leftover, ignore_errors=True)
+        yield new_folder
+        if old_folder is not None and _inode(folder) == old_folder:
+            folder.rename(damaged)
+        try:
+            new_folder.rename(folder)
+        except OSError as error:
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                raise
+    finally:  # also after Ctrl-C, and on a full disk, which would stay full
+        for leftover in (new_folder, damaged):
+            shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _old_leftovers(folder: Path) -> list[Path]:

@@ -52,6 +52,18 @@ def test_two_machines_that_share_a_cache_do_not_mix_their_files(
     assert [path.name for path in tmp_path.iterdir()] == ["data-1"]
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
+def test_nothing_stays_of_what_is_interrupted_or_has_no_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
+) -> None:
+    def interrupt() -> None:
+        raise error
+
+    with pytest.raises(error):
+        make(tmp_path / "data-1", "a", monkeypatch, "half", during=interrupt)
+    assert not [*tmp_path.iterdir()]
+
+
 def test_what_another_machine_is_making_stays_until_it_is_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     leftovers = [tmp_path / f".{state}-data-1-b" for state in ("making", "damaged")]
     for age in (3600, 8 * 24 * 3600):

@@ -44,6 +44,7 @@ def labelled_by_folders(root: Folder) -> PictureList:
     roots: Mapping[Part, Folder] = parts or {"train": inner}
     by_part = {part: _class_folders(roots[part], part) for part in PARTS if part in roots}
     classes = _classes(root, parts, by_part)
+    _check_no_inner_parts(by_part)
     pictures = [
         Picture(path=path, label=label, part=part)
         for part, folders in by_part.items()
@@ -128,9 +129,11 @@ def _are_parts(labelled: list[_Candidate], flat: list[_Candidate]) -> bool:
     """Whether folders that are named after parts are parts, and not classes of such names."""
     parts = {candidate.part for candidate in labelled}
     plain = all(part_named(candidate.folder.name) for candidate in labelled)
+    shared = max((sum(name in one.classes for one in labelled) for two in labelled for name in two.classes), default=0)
     if len(parts) > 1:
-        shared = max(sum(name in one.classes for one in labelled) for two in labelled for name in two.classes)
         return plain or shared > 1
+    if plain and shared > 1:
+        return True  # several folders of one part, which are refused
     if parts:
         return any(candidate.part not in parts for candidate in flat) and (plain or parts == {"train"})
     return len({candidate.part for candidate in flat if part_named(candidate.folder.name)}) > 1
@@ -197,6 +200,24 @@ def _classes(
             )
     checked_number_of_classes(root.path, classes)
     return classes
+
+
+def _check_no_inner_parts(by_part: Mapping[Part, Mapping[str, Folder]]) -> None:
+    """Refuses classes with the parts inside, such as cats/train and cats/test: all would be mixed.
+
+    Raises:
+        DataError: if several classes have nothing but folders of several parts.
+    """
+    inside = [
+        folder
+        for folder in by_part["train"].values()
+        if not folder.pictures
+        and all(part_named(inner.name) for inner in folder.filled_folders)
+        and len({part_of(inner.name) for inner in folder.filled_folders}) > 1
+    ]
+    if len(inside) > 1:
+        names = listed([f"{inside[0].name}/{inner.name}/" for inner in inside[0].filled_folders])
+        raise DataError(f"{printable(str(inside[0].path.parent))} has parts within its classes: {names}; {VALID}")
 
 
 def _nested(by_part: Mapping[Part, Mapping[str, Folder]]) -> Iterator[str]:

@@ -32,7 +32,11 @@ class ImageFile:
         file = cls(path=path, shape=shape)
         header = file._header(shape[0])
         with path.open("wb") as new_file:
-            os.posix_fallocate(new_file.fileno(), 0, len(header) + math.prod(shape))  # a full disk is an error here
+            try:  # a full disk is an error here, not a crash later
+                os.posix_fallocate(new_file.fileno(), 0, len(header) + math.prod(shape))
+            except OSError as error:
+                need = f"{shape[0]:,} images of {shape[2]}x{shape[1]} take {math.prod(shape) / (1 << 20):,.0f} MiB"
+                raise OSError(error.errno, f"{error.strerror}; {need}") from error
             new_file.write(header)
         return file
 

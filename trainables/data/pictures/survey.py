@@ -171,6 +171,18 @@ def say_empty_classes(pictures: PictureList, sound: Iterable[int], say: Say) -> 
         say(f"class {pictures.classes[label]!r} has no picture that can be read: none of its {n:,} files")
 
 
+def say_copies(pictures: PictureList, summary: Survey, say: Say) -> None:
+    """Says loudly which pictures to validate or test with are pictures to train with as well, byte by byte."""
+    rows = list(zip(pictures.pictures, summary.digests, strict=True))
+    train = {digest for picture, digest in rows if picture.part == "train" and digest}
+    for part in ("validation", "test"):
+        digests = [(picture, digest) for picture, digest in rows if picture.part == part and digest]
+        copies = [picture for picture, digest in digests if digest in train]
+        if copies:
+            what = f"{len(copies):,} of {len(digests):,} {part} images are training images, too"
+            say(f"WARNING: {what}, such as {name(copies[0])}: what is measured on them says too much")
+
+
 def _stored(summary: Survey, stored: Sequence[tuple[int, int]]) -> str:
     """The sizes that pictures are stored at, if they are not simply their own, and how to choose others."""
     if not stored or (len(summary.sizes) == 1 and summary.common in stored):

@@ -17,7 +17,7 @@ from trainables.data import cache
 from trainables.data.pictures.columns import Columns
 from trainables.data.pictures.decoding import VERSION, decode
 from trainables.data.pictures.picture_list import LARGEST, Fitting, PictureList
-from trainables.data.pictures.survey import Survey, damage_text, report, say_damage, survey
+from trainables.data.pictures.survey import Survey, damage_text, report, say_copies, say_damage, survey
 from trainables.data.sources import PictureSource, Say, log
 from trainables.data.splits import stratified_mask
 
@@ -79,6 +79,7 @@ def folder_of(source: PictureSource, place: Path, options: PictureOptions, stric
     sizes = [stored_size(fitting, native, mixed=mixed) for fitting in options.fittings]
     report(pictures, summary, strict=strict, say=say, stored=sizes)
     pictures = with_test_part(pictures, summary)
+    say_copies(pictures, summary, say)
     fingerprint = fingerprint_of(pictures, summary)
     folders = []
     for fitting in dict.fromkeys(stored(fitting, native, mixed=mixed) for fitting in options.fittings):

@@ -229,6 +229,19 @@ def test_a_class_that_is_missing_to_test_is_said(tmp_path):
             {"train/a": 1, "train/b": 1, "val/a": 1, "validation/a": 1},
             "has 2 folders for the validation part: val, validation",
         ),
+        ({"train/a": 3, "train/b": 3, "Train/a": 1, "Train/b": 1}, "has 2 folders for the train part: Train, train"),
+        (
+            {"train/a": 3, "train/b": 3, "training/a": 1, "training/b": 1},
+            "has 2 folders for the train part: train, training",
+        ),
+        (
+            {"cats/train": 3, "cats/test": 1, "dogs/train": 3, "dogs/test": 1},
+            "has parts within its classes: cats/test/, cats/train/",
+        ),
+        (
+            {"x/a/TRAIN": 3, "x/a/Val": 1, "x/b/TRAIN": 3, "x/b/Val": 1},
+            "has parts within its classes: a/TRAIN/, a/Val/",
+        ),
         ({"images": 3, "masks": 3}, "has images/, masks/, which name no classes"),
     ],
 )

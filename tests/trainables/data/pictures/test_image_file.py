@@ -46,5 +46,5 @@ def test_a_disk_without_room_is_an_error_before_anything_is_decoded(tmp_path, mo
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "posix_fallocate", full)
-    with pytest.raises(OSError, match="No space left"):
-        ImageFile.reserved(tmp_path / "train_images.npy", (10, 4, 4, 3))
+    with pytest.raises(OSError, match=r"No space left on device; 6,000 images of 512x384 take 3,375 MiB"):
+        ImageFile.reserved(tmp_path / "train_images.npy", (6000, 384, 512, 3))

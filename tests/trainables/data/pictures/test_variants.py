@@ -282,3 +282,24 @@ def test_photos_are_stored_small(tmp_path: Path) -> None:
     whole = data.fitted()
     assert whole.image_shape == (384, 512, 3)
     assert (whole.folder / "train_images.npy").stat().st_size < 6 * 384 * 512 * 3
+
+
+@pytest.mark.parametrize(("part", "copies"), [("test", 3), ("val", 2)])
+def test_copies_of_training_images_in_another_part_are_said(tmp_path: Path, part: str, copies: int) -> None:
+    folder = tmp_path / "pictures"
+    colours(folder / "train", {"a": 9, "b": 9})
+    colours(folder / part, {"a": 12, "b": 12}, size=(12, 9))
+    for index in range(copies):
+        shutil.copy(folder / "train" / "a" / f"{index}.png", folder / part / "b" / f"copy{index}.png")
+    lines: list[str] = []
+    prepared(folder, say=lines.append)
+    name = {"val": "validation"}.get(part, part)
+    warnings = [line for line in lines if line.startswith("WARNING")]
+    assert len(warnings) == 1
+    assert f"{copies} of {24 + copies} {name} images are training images, too" in warnings[0]
+
+
+def test_different_pictures_are_no_copies(tmp_path: Path) -> None:
+    lines: list[str] = []
+    prepared(colours(tmp_path / "pictures", {"a": 9, "b": 9}), say=lines.append)
+    assert not [line for line in lines if line.startswith("WARNING")]
