@@ -80,7 +80,7 @@ def _contents(pictures: Collection) -> Iterator[str]:
                 "classs", "classes"
             ),
             "Test part": "a sixth of each class, always the same" if pictures.draws_test else "",
-            "Note": " ".join(pictures.notes),
+            "Notes": "; ".join(pictures.notes),
         }
     )
 
@@ -141,16 +141,16 @@ def _dots(sizes: Sequence[tuple[tuple[int, ...], int]]) -> str:
     dots = []
     for (width, height), number in shown:
         radius = 2.5 + 9 * np.sqrt(number / shown[0][1])
-        x, y = 40 + 300 * width / most, 310 - 300 * height / most
+        x, y = 40 + 285 * width / most, 310 - 285 * height / most
         dots.append(
             f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}"><title>{width} x {height}: {number:,}</title></circle>'
         )
     return (
         '<figure><svg viewBox="0 0 360 345" role="img" aria-label="Sizes of the pictures">'
-        '<line x1="40" y1="310" x2="340" y2="10"/><line x1="40" y1="310" x2="345" y2="310"/>'
+        '<line x1="40" y1="310" x2="325" y2="25"/><line x1="40" y1="310" x2="345" y2="310"/>'
         f'<line x1="40" y1="310" x2="40" y2="5"/>{"".join(dots)}'
-        f'<text x="340" y="326" text-anchor="end">width {most:,}</text>'
-        f'<text x="34" y="16" text-anchor="end">{most:,}</text><text x="34" y="30" text-anchor="end">height</text>'
+        f'<text x="325" y="326" text-anchor="end">width {most:,}</text>'
+        f'<text x="34" y="29" text-anchor="end">{most:,}</text><text x="34" y="43" text-anchor="end">height</text>'
         "</svg><figcaption>A dot for each size, larger where it is frequent</figcaption></figure>"
     )
 

@@ -27,6 +27,7 @@ from trainables.data.pictures.picture_list import LARGEST, PARTS, Fitting, Pictu
 from trainables.data.pictures.survey import Survey, survey
 from trainables.data.pictures.variants import stored, stored_size, with_test_part
 from trainables.data.sources import PICTURES, PictureSource, Say, source
+from trainables.errors import DataError
 
 if TYPE_CHECKING:
     from trainables.data.pictures.columns import Columns
@@ -94,6 +95,8 @@ def collection(name: str, folder: Path | None, columns: "Columns | None", say: S
     if isinstance(data_source, PictureSource):
         place = data_source.find(folder, say=say)
         return _of_pictures(data_source.pictures(place, columns=columns, say=say), place, say)
+    if columns is not None:
+        raise DataError("--columns is not valid here: these are arrays; valid: with a table, or Parquet or Arrow files")
     return _of_arrays(prepare(name, folder=folder, say=say), folder, say)
 
 

@@ -60,6 +60,7 @@ def test_the_page_may_lie_elsewhere(place):
         (["few", "--image-size", "-3"], "image_size=-3"),
         (["few", "--columns", "a,b"], "--columns a,b is not valid"),
         (["few", "--out", "few"], "few"),
+        (["--dataset", "fashion_mnist", "--columns", "file=a,label=b"], "--columns is not valid here"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(place, capsys, arguments, message):
