@@ -22,7 +22,7 @@ def failure_reasons(part: pl.DataFrame, outcomes: Sequence[str] = EXCLUDED_OUTCO
 
 def without_numbers(reason: str) -> str:
     """The text with `#` instead of each number, to group reasons that differ only in numbers."""
-    return re.sub(r"\d[\d.,]*", "#", reason)
+    return re.sub(r"\.?\d[\d.,]*", "#", reason)
 
 
 def _examples(texts: Sequence[str]) -> Iterator[tuple[str, int]]:

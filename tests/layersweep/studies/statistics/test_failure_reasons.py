@@ -69,10 +69,10 @@ def test_warnings_are_whole_and_grouped_if_they_differ_only_in_numbers(sweep: Sw
     advice = (
         "averages of batch normalisation (momentum 0.99) lag behind: try normalization_momentum=0.9 " + "(labels) " * 20
     )
-    warning = f"validation is at chance (accuracy .{{}}, in training 1.0000); {advice}p = .{{}})"
-    for seed, share, chance in ((1, 3333, 17), (2, 1667, 1), (3, 5, 2)):
-        sweep.trial("sgd", seed, [0.5, 0.5, 0.5], warning=warning.format(share, chance))
-    note = f"{warning.format(3333, 17)} (the first one; the others differ only in numbers)"
+    warning = f"validation is at chance (accuracy .{{}}, in training {{}}); {advice}p = .{{}})"
+    for seed, *numbers in ((1, 3333, "1.0000", 17), (2, 1667, ".9630", 1), (3, 5, "1.0000", 2)):
+        sweep.trial("sgd", seed, [0.5, 0.5, 0.5], warning=warning.format(*numbers))
+    note = f"{warning.format(3333, '1.0000', 17)} (the first one; the others differ only in numbers)"
     assert f"sgd: 3 of 3 trials: {note}" in compared(sweep).warnings
 
 
