@@ -58,6 +58,11 @@ def wrapped_parts(parts: Sequence[str], width: int, separator: str = " · ") -> 
     return "\n".join(lines)
 
 
+def shortened(text: str, longest: int) -> str:
+    """The text, or as many of its characters as fit, with an ellipsis in place of the others."""
+    return text if len(text) <= longest else f"{text[: longest - 1].rstrip()}\N{HORIZONTAL ELLIPSIS}"
+
+
 def first_line(text: str) -> str:
     """The first line of a text; empty for an empty text."""
     return next(iter(text.splitlines()), "")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from layersweep.formatting import exact_duration, first_line, first_names, gib, last_line
+from layersweep.formatting import exact_duration, first_line, first_names, gib, last_line, shortened
 
 
 @pytest.mark.parametrize(
@@ -15,6 +15,14 @@ def test_the_first_line_is_unchanged_and_the_last_is_one_that_is_not_blank(text,
 def test_of_many_names_the_first_are_shown():
     assert first_names(["a", "b", "c"]) == "a, b, c"
     assert first_names([*"abcde"]) == "a, b, c and 2 more"
+
+
+@pytest.mark.parametrize(
+    ("text", "whole"),
+    [("", ""), ("sixsix", "sixsix"), ("sixsixs", "sixsi…"), ("four five", "four…"), ("🐈" * 7, "🐈" * 5 + "…")],
+)
+def test_a_text_that_is_cut_says_so(text, whole):
+    assert shortened(text, 6) == whole
 
 
 def test_sizes_and_durations_that_a_user_set():

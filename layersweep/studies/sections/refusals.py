@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from layersweep.formatting import first_line
+from layersweep.formatting import first_line, shortened
 from layersweep.studies.sections.section import Section, Table, make_section
 from layersweep.studies.statistics.arm_comparison import Comparison
 from layersweep.studies.statistics.failure_reasons import without_numbers
@@ -72,4 +72,4 @@ def section(comparison: Comparison, results: Path) -> Section:
 
 
 def _line(text: str) -> str:
-    return first_line(text.strip())[:_MAX_LENGTH] or "no reason recorded"
+    return shortened(first_line(text.strip()), _MAX_LENGTH) or "no reason recorded"

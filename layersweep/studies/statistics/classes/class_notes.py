@@ -6,7 +6,7 @@ from typing import Final
 import polars as pl
 
 from layersweep.escaping import visible
-from layersweep.formatting import first_names
+from layersweep.formatting import first_names, shortened
 from layersweep.records.metrics import BALANCED_ACCURACY
 from layersweep.studies.statistics.classes.class_counts import ClassCounts
 from layersweep.studies.statistics.replicates import configuration
@@ -65,8 +65,7 @@ def names_by_classes(rows: pl.DataFrame, counts: Sequence[ClassCounts | None]) -
 
 def shown_name(name: str, longest: int = _LONGEST_NAME) -> str:
     """A name of a class in one line, visible and not too long: names of folders may hold newlines and hidden signs."""
-    text = visible(" ".join(name.split()))
-    return text if len(text) <= longest else f"{text[: longest - 1]}\N{HORIZONTAL ELLIPSIS}"
+    return shortened(visible(" ".join(name.split())), longest)
 
 
 def shown_names(names: Sequence[str], longest: int = _LONGEST_NAME) -> list[str]:

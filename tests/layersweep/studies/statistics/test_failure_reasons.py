@@ -63,3 +63,23 @@ def test_warnings_of_trials_are_notes_counted_per_arm(sweep: Sweep) -> None:
     comparison = compared(sweep)
     assert f"sgd: 2 of 3 trials: {WARNING}" in comparison.warnings
     assert [arm(comparison, "sgd")[name] for name in ("status", "n", "learned")] == ["compared", 1, 1]
+
+
+def test_warnings_are_whole_and_grouped_if_they_differ_only_in_numbers(sweep: Sweep) -> None:
+    advice = (
+        "averages of batch normalisation (momentum 0.99) lag behind: try normalization_momentum=0.9 " + "(labels) " * 20
+    )
+    warning = f"validation is at chance (accuracy .{{}}, in training {{}}); {advice}p = .{{}})"
+    for seed, *numbers in ((1, 3333, "1.0000", 17), (2, 1667, ".9630", 1), (3, 5, "1.0000", 2)):
+        sweep.trial("sgd", seed, [0.5, 0.5, 0.5], warning=warning.format(*numbers))
+    note = f"{warning.format(3333, '1.0000', 17)} (the first one; the others differ only in numbers)"
+    assert f"sgd: 3 of 3 trials: {note}" in compared(sweep).warnings
+
+
+@pytest.mark.parametrize(
+    ("outcome", "texts"), [("failed", {"reason": "x" * 900}), ("completed", {"warning": "x" * 900})]
+)
+def test_a_text_that_is_too_long_ends_in_an_ellipsis(sweep: Sweep, outcome: str, texts: dict[str, str]) -> None:
+    sweep.trial("sgd", 1, [0.5], outcome, **texts)
+    (note,) = [line for line in compared(sweep).warnings if "xxx" in line]
+    assert note.endswith("x" * 499 + "…")
