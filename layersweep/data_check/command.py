@@ -39,7 +39,7 @@ _MARKS: Final = {"spoils results": "✗", "worth a look": "!", "as it should be"
 class Options:
     """Checks a data set before hours are spent on it."""
 
-    path: tyro.conf.Positional[Path | None] = None
+    path: Annotated[tyro.conf.Positional[Path | None], tyro.conf.arg(metavar="PATH", help_behavior_hint="")] = None
     """A folder with a folder of pictures for each class, a table (.csv, .tsv), Parquet or Arrow files, or .npz."""
     dataset: Annotated[str, tyro.conf.arg(metavar="NAME")] = "image_folder"
     """A data set by its name, such as fashion_mnist, in place of your own pictures."""

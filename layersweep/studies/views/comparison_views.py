@@ -36,6 +36,8 @@ _COSTS: Final[Mapping[str, str]] = {
     "seconds": "seconds of slot time of all trials",
 }
 _SHOWN_ARMS: Final = 3
+_LONGEST_CLASS: Final = 32
+"""Characters of a class' name beside the confusion matrix."""
 _CONFUSION_COLUMNS: Final = (
     "trial_id", "attempt", "epoch", "set_name", "class_index", "class_name", "predicted",
 )  # fmt: skip
@@ -133,7 +135,7 @@ def _matrix(part: pl.DataFrame) -> dict[str, Any]:
         counts[index, : len(predicted)] += np.asarray(predicted)
     shown = most_confused(counts, MOST_CLASSES)
     return {
-        "classes": shown_names([recorded.get(index, str(index)) for index in shown]),
+        "classes": shown_names([recorded.get(index, str(index)) for index in shown], _LONGEST_CLASS),
         "counts": counts[np.ix_(shown, shown)].tolist(),
         "images": counts.sum(axis=1)[shown].tolist(),
     }

@@ -31,7 +31,7 @@ from trainables.data.pictures.picture_file import (
     states,
     streams,
 )  # fmt: skip
-from trainables.data.pictures.picture_list import LARGEST, Picture, PictureList
+from trainables.data.pictures.picture_list import LARGEST, Fitting, Picture, PictureList
 from trainables.data.sources import Say
 from trainables.errors import DataError
 
@@ -120,7 +120,13 @@ def survey(pictures: PictureList, say: Say) -> Survey:
 
 
 def report(
-    pictures: PictureList, summary: Survey, *, strict: bool, say: Say, stored: Sequence[tuple[int, int]] = ()
+    pictures: PictureList,
+    summary: Survey,
+    *,
+    strict: bool,
+    say: Say,
+    stored: Sequence[tuple[int, int]] = (),
+    fittings: Sequence[Fitting] = (Fitting(),),
 ) -> None:
     """Says which files are no pictures, which are damaged, and the sizes of all, with those that they are stored at.
 
@@ -133,7 +139,7 @@ def report(
         say(f"{count} {verb}: {examples(pictures, summary.no_pictures)}")
     report_damage(pictures, summary, summary.damages, strict=strict, say=say)
     say_empty_classes(pictures, [place for place, digest in enumerate(summary.digests) if digest], say)
-    say(f"pictures: {_sizes(summary.sizes)}{_stored(summary, stored)}")
+    say(f"pictures: {_sizes(summary.sizes)}{_stored(summary, stored, fittings)}")
 
 
 def report_damage(
@@ -184,15 +190,19 @@ def say_copies(pictures: PictureList, summary: Survey, say: Say) -> None:
             say(f"WARNING: {what}, such as {name(copies[0])}: what is measured on them says too much")
 
 
-def _stored(summary: Survey, stored: Sequence[tuple[int, int]]) -> str:
-    """The sizes that pictures are stored at, if they are not simply their own, and how to choose others."""
+def _stored(summary: Survey, stored: Sequence[tuple[int, int]], fittings: Sequence[Fitting]) -> str:
+    """The sizes that pictures are stored at, if they are not simply their own, and how to choose others if none are."""
     if not stored or (len(summary.sizes) == 1 and summary.common in stored):
         return ""
     sizes = " and ".join(f"{width}x{height}" for width, height in dict.fromkeys(stored))
     why = ", the most frequent size" if summary.common in stored else ""
     shapes = {width * summary.common[1] == height * summary.common[0] for width, height in summary.sizes}
-    advice = ["--set image_size=96 chooses another", *(["--fit pad keeps proportions"] if len(shapes) > 1 else [])]
-    return f"; stored at {sizes}{why} ({', '.join(advice)})"
+    advice = []
+    if not any(fitting.image_size for fitting in fittings):
+        advice.append("--set image_size=96 chooses another")
+    if len(shapes) > 1 and all(fitting.fit == Fitting.fit for fitting in fittings):
+        advice.append("--fit pad keeps proportions")
+    return f"; stored at {sizes}{why}" + (f" ({', '.join(advice)})" if advice else "")
 
 
 def _sizes(sizes: Counter[tuple[int, int]]) -> str:

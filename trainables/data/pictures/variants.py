@@ -77,7 +77,7 @@ def folder_of(source: PictureSource, place: Path, options: PictureOptions, stric
     summary = survey(pictures, say)
     native, mixed = summary.common, len(summary.sizes) > 1
     sizes = [stored_size(fitting, native, mixed=mixed) for fitting in options.fittings]
-    report(pictures, summary, strict=strict, say=say, stored=sizes)
+    report(pictures, summary, strict=strict, say=say, stored=sizes, fittings=options.fittings)
     pictures = with_test_part(pictures, summary)
     say_copies(pictures, summary, say)
     fingerprint = fingerprint_of(pictures, summary)

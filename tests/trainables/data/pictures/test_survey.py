@@ -15,7 +15,7 @@ from pyarrow import parquet
 
 from trainables.data.dataset import prepare
 from trainables.data.pictures import survey as module
-from trainables.data.pictures.picture_list import Picture, PictureList
+from trainables.data.pictures.picture_list import Fitting, Picture, PictureList
 from trainables.data.pictures.survey import report, survey
 from trainables.errors import DataError
 
@@ -102,6 +102,22 @@ def test_it_is_said_what_they_are_stored_at_and_how_to_choose_another_size(tmp_p
     report(pictures, survey(pictures, lambda _: None), strict=False, say=lines.append, stored=stored)
     assert lines[0].startswith("pictures: ")
     assert lines[0].endswith(line)
+
+
+@pytest.mark.parametrize(
+    ("fitting", "end"),
+    [
+        (Fitting(image_size=4), " (--fit pad keeps proportions)"),
+        (Fitting(fit="pad"), " (--set image_size=96 chooses another)"),
+        (Fitting(image_size=4, fit="crop"), ""),
+    ],
+)
+def test_what_was_asked_for_is_no_advice(tmp_path, fitting, end):
+    pictures = listed(*(picture(tmp_path / f"{k}.png", size, "1") for k, size in enumerate([(8, 6), (6, 8)])))
+    lines = []
+    options = {"stored": [(4, 4)], "fittings": [fitting]}
+    report(pictures, survey(pictures, lambda _: None), strict=False, say=lines.append, **options)
+    assert lines[0].endswith(f"; stored at 4x4{end}")
 
 
 def test_what_is_no_picture_and_what_is_damaged_are_named_and_counted_apart(tmp_path):
