@@ -14,7 +14,10 @@ from layersweep.tuning.experiment.settings import TRUSTED_STEPS
 from layersweep.tuning.storage.recorded_attempt import Metrics
 
 SIGNIFICANCE: Final = 1e-3
-"""Of each test."""
+"""Of each test that something is shown."""
+
+_NO_SIGN: Final = 0.05
+"""Validation predictions of a larger p show no sign of the labels. A small set of an overfitted network shows some."""
 
 _EPOCHS: Final = 2
 _CAUGHT_UP: Final = 10.0
@@ -77,7 +80,7 @@ def lag_warning(last: Epoch, facts: TrainingFacts) -> str | None:
     if last.diverged or train is None or validation is None or not _falls_short(train, validation):
         return None
     chance = p_value(validation)
-    if chance <= SIGNIFICANCE or p_value(train) > SIGNIFICANCE:
+    if chance <= _NO_SIGN or p_value(train) > SIGNIFICANCE:
         return None
     cause = _cause_in_normalization(facts)
     if cause and facts.steps < TRUSTED_STEPS and not _cause_in_normalization(replace(facts, steps=facts.all_steps)):
