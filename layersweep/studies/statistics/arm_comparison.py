@@ -23,6 +23,7 @@ from layersweep.studies.statistics.arm_rows import (
 )
 from layersweep.studies.statistics.chance_level import (
     counts_of_rows,
+    few_images_note,
     flags_by_counts,
     unknown_chance_note,
     untested_note,
@@ -264,6 +265,7 @@ def _cautions(
         *(one.sentence for one in unlike),
         unknown_chance_note(flags),
         untested_note(flags, metric),
+        few_images_note(replicates.rows, flags, metric),
     )
     return tuple(filter(None, texts))
 

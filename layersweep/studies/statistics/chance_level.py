@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from layersweep.formatting import first_names
+from layersweep.formatting import count, first_names
 from layersweep.records.metrics import ACCURACY, BALANCED_ACCURACY, LOSS, METRICS, valid_metrics
 from layersweep.records.tables import REFUSAL_TYPES
 from layersweep.studies.statistics.classes.class_counts import ClassCounts, class_counts
@@ -29,6 +29,9 @@ from layersweep.studies.statistics.replicates import configuration
 
 SIGNIFICANCE: Final = 0.01
 """Of the test that a value is above chance."""
+
+FEW_IMAGES: Final = 200
+"""With fewer validation images, a training that has learned something may not be proven to."""
 
 CLASSES_OF: Final = {
     "fashion_mnist": 10,
@@ -204,6 +207,27 @@ def untested_note(flags: pl.DataFrame, metric: str) -> str:
     return (
         f"How often each class was predicted is not recorded at this epoch for {arms}: no test says whether the "
         f"{METRICS[metric].noun} there is above that of a guess, and every value above {level:.3g} counts as learned."
+    )
+
+
+def few_images_note(rows: pl.DataFrame, flags: pl.DataFrame, metric: str) -> str:
+    """A sentence if trainings with few validation images are above chance and not proven to be; or "".
+
+    Such a training may have learned: its arm's share of learned ones is then too low, and its mean too high.
+    """
+    unsure = rows.with_columns(flags["chance"], flags["learned"]).filter(
+        (pl.col("outcome") == "completed")
+        & ~pl.col("learned").fill_null(value=True)
+        & (pl.col("accuracy") > pl.col("chance"))
+        & (pl.col("validation_images") < FEW_IMAGES)
+    )
+    if metric == LOSS or not unsure.height:
+        return ""
+    images = min(unsure["validation_images"].to_list())
+    return (
+        f"Only {images} images to validate: of {count(unsure.height, 'training')} above the level of a guess this may be "
+        "chance. They count as not learned, and no mean has them, so means may be too high. More images or --folds 5 "
+        "would show more."
     )
 
 

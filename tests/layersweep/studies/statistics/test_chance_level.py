@@ -11,6 +11,7 @@ import pytest
 from layersweep.studies.statistics.chance_level import (
     CLASSES_OF,
     arms_that_learned,
+    few_images_note,
     learned,
     learned_shares,
     learning_flags,
@@ -203,6 +204,30 @@ def test_an_unknown_chance_level_counts_as_learned_and_is_said():
         "The number of classes of photos is not recorded: every completed training there counts as learned."
     )
     assert unknown_chance_note(flags_of(replicate("clothes", 0.9))) == ""
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "images", "metric", "noted"),
+    [
+        (0.2, 31, "val_accuracy", True),
+        (0.2, 199, "val_accuracy", False),
+        (0.1, 31, "val_accuracy", False),
+        (0.5, 31, "val_accuracy", False),
+        (0.12, 200, "val_accuracy", False),
+        (0.12, 199, "val_accuracy", True),
+        (2.4, 31, "val_loss", False),
+    ],
+)
+def test_few_images_that_prove_nothing_are_said(accuracy, images, metric, noted):
+    """Of ten classes, .2 of 199 images is above chance at .01, and .2 of 31 is not."""
+    rows = frame(replicate("a", accuracy, validation_images=images), replicate("b", 0.9, outcome="diverged"))
+    flags = learning_flags(rows, NO_CLASSES, metric=metric)
+    assert few_images_note(rows, flags, metric) == (
+        f"Only {images} images to validate: of 1 training above the level of a guess this may be chance. They count as "
+        "not learned, and no mean has them, so means may be too high. More images or --folds 5 would show more."
+        if noted
+        else ""
+    )
 
 
 def test_no_replicate_has_no_share():
