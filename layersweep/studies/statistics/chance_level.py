@@ -226,8 +226,8 @@ def few_images_note(rows: pl.DataFrame, flags: pl.DataFrame, metric: str) -> str
     images = min(unsure["validation_images"].to_list())
     return (
         f"Only {images} images to validate: of {count(unsure.height, 'training')} above the level of a guess this may "
-        "be chance. They count as not learned, and no mean has them, so means may be too high. More images or --folds 5 "
-        "would show more."
+        "be chance. They count as not learned, and no mean has them, so means may be too high. More images or "
+        "--folds 5 would show more."
     )
 
 
