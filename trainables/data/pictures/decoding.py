@@ -41,11 +41,6 @@ class Decoded:
     damages: dict[int, str]
 
 
-def stored_size(survey: Survey, fitting: Fitting) -> tuple[int, int]:
-    """Width and height of the stored pictures."""
-    return (fitting.image_size, fitting.image_size) if fitting.image_size else survey.native
-
-
 def decode(
     pictures: PictureList, summary: Survey, folder: Path, fitting: Fitting, *, say: Say, strict: bool
 ) -> Decoded:
@@ -60,7 +55,8 @@ def decode(
     """
     openable = [place for place in range(len(pictures.pictures)) if summary.digests[place]]
     by_part = {part: [place for place in openable if pictures.pictures[place].part == part] for part in PARTS}
-    size, channels = stored_size(summary, fitting), 1 if summary.grey else 3
+    size = (fitting.image_size, fitting.image_size) if fitting.image_size else summary.native
+    channels = 1 if summary.grey else 3
     say(f"decoding {len(openable):,} pictures to {size[0]}x{size[1]} …")
     rows = {"train": by_part["train"] + by_part["validation"], "test": by_part["test"]}
     files = [

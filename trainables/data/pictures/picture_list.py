@@ -64,3 +64,9 @@ class Fitting:
 
 LARGEST: Final = 512
 """The largest width or height, in pixels, of stored pictures unless more is asked for."""
+
+
+def at_most_largest(size: tuple[int, int]) -> tuple[int, int]:
+    """A width and height, both made smaller in proportion if one exceeds `LARGEST`."""
+    scale = min(1.0, LARGEST / max(size))
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))

@@ -31,7 +31,7 @@ from trainables.data.pictures.picture_file import (
     states,
     streams,
 )  # fmt: skip
-from trainables.data.pictures.picture_list import LARGEST, Fitting, Picture, PictureList
+from trainables.data.pictures.picture_list import Fitting, Picture, PictureList, at_most_largest
 from trainables.data.sources import Say
 from trainables.errors import DataError
 
@@ -93,8 +93,7 @@ class Survey:
     @property
     def native(self) -> tuple[int, int]:
         """The most frequent width and height, made smaller if they exceed `LARGEST`."""
-        scale = min(1.0, LARGEST / max(self.common))
-        return max(1, round(self.common[0] * scale)), max(1, round(self.common[1] * scale))
+        return at_most_largest(self.common)
 
 
 def survey(pictures: PictureList, say: Say) -> Survey:

@@ -16,7 +16,7 @@ import numpy as np
 from trainables.data import cache
 from trainables.data.pictures.columns import Columns
 from trainables.data.pictures.decoding import VERSION, decode
-from trainables.data.pictures.picture_list import LARGEST, Fitting, PictureList
+from trainables.data.pictures.picture_list import LARGEST, Fitting, PictureList, at_most_largest
 from trainables.data.pictures.survey import Survey, damage_text, report, say_copies, say_damage, survey
 from trainables.data.sources import PictureSource, Say, log
 from trainables.data.splits import stratified_mask
@@ -55,8 +55,7 @@ def stored_size(fitting: Fitting, native: tuple[int, int], *, mixed: bool) -> tu
     """The width and height of stored pictures."""
     if image_size := stored(fitting, native, mixed=mixed).image_size:
         return image_size, image_size
-    scale = min(1.0, LARGEST / max(native))
-    return max(1, round(native[0] * scale)), max(1, round(native[1] * scale))
+    return at_most_largest(native)
 
 
 def folder_name(name: str, fingerprint: str, fitting: Fitting, size: tuple[int, int]) -> str:

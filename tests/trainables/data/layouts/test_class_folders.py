@@ -4,10 +4,10 @@ import re
 from collections import Counter
 
 import pytest
+from layout_refusals import refusal
 
 from tests.helpers import picture_folders
 from trainables.data.layouts.layouts import pictures_of
-from trainables.errors import DataError
 
 
 def files(root, numbers, suffix="jpg"):
@@ -22,15 +22,6 @@ def files(root, numbers, suffix="jpg"):
 def sizes(pictures):
     """The number of pictures of each class in each part."""
     return Counter((one.part, pictures.classes[one.label]) for one in pictures.pictures)
-
-
-def refusal(root):
-    with pytest.raises(DataError) as error:
-        pictures_of(root)
-    text = str(error.value)
-    assert "\n" not in text
-    assert "valid: " in text
-    return text
 
 
 def test_parts_are_used_as_they_are(tmp_path):

@@ -4,21 +4,13 @@ import columnar
 import numpy as np
 import pyarrow as pa
 import pytest
+from layout_refusals import refusal
 
 from trainables.data.dataset import prepare
 from trainables.data.layouts.layouts import pictures_of
 from trainables.data.pictures.columns import Columns
-from trainables.errors import DataError
 
 NAMES = ["zebra", "ant"]
-
-
-def refusal(path, columns=None):
-    with pytest.raises(DataError) as error:
-        pictures_of(path, columns)
-    assert "\n" not in str(error.value)
-    assert "valid: " in str(error.value)
-    return str(error.value)
 
 
 @pytest.mark.parametrize(

@@ -5,19 +5,11 @@ import os
 import columnar
 import picture_folders
 import pytest
+from layout_refusals import refusal
 
 from trainables.data.layouts import layouts
 from trainables.data.layouts.layouts import pictures_of
 from trainables.data.pictures.columns import Columns
-from trainables.errors import DataError
-
-
-def refusal(path, columns=None):
-    with pytest.raises(DataError) as error:
-        pictures_of(path, columns)
-    assert "\n" not in str(error.value)
-    assert "valid: " in str(error.value)
-    return str(error.value)
 
 
 @pytest.mark.parametrize(

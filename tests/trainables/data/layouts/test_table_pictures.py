@@ -3,10 +3,10 @@
 from collections import Counter
 
 import pytest
+from layout_refusals import refusal
 
 from trainables.data.layouts.layouts import pictures_of
 from trainables.data.pictures.columns import Columns
-from trainables.errors import DataError
 
 
 def files(root, *names):
@@ -25,15 +25,6 @@ def table(root, *lines, name="labels.csv"):
 def labels(pictures):
     """The class and part of each file, by its name."""
     return {one.path.name: (pictures.classes[one.label], one.part) for one in pictures.pictures}
-
-
-def refusal(path, columns=None):
-    with pytest.raises(DataError) as error:
-        pictures_of(path, columns)
-    text = str(error.value)
-    assert "\n" not in text
-    assert "valid: " in text
-    return text
 
 
 @pytest.fixture
