@@ -48,11 +48,6 @@ def learning_curves(figure: "Figure | SubFigure", comparison: Comparison) -> Non
     _draw(figure, lines(comparison, "epoch"), "epoch", comparison)
 
 
-def against_seconds(figure: "Figure | SubFigure", comparison: Comparison) -> None:
-    """Draws the metric against the seconds of a trial, both as means over seeds."""
-    _draw(figure, lines(comparison, "seconds"), "seconds per trial (mean over seeds)", comparison)
-
-
 def _draw(figure: "Figure | SubFigure", all_lines: Sequence[Line], x_label: str, comparison: Comparison) -> None:
     low, high = accuracy_range(all_lines)
     full = (min(0.0, low), high + 0.06 * (high - min(0.0, low)))
