@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from layersweep.tuning.common.errors import UsageError
@@ -9,7 +10,8 @@ from layersweep.tuning.experiment import tuned_arms
 from layersweep.tuning.experiment.arm_names import FAMILY, ORACLE
 from layersweep.tuning.experiment.sweep import Sweep
 from trainables import config as domains
-from trainables.errors import ConfigError
+from trainables.errors import ConfigError, near_miss
+from trainables.families import by_name
 
 
 def key_of(text: str) -> str:
@@ -27,12 +29,28 @@ def families(sweep: Sweep, sets: Sequence[str]) -> list[str]:
     return [str(name) for name in selected.get(FAMILY, sweep.config_types)]
 
 
+def with_families(sweep: Sweep, sets: Sequence[str]) -> Sweep:
+    """The sweep with a space for each family of these `--set` that it lacks, at the family's smallest image size.
+
+    Only a sweep that compares families has others added.
+    """
+    if not _compares_families(sweep):
+        return sweep
+    words = [name.strip() for text in sets if key_of(text) == FAMILY for name in text.partition("=")[2].split(",")]
+    valid = {*by_name.NAMES} - {*by_name.FROM_SEARCH, *sweep.config_types}
+    names = [name for name in dict.fromkeys(words) if name in valid]
+    sizes = {name: by_name.family(name).Config.minimum_size for name in names}
+    spaces = [{FAMILY: [name], **({"image_size": [size]} if size > 1 else {})} for name, size in sizes.items()]
+    return replace(sweep, spaces=[*sweep.spaces, *spaces])
+
+
 def key_values(sweep: Sweep, sets: Sequence[str]) -> dict[str, list[domains.Value]]:
     """The values of each `--set key=value,...`, by key.
 
     Raises:
         UsageError: for a text without `=`, an unknown key, or a value outside the key's domain.
     """
+    sweep = with_families(sweep, sets)
     values_by_key: dict[str, list[domains.Value]] = {}
     for text in sets:
         key, equals, values = text.partition("=")
@@ -76,14 +94,20 @@ def _families(sweep: Sweep, text: str) -> list[domains.Value]:
     """Some of the families of a sweep's spaces; for a sweep of one family only that one.
 
     Raises:
-        ConfigError: for another family.
+        ConfigError: for another family; the message lists the valid ones.
     """
     names = [*sweep.config_types]
     selected = names if text == "all" else [name.strip() for name in text.split(",")]
     for name in selected:
         if name not in names:
-            raise ConfigError(f"family={name!r} is not valid; valid: {', '.join(names)}")
+            valid = by_name.valid_names(names) if _compares_families(sweep) else ", ".join(names)
+            likely_names = by_name.NAMES if _compares_families(sweep) else names
+            raise ConfigError(f"family={name!r} is not valid; {near_miss(name, likely_names)}valid: {valid}")
     return [*selected]
+
+
+def _compares_families(sweep: Sweep) -> bool:
+    return any(FAMILY in space for space in sweep.spaces)
 
 
 def _config_values(sweep: Sweep, key: str, text: str) -> list[domains.Value]:
