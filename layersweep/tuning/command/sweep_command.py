@@ -22,6 +22,7 @@ from layersweep.records.errors import ResultsError
 from layersweep.records.lock import sweep_lock
 from layersweep.studies import study
 from layersweep.studies.wording.recorded_commands import words_with_seeds
+from layersweep.tuning.command.network_check import check_networks
 from layersweep.tuning.command.plan_summary import print_plan, without_metric
 from layersweep.tuning.common.errors import BrokenOffError, BudgetSpentError, StoppedOnRequestError, UsageError
 from layersweep.tuning.common.job import JOB
@@ -145,6 +146,7 @@ def plan_of(request: "Request", data: "Data", say: Callable[[str], None] = lambd
     from layersweep.tuning.storage.recorded_networks import RecordedNetworks
 
     settings = request.settings
+    check_networks(request, data, say)
     history = History(settings.results, request.sweep)
     plan = Planner(request=request, data=data, history=history).plan()
     if trials := plan.trials_without_metric:

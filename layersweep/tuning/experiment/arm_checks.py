@@ -65,7 +65,7 @@ def check_memory(sweep: Sweep, arms: Sequence[Arm], data: Data, settings: Settin
     for arm in arms:
         if isinstance(arm.config, Keys) and _has_large_images(arm.config, visible_data(arm, data)):
             weight_files = kept_weights.weight_files(arm.stated, settings.results)
-            spec = model_spec(sweep, _without_optimizer(arm), data, weight_files)
+            spec = model_spec(sweep, without_optimizer(arm), data, weight_files)
             arms_by_network.setdefault((spec, arm.batch_size), arm)
     try:
         networks = model_check.networks([spec for spec, _ in arms_by_network]) if arms_by_network else []
@@ -85,7 +85,7 @@ def _has_large_images(keys: Keys, data: Data) -> bool:
     return max(height, width) * keys.enlarged > memory_estimate.LARGE_PIXELS
 
 
-def _without_optimizer(arm: Arm) -> Arm:
+def without_optimizer(arm: Arm) -> Arm:
     """The arm with the default optimizer: others have the same network."""
     values = {key: value for key, value in arm.values.items() if key not in _OPTIMIZER_KEYS}
     return replace(arm, config=domains.make(type(arm.config), values))
