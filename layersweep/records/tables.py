@@ -235,6 +235,9 @@ nothing that runs sweeps reads it."""
 DERIVED: Final[Mapping[str, Table]] = {RESULTS.name: RESULTS}
 """Tables that are computed from the others, by name: they can be deleted and made again."""
 
+READABLE: Final[Mapping[str, Table]] = {**TABLES, **DERIVED}
+"""All tables by name."""
+
 STOPPED_ON_REQUEST: Final = "stopped on request"
 """The reason of a trial that a person stopped, and the outcome of a command that a person let end after its running
 trials (`layersweep.records.requests`)."""

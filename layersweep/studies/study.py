@@ -36,7 +36,7 @@ _MODULES: Final = (
     "bokeh.plotting", "bokeh.embed", "bokeh.resources", "layersweep.records.overview",
     "layersweep.studies.figures.comparison_figures", "layersweep.studies.wording.comparison_table",
     "layersweep.studies.pages.comparison_page", "layersweep.studies.views.payload",
-    "layersweep.studies.earlier_records", "layersweep.terminal",
+    "layersweep.studies.earlier_records", "layersweep.records.derived.results_table", "layersweep.terminal",
 )  # fmt: skip
 
 
