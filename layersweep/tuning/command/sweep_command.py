@@ -21,6 +21,7 @@ from layersweep.pipes import ends_with_its_reader
 from layersweep.records.errors import ResultsError
 from layersweep.records.lock import sweep_lock
 from layersweep.studies import study
+from layersweep.studies.compared_results import update_results
 from layersweep.studies.wording.recorded_commands import words_with_seeds
 from layersweep.tuning.command.plan_summary import print_plan, without_metric
 from layersweep.tuning.common.errors import BrokenOffError, BudgetSpentError, StoppedOnRequestError, UsageError
@@ -119,6 +120,9 @@ def run(sweep: Sweep, options: Options, console: "Console", arguments: Sequence[
     if sweep.question:
         with broken_off():
             study.write_study(settings.results, sweep.name)
+    else:
+        with broken_off():
+            update_results(settings.results, sweep.name)
     console.print(f"records  {settings.results}/*/{sweep.name}/*.parquet")
     return code
 
