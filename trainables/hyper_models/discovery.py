@@ -26,8 +26,8 @@ def space_of(build: Callable[[Any], Any]) -> HyperSpace:
     exploration.run()
     networks = [each for each in exploration.networks.values() if each.problem is None]
     for each in exploration.networks.values():
-        if each.problem is not None and each.problem.startswith("ConfigError"):
-            raise ConfigError(f"{each.problem.removeprefix('ConfigError: ')}, with {_words(each)}")
+        if each.is_refused:
+            raise ConfigError(f"{each.problem}, with {_words(each)}")
     keys = _training_keys(exploration, networks)
     for name in exploration.hyperparameters:
         if name not in keys:
@@ -113,6 +113,9 @@ def _by_optimizer(
 def _image(networks: Sequence[Network]) -> tuple[int, int]:
     """Height and width, if they are equal, and the channels of the networks' input; 0 where it takes any."""
     shape = next((each.input_shape for each in networks if each.input_shape is not None), ())
+    if len(shape) == 1 and shape[0]:  # flat images
+        sides = {channels: math.isqrt(shape[0] // channels) for channels in (GREY, COLOUR)}
+        return next(((side, channels) for channels, side in sides.items() if side**2 * channels == shape[0]), (0, 0))
     if len(shape) not in (_IMAGE, _GREY_IMAGE):
         return 0, 0
     height, width, channels = (*shape, GREY)[:_IMAGE]
@@ -142,19 +145,19 @@ def _hyperparameter(exploration: Exploration, name: str, keys: dict[str, str]) -
         lower = keys[parent] == "optimizer"
         conditions.append((keys[parent], tuple(str(v).lower() if lower else v for v in values)))
     values = listed(hp) if not hasattr(hp, "step") or len(listed(hp)) == 1 else ()
-    texts: tuple[Value, ...] = ()
+    own_values: tuple[Value, ...] = ()
     if key == "optimizer":
         if unknown := [value for value in values if not known_optimizer(str(value))]:
             raise ConfigError(f"the hyperparameter {name!r} has {unknown[0]!r}, which is no optimizer of Keras")
-        values, texts = tuple(str(value).lower() for value in values), values
+        values, own_values = tuple(str(value).lower() for value in values), values
     kind = "float" if key in ("learning_rate", "momentum") else _KINDS.get(type(hp.default), "")
     if not kind:
         raise ConfigError(f"the hyperparameter {name!r} has the value {hp.default!r}; valid: a number, a text or a flag")
-    if kind == "float":
-        values = tuple(float(value) for value in values)
+    if kind == "float" and values:
+        values, own_values = tuple(float(value) for value in values), values
     default = str(hp.default).lower() if key == "optimizer" else float(hp.default) if kind == "float" else hp.default
     return Hyperparameter(
-        name=name, key=key, kind=kind, default=default, values=values, texts=texts, conditions=tuple(conditions),
+        name=name, key=key, kind=kind, default=default, values=values, own_values=own_values, conditions=tuple(conditions),
         low=getattr(hp, "min_value", 0.0), high=getattr(hp, "max_value", 0.0), step=getattr(hp, "step", None),
         log=getattr(hp, "sampling", "linear") == "log",
     )  # fmt: skip

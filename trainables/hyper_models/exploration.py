@@ -45,12 +45,14 @@ class Network:
         compiled: what compile() said; None if the model was not compiled, or not built.
         input_shape: the shape of its input, or None if it takes any.
         problem: why it could not be built.
+        is_refused: whether it could be built, but not trained here.
     """
 
     values: Mapping[str, Value]
     compiled: Compiled | None = None
     input_shape: tuple[int | None, ...] | None = None
     problem: str | None = None
+    is_refused: bool = False
 
     @property
     def names(self) -> frozenset[str]:
@@ -122,7 +124,7 @@ class Exploration:
     def _default(self) -> Network:
         first = self.network({})
         if first.problem is not None:
-            raise ConfigError(f"a network of the hypermodel could not be built: {first.problem}")
+            raise ConfigError(f"the hypermodel's default network could not be built: {first.problem}")
         second = self._build({})
         if changed := first.names ^ second.names:
             raise ConfigError(
@@ -134,7 +136,7 @@ class Exploration:
     def _build(self, values: Mapping[str, Value]) -> Network:
         hp = Hyperparameters()
         hp.values = dict(values)
-        problem, facts, shape = None, None, None
+        problem, facts, shape, refused = None, None, None, False
         with keras.StatelessScope(), optimizers_allowed():
             try:
                 model = self.build(hp)
@@ -142,11 +144,11 @@ class Exploration:
                     raise ConfigError(f"build returns {type(model).__name__}; valid: a keras.Model")
                 facts, shape = compiled(model), _input_shape(model)
             except Exception as error:  # noqa: BLE001 (a user's code may raise anything)
-                problem = describe(error)
+                problem, refused = describe(error), isinstance(error, ConfigError)
         self._note(hp)
         used = {each.name: hp.values[each.name] for each in hp.space if hp.is_active(each)}
         keras.backend.clear_session()
-        return Network(values=used, compiled=facts, input_shape=shape, problem=problem)
+        return Network(values=used, compiled=facts, input_shape=shape, problem=problem, is_refused=refused)
 
     def _note(self, hp: Hyperparameters) -> None:
         """Adds what a network asked for.
@@ -201,7 +203,8 @@ def describe(error: Exception) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if "site-packages" not in frame.filename and "hyper_models" not in frame.filename]
     place = f" ({own[-1].filename}:{own[-1].lineno})" if own else ""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}{place}"
+    kind = "" if isinstance(error, ConfigError) else f"{type(error).__name__}: "
+    return f"{kind}{' '.join(str(error).split())}{place}"
 
 
 def listed(hp: Any) -> tuple[Value, ...]:

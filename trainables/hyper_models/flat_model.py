@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import keras
+import numpy as np
 from keras.src.backend.common.stateless_scope import in_stateless_scope
 
 from trainables.errors import ConfigError
@@ -20,17 +21,16 @@ def rescales(model: keras.Model) -> bool:
     """Whether a model begins with layers that expect images of 0 to 255, such as Rescaling(1 / 255)."""
     for layer in _layers(model):
         if isinstance(layer, keras.layers.Rescaling):
-            return bool(layer.scale if isinstance(layer.scale, int | float) else min(layer.scale)) and (
-                max(layer.scale) if isinstance(layer.scale, list | tuple) else layer.scale
-            ) < _SMALL_SCALE
-        if layer.weights and not isinstance(layer, keras.layers.Normalization):
+            return bool(np.max(layer.scale) < _SMALL_SCALE)
+        if layer.weights:
             return False
     return False
 
 
 def _layers(model: Any) -> Iterator[Any]:
+    """The layers of a model, with those of the models in it."""
     for layer in model.layers:
-        if isinstance(layer, keras.Sequential) or hasattr(layer, "_nodes_by_depth"):
+        if isinstance(layer, keras.Model):
             yield from _layers(layer)
         else:
             yield layer
@@ -40,26 +40,27 @@ def append(model: Any, x: keras.KerasTensor) -> keras.KerasTensor:
     """The output of copies of a model's layers after a tensor of images, with the model's weights.
 
     The model's input may also be flat images, or grey images without an axis for their channel. A model in a model
-    becomes its layers; one that is a class of its own with a `call` stays one layer.
+    becomes its layers; one that is a class of its own with a `call` stays one layer. The last layer computes in
+    float32.
 
     Raises:
         ConfigError: if the model has several inputs or outputs, uses a layer twice, or takes other images.
     """
-    functional = getattr(model, "_functional", None) or model
-    if isinstance(model, keras.Sequential) and not model.built:
-        for layer in model.layers:
-            x = _appended(layer, (x,), {})
-        return x
-    if not hasattr(functional, "_nodes_by_depth"):
-        raise ConfigError(
-            f"build returns a {type(model).__name__} with a call() of its own; valid: a Sequential or functional model"
-        )
-    if len(functional.inputs) != 1 or len(functional.outputs) != 1:
-        raise ConfigError(
-            f"build returns a model of {len(functional.inputs)} inputs and {len(functional.outputs)} outputs; valid: "
-            "images in, probabilities out"
-        )
-    return _replayed(functional, [_fitting(x, functional.inputs[0].shape)])[0]
+    functional = _functional(model)
+    if functional is not None:
+        if len(functional.inputs) != 1 or len(functional.outputs) != 1:
+            raise ConfigError(
+                f"build returns a model of {len(functional.inputs)} inputs and {len(functional.outputs)} outputs; "
+                "valid: images in, probabilities out"
+            )
+        x = _fitting(x, functional.inputs[0].shape)
+    return _appended(model, (x,), {}, is_last=True)
+
+
+def _functional(model: Any) -> Any:
+    """The graph of a Sequential or functional model; None for a model that has none."""
+    graph = getattr(model, "_functional", None) or model
+    return graph if hasattr(graph, "_nodes_by_depth") else None
 
 
 def _fitting(x: keras.KerasTensor, shape: tuple[int | None, ...]) -> keras.KerasTensor:
@@ -82,9 +83,10 @@ def _fitting(x: keras.KerasTensor, shape: tuple[int | None, ...]) -> keras.Keras
     return x
 
 
-def _replayed(model: Any, inputs: Sequence[keras.KerasTensor]) -> list[keras.KerasTensor]:
+def _replayed(model: Any, inputs: Sequence[keras.KerasTensor], *, is_last: bool) -> list[keras.KerasTensor]:
     """A functional model's outputs for other inputs, by copies of its layers."""
     tensors = {id(old): new for old, new in zip(model.inputs, inputs, strict=True)}
+    ends = {id(output) for output in model.outputs}
     used: set[int] = set()
     for node in nodes(model):
         if node.is_input:
@@ -93,43 +95,45 @@ def _replayed(model: Any, inputs: Sequence[keras.KerasTensor]) -> list[keras.Ker
             raise ConfigError(f"the layer {node.operation.name} is used twice; valid: a layer for each use")
         used.add(id(node.operation))
         arguments, options = node.arguments.fill_in(tensors)
-        outputs = keras.tree.flatten(_appended(node.operation, arguments, options))
+        is_end = is_last and not ends.isdisjoint(map(id, node.outputs))
+        outputs = keras.tree.flatten(_appended(node.operation, arguments, options, is_last=is_end))
         tensors |= {id(old): new for old, new in zip(node.outputs, outputs, strict=True)}
     return [tensors[id(output)] for output in model.outputs]
 
 
-def _appended(operation: Any, arguments: Sequence[Any], options: dict[str, Any]) -> Any:
+def _appended(operation: Any, arguments: Sequence[Any], options: dict[str, Any], *, is_last: bool) -> Any:
     """What a copy of a layer, or of the layers of a model, returns."""
-    functional = getattr(operation, "_functional", None) or operation
-    if hasattr(functional, "_nodes_by_depth"):
-        outputs = _replayed(functional, keras.tree.flatten(arguments))
+    functional = _functional(operation)
+    if functional is not None:
+        outputs = _replayed(functional, keras.tree.flatten(arguments), is_last=is_last)
         return outputs[0] if len(outputs) == 1 else outputs
-    if isinstance(operation, keras.Sequential):
-        x = arguments[0]
+    if isinstance(operation, keras.Sequential):  # one without an input
+        (x,) = arguments
         for layer in operation.layers:
-            x = _appended(layer, (x,), {})
+            x = _appended(layer, (x,), {}, is_last=is_last and layer is operation.layers[-1])
         return x
-    if not isinstance(operation, keras.Layer):
+    if isinstance(operation, keras.Model) or not isinstance(operation, keras.Layer):
         return operation(*arguments, **options)
-    copy = _copy(operation)
+    copy = _copy(operation, is_last=is_last)
     outputs = copy(*arguments, **options)
     if operation.weights and not in_stateless_scope():
         copy.set_weights(operation.get_weights())
     return outputs
 
 
-def _copy(layer: Any) -> Any:
+def _copy(layer: Any, *, is_last: bool) -> Any:
     """A layer with the same settings, also whether it is trainable.
 
     Raises:
         ConfigError: if a layer of a user's own cannot be made again.
     """
     try:
-        copy = type(layer).from_config(layer.get_config())
+        config = {**layer.get_config(), **({"dtype": "float32"} if is_last else {})}
+        copy = type(layer).from_config(config)
     except (NotImplementedError, TypeError, ValueError) as error:
         raise ConfigError(
             f"the layer {layer.name} ({type(layer).__name__}) cannot be copied: {' '.join(str(error).split())}; valid: "
-            "a get_config() that returns all arguments, and @keras.saving.register_keras_serializable()"
+            "**options for Layer.__init__, and a get_config() that returns all arguments"
         ) from error
     copy.trainable = layer.trainable
     return copy

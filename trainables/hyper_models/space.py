@@ -40,7 +40,7 @@ class Hyperparameter:
         log: whether its range is logarithmic.
         step: what is added to its lowest value, or with a logarithmic range what multiplies it, to get the next.
         conditions: when it is used; it always is if there are none.
-        texts: the hypermodel's own values where the key's are others, in the order of `values`.
+        own_values: the hypermodel's own values where the key's are others, in the order of `values`.
     """
 
     name: str
@@ -53,11 +53,11 @@ class Hyperparameter:
     log: bool = False
     step: float | None = None
     conditions: Conditions = ()
-    texts: tuple[Value, ...] = ()
+    own_values: tuple[Value, ...] = ()
 
     def own_value(self, value: Value) -> Value:
         """The hypermodel's value for a value of the key."""
-        return self.texts[self.values.index(value)] if self.texts else value
+        return self.own_values[self.values.index(value)] if self.own_values else value
 
     @property
     def searched(self) -> Sequence[Value] | Range | None:
