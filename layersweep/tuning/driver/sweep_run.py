@@ -79,6 +79,7 @@ class SweepRun:
         context = RecordContext(
             run=run_id,
             family=sweep.family,
+            source_of=sweep.source_of,
             metric=sweep.metric,
             next_sequence=history.sequence(),
             recorded_attempt=history.attempt,
