@@ -98,6 +98,7 @@ def run(sweep: Sweep, options: Options, console: "Console", arguments: Sequence[
         console.print(line)
 
     environment.set_defaults()
+    sweep = sweep.with_family_spaces
     settings = resolve(sweep, options)
     if options.cluster is not None:
         from layersweep.tuning.cluster import cluster_command
