@@ -123,6 +123,7 @@ def carry_out(sweep: Sweep, options: Options, frontend: "Frontend") -> int:
     if options.cluster is None:  # else the head has them
         _check_installed()
     environment.set_defaults()
+    sweep = sweep.with_family_spaces
     settings = resolve(sweep, options)
     if options.precision == "auto":
         console.print(f"precision: {settings.precision}; {automatic(families(sweep, settings.set))[1]}")
