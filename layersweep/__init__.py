@@ -7,11 +7,12 @@ if TYPE_CHECKING:
     from layersweep.tuning.command.sweep_command import main
     from layersweep.tuning.experiment.sweep import Sweep
     from search_spaces.ranges import Range, Space
-    from trainables.config import between, one_of
-    from trainables.families.family import trains
+    from trainables.config import between, one_of, text
+    from trainables.families.family import classifier, trains
     from trainables.keys import Keys
+    from trainables.layers.preprocessing import inputs
 
-__all__ = ["Keys", "Range", "Space", "Sweep", "between", "main", "one_of", "trains"]
+__all__ = ["Keys", "Range", "Space", "Sweep", "between", "classifier", "inputs", "main", "one_of", "text", "trains"]
 
 _HOMES: Final = {
     "Keys": "trainables.keys",
@@ -19,8 +20,11 @@ _HOMES: Final = {
     "Space": "search_spaces.ranges",
     "Sweep": "layersweep.tuning.experiment.sweep",
     "between": "trainables.config",
+    "classifier": "trainables.families.family",
+    "inputs": "trainables.layers.preprocessing",
     "main": "layersweep.tuning.command.sweep_command",
     "one_of": "trainables.config",
+    "text": "trainables.config",
     "trains": "trainables.families.family",
 }
 

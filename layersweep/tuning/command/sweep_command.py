@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from layersweep import project
 from layersweep.escaping import is_unicode, terminal
 from layersweep.exit_codes import BAD_INPUT, FAILED, INTERRUPTED, OK, UNFINISHED
 from layersweep.pipes import ends_with_its_reader
@@ -98,6 +99,8 @@ def run(sweep: Sweep, options: Options, console: "Console", arguments: Sequence[
     def say(line: str) -> None:
         console.print(line)
 
+    if options.cluster is None:  # else the head has them
+        _check_installed()
     environment.set_defaults()
     settings = resolve(sweep, options)
     if options.cluster is not None:
@@ -125,6 +128,17 @@ def run(sweep: Sweep, options: Options, console: "Console", arguments: Sequence[
             update_results(settings.results, sweep.name)
     console.print(f"records  {settings.results}/*/{sweep.name}/*.parquet")
     return code
+
+
+def _check_installed() -> None:
+    """Refuses to start without the packages that train; the records can be read without them.
+
+    Raises:
+        UsageError: naming the missing packages, and the command that installs them.
+    """
+    if missing := project.missing_packages():
+        packages = f"the package{'s' if missing[1:] else ''} {', '.join(missing)}"
+        raise UsageError(f"a sweep needs {packages}, not installed here: {project.install_command('train')}")
 
 
 @contextmanager
