@@ -9,11 +9,15 @@ if TYPE_CHECKING:
     from layersweep.tuning.command.sweep_command import main
     from layersweep.tuning.experiment.sweep import Sweep
     from search_spaces.ranges import Range, Space
-    from trainables.config import between, one_of
-    from trainables.families.family import trains
+    from trainables.config import between, one_of, text
+    from trainables.families.family import classifier, trains
     from trainables.keys import Keys
+    from trainables.layers.preprocessing import inputs
 
-__all__ = ["Error", "Keys", "Range", "Result", "Space", "Sweep", "between", "main", "one_of", "run", "trains"]
+__all__ = [
+    "Error", "Keys", "Range", "Result", "Space", "Sweep", "between", "classifier", "inputs", "main", "one_of", "run",
+    "text", "trains",
+]  # fmt: skip
 
 _HOMES: Final = {
     "Error": "layersweep.tuning.command.notebook_run",
@@ -23,9 +27,12 @@ _HOMES: Final = {
     "Space": "search_spaces.ranges",
     "Sweep": "layersweep.tuning.experiment.sweep",
     "between": "trainables.config",
+    "classifier": "trainables.families.family",
+    "inputs": "trainables.layers.preprocessing",
     "main": "layersweep.tuning.command.sweep_command",
     "one_of": "trainables.config",
     "run": "layersweep.tuning.command.notebook_run",
+    "text": "trainables.config",
     "trains": "trainables.families.family",
 }
 

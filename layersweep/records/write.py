@@ -56,10 +56,7 @@ class Writer:
         versions: Mapping[str, str] | None = None,
     ) -> None:
         self._results, self._sweep = results.absolute(), sweep
-        self._metadata = {
-            b"schema_version": str(SCHEMA_VERSION).encode(),
-            b"versions": json.dumps(dict(versions or {})).encode(),
-        }
+        self._metadata = {**schema_metadata(), b"versions": json.dumps(dict(versions or {})).encode()}
         self._tables = {**TABLES, "trials": with_config(TRIALS, config_types or {})}
         self._pending: dict[str, list[Row]] = {name: [] for name in TABLES}
         self._next: dict[str, int] = {}
@@ -141,15 +138,7 @@ class Writer:
             with results_errors(f"cannot write {final}"):
                 state.mkdir(parents=True, exist_ok=True)
                 make_folder(final.parent)
-                with pa.OSFile(os.fsencode(temporary), "wb") as file:  # in bytes: a folder's name need not be UTF-8
-                    pq.write_table(
-                        content.replace_schema_metadata(self._metadata),
-                        file,
-                        compression="zstd",
-                        write_page_checksum=True,
-                        use_dictionary=_in_dictionaries(content.schema, encodings),
-                        column_encoding=dict(encodings),  # a copy, because pyarrow changes it
-                    )
+                write_parquet(temporary, content.replace_schema_metadata(self._metadata), encodings)
                 self._put_in_place(temporary, final, sources)
         except ResultsError:
             with contextlib.suppress(OSError):
@@ -235,6 +224,24 @@ class Writer:
         self._write(table, content, first, last, files)
         for path in files:
             path.unlink(missing_ok=True)
+
+
+def schema_metadata() -> dict[bytes, bytes]:
+    """What the metadata of each part says of its schema."""
+    return {b"schema_version": str(SCHEMA_VERSION).encode()}
+
+
+def write_parquet(path: Path, content: pa.Table, encodings: Mapping[str, str]) -> None:
+    """Writes rows to a file, the columns with these encodings; the caller syncs it."""
+    with pa.OSFile(os.fsencode(path), "wb") as file:  # in bytes: a folder's name need not be UTF-8
+        pq.write_table(
+            content,
+            file,
+            compression="zstd",
+            write_page_checksum=True,
+            use_dictionary=_in_dictionaries(content.schema, encodings),
+            column_encoding=dict(encodings),  # a copy, because pyarrow changes it
+        )
 
 
 def _strangers(part: Path, sources: Sequence[Path]) -> list[Path]:

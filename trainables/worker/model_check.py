@@ -6,6 +6,7 @@ stdout, with null for a model without a problem.
 
 import json
 import os
+import pickle
 import re
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from layersweep.records.values import Layer, NetworkSummary
 from trainables import config as domains
 from trainables.data.download import keras_home
 from trainables.errors import WeightsError
-from trainables.families.by_name import family
+from trainables.families.family_code import FamilyCode
 from trainables.keys import Keys
 
 _ADDRESS: Final = re.compile(r"https?://\S+?/([^/\s:]+\.h5)")
@@ -25,9 +26,9 @@ _ADDRESS: Final = re.compile(r"https?://\S+?/([^/\s:]+\.h5)")
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSpec:
-    """A model to build: its family's name, its configuration as JSON, the images' shape, the number of classes."""
+    """A model to build: its family, its configuration as JSON, the images' shape, the number of classes."""
 
-    family: str
+    family: FamilyCode
     config_json: str
     image_shape: tuple[int, int, int]
     classes: int
@@ -49,11 +50,14 @@ def _ask(function: str, models: Sequence[ModelSpec]) -> Any:
     Raises:
         WeightsError: if the process itself failed.
     """
-    request = json.dumps([asdict(model) for model in models])
+    request = pickle.dumps(list(models))
     command = [sys.executable, "-c", f"from trainables.worker.model_check import {function}; {function}()"]
-    process = subprocess.run(command, input=request, capture_output=True, text=True, check=False)
+    process = subprocess.run(command, input=request, capture_output=True, check=False)
     if process.returncode:
-        last = next((line for line in reversed(process.stderr.splitlines()) if line.strip()), "no output")
+        last = next(
+            (line for line in reversed(process.stderr.decode(errors="replace").splitlines()) if line.strip()),
+            "no output",
+        )
         raise WeightsError(f"the process that checks models failed: {last}")
     return json.loads(process.stdout.splitlines()[-1])
 
@@ -97,7 +101,7 @@ def outline() -> None:
     """Describes the models that stdin lists, without memory for their weights, and ends this process."""
     from trainables.worker.warm_up import imports
 
-    models = [ModelSpec(**model) for model in json.load(sys.stdin)]
+    models: list[ModelSpec] = pickle.load(sys.stdin.buffer)
     imports()
     import keras
 
@@ -110,7 +114,7 @@ def outline() -> None:
 def _answer(function: Callable[[ModelSpec], Any]) -> None:
     from trainables.worker.warm_up import imports
 
-    models = [ModelSpec(**model) for model in json.load(sys.stdin)]
+    models: list[ModelSpec] = pickle.load(sys.stdin.buffer)
     imports()
     sys.stdout.write("\n" + json.dumps([function(model) for model in models]) + "\n")
 
@@ -119,10 +123,9 @@ def _summary(model: ModelSpec) -> dict[str, Any] | None:
     from trainables.layers.batch_normalization import set_momentum
     from trainables.measures.model_measures import model_size
 
-    module = family(model.family)
-    config = domains.make(module.Config, json.loads(model.config_json))
+    config = domains.make(model.family.Config, json.loads(model.config_json))
     try:
-        network = module.build(config, tuple(model.image_shape), model.classes)
+        network = model.family.build(config, model.image_shape, model.classes)
     except (WeightsError, ValueError):  # the training says it, with the reason
         return None
     if isinstance(config, Keys):  # as the training does before it reports its network
@@ -134,20 +137,18 @@ def _summary(model: ModelSpec) -> dict[str, Any] | None:
 def _network(model: ModelSpec) -> dict[str, Any] | None:
     from trainables.measures.model_measures import model_size
 
-    module = family(model.family)
-    config = domains.make(module.Config, json.loads(model.config_json))
+    config = domains.make(model.family.Config, json.loads(model.config_json))
     try:
-        network = module.build(config, tuple(model.image_shape), model.classes)
+        network = model.family.build(config, model.image_shape, model.classes)
     except (WeightsError, ValueError):  # the training says it, with the reason
         return None
     return asdict(model_size(network, seconds_build=0.0))
 
 
 def _problem(model: ModelSpec) -> str | None:
-    module = family(model.family)
-    config = domains.make(module.Config, json.loads(model.config_json))
+    config = domains.make(model.family.Config, json.loads(model.config_json))
     try:
-        module.build(config, tuple(model.image_shape), model.classes)
+        model.family.build(config, model.image_shape, model.classes)
     except (WeightsError, ValueError) as error:  # Keras raises ValueError if the images do not fit
         return " ".join(str(error).split())
     except Exception as error:

@@ -16,12 +16,14 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from layersweep import project
 from layersweep.escaping import is_unicode, terminal
 from layersweep.exit_codes import BAD_INPUT, FAILED, INTERRUPTED, OK, UNFINISHED
 from layersweep.pipes import ends_with_its_reader
 from layersweep.records.errors import ResultsError
 from layersweep.records.lock import sweep_lock
 from layersweep.studies import study
+from layersweep.studies.compared_results import update_results
 from layersweep.tuning.command.plan_summary import print_plan, without_metric
 from layersweep.tuning.common.errors import BrokenOffError, BudgetSpentError, StoppedOnRequestError, UsageError
 from layersweep.tuning.common.job import JOB
@@ -118,6 +120,8 @@ def carry_out(sweep: Sweep, options: Options, frontend: "Frontend") -> int:
     def say(line: str) -> None:
         console.print(line)
 
+    if options.cluster is None:  # else the head has them
+        _check_installed()
     environment.set_defaults()
     settings = resolve(sweep, options)
     if options.precision == "auto":
@@ -135,8 +139,22 @@ def carry_out(sweep: Sweep, options: Options, frontend: "Frontend") -> int:
     if sweep.question:
         with broken_off():
             study.write_study(settings.results, sweep.name, console=frontend.study_console)
+    else:
+        with broken_off():
+            update_results(settings.results, sweep.name)
     console.print(f"records  {settings.results}/*/{sweep.name}/*.parquet")
     return code
+
+
+def _check_installed() -> None:
+    """Refuses to start without the packages that train; the records can be read without them.
+
+    Raises:
+        UsageError: naming the missing packages, and the command that installs them.
+    """
+    if missing := project.missing_packages():
+        packages = f"the package{'s' if missing[1:] else ''} {', '.join(missing)}"
+        raise UsageError(f"a sweep needs {packages}, not installed here: {project.install_command('train')}")
 
 
 @contextmanager

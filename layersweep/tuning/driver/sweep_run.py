@@ -3,7 +3,6 @@
 import os
 import platform
 import secrets
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -11,7 +10,6 @@ from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib import metadata
-from pathlib import Path
 from typing import Final, Self
 
 from layersweep.escaping import to_json
@@ -21,6 +19,7 @@ from layersweep.records.tables import STOPPED_ON_REQUEST
 from layersweep.records.write import Writer
 from layersweep.studies import study
 from layersweep.terminal import Console
+from layersweep.tuning.common.code_commit import git_commit
 from layersweep.tuning.common.errors import BudgetSpentError, StoppedOnRequestError, UsageError
 from layersweep.tuning.common.job import JOB, run_of_job
 from layersweep.tuning.driver import learning_check, search_factory, tune_runner
@@ -79,6 +78,7 @@ class SweepRun:
         context = RecordContext(
             run=run_id,
             family=sweep.family,
+            source_of=sweep.source_of,
             metric=sweep.metric,
             next_sequence=history.sequence(),
             recorded_attempt=history.attempt,
@@ -266,19 +266,3 @@ def _examine(console: Console) -> None:
 def versions() -> dict[str, str]:
     """The versions of what a result depends on."""
     return {"python": platform.python_version(), **{name: metadata.version(name) for name in _PACKAGES}}
-
-
-def git_commit() -> str | None:
-    """The commit of this code, with `-dirty` if it was changed since; None without git or outside a repository."""
-    try:
-        git = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=10,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return git.stdout.strip()

@@ -65,7 +65,7 @@ def check_memory(sweep: Sweep, arms: Sequence[Arm], data: Data, settings: Settin
     for arm in arms:
         if isinstance(arm.config, Keys) and _has_large_images(arm.config, visible_data(arm, data)):
             weight_files = kept_weights.weight_files(arm.stated, settings.results)
-            spec = model_spec(_without_optimizer(arm), sweep.family_of(arm), data, weight_files)
+            spec = model_spec(sweep, _without_optimizer(arm), data, weight_files)
             arms_by_network.setdefault((spec, arm.batch_size), arm)
     try:
         networks = model_check.networks([spec for spec, _ in arms_by_network]) if arms_by_network else []
@@ -91,13 +91,13 @@ def _without_optimizer(arm: Arm) -> Arm:
     return replace(arm, config=domains.make(type(arm.config), values))
 
 
-def model_spec(arm: Arm, family: str, data: Data, weight_files: Mapping[str, object] | None = None) -> "ModelSpec":
+def model_spec(sweep: Sweep, arm: Arm, data: Data, weight_files: Mapping[str, object] | None = None) -> "ModelSpec":
     """The model of an arm; `weight_files` replaces values of its configuration."""
     from trainables.worker.model_check import ModelSpec
 
     arm_data = visible_data(arm, data)
     return ModelSpec(
-        family=family,
+        family=sweep.code_of(sweep.family_of(arm)),
         config_json=json.dumps(arm.stated | dict(weight_files or {}), sort_keys=True),
         image_shape=arm_data.image_shape,
         classes=len(arm_data.classes),
@@ -113,7 +113,7 @@ def check_weights(sweep: Sweep, arms: Sequence[Arm], data: Data, results: Path) 
     from trainables.worker import model_check
 
     arms_by_model = {
-        model_spec(arm, sweep.family_of(arm), data, kept_weights.weight_files(arm.stated, results)): arm
+        model_spec(sweep, arm, data, kept_weights.weight_files(arm.stated, results)): arm
         for arm in arms
         if arm.stated.get(kept_weights.KEY)
     }

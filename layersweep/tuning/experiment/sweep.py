@@ -1,11 +1,11 @@
 """What a sweep is: one question, the families and spaces that it trains, and its defaults."""
 
-import inspect
 import typing
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from layersweep.records.metrics import METRICS, valid_metrics
 from layersweep.records.study_question import StudyQuestion
@@ -18,9 +18,12 @@ from trainables import config as domains
 from trainables import hardware
 from trainables.errors import ConfigError
 from trainables.families import by_name
-from trainables.families.family import name_of
+from trainables.families.family import config_of, name_of
 from trainables.worker import warm_up
 from trainables.worker.training_server import Values, WarmUp
+
+if TYPE_CHECKING:
+    from trainables.families.family_code import FamilyCode
 
 Train = Callable[..., Values]
 Search = Literal["grid", "random", "hyperopt", "oracle"]
@@ -34,7 +37,8 @@ class Sweep:
 
     Args:
         name: the sweep's name; also that of its space, its study and its folders below the results.
-        train: a family's `train`; the type of its `config` argument says which keys there are.
+        train: a family's name, such as `fashion_cnn`, or `ls.trains(build)`; the Config that `build` takes says which
+            keys there are.
         spaces: what varies; each dict is a grid, and several dicts are a union of arms. The key `family` names others
             of `trainables.families.by_name`, whose keys the space then has.
         metric: the column of the epochs table that decides, unless the command says otherwise.
@@ -65,7 +69,7 @@ class Sweep:
     """
 
     name: str
-    train: Train
+    train: Train | str
     spaces: Sequence[Space]
     question: str = ""
     sections: Sequence[str] | None = None
@@ -124,14 +128,20 @@ class Sweep:
 
     @property
     def config_type(self) -> type[domains.Dataclass]:
-        """The Config dataclass that `train` takes."""
-        hint = typing.get_type_hints(inspect.unwrap(self.train))["config"]
-        return typing.cast("type[domains.Dataclass]", hint)
+        """The Config dataclass that `train` takes.
+
+        Raises:
+            UsageError: if there is no such family, or its `build` does not say its Config.
+        """
+        try:
+            return config_of(self.train_of(self.family))
+        except ConfigError as error:
+            raise UsageError(f"the sweep {self.name!r}: {error}") from error
 
     @property
     def family(self) -> str:
-        """The name of the model family."""
-        return name_of(self.train)
+        """The name of the model family; a family that the script itself holds has the sweep's name."""
+        return self.train if isinstance(self.train, str) else name_of(self.train) or self.name
 
     @property
     def config_types(self) -> dict[str, type[domains.Dataclass]]:
@@ -162,7 +172,39 @@ class Sweep:
 
     def train_of(self, family: str) -> Train:
         """A family's `train`."""
-        return self.train if family == self.family else typing.cast("Train", by_name.family(family).train)
+        is_own = family == self.family and not isinstance(self.train, str)
+        return typing.cast("Train", self.train if is_own else by_name.family(family).train)
+
+    def code_of(self, family: str) -> "FamilyCode":
+        """A family's code, to be sent to other processes; sealed once.
+
+        Raises:
+            UsageError: if something of it cannot be sent.
+        """
+        from trainables.families.family_code import FamilyCode
+
+        if family not in self._codes:
+            try:
+                self._codes[family] = FamilyCode.of(self.train_of(family), family)
+            except ConfigError as error:
+                raise UsageError(f"the sweep {self.name!r}: {error}") from error
+        return self._codes[family]
+
+    @cached_property
+    def _codes(self) -> "dict[str, FamilyCode]":
+        return {}
+
+    def source_of(self, family: str) -> str | None:
+        """The fingerprint of a family's source code, of when it was first asked for; None if it is unknown."""
+        from trainables.source_code import source_fingerprint
+
+        if family not in self._sources:
+            self._sources[family] = source_fingerprint(self.code_of(family))
+        return self._sources[family]
+
+    @cached_property
+    def _sources(self) -> dict[str, str | None]:
+        return {}
 
     @property
     def key_types(self) -> dict[str, type]:
