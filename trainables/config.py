@@ -170,7 +170,8 @@ def domain(config_type: type[Dataclass], key: str) -> Domain:
 def inactive_keys(config_type: type[Dataclass], values: Mapping[str, Value]) -> frozenset[str]:
     """The keys that do nothing in a configuration of these values and the defaults of others: see `Keys.inactive`."""
     rule: Callable[[Mapping[str, Value | None]], frozenset[str]] | None = getattr(config_type, "inactive", None)
-    return frozenset() if rule is None else rule({f.name: f.default for f in fields(config_type)} | dict(values))
+    defaults: dict[str, Any] = {f.name: f.default for f in fields(config_type)}
+    return frozenset() if rule is None else rule(defaults | dict(values))
 
 
 def check_value(config_type: type[Dataclass], key: str, value: object) -> None:
@@ -205,6 +206,18 @@ def make(config_type: type[C], values: Mapping[str, Any]) -> C:
         domain(config_type, key)
     kinds = types(config_type)
     return config_type(**{k: float(v) if kinds[k] is float and type(v) is int else v for k, v in values.items()})
+
+
+def make_active(config_type: type[C], values: Mapping[str, Any]) -> C:
+    """Makes a configuration as `make` does, but a key that does nothing beside the others gets its default.
+
+    Raises:
+        ConfigError: for an unknown key or a value outside its domain, also of such a key.
+    """
+    inactive = inactive_keys(config_type, values)
+    for key in sorted(inactive & values.keys()):
+        check_value(config_type, key, values[key])
+    return make(config_type, {key: value for key, value in values.items() if key not in inactive})
 
 
 def parse(config_type: type[Dataclass], key: str, text: str) -> Value:

@@ -28,6 +28,7 @@ from layersweep.tuning.common.job import JOB
 from layersweep.tuning.experiment.arm_checks import check_memory, check_weights
 from layersweep.tuning.experiment.key_values import families, key_values
 from layersweep.tuning.experiment.options import Options, parse
+from layersweep.tuning.experiment.selected_arms import with_arms
 from layersweep.tuning.experiment.settings import resolve
 from layersweep.tuning.experiment.sweep import Sweep
 from layersweep.tuning.runtime import environment
@@ -98,6 +99,7 @@ def run(sweep: Sweep, options: Options, console: "Console", arguments: Sequence[
         console.print(line)
 
     environment.set_defaults()
+    sweep = with_arms(sweep, options)
     settings = resolve(sweep, options)
     if options.cluster is not None:
         from layersweep.tuning.cluster import cluster_command
