@@ -31,6 +31,7 @@ from layersweep.tuning.common.job import JOB
 from layersweep.tuning.experiment.arm_checks import check_memory, check_weights
 from layersweep.tuning.experiment.key_values import families, key_values
 from layersweep.tuning.experiment.options import Options, parse
+from layersweep.tuning.experiment.selected_arms import with_arms
 from layersweep.tuning.experiment.settings import resolve
 from layersweep.tuning.experiment.sweep import Sweep
 from layersweep.tuning.runtime import environment
@@ -124,7 +125,7 @@ def carry_out(sweep: Sweep, options: Options, frontend: "Frontend") -> int:
     if options.cluster is None:  # else the head has them
         _check_installed()
     environment.set_defaults()
-    sweep = sweep.with_family_spaces
+    sweep = with_arms(sweep.with_family_spaces, options)
     settings = resolve(sweep, options)
     if options.precision == "auto":
         console.print(f"precision: {settings.precision}; {automatic(families(sweep, settings.set))[1]}")
