@@ -175,7 +175,8 @@ def domain(config_type: type[Dataclass], key: str) -> Domain:
 def inactive_keys(config_type: type[Dataclass], values: Mapping[str, Value]) -> frozenset[str]:
     """The keys that do nothing in a configuration of these values and the defaults of others: see `Keys.inactive`."""
     rule: Callable[[Mapping[str, Value | None]], frozenset[str]] | None = getattr(config_type, "inactive", None)
-    return frozenset() if rule is None else rule({f.name: f.default for f in fields(config_type)} | dict(values))
+    defaults: dict[str, Any] = {f.name: f.default for f in fields(config_type)}
+    return frozenset() if rule is None else rule(defaults | dict(values))
 
 
 def check_value(config_type: type[Dataclass], key: str, value: object) -> None:

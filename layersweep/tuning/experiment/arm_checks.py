@@ -30,7 +30,8 @@ def check_images(sweep: Sweep, arms: Sequence[Arm], data: Data, *, folds: int = 
     """Refuses arms whose family cannot take the data's images or classes.
 
     Returns:
-        Sentences about what is done to the images for a family, such as giving grey images three channels.
+        Sentences about what is done to the images for a family, such as giving grey images three channels, and about
+        what of a hypermodel has another name or is not used.
 
     Raises:
         UsageError: naming the arm, what is wrong with it, and what is valid.
@@ -46,9 +47,11 @@ def check_images(sweep: Sweep, arms: Sequence[Arm], data: Data, *, folds: int = 
             raise UsageError(f"arm {arm.name}: {error}") from error
         if keys is not None and keys.changes_channels(data.image_shape):
             families_in_colour.append(family)
-    if not families_in_colour:
-        return []
-    return [f"grey images get three equal channels for {', '.join(dict.fromkeys(families_in_colour))}"]
+    trains = [sweep.train_of(family) for family in dict.fromkeys(map(sweep.family_of, arms))]
+    remarks = [remark for train in trains for remark in getattr(train, "remarks", ())]
+    if families_in_colour:
+        remarks.append(f"grey images get three equal channels for {', '.join(dict.fromkeys(families_in_colour))}")
+    return remarks
 
 
 def check_memory(sweep: Sweep, arms: Sequence[Arm], data: Data, settings: Settings, share_bytes: int) -> None:

@@ -2,7 +2,7 @@
 
 import typing
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -39,7 +39,8 @@ class Sweep:
         name: the sweep's name; also that of its space, its study and its folders below the results.
         train: a family's name, such as `fashion_cnn`, or `ls.trains(build)`; the Config that `build` takes says which
             keys there are.
-        spaces: what varies; each dict is a grid, and several dicts are a union of arms. The key `family` names others
+        spaces: what varies; each dict is a grid, and several dicts are a union of arms. Unless given, the one arm has
+            the defaults. The key `family` names others
             of `trainables.families.by_name`, whose keys the space then has.
         metric: the column of the epochs table that decides, unless the command says otherwise.
         epochs: epochs of a trial that is not stopped.
@@ -51,7 +52,7 @@ class Sweep:
         apart: keys whose values are not compared with each other, each with its default.
         control: the arm that is compared even if a screening stopped it.
         dataset: a data set that `trainables.data.dataset.prepare` knows.
-        tuned: spaces that are searched, one arm each: keys with one value are fixed, keys with several values or a
+        tuned: spaces that are searched, one arm each; unless given, the hyperparameters of a hypermodel: keys with one value are fixed, keys with several values or a
             Range are searched. With the key `oracle`, AutoKeras' oracles of these names search networks, one arm each.
         warm_up: what a training process does first: imports, and the name of its device.
         search: how tuned spaces are searched, unless the command says otherwise: `grid` ignores them, `oracle` is for
@@ -70,7 +71,7 @@ class Sweep:
 
     name: str
     train: Train | str
-    spaces: Sequence[Space]
+    spaces: Sequence[Space] = ({},)
     question: str = ""
     sections: Sequence[str] | None = None
     reported: Mapping[str, float] = field(default_factory=dict)
@@ -125,6 +126,19 @@ class Sweep:
             apart=self.apart,
             metric=self.metric,
         )
+
+    @property
+    def with_family_spaces(self) -> "Sweep":
+        """The sweep; if it has no tuned spaces, with those of the hypermodel that it trains.
+
+        Raises:
+            UsageError: if that is no hypermodel which can be trained.
+        """
+        try:
+            spaces = () if self.tuned else getattr(self.train, "tuned", ())
+        except ConfigError as error:
+            raise UsageError(f"the sweep {self.name!r}: {error}") from error
+        return replace(self, tuned=spaces) if spaces else self
 
     @property
     def config_type(self) -> type[domains.Dataclass]:
