@@ -45,9 +45,17 @@ def test_every_table_is_described():
 
 def test_every_dependency_has_its_reason():
     page = (ROOT / "docs" / "decisions" / "dependencies.md").read_text()
-    groups = [PROJECT["project"]["dependencies"], *PROJECT["dependency-groups"].values()]
+    extras = PROJECT["project"]["optional-dependencies"]
+    groups = [PROJECT["project"]["dependencies"], *extras.values(), *PROJECT["dependency-groups"].values()]
     names = {re.match(r"[\w\-]+(\[\w+\])?", entry)[0] for group in groups for entry in group}
+    names -= {f"layersweep[{extra}]" for extra in extras}
     assert {name for name in names if name not in page} == set()
+
+
+def test_a_group_of_an_extras_name_is_the_extra():
+    """So that a clone and an installation have the same packages."""
+    extras, groups = PROJECT["project"]["optional-dependencies"], PROJECT["dependency-groups"]
+    assert {name: groups[name] for name in extras} == {name: [f"layersweep[{name}]"] for name in extras}
 
 
 def test_the_files_that_pages_name_exist():

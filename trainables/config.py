@@ -150,6 +150,11 @@ def types(config_type: type[Dataclass]) -> dict[str, type]:
     return {f.name: _type_of(hints[f.name]) for f in fields(config_type)}
 
 
+def texts(config_type: type[Dataclass]) -> dict[str, str]:
+    """What each key means, in words; without keys that do not say it."""
+    return {f.name: f.metadata["doc"] for f in fields(config_type) if f.metadata.get("doc")}
+
+
 def _type_of(hint: Any) -> type:
     alternatives = [k for k in typing.get_args(hint) if k is not type(None)] or [hint]
     return typing.cast("type", alternatives[0])
@@ -170,7 +175,8 @@ def domain(config_type: type[Dataclass], key: str) -> Domain:
 def inactive_keys(config_type: type[Dataclass], values: Mapping[str, Value]) -> frozenset[str]:
     """The keys that do nothing in a configuration of these values and the defaults of others: see `Keys.inactive`."""
     rule: Callable[[Mapping[str, Value | None]], frozenset[str]] | None = getattr(config_type, "inactive", None)
-    return frozenset() if rule is None else rule({f.name: f.default for f in fields(config_type)} | dict(values))
+    defaults: dict[str, Any] = {f.name: f.default for f in fields(config_type)}
+    return frozenset() if rule is None else rule(defaults | dict(values))
 
 
 def check_value(config_type: type[Dataclass], key: str, value: object) -> None:

@@ -226,6 +226,11 @@ class Sweep:
         return {key: kind for config in self.config_types.values() for key, kind in domains.types(config).items()}
 
     @property
+    def key_texts(self) -> dict[str, str]:
+        """Each key of every family with what it means, in words."""
+        return {key: text for config in self.config_types.values() for key, text in domains.texts(config).items()}
+
+    @property
     def mode(self) -> str:
         """Whether the metric is better when larger (max) or smaller (min)."""
         return METRICS[self.metric].mode
