@@ -9,6 +9,10 @@ import keras_tuner
 class Hyperparameters(keras_tuner.HyperParameters):  # type: ignore[misc]
     """KerasTuner's hyperparameters with Optuna's `suggest_` methods besides."""
 
+    def copy(self) -> "Hyperparameters":
+        """The same hyperparameters with the same values."""
+        return type(self).from_config(self.get_config())  # type: ignore[no-any-return]
+
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
         """One of the choices. Those that are not all texts, numbers or flags are listed by their texts."""
         kinds = {type(choice) for choice in choices}
