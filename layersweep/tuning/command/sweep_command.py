@@ -99,7 +99,8 @@ def run(sweep: Sweep, options: Options, console: "Console", arguments: Sequence[
     if options.cluster is not None:
         from layersweep.tuning.cluster import cluster_command
 
-        key_values(sweep, resolve(sweep, options).set)  # bad input is refused here, not on the head
+        arms_sweep = with_arms(sweep.with_family_spaces, options)
+        key_values(arms_sweep, resolve(arms_sweep, options).set)  # bad input is refused here, not on the head
         return cluster_command.run(sweep, options, arguments, console)
     invocation = Invocation.of_command_line(sweep.name, arguments)
     return carry_out(sweep, options, Frontend(console=console, invocation=invocation))
