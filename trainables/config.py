@@ -14,9 +14,9 @@ Nothing here needs Keras, so that a wrong sweep is refused before anything slow 
 import math
 import re
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypedDict, TypeVar, Unpack
 
 from trainables.errors import ConfigError, near_miss
 
@@ -29,6 +29,7 @@ class Dataclass(Protocol):
 
 C = TypeVar("C", bound=Dataclass)
 Value = bool | int | float | str
+Scale = Literal["linear", "log"]
 
 
 @dataclass(frozen=True)
@@ -47,11 +48,22 @@ class OneOf:
 
 @dataclass(frozen=True)
 class Between:
-    """A domain of finite numbers from `low` to `high`, both included; with `above`, `low` is excluded."""
+    """A domain of finite numbers from `low` to `high`, both included; with `above`, `low` is excluded.
+
+    Attributes:
+        low: the lower bound.
+        high: the upper bound.
+        above: whether the lower bound itself is excluded.
+        scale: how a search draws from a range of these numbers: uniformly, or uniformly in their logarithm.
+        step: what a search adds to `low` to get from one number to the next; with a scale of log, what it multiplies
+            by. None if it draws any number. A person may set numbers between them.
+    """
 
     low: float
     high: float
     above: bool = False
+    scale: Scale = "linear"
+    step: float | None = None
 
     def holds(self, value: object) -> bool:
         """Whether the value is a number in the domain; a bool is not a number here."""
@@ -89,11 +101,29 @@ def one_of(default: Value, values: Sequence[Value], doc: str, *, optional: bool 
     return _field(default, OneOf(tuple(values)), doc, optional)
 
 
+class Sampling(TypedDict, total=False):
+    """How a search draws a number: see `Between`."""
+
+    scale: Scale
+    step: float | None
+
+
 def between(
-    default: float | None, low: float, high: float, doc: str, *, above: bool = False, optional: bool = False
+    default: float | None,
+    low: float,
+    high: float,
+    doc: str,
+    *,
+    above: bool = False,
+    optional: bool = False,
+    **sampling: Unpack[Sampling],
 ) -> Any:
-    """A field whose value is a number from `low` to `high`; the Config replaces a default of None."""
-    return _field(default, Between(low, high, above), doc, optional)
+    """A field whose value is a number from `low` to `high`; the Config replaces a default of None.
+
+    With `scale="log"` a search draws from a range of the key uniformly in the logarithm. With `step` it draws only
+    `low`, `low + step` and so on, or with a scale of log `low`, `low * step` and so on.
+    """
+    return _field(default, Between(low, high, above, **sampling), doc, optional)
 
 
 def text(default: str, form: str, description: str, doc: str, *, optional: bool = False) -> Any:
@@ -120,6 +150,11 @@ def types(config_type: type[Dataclass]) -> dict[str, type]:
     return {f.name: _type_of(hints[f.name]) for f in fields(config_type)}
 
 
+def texts(config_type: type[Dataclass]) -> dict[str, str]:
+    """What each key means, in words; without keys that do not say it."""
+    return {f.name: f.metadata["doc"] for f in fields(config_type) if f.metadata.get("doc")}
+
+
 def _type_of(hint: Any) -> type:
     alternatives = [k for k in typing.get_args(hint) if k is not type(None)] or [hint]
     return typing.cast("type", alternatives[0])
@@ -135,6 +170,13 @@ def domain(config_type: type[Dataclass], key: str) -> Domain:
     if key not in by_name:
         raise ConfigError(f"unknown key {key!r}: {near_miss(key, by_name)}valid keys: {', '.join(by_name)}")
     return typing.cast("Domain", by_name[key].metadata["domain"])
+
+
+def inactive_keys(config_type: type[Dataclass], values: Mapping[str, Value]) -> frozenset[str]:
+    """The keys that do nothing in a configuration of these values and the defaults of others: see `Keys.inactive`."""
+    rule: Callable[[Mapping[str, Value | None]], frozenset[str]] | None = getattr(config_type, "inactive", None)
+    defaults: dict[str, Any] = {f.name: f.default for f in fields(config_type)}
+    return frozenset() if rule is None else rule(defaults | dict(values))
 
 
 def check_value(config_type: type[Dataclass], key: str, value: object) -> None:
@@ -169,6 +211,18 @@ def make(config_type: type[C], values: Mapping[str, Any]) -> C:
         domain(config_type, key)
     kinds = types(config_type)
     return config_type(**{k: float(v) if kinds[k] is float and type(v) is int else v for k, v in values.items()})
+
+
+def make_active(config_type: type[C], values: Mapping[str, Any]) -> C:
+    """Makes a configuration as `make` does, but a key that does nothing beside the others gets its default.
+
+    Raises:
+        ConfigError: for an unknown key or a value outside its domain, also of such a key.
+    """
+    inactive = inactive_keys(config_type, values)
+    for key in sorted(inactive & values.keys()):
+        check_value(config_type, key, values[key])
+    return make(config_type, {key: value for key, value in values.items() if key not in inactive})
 
 
 def parse(config_type: type[Dataclass], key: str, text: str) -> Value:

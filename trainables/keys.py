@@ -1,11 +1,12 @@
 """The hyperparameter keys that every family has: how images are prepared, and how the model is trained."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import ClassVar, Final
 
-from trainables.config import between, check, one_of, text
+from trainables.config import Value, between, check, one_of, text
 from trainables.errors import ConfigError, DataError
 from trainables.optimizers import LEARNING_RATES
 
@@ -84,10 +85,10 @@ class Keys:
     )
     optimizer: str = one_of("adam", tuple(LEARNING_RATES), "Keras optimizer")
     learning_rate: float | None = between(
-        None, 0, 100, "learning rate; None: the optimizer's default in Keras", above=True
+        None, 0, 100, "learning rate; None: the optimizer's default in Keras", above=True, scale="log"
     )
     momentum: float = between(0.0, 0, 0.9999, "momentum of sgd and rmsprop; 0: none", optional=True)
-    batch_size: int = between(32, 1, 1_000_000, "images per training step")
+    batch_size: int = between(32, 1, 1_000_000, "images per training step", scale="log", step=2)
     normalization_momentum: float = between(
         0.0, 0, 0.9999, "momentum of batch normalisation's averages; 0: the network's own, 0.99 or 0.999, with which "
         "validation lags behind training for hundreds of steps", optional=True,
@@ -103,6 +104,16 @@ class Keys:
                 f"momentum={self.momentum:g} is not valid with optimizer={self.optimizer}; valid: 0, or with "
                 f"{' or '.join(WITH_MOMENTUM)}"
             )
+
+    @classmethod
+    def inactive(cls, values: Mapping[str, Value | None]) -> frozenset[str]:
+        """The keys that do nothing beside the values of the others, such as `momentum` with `optimizer=adam`.
+
+        `values` are those of all keys. In a grid or a search an inactive key has its default, so that configurations
+        that differ only in it are one. A Config that overrides this adds its keys to those of `super()`. An answer must
+        not depend on the value of an inactive key.
+        """
+        return frozenset() if values["optimizer"] in WITH_MOMENTUM else frozenset({"momentum"})
 
     @property
     def augmented(self) -> bool:

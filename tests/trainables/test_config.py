@@ -197,3 +197,19 @@ def test_a_family_is_imported_without_anything_heavy():
     heavy = {"keras", "tensorflow", "ray", "sklearn", "scipy", "pandas", "polars", "pyarrow", "matplotlib", "h5py"}
     assert "trainables" in modules
     assert not modules & heavy
+
+
+def test_a_key_without_a_scale_is_drawn_uniformly_and_the_learning_rate_in_its_logarithm():
+    assert config.domain(fashion_cnn.Config, "dropout_1") == Between(0, 0.95)
+    assert config.domain(fashion_cnn.Config, "learning_rate") == Between(0, 100, above=True, scale="log")
+    assert config.domain(fashion_cnn.Config, "batch_size") == Between(1, 1_000_000, scale="log", step=2)
+
+
+def test_momentum_does_nothing_with_an_optimizer_that_has_none():
+    assert config.inactive_keys(fashion_cnn.Config, {}) == {"momentum"}
+    assert config.inactive_keys(fashion_cnn.Config, {"optimizer": "adam", "momentum": 0.9}) == {"momentum"}
+    assert config.inactive_keys(fashion_cnn.Config, {"optimizer": "sgd"}) == frozenset()
+
+
+def test_a_config_that_says_nothing_of_inactive_keys_has_none():
+    assert config.inactive_keys(Config, {"dropout": 0.5}) == frozenset()

@@ -29,9 +29,9 @@ class Config(Keys):
     dense_units: int = between(512, 1, 65536, "units of the dense layer")
     head_dropout: float = between(0.5, 0, 0.95, "share of the dense layer's outputs dropped")
     learning_rate: float | None = between(
-        1e-5, 0, 100, "learning rate; None: the optimizer's default in Keras", above=True
+        1e-5, 0, 100, "learning rate; None: the optimizer's default in Keras", above=True, scale="log"
     )
-    batch_size: int = between(64, 1, 1_000_000, "images per training step")
+    batch_size: int = between(64, 1, 1_000_000, "images per training step", scale="log", step=2)
 
 
 @classifier

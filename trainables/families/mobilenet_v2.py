@@ -46,7 +46,7 @@ class Config(Scaled):
     head_filters: int = between(0, 0, 4096, "filters of a 1x1 convolution after the base; 0: no such layer")
     first_stride: int = one_of(2, (1, 2), "stride of the first convolution")
     upsampling: int = one_of(1, (1, 2, 4, 7), "factor by which a learned layer first enlarges images; 1: no such layer")
-    weight_decay: float = between(0.0, 0, 1, "L2 penalty on each kernel")
+    weight_decay: float = between(0.0, 0, 1, "L2 penalty on each kernel", scale="log")
 
     @property
     def enlarged(self) -> int:

@@ -58,7 +58,7 @@ class Config(Keys):
         0, 0, 10_000, "epochs in which only the head is trained first, in a separate trial", optional=True
     )
     head_learning_rate: float = between(
-        0.0, 0, 100, "learning rate of these epochs; 0: the optimizer's default in Keras", optional=True
+        0.0, 0, 100, "learning rate of these epochs; 0: the optimizer's default in Keras", optional=True, scale="log"
     )
 
     @property

@@ -100,7 +100,15 @@ class Options:
         tyro.conf.UseAppendAction,
         tyro.conf.arg(metavar="KEY=VALUE,...", help_behavior_hint="(repeatable)"),
     ] = ()
-    """Give a key of the search space these values instead; `all` stands for every valid value."""
+    """Give a key of the search space these values instead; `all` stands for every valid value. With --search random or
+    hyperopt also a range of numbers, such as learning_rate=1e-5..1e-1."""
+    arm: Annotated[
+        tuple[str, ...],
+        tyro.conf.UseAppendAction,
+        tyro.conf.arg(metavar="KEY=VALUE,KEY=VALUE,...", help_behavior_hint="(repeatable)"),
+    ] = ()
+    """Compare these arms instead of those of the search space, each with its own values, such as --arm
+    optimizer=sgd,learning_rate=0.05 --arm optimizer=adam. --set then applies to all of them."""
     retries: int = 1
     """How often a trial runs again if its process was killed. A trial that raised an error runs again with the next
     command."""
@@ -183,6 +191,7 @@ def parse(arguments: Sequence[str], *, program: str, description: str = "") -> O
 
 def _one_line(box: str) -> str:
     """The error that tyro draws in a box as one line, with the valid flags if a flag is unknown."""
+    box = re.sub("-{4,}", " ", box)  # the frame of a box where the output is not in UTF-8, as in a notebook
     words = " ".join(box.translate(str.maketrans("╭╮╰╯│─", "      ")).split())
     message = re.split(r" (?:Argument helptext|Perhaps you meant|For full helptext)", words)[0]
     message = re.sub(

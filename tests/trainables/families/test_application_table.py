@@ -108,7 +108,7 @@ def test_imagenet_weights_bring_what_only_they_have_before_the_network(tmp_path,
     keras.utils.set_random_seed(4)
     plain = keras.applications.EfficientNetB0(include_top=False, weights=None, input_shape=(32, 32, 3))
     normalization = next(layer for layer in plain.layers if isinstance(layer, keras.layers.Normalization))
-    normalization.set_weights([np.array([0.4, 0.5, 0.6]), np.array([0.04, 0.05, 0.06]), 0])
+    normalization.set_weights([np.array([0.4, 0.5, 0.6]), np.array([0.04, 0.05, 0.06]), np.array(0)])
     plain.save_weights(tmp_path / "b0.weights.h5")
     monkeypatch.setattr(efficientnet.file_utils, "get_file", lambda *_, **__: str(tmp_path / "b0.weights.h5"))
     published = keras.applications.EfficientNetB0(include_top=False, weights="imagenet", input_shape=(32, 32, 3))
