@@ -123,6 +123,9 @@ def carry_out(sweep: Sweep, options: Options, frontend: "Frontend") -> int:
 
     if options.cluster is None:  # else the head has them
         _check_installed()
+        from trainables.families.family_code import check_not_loading  # needs what was checked
+
+        check_not_loading()
     environment.set_defaults()
     sweep = sweep.with_family_spaces
     settings = resolve(sweep, options)
