@@ -31,6 +31,7 @@ from layersweep.tuning.common.job import JOB
 from layersweep.tuning.experiment.arm_checks import check_memory, check_weights
 from layersweep.tuning.experiment.key_values import families, key_values
 from layersweep.tuning.experiment.options import Options, parse
+from layersweep.tuning.experiment.selected_arms import with_arms
 from layersweep.tuning.experiment.settings import resolve
 from layersweep.tuning.experiment.sweep import Sweep
 from layersweep.tuning.runtime import environment
@@ -98,7 +99,8 @@ def run(sweep: Sweep, options: Options, console: "Console", arguments: Sequence[
     if options.cluster is not None:
         from layersweep.tuning.cluster import cluster_command
 
-        key_values(sweep, resolve(sweep, options).set)  # bad input is refused here, not on the head
+        arms_sweep = with_arms(sweep.with_family_spaces, options)
+        key_values(arms_sweep, resolve(arms_sweep, options).set)  # bad input is refused here, not on the head
         return cluster_command.run(sweep, options, arguments, console)
     invocation = Invocation.of_command_line(sweep.name, arguments)
     return carry_out(sweep, options, Frontend(console=console, invocation=invocation))
@@ -127,7 +129,7 @@ def carry_out(sweep: Sweep, options: Options, frontend: "Frontend") -> int:
 
         check_not_loading()
     environment.set_defaults()
-    sweep = sweep.with_family_spaces
+    sweep = with_arms(sweep.with_family_spaces, options)
     settings = resolve(sweep, options)
     if options.precision == "auto":
         console.print(f"precision: {settings.precision}; {automatic(families(sweep, settings.set))[1]}")
