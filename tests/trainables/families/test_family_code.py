@@ -45,8 +45,9 @@ class Config(ls.Keys):
 
 def helper(width):
     import late
+    from parts.pair import pair
 
-    return late.twice(width) * FACTOR
+    return late.twice(width) * FACTOR if pair else None
 
 
 def build(c: Config, image_shape, classes):
@@ -78,6 +79,10 @@ def script(tmp_path):
     (folder / "mine.py").write_text(SCRIPT)
     (folder / "beside.py").write_text("def plus_one(number):\n    return number + 1\n")
     (folder / "late.py").write_text("def twice(number):\n    return 2 * number\n")
+    (folder / "parts").mkdir()  # a package without __init__.py
+    (folder / "parts" / "pair.py").write_text("from .other import pair\n")
+    (folder / "parts" / "other.py").write_text("pair = 2\n")
+    (folder / "unused.py").write_text("")
     return folder / "mine.py"
 
 
@@ -96,7 +101,7 @@ def test_a_family_of_a_script_arrives_in_another_process(script):
     code, _, files = sealed(script)
     assert (code.name, code.file, code.has_build, code.is_ours) == ("mine", str(script), True, False)
     assert str(script.parent) == code.paths[0]
-    assert {"beside.py", "late.py"} <= set(files)
+    assert {*files} - {"sitecustomize.py"} == {"beside.py", "late.py", "mine.py", "other.py", "pair.py"}
     out = subprocess.run(
         [sys.executable, "-c", LOAD], input=pickle.dumps(code), stdout=subprocess.PIPE, check=True, env=environment()
     ).stdout
@@ -105,7 +110,7 @@ def test_a_family_of_a_script_arrives_in_another_process(script):
     assert (answer, width, minimum_size, same) == (31, 5, 3, True)
 
 
-@pytest.mark.parametrize("name", ["mine.py", "beside.py", "late.py"])
+@pytest.mark.parametrize("name", ["mine.py", "beside.py", "late.py", "parts/other.py"])
 def test_a_change_of_any_file_is_another_source(script, name):
     """Also of a module that only a function imports."""
     first = sealed(script)[1]
