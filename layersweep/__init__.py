@@ -11,12 +11,13 @@ if TYPE_CHECKING:
     from search_spaces.ranges import Range, Space
     from trainables.config import between, one_of, text
     from trainables.families.family import classifier, trains
+    from trainables.hyper_models.family import hyper_model
     from trainables.keys import Keys
     from trainables.layers.preprocessing import inputs
 
 __all__ = [
-    "Error", "Keys", "Range", "Result", "Space", "Sweep", "between", "classifier", "inputs", "main", "one_of", "run",
-    "text", "trains",
+    "Error", "Keys", "Range", "Result", "Space", "Sweep", "between", "classifier", "hyper_model", "inputs", "main",
+    "one_of", "run", "text", "trains",
 ]  # fmt: skip
 
 _HOMES: Final = {
@@ -28,6 +29,7 @@ _HOMES: Final = {
     "Sweep": "layersweep.tuning.experiment.sweep",
     "between": "trainables.config",
     "classifier": "trainables.families.family",
+    "hyper_model": "trainables.hyper_models.family",
     "inputs": "trainables.layers.preprocessing",
     "main": "layersweep.tuning.command.sweep_command",
     "one_of": "trainables.config",

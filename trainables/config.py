@@ -150,6 +150,11 @@ def types(config_type: type[Dataclass]) -> dict[str, type]:
     return {f.name: _type_of(hints[f.name]) for f in fields(config_type)}
 
 
+def texts(config_type: type[Dataclass]) -> dict[str, str]:
+    """What each key means, in words; without keys that do not say it."""
+    return {f.name: f.metadata["doc"] for f in fields(config_type) if f.metadata.get("doc")}
+
+
 def _type_of(hint: Any) -> type:
     alternatives = [k for k in typing.get_args(hint) if k is not type(None)] or [hint]
     return typing.cast("type", alternatives[0])
@@ -206,6 +211,18 @@ def make(config_type: type[C], values: Mapping[str, Any]) -> C:
         domain(config_type, key)
     kinds = types(config_type)
     return config_type(**{k: float(v) if kinds[k] is float and type(v) is int else v for k, v in values.items()})
+
+
+def make_active(config_type: type[C], values: Mapping[str, Any]) -> C:
+    """Makes a configuration as `make` does, but a key that does nothing beside the others gets its default.
+
+    Raises:
+        ConfigError: for an unknown key or a value outside its domain, also of such a key.
+    """
+    inactive = inactive_keys(config_type, values)
+    for key in sorted(inactive & values.keys()):
+        check_value(config_type, key, values[key])
+    return make(config_type, {key: value for key, value in values.items() if key not in inactive})
 
 
 def parse(config_type: type[Dataclass], key: str, text: str) -> Value:

@@ -19,6 +19,7 @@ from typing import Any, Final, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from layersweep.records.columns.descriptions import described
 from layersweep.records.errors import ResultsError, results_errors
 from layersweep.records.files import link_into_place, make_folder, sync
 from layersweep.records.read import part_name, part_range, parts, read_part, read_schema, superseded
@@ -41,6 +42,7 @@ class Writer:
         results: the results folder; created if missing.
         sweep: the name of the sweep, the value of the column `sweep` in every row.
         config_types: the configuration keys with their types; they become columns of `trials`.
+        key_texts: what the configuration keys mean, stored with their columns.
         versions: package versions, stored in the metadata of each part.
 
     Raises:
@@ -53,10 +55,12 @@ class Writer:
         sweep: str,
         *,
         config_types: Mapping[str, type] | None = None,
+        key_texts: Mapping[str, str] | None = None,
         versions: Mapping[str, str] | None = None,
     ) -> None:
         self._results, self._sweep = results.absolute(), sweep
         self._metadata = {**schema_metadata(), b"versions": json.dumps(dict(versions or {})).encode()}
+        self._key_texts = key_texts
         self._tables = {**TABLES, "trials": with_config(TRIALS, config_types or {})}
         self._pending: dict[str, list[Row]] = {name: [] for name in TABLES}
         self._next: dict[str, int] = {}
@@ -138,7 +142,8 @@ class Writer:
             with results_errors(f"cannot write {final}"):
                 state.mkdir(parents=True, exist_ok=True)
                 make_folder(final.parent)
-                write_parquet(temporary, content.replace_schema_metadata(self._metadata), encodings)
+                schema = described(content.schema, table, self._key_texts).with_metadata(self._metadata)
+                write_parquet(temporary, content.cast(schema), encodings)
                 self._put_in_place(temporary, final, sources)
         except ResultsError:
             with contextlib.suppress(OSError):

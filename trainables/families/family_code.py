@@ -67,7 +67,7 @@ class FamilyCode:
         config_type = config_of(train)
         contents = [_annotations(config_type), _registered_objects(), train, config_type]
         functions = [build_of(train) or train, config_type]
-        with _by_value(*functions):
+        with by_value(*functions):
             try:
                 pickled = cloudpickle.dumps(contents)
             except CANNOT_PICKLE as error:
@@ -153,7 +153,7 @@ def own_folders() -> tuple[str, ...]:
 
 
 @contextlib.contextmanager
-def _by_value(*functions: Any) -> Iterator[None]:
+def by_value(*functions: Any) -> Iterator[None]:
     """While inside, modules of these functions that cannot be imported are pickled by value."""
     names = {getattr(function, "__module__", MAIN) for function in functions} - {MAIN}
     modules = [module for name in names if (module := sys.modules.get(name)) and not is_importable(name)]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
+from layersweep.records.columns.descriptions import described
 from layersweep.records.errors import ResultsError, results_errors
 from layersweep.records.files import make_folder, sync
 from layersweep.records.read import part_name, read
@@ -49,7 +50,8 @@ def write_results(results: Path, sweep: str, rows: pl.DataFrame) -> None:
     final = _file(results, sweep)
     temporary = results / ".state" / "parts" / f"{sweep}.{uuid.uuid4().hex}.tmp"
     columns = rows.with_columns(pl.lit(sweep).alias("sweep")).select(RESULTS.schema.names)
-    content = columns.to_arrow().cast(RESULTS.schema).replace_schema_metadata(schema_metadata())
+    schema = described(RESULTS.schema, RESULTS.name).with_metadata(schema_metadata())
+    content = columns.to_arrow().cast(schema)
     with results_errors(f"cannot write {final}"):
         make_folder(temporary.parent)
         make_folder(final.parent)

@@ -74,7 +74,13 @@ class SweepRun:
         sweep, settings, history = plan.request.sweep, plan.request.settings, plan.history
         job = os.environ.get(JOB) and run_of_job(os.environ[JOB], number)
         run_id = job or f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
-        writer = Writer(settings.results, sweep.name, config_types=sweep.key_types, versions=versions())
+        writer = Writer(
+            settings.results,
+            sweep.name,
+            config_types=sweep.key_types,
+            key_texts=sweep.key_texts,
+            versions=versions(),
+        )
         context = RecordContext(
             run=run_id,
             family=sweep.family,

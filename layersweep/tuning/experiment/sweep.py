@@ -2,7 +2,7 @@
 
 import typing
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -13,7 +13,7 @@ from layersweep.studies.sections import registry
 from layersweep.tuning.common.errors import UsageError
 from layersweep.tuning.experiment.arm import Arm
 from layersweep.tuning.experiment.arm_names import FAMILY, choices
-from search_spaces.ranges import Space
+from search_spaces.ranges import Range, Space
 from trainables import config as domains
 from trainables import hardware
 from trainables.errors import ConfigError
@@ -39,7 +39,8 @@ class Sweep:
         name: the sweep's name; also that of its space, its study and its folders below the results.
         train: a family's name, such as `fashion_cnn`, or `ls.trains(build)`; the Config that `build` takes says which
             keys there are.
-        spaces: what varies; each dict is a grid, and several dicts are a union of arms. The key `family` names others
+        spaces: what varies; each dict is a grid, and several dicts are a union of arms. Unless given, the one arm has
+            the defaults. The key `family` names others
             of `trainables.families.by_name`, whose keys the space then has.
         metric: the column of the epochs table that decides, unless the command says otherwise.
         epochs: epochs of a trial that is not stopped.
@@ -51,7 +52,7 @@ class Sweep:
         apart: keys whose values are not compared with each other, each with its default.
         control: the arm that is compared even if a screening stopped it.
         dataset: a data set that `trainables.data.dataset.prepare` knows.
-        tuned: spaces that are searched, one arm each: keys with one value are fixed, keys with several values or a
+        tuned: spaces that are searched, one arm each; unless given, the hyperparameters of a hypermodel: keys with one value are fixed, keys with several values or a
             Range are searched. With the key `oracle`, AutoKeras' oracles of these names search networks, one arm each.
         warm_up: what a training process does first: imports, and the name of its device.
         search: how tuned spaces are searched, unless the command says otherwise: `grid` ignores them, `oracle` is for
@@ -66,11 +67,12 @@ class Sweep:
         keep_weights: the epoch whose weights are kept of each trial: none, best or last.
         lite: whether LiteRT converts each compared network at the end.
         quick: the flags that `--quick` stands for.
+        arms: the arms of the command line (`--arm`), which replace the spaces; `selected_arms` fills them in.
     """
 
     name: str
     train: Train | str
-    spaces: Sequence[Space]
+    spaces: Sequence[Space] = ({},)
     question: str = ""
     sections: Sequence[str] | None = None
     reported: Mapping[str, float] = field(default_factory=dict)
@@ -91,6 +93,7 @@ class Sweep:
     keep_weights: str = "none"
     lite: bool = False
     quick: Mapping[str, Any] | None = None
+    arms: Sequence[Mapping[str, domains.Value | Range]] = ()
 
     def check_sections(self) -> None:
         """Refuses sections that there are not.
@@ -127,6 +130,19 @@ class Sweep:
         )
 
     @property
+    def with_family_spaces(self) -> "Sweep":
+        """The sweep; if it has no tuned spaces, with those of the hypermodel that it trains.
+
+        Raises:
+            UsageError: if that is no hypermodel which can be trained.
+        """
+        try:
+            spaces = () if self.tuned else getattr(self.train, "tuned", ())
+        except ConfigError as error:
+            raise UsageError(f"the sweep {self.name!r}: {error}") from error
+        return replace(self, tuned=spaces) if spaces else self
+
+    @property
     def config_type(self) -> type[domains.Dataclass]:
         """The Config dataclass that `train` takes.
 
@@ -145,12 +161,13 @@ class Sweep:
 
     @property
     def config_types(self) -> dict[str, type[domains.Dataclass]]:
-        """The Config of the sweep's own family and of each family in its spaces, by the family's name.
+        """The Config of the sweep's own family and of each family in its spaces and arms, by the family's name.
 
         Raises:
             UsageError: for an unknown family.
         """
         families = [name for space in self.spaces for name in choices(FAMILY, space.get(FAMILY, []))]
+        families += [str(arm[FAMILY]) for arm in self.arms if FAMILY in arm]
         return {self.family: self.config_type} | {str(name): self.config_of(name) for name in families}
 
     def config_of(self, family: domains.Value) -> type[domains.Dataclass]:
@@ -210,6 +227,11 @@ class Sweep:
     def key_types(self) -> dict[str, type]:
         """Each key of every family with the type of its values."""
         return {key: kind for config in self.config_types.values() for key, kind in domains.types(config).items()}
+
+    @property
+    def key_texts(self) -> dict[str, str]:
+        """Each key of every family with what it means, in words."""
+        return {key: text for config in self.config_types.values() for key, text in domains.texts(config).items()}
 
     @property
     def mode(self) -> str:
