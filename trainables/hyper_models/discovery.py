@@ -74,9 +74,7 @@ def _training_keys(exploration: Exploration, networks: Sequence[Network]) -> dic
     return {name: key for name, key in keys.items() if name is not None}
 
 
-def _follower(
-    built: Iterable[tuple[Network, Compiled]], key: str, setting: Callable[[Compiled], Value]
-) -> str | None:
+def _follower(built: Iterable[tuple[Network, Compiled]], key: str, setting: Callable[[Compiled], Value]) -> str | None:
     """The hyperparameter whose value is the setting in every network, if the setting changes or it has the name."""
     pairs = [(network.values, setting(said)) for network, said in built]
     names = set.intersection(*(set(values) for values, _ in pairs)) if pairs else set()
@@ -152,7 +150,9 @@ def _hyperparameter(exploration: Exploration, name: str, keys: dict[str, str]) -
         values, own_values = tuple(str(value).lower() for value in values), values
     kind = "float" if key in ("learning_rate", "momentum") else _KINDS.get(type(hp.default), "")
     if not kind:
-        raise ConfigError(f"the hyperparameter {name!r} has the value {hp.default!r}; valid: a number, a text or a flag")
+        raise ConfigError(
+            f"the hyperparameter {name!r} has the value {hp.default!r}; valid: a number, a text or a flag"
+        )
     if kind == "float" and values:
         values, own_values = tuple(float(value) for value in values), values
     default = str(hp.default).lower() if key == "optimizer" else float(hp.default) if kind == "float" else hp.default
@@ -161,4 +161,3 @@ def _hyperparameter(exploration: Exploration, name: str, keys: dict[str, str]) -
         low=getattr(hp, "min_value", 0.0), high=getattr(hp, "max_value", 0.0), step=getattr(hp, "step", None),
         log=getattr(hp, "sampling", "linear") == "log",
     )  # fmt: skip
-

@@ -36,7 +36,9 @@ def discovered(model: Any) -> HyperSpace:
         return HyperSpace.of_json(json.loads(file.read_text(encoding="utf-8")))
     environment = os.environ | {"CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3"}
     command = [sys.executable, "-c", "from trainables.hyper_models.discovery_process import main; main()"]
-    process = subprocess.run(command, input=pickle.dumps((own_folders(), code)), capture_output=True, env=environment, check=False)
+    process = subprocess.run(
+        command, input=pickle.dumps((own_folders(), code)), capture_output=True, env=environment, check=False
+    )
     if process.returncode:
         last = next((line for line in reversed(process.stderr.decode().splitlines()) if line.strip()), "no output")
         raise ConfigError(f"the process that looks for hyperparameters failed: {last}")

@@ -72,7 +72,9 @@ class HyperBuild:
         hp.values = config.own_values
         with compiled.optimizers_allowed():
             own = _function(self.model)(hp)
-        if unknown := {each.name for each in hp.space}.difference(each.name for each in config.hyper_space.hyperparameters):
+        if unknown := {each.name for each in hp.space}.difference(
+            each.name for each in config.hyper_space.hyperparameters
+        ):
             raise ConfigError(
                 f"{place_of(self)} asks for {', '.join(sorted(unknown))}, which earlier builds did not: its "
                 "hyperparameters change between builds; valid: hyperparameters that depend on values of hp alone"
@@ -166,7 +168,9 @@ def _check(model: Any) -> None:
         and each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)
     ]  # fmt: skip
     if len(parameters) != 1:
-        raise ConfigError(f"{place_of(_own_build(model))} takes {len(parameters)} arguments instead of hp; {right_form}")
+        raise ConfigError(
+            f"{place_of(_own_build(model))} takes {len(parameters)} arguments instead of hp; {right_form}"
+        )
 
 
 def _ignored(model: Any) -> tuple[str, ...]:

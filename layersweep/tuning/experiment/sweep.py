@@ -13,7 +13,7 @@ from layersweep.studies.sections import registry
 from layersweep.tuning.common.errors import UsageError
 from layersweep.tuning.experiment.arm import Arm
 from layersweep.tuning.experiment.arm_names import FAMILY, choices
-from search_spaces.ranges import Space
+from search_spaces.ranges import Range, Space
 from trainables import config as domains
 from trainables import hardware
 from trainables.errors import ConfigError
@@ -67,6 +67,7 @@ class Sweep:
         keep_weights: the epoch whose weights are kept of each trial: none, best or last.
         lite: whether LiteRT converts each compared network at the end.
         quick: the flags that `--quick` stands for.
+        arms: the arms of the command line (`--arm`), which replace the spaces; `selected_arms` fills them in.
     """
 
     name: str
@@ -92,6 +93,7 @@ class Sweep:
     keep_weights: str = "none"
     lite: bool = False
     quick: Mapping[str, Any] | None = None
+    arms: Sequence[Mapping[str, domains.Value | Range]] = ()
 
     def check_sections(self) -> None:
         """Refuses sections that there are not.
@@ -159,12 +161,13 @@ class Sweep:
 
     @property
     def config_types(self) -> dict[str, type[domains.Dataclass]]:
-        """The Config of the sweep's own family and of each family in its spaces, by the family's name.
+        """The Config of the sweep's own family and of each family in its spaces and arms, by the family's name.
 
         Raises:
             UsageError: for an unknown family.
         """
         families = [name for space in self.spaces for name in choices(FAMILY, space.get(FAMILY, []))]
+        families += [str(arm[FAMILY]) for arm in self.arms if FAMILY in arm]
         return {self.family: self.config_type} | {str(name): self.config_of(name) for name in families}
 
     def config_of(self, family: domains.Value) -> type[domains.Dataclass]:
