@@ -82,7 +82,9 @@ def test_the_input_says_how_images_are_resized(shape, expected):
 
 
 def test_a_rate_that_follows_no_hyperparameter_is_refused():
-    with pytest.raises(ConfigError, match=r"the learning_rate of compile\(\) changes .*valid: hp.Float\('learning_rate'"):
+    with pytest.raises(
+        ConfigError, match=r"the learning_rate of compile\(\) changes .*valid: hp.Float\('learning_rate'"
+    ):
         space_of(lambda hp: compiled(keras.optimizers.Adam(10.0 ** -hp.Int("exponent", 1, 4))))
 
 
