@@ -18,7 +18,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from layersweep.tuning.driver.sweep_run import git_commit
+from layersweep.tuning.common.code_commit import git_commit
 from trainables.hardware import cores, cpu_model, memory_bytes
 
 Readings: TypeAlias = Mapping[tuple[str, str], float]

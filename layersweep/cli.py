@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import Final, cast
 
+from layersweep import project
 from layersweep.escaping import terminal
 from layersweep.exit_codes import BAD_INPUT, OK
 from layersweep.pipes import ends_with_its_reader
@@ -75,16 +76,23 @@ def _run(words: Sequence[str]) -> int:
     if name not in SUBCOMMANDS:
         sys.stderr.write(terminal(f"layersweep: error: unknown command {name!r}; valid: {', '.join(SUBCOMMANDS)}\n"))
         return BAD_INPUT
-    run = cast("Callable[[Sequence[str]], int]", importlib.import_module(SUBCOMMANDS[name].module).main)
     try:
+        run = cast("Callable[[Sequence[str]], int]", importlib.import_module(SUBCOMMANDS[name].module).main)
         return run(rest)
     except ResultsError as error:
         sys.stderr.write(terminal(f"error: {error}\n"))
-        return BAD_INPUT
+    except ModuleNotFoundError as error:
+        if error.name not in project.missing_packages():
+            raise
+        sys.stderr.write(
+            f"error: layersweep {name} needs the package {error.name}, not installed here: "
+            f"{project.install_command('train')}\n"
+        )
+    return BAD_INPUT
 
 
 def _usage() -> str:
     width = max(map(len, SUBCOMMANDS))
     lines = "".join(f"  {name:<{width}}  {command.description}\n" for name, command in SUBCOMMANDS.items())
-    hint = "For the options of a command: layersweep COMMAND --help. To run a sweep: python sweeps/optimizers.py"
+    hint = f"For the options of a command: layersweep COMMAND --help. To run a sweep: python {project.SWEEP_SCRIPT}"
     return f"usage: layersweep COMMAND [...]\n\n{lines}\n{hint}\n"

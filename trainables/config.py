@@ -150,6 +150,11 @@ def types(config_type: type[Dataclass]) -> dict[str, type]:
     return {f.name: _type_of(hints[f.name]) for f in fields(config_type)}
 
 
+def texts(config_type: type[Dataclass]) -> dict[str, str]:
+    """What each key means, in words; without keys that do not say it."""
+    return {f.name: f.metadata["doc"] for f in fields(config_type) if f.metadata.get("doc")}
+
+
 def _type_of(hint: Any) -> type:
     alternatives = [k for k in typing.get_args(hint) if k is not type(None)] or [hint]
     return typing.cast("type", alternatives[0])

@@ -16,6 +16,7 @@ import tyro
 
 from layersweep.escaping import is_unicode
 from layersweep.exit_codes import INTERRUPTED, OK
+from layersweep.project import IS_CLONE, install_command
 from layersweep.records.errors import BusyError, ResultsError, results_errors
 
 if TYPE_CHECKING:
@@ -33,13 +34,13 @@ class Target:
     Attributes:
         module: its `write` takes the values, the folder and what shows the progress; imported when it runs.
         packages: the packages that it imports.
-        group: the dependency group that installs them.
-        command: opens the result; `{place}` is the file or folder.
+        extra: the extra of this project that installs them.
+        command: opens the result; `{place}` is the file or folder, and `{run}` runs what is installed here.
     """
 
     module: str
     packages: tuple[str, ...]
-    group: str
+    extra: str
     command: str
 
 
@@ -47,25 +48,25 @@ TARGETS: Final[Mapping[str, Target]] = {
     "tensorboard": Target(
         module="layersweep.exporters.to_tensorboard",
         packages=("tensorboard",),
-        group="train",
-        command="uv run tensorboard --logdir {place}",
+        extra="train",
+        command="{run}tensorboard --logdir {place}",
     ),
     "mlflow": Target(
         module="layersweep.exporters.to_mlflow",
         packages=("mlflow", "sqlalchemy", "alembic"),
-        group="mlflow",
+        extra="mlflow",
         command="uvx mlflow ui --backend-store-uri sqlite:///{place}",
     ),
     "wandb": Target(
         module="layersweep.exporters.to_wandb",
         packages=("wandb",),
-        group="wandb",
-        command="uv run wandb sync {place}/wandb/offline-run-*",
+        extra="wandb",
+        command="{run}wandb sync {place}/wandb/offline-run-*",
     ),
     "optuna": Target(
         module="layersweep.exporters.to_optuna",
         packages=("optuna",),
-        group="optuna",
+        extra="optuna",
         command="uvx optuna-dashboard {place}",
     ),
 }
@@ -119,7 +120,7 @@ def export(results: Path, sweep: str, to: str, *, out: Path | None = None, conso
     check_recorded(results, sweep)
     if missing := [name for name in target.packages if find_spec(name) is None]:
         names = " and ".join(missing)
-        raise ResultsError(f"an export to {to} needs {names}, not installed here: uv sync --group {target.group}")
+        raise ResultsError(f"an export to {to} needs {names}, not installed here: {install_command(target.extra)}")
     from layersweep.exporters.sweep_values import sweep_values
 
     console, folder = console or Console(), (out or results / "exported" / to).absolute()
@@ -142,7 +143,8 @@ def export(results: Path, sweep: str, to: str, *, out: Path | None = None, conso
     if values.waiting_trials:
         console.print(f"left out, since not started: {count(values.waiting_trials, 'trial')}")
     console.print(f"{to}  {changes.place}", soft_wrap=True)
-    console.print(f"open it with  {target.command.format(place=shlex.quote(str(changes.place)))}", soft_wrap=True)
+    command = target.command.format(place=shlex.quote(str(changes.place)), run="uv run " if IS_CLONE else "")
+    console.print(f"open it with  {command}", soft_wrap=True)
 
 
 def _progress(console: "Console") -> "Progress":

@@ -80,7 +80,7 @@ def export(sweep: Sweep, *, out: File, table: str = "trials", force: bool = Fals
     Args:
         sweep: The sweep, as `list` names it.
         out: The file to write; its suffix selects the format.
-        table: plan, runs, trials, epochs, layers, tests, classes or exports.
+        table: plan, runs, trials, epochs, layers, tests, classes, exports or results.
         force: Overwrite the file.
         results: The results folder.
     """

@@ -11,10 +11,12 @@ import polars as pl
 import polars.selectors as cs
 
 from layersweep.escaping import to_csv, to_json
+from layersweep.records.derived.results_table import read_results
 from layersweep.records.errors import ResultsError, results_errors
 from layersweep.records.files import sync
 from layersweep.records.overview import check_recorded
 from layersweep.records.read import read
+from layersweep.records.tables import RESULTS
 
 
 def export(results: Path, sweep: str, table: str, out: Path, *, force: bool = False) -> int:
@@ -24,15 +26,15 @@ def export(results: Path, sweep: str, table: str, out: Path, *, force: bool = Fa
     with an apostrophe (`layersweep.escaping.to_csv`).
 
     Raises:
-        ResultsError: if the table, the sweep or the suffix is unknown, `out` exists and `force` is false, or it cannot
-            be written.
+        ResultsError: if the table, the sweep or the suffix is unknown, no study has written the table `results`, `out`
+            exists and `force` is false, or it cannot be written.
     """
     check_recorded(results, sweep)
     if out.suffix not in _FORMATS:
         raise ResultsError(f"{out}: unknown suffix {out.suffix!r}; valid: {', '.join(_FORMATS)}")
     if out.exists() and not force:
         raise ResultsError(f"{out} exists: give another --out, or --force to overwrite it")
-    frame = read(results, table, sweep)
+    frame = read_results(results, sweep) if table == RESULTS.name else read(results, table, sweep)
     temporary = out.with_name(f".{out.name}.{uuid.uuid4().hex}.tmp")
     try:
         with results_errors(f"cannot write {out}"):

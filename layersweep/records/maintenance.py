@@ -22,7 +22,7 @@ from layersweep.records.overview import check_recorded, current_outcomes, names,
 from layersweep.records.questions import FIRST_PHASE
 from layersweep.records.read import read, superseded, sweeps
 from layersweep.records.requests import folder_of as requests_folder
-from layersweep.records.tables import TABLES
+from layersweep.records.tables import DERIVED, READABLE, RESULTS, TABLES
 from layersweep.records.write import owner
 
 _LEFTOVERS: Final = (".state/parts/*.tmp", ".state/deleted/*")
@@ -76,8 +76,8 @@ def deletable_files(results: Path, sweep: str) -> list[FileGroup]:
         "weights": [p for p in _files(results, _WEIGHTS) if _trial(p) in ids and p.name not in needed_weights],
         "requests": [folder for folder in (requests_folder(results, sweep),) if folder.is_dir()],
     }
-    # `trials` first, the plan last: a killed command leaves a sweep in which some trials are unfinished.
-    folders = {f"table {table}": results / table / sweep for table in reversed([*TABLES])}
+    # What is computed from them, then `trials`, the plan last: a killed command leaves a sweep with unfinished trials.
+    folders = {f"table {table}": results / table / sweep for table in (*DERIVED, *reversed([*TABLES]))}
     return _groups(files | {name: [folder] for name, folder in folders.items() if folder.is_dir()})
 
 
@@ -141,7 +141,7 @@ def _all_sweeps(results: Path) -> set[str]:
     state = results / ".state"
     owners = {name for path in _files(results, *_LEFTOVERS) if (name := owner(path))}
     locked = {path.stem for path in state.glob("*.lock")}
-    broken = {name for table in TABLES for name in sweeps(state / "damaged", table)}
+    broken = {name for table in READABLE for name in sweeps(state / "damaged", table)}
     return {*names(results), *owners, *locked, *broken}
 
 
@@ -154,8 +154,8 @@ def _try_lock(locks: ExitStack, results: Path, sweep: str) -> bool:
 
 
 def _prunable_files(results: Path, free: set[str], busy: set[str], *, damaged: bool, missing: bool) -> list[FileGroup]:
-    nothing_runs = not busy
-    folders = [results / table / sweep for table in TABLES for sweep in sorted(free)]
+    nothing_runs, recorded = not busy, {*names(results)}
+    folders = [results / table / sweep for table in READABLE for sweep in sorted(free)]
     plan, trials = read(results, "plan"), read(results, "trials")
     ids = pl.concat([frame.select("sweep", "trial_id") for frame in (plan, trials)])
     busy_trials = _ids(ids, pl.col("sweep").is_in(sorted(busy)))
@@ -167,6 +167,9 @@ def _prunable_files(results: Path, free: set[str], busy: set[str], *, damaged: b
         ]
         + [path for folder in folders for path in sorted(folder.glob(_BROKEN_COPIES))]
         + (_files(results, *_UNOWNED_LEFTOVERS) if nothing_runs else []),
+        "results of sweeps that are not recorded": [  # a study ended after its sweep was deleted
+            results / RESULTS.name / sweep for sweep in sweeps(results, RESULTS.name) if sweep not in busy | recorded
+        ],
         "superseded parts": [path for folder in folders for path in superseded(folder, results)],
         **_unneeded_files(results, plan, trials, busy_trials, nothing_runs=nothing_runs),
     }

@@ -13,7 +13,7 @@ from layersweep.records.errors import ResultsError
 from layersweep.records.lock import is_busy
 from layersweep.records.metrics import ACCURACY, METRICS, Metric
 from layersweep.records.read import read, sweeps
-from layersweep.records.tables import OUTCOMES, TABLES
+from layersweep.records.tables import OUTCOMES, READABLE, TABLES
 
 UNFINISHED: Final = "unfinished"
 """Shown as the outcome of a planned trial that has not ended: waiting, running or killed."""
@@ -191,7 +191,7 @@ def _summary(results: Path, sweep: str, ends: pl.DataFrame) -> Summary:
         epochs=epochs.height,
         last_run=at,
         last_outcome=outcome,
-        size_bytes=sum(size_bytes(results / table / sweep) for table in TABLES),
+        size_bytes=sum(size_bytes(results / table / sweep) for table in READABLE),
     )
 
 

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from layersweep.records.errors import ResultsError, reason, results_errors
 from layersweep.records.files import sync
 from layersweep.records.lock import is_own
-from layersweep.records.tables import SCHEMA_VERSION, TABLES, TRIALS
+from layersweep.records.tables import READABLE, SCHEMA_VERSION, TABLES, TRIALS
 
 _PART: Final = re.compile(r"(\d{8})-(\d{8})\.parquet")
 _ATTEMPTS: Final = 100
@@ -99,13 +99,13 @@ def read(
         ResultsError: if the table or a column is unknown, the results were written by a newer schema, or they keep
             changing.
     """
-    if table not in TABLES:
-        raise ResultsError(f"unknown table {table!r}; valid: {', '.join(TABLES)}")
+    if table not in READABLE:
+        raise ResultsError(f"unknown table {table!r}; valid: {', '.join(READABLE)}")
     selection = None if columns is None else list(columns)
     with results_errors(f"cannot read {results / table}"):
         names = sweeps(results, table) if sweep is None else [sweep]
         frames = [_read_sweep(results, table, name, selection) for name in names]
-    empty = to_frame(TABLES[table].schema.empty_table())
+    empty = to_frame(READABLE[table].schema.empty_table())
     rows = pl.concat([empty, *frames], how="diagonal_relaxed")
     if selection is None:
         return rows
@@ -115,7 +115,7 @@ def read(
 
 def _check_columns(table: str, selection: Sequence[str], columns: Sequence[str]) -> None:
     if unknown := [name for name in selection if name not in columns]:
-        valid = ", ".join(TABLES[table].schema.names)
+        valid = ", ".join(READABLE[table].schema.names)
         keys = " and the configuration keys" if table == TRIALS.name else ""
         raise ResultsError(f"table {table!r} has no column {', '.join(map(repr, unknown))}; valid: {valid}{keys}")
 
@@ -221,7 +221,7 @@ def _open(
     """
     try:
         with pa.OSFile(os.fsencode(path)) as source, pq.ParquetFile(source, page_checksum_verification=True) as file:
-            _check_schema(file.schema_arrow, path, TABLES[path.relative_to(results).parts[0]].schema)
+            _check_schema(file.schema_arrow, path, READABLE[path.relative_to(results).parts[0]].schema)
             return reader(file)
     except (NotImplementedError, MemoryError) as error:
         raise ResultsError(f"cannot read {path}: {error}; {_ADVICE}") from error

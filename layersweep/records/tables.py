@@ -210,6 +210,34 @@ TABLES: Final[Mapping[str, Table]] = {t.name: t for t in (PLAN, RUNS, LAYERS, TE
 trial continues after its last recorded epoch, so the epoch follows its layers, tests, classes and exports; a trial's
 end is last."""
 
+RESULTS: Final = _table(
+    "results",
+    ("sweep", "arm", "trial_id", "epoch"),
+    (_NAME, "sweep", "arm_group", "arm"),
+    (_SMALL, "seed", "fold", "epoch"),
+    (_FLAG, "is_last"),
+    (_NAME, "metric"),
+    (_VARIED, "loss"),
+    (_REAL, "accuracy"),
+    (_VARIED, "val_loss"),
+    (_REAL, "val_accuracy", "val_balanced_accuracy", "val_macro_f1"),
+    (_REAL, "test_accuracy", "test_balanced_accuracy", "test_macro_f1"),
+    (_VARIED, "seconds"),
+    (_SMALL, "learned", "ended"),
+    (_COUNT, "parameters", "flops", "size_bytes", "train_images"),
+    (_NAME, "family", "dataset", "precision", "trial_id"),
+    (_SMALL, "attempt"),
+    (_TEXT, "config_json"),
+)
+"""A row is one epoch of one training that the study of a sweep compares. The study writes it (`derived.results_table`);
+nothing that runs sweeps reads it."""
+
+DERIVED: Final[Mapping[str, Table]] = {RESULTS.name: RESULTS}
+"""Tables that are computed from the others, by name: they can be deleted and made again."""
+
+READABLE: Final[Mapping[str, Table]] = {**TABLES, **DERIVED}
+"""All tables by name."""
+
 STOPPED_ON_REQUEST: Final = "stopped on request"
 """The reason of a trial that a person stopped, and the outcome of a command that a person let end after its running
 trials (`layersweep.records.requests`)."""

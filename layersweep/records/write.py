@@ -19,6 +19,7 @@ from typing import Any, Final, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from layersweep.records.columns.descriptions import described
 from layersweep.records.errors import ResultsError, results_errors
 from layersweep.records.files import link_into_place, make_folder, sync
 from layersweep.records.read import part_name, part_range, parts, read_part, read_schema, superseded
@@ -41,6 +42,7 @@ class Writer:
         results: the results folder; created if missing.
         sweep: the name of the sweep, the value of the column `sweep` in every row.
         config_types: the configuration keys with their types; they become columns of `trials`.
+        key_texts: what the configuration keys mean, stored with their columns.
         versions: package versions, stored in the metadata of each part.
 
     Raises:
@@ -53,13 +55,12 @@ class Writer:
         sweep: str,
         *,
         config_types: Mapping[str, type] | None = None,
+        key_texts: Mapping[str, str] | None = None,
         versions: Mapping[str, str] | None = None,
     ) -> None:
         self._results, self._sweep = results.absolute(), sweep
-        self._metadata = {
-            b"schema_version": str(SCHEMA_VERSION).encode(),
-            b"versions": json.dumps(dict(versions or {})).encode(),
-        }
+        self._metadata = {**schema_metadata(), b"versions": json.dumps(dict(versions or {})).encode()}
+        self._key_texts = key_texts
         self._tables = {**TABLES, "trials": with_config(TRIALS, config_types or {})}
         self._pending: dict[str, list[Row]] = {name: [] for name in TABLES}
         self._next: dict[str, int] = {}
@@ -141,15 +142,8 @@ class Writer:
             with results_errors(f"cannot write {final}"):
                 state.mkdir(parents=True, exist_ok=True)
                 make_folder(final.parent)
-                with pa.OSFile(os.fsencode(temporary), "wb") as file:  # in bytes: a folder's name need not be UTF-8
-                    pq.write_table(
-                        content.replace_schema_metadata(self._metadata),
-                        file,
-                        compression="zstd",
-                        write_page_checksum=True,
-                        use_dictionary=_in_dictionaries(content.schema, encodings),
-                        column_encoding=dict(encodings),  # a copy, because pyarrow changes it
-                    )
+                schema = described(content.schema, table, self._key_texts).with_metadata(self._metadata)
+                write_parquet(temporary, content.cast(schema), encodings)
                 self._put_in_place(temporary, final, sources)
         except ResultsError:
             with contextlib.suppress(OSError):
@@ -235,6 +229,24 @@ class Writer:
         self._write(table, content, first, last, files)
         for path in files:
             path.unlink(missing_ok=True)
+
+
+def schema_metadata() -> dict[bytes, bytes]:
+    """What the metadata of each part says of its schema."""
+    return {b"schema_version": str(SCHEMA_VERSION).encode()}
+
+
+def write_parquet(path: Path, content: pa.Table, encodings: Mapping[str, str]) -> None:
+    """Writes rows to a file, the columns with these encodings; the caller syncs it."""
+    with pa.OSFile(os.fsencode(path), "wb") as file:  # in bytes: a folder's name need not be UTF-8
+        pq.write_table(
+            content,
+            file,
+            compression="zstd",
+            write_page_checksum=True,
+            use_dictionary=_in_dictionaries(content.schema, encodings),
+            column_encoding=dict(encodings),  # a copy, because pyarrow changes it
+        )
 
 
 def _strangers(part: Path, sources: Sequence[Path]) -> list[Path]:

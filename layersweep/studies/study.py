@@ -15,6 +15,7 @@ import tyro
 from layersweep.escaping import to_file_name
 from layersweep.exit_codes import OK
 from layersweep.records.errors import ResultsError
+from layersweep.studies.compared_results import update_results
 from layersweep.studies.recorded_comparison import ArmGroup, comparisons_of
 from layersweep.studies.sections import registry
 
@@ -35,7 +36,7 @@ _MODULES: Final = (
     "bokeh.plotting", "bokeh.embed", "bokeh.resources", "layersweep.records.overview",
     "layersweep.studies.figures.comparison_figures", "layersweep.studies.wording.comparison_table",
     "layersweep.studies.pages.comparison_page", "layersweep.studies.views.payload",
-    "layersweep.studies.earlier_records", "layersweep.terminal",
+    "layersweep.studies.earlier_records", "layersweep.records.derived.results_table", "layersweep.terminal",
 )  # fmt: skip
 
 
@@ -105,7 +106,8 @@ def write_study(
 ) -> None:
     """Prints the answer and the table; writes the page and the figures into `out` (default: `<results>/studies`).
 
-    With `markdown`, it writes the study as Markdown as well.
+    With `markdown`, it writes the study as Markdown as well. It writes the sweep's table `results`, too; if the results
+    folder is read-only, it says that it did not.
 
     Raises:
         ResultsError: if the sweep or the metric is not recorded; the message names the path and what is recorded.
@@ -115,7 +117,9 @@ def write_study(
 
     folder = out or results / "studies"
     console = console or Console(width=None if sys.stdout.isatty() else _WIDTH)
+    comparisons = []
     for findings in findings_of(results, sweep, criteria):
+        comparisons.append((findings.group, findings.comparison))
         if findings.group is not None:
             console.rule(f"{findings.group.key} {findings.group.value}", align="left", style="dim")
         print_comparison(findings, console)
@@ -128,6 +132,8 @@ def write_study(
         for file, content in files.items():
             comparison_page.write(folder / file, content)
             console.print(f"study    {folder / file}", soft_wrap=True)
+    if problem := update_results(results, sweep, comparisons):
+        console.print(f"note: {problem}", style="yellow", soft_wrap=True)
 
 
 def findings_of(results: Path, sweep: str, criteria: "Criteria | None" = None) -> Iterator[Findings]:

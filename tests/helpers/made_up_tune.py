@@ -25,6 +25,7 @@ from layersweep.terminal import Console
 from layersweep.tuning.command import sweep_command
 from layersweep.tuning.driver import record_builder, record_rows, sweep_run, tune_runner
 from layersweep.tuning.runtime import fork_server, private_folder, ray_runtime
+from layersweep.tuning.runtime.frontend import Frontend, Invocation
 from layersweep.tuning.runtime.stop_request import StopRequest
 from layersweep.tuning.worker import worker_actor
 from layersweep.tuning.worker.training_process import TrainingFailedError
@@ -263,7 +264,9 @@ def run(request, data, machine=None, *, out=None, arguments=()):
     with _on(machine, request.settings.slots):
         try:
             console = Console(file=out or io.StringIO(), quiet=out is None, width=300)
-            return sweep_command.train(sweep_command.plan_of(request, data), console, arguments)
+            invocation = Invocation.of_command_line(request.sweep.name, arguments)
+            frontend = Frontend(console=console, invocation=invocation, stop=machine.stop)
+            return sweep_command.train(sweep_command.plan_of(request, data), frontend)
         except (Killed, KeyboardInterrupt):
             return None
 
@@ -277,8 +280,8 @@ def _on(machine, slots) -> Iterator[None]:
 
         return wrapped
 
-    def fit(parts, where, _folder):
-        Tune(machine, parts.searcher, parts.scheduler, parts.callback, where.slots).fit()
+    def fit(parts, tune_run):
+        Tune(machine, parts.searcher, parts.scheduler, parts.callback, tune_run.where.slots).fit()
 
     @contextlib.contextmanager
     def no_ray(_slots, _folder):
@@ -292,7 +295,6 @@ def _on(machine, slots) -> Iterator[None]:
         patch.setattr(os, "link", touching(os.link))
         patch.setattr(os, "fsync", lambda _handle: None)
         patch.setattr(tune_runner, "fit", fit)
-        patch.setattr(tune_runner, "StopRequest", lambda: machine.stop)
         patch.setattr(ray_runtime, "started_ray", no_ray)
         patch.setattr(private_folder, "command_folder", lambda: contextlib.nullcontext(Path("unused")))
         patch.setattr(fork_server, "running_server", lambda _warm_up, _folder: contextlib.nullcontext())

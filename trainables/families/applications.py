@@ -230,9 +230,8 @@ class Published:
     @cached_property
     def train(self) -> Train:
         """The family's `train`; other processes unpickle it by the family's name in this module."""
-        train = trains(self.build)
+        train = trains(self.build, self.Config)
         train.__qualname__ = f"{self.name}.train"
-        train.__annotations__["config"] = self.Config
         return train
 
 

@@ -1,10 +1,20 @@
-"""Makes a family from its Config and its layers: `classifier`, `trains`; and the name of a family, `name_of`."""
+"""Makes a family: `classifier`, `trains`; says what a family is: `name_of`, `config_of`, `build_of`, `file_of`."""
 
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+import contextlib
+import functools
+import inspect
+import sys
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import FunctionType, SimpleNamespace
+from typing import TYPE_CHECKING, Any, Final
 
 from layersweep.records.values import Epoch, NetworkSummary
 from trainables.data.dataset import Data
+from trainables.errors import ConfigError
+from trainables.families.references import MAIN
+from trainables.keys import Keys
 
 if TYPE_CHECKING:
     import keras
@@ -15,6 +25,10 @@ Train = Callable[..., Iterator[NetworkSummary | Epoch]]
 
 Tensor = Any
 """A `keras.KerasTensor`: Keras has no types."""
+
+_RIGHT_FORM: Final = (
+    "write `def {name}(config: Config, image_shape, classes):` with `class Config(ls.Keys)`, a frozen dataclass"
+)
 
 
 def classifier(layers: Callable[[Any, Tensor], Tensor]) -> "Build":
@@ -30,22 +44,24 @@ def classifier(layers: Callable[[Any, Tensor], Tensor]) -> "Build":
         """The model, not compiled: takes uint8 images (batch, *image_shape), returns probabilities (batch, classes)."""
         import keras
 
-        from trainables.layers.preprocessing import pictures
+        from trainables.layers.preprocessing import inputs
 
-        image, x = pictures(config, image_shape)
-        x = layers(config, keras.layers.Rescaling(1 / 255)(x))
+        image, x = inputs(config, image_shape)
+        x = layers(config, x)
         return keras.Model(image, keras.layers.Dense(classes, activation="softmax", dtype="float32")(x), name=name)
 
     build.__module__ = layers.__module__
-    build.__annotations__["config"] = layers.__annotations__["config"]
+    vars(build)["__wrapped__"] = layers  # whose first parameter says the Config
     return build
 
 
-def trains(build: "Build") -> Train:
+def trains(build: "Build", config_type: type[Any] | None = None) -> Train:
     """The `train` of a family; it counts as a function of the module of `build`, and imports Keras when it is called.
 
     Args:
-        build: makes the model, not compiled: `build(config, image_shape, classes)`; `config` is annotated as a Config.
+        build: makes the model, not compiled: `build(config, image_shape, classes)`; its first parameter is annotated as
+            a Config.
+        config_type: the Config, if the first parameter does not say it.
     """
 
     def train(config: Any, data: Data, **options: Any) -> Iterator[NetworkSummary | Epoch]:
@@ -54,12 +70,94 @@ def trains(build: "Build") -> Train:
 
         return run(build, config, data, TrainingOptions(**options))
 
-    train.__module__, train.__qualname__ = build.__module__, "train"
-    train.__annotations__["config"] = build.__annotations__["config"]
+    train.__module__, train.__qualname__ = _function_of(build).__module__, "train"
+    if config_type is None:
+        with contextlib.suppress(ConfigError):  # `config_of` says it, in one line and where it is read
+            config_type = _annotated_config(build, sys._getframe(1).f_locals)
+    vars(train).update(build=build, Config=config_type)
     return train
 
 
+def build_of(train: Train) -> "Build | None":
+    """The function that makes the model of a `train`; None for one that `trains` did not make."""
+    return getattr(train, "build", None)
+
+
+def config_of(train: Train) -> type[Keys]:
+    """The Config of a `train`: what the first parameter of its `build` is annotated as, or else its own.
+
+    Raises:
+        ConfigError: naming the function and its place, if there is no such annotation.
+    """
+    config_type: type[Keys] | None = getattr(train, "Config", None)
+    return config_type or _annotated_config(build_of(train) or train)
+
+
 def name_of(train: Train) -> str:
-    """The name of the family of a `train`: its row in the table of keras.applications, or else its module."""
+    """The name of the family of a `train`: its row in the table of keras.applications, or else its module.
+
+    It is empty for a family of the script that runs, which is named after its sweep.
+    """
     row = train.__qualname__.rpartition(".")[0]
-    return row if row.isidentifier() else train.__module__.rpartition(".")[2]
+    if row.isidentifier():
+        return row
+    return "" if train.__module__ == MAIN else train.__module__.rpartition(".")[2]
+
+
+def place_of(function: Callable[..., Any]) -> str:
+    """A function in words: its name, its file and its line."""
+    plain, file = _function_of(function), file_of(function)
+    if not isinstance(plain, FunctionType):
+        return repr(function)
+    return f"{plain.__name__} ({'a cell' if file is None else file.name}, line {plain.__code__.co_firstlineno})"
+
+
+def file_of(function: Callable[..., Any]) -> Path | None:
+    """The file in which a function is written; None for a notebook's cell."""
+    plain = _function_of(function)
+    file = Path(plain.__code__.co_filename) if isinstance(plain, FunctionType) else Path()
+    return file.absolute() if file.is_file() else None
+
+
+def _function_of(build: Callable[..., Any]) -> Any:
+    """The Python function behind a decorated function, a partial one, a method or an object that can be called."""
+    function = inspect.unwrap(build)
+    while isinstance(function, functools.partial):
+        function = inspect.unwrap(function.func)
+    if not inspect.isroutine(function) and callable(function):
+        function = type(function).__call__
+    return getattr(function, "__func__", function)
+
+
+def _annotated_config(build: Callable[..., Any], local_names: Mapping[str, Any] | None = None) -> type[Keys]:
+    """What the first parameter of a function is annotated as.
+
+    Raises:
+        ConfigError: if there is no annotation, or it is no class with keys.
+    """
+    if not callable(build):
+        raise ConfigError(f"train={build!r} is not valid; valid: ls.trains(build), or the name of a family")
+    wrapped = inspect.unwrap(build)
+    first = next(iter(inspect.signature(wrapped).parameters.values()), None)
+    place, form = place_of(build), _RIGHT_FORM.format(name=getattr(_function_of(build), "__name__", "build"))
+    if first is None or first.annotation is inspect.Parameter.empty:
+        parameter = "has no parameter" if first is None else f"has no annotation of its first parameter {first.name!r}"
+        raise ConfigError(f"{place} {parameter}: {form}")
+    hint = _resolved(first.annotation, _function_of(build), local_names or {})
+    if not inspect.isclass(hint) or not hasattr(hint, "__dataclass_fields__"):
+        raise ConfigError(f"{place}: the annotation {first.annotation!r} of {first.name!r} is no Config: {form}")
+    return typing.cast("type[Keys]", hint)
+
+
+def _resolved(annotation: Any, function: Any, local_names: Mapping[str, Any]) -> Any:
+    """An annotation as it is, or what its text means where the function is defined; None if it means nothing there."""
+    if not isinstance(annotation, str):
+        return annotation
+    global_names = getattr(function, "__globals__", {})
+    closure = inspect.getclosurevars(function).nonlocals if isinstance(function, FunctionType) else {}
+    try:
+        return typing.get_type_hints(
+            SimpleNamespace(__annotations__={"config": annotation}), dict(global_names), {**local_names, **closure}
+        )["config"]
+    except (NameError, AttributeError, SyntaxError, TypeError):
+        return None

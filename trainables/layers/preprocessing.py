@@ -30,6 +30,15 @@ def pictures(config: Keys, image_shape: tuple[int, int, int]) -> tuple[keras.Ker
     return image, _with_channels(x, channels)
 
 
+def inputs(config: Keys, image_shape: tuple[int, int, int]) -> tuple[keras.KerasTensor, keras.KerasTensor]:
+    """A model's input, uint8 (batch, *image_shape), and that of its first own layer: the images scaled to 0 to 1.
+
+    In between, the images are augmented and resized as the configuration says.
+    """
+    image, x = pictures(config, image_shape)
+    return image, layers.Rescaling(1 / 255)(x)
+
+
 def _augment(config: Keys, x: keras.KerasTensor) -> keras.KerasTensor:
     """Adds each augmentation in the order of the keys, at the images' own size; they do nothing in inference."""
     modes = {"horizontal": "horizontal", "vertical": "vertical", "both": "horizontal_and_vertical"}

@@ -14,7 +14,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -23,7 +23,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from layersweep.records.files import make_folder, sync
 from layersweep.records.values import Epoch, NetworkSummary, cannot_save
+from trainables import config as domains
 from trainables.data.dataset import Data
+from trainables.families.family_code import FamilyCode
 
 if TYPE_CHECKING:
     import psutil
@@ -53,14 +55,14 @@ class WarmUp:
 
 @dataclass(frozen=True, kw_only=True)
 class Begin:
-    """Starts a training: `train` is a family's function; the training's output goes to the file `log`.
+    """Starts a training of a family with the values of a configuration; its output goes to the file `log`.
 
     The training continues from the checkpoint `start`, or starts with the weights of `parent`, if one is given. With
     `lite` LiteRT converts its network at the end.
     """
 
-    train: Callable[..., Values]
-    config: Any
+    family: FamilyCode
+    config: Mapping[str, Any]
     data: Data
     seed: int
     epochs: int
@@ -74,7 +76,8 @@ class Begin:
         """Calls `train`: the training, as an iterator."""
         options = {name: getattr(self, name) for name in ("seed", "epochs", "precision", "start")}
         further_options = {name: getattr(self, name) for name in ("parent", "lite") if getattr(self, name)}
-        return self.train(self.config, self.data, **options, **further_options)
+        config = domains.make(self.family.Config, self.config)
+        return self.family.train(config, self.data, **options, **further_options)
 
 
 @dataclass(frozen=True, kw_only=True)

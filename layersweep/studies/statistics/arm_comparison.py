@@ -80,6 +80,8 @@ class Comparison:
         configurations: the configuration of each arm.
         tunings: the tunings of tuned arms; of these numbers, only `tuning_epochs` and `tuning_seconds` depend on them.
         replicates: the rows that the comparison was computed from.
+        averaged_rows: those of them that enter the means: they completed and beat chance, and their arm is compared.
+        tests: the rows of the table of that name that are looked at: of the leading arms, at the epoch; with `arm`.
         criteria: what the arms are judged by.
         judgement: the model and the verdicts on the compared arms; None if no training has learned.
         chance: the chance level of the metric; None if it is unknown, or not the same for all arms.
@@ -95,6 +97,8 @@ class Comparison:
     configurations: Mapping[str, Mapping[str, Any]]
     tunings: tuple[Tuning, ...]
     replicates: Replicates
+    averaged_rows: pl.DataFrame
+    tests: pl.DataFrame
     criteria: Criteria
     judgement: Judgement | None
     chance: float | None
@@ -150,9 +154,10 @@ def compare(tables: Tables, criteria: Criteria | None = None) -> Comparison:
     common_epoch = _common_epoch(basis, rows)
     _add_common_means(rows, basis, replicates.curves, common_epoch or 0)
     resolution = max((one.resolution for one in counts if one is not None), default=None)
-    judgement = _add_verdicts(replicates, flags, rows, criteria, look=look_of(tables.plan), resolution=resolution)
+    averaged_rows = _averaged_rows(replicates, flags, rows)
+    judgement = _add_verdicts(averaged_rows, rows, criteria, look=look_of(tables.plan), resolution=resolution)
     sorted_rows = sorted(rows.values(), key=lambda row: _rank(row, criteria.sign))
-    _add_test_values(sorted_rows, replicates, tables.tests, criteria.described_metric.test_column)
+    tests = _add_test_values(sorted_rows, replicates, tables.tests, criteria.described_metric.test_column)
     levels = flags["chance"].drop_nulls().unique()
     return Comparison(
         epoch=replicates.epoch,
@@ -162,6 +167,8 @@ def compare(tables: Tables, criteria: Criteria | None = None) -> Comparison:
         configurations=configurations(replicates.rows),
         tunings=all_tunings,
         replicates=replicates,
+        averaged_rows=averaged_rows,
+        tests=tests,
         criteria=criteria,
         judgement=judgement,
         chance=float(levels[0]) if levels.len() == 1 else None,
@@ -201,16 +208,20 @@ def _add_common_means(rows: dict[str, Row], basis: pl.DataFrame, curves: pl.Data
         row.update(mean_and_sd(values.get(arm, []), "common_"))
 
 
-def _add_verdicts(
-    replicates: Replicates, flags: pl.DataFrame, rows: dict[str, Row], criteria: Criteria, **facts: Any
-) -> Judgement | None:
-    """Adds verdicts, fitted means and intervals to the rows of compared arms."""
+def _averaged_rows(replicates: Replicates, flags: pl.DataFrame, rows: dict[str, Row]) -> pl.DataFrame:
+    """The replicates of compared arms that have a value and beat chance."""
     compared = [arm for arm, row in rows.items() if row["status"] == "compared"]
-    learned = replicates.rows.filter(
+    return replicates.rows.filter(
         flags["learned"].fill_null(value=False) & pl.col("arm").is_in(compared) & pl.col("accuracy").is_not_null()
     )
-    unreliable = {arm for arm in compared if rows[arm]["learned"] < rows[arm]["ended"]}
-    judgement = judge_arms(learned, criteria, unreliable=unreliable, **facts)
+
+
+def _add_verdicts(
+    averaged_rows: pl.DataFrame, rows: dict[str, Row], criteria: Criteria, **facts: Any
+) -> Judgement | None:
+    """Adds verdicts, fitted means and intervals to the rows of compared arms."""
+    unreliable = {arm for arm, row in rows.items() if row["status"] == "compared" and row["learned"] < row["ended"]}
+    judgement = judge_arms(averaged_rows, criteria, unreliable=unreliable, **facts)
     if judgement is None:
         return None
     for arm, columns in judgement.columns().items():
@@ -232,8 +243,11 @@ def _at_chance(replicates: Replicates, flags: pl.DataFrame) -> tuple[str, ...]:
     return tuple(beaten["trial_id"].to_list())
 
 
-def _add_test_values(sorted_rows: list[Row], replicates: Replicates, tests: pl.DataFrame, column: str) -> None:
-    """Adds the metric of the test set to the rows of the leading arms: of completed trials, at the equal epochs."""
+def _add_test_values(sorted_rows: list[Row], replicates: Replicates, tests: pl.DataFrame, column: str) -> pl.DataFrame:
+    """Adds the metric of the test set to the rows of the leading arms: of completed trials, at the equal epochs.
+
+    Returns these rows of the table `tests`.
+    """
     compared_rows = [row for row in sorted_rows if row["status"] == "compared"]
     leading_arms = [row["arm"] for row in _leading_arms(compared_rows)]
     completed = replicates.rows.filter(pl.col("arm").is_in(leading_arms) & (pl.col("outcome") == "completed"))
@@ -246,6 +260,7 @@ def _add_test_values(sorted_rows: list[Row], replicates: Replicates, tests: pl.D
     values = dict(test_rows.drop_nulls(column).group_by("arm").agg(column).rows()) if has_column else {}
     for row in sorted_rows:
         row.update(mean_and_sd(values.get(row["arm"], []), "test_"))
+    return test_rows
 
 
 def _cautions(

@@ -10,7 +10,7 @@ from typing import Final
 from layersweep.records.errors import results_errors
 from layersweep.records.files import write_whole
 from layersweep.records.read import part_range
-from layersweep.records.tables import TABLES
+from layersweep.records.tables import DERIVED, TABLES
 from layersweep.tuning.common.errors import UsageError
 
 LIVE: Final = ("plan", "runs", "trials", "epochs")
@@ -113,7 +113,7 @@ class LocalRecords:
 
     def _paths(self) -> Iterator[Path]:
         """The paths below the results folder to which records of the sweep are written."""
-        folders = [self.results / table for table in (*TABLES, "studies")]
+        folders = [self.results / table for table in (*TABLES, *DERIVED, "studies")]
         yield from (self.results / ".state", _origin_file(self.results, self.sweep), *folders)
         for folder in folders:
             yield from folder.glob(f"{glob.escape(self.sweep)}*")

@@ -1,5 +1,7 @@
 """The command that every file in sweeps/ is: flags in; a recorded sweep, its study and an exit code out.
 
+`carry_out` is the part that a notebook shares (`notebook_run`): it reads neither a command line nor exits.
+
 The path: flags are read (`experiment.options`) and checked (`experiment.settings`), and become a request
 (`experiment.request`). The planner
 (`driver.planner`) reads the records and computes what is left to do. The run (`driver.sweep_run`) does it.
@@ -7,7 +9,6 @@ The path: flags are read (`experiment.options`) and checked (`experiment.setting
 
 import inspect
 import os
-import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -15,13 +16,15 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from layersweep import project
 from layersweep.escaping import is_unicode, terminal
 from layersweep.exit_codes import BAD_INPUT, FAILED, INTERRUPTED, OK, UNFINISHED
 from layersweep.pipes import ends_with_its_reader
 from layersweep.records.errors import ResultsError
 from layersweep.records.lock import sweep_lock
 from layersweep.studies import study
-from layersweep.studies.wording.recorded_commands import words_with_seeds
+from layersweep.studies.compared_results import update_results
+from layersweep.tuning.command.network_check import check_networks
 from layersweep.tuning.command.plan_summary import print_plan, without_metric
 from layersweep.tuning.common.errors import BrokenOffError, BudgetSpentError, StoppedOnRequestError, UsageError
 from layersweep.tuning.common.job import JOB
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
     from layersweep.tuning.driver.planner import SweepPlan
     from layersweep.tuning.driver.sweep_run import SweepRun
     from layersweep.tuning.experiment.request import Request
+    from layersweep.tuning.runtime.frontend import Frontend
     from trainables.data.dataset import Data
 
 
@@ -85,27 +89,45 @@ def _check_words(words: Sequence[str]) -> None:
 
 
 def run(sweep: Sweep, options: Options, console: "Console", arguments: Sequence[str]) -> int:
-    """Runs a sweep with these options; returns the exit code.
+    """Runs a sweep with these options, on a cluster if they say so; returns the exit code.
+
+    Raises:
+        UsageError, DataError, ResultsError, BrokenOffError: as in `carry_out`.
+    """
+    from layersweep.tuning.runtime.frontend import Frontend, Invocation
+
+    if options.cluster is not None:
+        from layersweep.tuning.cluster import cluster_command
+
+        arms_sweep = with_arms(sweep.with_family_spaces, options)
+        key_values(arms_sweep, resolve(arms_sweep, options).set)  # bad input is refused here, not on the head
+        return cluster_command.run(sweep, options, arguments, console)
+    invocation = Invocation.of_command_line(sweep.name, arguments)
+    return carry_out(sweep, options, Frontend(console=console, invocation=invocation))
+
+
+def carry_out(sweep: Sweep, options: Options, frontend: "Frontend") -> int:
+    """Runs a sweep with these options on this machine, or on its cluster; returns the exit code.
 
     Raises:
         UsageError, DataError, ResultsError: for bad input, before any trial starts.
         BrokenOffError: when records could not be written any more, or the first trials all failed of one error.
+        KeyboardInterrupt: when a person stopped it; every finished epoch is recorded.
     """
     from layersweep.records.write import check_writable
     from layersweep.tuning.cluster import local_records
     from layersweep.tuning.experiment.request import Request
 
+    console = frontend.console
+
     def say(line: str) -> None:
         console.print(line)
 
+    if options.cluster is None:  # else the head has them
+        _check_installed()
     environment.set_defaults()
-    sweep = with_arms(sweep, options)
+    sweep = with_arms(sweep.with_family_spaces, options)
     settings = resolve(sweep, options)
-    if options.cluster is not None:
-        from layersweep.tuning.cluster import cluster_command
-
-        key_values(sweep, settings.set)  # bad input is refused here, not on the head
-        return cluster_command.run(sweep, options, arguments, console)
     if options.precision == "auto":
         console.print(f"precision: {settings.precision}; {automatic(families(sweep, settings.set))[1]}")
     request = Request.of(sweep, settings, say)
@@ -117,12 +139,26 @@ def run(sweep: Sweep, options: Options, console: "Console", arguments: Sequence[
         return OK
     with sweep_lock(settings.results, sweep.name):  # the plan is made inside: no other command adds to the records now
         local_records.mark_as_local(settings.results, sweep.name)
-        code = train(plan_of(request, data, say), console, arguments)
+        code = train(plan_of(request, data, say), frontend)
     if sweep.question:
         with broken_off():
-            study.write_study(settings.results, sweep.name)
+            study.write_study(settings.results, sweep.name, console=frontend.study_console)
+    else:
+        with broken_off():
+            update_results(settings.results, sweep.name)
     console.print(f"records  {settings.results}/*/{sweep.name}/*.parquet")
     return code
+
+
+def _check_installed() -> None:
+    """Refuses to start without the packages that train; the records can be read without them.
+
+    Raises:
+        UsageError: naming the missing packages, and the command that installs them.
+    """
+    if missing := project.missing_packages():
+        packages = f"the package{'s' if missing[1:] else ''} {', '.join(missing)}"
+        raise UsageError(f"a sweep needs {packages}, not installed here: {project.install_command('train')}")
 
 
 @contextmanager
@@ -147,6 +183,7 @@ def plan_of(request: "Request", data: "Data", say: Callable[[str], None] = lambd
     from layersweep.tuning.storage.recorded_networks import RecordedNetworks
 
     settings = request.settings
+    check_networks(request, data, say)
     history = History(settings.results, request.sweep)
     plan = Planner(request=request, data=data, history=history).plan()
     if trials := plan.trials_without_metric:
@@ -159,35 +196,37 @@ def plan_of(request: "Request", data: "Data", say: Callable[[str], None] = lambd
     return Planner(request=request, data=data, history=history, network_revisions=changes.revisions).plan()
 
 
-def train(plan: "SweepPlan", console: "Console", arguments: Sequence[str]) -> int:
+def train(plan: "SweepPlan", frontend: "Frontend") -> int:
     """Runs what is not recorded yet, and then more seeds if a person asks for them meanwhile; returns the exit code.
 
     Raises:
         UsageError, BrokenOffError, KeyboardInterrupt: as `run` does.
     """
-    with _page(plan, console):
-        return _train_with_requests(plan, console, list(arguments))
+    with _page(plan, frontend.console):
+        return _train_with_requests(plan, frontend)
 
 
-def _train_with_requests(plan: "SweepPlan", console: "Console", words: list[str]) -> int:
+def _train_with_requests(plan: "SweepPlan", frontend: "Frontend") -> int:
     """The runs of `train`."""
     from layersweep.tuning.driver.person_requests import PersonRequests
     from layersweep.tuning.driver.sweep_run import SweepRun
 
+    console = frontend.console
     start, time_budget, number = time.monotonic(), plan.request.settings.time_budget, 1
     requests = PersonRequests(plan.request.settings, plan.request.sweep.name)
     requests.discard_earlier(console.print)
-    code = _train_once(SweepRun.open(plan, words), requests, console, words)
+    code = _train_once(SweepRun.open(plan, frontend.invocation), requests, frontend)
     while code != UNFINISHED and requests.more_seeds:
         settings = requests.take_more_seeds()
         if time_budget is not None:  # of all runs together
             settings = replace(settings, time_budget=max(1.0, time_budget - (time.monotonic() - start)))
-        words, number = words_with_seeds(words, settings.seeds), number + 1
-        console.print(f"more seeds, as requested: {_command(words)}")
+        invocation, number = frontend.invocation.with_seeds(settings.seeds), number + 1
+        frontend = replace(frontend, invocation=invocation)
+        console.print(f"more seeds, as requested: {invocation.again}")
         with broken_off():
             plan = plan_of(replace(plan.request, settings=settings), plan.data, console.print)
-            sweep_run = SweepRun.open(plan, words, number=number)
-        code = _train_once(sweep_run, requests, console, words)
+            sweep_run = SweepRun.open(plan, invocation, number=number)
+        code = _train_once(sweep_run, requests, frontend)
     return code
 
 
@@ -201,9 +240,9 @@ def _check_memory(plan: "SweepPlan") -> None:
         check_memory(plan.request.sweep, plan.arms_to_train, plan.data, settings, share_bytes)
 
 
-def _train_once(sweep_run: "SweepRun", requests: "PersonRequests", console: "Console", arguments: Sequence[str]) -> int:
+def _train_once(sweep_run: "SweepRun", requests: "PersonRequests", frontend: "Frontend") -> int:
     """One run of `train`."""
-    plan = sweep_run.plan
+    plan, console = sweep_run.plan, frontend.console
     sweep_run.record_due_ends()
     if plan.finished:
         console.print(f"all {len(plan.trials)} trials are recorded already: nothing to run")
@@ -217,7 +256,7 @@ def _train_once(sweep_run: "SweepRun", requests: "PersonRequests", console: "Con
     ended = ""
     try:
         with broken_off():
-            failed_trials = sweep_run.run(console, requests)
+            failed_trials = sweep_run.run(frontend, requests)
     except KeyboardInterrupt:
         ended = "stopped"
         raise
@@ -229,8 +268,9 @@ def _train_once(sweep_run: "SweepRun", requests: "PersonRequests", console: "Con
         return UNFINISHED
     finally:
         if ended:
-            words = words_with_seeds(arguments, requests.seeds) if requests.more_seeds else arguments
-            console.print(f"{ended}; every finished epoch is kept. To continue: {_command(words)}")
+            invocation = frontend.invocation
+            again = (invocation.with_seeds(requests.seeds) if requests.more_seeds else invocation).again
+            console.print(f"{ended}; every finished epoch is kept. To continue: {again}")
     return FAILED if failed_trials else OK
 
 
@@ -242,8 +282,3 @@ def _page(plan: "SweepPlan", console: "Console") -> AbstractContextManager[None]
     if plan.finished or settings.no_watch or JOB in os.environ:
         return nullcontext()
     return served_page(settings.results, plan.request.sweep.name, console)
-
-
-def _command(arguments: Sequence[str]) -> str:
-    """The command line with these words."""
-    return shlex.join(["python", sys.argv[0], *arguments])

@@ -164,7 +164,8 @@ def _head_command(options: Options, file: ClusterFile, console: Console) -> str:
         words += ["--dataset", options.dataset]
     if options.data is not None:
         words += ["--data", str(options.data)]
-    words += ["--code", checks.digest(node_facts.code(project.FOLDER))]
+    if project.IS_CLONE:  # else the head's code came from elsewhere
+        words += ["--code", checks.digest(node_facts.code(project.FOLDER))]
     terminal = f"COLUMNS={console.width}" + (" FORCE_COLOR=1" if console.is_terminal else "")
     return f"{terminal} {shlex.join(words)}"
 

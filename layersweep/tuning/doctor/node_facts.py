@@ -24,7 +24,10 @@ PACKAGES: Final = ("ray", "tensorflow", "keras", "numpy", "pyarrow")
 
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
-CODE: Final = ("benchmarks", "layersweep", "search_spaces", "sweeps", "trainables")
+_WHEEL: Final = ("layersweep", "search_spaces", "trainables")
+"""The folders of code that a wheel installs."""
+
+CODE: Final = ("benchmarks", *_WHEEL, "sweeps")
 """The project's folders of code, which `ray up` copies to each node."""
 
 
@@ -50,7 +53,8 @@ def code(project: Path | None = None) -> dict[str, str]:
         if spec is None or spec.origin is None:
             return {}
         project = Path(spec.origin).parent.parent
-    files = [path for folder in CODE for path in sorted((project / folder).rglob("*.py"))]
+    folders = CODE if (project / "pyproject.toml").is_file() else _WHEEL
+    files = [path for folder in folders for path in sorted((project / folder).rglob("*.py"))]
     return {str(path.relative_to(project)): hashlib.sha256(path.read_bytes()).hexdigest()[:16] for path in files}
 
 

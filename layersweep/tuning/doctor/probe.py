@@ -257,10 +257,11 @@ def probe_script() -> str:
 
     The names are rsync, raylet, token, project, python and ray.
     """
+    path = project.FOLDER if project.IS_CLONE else Path(sys.prefix).parent
     try:
-        folder = f"~/{shlex.quote(str(project.FOLDER.relative_to(Path.home())))}"
+        folder = f"~/{shlex.quote(str(path.relative_to(Path.home())))}"
     except ValueError:
-        folder = shlex.quote(str(project.FOLDER))
+        folder = shlex.quote(str(path))
     token = Path("~/.ray/auth_token").expanduser()
     digest = hashlib.sha256(token.read_bytes()).hexdigest() if token.is_file() else ""
     token_cases = f"'') echo token=missing;; {digest}*) echo token=same;; *) echo token=another;;"

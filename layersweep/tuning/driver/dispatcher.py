@@ -94,7 +94,7 @@ class TrialDispatcher:
         weights = kept_weights.weights_of(results, trial.trial_id)
         return Assignment(
             trial=trial,
-            train=sweep.train_of(sweep.family_of(trial.arm)),
+            family=sweep.code_of(sweep.family_of(trial.arm)),
             warm_up=sweep.warm_up,
             fork_server=self.fork_server,
             log=results / "logs" / f"{trial.trial_id}.log",

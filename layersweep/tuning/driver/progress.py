@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import rich.console
 from rich.console import ConsoleOptions, RenderableType, RenderResult
@@ -11,6 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from layersweep.escaping import to_html
 from layersweep.formatting import count, duration, first_line, wrapped_parts
 from layersweep.records.values import Epoch
 from layersweep.terminal import Console
@@ -19,6 +21,9 @@ from layersweep.tuning.driver.time_estimate import Pace, SweepTimes
 from layersweep.tuning.experiment.asha_settings import Decision
 from layersweep.tuning.experiment.search_clock import wall
 from layersweep.tuning.experiment.trials import Ending, Trial, sign
+from layersweep.tuning.runtime.frontend import LiveView
+
+_NOTEBOOK_ROWS: Final = 20
 
 
 @dataclass(kw_only=True)
@@ -105,6 +110,27 @@ class LiveTable:
         yield bar
         yield Text(footer)
 
+    def text(self) -> str:
+        """The table as one line, for what shows nothing else."""
+        return " · ".join(" · ".join(parts) for parts in self.progress.footer(self.metric))
+
+    def html(self) -> str:
+        """The table as HTML for a notebook, in its own colours."""
+        progress = self.progress
+        names = ("running", "seed", "epoch", self.metric, "rung")
+        rows = [
+            (row.name, row.seed, f"{row.epoch}/{row.epochs}", "" if row.value is None else f"{row.value:.4f}", row.rung)
+            for row in progress.running[:_NOTEBOOK_ROWS]
+        ]
+        head = "".join(f"<th>{to_html(name)}</th>" for name in names)
+        body = "".join(f"<tr>{''.join(f'<td>{to_html(str(cell))}</td>' for cell in row)}</tr>" for row in rows)
+        more = len(progress.running) - len(rows)
+        notes = [f"and {more} more"] if more else []
+        notes += [" · ".join(parts) for parts in progress.footer(self.metric)]
+        bar = f'<progress max="{max(1, progress.epochs_planned)}" value="{progress.epochs_done}"></progress>'
+        table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>" if rows else ""
+        return f"<div>{table}{bar}{''.join(f'<div>{to_html(note)}</div>' for note in notes)}</div>"
+
     def _table(self, rows: Sequence[RunningRow]) -> Table:
         table = Table(box=None, pad_edge=False, header_style="dim")
         for name in ("running", "seed", "epoch", self.metric, "rung"):
@@ -124,12 +150,17 @@ class Display:
         metric: the column shown.
         mode: `max` or `min`, whether larger or smaller is better.
         pace: what is known of the sweep's time, for the time left.
+        live: what shows the live table; None for the console, if that is a terminal.
     """
 
-    def __init__(self, console: Console, *, metric: str, mode: str, pace: Pace | None = None) -> None:
+    def __init__(
+        self, console: Console, *, metric: str, mode: str, pace: Pace | None = None, live: LiveView | None = None
+    ) -> None:
         self._console, self._metric, self._mode, self._pace = console, metric, mode, pace or Pace()
         self._times = SweepTimes(self._pace)
-        self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
+        self._live = live or (
+            Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
+        )
         self._rows: dict[str, RunningRow] = {}
         self._outcomes: Counter[str] = Counter()
         self._trials = self._epochs_planned = self._epochs_done = 0

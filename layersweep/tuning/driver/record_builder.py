@@ -40,6 +40,10 @@ def _no_rows(_table: str, _trial_id: str, _attempt: int, _epoch: int) -> Iterabl
     return ()
 
 
+def _no_source(_family: str) -> None:
+    return None
+
+
 @dataclass(frozen=True, kw_only=True)
 class RecordContext:
     """What a record builder knows of the command and of the records.
@@ -54,6 +58,7 @@ class RecordContext:
             them.
         keep_hopeless: whether trials that diverged or are at chance continue.
         flops_per_second: the highest rate of any recorded training; None before one, or if nobody asks.
+        source_of: the fingerprint of a family's source code; None if it is unknown.
     """
 
     run: str
@@ -64,6 +69,7 @@ class RecordContext:
     recorded_rows: Callable[[str, str, int, int], Iterable[Row]] = _no_rows
     keep_hopeless: bool = False
     flops_per_second: float | None = None
+    source_of: Callable[[str], str | None] = _no_source
 
 
 class RecordBuilder:
@@ -81,7 +87,7 @@ class RecordBuilder:
 
     def __init__(self, writer: Writer, context: RecordContext) -> None:
         self._writer, self._context = writer, context
-        self._columns = TrialColumns(run=context.run, family=context.family)
+        self._columns = TrialColumns(run=context.run, family=context.family, source_of=context.source_of)
         self._next_sequence = context.next_sequence
         self._attempts_to_retry: dict[str, RecordedAttempt] = {}
         self._first_metrics: dict[str, Metrics] = {}

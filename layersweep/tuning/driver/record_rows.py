@@ -1,6 +1,6 @@
 """The rows of the tables, built from a trial and what its slot reported. Pure functions."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -20,7 +20,6 @@ from layersweep.tuning.storage.recorded_attempt import (
     metrics,
     result_columns,
 )
-from trainables.source_code import source_fingerprint
 
 TableRow = tuple[str, Row]
 """A table's name, and a row for it."""
@@ -79,10 +78,12 @@ class TrialColumns:
     Attributes:
         run: the id of the command.
         family: the sweep's own model family.
+        source_of: the fingerprint of a family's source code; None if it is unknown.
     """
 
     run: str
     family: str
+    source_of: Callable[[str], str | None]
 
     def plan(self, trial: Trial) -> dict[str, Any]:
         """The columns of `plan`."""
@@ -102,7 +103,7 @@ class TrialColumns:
                 "majority_share": trial.data.majority_share or None,  # 0 stands for unknown
                 "precision": trial.precision,
                 "network_revision": trial.network_revision,
-                "source_fingerprint": source_fingerprint(trial.arm.family or self.family),
+                "source_fingerprint": self.source_of(trial.arm.family or self.family),
                 "epochs_asked": trial.epochs,
             }
             | trial.arm.values

@@ -3,16 +3,13 @@
 import os
 import platform
 import secrets
-import shlex
-import subprocess
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib import metadata
-from pathlib import Path
 from typing import Final, Self
 
 from layersweep.escaping import to_json
@@ -22,6 +19,7 @@ from layersweep.records.tables import STOPPED_ON_REQUEST
 from layersweep.records.write import Writer
 from layersweep.studies import study
 from layersweep.terminal import Console
+from layersweep.tuning.common.code_commit import git_commit
 from layersweep.tuning.common.errors import BudgetSpentError, StoppedOnRequestError, UsageError
 from layersweep.tuning.common.job import JOB, run_of_job
 from layersweep.tuning.driver import learning_check, search_factory, tune_runner
@@ -33,6 +31,7 @@ from layersweep.tuning.driver.record_rows import rounded
 from layersweep.tuning.driver.tune_runner import TuneRun
 from layersweep.tuning.experiment.sweep import Sweep
 from layersweep.tuning.runtime import fork_server, private_folder, ray_runtime
+from layersweep.tuning.runtime.frontend import Frontend, Invocation
 from layersweep.tuning.search.autokeras_sampler import OracleProcess
 from trainables.meaning import MEANING
 
@@ -49,7 +48,7 @@ class SweepRun:
     Attributes:
         plan: what is to run.
         run_id: the command's id in the records.
-        command: the command line.
+        command: the command line, or the call of a notebook.
         writer: writes rows.
         records: builds them.
     """
@@ -61,12 +60,12 @@ class SweepRun:
     records: RecordBuilder
 
     @classmethod
-    def open(cls, plan: SweepPlan, arguments: Sequence[str], *, number: int = 1) -> Self:
+    def open(cls, plan: SweepPlan, invocation: Invocation, *, number: int = 1) -> Self:
         """Opens the results for writing, behind what is recorded.
 
         Args:
             plan: what is to run.
-            arguments: the words of the command line.
+            invocation: what the person gave.
             number: which run of its process it is: a job on a cluster may have several.
 
         Raises:
@@ -75,10 +74,17 @@ class SweepRun:
         sweep, settings, history = plan.request.sweep, plan.request.settings, plan.history
         job = os.environ.get(JOB) and run_of_job(os.environ[JOB], number)
         run_id = job or f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
-        writer = Writer(settings.results, sweep.name, config_types=sweep.key_types, versions=versions())
+        writer = Writer(
+            settings.results,
+            sweep.name,
+            config_types=sweep.key_types,
+            key_texts=sweep.key_texts,
+            versions=versions(),
+        )
         context = RecordContext(
             run=run_id,
             family=sweep.family,
+            source_of=sweep.source_of,
             metric=sweep.metric,
             next_sequence=history.sequence(),
             recorded_attempt=history.attempt,
@@ -86,8 +92,8 @@ class SweepRun:
             keep_hopeless=settings.keep_hopeless,
             flops_per_second=None if settings.search == "grid" else history.flops_per_second,
         )
-        command = shlex.join([f"sweeps/{sweep.name}.py", *arguments])
-        return cls(plan=plan, run_id=run_id, command=command, writer=writer, records=RecordBuilder(writer, context))
+        records = RecordBuilder(writer, context)
+        return cls(plan=plan, run_id=run_id, command=invocation.recorded, writer=writer, records=records)
 
     def record_due_ends(self) -> None:
         """Writes the rows that the present flags add to recorded trials."""
@@ -106,8 +112,11 @@ class SweepRun:
         with self._recorded(where):
             self.records.plan(self.plan.trials)
 
-    def run(self, console: Console, requests: PersonRequests) -> int:
+    def run(self, frontend: Frontend, requests: PersonRequests) -> int:
         """Starts Ray and runs the plan; its rows are written whatever happens. `requests` come from people.
+
+        A person who stops it while Ray starts, or while something is cleaned up, waits until that is done: so no
+        process is left. Ray has a handler for SIGTERM, which is in force only while Ray starts.
 
         Returns:
             The number of trials that failed, without candidates that were refused.
@@ -119,24 +128,20 @@ class SweepRun:
             BrokenOffError: if Ray did not start, or its first trials all failed of one error.
             ResultsError: if the rows cannot be written.
         """
-        request, oracles = self.plan.request, OracleProcess()
-        if self.plan.uses_oracles:
-            oracles.start()
+        request, oracles, console, stop = self.plan.request, OracleProcess(), frontend.console, frontend.stop
         with (
+            stop.on_signals(),
             private_folder.command_folder() as folder,
             closing(oracles),
             fork_server.running_server(request.sweep.warm_up, folder) as socket,  # it and the oracles import meanwhile
         ):
+            if self.plan.uses_oracles:
+                oracles.start()
             threading.Thread(target=learning_check.prepare, daemon=True).start()
             console.print("starting Ray …")
-            with ray_runtime.started_ray(request.settings.slots, folder) as where:
-                console.print(_place(where), soft_wrap=True)
-                if where.nodes is not None:
-                    _examine(console)
-                flops_per_second = self.plan.history.flops_per_second if self.plan.uses_oracles else None
-                search_factory.check_searches(request, self.plan.data, oracles, flops_per_second=flops_per_second)
-                if text := self.plan.estimate.text(where.slots):
-                    console.print(f"time on {count(where.slots, 'slot')}: {text}")
+            with ray_runtime.started_ray(request.settings.slots, folder) as where, stop.on_signals():
+                stop.check()
+                self._check_place(where, console, oracles)
                 with self._recorded(where):
                     queue = self.plan.trial_queue(oracles, time.monotonic)
                     requests.record = self._record_request
@@ -145,20 +150,31 @@ class SweepRun:
                         queue=queue,
                         records=self.records,
                         writer=self.writer,
-                        display=self._display(console, where),
+                        display=self._display(frontend, where),
                         where=where,
                         fork_server=socket,
                         folder=folder,
                         requests=requests,
+                        stop=stop,
                     )
                     self._train(run)
                     console.print(run.display.summary(), soft_wrap=True)
         return sum(ending.outcome == "failed" and not ending.refused for ending in queue.endings.values())
 
-    def _display(self, console: Console, where: ray_runtime.RayRuntime) -> Display:
+    def _check_place(self, where: ray_runtime.RayRuntime, console: Console, oracles: OracleProcess) -> None:
+        """Checks that the searches can run there, and says where it is and how long the plan takes."""
+        console.print(_place(where), soft_wrap=True)
+        if where.nodes is not None:
+            _examine(console)
+        flops_per_second = self.plan.history.flops_per_second if self.plan.uses_oracles else None
+        search_factory.check_searches(self.plan.request, self.plan.data, oracles, flops_per_second=flops_per_second)
+        if text := self.plan.estimate.text(where.slots):
+            console.print(f"time on {count(where.slots, 'slot')}: {text}")
+
+    def _display(self, frontend: Frontend, where: ray_runtime.RayRuntime) -> Display:
         sweep = self.plan.request.sweep
         pace = self.plan.pace(lambda: where.slots_now)
-        return Display(console, metric=sweep.metric, mode=sweep.mode, pace=pace)
+        return Display(frontend.console, metric=sweep.metric, mode=sweep.mode, pace=pace, live=frontend.live)
 
     def _train(self, run: TuneRun) -> None:
         run.display.plan(run.queue.waiting)
@@ -256,19 +272,3 @@ def _examine(console: Console) -> None:
 def versions() -> dict[str, str]:
     """The versions of what a result depends on."""
     return {"python": platform.python_version(), **{name: metadata.version(name) for name in _PACKAGES}}
-
-
-def git_commit() -> str | None:
-    """The commit of this code, with `-dirty` if it was changed since; None without git or outside a repository."""
-    try:
-        git = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=10,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return git.stdout.strip()

@@ -22,7 +22,7 @@ from layersweep.tuning.driver.record_builder import RecordBuilder
 from layersweep.tuning.runtime import metrics
 from layersweep.tuning.runtime.ray_runtime import RayRuntime
 from layersweep.tuning.runtime.ray_watch import RayWatch
-from layersweep.tuning.runtime.stop_request import StopRequest
+from layersweep.tuning.runtime.stop_request import StopRequest, stopper
 from layersweep.tuning.search.trial_queue import TrialQueue
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ class TuneRun:
         fork_server: the socket of the fork server that slots on this machine get their training processes from.
         folder: a private folder for the files of this command.
         requests: what people ask of the sweep while it runs.
+        stop: a person's request to stop.
     """
 
     plan: SweepPlan
@@ -65,6 +66,7 @@ class TuneRun:
     fork_server: Path | None
     folder: Path
     requests: PersonRequests
+    stop: StopRequest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,12 +93,12 @@ def run(tune_run: TuneRun) -> None:
     sweep, settings = tune_run.plan.request.sweep, tune_run.plan.request.settings
     deadline = None if settings.time_budget is None else time.monotonic() + settings.time_budget
     named_weights, parents_elsewhere = kept_weights.weights_in_use(settings.results, sweep.name)
-    stop = StopRequest()
-    with stop.on_signals(), _driver_files(tune_run) as driver_files:
+    with _driver_files(tune_run) as driver_files:
         dispatcher = _dispatcher(tune_run, named_weights, driver_files)
-        parts = _tune_parts(tune_run, dispatcher, stop, deadline)
+        parts = _tune_parts(tune_run, dispatcher, deadline)
         try:
-            fit(parts, tune_run.where, tune_run.folder)
+            with tune_run.stop.interruptible():
+                fit(parts, tune_run)
             parts.callback.honour_requests()  # those since the last look
         finally:
             parts.callback.flush()
@@ -138,9 +140,7 @@ def _dispatcher(
     )
 
 
-def _tune_parts(
-    tune_run: TuneRun, dispatcher: "TrialDispatcher", stop: StopRequest, deadline: float | None
-) -> TuneParts:
+def _tune_parts(tune_run: TuneRun, dispatcher: "TrialDispatcher", deadline: float | None) -> TuneParts:
     from layersweep.tuning.driver.fail_fast import FailFast
     from layersweep.tuning.driver.trial_events import TrialEvents
     from layersweep.tuning.driver.tune_callback import Surroundings, TuneCallback
@@ -158,7 +158,7 @@ def _tune_parts(
     surroundings = Surroundings(
         clock=time.monotonic,
         deadline=deadline,
-        stop=stop,
+        stop=tune_run.stop,
         node_news=where.nodes.take_news if where.nodes else tuple,
         metrics=metrics.open_metrics(sweep=sweep.name, metric=sweep.metric, slots=lambda: where.slots_now),
         requests=tune_run.requests,
@@ -171,8 +171,8 @@ def _tune_parts(
     )
 
 
-def fit(parts: TuneParts, where: RayRuntime, folder: Path) -> None:
-    """Lets Ray Tune run all that the searcher suggests; its own files are in a new folder below `folder`.
+def fit(parts: TuneParts, tune_run: TuneRun) -> None:
+    """Lets Ray Tune run all that the searcher suggests; its own files are in a new folder below that of the command.
 
     Raises:
         BrokenOffError: if Ray has died, or Tune broke off.
@@ -181,7 +181,7 @@ def fit(parts: TuneParts, where: RayRuntime, folder: Path) -> None:
 
     from layersweep.tuning.worker.worker_actor import Slot
 
-    with tempfile.TemporaryDirectory(prefix="tune-", dir=folder) as storage:
+    with tempfile.TemporaryDirectory(prefix="tune-", dir=tune_run.folder) as storage:
         tuner = tune.Tuner(
             tune.with_resources(Slot, {"cpu": 1}),
             tune_config=tune.TuneConfig(
@@ -197,9 +197,10 @@ def fit(parts: TuneParts, where: RayRuntime, folder: Path) -> None:
                 callbacks=[parts.callback],
                 checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
                 verbose=0,
+                progress_reporter=tune.CLIReporter(),  # silent; the one of notebooks clears the output of the cell
             ),
         )
-        watch = RayWatch(where.alive)
+        watch = RayWatch(tune_run.where.alive, stopper(tune_run.stop))
         try:
             with watch:
                 tuner.fit()

@@ -1,9 +1,16 @@
 """What a study compares."""
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Self
 
 from trainables import config as domains
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlainConfig:
+    """A configuration on its way to a slot, which does not know its Config: values alone."""
+
+    plain_values: dict[str, domains.Value]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +28,7 @@ class Arm:
     @property
     def values(self) -> dict[str, Any]:
         """The configuration as a flat dict."""
-        return asdict(self.config)
+        return dict(self.config.plain_values) if isinstance(self.config, PlainConfig) else asdict(self.config)
 
     @property
     def batch_size(self) -> int:
@@ -32,3 +39,8 @@ class Arm:
     def stated(self) -> dict[str, Any]:
         """The configuration as a flat dict, without optional keys at their defaults: what its trials' ids hold."""
         return domains.stated(self.config)
+
+    @property
+    def plain(self) -> Self:
+        """The same arm without its Config, for a process that cannot import that."""
+        return replace(self, config=PlainConfig(plain_values=self.values))

@@ -106,7 +106,8 @@ def check_images(sweep: Sweep, arms: Sequence[Arm], data: Data, *, folds: int = 
     """Refuses arms whose family cannot take the data's images or classes.
 
     Returns:
-        Sentences about what is done to the images for a family, such as giving grey images three channels.
+        Sentences about what is done to the images for a family, such as giving grey images three channels, and about
+        what of a hypermodel has another name or is not used.
 
     Raises:
         UsageError: naming the arm, what is wrong with it, and what is valid.
@@ -122,9 +123,11 @@ def check_images(sweep: Sweep, arms: Sequence[Arm], data: Data, *, folds: int = 
             raise UsageError(f"arm {arm.name}: {error}") from error
         if keys is not None and keys.changes_channels(data.image_shape):
             families_in_colour.append(family)
-    if not families_in_colour:
-        return []
-    return [f"grey images get three equal channels for {', '.join(dict.fromkeys(families_in_colour))}"]
+    trains = [sweep.train_of(family) for family in dict.fromkeys(map(sweep.family_of, arms))]
+    remarks = [remark for train in trains for remark in getattr(train, "remarks", ())]
+    if families_in_colour:
+        remarks.append(f"grey images get three equal channels for {', '.join(dict.fromkeys(families_in_colour))}")
+    return remarks
 
 
 def check_memory(sweep: Sweep, arms: Sequence[Arm], data: Data, settings: Settings, share_bytes: int) -> None:
@@ -141,7 +144,7 @@ def check_memory(sweep: Sweep, arms: Sequence[Arm], data: Data, settings: Settin
     for arm in arms:
         if isinstance(arm.config, Keys) and _has_large_images(arm.config, visible_data(arm, data)):
             weight_files = kept_weights.weight_files(arm.stated, settings.results)
-            spec = model_spec(_without_optimizer(arm), sweep.family_of(arm), data, weight_files)
+            spec = model_spec(sweep, without_optimizer(arm), data, weight_files)
             arms_by_network.setdefault((spec, arm.batch_size), arm)
     try:
         networks = model_check.networks([spec for spec, _ in arms_by_network]) if arms_by_network else []
@@ -161,19 +164,19 @@ def _has_large_images(keys: Keys, data: Data) -> bool:
     return max(height, width) * keys.enlarged > memory_estimate.LARGE_PIXELS
 
 
-def _without_optimizer(arm: Arm) -> Arm:
+def without_optimizer(arm: Arm) -> Arm:
     """The arm with the default optimizer: others have the same network."""
     values = {key: value for key, value in arm.values.items() if key not in _OPTIMIZER_KEYS}
     return replace(arm, config=domains.make(type(arm.config), values))
 
 
-def model_spec(arm: Arm, family: str, data: Data, weight_files: Mapping[str, object] | None = None) -> "ModelSpec":
+def model_spec(sweep: Sweep, arm: Arm, data: Data, weight_files: Mapping[str, object] | None = None) -> "ModelSpec":
     """The model of an arm; `weight_files` replaces values of its configuration."""
     from trainables.worker.model_check import ModelSpec
 
     arm_data = visible_data(arm, data)
     return ModelSpec(
-        family=family,
+        family=sweep.code_of(sweep.family_of(arm)),
         config_json=json.dumps(arm.stated | dict(weight_files or {}), sort_keys=True),
         image_shape=arm_data.image_shape,
         classes=len(arm_data.classes),
@@ -189,7 +192,7 @@ def check_weights(sweep: Sweep, arms: Sequence[Arm], data: Data, results: Path) 
     from trainables.worker import model_check
 
     arms_by_model = {
-        model_spec(arm, sweep.family_of(arm), data, kept_weights.weight_files(arm.stated, results)): arm
+        model_spec(sweep, arm, data, kept_weights.weight_files(arm.stated, results)): arm
         for arm in arms
         if arm.stated.get(kept_weights.KEY)
     }

@@ -191,6 +191,7 @@ def parse(arguments: Sequence[str], *, program: str, description: str = "") -> O
 
 def _one_line(box: str) -> str:
     """The error that tyro draws in a box as one line, with the valid flags if a flag is unknown."""
+    box = re.sub("-{4,}", " ", box)  # the frame of a box where the output is not in UTF-8, as in a notebook
     words = " ".join(box.translate(str.maketrans("╭╮╰╯│─", "      ")).split())
     message = re.split(r" (?:Argument helptext|Perhaps you meant|For full helptext)", words)[0]
     message = re.sub(

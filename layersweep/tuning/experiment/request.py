@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
+from layersweep import project
 from layersweep.formatting import exact_duration
 from layersweep.tuning.common import kept_weights
 from layersweep.tuning.common.errors import UsageError
@@ -98,7 +99,7 @@ class Request:
             UsageError, DataError: if there is no such data, or an arm cannot take it.
         """
         settings, pictures = self.settings, PictureOptions()
-        advice = f"check    uv run layersweep data {shlex.quote(str(settings.data))}"
+        advice = f"check    {project.COMMAND} data {shlex.quote(str(settings.data))}"
         if isinstance(source(settings.dataset, settings.data), PictureSource):
             pictures = PictureOptions(
                 fittings=[*dict.fromkeys(fittings(self.arms, self.tuned_arms))],

@@ -1,11 +1,11 @@
 """What a sweep is: one question, the families and spaces that it trains, and its defaults."""
 
-import inspect
 import typing
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from layersweep.records.metrics import METRICS, valid_metrics
 from layersweep.records.study_question import StudyQuestion
@@ -18,9 +18,12 @@ from trainables import config as domains
 from trainables import hardware
 from trainables.errors import ConfigError
 from trainables.families import by_name
-from trainables.families.family import name_of
+from trainables.families.family import config_of, name_of
 from trainables.worker import warm_up
 from trainables.worker.training_server import Values, WarmUp
+
+if TYPE_CHECKING:
+    from trainables.families.family_code import FamilyCode
 
 Train = Callable[..., Values]
 Search = Literal["grid", "random", "hyperopt", "oracle"]
@@ -34,8 +37,10 @@ class Sweep:
 
     Args:
         name: the sweep's name; also that of its space, its study and its folders below the results.
-        train: a family's `train`; the type of its `config` argument says which keys there are.
-        spaces: what varies; each dict is a grid, and several dicts are a union of arms. The key `family` names others
+        train: a family's name, such as `fashion_cnn`, or `ls.trains(build)`; the Config that `build` takes says which
+            keys there are.
+        spaces: what varies; each dict is a grid, and several dicts are a union of arms. Unless given, the one arm has
+            the defaults. The key `family` names others
             of `trainables.families.by_name`, whose keys the space then has.
         metric: the column of the epochs table that decides, unless the command says otherwise.
         epochs: epochs of a trial that is not stopped.
@@ -47,7 +52,7 @@ class Sweep:
         apart: keys whose values are not compared with each other, each with its default.
         control: the arm that is compared even if a screening stopped it.
         dataset: a data set that `trainables.data.dataset.prepare` knows.
-        tuned: spaces that are searched, one arm each: keys with one value are fixed, keys with several values or a
+        tuned: spaces that are searched, one arm each; unless given, the hyperparameters of a hypermodel: keys with one value are fixed, keys with several values or a
             Range are searched. With the key `oracle`, AutoKeras' oracles of these names search networks, one arm each.
         warm_up: what a training process does first: imports, and the name of its device.
         search: how tuned spaces are searched, unless the command says otherwise: `grid` ignores them, `oracle` is for
@@ -66,8 +71,8 @@ class Sweep:
     """
 
     name: str
-    train: Train
-    spaces: Sequence[Space]
+    train: Train | str
+    spaces: Sequence[Space] = ({},)
     question: str = ""
     sections: Sequence[str] | None = None
     reported: Mapping[str, float] = field(default_factory=dict)
@@ -125,15 +130,34 @@ class Sweep:
         )
 
     @property
+    def with_family_spaces(self) -> "Sweep":
+        """The sweep; if it has no tuned spaces, with those of the hypermodel that it trains.
+
+        Raises:
+            UsageError: if that is no hypermodel which can be trained.
+        """
+        try:
+            spaces = () if self.tuned else getattr(self.train, "tuned", ())
+        except ConfigError as error:
+            raise UsageError(f"the sweep {self.name!r}: {error}") from error
+        return replace(self, tuned=spaces) if spaces else self
+
+    @property
     def config_type(self) -> type[domains.Dataclass]:
-        """The Config dataclass that `train` takes."""
-        hint = typing.get_type_hints(inspect.unwrap(self.train))["config"]
-        return typing.cast("type[domains.Dataclass]", hint)
+        """The Config dataclass that `train` takes.
+
+        Raises:
+            UsageError: if there is no such family, or its `build` does not say its Config.
+        """
+        try:
+            return config_of(self.train_of(self.family))
+        except ConfigError as error:
+            raise UsageError(f"the sweep {self.name!r}: {error}") from error
 
     @property
     def family(self) -> str:
-        """The name of the model family."""
-        return name_of(self.train)
+        """The name of the model family; a family that the script itself holds has the sweep's name."""
+        return self.train if isinstance(self.train, str) else name_of(self.train) or self.name
 
     @property
     def config_types(self) -> dict[str, type[domains.Dataclass]]:
@@ -165,12 +189,49 @@ class Sweep:
 
     def train_of(self, family: str) -> Train:
         """A family's `train`."""
-        return self.train if family == self.family else typing.cast("Train", by_name.family(family).train)
+        is_own = family == self.family and not isinstance(self.train, str)
+        return typing.cast("Train", self.train if is_own else by_name.family(family).train)
+
+    def code_of(self, family: str) -> "FamilyCode":
+        """A family's code, to be sent to other processes; sealed once.
+
+        Raises:
+            UsageError: if something of it cannot be sent.
+        """
+        from trainables.families.family_code import FamilyCode
+
+        if family not in self._codes:
+            try:
+                self._codes[family] = FamilyCode.of(self.train_of(family), family)
+            except ConfigError as error:
+                raise UsageError(f"the sweep {self.name!r}: {error}") from error
+        return self._codes[family]
+
+    @cached_property
+    def _codes(self) -> "dict[str, FamilyCode]":
+        return {}
+
+    def source_of(self, family: str) -> str | None:
+        """The fingerprint of a family's source code, of when it was first asked for; None if it is unknown."""
+        from trainables.source_code import source_fingerprint
+
+        if family not in self._sources:
+            self._sources[family] = source_fingerprint(self.code_of(family))
+        return self._sources[family]
+
+    @cached_property
+    def _sources(self) -> dict[str, str | None]:
+        return {}
 
     @property
     def key_types(self) -> dict[str, type]:
         """Each key of every family with the type of its values."""
         return {key: kind for config in self.config_types.values() for key, kind in domains.types(config).items()}
+
+    @property
+    def key_texts(self) -> dict[str, str]:
+        """Each key of every family with what it means, in words."""
+        return {key: text for config in self.config_types.values() for key, text in domains.texts(config).items()}
 
     @property
     def mode(self) -> str:

@@ -57,6 +57,11 @@ class Trial:
         fold = "" if self.data.fold is None else f", fold {self.data.fold + 1} of {self.data.folds}"
         return f"{self.arm.name}{note}, seed {self.seed}{fold}"
 
+    @property
+    def plain(self) -> "Trial":
+        """The same trial without its Config, for a process that cannot import that; a slot needs no parent."""
+        return replace(self, arm=self.arm.plain, parent=None)
+
     def __repr__(self) -> str:
         """Short, since Ray Tune writes it into names."""
         return self.trial_id

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Final
 
+from layersweep.project import install_command
 from layersweep.tuning.common.errors import UsageError
 from layersweep.tuning.experiment.arm import Arm
 from layersweep.tuning.experiment.arm_grid import GridArm
@@ -216,7 +217,10 @@ def _check_installed() -> None:
     """
     for name in _ORACLE_PACKAGES:
         if importlib.util.find_spec(name) is None:
-            raise UsageError(f"architecture search needs the package {name}, which is not installed: run `uv sync`")
+            raise UsageError(
+                f"architecture search needs the package {name}, which is not installed: "
+                f"run `{install_command('train')}`"
+            )
 
 
 def oracle_names(names: Iterable[str]) -> list[Value]:

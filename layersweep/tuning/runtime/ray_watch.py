@@ -1,7 +1,5 @@
 """Notices that Ray itself has died: otherwise Ray hangs for a minute and then ends this process without a message."""
 
-import os
-import signal
 import socket
 import threading
 import time
@@ -22,17 +20,18 @@ _RAY_PROCESSES: Final = ("gcs_server", "raylet")
 
 
 class RayWatch:
-    """While inside, checks every second that Ray runs; after Ray's death, stops this process with one SIGTERM or two.
+    """While inside, checks every second that Ray runs; after Ray's death, stops the thread that uses it.
 
     Args:
         alive: whether Ray still runs.
+        request_stop: stops that thread (`stop_request.stopper`); it is called a second time if the first does nothing.
 
     Attributes:
         ray_has_died: whether Ray has died.
     """
 
-    def __init__(self, alive: Callable[[], bool]) -> None:
-        self._alive = alive
+    def __init__(self, alive: Callable[[], bool], request_stop: Callable[[], None]) -> None:
+        self._alive, self._request_stop = alive, request_stop
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self.ray_has_died = False
@@ -52,9 +51,9 @@ class RayWatch:
         if self._stop.is_set():
             return
         self.ray_has_died = True
-        os.kill(os.getpid(), signal.SIGTERM)
+        self._request_stop()
         if not self._stop.wait(_PATIENCE_SECONDS):
-            os.kill(os.getpid(), signal.SIGTERM)
+            self._request_stop()
 
 
 def local_ray_alive() -> Callable[[], bool]:

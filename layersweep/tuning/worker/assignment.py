@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from layersweep.tuning.experiment.candidate_limits import SearchLimits
-from layersweep.tuning.experiment.sweep import Train
 from layersweep.tuning.experiment.trials import Trial
 from layersweep.tuning.worker.file_transfer import DriverFiles
+from trainables.families.family_code import FamilyCode
 from trainables.worker.training_server import WarmUp
 
 
@@ -18,7 +18,7 @@ class Assignment:
 
     Attributes:
         trial: the trial.
-        train: a family's function.
+        family: the code of its family, which a slot passes on.
         warm_up: what a training process does first.
         fork_server: the socket of the driver's fork server.
         log: where what the training prints goes.
@@ -44,7 +44,7 @@ class Assignment:
     """
 
     trial: Trial
-    train: Train
+    family: FamilyCode
     warm_up: WarmUp
     fork_server: Path | None = None
     log: Path
@@ -71,6 +71,10 @@ class Assignment:
     def __deepcopy__(self, _memo: dict[int, object]) -> Self:
         """Itself: it is frozen, and Tune copies each configuration several times."""
         return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is sent to a slot: a configuration as plain values, since a slot imports nothing of a user's."""
+        return {**vars(self), "trial": self.trial.plain}
 
     def __repr__(self) -> str:
         """Short, since Tune writes it into names."""

@@ -188,8 +188,8 @@ class Slot(tune.Trainable):
         trial, local = state.local.trial, state.local
         state.last_checkpoint = local.start
         request = Begin(
-            train=local.train,
-            config=replace(trial.arm.config, **local.weight_files),
+            family=local.family,
+            config={**trial.arm.values, **local.weight_files},
             data=trial.data,
             seed=trial.seed,
             epochs=trial.epochs,

@@ -13,6 +13,7 @@ from places import ROOT
 from layersweep import cli
 from layersweep.exporters import command
 from layersweep.exporters.command import TARGETS, export
+from layersweep.project import install_command
 from layersweep.records.errors import BusyError, ResultsError
 from layersweep.terminal import Console
 
@@ -44,7 +45,7 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(mixed, too
     mixed.write()
     missing = TARGETS[tool].packages[-1]
     monkeypatch.setattr(command, "find_spec", lambda name: None if name == missing else find_spec("json"))
-    message = f"an export to {tool} needs {missing}, not installed here: uv sync --group {TARGETS[tool].group}"
+    message = f"an export to {tool} needs {missing}, not installed here: {install_command(TARGETS[tool].extra)}"
     with pytest.raises(ResultsError, match=f"^{message}$"):
         exporter(mixed, tool)
     assert not exporter.out.exists()

@@ -48,7 +48,7 @@ def hostile(tmp_path: Path) -> Sweep:
 @pytest.mark.parametrize("tool", TARGETS)
 def test_every_name_is_exported_and_nothing_is_written_elsewhere(hostile, tool, exporter, tmp_path, request):
     if any(importlib.util.find_spec(name) is None for name in TARGETS[tool].packages):
-        pytest.skip(f"uv sync --group {TARGETS[tool].group}")
+        pytest.skip(f"uv sync --group {TARGETS[tool].extra}")
     hostile.write()
     exporter.out.mkdir()
     if tool == "mlflow":
@@ -81,7 +81,7 @@ def test_no_text_has_a_hidden_character(hostile):
 @pytest.mark.parametrize("tool", TARGETS)
 def test_a_folder_of_any_name_is_written_to(sweep, tool, folder, tmp_path, exporter, request):
     if any(importlib.util.find_spec(name) is None for name in TARGETS[tool].packages):
-        pytest.skip(f"uv sync --group {TARGETS[tool].group}")
+        pytest.skip(f"uv sync --group {TARGETS[tool].extra}")
     sweep.trial("adam", 1, [0.5, 0.6, 0.7], trial_id="a")
     sweep.write()
     exporter.out = tmp_path / "out" / folder

@@ -40,7 +40,7 @@ def test_an_unknown_table_is_refused_and_the_valid_ones_are_listed(results):
     with pytest.raises(ResultsError, match="unknown table 'weights'; valid: ") as refused:
         read(results, "weights")
     valid = str(refused.value).split("valid: ")[1].split(", ")
-    assert sorted(valid) == ["classes", "epochs", "exports", "layers", "plan", "runs", "tests", "trials"]
+    assert sorted(valid) == ["classes", "epochs", "exports", "layers", "plan", "results", "runs", "tests", "trials"]
 
 
 @pytest.mark.parametrize("sweep", [None, "s"])

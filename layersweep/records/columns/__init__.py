@@ -1,0 +1,1 @@
+"""What the columns of the tables mean, in words."""
