@@ -14,7 +14,7 @@ FROM_OTHERS: Final = ("transfer",)
 FROM_SEARCH: Final = ("autokeras",)
 """Families whose networks come from a search."""
 
-_OTHER_FILES: Final = ("applications", "by_name", "family", "family_code", "hyper_model", "references")
+_OTHER_FILES: Final = ("applications", "by_name", "family", "family_code", "hyper_model")
 """Files in this folder that are not families."""
 
 _TABLE: Final = {published.name: published for published in PUBLISHED}
