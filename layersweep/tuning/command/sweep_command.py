@@ -120,8 +120,7 @@ def carry_out(sweep: Sweep, options: Options, frontend: "Frontend") -> int:
     def say(line: str) -> None:
         console.print(line)
 
-    if options.cluster is None:  # else the head has them
-        _check_installed()
+    _check_installed()
     environment.set_defaults()
     sweep = sweep.with_family_spaces
     settings = resolve(sweep, options)
