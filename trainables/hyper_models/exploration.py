@@ -93,7 +93,7 @@ class Exploration:
                     explored |= new
                     if new:
                         waiting.append(({**base, name: value}, new))
-        draw = random.Random(0)
+        draw = random.Random(0)  # noqa: S311 (no secret)
         for _ in range(_SAMPLES):
             self.network({name: draw.choice(_values(hp)) for name, hp in [*self.hyperparameters.items()]})
 
@@ -137,7 +137,7 @@ class Exploration:
         hp = Hyperparameters()
         hp.values = dict(values)
         problem, facts, shape, refused = None, None, None, False
-        with keras.StatelessScope(), optimizers_allowed():
+        with keras.StatelessScope(initialize_variables=False), optimizers_allowed():
             try:
                 model = self.build(hp)
                 if not isinstance(model, keras.Model):
@@ -147,7 +147,7 @@ class Exploration:
                 problem, refused = describe(error), isinstance(error, ConfigError)
         self._note(hp)
         used = {each.name: hp.values[each.name] for each in hp.space if hp.is_active(each)}
-        keras.backend.clear_session()
+        keras.backend.clear_session(free_memory=False)
         return Network(values=used, compiled=facts, input_shape=shape, problem=problem, is_refused=refused)
 
     def _note(self, hp: Hyperparameters) -> None:
@@ -201,7 +201,7 @@ class Exploration:
 def describe(error: Exception) -> str:
     """An error in one line, with the place in the hypermodel's code."""
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if "site-packages" not in frame.filename and "hyper_models" not in frame.filename]
+    own = [frame for frame in frames if "site-packages" not in frame.filename and frame.filename != __file__]
     place = f" ({own[-1].filename}:{own[-1].lineno})" if own else ""
     kind = "" if isinstance(error, ConfigError) else f"{type(error).__name__}: "
     return f"{kind}{' '.join(str(error).split())}{place}"

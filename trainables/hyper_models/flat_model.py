@@ -75,18 +75,16 @@ def _fitting(x: keras.KerasTensor, shape: tuple[int | None, ...]) -> keras.Keras
         x = keras.layers.Reshape(x.shape[1:3], name="grey_images")(x)
     sizes = zip(shape[1:], x.shape[1:], strict=False)
     if len(shape) != len(x.shape) or any(size not in (None, images) for size, images in sizes):
-        wanted, images = ("x".join(map(str, each[1:])) for each in (shape, x.shape))
+        valid, images = ("x".join(map(str, each[1:])) for each in (shape, x.shape))
         raise ConfigError(
-            f"the network takes images of {wanted}, but these have {images}; valid: --set image_size= and --set "
+            f"the network takes images of {valid}, but these have {images}; valid: --set image_size= and --set "
             "channels=, or another input shape in build"
         )
     return x
 
 
-def _replayed(
-    model: Any, inputs: Sequence[keras.KerasTensor], mode: dict[str, Any], *, is_last: bool
-) -> list[keras.KerasTensor]:
-    """A functional model's outputs for other inputs, by copies of its layers, which are called in this mode."""
+def _replayed(model: Any, inputs: Sequence[keras.KerasTensor], *, is_last: bool) -> list[keras.KerasTensor]:
+    """A functional model's outputs for other inputs, by copies of its layers."""
     tensors = {id(old): new for old, new in zip(model.inputs, inputs, strict=True)}
     ends = {id(output) for output in model.outputs}
     used: set[int] = set()
@@ -97,8 +95,6 @@ def _replayed(
             raise ConfigError(f"the layer {node.operation.name} is used twice; valid: a layer for each use")
         used.add(id(node.operation))
         arguments, options = node.arguments.fill_in(tensors)
-        if getattr(node.operation, "_call_has_training_arg", False):
-            options = {**options, **mode}
         is_end = is_last and not ends.isdisjoint(map(id, node.outputs))
         outputs = keras.tree.flatten(_appended(node.operation, arguments, options, is_last=is_end))
         tensors |= {id(old): new for old, new in zip(node.outputs, outputs, strict=True)}
@@ -109,8 +105,7 @@ def _appended(operation: Any, arguments: Sequence[Any], options: dict[str, Any],
     """What a copy of a layer, or of the layers of a model, returns."""
     functional = _functional(operation)
     if functional is not None:
-        mode = {"training": options["training"]} if options.get("training") is not None else {}
-        outputs = _replayed(functional, keras.tree.flatten(arguments), mode, is_last=is_last)
+        outputs = _replayed(functional, keras.tree.flatten(arguments), is_last=is_last)
         return outputs[0] if len(outputs) == 1 else outputs
     if isinstance(operation, keras.Sequential):  # one without an input
         (x,) = arguments

@@ -24,12 +24,14 @@ from layersweep.records.errors import ResultsError
 from layersweep.records.lock import sweep_lock
 from layersweep.studies import study
 from layersweep.studies.compared_results import update_results
+from layersweep.tuning.command.network_check import check_networks
 from layersweep.tuning.command.plan_summary import print_plan, without_metric
 from layersweep.tuning.common.errors import BrokenOffError, BudgetSpentError, StoppedOnRequestError, UsageError
 from layersweep.tuning.common.job import JOB
 from layersweep.tuning.experiment.arm_checks import check_memory, check_weights
 from layersweep.tuning.experiment.key_values import families, key_values
 from layersweep.tuning.experiment.options import Options, parse
+from layersweep.tuning.experiment.selected_arms import with_arms
 from layersweep.tuning.experiment.settings import resolve
 from layersweep.tuning.experiment.sweep import Sweep
 from layersweep.tuning.runtime import environment
@@ -97,7 +99,8 @@ def run(sweep: Sweep, options: Options, console: "Console", arguments: Sequence[
     if options.cluster is not None:
         from layersweep.tuning.cluster import cluster_command
 
-        key_values(sweep, resolve(sweep, options).set)  # bad input is refused here, not on the head
+        arms_sweep = with_arms(sweep.with_family_spaces, options)
+        key_values(arms_sweep, resolve(arms_sweep, options).set)  # bad input is refused here, not on the head
         return cluster_command.run(sweep, options, arguments, console)
     invocation = Invocation.of_command_line(sweep.name, arguments)
     return carry_out(sweep, options, Frontend(console=console, invocation=invocation))
@@ -121,8 +124,11 @@ def carry_out(sweep: Sweep, options: Options, frontend: "Frontend") -> int:
         console.print(line)
 
     _check_installed()
+    from trainables.families.family_code import check_not_loading  # needs what was checked
+
+    check_not_loading()
     environment.set_defaults()
-    sweep = sweep.with_family_spaces
+    sweep = with_arms(sweep.with_family_spaces, options)
     settings = resolve(sweep, options)
     if options.precision == "auto":
         console.print(f"precision: {settings.precision}; {automatic(families(sweep, settings.set))[1]}")
@@ -179,6 +185,7 @@ def plan_of(request: "Request", data: "Data", say: Callable[[str], None] = lambd
     from layersweep.tuning.storage.recorded_networks import RecordedNetworks
 
     settings = request.settings
+    check_networks(request, data, say)
     history = History(settings.results, request.sweep)
     plan = Planner(request=request, data=data, history=history).plan()
     if trials := plan.trials_without_metric:

@@ -13,7 +13,7 @@ from layersweep.studies.sections import registry
 from layersweep.tuning.common.errors import UsageError
 from layersweep.tuning.experiment.arm import Arm
 from layersweep.tuning.experiment.arm_names import FAMILY, choices
-from search_spaces.ranges import Space
+from search_spaces.ranges import Range, Space
 from trainables import config as domains
 from trainables import hardware
 from trainables.errors import ConfigError
@@ -52,8 +52,9 @@ class Sweep:
         apart: keys whose values are not compared with each other, each with its default.
         control: the arm that is compared even if a screening stopped it.
         dataset: a data set that `trainables.data.dataset.prepare` knows.
-        tuned: spaces that are searched, one arm each; unless given, the hyperparameters of a hypermodel: keys with one value are fixed, keys with several values or a
-            Range are searched. With the key `oracle`, AutoKeras' oracles of these names search networks, one arm each.
+        tuned: spaces that are searched, one arm each: keys with one value are fixed, keys with several values or a
+            Range are searched. Unless given, a hypermodel's own hyperparameters are searched. With the key `oracle`,
+            AutoKeras' oracles of these names search networks, one arm each.
         warm_up: what a training process does first: imports, and the name of its device.
         search: how tuned spaces are searched, unless the command says otherwise: `grid` ignores them, `oracle` is for
             spaces with that key.
@@ -67,6 +68,7 @@ class Sweep:
         keep_weights: the epoch whose weights are kept of each trial: none, best or last.
         lite: whether LiteRT converts each compared network at the end.
         quick: the flags that `--quick` stands for.
+        arms: the arms of the command line (`--arm`), which replace the spaces; `selected_arms` fills them in.
     """
 
     name: str
@@ -92,6 +94,7 @@ class Sweep:
     keep_weights: str = "none"
     lite: bool = False
     quick: Mapping[str, Any] | None = None
+    arms: Sequence[Mapping[str, domains.Value | Range]] = ()
 
     def check_sections(self) -> None:
         """Refuses sections that there are not.
@@ -135,10 +138,16 @@ class Sweep:
             UsageError: if that is no hypermodel which can be trained.
         """
         try:
-            spaces = () if self.tuned else getattr(self.train, "tuned", ())
+            searched: Mapping[str, domains.OneOf | domains.Between] = getattr(self.train, "searched", {})
         except ConfigError as error:
             raise UsageError(f"the sweep {self.name!r}: {error}") from error
-        return replace(self, tuned=spaces) if spaces else self
+        space = {
+            key: each.values
+            if isinstance(each, domains.OneOf)
+            else Range(each.low, each.high, each.scale == "log", each.step)
+            for key, each in searched.items()
+        }
+        return replace(self, tuned=(space,)) if space and not self.tuned else self
 
     @property
     def config_type(self) -> type[domains.Dataclass]:
@@ -159,12 +168,13 @@ class Sweep:
 
     @property
     def config_types(self) -> dict[str, type[domains.Dataclass]]:
-        """The Config of the sweep's own family and of each family in its spaces, by the family's name.
+        """The Config of the sweep's own family and of each family in its spaces and arms, by the family's name.
 
         Raises:
             UsageError: for an unknown family.
         """
         families = [name for space in self.spaces for name in choices(FAMILY, space.get(FAMILY, []))]
+        families += [str(arm[FAMILY]) for arm in self.arms if FAMILY in arm]
         return {self.family: self.config_type} | {str(name): self.config_of(name) for name in families}
 
     def config_of(self, family: domains.Value) -> type[domains.Dataclass]:
