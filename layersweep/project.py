@@ -7,6 +7,9 @@ from typing import Final
 FOLDER: Final = Path(__file__).resolve().parents[1]
 """The folder of this package: in a clone the project's folder, of which each machine of a cluster has a copy."""
 
+CODE_FOLDERS: Final = ("benchmarks", "layersweep", "search_spaces", "sweeps", "trainables")
+"""The folders of a clone that `ray up` copies to each machine of a cluster."""
+
 IS_CLONE: Final = (FOLDER / "pyproject.toml").is_file()
 """Whether this is a clone in which the packages are installed in place, not an installation from a wheel."""
 

@@ -1,5 +1,6 @@
 """The console that every command prints to: text from outside is shown there, and does nothing."""
 
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -38,3 +39,17 @@ class Console(rich.console.Console):
         """As Rich does, with escaped text; Rich's own control codes are not part of a text."""
         for segment in super().render(renderable, options):
             yield segment if segment.control else Segment(terminal(segment.text), segment.style)
+
+
+def in_notebook() -> bool:
+    """Whether this process is the kernel of a notebook, which shows HTML; IPython in a terminal is none."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    return getattr(shell, "kernel", None) is not None
+
+
+def call_console(**options: Any) -> Console:
+    """The console of a call, not of a command: plain text in a notebook, which keeps it; else as any other."""
+    if not in_notebook():
+        return Console(**options)
+    return Console(force_jupyter=False, force_terminal=False, color_system=None, **options)

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from places import ROOT
 
-from layersweep.records.tables import TABLES
+from layersweep.records.tables import READABLE
 from layersweep.tuning.command.all_sweeps import NOT_SWEEPS
 
 SWEEPS = sorted(p.stem for p in (ROOT / "sweeps").glob("*.py") if p.stem not in NOT_SWEEPS)
@@ -38,9 +38,9 @@ def test_ci_runs_the_readmes_own_test_command():
 
 
 def test_every_table_is_described():
-    page = (ROOT / "docs" / "tables.md").read_text()
+    page = (ROOT / "docs" / "tables.md").read_text().partition("\n## Columns")[0]
     described = dict(re.findall(r"^\| `(\w+)` \| .+ \| (.+) \|$", page, flags=re.MULTILINE))
-    assert {name: ", ".join(table.key) for name, table in TABLES.items()} == described
+    assert {name: ", ".join(table.key) for name, table in READABLE.items()} == described
 
 
 def test_every_dependency_has_its_reason():

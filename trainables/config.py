@@ -213,6 +213,18 @@ def make(config_type: type[C], values: Mapping[str, Any]) -> C:
     return config_type(**{k: float(v) if kinds[k] is float and type(v) is int else v for k, v in values.items()})
 
 
+def make_active(config_type: type[C], values: Mapping[str, Any]) -> C:
+    """Makes a configuration as `make` does, but a key that does nothing beside the others gets its default.
+
+    Raises:
+        ConfigError: for an unknown key or a value outside its domain, also of such a key.
+    """
+    inactive = inactive_keys(config_type, values)
+    for key in sorted(inactive & values.keys()):
+        check_value(config_type, key, values[key])
+    return make(config_type, {key: value for key, value in values.items() if key not in inactive})
+
+
 def parse(config_type: type[Dataclass], key: str, text: str) -> Value:
     """Reads a key's value from the command line.
 

@@ -125,11 +125,15 @@ def config_of(options: Options) -> "Keys":
     from trainables.keys import Keys
 
     values: dict[str, Any] = {"image_size": options.image_size, "fit": options.fit}
+    set_keys: set[str] = set()
     for text in options.set:
         key, _, value = text.partition("=")
         if key not in PICTURE_KEYS:
             hint = near_miss(key, PICTURE_KEYS)
             raise ConfigError(f"--set {text} is not valid: {hint}valid keys: {', '.join(PICTURE_KEYS)}")
+        if key in set_keys:
+            raise ConfigError(f"--set {text} gives {key} twice; valid: each key once")
+        set_keys.add(key)
         values[key] = parse(Keys, key, value)
     return make(Keys, values)
 

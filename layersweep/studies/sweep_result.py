@@ -4,7 +4,7 @@ import html
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from layersweep.formatting import count
 from layersweep.records.errors import ResultsError
@@ -18,6 +18,7 @@ REPORT_BYTES: Final = 4 << 20
 """A notebook keeps what it shows: a larger report is only named."""
 
 _HEIGHT: Final = 720
+_WIDTH: Final = 100
 _SANDBOX: Final = "allow-scripts allow-downloads allow-popups"
 
 
@@ -46,7 +47,7 @@ class Result:
     Args:
         folder: the results folder.
         sweep: the name of the sweep.
-        complete: whether its call has run all that it was to run.
+        complete: whether its call has run all that it was to run, and nothing has failed.
 
     Raises:
         ResultsError: by the attributes, if the sweep is not recorded.
@@ -84,6 +85,13 @@ class Result:
         return pl.concat(frames, how="diagonal_relaxed")
 
     @cached_property
+    def results(self) -> "pl.DataFrame":
+        """The table `results`: a row for each arm, seed (or fold) and epoch that the study compares, nothing else."""
+        from layersweep.records.derived.results_table import read_results
+
+        return read_results(self.folder, self.sweep)
+
+    @cached_property
     def trials(self) -> "pl.DataFrame":
         """The table `trials`, with the last row of each trial alone: how it ended."""
         return self._table("trials").unique("trial_id", keep="last", maintain_order=True)
@@ -111,20 +119,21 @@ class Result:
         }
 
     def show(self) -> None:
-        """Prints the answer and the table of arms, and shows the figures, if this is a notebook."""
-        import sys
-
+        """Prints the answer and the table of arms; a notebook shows the figure of the comparison as well."""
         from layersweep.studies.study import print_comparison
-        from layersweep.terminal import Console
+        from layersweep.terminal import call_console, in_notebook
 
-        console = Console(width=100, force_jupyter=False, file=sys.stdout)
+        console = call_console(width=_WIDTH)
         for findings in self._findings:
             if findings.group is not None:
                 console.print(f"{findings.group.key} {findings.group.value}")
             print_comparison(findings, console)
-        ipython = sys.modules.get("IPython")
-        if ipython is not None and getattr(ipython.get_ipython(), "kernel", None) is not None:
-            ipython.display.display(*self.figures().values())
+        if in_notebook():
+            import IPython.display
+
+            display: Any = IPython.display.display
+            figures = self.figures()
+            display(*(figures[name] for f in self._findings if (name := f"{f.name}.png") in figures))
 
     def __repr__(self) -> str:
         try:

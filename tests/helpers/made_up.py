@@ -24,6 +24,7 @@ from layersweep.records.values import (
 )
 from trainables.config import between, check, one_of
 from trainables.data.dataset import Data
+from trainables.families.family_code import FamilyCode
 from trainables.worker.training_server import WarmUp
 
 MISDEEDS = ("none", "raise", "kill", "memory", "exit", "nan", "hang", "early", "talk", "shout", "at once", "chance")
@@ -198,3 +199,6 @@ def data(folder: Path, train_images: int = 4) -> Data:
         test_images=2,
         majority_share=0.0,  # unknown, so that every made-up accuracy is above chance
     )
+
+
+CODE = FamilyCode.of(train, "made_up")

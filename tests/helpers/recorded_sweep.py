@@ -21,6 +21,7 @@ class Sweep:
 
     def __init__(self, results: Path, name: str = "optimizers", epochs: int = 3) -> None:
         self.results, self.name, self.epochs = results, name, epochs
+        self.config_types: Mapping[str, type] = CONFIG_TYPES
         self.rows: dict[str, list[dict[str, Any]]] = {table: [] for table in TABLES}
 
     def plan(self, arm: str, seed: int, trial_id: str, *, config: Mapping[str, Any] | None = None, **more: Any) -> None:
@@ -76,7 +77,7 @@ class Sweep:
 
     def write(self) -> Path:
         """Writes every table; returns the results folder."""
-        config = with_config(TRIALS, CONFIG_TYPES)
+        config = with_config(TRIALS, self.config_types)
         for table, rows in self.rows.items():
             if rows:
                 schema = config.schema if table == "trials" else TABLES[table].schema

@@ -2,6 +2,7 @@
 
 import math
 
+import keras
 from keras import layers as kl
 
 from layersweep.records.values import Layer
@@ -10,12 +11,13 @@ from layersweep.records.values import Layer
 def describe(index: int, layer: kl.Layer) -> Layer:
     """The static facts of a layer."""
     activation = getattr(layer, "activation", None)
+    filters = getattr(layer, "filters", None) or getattr(layer, "units", None)
     return Layer(
         index=index,
         name=layer.name,
         kind=type(layer).__name__,
         activation=None if activation is None else getattr(activation, "__name__", type(activation).__name__),
-        filters=getattr(layer, "filters", None) or getattr(layer, "units", None),
+        filters=filters if isinstance(filters, int) else None,
         kernel=_size_text(getattr(layer, "kernel_size", None) or getattr(layer, "pool_size", None)),
         stride=_size_text(getattr(layer, "strides", None)),
         parameters=layer.count_params(),
@@ -34,10 +36,8 @@ def flops(layer: kl.Layer) -> int:
     """Floating-point operations of a layer for one image, forward: 2 for each multiply-accumulate and 1 for a bias.
 
     Only convolutions and dense layers count. Other layers (normalisation, activation, pooling) are left out, as is
-    usual; they are below 1 % in a CNN.
-
-    Raises:
-        NotImplementedError: for an unknown layer with a kernel, which must not count as 0.
+    usual; they are below 1 % in a CNN. Of an unknown layer each weight of a kernel counts once at each position of its
+    output, and of a network that is a layer its own layers count.
     """
     positions = math.prod(layer.output.shape[1:])
     bias = positions if getattr(layer, "use_bias", False) else 0
@@ -55,6 +55,11 @@ def flops(layer: kl.Layer) -> int:
             return 2 * positions * math.prod(layer.kernel_size) * (layer.input.shape[-1] // layer.groups) + bias
         case kl.Dense():
             return 2 * positions * layer.input.shape[-1] + bias
-    if any("kernel" in weight.name for weight in layer.weights):
-        raise NotImplementedError(f"the cost of layer {layer.name!r} ({type(layer).__name__}) is not known")
-    return 0
+    return _other_flops(layer)
+
+
+def _other_flops(layer: kl.Layer) -> int:
+    if isinstance(layer, keras.Model):
+        return sum(map(flops, layer.layers))
+    kernels = sum(math.prod(weight.shape) for weight in layer.weights if "kernel" in weight.name)
+    return 2 * kernels * math.prod(layer.output.shape[1:-1])

@@ -35,6 +35,7 @@ from trainables.optimizers import optimizer
 from trainables.training import saved_network
 from trainables.training.batches import batches, epoch_rows
 from trainables.training.class_balance import class_weights
+from trainables.training.functional import functional
 from trainables.training.inputs import Inputs, prepare_inputs
 from trainables.training.random_states import reseed
 from trainables.training.step import Step
@@ -138,7 +139,7 @@ def _layers(config: Keys) -> tuple[object, ...]:
 
 
 def _compile(build: Build, config: Keys, data: Data, sets: Sets, parent: Path | None) -> keras.Model:
-    model = build(config, data.image_shape, len(data.classes))
+    model = functional(build(config, data.image_shape, len(data.classes)))
     set_momentum(model, config.normalization_momentum)
     for layer in model.layers:
         if isinstance(layer, Standardization) and not layer.has_statistics:

@@ -12,7 +12,9 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from functools import partial
+from types import TracebackType
+from typing import Any, Final, TextIO
 
 from layersweep.records.values import Layer, NetworkSummary
 from trainables import config as domains
@@ -53,13 +55,23 @@ def _ask(function: str, models: Sequence[ModelSpec]) -> Any:
     request = pickle.dumps(list(models))
     command = [sys.executable, "-c", f"from trainables.worker.model_check import {function}; {function}()"]
     process = subprocess.run(command, input=request, capture_output=True, check=False)
-    if process.returncode:
+    if process.returncode or not process.stdout:
         last = next(
             (line for line in reversed(process.stderr.decode(errors="replace").splitlines()) if line.strip()),
             "no output",
         )
         raise WeightsError(f"the process that checks models failed: {last}")
-    return json.loads(process.stdout.splitlines()[-1])
+    return json.loads(process.stdout)
+
+
+def user_problems(models: Sequence[ModelSpec]) -> list[str | None]:
+    """The problem of each network that a user's code builds, or None; it ends with the first problem.
+
+    Raises:
+        WeightsError: if the process itself failed.
+    """
+    answers: list[str | None] = _ask("inspect", models)
+    return answers
 
 
 def summaries(models: Sequence[ModelSpec]) -> list[dict[str, Any] | None]:
@@ -92,6 +104,39 @@ def main() -> None:
     _answer(_problem)
 
 
+def inspect() -> None:
+    """Checks the networks of users that stdin lists, up to the first problem."""
+    models, answers = _request()
+    problems: list[str | None] = []
+    for model in models:
+        sys.excepthook = partial(_report_failure, answers, problems, model)
+        from trainables.worker import network_check
+
+        config = domains.make(model.family.Config, json.loads(model.config_json))
+        problems.append(network_check.problem(model.family.build, config, model.image_shape, model.classes))
+        if problems[-1] is not None:
+            break
+    sys.excepthook = sys.__excepthook__
+    answers.write(json.dumps(problems))
+    answers.close()
+
+
+def _report_failure(
+    answers: TextIO,
+    problems: list[str | None],
+    model: ModelSpec,
+    _kind: type[BaseException],
+    error: BaseException,
+    _trace: TracebackType | None,
+) -> None:
+    """Answers with an error of a user's code, which may be any, and ends this process."""
+    from trainables.worker import network_check
+
+    answers.write(json.dumps([*problems, network_check.failure(model.family.name, error)]))
+    answers.close()
+    os._exit(0)
+
+
 def summarize() -> None:
     """Summarizes the models that stdin lists."""
     _answer(_summary)
@@ -99,33 +144,40 @@ def summarize() -> None:
 
 def outline() -> None:
     """Describes the models that stdin lists, without memory for their weights, and ends this process."""
-    from trainables.worker.warm_up import imports
-
-    models: list[ModelSpec] = pickle.load(sys.stdin.buffer)
-    imports()
+    models, answers = _request()
     import keras
 
     with keras.StatelessScope():  # at its end Keras would make all weights
-        sys.stdout.write("\n" + json.dumps([_network(model) for model in models]) + "\n")
-        sys.stdout.flush()
+        answers.write(json.dumps([_network(model) for model in models]))
+        answers.close()
         os._exit(0)
 
 
 def _answer(function: Callable[[ModelSpec], Any]) -> None:
+    models, answers = _request()
+    answers.write(json.dumps([function(model) for model in models]))
+    answers.close()
+
+
+def _request() -> tuple[list[ModelSpec], TextIO]:
+    """The models on stdin, and where to write what stdout gets: what a user's code prints goes to stderr."""
     from trainables.worker.warm_up import imports
 
     models: list[ModelSpec] = pickle.load(sys.stdin.buffer)
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
     imports()
-    sys.stdout.write("\n" + json.dumps([function(model) for model in models]) + "\n")
+    return models, answers
 
 
 def _summary(model: ModelSpec) -> dict[str, Any] | None:
     from trainables.layers.batch_normalization import set_momentum
     from trainables.measures.model_measures import model_size
+    from trainables.training.functional import functional
 
     config = domains.make(model.family.Config, json.loads(model.config_json))
     try:
-        network = model.family.build(config, model.image_shape, model.classes)
+        network = functional(model.family.build(config, model.image_shape, model.classes))
     except (WeightsError, ValueError):  # the training says it, with the reason
         return None
     if isinstance(config, Keys):  # as the training does before it reports its network
@@ -136,10 +188,11 @@ def _summary(model: ModelSpec) -> dict[str, Any] | None:
 
 def _network(model: ModelSpec) -> dict[str, Any] | None:
     from trainables.measures.model_measures import model_size
+    from trainables.training.functional import functional
 
     config = domains.make(model.family.Config, json.loads(model.config_json))
     try:
-        network = model.family.build(config, model.image_shape, model.classes)
+        network = functional(model.family.build(config, model.image_shape, model.classes))
     except (WeightsError, ValueError):  # the training says it, with the reason
         return None
     return asdict(model_size(network, seconds_build=0.0))

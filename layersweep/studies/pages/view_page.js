@@ -141,11 +141,12 @@ async function showTrial(id, isOpen) {
   for (const button of byId("trial").querySelectorAll("button")) button.hidden = !config.live || !isOpen;
 }
 
-// What is shown is in the address.
+// What is shown is in the address; a notebook's output has none.
 function set(change) {
   Object.assign(view, change);
   const changed = Object.entries(view).filter(([name, value]) => value !== DEFAULTS[name]);
-  history.replaceState(null, "", `${config.live ? `?${config.query}` : ""}#${new URLSearchParams(changed)}`);
+  const address = `${config.live ? `?${config.query}` : ""}#${new URLSearchParams(changed)}`;
+  if (location.protocol !== "about:") history.replaceState(null, "", address);
   render();
 }
 function render() {

@@ -36,7 +36,7 @@ def run(sweep: Sweep, options: Options, arguments: Sequence[str], console: Conso
     request = ClusterRequest.of(sweep, options, arguments)
     check_programs()
     if options.dry_run:
-        return _dry_run(request)
+        return _dry_run(request, console)
     check_writable(request.local_results)
     with sweep_lock(request.local_results, sweep.name), Channel(request.cluster) as channel:
         follower = JobFollower(HeadClient(request=request, channel=channel, console=console))
@@ -53,8 +53,11 @@ def run(sweep: Sweep, options: Options, arguments: Sequence[str], console: Conso
     return result.exit_code
 
 
-def _dry_run(request: ClusterRequest) -> int:
+def _dry_run(request: ClusterRequest, console: Console) -> int:
     """Prints what the head would run, by `--dry-run` on the head."""
+    if request.script_files is not None:
+        with Channel(request.cluster) as channel:
+            HeadClient(request=request, channel=channel, console=console).send_first_script()
     sys.stdout.flush()
     command = shlex.join([".venv/bin/python", request.script, *request.flags])
     code = show_on_head(request.cluster, command)

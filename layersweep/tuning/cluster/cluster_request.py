@@ -13,7 +13,9 @@ from layersweep.tuning.cluster.head_answers import HeadError
 from layersweep.tuning.cluster.head_channel import NotReachedError
 from layersweep.tuning.cluster.head_server import DASHBOARD
 from layersweep.tuning.common.cluster_file import ClusterFile
+from layersweep.tuning.common.code_commit import commit_of
 from layersweep.tuning.common.errors import BrokenOffError, UsageError
+from layersweep.tuning.common.script_files import ScriptFiles, is_everywhere
 from layersweep.tuning.common.ssh_commands import shell_path
 from layersweep.tuning.experiment.options import Options
 from layersweep.tuning.experiment.sweep import Sweep
@@ -26,7 +28,9 @@ class ClusterRequest:
     Attributes:
         sweep: the sweep.
         cluster: the cluster's file.
-        script: the sweep's script, relative to the project's folder.
+        script: the sweep's script on the head, relative to the project's folder.
+        script_files: the script and the files beside it, which the head must get; None for a script of the project.
+        script_commit: the commit of the script's folder; empty outside a repository.
         flags: the command's flags, without those that are for this machine only.
         remote_results: the results folder on the head; a relative one is below the project's folder.
         local_results: the results folder on this machine, to which the records are copied.
@@ -36,6 +40,8 @@ class ClusterRequest:
     sweep: Sweep
     cluster: ClusterFile
     script: str
+    script_files: ScriptFiles | None = None
+    script_commit: str = ""
     flags: Sequence[str]
     remote_results: str
     local_results: Path
@@ -50,16 +56,19 @@ class ClusterRequest:
         """
         if options.cluster is None:
             raise UsageError("no cluster is given; valid: --cluster FILE, such as --cluster cluster.yaml")
-        results = os.path.normpath(options.results)
+        script, results = Path(sys.argv[0]).resolve(), os.path.normpath(options.results)
         if Path(results).parts[:1] == (os.pardir,):
             raise UsageError(
                 f"--results {options.results} is outside the project's folder on the head; valid with --cluster: a "
                 "folder below it, such as results, or an absolute path on the head"
             )
+        files = None if is_everywhere(script) else ScriptFiles.of(script)
         return cls(
             sweep=sweep if options.metric is None else replace(sweep, metric=options.metric),
             cluster=ClusterFile.read(options.cluster),
-            script=_script(Path(sys.argv[0])),
+            script=script.relative_to(project.FOLDER).as_posix() if files is None else files.path_on_head,
+            script_files=files,
+            script_commit="" if files is None else commit_of(script.parent) or "",
             flags=head_flags(arguments),
             remote_results=results,
             local_results=Path("results" if Path(results).is_absolute() else results).absolute(),
@@ -101,18 +110,3 @@ def head_flags(arguments: Sequence[str]) -> list[str]:
         elif argument not in ("--fetch", "--no-watch") and not argument.startswith("--cluster="):
             flags.append(argument)
     return flags
-
-
-def _script(command: Path) -> str:
-    """The path of the script that was started, relative to the project's folder, which the head has as well.
-
-    Raises:
-        UsageError: if it is elsewhere.
-    """
-    script = command.resolve()
-    if not script.is_relative_to(project.FOLDER):
-        raise UsageError(
-            f"{command} is not in the project's folder {project.FOLDER}, the only one that a cluster has; valid with "
-            "--cluster: a script such as sweeps/optimizers.py"
-        )
-    return script.relative_to(project.FOLDER).as_posix()

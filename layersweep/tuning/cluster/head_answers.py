@@ -56,6 +56,7 @@ class Job:
         message: what Ray says about its end; empty if nothing.
         start: when it started, in Unix time of the head's clock; None if it has not.
         flags: the flags of the sweep's command; empty if there are none.
+        script: the script on the head, below the project's folder; empty if the head does not say.
     """
 
     id: str
@@ -64,6 +65,7 @@ class Job:
     message: str = ""
     start: float | None = None
     flags: str = ""
+    script: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,6 +182,7 @@ def _job(facts: Any) -> Job | None:
         message=_text(facts, "message"),
         start=None if start is None else _time("job.started", start),
         flags=_string("job.metadata.flags", metadata.get("flags", "")),
+        script=_string("job.metadata.script", metadata.get("script", "")),
     )
 
 

@@ -100,7 +100,8 @@ class Channel:
         process = self._process or self._open()
         line = json.dumps({"do": question, **arguments}).encode() + b"\n"
         try:
-            os.write(process.stdin.fileno(), line)  # type: ignore[union-attr]
+            while line:  # the archive of a script is longer than a pipe takes at once
+                line = line[os.write(process.stdin.fileno(), line) :]  # type: ignore[union-attr]
             answer = self._answer(process)
         except (NotReachedError, HeadError, KeyboardInterrupt):
             self.close()

@@ -1,5 +1,6 @@
 """The head of a cluster as one sweep uses it: asked until it answers, its records copied to this machine."""
 
+import base64
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -50,13 +51,37 @@ class HeadClient:
         """
         return head_answers.look(self._ask("look", job=job), job)
 
+    def send_script(self) -> None:
+        """Sends the script and the files beside it, if they are not the project's.
+
+        Raises:
+            NotReachedError, HeadError: if there is no answer, or they cannot be written there.
+        """
+        if self.request.script_files is not None:
+            archive = base64.b64encode(self.request.script_files.archive()).decode()
+            self.channel.ask("script", archive=archive)
+
+    def send_first_script(self) -> None:
+        """Sends the script, when nothing else has been asked of the head.
+
+        Raises:
+            UsageError: if the head does not answer.
+        """
+        try:
+            self.send_script()
+        except (NotReachedError, HeadError) as error:
+            raise self.request.refusal(error) from error
+
     def submit(self, job: str) -> None:
         """Submits the sweep's script as a job of this id, unless there is one.
 
         Raises:
             NotReachedError, HeadError: if there is no answer.
         """
-        self._ask("submit", job=job, script=self.request.script, flags=[*self.request.flags])
+        self.send_script()
+        request = self.request
+        own = {} if request.script_files is None else {"commit": request.script_commit}
+        self._ask("submit", job=job, script=request.script, flags=[*request.flags], **own)
 
     def send_requests(self) -> None:
         """Hands what people ask of the sweep on this machine on to the head, and removes it here.

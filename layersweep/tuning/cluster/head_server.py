@@ -4,6 +4,7 @@
 until its input ends. Its answers begin with `ANSWER`; other lines come from elsewhere, such as a shell's greeting.
 """
 
+import base64
 import functools
 import json
 import os
@@ -22,7 +23,9 @@ from layersweep.records import requests
 from layersweep.records.errors import ResultsError
 from layersweep.records.read import read
 from layersweep.records.tables import TABLES
+from layersweep.tuning.common.code_commit import SCRIPT_COMMIT
 from layersweep.tuning.common.job import JOB
+from layersweep.tuning.common.script_files import FOLDER_ON_HEAD, ScriptFiles
 
 ANSWER: Final = "layersweep> "
 """The beginning of each answer."""
@@ -59,7 +62,7 @@ def serve(questions: TextIO, answers: TextIO, client: Callable[[], Any]) -> None
         question = json.loads(line)
         try:
             reply = _ANSWERS[question.pop("do")](jobs, **question)
-        except (OSError, RuntimeError, ResultsError) as error:  # Ray's job client raises the first two
+        except (OSError, RuntimeError, ValueError, ResultsError) as error:  # the first two are of Ray's job client
             reply = {"error": _problem(error)}
         answers.write(f"{ANSWER}{to_json(reply)}\n")
         answers.flush()
@@ -137,15 +140,39 @@ def _job_facts(job: Any) -> Reply:
     }
 
 
-def _submit(jobs: Callable[[], Any], *, sweep: str, results: str, job: str, script: str, flags: list[str]) -> Reply:
-    """Submits the sweep's script under this id, unless a job has this id already."""
+def _script(_jobs: Callable[[], Any], *, archive: str) -> Reply:
+    """Writes a script of another machine, and the files beside it, into a folder named after their content."""
+    ScriptFiles.of_archive(base64.b64decode(archive)).written(Path(FOLDER_ON_HEAD).absolute())
+    return {}
+
+
+def _submit(
+    jobs: Callable[[], Any],
+    *,
+    sweep: str,
+    results: str,
+    job: str,
+    script: str,
+    flags: list[str],
+    commit: str | None = None,
+) -> Reply:
+    """Submits the sweep's script under this id, unless a job has this id already.
+
+    `commit` is that of a script that came from another machine; its folder is in no repository here.
+    """
     if all(details.submission_id != job for details in jobs().list_jobs()):
-        program = shlex.join(["env", f"{JOB}={job}", _PYTHON, script, *flags])
+        variables = [f"{JOB}={job}"] + ([] if commit is None else [f"{SCRIPT_COMMIT}={commit}"])
+        program = shlex.join(["env", *variables, _PYTHON, script, *flags])
         command = f"cd {shlex.quote(str(Path.cwd()))} && exec {program}"
         jobs().submit_job(
             entrypoint=f"bash -c {shlex.quote(command)}",
             submission_id=job,
-            metadata={"sweep": sweep, "results": str(Path(results).absolute()), "flags": shlex.join(flags)},
+            metadata={
+                "sweep": sweep,
+                "results": str(Path(results).absolute()),
+                "flags": shlex.join(flags),
+                "script": script,
+            },
         )
     return {}
 
@@ -169,6 +196,7 @@ _ANSWERS: Final[Mapping[str, Callable[..., Reply]]] = {
     "records": _records,
     "others": _others,
     "look": _look,
+    "script": _script,
     "submit": _submit,
     "log": _log,
     "request": _request,

@@ -96,9 +96,14 @@ class JobFollower:
             return self._submit()
         self._joins_running_job = True
         self._say(f"{job.id} is running there already: following it")
+        differences = []
         if job.flags != shlex.join(self._request.flags):
+            differences.append(f"it was started with other flags: {job.flags or 'none'}")
+        if job.script not in ("", self._request.script):
+            differences.append("the script or a file beside it has changed since it was submitted")
+        if differences:
             stop = self._request.stop_command(job.id)
-            self._say(f"it was started with other flags: {job.flags or 'none'}. To stop it: {stop}", "yellow")
+            self._say(f"{'; '.join(differences)}. To stop it: {stop}", "yellow")
         return job
 
     def _submit(self) -> Job:

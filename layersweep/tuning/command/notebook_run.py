@@ -18,7 +18,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Final
 
 from layersweep.escaping import visible
-from layersweep.exit_codes import FAILED, OK
+from layersweep.exit_codes import OK
 from layersweep.records.errors import ResultsError
 from layersweep.studies.sweep_result import Result
 from layersweep.tuning.command.sweep_command import carry_out
@@ -83,7 +83,7 @@ def run(sweep: Sweep, **options: Any) -> Result:
             code = _carry_out(sweep, values, frontend)
     except (UsageError, DataError, ResultsError, BrokenOffError) as error:
         raise Error(_without_dashes(str(error))) from None
-    return Result(values.results.absolute(), sweep.name, complete=code in (OK, FAILED) and not values.dry_run)
+    return Result(values.results.absolute(), sweep.name, complete=code == OK and not values.dry_run)
 
 
 def _carry_out(sweep: Sweep, options: Options, frontend: "Frontend") -> int:
@@ -117,17 +117,15 @@ def _alone() -> Iterator[None]:
 
 def _frontend(invocation: Any) -> "Frontend":
     """Where this call prints: to the cell of a notebook, or to standard output."""
-    from layersweep.terminal import Console
-    from layersweep.tuning.command.notebook_view import NotebookView, in_notebook
+    from layersweep.terminal import Console, call_console, in_notebook
+    from layersweep.tuning.command.notebook_view import NotebookView
     from layersweep.tuning.runtime.frontend import Frontend
 
     logging.getLogger("ray.widgets.util").setLevel(logging.WARNING)  # else Ray asks for a package that we do not need
     warnings.filterwarnings("ignore", message="IProgress not found")
     quiet = Console(quiet=True)  # the result says it
-    if not in_notebook():
-        return Frontend(console=Console(soft_wrap=True), invocation=invocation, study_console=quiet)
-    console = Console(soft_wrap=True, force_jupyter=False, force_terminal=False, color_system=None)
-    return Frontend(console=console, invocation=invocation, study_console=quiet, live=NotebookView())
+    live = NotebookView() if in_notebook() else None
+    return Frontend(console=call_console(soft_wrap=True), invocation=invocation, study_console=quiet, live=live)
 
 
 def _words(options: Mapping[str, Any]) -> list[str]:
@@ -177,7 +175,11 @@ def _mapping(name: str, value: Any) -> Mapping[str, Any]:
 def _values(key: str, value: Any) -> str:
     """What follows `--set key=`: one value, several, or a range."""
     if isinstance(value, Range):
-        return f"{value.low}..{value.high}"
+        if value.log or value.step is not None:
+            raise UsageError(
+                f"set: {key}={_shown(value)}: the key says its scale and steps; valid: ls.Range(low, high)"
+            )
+        return str(value)
     if isinstance(value, str | Mapping) or not hasattr(value, "__iter__"):
         return _value(key, value)
     values = [*value]

@@ -1,18 +1,10 @@
 """The table of a running sweep in a notebook: one output of the cell, drawn again and again."""
 
-import sys
 import time
 from typing import Any, Final
 
 _DRAW_SECONDS: Final = 0.5
 """A browser far away should not be sent more."""
-
-
-def in_notebook() -> bool:
-    """Whether this process is the kernel of a notebook, which shows HTML; IPython in a terminal is none."""
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython else None
-    return getattr(shell, "kernel", None) is not None
 
 
 class NotebookView:

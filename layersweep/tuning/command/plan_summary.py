@@ -57,6 +57,10 @@ def _print_searches(console: "Console", plan: "SweepPlan") -> None:
         f"tuning: {count(len(plan.searches), 'arm')} by {settings.search} search, at most {' and '.join(limits)} each; "
         "then the best candidate of each on fresh seeds"
     )
+    if settings.dry_run:
+        for search in plan.searches:
+            if space := search.tuned_arm.space_text:
+                console.print(f"  {search.tuned_arm.name}: {space}")
     times = [f"{s.tuned_arm.name} {duration(s.seconds_before)}" for s in plan.searches if s.seconds_before]
     if times:
         console.print(f"time that the searches have taken so far: {', '.join(times)}")

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from layersweep import project
@@ -24,12 +25,14 @@ from layersweep.records.errors import ResultsError
 from layersweep.records.lock import sweep_lock
 from layersweep.studies import study
 from layersweep.studies.compared_results import update_results
+from layersweep.tuning.command.network_check import check_networks
 from layersweep.tuning.command.plan_summary import print_plan, without_metric
 from layersweep.tuning.common.errors import BrokenOffError, BudgetSpentError, StoppedOnRequestError, UsageError
 from layersweep.tuning.common.job import JOB
 from layersweep.tuning.experiment.arm_checks import check_memory, check_weights
 from layersweep.tuning.experiment.key_values import families, key_values
 from layersweep.tuning.experiment.options import Options, parse
+from layersweep.tuning.experiment.selected_arms import with_arms
 from layersweep.tuning.experiment.settings import resolve
 from layersweep.tuning.experiment.sweep import Sweep
 from layersweep.tuning.runtime import environment
@@ -97,7 +100,8 @@ def run(sweep: Sweep, options: Options, console: "Console", arguments: Sequence[
     if options.cluster is not None:
         from layersweep.tuning.cluster import cluster_command
 
-        key_values(sweep, resolve(sweep, options).set)  # bad input is refused here, not on the head
+        arms_sweep = with_arms(sweep.with_family_spaces, options)
+        key_values(arms_sweep, resolve(arms_sweep, options).set)  # bad input is refused here, not on the head
         return cluster_command.run(sweep, options, arguments, console)
     invocation = Invocation.of_command_line(sweep.name, arguments)
     return carry_out(sweep, options, Frontend(console=console, invocation=invocation))
@@ -122,8 +126,11 @@ def carry_out(sweep: Sweep, options: Options, frontend: "Frontend") -> int:
 
     if options.cluster is None:  # else the head has them
         _check_installed()
+        from trainables.families.family_code import check_not_loading  # needs what was checked
+
+        check_not_loading()
     environment.set_defaults()
-    sweep = sweep.with_family_spaces
+    sweep = with_arms(sweep.with_family_spaces, options)
     settings = resolve(sweep, options)
     if options.precision == "auto":
         console.print(f"precision: {settings.precision}; {automatic(families(sweep, settings.set))[1]}")
@@ -137,12 +144,13 @@ def carry_out(sweep: Sweep, options: Options, frontend: "Frontend") -> int:
     with sweep_lock(settings.results, sweep.name):  # the plan is made inside: no other command adds to the records now
         local_records.mark_as_local(settings.results, sweep.name)
         code = train(plan_of(request, data, say), frontend)
-    if sweep.question:
-        with broken_off():
+    with broken_off():
+        if sweep.question:
             study.write_study(settings.results, sweep.name, console=frontend.study_console)
-    else:
-        with broken_off():
+        else:
             update_results(settings.results, sweep.name)
+            results = "" if settings.results == Path("results").absolute() else f" --results {settings.results}"
+            console.print(f"answer   {project.COMMAND} study {sweep.name}{results} (no study: the sweep has no question)")
     console.print(f"records  {settings.results}/*/{sweep.name}/*.parquet")
     return code
 
@@ -180,6 +188,7 @@ def plan_of(request: "Request", data: "Data", say: Callable[[str], None] = lambd
     from layersweep.tuning.storage.recorded_networks import RecordedNetworks
 
     settings = request.settings
+    check_networks(request, data, say)
     history = History(settings.results, request.sweep)
     plan = Planner(request=request, data=data, history=history).plan()
     if trials := plan.trials_without_metric:

@@ -6,22 +6,19 @@ the networks, and their fingerprints are compared. A changed network is part of 
 recorded rows of the former network stay as they are, and are found again if the code goes back.
 """
 
-import contextlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from layersweep.formatting import count, first_names
-from layersweep.records.errors import results_errors
-from layersweep.records.files import write_whole
 from layersweep.tuning.common.errors import UsageError
 from layersweep.tuning.experiment.arm import Arm
 from layersweep.tuning.experiment.arm_checks import model_spec
 from layersweep.tuning.experiment.request import Request
 from layersweep.tuning.experiment.sweep import Sweep
 from layersweep.tuning.experiment.trials import Trial, network_key
+from layersweep.tuning.storage.network_cache import read_cache, write_cache
 from layersweep.tuning.storage.recorded_networks import RecordedNetwork, RecordedNetworks
 from trainables.data.dataset import Data
 from trainables.errors import WeightsError
@@ -30,8 +27,6 @@ from trainables.families.by_name import FROM_OTHERS, FROM_SEARCH
 _STRUCTURE: Final = 16
 """The digits of a fingerprint that stand for layers, shapes and parameters; the others for their configuration."""
 _WEIGHTS: Final = "weights"
-_REMEMBERED: Final = 1_000
-"""The number of networks that are remembered, so that they are not built again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,7 +179,7 @@ def _present_networks(
     from trainables.worker.model_check import summaries
 
     cache_file = request.settings.results / ".state" / "networks.json"
-    cache = _read_cache(cache_file)
+    cache = read_cache(cache_file)
     specs = {key: model_spec(request.sweep, doubt.arm, data) for key, doubt in doubts.items()}
     names = {key: f"{request.sweep.source_of(spec.family.name)} {keras_version} {spec}" for key, spec in specs.items()}
     missing = [key for key in specs if names[key] not in cache]
@@ -198,17 +193,5 @@ def _present_networks(
             raise UsageError(f"the recorded networks could not be compared with the present ones: {error}") from error
         cache |= dict(zip((names[key] for key in missing), built, strict=True))
         if not request.settings.dry_run:
-            _write_cache(cache_file, dict([*cache.items()][-_REMEMBERED:]))
+            write_cache(cache_file, cache)
     return {key: RecordedNetwork(**summary) for key, name in names.items() if (summary := cache[name]) is not None}
-
-
-def _read_cache(file: Path) -> dict[str, dict[str, Any] | None]:
-    with results_errors(f"cannot read {file}"), contextlib.suppress(FileNotFoundError, ValueError):
-        content = json.loads(file.read_text())
-        return content if isinstance(content, dict) else {}
-    return {}
-
-
-def _write_cache(file: Path, cache: Mapping[str, object]) -> None:
-    with results_errors(f"cannot write {file}"):
-        write_whole(file, json.dumps(cache).encode())

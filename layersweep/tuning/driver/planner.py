@@ -275,14 +275,15 @@ class Planner:
         for arm in self.request.tuned_arms:
             trials = [
                 (trial_id, self._candidate(arm, config, number))
-                for trial_id, number, config in self.history.candidates(arm.name)
+                for trial_id, number, config in self.history.candidates(arm.name, arm.config_type)
                 if arm.holds(config)
             ]
             candidates[arm.name] = [trial for trial_id, trial in trials if trial.trial_id == trial_id]
         return candidates
 
     def _candidate(self, tuned_arm: TunedArm, config: domains.Dataclass, number: int) -> Trial:
-        arm = Arm(name=tuned_arm.name, config=config, note=tuned_arm.describe(config))
+        note = tuned_arm.describe(config)
+        arm = Arm(name=tuned_arm.name, family=tuned_arm.family, config=config, note=note)
         (trial,) = self._factory.trials([arm], TUNING, [self._search_seed])
         hyperband_epochs = config.epochs if isinstance(config, configuration.Config) else None
         return replace(trial, candidate=number, epochs=trial.epochs if hyperband_epochs is None else hyperband_epochs)

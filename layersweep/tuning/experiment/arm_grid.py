@@ -1,17 +1,31 @@
-"""The arms of a sweep: every combination of the values in its search spaces."""
+"""The arms of a sweep: every combination of the values in its search spaces, or the arms of the command line."""
 
-import itertools
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 
 from layersweep.tuning.common.errors import UsageError
 from layersweep.tuning.experiment.arm import Arm
 from layersweep.tuning.experiment.arm_names import FAMILY, ORACLE, changed_values, choices, name_keys, names
+from layersweep.tuning.experiment.combinations import Combination, combinations, constant_space, spaces_of
+from layersweep.tuning.experiment.key_ranges import Choices, range_text
 from layersweep.tuning.experiment.sweep import Sweep
-from search_spaces.ranges import Space
+from search_spaces.ranges import Range, Space
 from trainables import config as domains
-from trainables.errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True)
+class GridArm:
+    """An arm of a grid.
+
+    Attributes:
+        arm: the arm, with the defaults of keys that are searched.
+        fixed_values: the values of all other keys.
+        ranges: the keys that are searched, with their ranges; none if the arm is compared as it is.
+    """
+
+    arm: Arm
+    fixed_values: Mapping[str, domains.Value]
+    ranges: Mapping[str, Range]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,35 +36,45 @@ class _NamedValues:
     changes: Mapping[str, domains.Value]
 
 
-def arms(sweep: Sweep, overrides: Mapping[str, Sequence[domains.Value]], sweep_keys: Collection[str] = ()) -> list[Arm]:
+def arms(sweep: Sweep, overrides: Mapping[str, Choices], sweep_keys: Collection[str] = ()) -> list[Arm]:
+    """The arms of a grid: see `grid`."""
+    return [each.arm for each in grid(sweep, overrides, sweep_keys)]
+
+
+def grid(sweep: Sweep, overrides: Mapping[str, Choices], sweep_keys: Collection[str] = ()) -> list[GridArm]:
     """Every arm of the sweep's spaces, in their order; the values in `overrides` replace those of the spaces.
 
     The sweep itself gives the values of `sweep_keys` (`Sweep.values_from`); a command gives those of other keys, and
-    what it changes is in the arms' names.
+    what it changes is in the arms' names. A key that does nothing beside the values of others has its default, and
+    equal configurations are one arm. The arms of the command line replace those of the spaces.
 
     Raises:
-        UsageError: for a key that no Config has, a value outside its domain, or an empty space.
+        UsageError: for a key that no Config has, a value outside its domain, an empty space, or two equal arms of the
+            command line.
     """
     overrides = {key: values for key, values in overrides.items() if key != ORACLE}
-    command_values = {key: values for key, values in overrides.items() if key not in {FAMILY, *sweep_keys}}
-    arms_by_config: dict[tuple[str, domains.Dataclass], _NamedValues] = {}
-    for sweep_space, space in _spaces_with_overrides(sweep, overrides):
-        for values in _combinations(space):  # spaces may overlap: equal configurations are one arm
-            config = _family_and_config(sweep, values)
-            named = _named_values(sweep, sweep_space, values, command_values)
-            known = arms_by_config.setdefault(config, named)
-            if len(named.changes) < len(known.changes):
-                arms_by_config[config] = named
-    if not arms_by_config and not (sweep.tuned and sweep.family in overrides.get(FAMILY, [])):
+    arms_by_content: dict[object, GridArm] = {}
+    names_by_content: dict[object, _NamedValues] = {}
+    sources: dict[object, str] = {}
+    for each in combinations(sweep, overrides, sweep_keys):
+        arm, named = _grid_arm(sweep, each), _named_values(sweep, _with_nearest_space(sweep, each))
+        content = (arm.arm.family, frozenset(arm.fixed_values.items()), frozenset(arm.ranges.items()))
+        source, known = sources.setdefault(content, each.source), names_by_content.setdefault(content, named)
+        if source != each.source:
+            raise UsageError(f"--arm {source} and --arm {each.source} are the same arm; valid: each arm once")
+        arms_by_content.setdefault(content, arm)
+        if len(named.changes) < len(known.changes):
+            names_by_content[content] = named
+    if not arms_by_content and not (sweep.tuned and sweep.family in choices(FAMILY, overrides.get(FAMILY, []))):
         raise UsageError(f"sweep {sweep.name!r} has no arms: each key of a space needs at least one value")
     arm_names = names(
         sweep.spaces,
-        [named.space_values for named in arms_by_config.values()],
-        changes=[named.changes for named in arms_by_config.values()],
+        [named.space_values for named in names_by_content.values()],
+        changes=[named.changes for named in names_by_content.values()],
     )
     return [
-        Arm(name=name, family="" if family == sweep.family else family, config=config)
-        for name, (family, config) in zip(arm_names, arms_by_config, strict=True)
+        replace(each, arm=replace(each.arm, name=name))
+        for name, each in zip(arm_names, arms_by_content.values(), strict=True)
     ]
 
 
@@ -62,65 +86,63 @@ def name_of_control(sweep: Sweep, arms: Sequence[Arm]) -> str | None:
     return controls[0] if len(controls) == 1 else sweep.control
 
 
-def _named_values(
-    sweep: Sweep,
-    sweep_space: Space,
-    values: Mapping[str, domains.Value],
-    command_values: Mapping[str, Sequence[domains.Value]],
-) -> _NamedValues:
-    """What may be in the name of an arm of a space, in which a command has replaced these values.
+def _grid_arm(sweep: Sweep, combination: Combination) -> GridArm:
+    """The arm of a combination, without its name."""
+    family = str(combination.values.get(FAMILY, sweep.family))
+    arm = Arm(name="", family="" if family == sweep.family else family, config=combination.config)
+    return GridArm(arm=arm, fixed_values=combination.fixed_values, ranges=combination.ranges)
 
-    A key of which the command gives several values is named even where it has its default. So is any key that the
-    command sets of a sweep whose defaults come from other records: they may be others tomorrow.
+
+def _named_values(sweep: Sweep, combination: Combination) -> _NamedValues:
+    """What may be in the name of an arm.
+
+    A key of which the command gives several values is named even where it has its default, and so is a key that is
+    searched in a range of the command. So is any key that the command sets of a sweep whose defaults come from other
+    records: they may be others tomorrow.
     """
-    space_values = {key: value for key, value in values.items() if key in sweep_space}
-    named_keys = name_keys(sweep.spaces) & sweep_space.keys()
+    space, values, command_values = combination.space, combination.values, combination.command_values
+    space_values = {key: value for key, value in values.items() if key in space}
+    named_keys = name_keys(sweep.spaces) & space.keys()
     open_keys = {key for key in command_values if key in values and key not in named_keys}
     changed = {key for key in open_keys if len({*command_values[key]}) > 1}
-    changed |= {key for key in open_keys & sweep_space.keys() if values[key] not in choices(key, sweep_space[key])}
-    added_keys = open_keys - sweep_space.keys()
-    config_type = sweep.config_of(values.get(FAMILY, sweep.family))
-    config_values = {key: value for key, value in values.items() if key != FAMILY}
+    changed |= {key for key in open_keys & space.keys() if values[key] not in choices(key, space[key])}
+    added_keys = open_keys - space.keys() - {FAMILY}
+    config_type, config_values = combination.config_type, combination.config_values
     changed |= {*added_keys} if sweep.values_from else {*changed_values(config_type, config_values, added_keys)}
-    return _NamedValues(space_values=space_values, changes={k: v for k, v in values.items() if k in changed})
+    if FAMILY in values.keys() - space.keys() and not spaces_of(sweep, str(values[FAMILY])):
+        changed.add(FAMILY)
+    ranges = {key: range_text(config_type, key, numbers) for key, numbers in combination.ranges.items()}
+    changes = {key: value for key, value in values.items() if key in changed}
+    return _NamedValues(space_values=space_values, changes={**changes, **ranges})
 
 
-def _spaces_with_overrides(
-    sweep: Sweep, overrides: Mapping[str, Sequence[domains.Value]]
-) -> list[tuple[Space, dict[str, Any]]]:
-    """Each space of the sweep, and the same with these keys replaced.
+def _with_nearest_space(sweep: Sweep, combination: Combination) -> Combination:
+    """A combination of an arm of the command line as if it were from the space that needs the fewest changes.
 
-    If families are selected, a space without any of them is left out. A key that a family does not have changes none
-    of that family's arms.
+    So an arm that a space has, too, has the same name. For a family without spaces that is a space of what the others
+    have alike.
     """
-    if not any(FAMILY in space for space in sweep.spaces):
-        return [(space, {**space, **overrides}) for space in sweep.spaces]
-    selected_families = overrides.get(FAMILY)
-    other_keys = {key: values for key, values in overrides.items() if key != FAMILY}
-    spaces: list[tuple[Space, dict[str, Any]]] = []
-    for space in sweep.spaces:
-        families = choices(FAMILY, space.get(FAMILY, [sweep.family]))
-        if selected_families is not None:
-            families = [name for name in families if name in selected_families]
-        families_by_keys: dict[tuple[str, ...], list[domains.Value]] = {}
-        for name in families:
-            config_keys = domains.types(sweep.config_of(name))
-            families_by_keys.setdefault(tuple(key for key in other_keys if key in config_keys), []).append(name)
-        spaces += [
-            (space, {**space, **{key: other_keys[key] for key in keys}, FAMILY: names})
-            for keys, names in families_by_keys.items()
-        ]
-    return spaces
+    if not combination.source:
+        return combination
+    family, named_keys = str(combination.values.get(FAMILY, sweep.family)), name_keys(sweep.spaces)
+    families: dict[str, Sequence[domains.Value]] = {FAMILY: [family]} if FAMILY in named_keys else {}
+    spaces = spaces_of(sweep, family) or [{**families, **constant_space(sweep, family)}]
+
+    def differences(candidate: Combination) -> tuple[int, int]:
+        values, space = candidate.values, candidate.space
+        keys = named_keys & space.keys() & values.keys()
+        others = [key for key in keys if values[key] not in choices(key, space[key])]
+        return len(others), len(_named_values(sweep, candidate).changes)
+
+    return min([_from_space(combination, space) for space in spaces], key=differences)
 
 
-def _combinations(space: Space) -> Iterator[dict[str, domains.Value]]:
-    for combination in itertools.product(*itertools.starmap(choices, space.items())):
-        yield dict(zip(space, combination, strict=True))
-
-
-def _family_and_config(sweep: Sweep, values: Mapping[str, domains.Value]) -> tuple[str, domains.Dataclass]:
-    family = str(values.get(FAMILY, sweep.family))
-    try:
-        return family, domains.make(sweep.config_of(family), {k: v for k, v in values.items() if k != FAMILY})
-    except ConfigError as error:
-        raise UsageError(f"the space of sweep {sweep.name!r}: {error}") from error
+def _from_space(combination: Combination, space: Space) -> Combination:
+    """The combination with a space, and with its own values of the space's keys, defaults included."""
+    config: dict[str, domains.Value] = asdict(combination.config)
+    hidden_keys = domains.inactive_keys(combination.config_type, config) | combination.ranges.keys()
+    own_values = {**config, **combination.values}
+    values = {key: own_values[key] for key in space if key in own_values and key not in hidden_keys}
+    values |= combination.values
+    command_values = {key: [values[key]] for key in space if key in values} | dict(combination.command_values)
+    return replace(combination, space=space, values=values, command_values=command_values)

@@ -100,7 +100,15 @@ class Options:
         tyro.conf.UseAppendAction,
         tyro.conf.arg(metavar="KEY=VALUE,...", help_behavior_hint="(repeatable)"),
     ] = ()
-    """Give a key of the search space these values instead; `all` stands for every valid value."""
+    """Give a key of the search space these values instead; `all` stands for every valid value. With --search random or
+    hyperopt also a range of numbers, such as learning_rate=1e-5..1e-1."""
+    arm: Annotated[
+        tuple[str, ...],
+        tyro.conf.UseAppendAction,
+        tyro.conf.arg(metavar="KEY=VALUE,KEY=VALUE,...", help_behavior_hint="(repeatable)"),
+    ] = ()
+    """Compare these arms instead of those of the search space, each with its own values, such as --arm
+    optimizer=sgd,learning_rate=0.05 --arm optimizer=adam. --set then applies to all of them."""
     retries: int = 1
     """How often a trial runs again if its process was killed. A trial that raised an error runs again with the next
     command."""

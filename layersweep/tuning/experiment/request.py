@@ -1,7 +1,7 @@
 """What a command asks for, checked: a sweep, its settings, the arms to compare and those to tune."""
 
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -13,13 +13,16 @@ from layersweep.tuning.common import kept_weights
 from layersweep.tuning.common.errors import UsageError
 from layersweep.tuning.experiment import arm_grid
 from layersweep.tuning.experiment.arm import Arm
-from layersweep.tuning.experiment.arm_checks import check_images
+from layersweep.tuning.experiment.arm_checks import check_images, idle_values
 from layersweep.tuning.experiment.arm_data import class_text, fittings, with_class_indices
-from layersweep.tuning.experiment.key_values import key_values, with_sweep_values
+from layersweep.tuning.experiment.arm_names import choices
+from layersweep.tuning.experiment.key_ranges import Choices
+from layersweep.tuning.experiment.key_values import key_values, with_families, with_sweep_values
 from layersweep.tuning.experiment.settings import Settings
 from layersweep.tuning.experiment.sweep import Sweep
 from layersweep.tuning.experiment.trials import visible_data
-from layersweep.tuning.experiment.tuned_arms import TunedArm, sample_arms, tuned_arms
+from layersweep.tuning.experiment.tuned_arms import TunedArm, sample_arms, searched_arms, tuned_arms
+from search_spaces.ranges import Range
 from trainables import config as domains
 from trainables.data.dataset import Data, prepare
 from trainables.data.pictures.columns import Columns
@@ -53,18 +56,16 @@ class Request:
         Raises:
             UsageError: for bad input.
         """
-        sweep = replace(sweep, metric=settings.metric)
+        sweep = with_families(replace(sweep, metric=settings.metric), settings.set)
         command_values = key_values(sweep, settings.set)
         overrides, source = with_sweep_values(sweep, command_values, settings.results)
         sweep_keys = overrides.keys() - command_values.keys()
         if source:
             say(source)
         sweep_with_files, overrides = _with_weight_files(sweep, overrides, settings.results)
-        has_searches = settings.search != "grid"
-        searched_arms = tuned_arms(sweep_with_files, overrides, sweep_keys) if has_searches else []
-        arms = arm_grid.arms(sweep_with_files, overrides, sweep_keys)
+        arms, tuned = _arms(sweep_with_files, overrides, sweep_keys, has_searches=settings.search != "grid")
         sweep = replace(sweep, control=arm_grid.name_of_control(sweep, arms))
-        request = cls(sweep=sweep, settings=settings, arms=arms, tuned_arms=searched_arms)
+        request = cls(sweep=sweep, settings=settings, arms=arms, tuned_arms=tuned)
         if not request.arms and not request.tuned_arms:
             raise UsageError(f"the sweep {sweep.name!r} has nothing to train with these --set and --search")
         if settings.search_time is not None and not request.tuned_arms:
@@ -72,6 +73,11 @@ class Request:
                 f"--time-budget {exact_duration(settings.search_time)} is the time of each search of the sweep "
                 f"{sweep.name!r}, and these --set leave no search; valid: the command without --time-budget"
             )
+        remarks, errors = idle_values(sweep, command_values, arms, tuned)
+        if errors and not settings.quick:  # the keys of --quick may be those of a search
+            raise UsageError(errors[0])
+        for line in [*remarks, *errors]:
+            say(line)
         return request
 
     @property
@@ -118,13 +124,15 @@ class Request:
         """The request with the names of classes in its configurations as indices: what a trial's id holds.
 
         Raises:
-            UsageError: naming the arm, for a class that there is not.
+            UsageError: naming the arm, for a class that there is not, or for two equal arms of the command line.
         """
         arms: dict[tuple[str, domains.Dataclass], Arm] = {}
         for arm in self.arms:
             if isinstance(arm.config, Keys):
                 config = replace(arm.config, classes=class_text(arm.name, arm.config.classes, data))
-                arms.setdefault((arm.family, config), replace(arm, config=config))
+                known = arms.setdefault((arm.family, config), replace(arm, config=config))
+                if self.sweep.arms and known.name != arm.name:
+                    raise UsageError(f"--arm: {known.name} and {arm.name} have the same classes; valid: each arm once")
             else:
                 arms[arm.family, arm.config] = arm
         return replace(
@@ -149,24 +157,45 @@ class Request:
         return data
 
 
+def _arms(
+    sweep: Sweep, overrides: Mapping[str, Choices], sweep_keys: Collection[str], *, has_searches: bool
+) -> tuple[list[Arm], list[TunedArm]]:
+    """The arms whose configuration is fixed, and those that are searched.
+
+    A sweep's own tuned spaces are searched beside its arms. Without such spaces, each arm is searched in the ranges.
+
+    Raises:
+        UsageError: for an arm or a space that is not valid.
+    """
+    if has_searches and sweep.tuned:
+        lists = {key: values for key, values in overrides.items() if not isinstance(values, Range)}
+        return arm_grid.arms(sweep, lists, sweep_keys), tuned_arms(sweep, overrides, sweep_keys)
+    grid = arm_grid.grid(sweep, overrides, sweep_keys)
+    return [each.arm for each in grid if not each.ranges], searched_arms(grid)
+
+
 def _with_weight_files(
-    sweep: Sweep, overrides: Mapping[str, list[domains.Value]], results: Path
-) -> tuple[Sweep, dict[str, list[domains.Value]]]:
+    sweep: Sweep, overrides: Mapping[str, Choices], results: Path
+) -> tuple[Sweep, dict[str, Choices]]:
     """The sweep and the overrides of its keys; each trial that they name as a source of weights gets its id and epoch.
 
     Raises:
         UsageError: if there is no such trial, or it has no weights.
     """
-    selected_values = overrides.get(kept_weights.KEY)
-    resolved = {value: kept_weights.resolve(value, results) for value in selected_values or ()}
+    key = kept_weights.KEY
+    texts = [str(value) for value in choices(key, overrides.get(key, []))]
+    texts += [str(arm[key]) for arm in sweep.arms if key in arm]
+    resolved: dict[domains.Value | Range, str] = {text: kept_weights.resolve(text, results) for text in texts}
+    is_selected = key in overrides or (bool(sweep.arms) and all(key in arm for arm in sweep.arms))
 
     def with_ids(space: Mapping[str, Any]) -> dict[str, Any]:
-        values = space.get(kept_weights.KEY)
+        values = space.get(key)
         if not isinstance(values, list | tuple):
             return dict(space)
-        if selected_values is not None:  # the sweep's own weights need not exist
-            return {**space, kept_weights.KEY: [resolved.get(value, value) for value in values]}
-        return {**space, kept_weights.KEY: [kept_weights.resolve(value, results) for value in values]}
+        if is_selected:  # the sweep's own weights need not exist
+            return {**space, key: [resolved.get(value, value) for value in values]}
+        return {**space, key: [kept_weights.resolve(value, results) for value in values]}
 
     spaces, tuned_spaces = ([with_ids(space) for space in each] for each in (sweep.spaces, sweep.tuned))
-    return replace(sweep, spaces=spaces, tuned=tuned_spaces), with_ids(overrides)
+    arms = [{**arm, key: resolved[arm[key]]} if key in arm else arm for arm in sweep.arms]
+    return replace(sweep, spaces=spaces, tuned=tuned_spaces, arms=arms), with_ids(overrides)

@@ -7,9 +7,11 @@ from typing import Any, Final
 
 from layersweep.tuning.common.errors import UsageError
 from layersweep.tuning.experiment.arm_names import FAMILY, ORACLE
-from layersweep.tuning.experiment.key_values import families, key_of
+from layersweep.tuning.experiment.key_ranges import arm_text
+from layersweep.tuning.experiment.key_values import families, key_of, key_values
 from layersweep.tuning.experiment.options import CANDIDATES, Options
 from layersweep.tuning.experiment.sweep import Search, Sweep
+from search_spaces.ranges import Range
 from trainables.precision import automatic
 
 ALL_SEEDS_UP_TO: Final = 12
@@ -148,12 +150,29 @@ def _check(sweep: Sweep, settings: Settings) -> None:
             raise UsageError(f"--{flag} {time:g} is not valid; valid: a time above 0, such as 90, 30m or 1.5h")
     if settings.checkpoint_every < 0:
         raise UsageError(f"--checkpoint-every {settings.checkpoint_every:g} is not valid; valid: 0 or more seconds")
-    if settings.search != "grid" and not sweep.tuned:
-        raise UsageError(f"--search {settings.search}: the sweep {sweep.name!r} has no tuned spaces; valid: grid")
+    _check_ranges(sweep, settings)
     if settings.grace is not None and settings.grace > settings.epochs:
         raise UsageError(f"--grace {settings.grace} is not valid; valid: 1 to {settings.epochs}, the epochs of a trial")
     if not 1 < settings.reduction < math.inf:
         raise UsageError(f"--reduction {settings.reduction} is not valid; valid: a number above 1")
+
+
+def _check_ranges(sweep: Sweep, settings: Settings) -> None:
+    """Refuses ranges without a search, and a search without anything to search."""
+    values_by_key = key_values(sweep, settings.set)
+    texts = [f"--set {key}={values}" for key, values in values_by_key.items() if isinstance(values, Range)]
+    texts += [f"--arm {arm_text(arm)}" for arm in sweep.arms if any(isinstance(v, Range) for v in arm.values())]
+    if texts and settings.search == "grid":
+        raise UsageError(
+            f"{texts[0]}: only a search draws from a range; valid: with --search random or hyperopt, or values such as "
+            "0.1,0.2"
+        )
+    if settings.search != "grid" and not sweep.tuned and not texts:
+        name = "--arm" if sweep.arms else f"the sweep {sweep.name!r}"
+        raise UsageError(
+            f"--search {settings.search}: {name} has no tuned spaces; valid: grid, or a range to search such as --set "
+            "learning_rate=1e-4..1e-1"
+        )
 
 
 def grace_epochs(settings: Settings, batch_sizes: Sequence[int], train_images: int) -> int:

@@ -68,6 +68,7 @@ class Sweep:
         keep_weights: the epoch whose weights are kept of each trial: none, best or last.
         lite: whether LiteRT converts each compared network at the end.
         quick: the flags that `--quick` stands for.
+        arms: the arms of the command line (`--arm`), which replace the spaces; `selected_arms` fills them in.
     """
 
     name: str
@@ -93,6 +94,7 @@ class Sweep:
     keep_weights: str = "none"
     lite: bool = False
     quick: Mapping[str, Any] | None = None
+    arms: Sequence[Mapping[str, domains.Value | Range]] = ()
 
     def check_sections(self) -> None:
         """Refuses sections that there are not.
@@ -166,12 +168,13 @@ class Sweep:
 
     @property
     def config_types(self) -> dict[str, type[domains.Dataclass]]:
-        """The Config of the sweep's own family and of each family in its spaces, by the family's name.
+        """The Config of the sweep's own family and of each family in its spaces and arms, by the family's name.
 
         Raises:
             UsageError: for an unknown family.
         """
         families = [name for space in self.spaces for name in choices(FAMILY, space.get(FAMILY, []))]
+        families += [str(arm[FAMILY]) for arm in self.arms if FAMILY in arm]
         return {self.family: self.config_type} | {str(name): self.config_of(name) for name in families}
 
     def config_of(self, family: domains.Value) -> type[domains.Dataclass]:

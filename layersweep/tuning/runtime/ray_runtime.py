@@ -86,6 +86,8 @@ def started_ray(slots: int | None, folder: Path) -> Iterator[RayRuntime]:
     environment.set_defaults()
     import ray
 
+    if ray.is_initialized():  # by the user's code; it would be shut down at the end
+        raise UsageError("Ray runs in this process already, for other code; valid: end it first, by ray.shutdown()")
     address = cluster_address()
     if os.environ["RAY_AUTH_MODE"] == "token":
         access_token.make_token()

@@ -11,6 +11,7 @@ import math
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, Final, Literal, Protocol
 
 from layersweep.tuning.experiment.tuned_arms import TunedArm
@@ -135,7 +136,7 @@ class _HyperOptSampler(_UniqueSampler):
         search = HyperOptSearch(
             metric=self._metric,
             mode=self._mode,
-            points_to_evaluate=[{key: getattr(config, key) for key in self._arm.search_space} for config, _ in points],
+            points_to_evaluate=[_point(self._arm, config) for config, _ in points],
             n_initial_points=RANDOM_POINTS,
             gamma=GAMMA,
             random_state_seed=_number(self._seed, self._arm.name, len(self._metrics)),
@@ -185,7 +186,16 @@ def _config(arm: TunedArm, suggestion: Mapping[str, Any]) -> Dataclass:
         else value
         for key, value in suggestion.items()
     }
-    return domains.make(arm.config_type, {**arm.fixed_values, **plain})
+    return arm.config(plain)
+
+
+def _point(arm: TunedArm, config: Dataclass) -> dict[str, Value]:
+    """The values of searched keys in a configuration; of a key that does nothing there, the first that may be drawn."""
+    values: dict[str, Value] = asdict(config)
+    for key in domains.inactive_keys(arm.config_type, values) & arm.search_space.keys():
+        choices = arm.search_space[key]
+        values[key] = choices.low if isinstance(choices, Range) else choices[0]
+    return {key: values[key] for key in arm.search_space}
 
 
 def _tune_domains(arm: TunedArm) -> dict[str, Any]:

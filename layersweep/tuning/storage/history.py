@@ -284,10 +284,10 @@ class History:
         last = self._epochs.filter(sweep=self._sweep.name)["sequence"].max()
         return 0 if last is None else int(str(last)) + 1
 
-    def candidates(self, arm: str) -> list[tuple[str, int, domains.Dataclass]]:
+    def candidates(self, arm: str, config_type: type[domains.Dataclass]) -> list[tuple[str, int, domains.Dataclass]]:
         """The configurations that a tuned arm's search drew, with their trials' ids and numbers, in their order.
 
-        A configuration that the present Config does not allow is left out.
+        A configuration that its family's present Config does not allow is left out.
         """
         columns = ("trial_id", "arm", "question", "candidate", "config_json")
         plan = self._read("plan", self._sweep.name, columns=columns)
@@ -296,7 +296,7 @@ class History:
         candidates = []
         for trial_id, number, text in unique.select("trial_id", "candidate", "config_json").iter_rows():
             with contextlib.suppress(ConfigError):
-                candidates.append((str(trial_id), int(number), domains.make(self._sweep.config_type, json.loads(text))))
+                candidates.append((str(trial_id), int(number), domains.make(config_type, json.loads(text))))
         return candidates
 
     def candidate_seeds(self, arm: str) -> set[int]:

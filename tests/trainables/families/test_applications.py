@@ -13,6 +13,7 @@ from ray import cloudpickle
 from trainables.errors import ConfigError, WeightsError
 from trainables.families import applications
 from trainables.families.by_name import family
+from trainables.families.family_code import FamilyCode
 from trainables.hardware import one_thread
 from trainables.worker.model_check import ModelSpec, problems
 
@@ -129,7 +130,7 @@ def test_models_are_tried_in_a_process_of_their_own(weights_folder, tmp_path, mo
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     models = [
         ModelSpec(
-            family="mobilenet_v2",
+            family=FamilyCode.named("mobilenet_v2"),
             config_json=json.dumps({"weights": str(weights), **keys}),
             image_shape=(28, 28, 1),
             classes=10,

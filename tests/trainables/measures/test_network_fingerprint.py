@@ -2,13 +2,16 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import keras
+import made_up
 from keras import layers as kl
 
 from trainables.families.by_name import family
+from trainables.families.family_code import FamilyCode
 from trainables.measures.model_measures import model_size
-from trainables.source_code import family_file, source_fingerprint
+from trainables.source_code import source_fingerprint
 from trainables.worker.model_check import ModelSpec, summaries
 
 
@@ -65,7 +68,9 @@ def test_the_process_that_builds_gives_the_fingerprint_of_a_training(fashion_mni
     """Also where the training sets the momentum of batch normalisation after the network is built."""
     module, configs = family("residual_cnn"), [{}, {"normalization_momentum": 0.9}]
     specs = [
-        ModelSpec(family="residual_cnn", config_json=json.dumps(c), image_shape=(28, 28, 1), classes=10)
+        ModelSpec(
+            family=FamilyCode.named("residual_cnn"), config_json=json.dumps(c), image_shape=(28, 28, 1), classes=10
+        )
         for c in configs
     ]
     data = replace(fashion_mnist, train_images=32, validation_images=16, test_images=16)
@@ -75,9 +80,10 @@ def test_the_process_that_builds_gives_the_fingerprint_of_a_training(fashion_mni
 
 
 def test_source_code_is_known_for_this_projects_families():
-    assert family_file("residual_cnn").name == "residual_cnn.py"
-    assert family_file("mobilenet").name == "applications.py"
-    assert source_fingerprint("made_up") is None
-    own, other = source_fingerprint("residual_cnn"), source_fingerprint("cifar_cnn")
+    codes = {name: FamilyCode.named(name) for name in ("residual_cnn", "cifar_cnn", "mobilenet", "autokeras")}
+    files = [Path(code.file).name for code in codes.values()]
+    assert files == ["residual_cnn.py", "cifar_cnn.py", "applications.py", "autokeras.py"]
+    assert source_fingerprint(made_up.CODE) is None
+    own, other = source_fingerprint(codes["residual_cnn"]), source_fingerprint(codes["cifar_cnn"])
     assert own[16:] == other[16:]
     assert own[:16] != other[:16]

@@ -594,10 +594,62 @@ def test_a_missing_program_is_named(head, monkeypatch, tmp_path, missing):
         head.run()
 
 
-def test_a_script_that_the_head_does_not_have_is_refused(head, monkeypatch, tmp_path):
-    monkeypatch.setattr("sys.argv", [str(tmp_path / "mine.py")])
-    with pytest.raises(UsageError, match=r"mine\.py is not in the project's folder"):
+@pytest.fixture
+def own_script(tmp_path, monkeypatch):
+    """A script outside the project, with a module beside it: the fake head's driver says which it runs."""
+    folder = tmp_path / "experiments"
+    folder.mkdir()
+    driver = (HELPERS / "fake_head" / "sweep.py").read_text()
+    script = folder / "mine.py"
+    script.write_text(f"import net\nprint(net.WORDS, __file__)\n{driver}")
+    (folder / "net.py").write_text("WORDS = 'a net of mine'\n")
+    monkeypatch.setattr("sys.argv", [str(script)])
+    return script
+
+
+@needs_rsync
+def test_a_script_outside_the_project_travels_with_the_modules_beside_it(head, own_script):
+    assert head.run("--seeds", "1") == 0, head.output
+    (job,) = head.jobs()
+    [folder] = (head.project / ".scripts").glob("mine-*")
+    assert f"a net of mine {folder}/mine.py" in job.with_suffix(".log").read_text()
+    assert f'"script": ".scripts/{folder.name}/mine.py"' in head.last_job()
+    assert "LAYERSWEEP_SCRIPT_COMMIT= " in head.last_job()  # it is in no repository
+
+
+@needs_rsync
+def test_the_same_command_follows_the_job_and_says_if_the_script_has_changed(head, own_script):
+    head.submit("--seeds", "2")
+    (own_script.parent / "net.py").write_text("WORDS = 'another net'\n")
+    meanwhile(lambda: when(lambda: "is running there already" in head.output), head.go_on)
+    assert head.run("--seeds", "2") == 0
+    assert "the script or a file beside it has changed since it was submitted. To stop it: ssh" in head.output
+    assert "other flags" not in head.output
+    assert len(head.jobs()) == 1
+    assert "a net of mine" in head.jobs()[0].with_suffix(".log").read_text()
+
+
+@needs_rsync
+def test_an_edited_script_is_another_folder_for_the_next_job(head, own_script):
+    assert head.run("--seeds", "1") == 0
+    (own_script.parent / "net.py").write_text("WORDS = 'another net'\n")
+    assert head.run("--seeds", "1") == 0
+    assert len([*(head.project / ".scripts").glob("mine-*")]) == 2
+    assert "another net" in head.jobs()[-1].with_suffix(".log").read_text()
+
+
+def test_a_dry_run_takes_the_script_along(head, own_script, capfd):
+    assert head.run("--dry-run") == 0
+    assert "the head would run it" in capfd.readouterr().out
+    assert len([*(head.project / ".scripts").glob("mine-*")]) == 1
+    assert head.jobs() == []
+
+
+def test_a_script_in_a_crowded_folder_is_refused_before_ssh_is_used(head, own_script, monkeypatch):
+    monkeypatch.setattr("layersweep.tuning.common.script_files.MOST_FILES", 1)
+    with pytest.raises(UsageError, match="are too many to travel to a cluster: more than 1 files"):
         head.run()
+    assert not (head.home / "connections").exists()
 
 
 @pytest.mark.parametrize(

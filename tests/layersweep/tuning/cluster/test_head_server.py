@@ -1,5 +1,6 @@
 """What a head answers, without ssh and without Ray."""
 
+import base64
 import io
 import json
 import math
@@ -14,6 +15,7 @@ from layersweep.records.read import part_name
 from layersweep.records.requests import STOP_TRIAL
 from layersweep.tuning.cluster import head_server
 from layersweep.tuning.cluster.head_server import ANSWER, serve
+from layersweep.tuning.common.script_files import ScriptFiles
 from layersweep.tuning.runtime import port_owner
 
 
@@ -113,10 +115,41 @@ def test_a_job_is_submitted_in_this_folder_with_what_it_works_on(tmp_path, monke
     assert answer(lambda: jobs, **question, flags=flags) == {}
     (submission,) = jobs.submitted
     assert submission["submission_id"] == "j1"
-    assert submission["metadata"] == {"sweep": "made_up", "results": str(folder / "results"), "flags": "--set 'a b=1'"}
+    metadata = {
+        "sweep": "made_up",
+        "results": str(folder / "results"),
+        "flags": "--set 'a b=1'",
+        "script": "sweeps/x.py",
+    }
+    assert submission["metadata"] == metadata
     words = shlex.split(submission["entrypoint"])
     assert words[:2] == ["bash", "-c"]
     assert words[2] == f"cd '{folder}' && exec env LAYERSWEEP_JOB=j1 .venv/bin/python sweeps/x.py --set 'a b=1'"
+
+
+def test_a_script_of_another_machine_is_written_below_this_folder_and_submitted_with_its_commit(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    files = ScriptFiles(script="mine.py", contents={"mine.py": b"import parts.net", "parts/net.py": b"x = 1"})
+    for _ in range(2):
+        assert answer(None, do="script", archive=base64.b64encode(files.archive()).decode()) == {}
+    assert (tmp_path / files.path_on_head).read_bytes() == b"import parts.net"
+    assert (tmp_path / ".scripts" / files.name / "parts" / "net.py").read_bytes() == b"x = 1"
+    jobs = Jobs()
+    question = {"do": "submit", "sweep": "made_up", "results": "r", "job": "j1", "script": files.path_on_head}
+    assert answer(lambda: jobs, **question, flags=[], commit="0123abc-dirty") == {}
+    words = shlex.split(shlex.split(jobs.submitted[0]["entrypoint"])[2])
+    assert words[words.index("env") + 1 :] == [
+        "LAYERSWEEP_JOB=j1", "LAYERSWEEP_SCRIPT_COMMIT=0123abc-dirty", ".venv/bin/python", files.path_on_head
+    ]  # fmt: skip
+
+
+def test_a_damaged_archive_is_a_problem_in_one_line_and_writes_nothing(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    archive = base64.b64encode(b"PK no archive").decode()
+    assert answer(None, do="script", archive=archive) == {
+        "error": "the archive of a script is damaged: File is not a zip file"
+    }
+    assert [*tmp_path.iterdir()] == []
 
 
 def test_a_job_is_submitted_once_however_often_it_is_asked_for():

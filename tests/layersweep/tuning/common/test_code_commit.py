@@ -17,7 +17,7 @@ def repository(tmp_path, monkeypatch):
     author = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
     for words in (["init", "-q"], ["add", "."], [*author, "commit", "-qm", "one"]):
         subprocess.run(["git", *words], cwd=folder, check=True)
-    monkeypatch.setattr(sys.modules["__main__"], "__file__", str(script))
+    monkeypatch.setattr(sys.modules["__main__"], "__file__", str(script), raising=False)
     monkeypatch.delenv(SCRIPT_COMMIT, raising=False)
     return script
 

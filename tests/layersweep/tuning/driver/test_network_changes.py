@@ -8,12 +8,10 @@ import made_up_tune
 import pytest
 
 from layersweep import Sweep
-from layersweep.records.errors import ResultsError
 from layersweep.records.read import read
 from layersweep.studies.recorded_comparison import load
 from layersweep.tuning.command.sweep_command import plan_of
 from layersweep.tuning.common.errors import UsageError
-from layersweep.tuning.driver import network_changes, record_rows
 from layersweep.tuning.experiment.options import parse
 from layersweep.tuning.experiment.request import Request
 from layersweep.tuning.experiment.settings import resolve
@@ -35,11 +33,9 @@ def code(monkeypatch):
         state.built += len(models)
         return [{"parameters": state.parameters, "layers": 1, "fingerprint": state.network} for _ in models]
 
-    for module in (network_changes, record_rows):
-        monkeypatch.setattr(module, "source_fingerprint", lambda _: state.source)
+    monkeypatch.setattr(Sweep, "source_of", lambda _sweep, _family: state.source)
     monkeypatch.setattr(model_check, "summaries", summaries)
     monkeypatch.setattr(RecordedNetworks, "keras_version", staticmethod(lambda: None))  # made-up runs record none
-    monkeypatch.setattr(network_changes, "family_file", lambda _: "made_up.py")
     return state
 
 
@@ -140,7 +136,7 @@ def test_other_settings_of_equal_layers_are_a_change_but_not_after_an_upgrade_of
 
 def test_records_without_fingerprints_are_compared_by_layers_and_parameters(results, code, monkeypatch):
     monkeypatch.setattr(made_up, "fingerprint", None)
-    monkeypatch.setattr(record_rows, "source_fingerprint", lambda _: None)
+    code.source = None
     assert made_up_tune.run(request(results), made_up.data(results.parent)) == 0
     trial = request(results).arms[0]
     key = network_key("made_up", trial.stated)
@@ -232,21 +228,3 @@ def test_a_first_phase_is_checked_as_well(results, code, monkeypatch):
     assert parents.select("trial_id", "network_revision").unique().height == 4
     assert set(parents["network_revision"]) == {None, OTHER}
     assert not plan(results, *flags)[1] & ids
-
-
-@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"[1", b"[]", bytes(100)])
-def test_what_is_remembered_may_be_damaged(tmp_path, content):
-    file = tmp_path / ".state" / "networks.json"
-    file.parent.mkdir()
-    file.write_bytes(content)
-    assert network_changes._read_cache(file) == {}
-    network_changes._write_cache(file, {"a": None})
-    assert network_changes._read_cache(file) == {"a": None}
-
-
-def test_what_cannot_be_remembered_is_an_error_of_the_results(tmp_path):
-    (tmp_path / ".state").touch()
-    with pytest.raises(ResultsError, match=r"cannot write .*networks.json: .*; mend that and run again"):
-        network_changes._write_cache(tmp_path / ".state" / "networks.json", {})
-    with pytest.raises(ResultsError, match=r"cannot read .*networks.json: Not a directory"):
-        network_changes._read_cache(tmp_path / ".state" / "networks.json")

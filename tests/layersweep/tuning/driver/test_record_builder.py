@@ -48,7 +48,7 @@ def make(data, epochs=2, **config):
 def reports(trial, tmp_path, start=None):
     """What a slot would send, without the slot."""
     begin = Begin(
-        train=made_up.train, config=trial.arm.config, data=trial.data, seed=trial.seed, epochs=trial.epochs,
+        family=made_up.CODE, config=trial.arm.values, data=trial.data, seed=trial.seed, epochs=trial.epochs,
         precision="float32", log=tmp_path / "log", start=start,
     )  # fmt: skip
     values = begin.values()

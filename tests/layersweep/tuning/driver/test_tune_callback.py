@@ -80,7 +80,7 @@ class Line:
     def start(self, trial, start=None):
         assert self.plan.next()[0] is trial
         assignment = Assignment(
-            trial=trial, train=made_up.train, warm_up=made_up.WARM_UP, log=self.folder / "log", slots=1,
+            trial=trial, family=made_up.CODE, warm_up=made_up.WARM_UP, log=self.folder / "log", slots=1,
             checkpoints=self.checkpoints, checkpoint_every=60.0, start=start,
             start_epoch=0 if start is None else int(start.stem.partition("-")[2]),
         )  # fmt: skip

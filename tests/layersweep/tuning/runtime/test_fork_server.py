@@ -17,7 +17,7 @@ import warm_ups
 from layersweep.records.values import Epoch, cannot_save
 from layersweep.tuning.runtime import fork_server
 from layersweep.tuning.worker.training_process import TrainingFailedError, TrainingProcess
-from trainables.families import fashion_cnn
+from trainables.families.family_code import FamilyCode
 from trainables.worker.training_server import Begin
 
 GENEROUS = 8 << 30
@@ -42,7 +42,7 @@ def children():
 def begin(tmp_path):
     data = made_up.data(tmp_path)
     return lambda **config: Begin(
-        train=made_up.train, config=made_up.Config(**config), data=data, seed=0, epochs=3, precision="float32",
+        family=made_up.CODE, config=config, data=data, seed=0, epochs=3, precision="float32",
         log=tmp_path / "trial.log",
     )  # fmt: skip
 
@@ -214,7 +214,7 @@ def test_nothing_outlives_a_driver_that_is_killed(tmp_path, warm_up):
         f"with fork_server.running_server({warm_up}) as socket:\n"
         f"    child = TrainingProcess(memory_limit_bytes=1 << 33, warm_up={warm_up}, fork_server=socket)\n"
         f"    if {warm_up} is made_up.WARM_UP:\n"
-        "        child.begin(Begin(train=made_up.train, config=made_up.Config(misdeed='hang'),\n"
+        "        child.begin(Begin(family=made_up.CODE, config={'misdeed': 'hang'},\n"
         "            data=made_up.data(root), seed=0, epochs=3, precision='float32', log=root / 'log'))\n"
         "        child.next()\n"
         "        child.request_epoch(0)\n"
@@ -247,7 +247,7 @@ def test_a_forked_training_equals_one_started_afresh_in_every_digit(children, fa
     """And the server had one thread when it forked, had done nothing with TensorFlow, and had looked for no GPU."""
     data = replace(fashion_mnist, train_images=100, validation_images=60, test_images=50)
     request = Begin(
-        train=fashion_cnn.train, config=fashion_cnn.Config(**SMALL), data=data, seed=1, epochs=1,
+        family=FamilyCode.named("fashion_cnn"), config=SMALL, data=data, seed=1, epochs=1,
         precision="float32", log=tmp_path / "log",
     )  # fmt: skip
     with fork_server.running_server(warm_ups.KERAS) as socket:

@@ -202,9 +202,9 @@ def test_candidates_are_known_by_their_configurations_in_their_order(results):
     with Writer(results, "s", config_types={}) as writer:
         odd = {"run": "9", "arm": "x tuned", "question": "tuning", "candidate": 7}
         writer.append("plan", [odd | {"trial_id": "old", "config_json": json.dumps({"gone": 1})}])
-    found = History(results, SWEEP).candidates("x tuned")
+    found = History(results, SWEEP).candidates("x tuned", made_up.Config)
     assert [(i, n, c.quality) for i, n, c in found] == [("t0.3", 0, 0.3), ("t0.1", 1, 0.1), ("t0.2", 2, 0.2)]
-    assert History(results, SWEEP).candidates("y tuned") == []
+    assert History(results, SWEEP).candidates("y tuned", made_up.Config) == []
 
 
 @pytest.mark.parametrize("times", [(0, 1), (1, 0)], ids=["", "the clock was set back"])

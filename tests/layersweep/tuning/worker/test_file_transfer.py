@@ -69,7 +69,7 @@ def ticket(tmp_path, disk, prepared, monkeypatch):
             trial_id=TRIAL_ID, arm=Arm(name="a", config=made_up.Config(misdeed=misdeed)), question=question, seed=1,
             epochs=3, precision="float32", data=prepared,
         )  # fmt: skip
-        fixed = {"train": made_up.train, "warm_up": made_up.WARM_UP, "log": home / "logs" / "t.log", "slots": 1}
+        fixed = {"family": made_up.CODE, "warm_up": made_up.WARM_UP, "log": home / "logs" / "t.log", "slots": 1}
         kept = {"checkpoints": home / ".state" / "checkpoints", "checkpoint_every": 60.0, "results": home}
         return Assignment(trial=trial, **fixed, **kept | more, driver_files=disk)
 

@@ -45,8 +45,8 @@ def child(way):
 
 def begin(data, tmp_path, epochs=3, **config):
     return Begin(
-        train=made_up.train,
-        config=made_up.Config(**config),
+        family=made_up.CODE,
+        config=config,
         data=data,
         seed=0,
         epochs=epochs,
@@ -255,7 +255,7 @@ def test_a_child_dies_with_its_slot(tmp_path, way):
         " train_images=1, validation_images=1, test_images=1, majority_share=1.0)\n"
         "way = pathlib.Path(sys.argv[2]) if sys.argv[2:] else None\n"
         "child = TrainingProcess(memory_limit_bytes=1 << 33, warm_up=made_up.WARM_UP, fork_server=way)\n"
-        "child.begin(Begin(train=made_up.train, config=made_up.Config(misdeed='hang'), data=data, seed=0, epochs=3,"
+        "child.begin(Begin(family=made_up.CODE, config={'misdeed': 'hang'}, data=data, seed=0, epochs=3,"
         " precision='float32', log=root / 'log'))\n"
         "child.next()\n"
         "child.request_epoch(0)\n"

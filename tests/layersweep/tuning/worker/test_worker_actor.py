@@ -36,7 +36,7 @@ def ticket(tmp_path, server):
             trial_id="ab", arm=Arm(name="a", config=made_up.Config(**config)), question="comparison", seed=1,
             epochs=epochs, precision="float32", data=data,
         )  # fmt: skip
-        fixed = {"train": made_up.train, "warm_up": made_up.WARM_UP, "log": tmp_path / "t.log", "slots": 1}
+        fixed = {"family": made_up.CODE, "warm_up": made_up.WARM_UP, "log": tmp_path / "t.log", "slots": 1}
         fixed |= {"fork_server": server}
         kept = {"checkpoints": tmp_path / "checkpoints", "checkpoint_every": 60.0}
         return {"assignment": Assignment(trial=trial, **fixed, **kept | (more or {}))}
