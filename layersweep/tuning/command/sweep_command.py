@@ -125,6 +125,9 @@ def carry_out(sweep: Sweep, options: Options, frontend: "Frontend") -> int:
 
     if options.cluster is None:  # else the head has them
         _check_installed()
+        from trainables.families.family_code import check_not_loading  # needs what was checked
+
+        check_not_loading()
     environment.set_defaults()
     sweep = with_arms(sweep.with_family_spaces, options)
     settings = resolve(sweep, options)
