@@ -93,7 +93,9 @@ def _shape_problem(network: keras.Model, image_shape: tuple[int, int, int], clas
             f"{_BEGIN}, or with keras.Input(image_shape, dtype='uint8')"
         )
     if any(isinstance(each, dict) for each in (functional(network).input, functional(network).output)):
-        return "returns a network of named inputs or outputs (dict); valid: `keras.Model(image, outputs)`, a tensor each"
+        return (
+            "returns a network of named inputs or outputs (dict); valid: `keras.Model(image, outputs)`, a tensor each"
+        )
     outputs = network.outputs
     if len(outputs) != 1 or tuple(outputs[0].shape) != (None, classes):
         shapes = " and ".join(str(tuple(output.shape)) for output in outputs)
@@ -156,7 +158,9 @@ def _different_settings(own: Any, keys: Any) -> list[str]:
 
 def _change_problem(network: keras.Model, second: keras.Model) -> str | None:
     if shared := {id(each) for each in network.weights} & {id(each) for each in second.weights}:
-        layer = next(each for each in network._flatten_layers(include_self=False) if shared & set(map(id, each.weights)))
+        layer = next(
+            each for each in network._flatten_layers(include_self=False) if shared & set(map(id, each.weights))
+        )
         return f"uses the layer {layer.name} of an earlier network, trained weights included: make it inside build"
     sizes = [model_size(each, seconds_build=0.0) for each in (network, second)]
     if sizes[0].parameters != sizes[1].parameters or sizes[0].fingerprint != sizes[1].fingerprint:
