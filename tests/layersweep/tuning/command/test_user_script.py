@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 from places import ROOT
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 LAYER = '''
 
@@ -61,10 +61,8 @@ def test_a_script_trains_goes_on_after_a_kill_and_trains_a_changed_network_anew(
     """Its second training reuses the traced model of its first; an edit of a layer's code is another network."""
     flags = ("--epochs", "30", "--checkpoint-every", "0.1")
     with subprocess.Popen(command(*flags), cwd=folder, env=environment(folder), stdout=subprocess.PIPE) as process:
-        deadline = time.monotonic() + 200
         while len(list((folder / "results").glob(".state/checkpoints/*"))) < 2:
             assert process.poll() is None
-            assert time.monotonic() < deadline
             time.sleep(0.05)
         os.kill(process.pid, signal.SIGKILL)
     code, text = run(folder, *flags)
