@@ -152,26 +152,25 @@ def _submit(
     sweep: str,
     results: str,
     job: str,
-    script: str,
-    flags: list[str],
+    command: list[str],
     commit: str | None = None,
 ) -> Reply:
-    """Submits the sweep's script under this id, unless a job has this id already.
+    """Submits the sweep's script with its flags, the `command`, under this id, unless a job has this id already.
 
     `commit` is that of a script that came from another machine; its folder is in no repository here.
     """
     if all(details.submission_id != job for details in jobs().list_jobs()):
         variables = [f"{JOB}={job}"] + ([] if commit is None else [f"{SCRIPT_COMMIT}={commit}"])
-        program = shlex.join(["env", *variables, _PYTHON, script, *flags])
-        command = f"cd {shlex.quote(str(Path.cwd()))} && exec {program}"
+        program = shlex.join(["env", *variables, _PYTHON, *command])
+        shell = f"cd {shlex.quote(str(Path.cwd()))} && exec {program}"
         jobs().submit_job(
-            entrypoint=f"bash -c {shlex.quote(command)}",
+            entrypoint=f"bash -c {shlex.quote(shell)}",
             submission_id=job,
             metadata={
                 "sweep": sweep,
                 "results": str(Path(results).absolute()),
-                "flags": shlex.join(flags),
-                "script": script,
+                "flags": shlex.join(command[1:]),
+                "script": command[0],
             },
         )
     return {}
