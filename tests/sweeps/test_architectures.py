@@ -64,7 +64,16 @@ def test_an_image_too_small_for_a_family_is_refused_in_one_line(tmp_path):
 def test_a_family_that_is_not_compared_is_refused_with_those_that_are(tmp_path):
     process = run(tmp_path / "results", "--set", "family=lenet")
     assert process.returncode == 2
-    assert "family='lenet' is not valid; valid: fashion_cnn, " in process.stderr
+    assert "family='lenet' is not valid; did you mean 'alexnet'? valid: fashion_cnn, " in process.stderr
+    assert "; of keras.applications also convnext_base, " in process.stderr
+
+
+def test_any_network_of_keras_is_an_arm_if_the_command_names_it(tmp_path):
+    process = run(
+        tmp_path / "results", "--set", "family=densenet121,nasnet_mobile,xception", "--images", "60", "--dry-run"
+    )
+    assert process.returncode == 0, process.stdout + process.stderr
+    assert "densenet121, nasnet_mobile" in process.stdout
 
 
 def test_folds_are_replicates(tmp_path, fashion_mnist, joining):

@@ -1,7 +1,8 @@
-"""The families of keras.applications in one table: a base as published, its preprocessing, its weights, and a head.
+"""The families of keras.applications: a base as published, its preprocessing, its weights, and a head.
 
-The model is flat: each layer is counted and measured, and the model can be cut at each. `mobilenet_v2` has its own
-file, because its base can be changed.
+Those that the project's own sweeps compare are listed here, the others in `application_table`. The model is flat: each
+layer is counted and measured, and the model can be cut at each. `mobilenet_v2` has its own file, because its base can
+be changed.
 """
 
 import warnings
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from trainables.config import between, one_of, text
 from trainables.errors import WeightsError
+from trainables.families.application_table import OWN, ROWS
 from trainables.families.family import Tensor, Train, trains
 from trainables.keys import Keys
 
@@ -89,6 +91,19 @@ def as_it_is(x: Tensor) -> Tensor:
     return layers.Rescaling(1.0, dtype="float32", name="preprocessing")(x)
 
 
+def by_deviation(x: Tensor) -> Tensor:
+    """Images of 0 to 255 less ImageNet's means, divided by its deviations, the input of DenseNet."""
+    from keras import layers
+
+    means, deviations = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    return layers.Normalization(
+        mean=[255 * mean for mean in means],
+        variance=[(255 * deviation) ** 2 for deviation in deviations],
+        dtype="float32",
+        name="preprocessing",
+    )(x)
+
+
 def bgr_around_zero(x: Tensor) -> Tensor:
     """Blue, green and red minus ImageNet's means, the input of VGG and ResNet."""
     import keras
@@ -114,13 +129,12 @@ def _add_head(config: Application, x: Tensor, classes: int) -> Tensor:
     return layers.Dense(classes, activation="softmax", dtype="float32", name="classes")(x)
 
 
-def _copy_weights(variables: list[Any], source: str, base: Callable[..., "keras.Model"]) -> None:
+def _copy_weights(variables: list[Any], source: str, source_variables: list[Any]) -> None:
     """Copies the weights of an equal base, from ImageNet or a file, into a base's variables.
 
     Raises:
         WeightsError: names the source and the first variable that does not fit.
     """
-    source_variables = _model_with_weights(source, base).weights
     if len(variables) != len(source_variables):
         raise WeightsError(
             f"weights {source} do not fit: they have {len(source_variables)} variables, but the model has "
@@ -165,6 +179,58 @@ def _load_file(path: Path, base: Callable[..., "keras.Model"]) -> "keras.Model":
     return model
 
 
+def _with_own_preprocessing(
+    base: Callable[..., "keras.Model"], x: Tensor, config: Application
+) -> "tuple[list[keras.Layer], Tensor]":
+    """Adds a base that begins with its preprocessing, which computes in float32 here, whatever the precision.
+
+    With ImageNet's weights a base may begin otherwise than without (EfficientNet's then divides once more).
+
+    Returns:
+        The layers after the preprocessing, and the base's output.
+    """
+    from trainables.features.layer_copies import calls_between, copy_calls, flat, layers_of
+
+    plain_base = source = flat(base(weights=None, input_shape=tuple(x.shape[1:])))
+    if config.weights != NONE:
+        source = flat(_model_with_weights(config.weights, partial(base, input_shape=tuple(x.shape[1:]))))
+    own_layers, begin = _own_preprocessing(plain_base)
+    x = as_it_is(x)
+    preprocessing = []
+    for layer in [] if config.input_range == "raw" else _own_preprocessing(source)[0]:
+        preprocessing.append(type(layer).from_config({**layer.get_config(), "dtype": "float32"}))
+        x = preprocessing[-1](x)
+    calls = calls_between(plain_base, begin, plain_base.output)
+    assert calls is not None  # the network is a chain up to `begin`
+    copies, output = copy_calls(
+        calls, begin, plain_base.output, x, lambda layer: type(layer).from_config(layer.get_config())
+    )
+    base_layers = [copy for _, copy in copies]
+    if config.weights != NONE:
+        layers = [*(preprocessing or own_layers), *base_layers]
+        source_variables = [variable for layer in layers_of(source) for variable in layer.weights]
+        _copy_weights([v for layer in layers for v in layer.weights], config.weights, source_variables)
+    return base_layers, output
+
+
+def _own_preprocessing(base: "keras.Model") -> "tuple[list[keras.Layer], Tensor]":
+    """The layers with which a base scales its images, and the output of the last one."""
+    from keras import layers as kinds
+
+    from trainables.features.frozen_part import nodes
+
+    layers: list[Any] = []
+    tensor = base.inputs[0]
+    for node in nodes(base):
+        if node.is_input:
+            continue
+        if not isinstance(node.operation, kinds.Rescaling | kinds.Normalization):
+            break
+        layers.append(node.operation)
+        tensor = node.outputs[0]
+    return layers, tensor
+
+
 @dataclass(frozen=True, eq=False)
 class Published:
     """A family whose base is made by a function of keras.applications.
@@ -173,7 +239,7 @@ class Published:
         name: the family's name, also in this module.
         paper: the paper of its base.
         base: the name of the function.
-        preprocess: scales images of 0 to 255 to the base's input.
+        preprocess: scales images of 0 to 255 to the base's input; None if the base itself begins with that.
         Config: the class of its configurations.
         options: further arguments of the function.
     """
@@ -181,7 +247,7 @@ class Published:
     name: str
     paper: str
     base: str
-    preprocess: Layers
+    preprocess: Layers | None
     Config: type[Application] = Application
     options: Mapping[str, Any] = field(default_factory=dict)
 
@@ -214,16 +280,21 @@ class Published:
         width = {"alpha": config.alpha} if isinstance(config, Scaled) else {}
         base = partial(getattr(keras.applications, self.base), include_top=False, **self.options, **width)
         image, x = pictures(config, image_shape)
-        x = (as_it_is if config.input_range == "raw" else self.preprocess)(x)
-        x = enlarge(x) if enlarge else x
-        earlier_layers = {id(layer) for layer in keras.Model(image, x).layers}
-        base_model = base(weights=None, input_tensor=x)
-        base_layers = [layer for layer in base_model.layers if id(layer) not in earlier_layers]
+        if self.preprocess is None:
+            base_layers, output = _with_own_preprocessing(base, x, config)
+        else:
+            x = (as_it_is if config.input_range == "raw" else self.preprocess)(x)
+            x = enlarge(x) if enlarge else x
+            earlier_layers = {id(layer) for layer in keras.Model(image, x).layers}
+            base_model = base(weights=None, input_tensor=x)
+            output = head_input(base_model) if head_input else base_model.output
+            base_layers = [layer for layer in base_model.layers if id(layer) not in earlier_layers]
+            if config.weights != NONE:
+                variables = [variable for layer in base_layers for variable in layer.weights]
+                equal_base = partial(base, input_shape=tuple(x.shape[1:]))
+                _copy_weights(variables, config.weights, _model_with_weights(config.weights, equal_base).weights)
         thaw(base_layers, config.trained)
-        if config.weights != NONE:
-            variables = [variable for layer in base_layers for variable in layer.weights]
-            _copy_weights(variables, config.weights, partial(base, input_shape=tuple(x.shape[1:])))
-        outputs = _add_head(config, head_input(base_model) if head_input else base_model.output, classes)
+        outputs = _add_head(config, output, classes)
         model = keras.Model(image, outputs, name=self.name)
         return model if config.normalization != TRAINING else by_batches(model, {layer.name for layer in base_layers})
 
@@ -256,3 +327,31 @@ vgg16 = Published("vgg16", "Simonyan & Zisserman 2015, https://arxiv.org/abs/140
 xception = Published("xception", "Chollet 2017, https://arxiv.org/abs/1610.02357", "Xception", minus_one_to_one, From71)
 
 PUBLISHED: Final = (inception_v3, mobilenet, mobilenet_v3_small, resnet50, vgg16, xception)
+
+_MINIMUM_SIZES: Final[Mapping[int, type[Application]]] = {32: Application, 71: From71, 75: From75}
+_PREPROCESSING: Final[Mapping[str, Layers | None]] = {
+    OWN: None,
+    "minus_one_to_one": minus_one_to_one,
+    "bgr_around_zero": bgr_around_zero,
+    "by_deviation": by_deviation,
+}
+_FROM_TABLE: Final = {
+    row.name: Published(
+        row.name,
+        "https://keras.io/api/applications",
+        row.function,
+        _PREPROCESSING[row.preprocessing],
+        Scaled if row.has_alpha else _MINIMUM_SIZES[row.minimum_size],
+    )
+    for row in ROWS
+}
+
+OTHERS: Final = tuple(_FROM_TABLE.values())
+"""All other families of keras.applications."""
+
+
+def __getattr__(name: str) -> Published:
+    """A family of the table by its name: so other processes find its `train`."""
+    if name not in _FROM_TABLE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return _FROM_TABLE[name]

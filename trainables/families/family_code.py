@@ -133,12 +133,31 @@ class FamilyCode:
         if digest not in _LOADED:
             sys.path[:0] = [path for path in self.paths if path not in sys.path]
             importlib.invalidate_caches()
-            annotations, _, train, config_type = pickle.loads(self.pickled)
+            _LOADING.append(digest)
+            try:
+                annotations, _, train, config_type = pickle.loads(self.pickled)
+            finally:
+                _LOADING.remove(digest)
             for owner, hints in annotations:
                 owner.__annotations__ = hints
             _LOADED[digest] = (train, config_type)
         return _LOADED[digest]
 
+
+def check_not_loading() -> None:
+    """Refuses to run a sweep while this process imports a family of a user's: a training process never runs one.
+
+    Raises:
+        ConfigError: if it does.
+    """
+    if _LOADING:
+        raise ConfigError(
+            "a module runs a sweep when it is imported; write `if __name__ == '__main__':` above its ls.main(...)"
+        )
+
+
+_LOADING: Final[list[str]] = []
+"""What this process loads now, by digest."""
 
 _LOADED: Final[dict[str, tuple[Train, type[Keys]]]] = {}
 """What this process has loaded, by digest."""

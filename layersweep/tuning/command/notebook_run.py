@@ -18,7 +18,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Final
 
 from layersweep.escaping import visible
-from layersweep.exit_codes import FAILED, OK
+from layersweep.exit_codes import OK
 from layersweep.records.errors import ResultsError
 from layersweep.studies.sweep_result import Result
 from layersweep.tuning.command.sweep_command import carry_out
@@ -83,7 +83,7 @@ def run(sweep: Sweep, **options: Any) -> Result:
             code = _carry_out(sweep, values, frontend)
     except (UsageError, DataError, ResultsError, BrokenOffError) as error:
         raise Error(_without_dashes(str(error))) from None
-    return Result(values.results.absolute(), sweep.name, complete=code in (OK, FAILED) and not values.dry_run)
+    return Result(values.results.absolute(), sweep.name, complete=code == OK and not values.dry_run)
 
 
 def _carry_out(sweep: Sweep, options: Options, frontend: "Frontend") -> int:
@@ -125,7 +125,7 @@ def _frontend(invocation: Any) -> "Frontend":
     warnings.filterwarnings("ignore", message="IProgress not found")
     quiet = Console(quiet=True)  # the result says it
     live = NotebookView() if in_notebook() else None
-    return Frontend(console=call_console(), invocation=invocation, study_console=quiet, live=live)
+    return Frontend(console=call_console(soft_wrap=True), invocation=invocation, study_console=quiet, live=live)
 
 
 def _words(options: Mapping[str, Any]) -> list[str]:

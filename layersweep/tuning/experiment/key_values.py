@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,7 +13,8 @@ from layersweep.tuning.experiment.key_ranges import Choices, is_range, parse_ran
 from layersweep.tuning.experiment.sweep import Sweep
 from search_spaces.ranges import Range
 from trainables import config as domains
-from trainables.errors import ConfigError
+from trainables.errors import ConfigError, near_miss
+from trainables.families import by_name
 
 T = TypeVar("T")
 
@@ -33,6 +35,21 @@ def families(sweep: Sweep, sets: Sequence[str]) -> list[str]:
     return [str(name) for name in selected]
 
 
+def with_families(sweep: Sweep, sets: Sequence[str]) -> Sweep:
+    """The sweep with a space for each family of these `--set` that it lacks, at the family's smallest image size.
+
+    Only a sweep that compares families has others added.
+    """
+    if not _compares_families(sweep):
+        return sweep
+    words = [name.strip() for text in sets if key_of(text) == FAMILY for name in text.partition("=")[2].split(",")]
+    valid = {*by_name.NAMES} - {*by_name.FROM_SEARCH, *sweep.config_types}
+    names = [name for name in dict.fromkeys(words) if name in valid]
+    sizes = {name: by_name.family(name).Config.minimum_size for name in names}
+    spaces = [{FAMILY: [name], **({"image_size": [size]} if size > 1 else {})} for name, size in sizes.items()]
+    return replace(sweep, spaces=[*sweep.spaces, *spaces])
+
+
 def key_values(sweep: Sweep, sets: Sequence[str]) -> dict[str, Choices]:
     """The values of each `--set key=value,...`, by key, or its range.
 
@@ -40,6 +57,7 @@ def key_values(sweep: Sweep, sets: Sequence[str]) -> dict[str, Choices]:
         UsageError: for a text without `=`, a key that is given twice, an unknown one, a value outside its domain, or
             a range without numbers.
     """
+    sweep = with_families(sweep, sets)
     values_by_key: dict[str, Choices] = {}
     for text in sets:
         key, equals, values = text.partition("=")
@@ -87,14 +105,20 @@ def _families(sweep: Sweep, text: str) -> list[domains.Value]:
     """Some of the families of a sweep's spaces; for a sweep of one family only that one.
 
     Raises:
-        ConfigError: for another family.
+        ConfigError: for another family; the message lists the valid ones.
     """
     names = [*sweep.config_types]
     selected = names if text == "all" else [name.strip() for name in text.split(",")]
     for name in selected:
         if name not in names:
-            raise ConfigError(f"family={name!r} is not valid; valid: {', '.join(names)}")
+            valid = by_name.valid_names(names) if _compares_families(sweep) else ", ".join(names)
+            likely_names = by_name.NAMES if _compares_families(sweep) else names
+            raise ConfigError(f"family={name!r} is not valid; {near_miss(name, likely_names)}valid: {valid}")
     return [*selected]
+
+
+def _compares_families(sweep: Sweep) -> bool:
+    return any(FAMILY in space for space in sweep.spaces)
 
 
 def _config_values(sweep: Sweep, key: str, text: str) -> Choices:

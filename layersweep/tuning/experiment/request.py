@@ -17,7 +17,7 @@ from layersweep.tuning.experiment.arm_checks import check_images, idle_values
 from layersweep.tuning.experiment.arm_data import class_text, fittings, with_class_indices
 from layersweep.tuning.experiment.arm_names import choices
 from layersweep.tuning.experiment.key_ranges import Choices
-from layersweep.tuning.experiment.key_values import key_values, with_sweep_values
+from layersweep.tuning.experiment.key_values import key_values, with_families, with_sweep_values
 from layersweep.tuning.experiment.settings import Settings
 from layersweep.tuning.experiment.sweep import Sweep
 from layersweep.tuning.experiment.trials import visible_data
@@ -56,7 +56,7 @@ class Request:
         Raises:
             UsageError: for bad input.
         """
-        sweep = replace(sweep, metric=settings.metric)
+        sweep = with_families(replace(sweep, metric=settings.metric), settings.set)
         command_values = key_values(sweep, settings.set)
         overrides, source = with_sweep_values(sweep, command_values, settings.results)
         sweep_keys = overrides.keys() - command_values.keys()
