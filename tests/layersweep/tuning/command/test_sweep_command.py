@@ -112,7 +112,7 @@ def test_a_run_has_a_start_and_an_end_with_its_seconds_by_class(compared):
     results, _ = compared
     start, end = read(results, "runs").sort("at").to_dicts()
     assert (start["event"], end["event"], end["outcome"]) == ("start", "end", "ended")
-    assert start["command"] == "sweeps/made_up.py --results results --images 10 --slots 2"
+    assert start["command"] == "made_up_sweep.py --results results --images 10 --slots 2"
     assert json.loads(start["versions_json"])["ray"]
     # made-up trainings say what they spent: 4 epochs of 1 s, 8 trials
     assert end["seconds_train"] == 32.0
