@@ -149,7 +149,7 @@ def carry_out(sweep: Sweep, options: Options, frontend: "Frontend") -> int:
         else:
             update_results(settings.results, sweep.name)
             results = "" if settings.results == Path("results").absolute() else f" --results {settings.results}"
-            console.print(f"answer   {project.COMMAND} study {sweep.name}{results} (no study: the sweep has no question)")
+            console.print(f"answer   {project.COMMAND} study {sweep.name}{results}")
     console.print(f"records  {settings.results}/*/{sweep.name}/*.parquet")
     return code
 

@@ -88,6 +88,14 @@ def test_a_sweep_may_be_searched_and_have_folds_of_its_own():
     assert (made.folds, made.seeds) == (3, 2)
 
 
+def test_quick_gives_no_time_to_searches_that_there_are_not():
+    sweep = replace(SWEEP, search="random", tuned=[{"quality": Range(0.1, 0.9)}], timed_searches=True)
+    sweep = replace(sweep, quick={"epochs": 2, "time_budget": 60.0, "trials": 2})
+    for words, limits in ((["--quick"], (60.0, 2)), (["--quick", "--search", "grid"], (None, 8))):
+        made = resolve(sweep, parse(words, program="s.py"))
+        assert (made.search_time, made.candidates) == limits
+
+
 def test_what_another_sweep_gives_comes_after_what_is_said(tmp_path):
     asked = []
 
