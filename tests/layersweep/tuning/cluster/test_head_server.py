@@ -111,8 +111,14 @@ def test_a_job_is_submitted_in_this_folder_with_what_it_works_on(tmp_path, monke
     monkeypatch.chdir(folder)
     jobs = Jobs()
     flags = ["--set", "a b=1"]
-    question = {"do": "submit", "sweep": "made_up", "results": "results", "job": "j1"}
-    assert answer(lambda: jobs, **question, command=["sweeps/x.py", *flags]) == {}
+    question = {
+        "do": "submit",
+        "sweep": "made_up",
+        "results": "results",
+        "job": "j1",
+        "command": ["sweeps/x.py", *flags],
+    }
+    assert answer(lambda: jobs, **question) == {}
     (submission,) = jobs.submitted
     assert submission["submission_id"] == "j1"
     metadata = {
