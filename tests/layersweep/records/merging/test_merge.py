@@ -126,11 +126,16 @@ def test_a_merge_is_idempotent_commutative_and_loses_nothing(one, other):
         assert everything(place / "c") == content
 
         merge([b, a], place / "d")
+        merged = attempts(place / "c")
+        assert unordered(attempts(place / "d")) == unordered(merged)
         merge([b], write(place / "into_a", "ra", one))
         merge([a], write(place / "into_b", "rb", other, hour=1))
-        for results in (place / "d", place / "into_a", place / "into_b"):
-            assert unordered(attempts(results)) == unordered(attempts(place / "c"))
-        merged = attempts(place / "c")
+        for results, own in ((place / "into_a", attempts(a)), (place / "into_b", attempts(b))):
+            for trial_id, (some, last) in unordered(attempts(results)).items():
+                expected, expected_last = unordered(merged)[trial_id]
+                assert some == expected
+                own_last = own[trial_id][-1][0] if trial_id in own else None  # the target's attempts keep their order
+                assert last in (expected_last, own_last)
         for source in (a, b):
             for trial_id, some in attempts(source).items():
                 for curve, ends in some:
