@@ -48,8 +48,8 @@ def in_notebook() -> bool:
     return getattr(shell, "kernel", None) is not None
 
 
-def call_console(*, width: int | None = None) -> Console:
+def call_console(**options: Any) -> Console:
     """The console of a call, not of a command: plain text in a notebook, which keeps it; else as any other."""
     if not in_notebook():
-        return Console(width=width)
-    return Console(width=width, force_jupyter=False, force_terminal=False, color_system=None)
+        return Console(**options)
+    return Console(force_jupyter=False, force_terminal=False, color_system=None, **options)

@@ -10,20 +10,19 @@ Quick: `python sweeps/activations.py --quick`: only the first two layers, 9 arms
 Study: `layersweep study activations`: the effect of each layer's choice, with its interval; where units die.
 """
 
-from layersweep import Sweep, main
+import layersweep as ls
 from search_spaces.activations import SPACES
-from trainables.families import fashion_cnn
 
-SWEEP = Sweep(
+SWEEP = ls.Sweep(
     name="activations",
     question="Which activation does each convolution want?",
     sections=("effects", "behaviour"),
     reported={"selu-relu-relu-relu": 0.9337},
-    train=fashion_cnn.train,
+    train="fashion_cnn",
     spaces=SPACES,
     control="relu-relu-relu-relu",
     quick={"epochs": 2, "seeds": 1, "images": 1_000, "set": ("activation_3=relu", "activation_4=relu")},
 )
 
 if __name__ == "__main__":
-    main(SWEEP)
+    ls.main(SWEEP)

@@ -12,20 +12,19 @@ Quick: `python sweeps/alexnet.py --quick`: 1 seed, 2 epochs of 1,000 images; 56 
 Study: `layersweep study alexnet`.
 """
 
-from layersweep import Sweep, main
+import layersweep as ls
 from search_spaces.alexnet import SPACES
-from trainables.families import alexnet_32
 
-SWEEP = Sweep(
+SWEEP = ls.Sweep(
     name="alexnet",
     question="Does AlexNet learn from small images with Adam, or only with SGD?",
     sections=(),
     apart={"classes": "all"},
-    train=alexnet_32.train,
+    train="alexnet_32",
     spaces=SPACES,
     epochs=20,
     quick={"epochs": 2, "seeds": 1, "images": 1_000},
 )
 
 if __name__ == "__main__":
-    main(SWEEP)
+    ls.main(SWEEP)

@@ -10,19 +10,18 @@ Quick: `python sweeps/architectures.py --quick`: 1 seed, 2 epochs of 1,000 image
 Study: `layersweep study architectures` reads the records again; it needs neither Ray nor Keras.
 """
 
-from layersweep import Sweep, main
+import layersweep as ls
 from search_spaces.architectures import SPACES
-from trainables.families import fashion_cnn
 
-SWEEP = Sweep(
+SWEEP = ls.Sweep(
     name="architectures",
     question="Which architecture does best at an equal budget, and at what cost?",
     sections=("costs",),
-    train=fashion_cnn.train,
+    train="fashion_cnn",
     spaces=SPACES,
     control="fashion_cnn",
     quick={"epochs": 2, "seeds": 1, "images": 1_000, "scheduler": "none"},
 )
 
 if __name__ == "__main__":
-    main(SWEEP)
+    ls.main(SWEEP)

@@ -12,15 +12,14 @@ Quick: `python sweeps/cnn_tuning.py --quick`: a search at the cost of 3 training
 Study: `layersweep study cnn_tuning`.
 """
 
-from layersweep import Sweep, main
+import layersweep as ls
 from search_spaces.cnn_tuning import SPACES, TUNED
-from trainables.families import cifar100_cnn
 
-SWEEP = Sweep(
+SWEEP = ls.Sweep(
     name="cnn_tuning",
     question="How much does tuning everything at once gain over the CNNs as they were published?",
     sections=(),
-    train=cifar100_cnn.train,
+    train="cifar100_cnn",
     spaces=SPACES,
     tuned=TUNED,
     control="cifar100_cnn",
@@ -29,4 +28,4 @@ SWEEP = Sweep(
 )
 
 if __name__ == "__main__":
-    main(SWEEP)
+    ls.main(SWEEP)

@@ -10,19 +10,18 @@ AMD EPYC.
 Study: `layersweep study cross_validation`.
 """
 
-from layersweep import Sweep, main
+import layersweep as ls
 from search_spaces.cross_validation import SPACES
-from trainables.families import fashion_cnn
 
-SWEEP = Sweep(
+SWEEP = ls.Sweep(
     name="cross_validation",
     question="Which arm is best when every image validates once?",
     sections=(),
-    train=fashion_cnn.train,
+    train="fashion_cnn",
     spaces=SPACES,
     folds=5,
     quick={"epochs": 2, "folds": 3, "images": 1_000},
 )
 
 if __name__ == "__main__":
-    main(SWEEP)
+    ls.main(SWEEP)

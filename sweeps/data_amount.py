@@ -9,19 +9,18 @@ Quick: `python sweeps/data_amount.py --quick`: 2 epochs of 500 images, 1 seed.
 Study: `layersweep study data_amount`.
 """
 
-from layersweep import Sweep, main
+import layersweep as ls
 from search_spaces.data_amount import SPACES
-from trainables.families import transfer
 
-SWEEP = Sweep(
+SWEEP = ls.Sweep(
     name="data_amount",
     question="How many images does a frozen network save?",
     sections=("amounts", "costs"),
-    train=transfer.train,
+    train="transfer",
     spaces=SPACES,
     after=["source"],
     quick={"epochs": 2, "seeds": 1, "images": 500},
 )
 
 if __name__ == "__main__":
-    main(SWEEP)
+    ls.main(SWEEP)

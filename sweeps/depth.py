@@ -11,18 +11,17 @@ sweeps/architectures.py --set family=eighteen_layer_cnn,seven_conv_cnn --epochs 
 Study: `layersweep study depth`.
 """
 
-from layersweep import Sweep, main
+import layersweep as ls
 from search_spaces.depth import SPACES
-from trainables.families import seven_conv_cnn
 
-SWEEP = Sweep(
+SWEEP = ls.Sweep(
     name="depth",
     question="How deep should the seven-convolution CNN be, and how much dropout does it want?",
     sections=("effects", "costs"),
-    train=seven_conv_cnn.train,
+    train="seven_conv_cnn",
     spaces=SPACES,
     quick={"epochs": 16, "seeds": 1, "images": 1_000},
 )
 
 if __name__ == "__main__":
-    main(SWEEP)
+    ls.main(SWEEP)

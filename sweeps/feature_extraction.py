@@ -11,19 +11,18 @@ Quick: `python sweeps/feature_extraction.py --quick`: 2 epochs of 500 images, 1 
 Study: `layersweep study feature_extraction`.
 """
 
-from layersweep import Sweep, main
+import layersweep as ls
 from search_spaces.feature_extraction import SPACES
-from trainables.families import transfer
 
-SWEEP = Sweep(
+SWEEP = ls.Sweep(
     name="feature_extraction",
     question="Which head on a frozen network learns classes that the network has never seen?",
     sections=("costs",),
-    train=transfer.train,
+    train="transfer",
     spaces=SPACES,
     after=["source"],
     quick={"epochs": 2, "seeds": 1, "images": 500},
 )
 
 if __name__ == "__main__":
-    main(SWEEP)
+    ls.main(SWEEP)

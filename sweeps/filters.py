@@ -12,17 +12,16 @@ on 2 cores of an AMD EPYC.
 Study: `layersweep study filters`: the effect of each layer's choice, with its interval, and the costs.
 """
 
-from layersweep import Sweep, main
+import layersweep as ls
 from layersweep.studies.leading_arm import values_of_best_arm
 from search_spaces.filters import SPACES
-from trainables.families import fashion_cnn
 
-SWEEP = Sweep(
+SWEEP = ls.Sweep(
     name="filters",
     question="How many filters does each convolution want?",
     sections=("effects", "behaviour", "costs"),
     reported={"32-64-64-64": 0.9338},
-    train=fashion_cnn.train,
+    train="fashion_cnn",
     spaces=SPACES,
     control="32-32-64-64",
     after=["activations"],
@@ -31,4 +30,4 @@ SWEEP = Sweep(
 )
 
 if __name__ == "__main__":
-    main(SWEEP)
+    ls.main(SWEEP)

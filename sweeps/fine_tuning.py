@@ -10,19 +10,18 @@ Quick: `python sweeps/fine_tuning.py --quick`: 2 epochs of 500 images, 1 seed, a
 Study: `layersweep study fine_tuning`.
 """
 
-from layersweep import Sweep, main
+import layersweep as ls
 from search_spaces.fine_tuning import SPACES
-from trainables.families import transfer
 
-SWEEP = Sweep(
+SWEEP = ls.Sweep(
     name="fine_tuning",
     question="How many of the last layers are worth training again?",
     sections=("costs", "first_phases"),
-    train=transfer.train,
+    train="transfer",
     spaces=SPACES,
     after=["source"],
     quick={"epochs": 2, "seeds": 1, "images": 500, "set": ("head_epochs=2",)},
 )
 
 if __name__ == "__main__":
-    main(SWEEP)
+    ls.main(SWEEP)

@@ -9,19 +9,18 @@ Quick: `python sweeps/mobilenet_head.py --quick`: 2 epochs of 500 images, 1 seed
 Study: `layersweep study mobilenet_head`.
 """
 
-from layersweep import Sweep, main
+import layersweep as ls
 from search_spaces.mobilenet_head import SPACES
-from trainables.families import mobilenet_v2
 
-SWEEP = Sweep(
+SWEEP = ls.Sweep(
     name="mobilenet_head",
     question="Which batch size and dropout does a large head on MobileNetV2 want?",
     sections=("costs",),
-    train=mobilenet_v2.train,
+    train="mobilenet_v2",
     spaces=SPACES,
     epochs=25,
     quick={"epochs": 2, "seeds": 1, "images": 500},
 )
 
 if __name__ == "__main__":
-    main(SWEEP)
+    ls.main(SWEEP)

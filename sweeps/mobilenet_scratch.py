@@ -11,15 +11,14 @@ images. With 2 seeds: 1 min 7 s on 2 cores of an AMD EPYC. 32 training steps are
 Study: `layersweep study mobilenet_scratch`.
 """
 
-from layersweep import Sweep, main
+import layersweep as ls
 from search_spaces.mobilenet_scratch import SPACES, TUNED
-from trainables.families import mobilenet_v2
 
-SWEEP = Sweep(
+SWEEP = ls.Sweep(
     name="mobilenet_scratch",
     question="How good does MobileNetV2 get without ImageNet?",
     sections=("costs", "by_class"),
-    train=mobilenet_v2.train,
+    train="mobilenet_v2",
     spaces=SPACES,
     tuned=TUNED,
     lite=True,
@@ -28,4 +27,4 @@ SWEEP = Sweep(
 )
 
 if __name__ == "__main__":
-    main(SWEEP)
+    ls.main(SWEEP)

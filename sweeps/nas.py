@@ -13,17 +13,17 @@ Quick: `python sweeps/nas.py --quick`: 1 minute each, 1 seed, 3 epochs of 2,000 
 Study: `layersweep study nas`.
 """
 
-from layersweep import Sweep, main
+import layersweep as ls
 from search_spaces.nas import SPACES, TUNED
 from trainables import hardware
 from trainables.nas import autokeras
 from trainables.worker.training_server import WarmUp
 
-SWEEP = Sweep(
+SWEEP = ls.Sweep(
     name="nas",
     question="Which way of searching finds the better network in the same time?",
     sections=("best_so_far", "sizes", "networks", "refusals", "by_class"),
-    train=autokeras.train,
+    train="autokeras",
     spaces=SPACES,
     tuned=TUNED,
     search="oracle",
@@ -36,4 +36,4 @@ SWEEP = Sweep(
 )
 
 if __name__ == "__main__":
-    main(SWEEP)
+    ls.main(SWEEP)

@@ -11,17 +11,17 @@ Quick: `python sweeps/nas_candidates.py --quick`: 2 minutes, 1 seed, 3 epochs of
 Study: `layersweep study nas_candidates`.
 """
 
-from layersweep import Sweep, main
+import layersweep as ls
 from search_spaces.nas_candidates import SPACES, TUNED
 from trainables import hardware
 from trainables.nas import autokeras
 from trainables.worker.training_server import WarmUp
 
-SWEEP = Sweep(
+SWEEP = ls.Sweep(
     name="nas_candidates",
     question="Which way of searching finds the better network in the same time, on all slots?",
     sections=("best_so_far", "sizes", "networks", "refusals", "by_class"),
-    train=autokeras.train,
+    train="autokeras",
     spaces=SPACES,
     tuned=TUNED,
     search="oracle",
@@ -33,4 +33,4 @@ SWEEP = Sweep(
 )
 
 if __name__ == "__main__":
-    main(SWEEP)
+    ls.main(SWEEP)

@@ -13,15 +13,14 @@ trials, 464 epochs, 2 h 29 min while other work ran (docs/evidence has the resul
 Study: `layersweep study optimizers` reads the records again; it needs neither Ray nor Keras.
 """
 
-from layersweep import Sweep, main
+import layersweep as ls
 from search_spaces.optimizers import SPACES, TUNED
-from trainables.families import fashion_cnn
 
-SWEEP = Sweep(
+SWEEP = ls.Sweep(
     name="optimizers",
     question="Which optimizer trains the Fashion-MNIST CNN best?",
     sections=(),
-    train=fashion_cnn.train,
+    train="fashion_cnn",
     spaces=SPACES,
     tuned=TUNED,
     control="adam",
@@ -29,4 +28,4 @@ SWEEP = Sweep(
 )
 
 if __name__ == "__main__":
-    main(SWEEP)
+    ls.main(SWEEP)

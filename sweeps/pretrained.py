@@ -9,18 +9,17 @@ weights (`--set weights=none`): 38 s on 2 cores of an AMD EPYC.
 Study: `layersweep study pretrained`.
 """
 
-from layersweep import Sweep, main
+import layersweep as ls
 from search_spaces.pretrained import SPACES
-from trainables.families import mobilenet_v2
 
-SWEEP = Sweep(
+SWEEP = ls.Sweep(
     name="pretrained",
     question="Which network from ImageNet is the best frozen base?",
     sections=("costs",),
-    train=mobilenet_v2.train,
+    train="mobilenet_v2",
     spaces=SPACES,
     quick={"epochs": 2, "seeds": 1, "images": 500, "set": ("family=mobilenet_v2,mobilenet,mobilenet_v3_small",)},
 )
 
 if __name__ == "__main__":
-    main(SWEEP)
+    ls.main(SWEEP)

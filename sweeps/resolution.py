@@ -13,15 +13,14 @@ images; 50 s on 2 cores of an AMD EPYC.
 Study: `layersweep study resolution`: cost against accuracy.
 """
 
-from layersweep import Sweep, main
+import layersweep as ls
 from search_spaces.resolution import SPACES
-from trainables.families import residual_cnn
 
-SWEEP = Sweep(
+SWEEP = ls.Sweep(
     name="resolution",
     question="What does a higher resolution buy, and what does it cost?",
     sections=("costs",),
-    train=residual_cnn.train,
+    train="residual_cnn",
     spaces=SPACES,
     quick={
         "epochs": 2,
@@ -32,4 +31,4 @@ SWEEP = Sweep(
 )
 
 if __name__ == "__main__":
-    main(SWEEP)
+    ls.main(SWEEP)

@@ -10,15 +10,14 @@ Quick: `python sweeps/source.py --quick`: 2 epochs of 1,000 images.
 Study: `layersweep study source`.
 """
 
-from layersweep import Sweep, main
+import layersweep as ls
 from search_spaces.source import SPACES
-from trainables.families import cifar_cnn
 
-SWEEP = Sweep(
+SWEEP = ls.Sweep(
     name="source",
     question="How well does the network that others are made from know its own classes?",
     sections=("costs",),
-    train=cifar_cnn.train,
+    train="cifar_cnn",
     spaces=SPACES,
     epochs=20,
     seeds=1,
@@ -27,4 +26,4 @@ SWEEP = Sweep(
 )
 
 if __name__ == "__main__":
-    main(SWEEP)
+    ls.main(SWEEP)

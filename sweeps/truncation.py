@@ -11,15 +11,14 @@ Quick: `python sweeps/truncation.py --quick`: 2 epochs of 500 images, 1 seed. It
 Study: `layersweep study truncation`.
 """
 
-from layersweep import Sweep, main
+import layersweep as ls
 from search_spaces.truncation import SPACES
-from trainables.families import mobilenet_v2
 
-SWEEP = Sweep(
+SWEEP = ls.Sweep(
     name="truncation",
     question="How much of MobileNetV2 can go before accuracy does?",
     sections=("costs", "by_class"),
-    train=mobilenet_v2.train,
+    train="mobilenet_v2",
     spaces=SPACES,
     lite=True,
     quick={
@@ -31,4 +30,4 @@ SWEEP = Sweep(
 )
 
 if __name__ == "__main__":
-    main(SWEEP)
+    ls.main(SWEEP)

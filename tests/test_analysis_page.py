@@ -76,7 +76,7 @@ def test_there_are_ten_questions_each_with_a_wrong_line():
 
 @pytest.mark.parametrize("lines", blocks(), ids=lambda one: f"{one.question}-{'right' if one.is_right else 'wrong'}")
 def test_the_lines_give_what_the_page_says(names, lines):
-    statements = [one for one in lines.code.splitlines() if not one.startswith(("import", "#"))]
+    statements = [one for one in lines.code.splitlines() if one and not one.startswith(("import", "#"))]
     assert len(statements) <= 3
     first_right = next(one for one in blocks() if one.question == lines.question)
     if not lines.is_right:

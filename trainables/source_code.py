@@ -1,10 +1,11 @@
 """A fingerprint of the source code of a family, and of everything that it may call."""
 
+import ast
 import functools
 import hashlib
+import itertools
 import sys
-from collections.abc import Iterator
-from modulefinder import ModuleFinder
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -42,30 +43,52 @@ def _ours() -> str:
 def user_files(code: FamilyCode) -> list[Path]:
     """The files of its user that a family needs: modules that are imported already, or where its file says so."""
     folders = [Path(path) for path in code.paths]
-    files = {*_imported(), *(_named_imports(code.file, code.paths) if code.file else ())}
-    return sorted(file for file in files if file.is_file() and any(file.is_relative_to(folder) for folder in folders))
-
-
-def _imported() -> Iterator[Path]:
-    """The Python files of modules that are imported in this process, without installed packages and ours."""
-    for name, module in list(sys.modules.items()):
-        file = getattr(module, "__file__", None)
-        if file and name.partition(".")[0] not in _PACKAGES and not _is_installed(Path(file)):
-            yield Path(file).resolve()
+    imported = {
+        Path(file).resolve() for each in list(sys.modules.values()) if (file := getattr(each, "__file__", None))
+    }
+    files = imported | (_named_imports(Path(code.file), folders) if code.file else set())
+    return sorted(
+        file
+        for file in files
+        if file.is_file() and not _is_installed(file) and any(file.is_relative_to(folder) for folder in folders)
+    )
 
 
 def _is_installed(file: Path) -> bool:
-    return "site-packages" in file.parts or file.is_relative_to(sys.base_prefix) or file.is_relative_to(sys.prefix)
+    """Whether a file belongs to Python, to an installed package or to this project."""
+    folders = [Path(sys.base_prefix), Path(sys.prefix), *(_ROOT.parent / package for package in _PACKAGES)]
+    return "site-packages" in file.parts or any(map(file.is_relative_to, folders))
 
 
-def _named_imports(file: str, folders: tuple[str, ...]) -> Iterator[Path]:
+def _named_imports(file: Path, folders: Sequence[Path]) -> set[Path]:
     """The files that a file imports from these folders, inside its functions too, and what they import."""
-    finder = ModuleFinder(path=list(folders), excludes=[*_PACKAGES, *sys.stdlib_module_names])
+    waiting, files = [file], {file}
+    while waiting:
+        for path in _imports_of(waiting.pop(), folders):
+            if path not in files and not _is_installed(path):
+                files.add(path)
+                waiting.append(path)
+    return files
+
+
+def _imports_of(file: Path, folders: Sequence[Path]) -> Iterator[Path]:
     try:
-        finder.run_script(file)
-    except (SyntaxError, OSError):  # Python itself says it when it imports that file
+        tree = ast.parse(file.read_bytes())
+    except (OSError, SyntaxError, ValueError):  # Python itself says it when it imports the file
         return
-    for module in finder.modules.values():
-        path = getattr(module, "__file__", None)
-        if path and not _is_installed(Path(path)):
-            yield Path(path).resolve()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for each in node.names:
+                yield from _module_files(folders, each.name)
+        elif isinstance(node, ast.ImportFrom):
+            places = [file.parents[node.level - 1]] if 0 < node.level <= len(file.parents) else folders
+            for each in node.names:
+                yield from _module_files(places, f"{node.module or ''}.{each.name}".removeprefix("."))
+
+
+def _module_files(folders: Sequence[Path], name: str) -> Iterator[Path]:
+    """The files of a module of this dotted name and of the packages that it is in."""
+    parts = name.split(".")
+    for folder, number in itertools.product(folders, range(1, len(parts) + 1)):
+        place = folder.joinpath(*parts[:number])
+        yield from (path for path in (place / "__init__.py", place.with_name(f"{place.name}.py")) if path.is_file())

@@ -47,7 +47,7 @@ class Result:
     Args:
         folder: the results folder.
         sweep: the name of the sweep.
-        complete: whether its call has run all that it was to run.
+        complete: whether its call has run all that it was to run, and nothing has failed.
 
     Raises:
         ResultsError: by the attributes, if the sweep is not recorded.

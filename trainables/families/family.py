@@ -1,6 +1,7 @@
 """Makes a family: `classifier`, `trains`; says what a family is: `name_of`, `config_of`, `build_of`, `file_of`."""
 
 import contextlib
+import dataclasses
 import functools
 import inspect
 import sys
@@ -11,10 +12,11 @@ from types import FunctionType, SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
 from layersweep.records.values import Epoch, NetworkSummary
+from trainables import config as domains
 from trainables.data.dataset import Data
 from trainables.errors import ConfigError
-from trainables.families.references import MAIN
 from trainables.keys import Keys
+from trainables.references import MAIN
 
 if TYPE_CHECKING:
     import keras
@@ -25,6 +27,8 @@ Train = Callable[..., Iterator[NetworkSummary | Epoch]]
 
 Tensor = Any
 """A `keras.KerasTensor`: Keras has no types."""
+
+_KINDS: Final = (int, float, str, bool)
 
 _RIGHT_FORM: Final = (
     "write `def {name}(config: Config, image_shape, classes):` with `class Config(ls.Keys)`, a frozen dataclass"
@@ -89,8 +93,13 @@ def config_of(train: Train) -> type[Keys]:
     Raises:
         ConfigError: naming the function and its place, if there is no such annotation.
     """
-    config_type: type[Keys] | None = getattr(train, "Config", None)
-    return config_type or _annotated_config(build_of(train) or train)
+    build = build_of(train)
+    if build is None and callable(train) and not {"seed", "options"} & inspect.signature(train).parameters.keys():
+        raise ConfigError(f"train={place_of(train)} makes a network, and does not train; valid: ls.trains(it)")
+    config_type: type[Keys] = getattr(train, "Config", None) or _annotated_config(build or train)
+    if build is not None:
+        _check_keys(config_type, place_of(build))
+    return config_type
 
 
 def name_of(train: Train) -> str:
@@ -98,10 +107,10 @@ def name_of(train: Train) -> str:
 
     It is empty for a family of the script that runs, which is named after its sweep.
     """
-    row = train.__qualname__.rpartition(".")[0]
+    row, module = getattr(train, "__qualname__", "").rpartition(".")[0], getattr(train, "__module__", MAIN)
     if row.isidentifier():
         return row
-    return "" if train.__module__ == MAIN else train.__module__.rpartition(".")[2]
+    return "" if module == MAIN else module.rpartition(".")[2]
 
 
 def place_of(function: Callable[..., Any]) -> str:
@@ -147,6 +156,29 @@ def _annotated_config(build: Callable[..., Any], local_names: Mapping[str, Any] 
     if not inspect.isclass(hint) or not hasattr(hint, "__dataclass_fields__"):
         raise ConfigError(f"{place}: the annotation {first.annotation!r} of {first.name!r} is no Config: {form}")
     return typing.cast("type[Keys]", hint)
+
+
+def _check_keys(config_type: type[Keys], place: str) -> None:
+    """Refuses a Config that is no dataclass of keys.
+
+    Raises:
+        ConfigError: naming the class or its key, and the right form.
+    """
+    name, example = f"the Config {config_type.__name__} of {place}", 'ls.between(8, 1, 512, "what it is")'
+    if not issubclass(config_type, Keys):
+        raise ConfigError(f"{name} has not the keys of a training: write `class {config_type.__name__}(ls.Keys)`")
+    if "__dataclass_params__" not in vars(config_type):
+        raise ConfigError(f"{name} is no dataclass: write `@dataclass(frozen=True, kw_only=True)` above it")
+    try:
+        kinds = domains.types(config_type)
+    except NameError as error:
+        raise ConfigError(f"{name} has an annotation that means nothing: {error}") from error
+    for key in dataclasses.fields(config_type):
+        if "domain" not in key.metadata:
+            raise ConfigError(f"{name}: the key {key.name!r} does not say its values: write `{key.name} = {example}`")
+        if kinds[key.name] not in _KINDS:
+            kind = getattr(kinds[key.name], "__name__", kinds[key.name])
+            raise ConfigError(f"{name}: the key {key.name!r} is of type {kind}; valid: int, float, str or bool")
 
 
 def _resolved(annotation: Any, function: Any, local_names: Mapping[str, Any]) -> Any:

@@ -17,14 +17,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
-import cloudpickle
-
 import trainables
 from trainables.errors import ConfigError
 from trainables.families import by_name
 from trainables.families.family import Train, build_of, config_of, file_of, name_of, place_of
-from trainables.families.references import CANNOT_PICKLE, MAIN, culprit, is_importable, largest, own_source
 from trainables.keys import Keys
+from trainables.references import CANNOT_PICKLE, MAIN, culprit, is_importable, largest, own_source
 
 if TYPE_CHECKING:
     from trainables.training.loop import Build
@@ -65,6 +63,8 @@ class FamilyCode:
             ConfigError: if something of it cannot be sent, or is too large, with the name of the variable.
         """
         config_type = config_of(train)
+        import cloudpickle  # not at the top: a laptop that follows a sweep does not have it
+
         contents = [_annotations(config_type), _registered_objects(), train, config_type]
         functions = [build_of(train) or train, config_type]
         with by_value(*functions):
@@ -133,12 +133,31 @@ class FamilyCode:
         if digest not in _LOADED:
             sys.path[:0] = [path for path in self.paths if path not in sys.path]
             importlib.invalidate_caches()
-            annotations, _, train, config_type = pickle.loads(self.pickled)
+            _LOADING.append(digest)
+            try:
+                annotations, _, train, config_type = pickle.loads(self.pickled)
+            finally:
+                _LOADING.remove(digest)
             for owner, hints in annotations:
                 owner.__annotations__ = hints
             _LOADED[digest] = (train, config_type)
         return _LOADED[digest]
 
+
+def check_not_loading() -> None:
+    """Refuses to run a sweep while this process imports a family of a user's: a training process never runs one.
+
+    Raises:
+        ConfigError: if it does.
+    """
+    if _LOADING:
+        raise ConfigError(
+            "a module runs a sweep when it is imported; write `if __name__ == '__main__':` above its ls.main(...)"
+        )
+
+
+_LOADING: Final[list[str]] = []
+"""What this process loads now, by digest."""
 
 _LOADED: Final[dict[str, tuple[Train, type[Keys]]]] = {}
 """What this process has loaded, by digest."""
@@ -155,6 +174,8 @@ def own_folders() -> tuple[str, ...]:
 @contextlib.contextmanager
 def by_value(*functions: Any) -> Iterator[None]:
     """While inside, modules of these functions that cannot be imported are pickled by value."""
+    import cloudpickle
+
     names = {getattr(function, "__module__", MAIN) for function in functions} - {MAIN}
     modules = [module for name in names if (module := sys.modules.get(name)) and not is_importable(name)]
     for module in modules:

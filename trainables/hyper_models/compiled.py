@@ -54,7 +54,7 @@ def takes_logits(model: keras.Model) -> bool:
 
 
 def _check_loss(loss: Any) -> None:
-    name = loss if isinstance(loss, str) else getattr(loss, "name", None) or getattr(loss, "__name__", str(loss))
+    name = str(loss if isinstance(loss, str) else getattr(loss, "name", None) or getattr(loss, "__name__", loss))
     name = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")
     if name not in _LOSSES:
         raise ConfigError(

@@ -56,12 +56,12 @@ def _words(network: Network) -> str:
 def _training_keys(exploration: Exploration, networks: Sequence[Network]) -> dict[str, str]:
     """The hyperparameters that set optimizer, learning rate or momentum, by what compile() says, with these keys."""
     built = [(each, each.compiled) for each in networks if each.compiled]
-    with_momentum = [(each, said) for each, said in built if said.optimizer in WITH_MOMENTUM]
-    rate = _follower(built, "learning_rate", lambda said: said.rate)
-    momentum = _follower(with_momentum, "momentum", lambda said: said.momentum)
-    optimizer = _follower(built, "optimizer", lambda said: said.optimizer)
+    with_momentum = [(each, settings) for each, settings in built if settings.optimizer in WITH_MOMENTUM]
+    rate = _follower(built, "learning_rate", lambda settings: settings.rate)
+    momentum = _follower(with_momentum, "momentum", lambda settings: settings.momentum)
+    optimizer = _follower(built, "optimizer", lambda settings: settings.optimizer)
     keys = {rate: "learning_rate", momentum: "momentum", optimizer: "optimizer"}
-    if optimizer is None and len(names := {said.optimizer for _, said in built}) > 1:
+    if optimizer is None and len(names := {settings.optimizer for _, settings in built}) > 1:
         raise ConfigError(
             f"compile() sets {', '.join(sorted(names))}, and no hyperparameter has their names as its values; valid: "
             "hp.Choice('optimizer', ['adam', 'sgd'])"
@@ -76,7 +76,7 @@ def _training_keys(exploration: Exploration, networks: Sequence[Network]) -> dic
 
 def _follower(built: Iterable[tuple[Network, Compiled]], key: str, setting: Callable[[Compiled], Value]) -> str | None:
     """The hyperparameter whose value is the setting in every network, if the setting changes or it has the name."""
-    pairs = [(network.values, setting(said)) for network, said in built]
+    pairs = [(network.values, setting(settings)) for network, settings in built]
     names = set.intersection(*(set(values) for values, _ in pairs)) if pairs else set()
     followers = [name for name in names if all(_equal(values[name], value) for values, value in pairs)]
     if key in followers:
@@ -87,8 +87,9 @@ def _follower(built: Iterable[tuple[Network, Compiled]], key: str, setting: Call
 def _equal(value: Value, setting: Value) -> bool:
     if isinstance(setting, str):
         return isinstance(value, str) and value.lower() == setting
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number and math.isclose(value, setting, rel_tol=1e-4)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return math.isclose(value, setting, rel_tol=1e-4)
 
 
 def _by_optimizer(
@@ -97,13 +98,13 @@ def _by_optimizer(
     """A setting of each optimizer, for which no hyperparameter stands."""
     values: dict[str, float] = {}
     for each in networks:
-        if (said := each.compiled) is None:
+        if (settings := each.compiled) is None:
             continue
-        if values.setdefault(said.optimizer, setting(said)) != setting(said):
+        if values.setdefault(settings.optimizer, setting(settings)) != setting(settings):
             name = "learning_rate" if word == "rate" else word
             raise ConfigError(
-                f"the {name} of compile() changes with the hyperparameters ({values[said.optimizer]:g}, "
-                f"{setting(said):g}), and none of them has its value; valid: hp.Float({name!r}, ...) as the {name}"
+                f"the {name} of compile() changes with the hyperparameters ({values[settings.optimizer]:g}, "
+                f"{setting(settings):g}), and none of them has its value; valid: hp.Float({name!r}, ...) as the {name}"
             )
     return tuple(values.items())
 
@@ -150,14 +151,20 @@ def _hyperparameter(exploration: Exploration, name: str, keys: dict[str, str]) -
         values, own_values = tuple(str(value).lower() for value in values), values
     kind = "float" if key in ("learning_rate", "momentum") else _KINDS.get(type(hp.default), "")
     if not kind:
-        raise ConfigError(
-            f"the hyperparameter {name!r} has the value {hp.default!r}; valid: a number, a text or a flag"
-        )
+        raise ConfigError(f"the hyperparameter {name!r} has the value {hp.default!r}; valid: a number, text or flag")
     if kind == "float" and values:
         values, own_values = tuple(float(value) for value in values), values
     default = str(hp.default).lower() if key == "optimizer" else float(hp.default) if kind == "float" else hp.default
     return Hyperparameter(
-        name=name, key=key, kind=kind, default=default, values=values, own_values=own_values, conditions=tuple(conditions),
-        low=getattr(hp, "min_value", 0.0), high=getattr(hp, "max_value", 0.0), step=getattr(hp, "step", None),
+        name=name,
+        key=key,
+        kind=kind,
+        default=default,
+        values=values,
+        own_values=own_values,
+        conditions=tuple(conditions),
+        low=getattr(hp, "min_value", 0.0),
+        high=getattr(hp, "max_value", 0.0),
+        step=getattr(hp, "step", None),
         log=getattr(hp, "sampling", "linear") == "log",
-    )  # fmt: skip
+    )

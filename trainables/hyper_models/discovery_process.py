@@ -17,8 +17,8 @@ from trainables.data.cache import cache_root
 from trainables.errors import ConfigError
 from trainables.families.family import place_of
 from trainables.families.family_code import by_value, own_folders
-from trainables.families.references import CANNOT_PICKLE, culprit
 from trainables.hyper_models.space import HyperSpace
+from trainables.references import CANNOT_PICKLE, culprit
 
 _PACKAGES: Final = ("keras", "keras_tuner", "tensorflow")
 _ROOT: Final = Path(__file__).parents[1]
@@ -36,9 +36,8 @@ def discovered(model: Any) -> HyperSpace:
         return HyperSpace.of_json(json.loads(file.read_text(encoding="utf-8")))
     environment = os.environ | {"CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3"}
     command = [sys.executable, "-c", "from trainables.hyper_models.discovery_process import main; main()"]
-    process = subprocess.run(
-        command, input=pickle.dumps((own_folders(), code)), capture_output=True, env=environment, check=False
-    )
+    request = pickle.dumps((own_folders(), code))
+    process = subprocess.run(command, input=request, capture_output=True, env=environment, check=False)
     if process.returncode:
         last = next((line for line in reversed(process.stderr.decode().splitlines()) if line.strip()), "no output")
         raise ConfigError(f"the process that looks for hyperparameters failed: {last}")
@@ -76,9 +75,10 @@ def _sealed(model: Any) -> bytes:
     """
     with by_value(model):
         try:
-            return cloudpickle.dumps(model)
+            code: bytes = cloudpickle.dumps(model)
         except CANNOT_PICKLE as error:
             raise ConfigError(f"{place_of(model)} cannot be sent: {culprit([model], error)}") from error
+    return code
 
 
 def _digest(code: bytes) -> str:
@@ -86,6 +86,7 @@ def _digest(code: bytes) -> str:
     digest = hashlib.sha256(code)
     folders = [Path(folder) for folder in own_folders()]
     files = {Path(file) for module in [*sys.modules.values()] if (file := getattr(module, "__file__", None))}
+    files = {file for file in files if "site-packages" not in file.parts}
     own_files = {file for file in files if any(file.is_relative_to(folder) for folder in folders)}
     for file in sorted(own_files | {*_ROOT.glob("hyper_models/*.py")}):
         with contextlib.suppress(OSError):

@@ -6,13 +6,12 @@ are put after ours, which prepare the images; docs/keras_tuner.md says what happ
 
 import inspect
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from layersweep.records.values import Epoch, NetworkSummary
-from search_spaces.ranges import Range
-from trainables.config import Value
+from trainables.config import Between, OneOf
 from trainables.data.dataset import Data
 from trainables.errors import ConfigError
 from trainables.families.family import place_of
@@ -72,9 +71,8 @@ class HyperBuild:
         hp.values = config.own_values
         with compiled.optimizers_allowed():
             own = _function(self.model)(hp)
-        if unknown := {each.name for each in hp.space}.difference(
-            each.name for each in config.hyper_space.hyperparameters
-        ):
+        known = {each.name for each in config.hyper_space.hyperparameters}
+        if unknown := {each.name for each in hp.space} - known:
             raise ConfigError(
                 f"{place_of(self)} asks for {', '.join(sorted(unknown))}, which earlier builds did not: its "
                 "hyperparameters change between builds; valid: hyperparameters that depend on values of hp alone"
@@ -102,7 +100,7 @@ class HyperFamily:
 
     def __init__(self, model: Any, rescaled: bool | None) -> None:
         self.build = HyperBuild(model, rescaled)
-        self.__module__ = _own_build(model).__module__
+        self.__module__ = getattr(_own_build(model), "__module__", __name__)
         self.__qualname__ = "train"
 
     def __call__(self, config: HyperConfig, data: Data, **options: Any) -> Iterator[NetworkSummary | Epoch]:
@@ -127,9 +125,9 @@ class HyperFamily:
         return config_type(self.space)
 
     @property
-    def tuned(self) -> Sequence[Mapping[str, Sequence[Value] | Range]]:
-        """The tuned spaces of a sweep that has none of its own."""
-        return (self.space.searched,) if self.space.searched else ()
+    def searched(self) -> Mapping[str, OneOf | Between]:
+        """What a search tries of each key, in a sweep that has no tuned spaces of its own."""
+        return self.space.searched
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -168,9 +166,8 @@ def _check(model: Any) -> None:
         and each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)
     ]  # fmt: skip
     if len(parameters) != 1:
-        raise ConfigError(
-            f"{place_of(_own_build(model))} takes {len(parameters)} arguments instead of hp; {right_form}"
-        )
+        place = place_of(_own_build(model))
+        raise ConfigError(f"{place} takes {len(parameters)} arguments instead of hp alone; {right_form}")
 
 
 def _ignored(model: Any) -> tuple[str, ...]:
@@ -182,6 +179,6 @@ def _ignored(model: Any) -> tuple[str, ...]:
         names = [*dict.fromkeys(_HP_CALL.findall(inspect.getsource(fit)))]
     except OSError:  # a class without a file
         names = []
-    parts = f" and with it {', '.join(names)}" if names else ""
+    parts = f", and nor are its hyperparameters {', '.join(names)}" if names else ""
     advice = "; valid: --set batch_size=32,64" if "batch_size" in names else ""
     return (f"fit() of {type(model).__name__} is not used{parts}{advice}",)

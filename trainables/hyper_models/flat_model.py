@@ -75,9 +75,9 @@ def _fitting(x: keras.KerasTensor, shape: tuple[int | None, ...]) -> keras.Keras
         x = keras.layers.Reshape(x.shape[1:3], name="grey_images")(x)
     sizes = zip(shape[1:], x.shape[1:], strict=False)
     if len(shape) != len(x.shape) or any(size not in (None, images) for size, images in sizes):
-        wanted, images = ("x".join(map(str, each[1:])) for each in (shape, x.shape))
+        valid, images = ("x".join(map(str, each[1:])) for each in (shape, x.shape))
         raise ConfigError(
-            f"the network takes images of {wanted}, but these have {images}; valid: --set image_size= and --set "
+            f"the network takes images of {valid}, but these have {images}; valid: --set image_size= and --set "
             "channels=, or another input shape in build"
         )
     return x

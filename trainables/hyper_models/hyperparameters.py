@@ -25,13 +25,6 @@ class Hyperparameters(keras_tuner.HyperParameters):  # type: ignore[misc]
         """A whole number from `low` to `high`."""
         return self.Int(name, low, high, step=None if step == 1 else step, sampling="log" if log else "linear")  # type: ignore[no-any-return]
 
-    def suggest_float(
-        self,
-        name: str,
-        low: float,
-        high: float,
-        step: float | None = None,
-        log: bool = False,
-    ) -> float:
+    def suggest_float(self, name: str, low: float, high: float, step: float | None = None, log: bool = False) -> float:
         """A number from `low` to `high`."""
         return self.Float(name, low, high, step=step, sampling="log" if log else "linear")  # type: ignore[no-any-return]

@@ -2,12 +2,12 @@
 
 import keyword
 import re
-from collections.abc import Collection, Mapping, Sequence
+import typing
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, fields, make_dataclass
 from functools import cache
 from typing import Any, ClassVar, Final
 
-from search_spaces.ranges import Range
 from trainables import config as domains
 from trainables.config import Value
 from trainables.keys import WITH_MOMENTUM, Keys
@@ -60,11 +60,11 @@ class Hyperparameter:
         return self.own_values[self.values.index(value)] if self.own_values else value
 
     @property
-    def searched(self) -> Sequence[Value] | Range | None:
-        """What a search tries; None if there is only one value."""
+    def domain(self) -> domains.OneOf | domains.Between:
+        """Its values."""
         if self.values:
-            return self.values if len(self.values) > 1 else None
-        return Range(self.low, self.high, self.log, self.step) if self.low < self.high else None
+            return domains.OneOf(self.values)
+        return domains.Between(self.low, self.high, scale="log" if self.log else "linear", step=self.step)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,10 +102,9 @@ class HyperSpace:
         return cls(hyperparameters=tuple(Hyperparameter(**each) for each in hyperparameters), **as_tuples)
 
     @property
-    def searched(self) -> dict[str, Sequence[Value] | Range]:
-        """The tuned space: every hyperparameter that has several values."""
-        spaces = {each.key: each.searched for each in self.hyperparameters}
-        return {key: values for key, values in spaces.items() if values is not None}
+    def searched(self) -> dict[str, domains.OneOf | domains.Between]:
+        """What a search tries of each key: the hyperparameters that have several values."""
+        return {each.key: each.domain for each in self.hyperparameters if len(each.values) != 1}
 
 
 def _tuples(value: Any) -> Any:
@@ -127,8 +126,8 @@ class HyperConfig(Keys):
         space = self.hyper_space
         if self.learning_rate is None and self.optimizer in dict(space.rates):
             object.__setattr__(self, "learning_rate", dict(space.rates)[self.optimizer])
-        if self.momentum is None:
-            own = next((each.default for each in space.hyperparameters if each.key == "momentum"), 0.0)
+        if (momentum := typing.cast("float | None", self.momentum)) is None:
+            own = next((float(each.default) for each in space.hyperparameters if each.key == "momentum"), 0.0)
             momentum = dict(space.momenta).get(self.optimizer, own) if self.optimizer in WITH_MOMENTUM else 0.0
             object.__setattr__(self, "momentum", momentum)
         super().__post_init__()
@@ -159,7 +158,7 @@ class HyperConfig(Keys):
         return _restored, (self.hyper_space, {each.name: getattr(self, each.name) for each in fields(self)})
 
 
-def _restored(space: HyperSpace, values: Mapping[str, Value]) -> HyperConfig:
+def _restored(space: HyperSpace, values: Mapping[str, Any]) -> HyperConfig:
     return config_type(space)(**values)
 
 
@@ -198,11 +197,7 @@ def _key(key: str, default: Value) -> tuple[type, Any]:
 
 def _domain(hyperparameter: Hyperparameter) -> Any:
     doc = f"the hyperparameter {hyperparameter.name!r}"
-    if hyperparameter.values:
-        return domains.one_of(hyperparameter.default, hyperparameter.values, doc)
-    scale: domains.Scale = "log" if hyperparameter.log else "linear"
-    low, high, step = hyperparameter.low, hyperparameter.high, hyperparameter.step
-    return domains.between(hyperparameter.default, low, high, doc, scale=scale, step=step)
+    return domains._field(hyperparameter.default, hyperparameter.domain, doc, optional=False)
 
 
 def key_name(name: str, others: Collection[str]) -> str:

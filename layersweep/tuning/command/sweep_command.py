@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from layersweep import project
@@ -123,8 +124,10 @@ def carry_out(sweep: Sweep, options: Options, frontend: "Frontend") -> int:
     def say(line: str) -> None:
         console.print(line)
 
-    if options.cluster is None:  # else the head has them
-        _check_installed()
+    _check_installed()
+    from trainables.families.family_code import check_not_loading  # needs what was checked
+
+    check_not_loading()
     environment.set_defaults()
     sweep = with_arms(sweep.with_family_spaces, options)
     settings = resolve(sweep, options)
@@ -140,12 +143,13 @@ def carry_out(sweep: Sweep, options: Options, frontend: "Frontend") -> int:
     with sweep_lock(settings.results, sweep.name):  # the plan is made inside: no other command adds to the records now
         local_records.mark_as_local(settings.results, sweep.name)
         code = train(plan_of(request, data, say), frontend)
-    if sweep.question:
-        with broken_off():
+    with broken_off():
+        if sweep.question:
             study.write_study(settings.results, sweep.name, console=frontend.study_console)
-    else:
-        with broken_off():
+        else:
             update_results(settings.results, sweep.name)
+            results = "" if settings.results == Path("results").absolute() else f" --results {settings.results}"
+            console.print(f"answer   {project.COMMAND} study {sweep.name}{results}")
     console.print(f"records  {settings.results}/*/{sweep.name}/*.parquet")
     return code
 

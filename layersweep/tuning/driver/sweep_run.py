@@ -159,6 +159,7 @@ class SweepRun:
                     )
                     self._train(run)
                     console.print(run.display.summary(), soft_wrap=True)
+        stop.check()  # it may be requested while Ray ends
         return sum(ending.outcome == "failed" and not ending.refused for ending in queue.endings.values())
 
     def _check_place(self, where: ray_runtime.RayRuntime, console: Console, oracles: OracleProcess) -> None:

@@ -81,24 +81,25 @@ def idle_values(
             families = [*dict.fromkeys(each.family for each in keys if not each.has(key))]
             idle = [each for each in keys if each.has(key) and each.is_idle(key, values)]
             does_nothing = sum(not each.has(key) for each in keys) + len(idle) == len(keys)
-            (errors if does_nothing else remarks).extend(_sentences(key, values, families, idle))
+            place = f"--set {key}={values_text(values)}"
+            (errors if does_nothing else remarks).extend(_sentences(place, key, values, families, idle))
     for space in () if sweep.arms else sweep.spaces:
         for key, values in space.items():
             having = [each for each in keys if key not in (FAMILY, *command_values) and each.has(key)]
             if having and all(each.is_idle(key, values) for each in having):
-                errors += [f"the space of sweep {sweep.name!r}: {text}" for text in _sentences(key, values, [], having)]
+                place = f"the space of sweep {sweep.name!r}: {key}={values_text(values)}"
+                errors += _sentences(place, key, values, [], having)
     return remarks, errors
 
 
-def _sentences(key: str, values: Choices, families: Sequence[str], idle: Sequence[_Keys]) -> Iterator[str]:
+def _sentences(place: str, key: str, values: Choices, families: Sequence[str], idle: Sequence[_Keys]) -> Iterator[str]:
     """What is to be said of a key that these families do not have, and that does nothing in these arms."""
-    place = f"--set {key}={values_text(values)} does nothing in"
     if idle:
         value = values.high if isinstance(values, Range) else values[-1]
         reason = idle_reason(idle[0].config_type, {**idle[0].values, key: value})
-        yield f"{place} {first_names([each.name for each in idle])}{reason and ': ' + reason}"
+        yield f"{place} does nothing in {first_names([each.name for each in idle])}{reason and ': ' + reason}"
     if families:
-        yield f"{place} {first_names(families)}: no such key there"
+        yield f"{place} does nothing in {first_names(families)}: no such key there"
 
 
 def check_images(sweep: Sweep, arms: Sequence[Arm], data: Data, *, folds: int = 0) -> list[str]:

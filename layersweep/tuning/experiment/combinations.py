@@ -43,18 +43,19 @@ class Combination:
 
     @property
     def active(self) -> Self:
-        """The combination without the keys that do nothing beside the values of others.
+        """The combination without the keys that do nothing beside the values of others, unless they have the default.
 
         Raises:
             ConfigError: for such a key with a value outside its domain.
         """
-        values = self.config_values
+        values, keys = self.config_values, self.config_type.__dataclass_fields__
         idle = idle_keys(self.config_type, values, self.ranges, {*values, *self.ranges})
-        for key in sorted(idle & values.keys()):
+        changed = [key for key in values if key in idle and values[key] != keys[key].default]
+        for key in changed:
             domains.check_value(self.config_type, key, values[key])
         return replace(
             self,
-            values={key: value for key, value in self.values.items() if key not in idle},
+            values={key: value for key, value in self.values.items() if key not in changed},
             ranges={key: numbers for key, numbers in self.ranges.items() if key not in idle},
         )
 
@@ -174,10 +175,8 @@ def _of_arm(
         )
         active = _valid(combination, f"--arm {source}")
         for key in sorted(arm.keys() - active.values.keys() - active.ranges.keys()):
-            value = combination.values.get(key)
-            if value != getattr(active.config, key):
-                reason = idle_reason(config_type, combination.config_values) if key in combination.values else ""
-                raise UsageError(f"--arm {source}: {reason or f'{key} does nothing with the other values'}")
+            reason = idle_reason(config_type, combination.config_values) if key in combination.values else ""
+            raise UsageError(f"--arm {source}: {reason or f'{key} does nothing with the other values'}")
         yield active
 
 

@@ -124,13 +124,15 @@ class Request:
         """The request with the names of classes in its configurations as indices: what a trial's id holds.
 
         Raises:
-            UsageError: naming the arm, for a class that there is not.
+            UsageError: naming the arm, for a class that there is not, or for two equal arms of the command line.
         """
         arms: dict[tuple[str, domains.Dataclass], Arm] = {}
         for arm in self.arms:
             if isinstance(arm.config, Keys):
                 config = replace(arm.config, classes=class_text(arm.name, arm.config.classes, data))
-                arms.setdefault((arm.family, config), replace(arm, config=config))
+                known = arms.setdefault((arm.family, config), replace(arm, config=config))
+                if self.sweep.arms and known.name != arm.name:
+                    raise UsageError(f"--arm: {known.name} and {arm.name} have the same classes; valid: each arm once")
             else:
                 arms[arm.family, arm.config] = arm
         return replace(

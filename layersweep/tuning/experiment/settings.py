@@ -1,9 +1,9 @@
 """Options filled in from the sweep and checked against it."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, Final
+from typing import Final
 
 from layersweep.tuning.common.errors import UsageError
 from layersweep.tuning.experiment.arm_names import FAMILY, ORACLE
@@ -64,7 +64,8 @@ def resolve(sweep: Sweep, options: Options) -> Settings:
     search: Search = sweep.search if options.search == "auto" else options.search
     _check_search(sweep, options, search)
     exact_images, options = options.images is not None, _with_fit(options)
-    options = _with_quick_flags(options, (sweep.quick or {}) if options.quick else {}, has_searches=search != "grid")
+    if options.quick:
+        options = _with_quick_flags(sweep, options, has_searches=search != "grid")
     search_time = options.time_budget if sweep.timed_searches else None
     folds = sweep.folds if options.folds is None else options.folds
     values = {
@@ -118,16 +119,19 @@ def _check_search(sweep: Sweep, options: Options, search: Search) -> None:
         )
 
 
-def _with_quick_flags(options: Options, quick: Mapping[str, Any], *, has_searches: bool) -> Options:
+def _with_quick_flags(sweep: Sweep, options: Options, *, has_searches: bool) -> Options:
     """The options, with the flags that `--quick` stands for if the command line does not have them.
 
     A key that the command line sets itself is not set by `--quick`. If the command line selects families, `--quick`
     sets no key, since its keys may belong to others.
     """
     open_flags = {f.name for f in fields(Options) if getattr(options, f.name) == f.default}
+    search_flags = {"trials", *(["time_budget"] if sweep.timed_searches else [])}
+    flags = open_flags if has_searches else open_flags - search_flags
+    quick = sweep.quick or {}
     keys = {key_of(text) for text in options.set}
     sets = () if FAMILY in keys else tuple(text for text in quick.get("set", ()) if key_of(text) not in keys)
-    values = {k: v for k, v in quick.items() if k in open_flags and (has_searches or k != "trials")}
+    values = {flag: value for flag, value in quick.items() if flag in flags}
     return replace(options, **values | {"set": (*sets, *options.set)})
 
 

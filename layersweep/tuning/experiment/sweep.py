@@ -52,8 +52,9 @@ class Sweep:
         apart: keys whose values are not compared with each other, each with its default.
         control: the arm that is compared even if a screening stopped it.
         dataset: a data set that `trainables.data.dataset.prepare` knows.
-        tuned: spaces that are searched, one arm each; unless given, the hyperparameters of a hypermodel: keys with one value are fixed, keys with several values or a
-            Range are searched. With the key `oracle`, AutoKeras' oracles of these names search networks, one arm each.
+        tuned: spaces that are searched, one arm each: keys with one value are fixed, keys with several values or a
+            Range are searched. Unless given, a hypermodel's own hyperparameters are searched. With the key `oracle`,
+            AutoKeras' oracles of these names search networks, one arm each.
         warm_up: what a training process does first: imports, and the name of its device.
         search: how tuned spaces are searched, unless the command says otherwise: `grid` ignores them, `oracle` is for
             spaces with that key.
@@ -137,10 +138,16 @@ class Sweep:
             UsageError: if that is no hypermodel which can be trained.
         """
         try:
-            spaces = () if self.tuned else getattr(self.train, "tuned", ())
+            searched: Mapping[str, domains.OneOf | domains.Between] = getattr(self.train, "searched", {})
         except ConfigError as error:
             raise UsageError(f"the sweep {self.name!r}: {error}") from error
-        return replace(self, tuned=spaces) if spaces else self
+        space = {
+            key: each.values
+            if isinstance(each, domains.OneOf)
+            else Range(each.low, each.high, each.scale == "log", each.step)
+            for key, each in searched.items()
+        }
+        return replace(self, tuned=(space,)) if space and not self.tuned else self
 
     @property
     def config_type(self) -> type[domains.Dataclass]:

@@ -4,7 +4,6 @@ from dataclasses import fields
 
 import pytest
 
-from search_spaces.ranges import Range
 from trainables import config as domains
 from trainables.errors import ConfigError
 from trainables.hyper_models.space import Hyperparameter, HyperSpace, config_type, key_name
@@ -61,8 +60,10 @@ def test_what_has_several_values_is_searched():
     fixed = Hyperparameter(name="k", key="k", kind="int", default=3, values=(3,))
     space = HyperSpace(hyperparameters=(BLOCKS, KERNEL, RATE, fixed))
     assert space.searched == {
-        "blocks": Range(1, 3, step=1), "kernel": (3, 5), "learning_rate": Range(1e-4, 0.1, log=True),
-    }  # fmt: skip
+        "blocks": domains.Between(1, 3, step=1),
+        "kernel": domains.OneOf((3, 5)),
+        "learning_rate": domains.Between(1e-4, 0.1, scale="log"),
+    }
 
 
 def test_optimizers_have_the_rate_and_the_momentum_that_compile_says():

@@ -9,12 +9,12 @@ import pytest
 
 from layersweep.records.metrics import METRICS
 from layersweep.tuning.common.errors import UsageError
-from layersweep.tuning.experiment.key_values import key_values, with_sweep_values
+from layersweep.tuning.experiment.key_values import families, key_values, with_sweep_values
 from layersweep.tuning.experiment.options import Metric, Options, parse
 from layersweep.tuning.experiment.settings import grace_epochs, resolve
 from layersweep.tuning.experiment.sweep import Sweep
 from search_spaces.ranges import Range
-from trainables.families import fashion_cnn
+from trainables.families import fashion_cnn, transfer
 
 SWEEP = Sweep(
     name="made_up",
@@ -86,6 +86,14 @@ def test_a_sweep_may_be_searched_and_have_folds_of_its_own():
     assert (made.search, made.folds, made.seeds) == ("grid", 0, 5)
     made = resolve(sweep, parse(["--folds", "3", "--seeds", "2"], program="s.py"))
     assert (made.folds, made.seeds) == (3, 2)
+
+
+def test_quick_gives_no_time_to_searches_that_there_are_not():
+    sweep = replace(SWEEP, search="random", tuned=[{"quality": Range(0.1, 0.9)}], timed_searches=True)
+    sweep = replace(sweep, quick={"epochs": 2, "time_budget": 60.0, "trials": 2})
+    for words, limits in ((["--quick"], (60.0, 2)), (["--quick", "--search", "grid"], (None, 8))):
+        made = resolve(sweep, parse(words, program="s.py"))
+        assert (made.search_time, made.candidates) == limits
 
 
 def test_what_another_sweep_gives_comes_after_what_is_said(tmp_path):
@@ -230,6 +238,37 @@ def test_set_refuses_with_key_value_and_valid(text, words):
     with pytest.raises(UsageError) as caught:
         key_values(SWEEP, [text])
     assert words in str(caught.value)
+
+
+def test_set_of_a_range_is_a_range_of_the_key():
+    assert key_values(SWEEP, ["quality=0.25..0.5", "batch_size=8..64"]) == {
+        "quality": Range(0.25, 0.5), "batch_size": Range(8, 64),
+    }  # fmt: skip
+    for text in ("quality=0.1,0.2..0.3", "quality=0.2..0.3,0.5"):
+        with pytest.raises(UsageError, match=r"has a range among values; valid: values, or one range of all of them"):
+            key_values(SWEEP, [text])
+
+
+def test_a_path_with_dots_is_a_text():
+    sweep = Sweep(name="s", train=transfer.train, spaces=[{}])
+    assert key_values(sweep, ["weights=../a/b..c.keras"]) == {"weights": ["../a/b..c.keras"]}
+
+
+def test_a_key_twice_is_refused():
+    with pytest.raises(
+        UsageError, match=r"--set quality=0\.1 and --set quality=0\.2 give quality twice; valid: one --set"
+    ):
+        key_values(SWEEP, ["quality=0.1", "batch_size=8", "quality=0.2"])
+    with pytest.raises(UsageError, match="give family twice"):
+        families(SWEEP, ["family=made_up", "family=made_up"])
+
+
+def test_a_range_needs_a_search_and_a_search_something_to_search():
+    words = "--set quality=0.1..0.9: only a search draws from a range; valid: with --search random or hyperopt, or val"
+    assert words in refusal("--set", "quality=0.1..0.9")
+    assert settings("--set", "quality=0.1..0.9", "--search", "random").search == "random"
+    message = refusal("--search", "random", "--set", "quality=0.1,0.9")
+    assert "has no tuned spaces; valid: grid, or a range to search such as --set learning_rate=1e-4..1e-1" in message
 
 
 def test_grace_is_long_enough_for_500_steps():

@@ -9,6 +9,7 @@ import pytest
 from layersweep.tuning.common.errors import UsageError
 from layersweep.tuning.experiment.options import parse
 from layersweep.tuning.experiment.request import Request
+from layersweep.tuning.experiment.selected_arms import with_arms
 from layersweep.tuning.experiment.settings import resolve
 from layersweep.tuning.experiment.sweep import Sweep
 from layersweep.tuning.experiment.trials import TrialFactory, visible_data
@@ -168,3 +169,69 @@ def test_a_class_too_small_is_named_before_any_trial_and_the_way_out_works(tmp_p
         prepared(folder)
     request, data, _ = prepared(folder, "--set", "classes=without:c")
     assert visible_data(request.arms[0], data).classes == ("a", "b")
+
+
+PLAIN = Sweep(name="s", train=fashion_cnn.train, spaces=[{"optimizer": ["adam", "sgd"]}])
+
+
+def test_a_sweep_without_tuned_spaces_searches_each_of_its_arms_in_a_range(pets):
+    words = ["--search", "random", "--set", "learning_rate=1e-4..1e-1", "--set", "batch_size=8..32"]
+    request, _, _ = prepared(pets, *words, sweep=PLAIN)
+    assert request.arms == []
+    assert [arm.name for arm in request.tuned_arms] == [
+        f"{name} learning_rate=0.0001..0.1 batch_size=8..32 tuned" for name in ("adam", "sgd")
+    ]
+    for arm in request.tuned_arms:
+        assert arm.search_space == {"learning_rate": Range(1e-4, 0.1, log=True), "batch_size": [8, 16, 32]}
+        assert arm.holds(fashion_cnn.Config(optimizer=arm.name.split()[0], learning_rate=0.05, batch_size=16))
+    assert request.tuned_arms[0].space_text == "learning_rate 0.0001..0.1 (logarithmic), batch_size 8,16,32"
+
+
+def test_a_sweep_with_tuned_spaces_searches_these_in_a_range_beside_its_arms(pets):
+    request, _, _ = prepared(pets, "--search", "random", "--set", "learning_rate=1e-4..1e-1", "--set", "image_size=8")
+    assert [arm.name for arm in request.arms] == ["adam image_size=8", "sgd image_size=8"]
+    (tuned,) = request.tuned_arms
+    assert tuned.name == "image_size=8 learning_rate=0.0001..0.1 tuned"
+    assert tuned.search_space == {"batch_size": [8, 16], "learning_rate": Range(1e-4, 0.1, log=True)}
+
+
+def test_the_arms_of_a_command_are_searched_each_in_its_own_range(pets):
+    options = parse(
+        ["--arm", "optimizer=sgd,learning_rate=1e-3..1", "--arm", "family=residual_cnn,classes=cats+dogs", "--search",
+         "random", "--set", "shift=0..0.5", "--dataset", "image_folder", "--data", str(pets)], program="s.py",
+    )  # fmt: skip
+    sweep = with_arms(SWEEP, options)
+    request, _ = Request.of(sweep, resolve(sweep, options), lambda _: None).prepared(lambda _: None)
+    first, second = request.tuned_arms
+    assert (first.name, first.family) == ("sgd learning_rate=0.001..1.0 shift=0.0..0.5 tuned", "")
+    assert (second.name, second.family) == ("residual_cnn classes=cats+dogs shift=0.0..0.5 tuned", "residual_cnn")
+    assert second.fixed_values["classes"] == "0-1"
+    assert {arm.family for arm in request.sampled_arms} == {"", "residual_cnn"}
+
+
+def test_two_arms_of_the_same_classes_are_refused(pets):
+    sets = ["--arm", "classes=cats+dogs", "--arm", "classes=0-1"]
+    options = parse([*sets, "--dataset", "image_folder", "--data", str(pets)], program="s.py")
+    sweep = with_arms(SWEEP, options)
+    request = Request.of(sweep, resolve(sweep, options), lambda _: None)
+    with pytest.raises(UsageError, match=r"adam classes=cats\+dogs and adam classes=0-1 have the same classes"):
+        request.prepared(lambda _: None)
+
+
+def test_a_range_of_sizes_of_stored_pictures_is_refused_and_one_of_arrays_is_checked(
+    pets, fashion_mnist_files, monkeypatch
+):
+    words = ["--search", "random", "--set", "image_size=8..64"]
+    with pytest.raises(UsageError, match=r"image_size is searched from 8 to 64, but pictures are stored at each size"):
+        prepared(pets, *words, sweep=PLAIN)
+    monkeypatch.delenv(cache.ENVIRONMENT)
+    assert prepared(None, *words, dataset="fashion_mnist", sweep=PLAIN)[0].tuned_arms
+    for sizes in ("0..64", "1..64"):
+        with pytest.raises(UsageError, match=r"needs images of \d+x\d+ pixels or more, but these have 1x1"):
+            prepared(None, "--search", "random", "--set", f"image_size={sizes}", dataset="fashion_mnist", sweep=PLAIN)
+
+
+def test_a_key_that_does_nothing_is_told_and_one_for_nothing_is_refused(pets):
+    assert any("momentum=0.9 does nothing in adam" in line for line in prepared(pets, "--set", "momentum=0.9")[2])
+    with pytest.raises(UsageError, match=r"momentum=0\.9 does nothing in adam"):
+        prepared(pets, "--set", "momentum=0.9", "--set", "optimizer=adam")

@@ -12,7 +12,7 @@ import pytest
 from layersweep.records.questions import COMPARISON
 from layersweep.tuning.common.errors import UsageError
 from layersweep.tuning.experiment.arm_checks import check_images
-from layersweep.tuning.experiment.arm_grid import arms
+from layersweep.tuning.experiment.arm_grid import arms, grid
 from layersweep.tuning.experiment.sweep import Sweep
 from layersweep.tuning.experiment.trials import TrialContent, TrialFactory
 from search_spaces.ranges import Range
@@ -249,6 +249,51 @@ def test_a_configuration_is_plain_enough_for_json():
     assert json.loads(json.dumps(arm.values)) == {
         "quality": 0.1, "misdeed": "none", "batch_size": 32, "seconds": 0.0, "before": 0,
     }  # fmt: skip
+
+
+# keys that do nothing, ranges, and a key twice
+
+
+def test_a_key_that_does_nothing_has_its_default_and_equal_arms_are_one():
+    made = arms(layered({"optimizer": ["sgd", "adam"]}), {"momentum": [0.0, 0.9]})
+    assert [a.name for a in made] == ["sgd momentum=0.0", "sgd momentum=0.9", "adam"]
+    assert [a.config.momentum for a in made] == [0.0, 0.9, 0.0]
+    made = arms(layered({"optimizer": ["adam", "rmsprop"], "momentum": [0, 0.9]}), {})
+    assert [(a.config.optimizer, a.config.momentum) for a in made] == [("adam", 0), ("rmsprop", 0), ("rmsprop", 0.9)]
+
+
+def test_a_key_that_does_nothing_still_needs_a_valid_value():
+    with pytest.raises(UsageError, match=r"the space of sweep 's': momentum=2 is not valid; valid: 0 to 0\.9999"):
+        arms(layered({"optimizer": ["adam"], "momentum": [2]}), {})
+
+
+def test_an_arm_without_the_key_keeps_its_name_and_its_trials(data):
+    (alone,) = arms(layered({"optimizer": ["adam", "sgd"]}), {"optimizer": ["adam"]})
+    both = arms(layered({"optimizer": ["adam", "sgd"]}), {"momentum": [0.5]})
+    assert (both[0].name, trial_id("f", both[0], 1, data, "float32")) == (
+        "adam", trial_id("f", alone, 1, data, "float32"),
+    )  # fmt: skip
+
+
+def test_a_grid_leaves_keys_open_that_are_searched():
+    rates, sizes = Range(1e-4, 0.1, log=True), Range(16, 64, log=True, step=2)
+    made = grid(
+        layered({"optimizer": ["adam", "sgd"], "batch_size": [8]}), {"learning_rate": rates, "batch_size": sizes}
+    )
+    assert [each.arm.name for each in made] == [
+        f"{name} batch_size=16..64 learning_rate=0.0001..0.1" for name in ("adam", "sgd")
+    ]
+    assert made[0].ranges == {"batch_size": sizes, "learning_rate": rates}
+    assert not {"batch_size", "learning_rate"} & made[0].fixed_values.keys()
+
+
+def test_a_range_of_a_key_that_an_arm_does_not_use_leaves_the_arm_as_it_is():
+    made = grid(layered({"optimizer": ["adam", "sgd"]}), {"momentum": Range(0.0, 0.9)})
+    assert [(each.arm.name, [*each.ranges]) for each in made] == [("adam", []), ("sgd momentum=0.0..0.9", ["momentum"])]
+    made = grid(families({"family": ["fashion_cnn", "residual_cnn"]}), {"blocks": Range(1, 3)})
+    assert [(each.arm.name, [*each.ranges]) for each in made] == [
+        ("fashion_cnn", []), ("residual_cnn blocks=1..3", ["blocks"]),
+    ]  # fmt: skip
 
 
 # several families

@@ -14,6 +14,7 @@ from scipy import stats
 from layersweep.tuning.experiment.tuned_arms import TunedArm
 from layersweep.tuning.search.samplers import RANDOM_POINTS, sampler
 from search_spaces.ranges import Range
+from trainables.families import fashion_cnn
 
 SEARCHES = ("random", "hyperopt")
 RATE = Range(1e-4, 1.0, log=True)
@@ -192,3 +193,24 @@ def test_hyperopt_says_nothing(caplog, capfd):
         searched(make("hyperopt", arm(MIXED)), 6)
     assert [r for r in caplog.records if r.levelno >= logging.WARNING] == []
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("search", SEARCHES)
+def test_a_key_that_does_nothing_has_its_default_and_no_configuration_is_drawn_twice_for_it(search):
+    space = {"optimizer": ["sgd", "adam"], "momentum": [0.5, 0.9]}
+    tuned = TunedArm(name="tuned", config_type=fashion_cnn.Config, fixed_values={}, search_space=space)
+    source = make(search, tuned)
+    made = searched(source, 3, value=lambda config: config.momentum)
+    assert {(c.optimizer, c.momentum) for c in made} == {("sgd", 0.5), ("sgd", 0.9), ("adam", 0.0)}
+    assert source.draw() is None
+    assert all(tuned.holds(config) for config in made)
+    assert not tuned.holds(fashion_cnn.Config(optimizer="sgd"))
+
+
+def test_hyperopt_learns_from_configurations_in_which_a_key_does_nothing():
+    space = {"optimizer": ["sgd", "adam"], "momentum": Range(0.5, 0.9), "learning_rate": RATE}
+    tuned = TunedArm(name="tuned", config_type=fashion_cnn.Config, fixed_values={}, search_space=space)
+    made = searched(make("hyperopt", tuned), 12, value=lambda config: -config.learning_rate)
+    assert {config.momentum for config in made if config.optimizer == "adam"} == {0.0}
+    again = make("hyperopt", tuned, recorded=made)
+    assert isinstance(again.draw(), fashion_cnn.Config)
