@@ -93,8 +93,7 @@ def numbers(
         taken: the highest number of which other tables of the target have rows.
     """
     attempts = [_Merged(attempt=attempt, number=number) for number, attempt in sorted(target.items())]
-    for merged in attempts[:-1]:
-        merged.is_replaced = True
+    replaced = [(merged, merged.attempt) for merged in attempts[:-1]]
     merged_attempts: list[dict[int, _Merged]] = []
     for source, numbers_before in zip(sources, reserved or [{} for _ in sources], strict=True):
         merged_attempts.append({})
@@ -107,9 +106,12 @@ def numbers(
                 is_free = before is not None and all(m.number != before for m in attempts)
                 match = _Merged(attempt=attempt, number=before if is_free else None)
                 attempts.append(match)
-            match.is_replaced |= number != max(source) and match.attempt == attempt
+            if number != max(source):
+                replaced.append((match, attempt))
             match.attempt = match.attempt.joined(attempt)
             merged_attempts[-1][number] = match
+    for merged, attempt in replaced:  # unless another machine went on with it
+        merged.is_replaced |= merged.attempt == attempt
     _number(attempts, max([*target], default=None), taken)
     return [{number: m.number or 0 for number, m in merged.items()} for merged in merged_attempts]
 

@@ -6,6 +6,7 @@ a sweep writes them, so a kill leaves records that every command can go on with;
 
 import json
 import os
+import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -247,8 +248,7 @@ def _merge_sweep(
             )
         )
     with results_errors(f"cannot write to {target}"):
-        for path in (target / RESULTS.name / sweep).glob("*.parquet"):  # of the study of what there was before
-            path.unlink()
+        shutil.rmtree(target / RESULTS.name / sweep, ignore_errors=True)  # of the study of what there was before
         (target / ".state" / f"{sweep}.cluster").unlink(missing_ok=True)  # it has records of its own from now on
     for table in TABLES:
         for part in parts:

@@ -55,6 +55,14 @@ def test_of_two_that_got_as_far_the_first_to_end_counts():
     assert numbers({0: COMPLETED}, [{0: later}]) == [{0: -1}]
 
 
+@pytest.mark.parametrize("order", [0, 1])
+def test_what_one_machine_replaced_is_replaced_even_if_another_one_has_its_first_epochs(order):
+    unfinished, stopped = attempt(1, 2, 3), attempt(1, 2, 3, ends=[end("stopped", 3)])
+    sources = [{0: unfinished}, {0: stopped, 1: attempt(1, ends=[end("failed", 1)])}]
+    merged = numbers({}, sources if order else sources[::-1])
+    assert (merged if order else merged[::-1]) == [{0: 0}, {0: 0, 1: 1}]
+
+
 def test_numbers_of_rows_without_an_epoch_are_not_used_again():
     other = attempt(5, 6, 7, 8, ends=[end("completed", 4)])
     assert numbers({0: COMPLETED}, [{0: other}], taken=4) == [{0: 5}]

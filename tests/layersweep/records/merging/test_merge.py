@@ -16,11 +16,12 @@ from recorded_rows import run, two_sweeps
 from recorded_sweep import Sweep
 
 from layersweep.records.command import main
+from layersweep.records.derived.results_table import is_written, write_results
 from layersweep.records.errors import BusyError, ResultsError
 from layersweep.records.lock import sweep_lock
 from layersweep.records.merging.merge import merge
 from layersweep.records.read import part_name, parts, read
-from layersweep.records.tables import TABLES
+from layersweep.records.tables import RESULTS, TABLES
 from layersweep.records.write import Writer
 
 START = datetime(2026, 11, 3, 9, tzinfo=UTC)
@@ -126,11 +127,16 @@ def test_a_merge_is_idempotent_commutative_and_loses_nothing(one, other):
         assert everything(place / "c") == content
 
         merge([b, a], place / "d")
+        merged = attempts(place / "c")
+        assert unordered(attempts(place / "d")) == unordered(merged)
         merge([b], write(place / "into_a", "ra", one))
         merge([a], write(place / "into_b", "rb", other, hour=1))
-        for results in (place / "d", place / "into_a", place / "into_b"):
-            assert unordered(attempts(results)) == unordered(attempts(place / "c"))
-        merged = attempts(place / "c")
+        for results, own in ((place / "into_a", attempts(a)), (place / "into_b", attempts(b))):
+            for trial_id, (some, last) in unordered(attempts(results)).items():
+                expected, expected_last = unordered(merged)[trial_id]
+                assert some == expected
+                own_last = own[trial_id][-1][0] if trial_id in own else None  # the target's attempts keep their order
+                assert last in (expected_last, own_last)
         for source in (a, b):
             for trial_id, some in attempts(source).items():
                 for curve, ends in some:
@@ -238,6 +244,17 @@ def test_the_study_of_merged_results_is_that_of_all_trainings_together(results):
     assert expected.height == 2
     alone = load(machines[0].results, together.name)[0].arms
     assert not alone.equals(expected)
+
+
+def test_the_table_of_a_study_and_the_origin_on_a_cluster_go(results):
+    """Both say something of the records that there were before."""
+    write(results / "a", "ra", {"t1": [training(1)]})
+    write(results / "b", "rb", {"t1": [training(1)]})
+    write_results(results / "a", "s", pl.DataFrame(pl.from_arrow(RESULTS.schema.empty_table())).drop("sweep"))
+    (results / "a" / ".state" / "s.cluster").write_text("cluster:results\n")
+    merge([results / "b"], results / "a")
+    assert not is_written(results / "a", "s")
+    assert not (results / "a" / ".state" / "s.cluster").exists()
 
 
 def test_trials_of_several_sweeps_are_numbered_together(results):
