@@ -102,7 +102,9 @@ def test_a_hypermodel_of_logits_gets_a_softmax_and_what_of_its_fit_is_ignored_is
     train = hyper_model(Own(CLASSES))
     outputs = train.build(train.Config(), SHAPE, CLASSES)(np.ones((3, *SHAPE), "uint8"))
     assert np.sum(outputs, axis=1) == pytest.approx(1)
-    assert train.remarks == ("fit() of Own is not used and with it batch_size; valid: --set batch_size=32,64",)
+    assert train.remarks == (
+        "fit() of Own is not used, and nor are its hyperparameters batch_size; valid: --set batch_size=32,64",
+    )
 
 
 def test_a_hypermodel_is_sealed_with_its_keys_and_its_space():
