@@ -14,6 +14,7 @@ ORDER = (
     "test_prometheus",
     "test_cluster",
     "test_strangers",
+    "test_own_script",
     "test_sweep",
     "test_other_users",
     "test_head",
@@ -54,7 +55,7 @@ def swept(joined: Cluster, fashion_mnist_files: Path) -> Swept:
     """Everything that happens, in order; the laptop is closed before the first fault and opened at the end."""
     swept = Swept(joined)
     there = joined.hosts.root("h1") / ".keras" / "datasets" / "fashion-mnist"
-    shutil.copytree(fashion_mnist_files, there)  # the head's user has the files; no other host has
+    shutil.copytree(fashion_mnist_files, there, dirs_exist_ok=True)  # the head's user has the files; no other host has
     laptop = swept.command()
     swept.begun(3, "an epoch of three trials from the laptop's command")
     swept.kill("laptop", "sweeps/optimizers.py")  # closed

@@ -17,9 +17,7 @@ FROM_OTHERS: Final = ("transfer",)
 FROM_SEARCH: Final = ("autokeras",)
 """Families whose networks come from a search."""
 
-_OTHER_FILES: Final = (
-    "application_table", "applications", "by_name", "family", "family_code", "hyper_model", "references",
-)  # fmt: skip
+_OTHER_FILES: Final = ("application_table", "applications", "by_name", "family", "family_code")
 """Files in this folder that are not families."""
 
 _TABLE: Final = {published.name: published for published in (*PUBLISHED, *OTHERS)}

@@ -15,8 +15,8 @@ from layersweep.records.values import Epoch, NetworkSummary
 from trainables import config as domains
 from trainables.data.dataset import Data
 from trainables.errors import ConfigError
-from trainables.families.references import MAIN
 from trainables.keys import Keys
+from trainables.references import MAIN
 
 if TYPE_CHECKING:
     import keras
@@ -158,7 +158,6 @@ def _annotated_config(build: Callable[..., Any], local_names: Mapping[str, Any] 
     return typing.cast("type[Keys]", hint)
 
 
-@functools.cache
 def _check_keys(config_type: type[Keys], place: str) -> None:
     """Refuses a Config that is no dataclass of keys.
 

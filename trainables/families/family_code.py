@@ -17,14 +17,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
-import cloudpickle
-
 import trainables
 from trainables.errors import ConfigError
 from trainables.families import by_name
 from trainables.families.family import Train, build_of, config_of, file_of, name_of, place_of
-from trainables.families.references import CANNOT_PICKLE, MAIN, culprit, is_importable, largest, own_source
 from trainables.keys import Keys
+from trainables.references import CANNOT_PICKLE, MAIN, culprit, is_importable, largest, own_source
 
 if TYPE_CHECKING:
     from trainables.training.loop import Build
@@ -65,6 +63,8 @@ class FamilyCode:
             ConfigError: if something of it cannot be sent, or is too large, with the name of the variable.
         """
         config_type = config_of(train)
+        import cloudpickle  # not at the top: a laptop that follows a sweep does not have it
+
         contents = [_annotations(config_type), _registered_objects(), train, config_type]
         functions = [build_of(train) or train, config_type]
         with by_value(*functions):
@@ -174,6 +174,8 @@ def own_folders() -> tuple[str, ...]:
 @contextlib.contextmanager
 def by_value(*functions: Any) -> Iterator[None]:
     """While inside, modules of these functions that cannot be imported are pickled by value."""
+    import cloudpickle
+
     names = {getattr(function, "__module__", MAIN) for function in functions} - {MAIN}
     modules = [module for name in names if (module := sys.modules.get(name)) and not is_importable(name)]
     for module in modules:

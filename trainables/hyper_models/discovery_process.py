@@ -17,8 +17,8 @@ from trainables.data.cache import cache_root
 from trainables.errors import ConfigError
 from trainables.families.family import place_of
 from trainables.families.family_code import by_value, own_folders
-from trainables.families.references import CANNOT_PICKLE, culprit
 from trainables.hyper_models.space import HyperSpace
+from trainables.references import CANNOT_PICKLE, culprit
 
 _PACKAGES: Final = ("keras", "keras_tuner", "tensorflow")
 _ROOT: Final = Path(__file__).parents[1]

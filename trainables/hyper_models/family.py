@@ -179,6 +179,6 @@ def _ignored(model: Any) -> tuple[str, ...]:
         names = [*dict.fromkeys(_HP_CALL.findall(inspect.getsource(fit)))]
     except OSError:  # a class without a file
         names = []
-    parts = f" and with it {', '.join(names)}" if names else ""
+    parts = f", and nor are its hyperparameters {', '.join(names)}" if names else ""
     advice = "; valid: --set batch_size=32,64" if "batch_size" in names else ""
     return (f"fit() of {type(model).__name__} is not used{parts}{advice}",)

@@ -1,6 +1,7 @@
 """The shape and the cost of each layer of a built model."""
 
 import math
+from typing import Any
 
 import keras
 from keras import layers as kl
@@ -22,7 +23,7 @@ def describe(index: int, layer: kl.Layer) -> Layer:
         stride=_size_text(getattr(layer, "strides", None)),
         parameters=layer.count_params(),
         trainable=bool(layer.trainable_weights),
-        output_shape=_size_text(layer.output.shape[1:]) or "",
+        output_shape=_size_text(first_output(layer).shape[1:]) or "",
     )
 
 
@@ -37,9 +38,9 @@ def flops(layer: kl.Layer) -> int:
 
     Only convolutions and dense layers count. Other layers (normalisation, activation, pooling) are left out, as is
     usual; they are below 1 % in a CNN. Of an unknown layer each weight of a kernel counts once at each position of its
-    output, and of a network that is a layer its own layers count.
+    output (of a recurrent one: of its input), and of a network that is a layer, and a graph, its own layers count.
     """
-    positions = math.prod(layer.output.shape[1:])
+    positions = math.prod(first_output(layer).shape[1:])
     bias = positions if getattr(layer, "use_bias", False) else 0
     match layer:
         case kl.Conv2DTranspose():
@@ -47,7 +48,7 @@ def flops(layer: kl.Layer) -> int:
             return 2 * inputs * math.prod(layer.kernel_size) * layer.filters + bias
         case kl.SeparableConv2D():
             channels = layer.input.shape[-1] * layer.depth_multiplier
-            spatial = math.prod(layer.output.shape[1:-1])
+            spatial = math.prod(first_output(layer).shape[1:-1])
             return 2 * spatial * channels * math.prod(layer.kernel_size) + 2 * positions * channels + bias
         case kl.DepthwiseConv2D():
             return 2 * positions * math.prod(layer.kernel_size) + bias
@@ -55,11 +56,18 @@ def flops(layer: kl.Layer) -> int:
             return 2 * positions * math.prod(layer.kernel_size) * (layer.input.shape[-1] // layer.groups) + bias
         case kl.Dense():
             return 2 * positions * layer.input.shape[-1] + bias
-    return _other_flops(layer)
+    other = _other_flops(layer)
+    return other + bias if other else 0
 
 
 def _other_flops(layer: kl.Layer) -> int:
-    if isinstance(layer, keras.Model):
+    if isinstance(layer, keras.Model) and getattr(layer, "inputs", None):
         return sum(map(flops, layer.layers))
     kernels = sum(math.prod(weight.shape) for weight in layer.weights if "kernel" in weight.name)
-    return 2 * kernels * math.prod(layer.output.shape[1:-1])
+    shape = layer.input.shape if isinstance(layer, kl.RNN) else first_output(layer).shape
+    return 2 * kernels * math.prod(shape[1:-1]) if kernels else 0
+
+
+def first_output(layer: kl.Layer) -> Any:
+    """The output tensor of a layer; of one with several, such as a state, the first."""
+    return keras.tree.flatten(layer.output)[0]

@@ -15,6 +15,7 @@ from keras import layers as kl
 from layersweep.records.values import LayerStatistics
 from trainables.data.arrays import ImageSet
 from trainables.features.frozen_part import SplitModel
+from trainables.layers.layer_costs import first_output
 
 DEAD_RANGE: Final = 1e-3
 """A unit is dead or saturated if its outputs differ by less than this over all probe images and positions."""
@@ -35,13 +36,13 @@ class LayerProbe:
     """
 
     def __init__(self, model: keras.Model, split: SplitModel | None = None) -> None:
-        self._numbers = sum(math.prod(layer.output.shape[1:]) for layer in model.layers)
+        self._numbers = sum(math.prod(first_output(layer).shape[1:]) for layer in model.layers)
         self._places = {id(layer): index for index, layer in enumerate(model.layers)}
         self._split = split
         frozen_layers = {id(layer) for layer in split.base.layers} if split else set()
         self._layers = [layer for layer in model.layers if id(layer) not in frozen_layers]
         self._layer_outputs = keras.Model(
-            split.base.output if split else model.inputs, [ly.output for ly in self._layers]
+            split.base.output if split else model.inputs, [first_output(layer) for layer in self._layers]
         )
 
     def statistics(self, probe: ImageSet) -> tuple[LayerStatistics, ...]:
@@ -88,7 +89,7 @@ def _frozen_output(split: SplitModel, probe: ImageSet) -> _FrozenOutput:
     key = split.digest, hashlib.sha256(images.tobytes()).hexdigest()
     if not (_last_frozen_output and _last_frozen_output[0].key == key):
         layers = split.base.layers
-        model = keras.Model(split.base.inputs, [*(layer.output for layer in layers), split.base.output])
+        model = keras.Model(split.base.inputs, [*map(first_output, layers), split.base.output])
         *outputs, features = model(tf.constant(images), training=False)
         statistics = [_statistics(n, *both, []) for n, both in enumerate(zip(layers, outputs, strict=True))]
         _last_frozen_output[:] = [_FrozenOutput(key=key, statistics=statistics, features=features)]

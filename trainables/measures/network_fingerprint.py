@@ -8,6 +8,7 @@ from typing import Any, Final
 import keras
 
 from layersweep.records.values import Layer, structure_fingerprint
+from trainables.references import class_code, is_installed
 
 _LEFT_OUT: Final = frozenset({"name", "module", "registered_name", "dtype", "seed", "build_config", "keras_version"})
 """Entries of a Keras configuration that differ between equal networks: names, versions, precision, random seeds."""
@@ -19,7 +20,8 @@ def network_fingerprint(model: keras.Model, layers: Iterable[Layer]) -> str | No
     """32 hexadecimal digits: 16 of the layers' kinds, shapes and parameters, then 16 of the Keras configuration.
 
     A new version of Keras may add entries to a configuration, so only the first 16 can be compared between versions.
-    None for a network with a layer that has no configuration.
+    The code of layers that are neither Keras' nor ours is part of the configuration. None for a network with a layer
+    that has no configuration.
     """
     try:
         config = model.get_config()
@@ -27,6 +29,8 @@ def network_fingerprint(model: keras.Model, layers: Iterable[Layer]) -> str | No
         return None
     places = {name: f"layer {i}" for i, name in enumerate(_names(config))}
     text = json.dumps(_cleaned(config, places, is_link=False), sort_keys=True, default=str)
+    kinds = {type(layer) for layer in model._flatten_layers()}
+    text += "".join(sorted(class_code(kind) for kind in kinds if not is_installed(kind)))
     structure = structure_fingerprint((layer.kind, layer.output_shape, layer.parameters) for layer in layers)
     return structure + hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -81,7 +81,7 @@ class HeadClient:
         self.send_script()
         request = self.request
         own = {} if request.script_files is None else {"commit": request.script_commit}
-        self._ask("submit", job=job, script=request.script, flags=[*request.flags], **own)
+        self._ask("submit", job=job, command=[request.script, *request.flags], **own)
 
     def send_requests(self) -> None:
         """Hands what people ask of the sweep on this machine on to the head, and removes it here.

@@ -124,11 +124,10 @@ def carry_out(sweep: Sweep, options: Options, frontend: "Frontend") -> int:
     def say(line: str) -> None:
         console.print(line)
 
-    if options.cluster is None:  # else the head has them
-        _check_installed()
-        from trainables.families.family_code import check_not_loading  # needs what was checked
+    _check_installed()
+    from trainables.families.family_code import check_not_loading  # needs what was checked
 
-        check_not_loading()
+    check_not_loading()
     environment.set_defaults()
     sweep = with_arms(sweep.with_family_spaces, options)
     settings = resolve(sweep, options)
@@ -150,9 +149,7 @@ def carry_out(sweep: Sweep, options: Options, frontend: "Frontend") -> int:
         else:
             update_results(settings.results, sweep.name)
             results = "" if settings.results == Path("results").absolute() else f" --results {settings.results}"
-            console.print(
-                f"answer   {project.COMMAND} study {sweep.name}{results} (no study: the sweep has no question)"
-            )
+            console.print(f"answer   {project.COMMAND} study {sweep.name}{results}")
     console.print(f"records  {settings.results}/*/{sweep.name}/*.parquet")
     return code
 

@@ -165,18 +165,28 @@ def _delete_unused(parent: Path) -> None:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def travelling_files() -> tuple[Path, ScriptFiles] | None:
-    """The folder of the script that runs, and its files, if other machines may lack them; None for no such script.
+@dataclass(frozen=True, kw_only=True)
+class RunningScript:
+    """The script that runs on this machine, which other machines may lack.
+
+    Attributes:
+        folder: its folder.
+        files: its files, as they were when it started.
+    """
+
+    folder: Path
+    files: ScriptFiles
+
+
+def running_script() -> RunningScript | None:
+    """The script that runs; None if other machines have it, or if it is no script, as in a notebook.
 
     Raises:
         UsageError: as `ScriptFiles.of`.
     """
     file = getattr(sys.modules["__main__"], "__file__", None)  # a notebook has none
     script = Path(file or "").resolve()
-    installed = any(script.is_relative_to(Path(prefix).resolve()) for prefix in (sys.prefix, sys.base_prefix))
-    if script.suffix != _SUFFIX or installed or is_everywhere(script):
-        return None
-    return script.parent, ScriptFiles.of(script)
+    return RunningScript(folder=script.parent, files=ScriptFiles.of(script)) if is_own_script(script) else None
 
 
 def is_everywhere(script: Path) -> bool:
@@ -184,18 +194,23 @@ def is_everywhere(script: Path) -> bool:
     return project.IS_CLONE and any(script.is_relative_to(project.FOLDER / name) for name in project.CODE_FOLDERS)
 
 
+def is_own_script(script: Path) -> bool:
+    """Whether this is a script of the user's, not one of the project's, nor a program such as pytest."""
+    installed = any(script.is_relative_to(Path(prefix).resolve()) for prefix in (sys.prefix, sys.base_prefix))
+    return script.suffix == _SUFFIX and not installed and not is_everywhere(script)
+
+
 def _python_files(folder: Path, contents: Mapping[str, bytes]) -> Iterator[Path]:
     """The Python files beside a script, then those of packages; `contents` holds those that were yielded before."""
     entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
     yield from (entry for entry in entries if entry.suffix == _SUFFIX and entry.is_file())
-    folders = [entry for entry in entries if entry.name.isidentifier() and entry.is_dir()]
-    packages = [entry for entry in folders if (entry / "__init__.py").is_file()]
-    while packages:
-        for package in packages:
-            yield from _files_below(package)
+    folders = {entry for entry in entries if entry.name.isidentifier() and entry.is_dir()}
+    while folders:
         imported = {name for path, content in contents.items() for name in _imported_names(path, content)}
-        folders = [entry for entry in folders if entry not in packages]
-        packages = [entry for entry in folders if entry.name in imported]
+        packages = {each for each in folders if each.name in imported or (each / "__init__.py").is_file()}
+        for package in sorted(packages):
+            yield from _files_below(package)
+        folders = folders - packages if packages else set()
 
 
 def _files_below(package: Path) -> Iterator[Path]:

@@ -15,6 +15,7 @@ from layersweep.records.questions import FIRST_PHASE
 from layersweep.records.write import Writer
 from layersweep.tuning.common import kept_weights
 from layersweep.tuning.common.errors import BrokenOffError, StoppedOnRequestError
+from layersweep.tuning.common.script_files import running_script
 from layersweep.tuning.driver.person_requests import PersonRequests
 from layersweep.tuning.driver.planner import SweepPlan
 from layersweep.tuning.driver.progress import Display
@@ -111,14 +112,19 @@ def run(tune_run: TuneRun) -> None:
 
 @contextmanager
 def _driver_files(tune_run: TuneRun) -> Iterator["DriverFiles | None"]:
-    """Access to the driver's disk for slots on other machines; None if all slots are on this machine."""
+    """Access to the driver's disk for slots on other machines; None if all slots are on this machine.
+
+    Raises:
+        UsageError: if the script cannot travel to the other machines.
+    """
     if tune_run.where.nodes is None:
         yield None
         return
     from layersweep.tuning.worker.file_transfer import DriverFiles
 
     request = tune_run.plan.request
-    with contextlib.closing(DriverFiles(request.settings.results, request.sweep.name)) as driver_files:
+    files = DriverFiles(request.settings.results, request.sweep.name, script=running_script())
+    with contextlib.closing(files) as driver_files:
         yield driver_files
 
 

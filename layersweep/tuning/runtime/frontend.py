@@ -4,10 +4,12 @@ import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol, Self
 
 from layersweep.studies.wording.recorded_commands import command_with_seeds
 from layersweep.terminal import Console
+from layersweep.tuning.common.script_files import is_own_script
 from layersweep.tuning.runtime.stop_request import StopRequest
 
 
@@ -38,10 +40,10 @@ class Invocation:
 
     @classmethod
     def of_command_line(cls, sweep: str, words: Sequence[str]) -> Self:
-        """That of a script with these words."""
-        return cls(
-            recorded=shlex.join([f"sweeps/{sweep}.py", *words]), again=shlex.join(["python", sys.argv[0], *words])
-        )
+        """That of a script with these words; a script of the user's is recorded by its name."""
+        script = Path(sys.argv[0])
+        name = script.name if is_own_script(script.resolve()) else f"sweeps/{sweep}.py"
+        return cls(recorded=shlex.join([name, *words]), again=shlex.join(["python", sys.argv[0], *words]))
 
     def with_seeds(self, seeds: int) -> Self:
         """The same, with another number of seeds."""

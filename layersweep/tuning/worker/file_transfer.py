@@ -9,6 +9,7 @@ A slot finds out by a mark in the results folder whether it sees the driver's di
 import contextlib
 import secrets
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,13 +17,30 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from layersweep.records.errors import results_errors
-from layersweep.records.files import make_folder, sync
+from layersweep.records.files import make_folder, sync, write_whole
+from layersweep.tuning.common.script_files import RunningScript
 
 PIECE: Final = 16 << 20
 """Bytes of a file that are sent at once, so that they take a bounded part of the object store."""
 
+_ARCHIVE: Final = ".zip"
 _PARALLEL_CALLS: Final = 4
 """Slots that are served at the same time."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DriverScript:
+    """The script that the driver runs, with the files beside it.
+
+    Attributes:
+        folder: its folder on the driver's machine.
+        name: the name of a folder with these files, which stands for their content.
+        archive: the file on the driver's machine with these files.
+    """
+
+    folder: Path
+    name: str
+    archive: Path
 
 
 class _DriverFilesActor:
@@ -38,25 +56,42 @@ class DriverFiles:
     Args:
         results: the results folder, which a slot may see as well.
         sweep: the sweep's name.
+        script: the script that runs here, if its slots on other machines need its files.
+
+    Attributes:
+        mark: a file that is there while the driver runs.
+        script: the same script, as a slot needs it; None without one.
 
     Raises:
         ResultsError: if the folder cannot be written.
     """
 
-    def __init__(self, results: Path, sweep: str) -> None:
+    script: "DriverScript | None" = None
+
+    def __init__(self, results: Path, sweep: str, *, script: RunningScript | None = None) -> None:
         self.mark = results / ".state" / f"here-{sweep}-{secrets.token_hex(8)}"
         with results_errors(f"cannot write {self.mark}"):
             self.mark.parent.mkdir(parents=True, exist_ok=True)
             for old_mark in self.mark.parent.glob(f"here-{sweep}-*"):  # of killed drivers: only one runs at a time
                 old_mark.unlink(missing_ok=True)
             self.mark.touch()
+            if script is not None:
+                self.script = self._sealed(script)
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         actor = ray.remote(num_cpus=0, max_concurrency=_PARALLEL_CALLS, max_restarts=-1)(_DriverFilesActor)
         self._actor = actor.options(scheduling_strategy=here).remote()
 
+    def _sealed(self, script: RunningScript) -> "DriverScript":
+        """Writes the script's files as they are now: people edit scripts while they run."""
+        archive = self.mark.with_name(f"{self.mark.name}{_ARCHIVE}")
+        write_whole(archive, script.files.archive())
+        return DriverScript(folder=script.folder, name=script.files.name, archive=archive)
+
     def close(self) -> None:
         """Ends it; only the driver may."""
-        with contextlib.suppress(OSError):  # the next driver deletes it
+        with contextlib.suppress(OSError):  # the next driver deletes them
+            if self.script is not None:
+                self.script.archive.unlink(missing_ok=True)
             self.mark.unlink(missing_ok=True)
         del self._actor  # with the last handle it ends, by itself where Ray has died
 

@@ -11,9 +11,11 @@ from typing import Any, Final
 
 import filelock
 
+from layersweep.tuning.common.script_files import ScriptFiles
 from layersweep.tuning.experiment.trials import Trial
 from layersweep.tuning.worker.assignment import Assignment
-from layersweep.tuning.worker.file_transfer import DriverFiles, write
+from layersweep.tuning.worker.file_transfer import DriverFiles, DriverScript, write
+from trainables.data.cache import cache_root
 from trainables.data.dataset import local_copy
 from trainables.errors import DataError
 
@@ -21,6 +23,9 @@ _PREFIX: Final = "layersweep-slot-"
 
 
 _LOCKED: Final = ".lock"
+
+_SCRIPTS: Final = "scripts"
+"""The cache's folder for the scripts of sweeps."""
 
 
 _LOG_BYTES: Final = 64 << 10
@@ -120,3 +125,34 @@ def with_local_data(trial: Trial, driver_files: DriverFiles) -> Trial:
         return replace(trial, data=local_copy(trial.data, driver_files.piece))
     except (OSError, DataError) as error:
         raise NotFetchedError(f"the data set could not be copied to this machine: {error}") from error
+
+
+def with_local_script(assignment: Assignment, driver_files: DriverFiles) -> Assignment:
+    """An assignment whose family finds the modules beside the user's script in this machine's copy of them.
+
+    The copy lies in the cache, once on each machine. The driver's own machine uses a copy as well: the script may be
+    edited while it runs.
+
+    Raises:
+        NotFetchedError: if they could not be copied.
+    """
+    if driver_files.script is None:
+        return assignment
+    script_folder, copy = str(driver_files.script.folder), str(_local_script(driver_files, driver_files.script))
+    paths = tuple(copy if path == script_folder else path for path in assignment.family.paths)
+    return replace(assignment, family=replace(assignment.family, paths=paths))
+
+
+def _local_script(driver_files: DriverFiles, script: DriverScript) -> Path:
+    """The folder on this machine with the files of the driver's script.
+
+    Raises:
+        NotFetchedError: if they could not be copied.
+    """
+    parent = cache_root() / _SCRIPTS
+    try:
+        with tempfile.TemporaryDirectory(prefix=_SCRIPTS) as temporary:
+            archive = driver_files.fetch(script.archive, Path(temporary) / script.archive.name)
+            return ScriptFiles.of_archive(archive.read_bytes()).written(parent)
+    except (OSError, ValueError) as error:
+        raise NotFetchedError(f"the files of the script could not be copied to this machine: {error}") from error

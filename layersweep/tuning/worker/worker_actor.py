@@ -27,7 +27,7 @@ from layersweep.tuning.experiment.trials import sign
 from layersweep.tuning.runtime.machine import memory_share
 from layersweep.tuning.storage import checkpoints
 from layersweep.tuning.worker.assignment import Assignment
-from layersweep.tuning.worker.local_files import LocalFiles, NotFetchedError, with_local_data
+from layersweep.tuning.worker.local_files import LocalFiles, NotFetchedError, with_local_data, with_local_script
 from layersweep.tuning.worker.training_process import TrainingFailedError, TrainingProcess
 from trainables.worker.training_server import Begin
 
@@ -229,6 +229,7 @@ class Slot(tune.Trainable):
             else:
                 self._local_files = self._local_files or LocalFiles(driver_files)
                 self.state.local = self._local_files.localized(assignment)
+            self.state.local = with_local_script(self.state.local, driver_files)
         except NotFetchedError:
             time.sleep(PATIENCE_SECONDS)
             raise

@@ -1,4 +1,5 @@
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -9,6 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 from keras import layers
+from places import ROOT
 
 from layersweep.records.values import Epoch, NetworkSummary
 from layersweep.tuning.common.errors import UsageError
@@ -100,14 +102,16 @@ def test_a_hypermodel_of_logits_gets_a_softmax_and_what_of_its_fit_is_ignored_is
     train = hyper_model(Own(CLASSES))
     outputs = train.build(train.Config(), SHAPE, CLASSES)(np.ones((3, *SHAPE), "uint8"))
     assert np.sum(outputs, axis=1) == pytest.approx(1)
-    assert train.remarks == ("fit() of Own is not used and with it batch_size; valid: --set batch_size=32,64",)
+    assert train.remarks == (
+        "fit() of Own is not used, and nor are its hyperparameters batch_size; valid: --set batch_size=32,64",
+    )
 
 
 def test_a_hypermodel_is_sealed_with_its_keys_and_its_space():
     code = FamilyCode.of(hyper_model(Own(CLASSES)), "own")
     assert code.Config().filters == 4
     assert code.build(code.Config(filters=6), SHAPE, CLASSES).get_layer("conv2d").filters == 6
-    assert code.train.space == hyper_model(Own(CLASSES)).space
+    assert "space" in vars(code.train)  # which a training process need not discover again
 
 
 def test_a_hyperparameter_that_no_build_asked_for_before_is_refused():
@@ -162,39 +166,30 @@ def test_a_sweep_searches_the_hyperparameters_unless_it_has_tuned_spaces():
         _ = replace(sweep, train=hyper_model(Own)).with_family_spaces
 
 
-SCRIPT = '''
-"""Wide or deep?"""
-import keras
-import layersweep as ls
-from keras import layers
+def page_script():
+    """The script of docs/keras_tuner.md."""
+    text = (ROOT / "docs" / "keras_tuner.md").read_text()
+    return re.search(r"```python\n(.*?)```", text, re.DOTALL)[1]
 
 
-def build_model(hp):
-    model = keras.Sequential([layers.Flatten()])
-    for k in range(hp.Int("layers", 1, 2)):
-        model.add(layers.Dense(hp.Int(f"units-{k}", 8, 32, step=8), "relu"))
-    model.add(layers.Dense(10, "softmax"))
-    model.compile(keras.optimizers.Adam(hp.Float("lr", 1e-3, 1e-2, sampling="log")), "categorical_crossentropy")
-    return model
-
-
-SWEEP = ls.Sweep(name="wide_or_deep", question="Wide or deep?", train=ls.hyper_model(build_model), epochs=1, seeds=1)
-
-if __name__ == "__main__":
-    ls.main(SWEEP)
-'''
+def test_the_script_of_the_page_has_the_keys_that_the_page_names():
+    names = {"__name__": "widths"}
+    exec(page_script(), names)
+    (space,) = names["SWEEP"].with_family_spaces.tuned
+    assert {*space} == {"layers", "units_0", "units_1", "units_2", "learning_rate"}
 
 
 @pytest.mark.slow
 def test_a_script_with_a_hypermodel_is_searched_and_recorded(tmp_path, joining, fashion_mnist):
-    (tmp_path / "wide_or_deep.py").write_text(SCRIPT)
-    command = [sys.executable, "wide_or_deep.py", "--images", "300", "--search", "random", "--trials", "2"]
+    (tmp_path / "widths.py").write_text(page_script())
+    flags = ["--images", "300", "--epochs", "1", "--seeds", "1", "--search", "random", "--trials", "2"]
+    command = [sys.executable, "widths.py", *flags]
     process = subprocess.run(
         command, cwd=tmp_path, env=os.environ | joining, capture_output=True, text=True, check=False
     )
     assert process.returncode == 0, process.stderr
-    assert "the hyperparameter 'units-0' is the key units_0" in process.stdout
-    trials = pl.read_parquet(tmp_path / "results/trials/wide_or_deep/*.parquet")
-    assert trials["family"].unique().to_list() == ["wide_or_deep"]
+    assert "the hyperparameter 'lr' is the key learning_rate" in process.stdout
+    trials = pl.read_parquet(tmp_path / "results/trials/widths/*.parquet")
+    assert trials["family"].unique().to_list() == ["widths"]
     assert trials.filter(question="tuning").height == 2
-    assert trials["units_1"].is_between(8, 32).all()
+    assert trials["units_1"].is_between(32, 256).all()

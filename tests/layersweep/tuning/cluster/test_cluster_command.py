@@ -13,6 +13,7 @@ import threading
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -643,6 +644,13 @@ def test_a_dry_run_takes_the_script_along(head, own_script, capfd):
     assert "the head would run it" in capfd.readouterr().out
     assert len([*(head.project / ".scripts").glob("mine-*")]) == 1
     assert head.jobs() == []
+
+
+def test_a_module_of_a_package_is_refused_with_what_works(head, own_script, monkeypatch):
+    main = SimpleNamespace(__spec__=ModuleSpec("own.sweep", None, origin=str(own_script)))
+    monkeypatch.setitem(sys.modules, "__main__", main)
+    with pytest.raises(UsageError, match=r"`python -m own\.sweep` runs a module of a package; valid: .*import SWEEP"):
+        head.run()
 
 
 def test_a_script_in_a_crowded_folder_is_refused_before_ssh_is_used(head, own_script, monkeypatch):

@@ -101,6 +101,7 @@ def test_everything_is_all_tables_and_the_pages_of_which_none_is_deleted(records
     "place",
     [
         "epochs", "epochs/made_up", f"epochs/made_up/{part_name(0, 0)}", "layers/made_up", "studies",
+        "results", "results/made_up",
         "studies/made_up.html", "studies/made_up.html.tmp", ".state", ".state/made_up.cluster",
     ],
 )  # fmt: skip

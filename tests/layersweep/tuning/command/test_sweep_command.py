@@ -13,11 +13,13 @@ from types import SimpleNamespace
 import killable
 import made_up_sweep
 import polars as pl
+import pyarrow.parquet as pq
 import pytest
 from places import HELPERS
 
 from layersweep.exit_codes import FAILED
 from layersweep.records import requests
+from layersweep.records.derived.results_table import read_results
 from layersweep.records.errors import ResultsError
 from layersweep.records.read import read
 from layersweep.records.requests import ADD_SEEDS, STOP_SWEEP, STOP_TRIAL
@@ -97,11 +99,20 @@ def test_the_plan_was_written_and_carried_out(compared):
     assert set(plan["question"]) == {"comparison"}
 
 
+def test_what_it_compares_can_be_averaged_without_a_question(compared):
+    results, _ = compared
+    last = read_results(results, "made_up").filter("is_last")
+    learned = read(results, "trials").filter(pl.col("quality") > 0.5)  # the others do not beat chance on few images
+    rows = learned.select("arm", "seed", "last_val_accuracy", "parameters").rows()
+    assert sorted(last.select("arm", "seed", "val_accuracy", "parameters").rows()) == sorted(rows)
+    assert pq.read_schema(next(results.glob("trials/*/*.parquet"))).field("quality").metadata[b"description"]
+
+
 def test_a_run_has_a_start_and_an_end_with_its_seconds_by_class(compared):
     results, _ = compared
     start, end = read(results, "runs").sort("at").to_dicts()
     assert (start["event"], end["event"], end["outcome"]) == ("start", "end", "ended")
-    assert start["command"] == "sweeps/made_up.py --results results --images 10 --slots 2"
+    assert start["command"] == "made_up_sweep.py --results results --images 10 --slots 2"
     assert json.loads(start["versions_json"])["ray"]
     # made-up trainings say what they spent: 4 epochs of 1 s, 8 trials
     assert end["seconds_train"] == 32.0

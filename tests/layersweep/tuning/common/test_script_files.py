@@ -10,7 +10,7 @@ import pytest
 from layersweep import project
 from layersweep.tuning.common import script_files
 from layersweep.tuning.common.errors import UsageError
-from layersweep.tuning.common.script_files import ScriptFiles, is_everywhere, travelling_files
+from layersweep.tuning.common.script_files import ScriptFiles, is_everywhere, running_script
 from layersweep.tuning.doctor import node_facts
 
 
@@ -45,6 +45,13 @@ def test_the_script_the_modules_beside_it_and_its_packages_travel(script):
         "indirect/other.py", "mine.py", "net.py", "package/__init__.py", "package/inner/module.py",
         "parts/deep/block.py",
     ]  # fmt: skip
+
+
+def test_a_folder_without_init_travels_if_it_is_imported_also_alone(tmp_path):
+    (tmp_path / "blocks").mkdir()
+    (tmp_path / "blocks" / "pair.py").write_text("")
+    (tmp_path / "mine.py").write_text("from blocks import pair")
+    assert sorted(ScriptFiles.of(tmp_path / "mine.py").contents) == ["blocks/pair.py", "mine.py"]
 
 
 def test_a_file_that_is_no_python_of_this_version_travels_too(script):
@@ -151,10 +158,10 @@ def test_the_scripts_that_ray_up_copies_are_everywhere():
 def test_a_running_script_travels_unless_it_is_everywhere_or_installed(script, monkeypatch):
     def running(file):
         monkeypatch.setattr("sys.modules", {"__main__": type("Main", (), {"__file__": file})})
-        return travelling_files()
+        return running_script()
 
-    folder, files = running(str(script))
-    assert (folder, files.script) == (script.parent, "mine.py")
+    assert running(str(script)).folder == script.parent
+    assert running(str(script)).files == ScriptFiles.of(script)
     assert running(None) is None
     assert running(str(project.FOLDER / "sweeps" / "optimizers.py")) is None
     assert running(pytest.__file__) is None

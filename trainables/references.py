@@ -1,14 +1,14 @@
 """What a function of a script or notebook refers to: what of it cannot be sent, `culprit`; its code, `own_source`."""
 
+import hashlib
 import inspect
 import pickle
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import BuiltinFunctionType, CellType, CodeType, FunctionType, ModuleType
 from typing import Any, Final
-
-import cloudpickle
 
 CANNOT_PICKLE: Final = (
     TypeError, AttributeError, ValueError, NotImplementedError, RecursionError, OSError, RuntimeError,
@@ -20,6 +20,7 @@ MAIN: Final = "__main__"
 """The module of a script that runs, and of a notebook's cells."""
 
 _MIB: Final = 1 << 20
+_PLAIN: Final = (bool, int, float, str, bytes, type(None))
 
 
 def is_importable(module: str) -> bool:
@@ -27,6 +28,16 @@ def is_importable(module: str) -> bool:
     top = module.partition(".")[0]
     finders = [finder.find_spec for finder in sys.meta_path if hasattr(finder, "find_spec")]
     return module != MAIN and any(find(top, None) is not None for find in finders)
+
+
+def is_installed(value: Any) -> bool:
+    """Whether a class or function belongs to Python, to an installed package or to this project."""
+    module = sys.modules.get(getattr(value, "__module__", None) or "")
+    file = getattr(module, "__file__", None)
+    if module is None or module.__name__ == MAIN:
+        return False
+    folders = (Path(sys.base_prefix), Path(__file__).parent)
+    return file is None or "site-packages" in file or any(map(Path(file).is_relative_to, folders))
 
 
 @dataclass(frozen=True)
@@ -115,6 +126,8 @@ def largest(functions: Sequence[Any]) -> str:
 
 def _bytes_of(value: Any) -> bytes | None:
     """A value as bytes; None if it cannot be pickled."""
+    import cloudpickle  # not at the top: a laptop that follows a sweep does not have it
+
     try:
         pickled: bytes = cloudpickle.dumps(value)
     except CANNOT_PICKLE:
@@ -135,3 +148,39 @@ def _source(value: Any) -> bytes:
         except (OSError, TypeError):
             return getattr(getattr(value, "__code__", None), "co_code", b"") + value.__qualname__.encode()
     return _bytes_of(value) or repr(type(value)).encode()
+
+
+def class_code(kind: type) -> str:
+    """Stands for what the methods of a class compute, with all functions and numbers that they use."""
+    return hashlib.sha256(repr(_content(kind, set())).encode()).hexdigest()
+
+
+def _content(value: Any, known: set[int]) -> Any:
+    """The code of a class or function of a user's and of all that it uses, or a plain value, as nested tuples."""
+    plain = getattr(value, "__func__", value)
+    if isinstance(plain, property):
+        plain = plain.fget
+    if id(plain) in known or is_installed(plain):
+        return getattr(plain, "__qualname__", type(plain).__qualname__)
+    if isinstance(plain, FunctionType | type):
+        known.add(id(plain))
+    if isinstance(plain, type):
+        members = {name: each for name, each in vars(plain).items() if not name.startswith("__") or name == "__init__"}
+        bases = tuple(_content(base, known) for base in plain.__bases__)
+        return bases, tuple((name, _content(each, known)) for name, each in sorted(members.items()))
+    if isinstance(plain, FunctionType):
+        return _code(plain.__code__), tuple((each.name, _content(each.value, known)) for each in references(plain))
+    if isinstance(plain, dict):
+        return tuple((repr(key), _content(each, known)) for key, each in plain.items())
+    if isinstance(plain, list | tuple):
+        return tuple(_content(each, known) for each in plain)
+    return repr(plain) if isinstance(plain, _PLAIN) else type(plain).__qualname__
+
+
+def _code(code: CodeType) -> tuple[Any, ...]:
+    """What code does, without its lines, its file and its names of functions."""
+    constants = [
+        _code(each) if isinstance(each, CodeType) else sorted(map(repr, each)) if isinstance(each, frozenset) else each
+        for each in code.co_consts
+    ]
+    return code.co_code, code.co_names, repr(constants)
