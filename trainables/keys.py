@@ -19,8 +19,10 @@ WITH_MOMENTUM: Final = ("sgd", "rmsprop")
 
 IMAGE: Final = "image"
 """The name of a network's input."""
+NUMBERS: Final = "numbers"
+COLOURED: Final = "colour"
 PICTURE_LAYERS: Final = frozenset(
-    {"numbers", "random_flip", "random_shift", "random_rotate", "random_zoom", "random_contrast", "resizing", "colour"}
+    {NUMBERS, "random_flip", "random_shift", "random_rotate", "random_zoom", "random_contrast", "resizing", COLOURED}
 )
 """The names of the layers that prepare its images (`trainables.layers.preprocessing`)."""
 

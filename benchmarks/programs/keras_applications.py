@@ -1,16 +1,16 @@
 """Asks Keras about each network of keras.applications, and builds each as a family.
 
 `python -m benchmarks.programs.keras_applications table` writes `trainables/families/application_table.py`: run it when
-a new Keras has other networks. `... evidence [FAMILY ...]` builds each of its families once on 32x32 images, or on its
-smallest, trains one step, and prints a table with parameters, smallest size and seconds; each in a process of its own.
+a new Keras has other networks. `... evidence [FAMILY ...]` builds each of its families once for images of 32x32, or its
+smallest, and prints a table of their sizes.
 """
 
 import inspect
+import os
 import re
-import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +22,7 @@ from trainables.hardware import one_thread
 _FILE: Final = Path(__file__).parents[2] / "trainables" / "families" / "application_table.py"
 _SIZES: Final = range(1, 129)
 _CLASSES: Final = 10
+_IMAGE_SIZE: Final = 32
 _HEAD: Final = '''\
 """The networks of keras.applications that have no row in `applications`, as Keras itself describes them.
 
@@ -134,26 +135,27 @@ def write_table() -> None:
     _FILE.write_text(_HEAD + "".join(rows) + ")\n")
 
 
-def build_one(name: str) -> str:
-    """Builds a family, and trains it one step; a row of the table of the evidence."""
+def write_evidence(names: Sequence[str]) -> None:
+    """Builds each of these families, without memory for its weights, prints a table, and ends this process."""
     import keras
 
     from trainables.families.by_name import family
     from trainables.measures.model_measures import model_size
 
-    published = family(name)
-    size = max(32, published.Config.minimum_size)
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    start = time.perf_counter()
-    model = published.build(published.Config(image_size=size), (28, 28, 1), _CLASSES)
-    seconds = time.perf_counter() - start
-    random = np.random.default_rng(0)
-    images, labels = random.integers(0, 256, (4, 28, 28, 1)).astype(np.uint8), random.integers(0, _CLASSES, 4)
-    model.compile("sgd", "sparse_categorical_crossentropy", run_eagerly=True)
-    loss = float(model.train_on_batch(images, labels))
-    summary = model_size(model, seconds_build=seconds)
-    size_columns = f"{summary.parameters:,} | {len(summary.layers)} | {summary.flops / 1e6:,.0f}"
-    return f"| `{name}` | {published.Config.minimum_size} | {size_columns} | {seconds:.1f} | {loss:.2f} |"
+    columns = ("family", "smallest image", "parameters", "layers", "MFLOPs", "seconds to build")
+    sys.stdout.write(f"| {' | '.join(columns)} |\n| --- |{' ---: |' * (len(columns) - 1)}\n")
+    with keras.StatelessScope():  # at its end Keras would make all weights
+        for name in names:
+            config_type = family(name).Config
+            size = max(_IMAGE_SIZE, config_type.minimum_size)
+            start = time.perf_counter()
+            model = family(name).build(config_type(image_size=size), (28, 28, 1), _CLASSES)
+            seconds = time.perf_counter() - start
+            network = model_size(model, seconds_build=seconds)
+            sizes = f"{network.parameters:,} | {len(network.layers)} | {network.flops / 1e6:,.0f}"
+            sys.stdout.write(f"| `{name}` | {config_type.minimum_size} | {sizes} | {seconds:.1f} |\n")
+            sys.stdout.flush()
+        os._exit(0)
 
 
 def main() -> None:
@@ -162,25 +164,8 @@ def main() -> None:
     match sys.argv[1:]:
         case ["table"]:
             write_table()
-        case ["one", name]:
-            sys.stdout.write(build_one(name) + "\n")
         case ["evidence", *names]:
-            columns = (
-                "family",
-                "smallest image",
-                "parameters",
-                "layers",
-                "MFLOPs",
-                "seconds to build",
-                "loss of a step",
-            )
-            sys.stdout.write(f"| {' | '.join(columns)} |\n| --- |{' ---: |' * (len(columns) - 1)}\n")
-            for name in names or functions():
-                command = [sys.executable, "-m", "benchmarks.programs.keras_applications", "one", name]
-                process = subprocess.run(command, capture_output=True, text=True, check=False)
-                last = process.stderr.strip().rpartition("\n")[2]
-                sys.stdout.write(process.stdout if not process.returncode else f"| `{name}` | {last} |\n")
-                sys.stdout.flush()
+            write_evidence(names or [*functions()])
         case _:
             sys.exit(__doc__)
 

@@ -1,4 +1,4 @@
-"""Manages recorded sweeps: `layersweep records list | show | export | delete | prune`; each has its own `--help`."""
+"""Manages recorded sweeps: `layersweep records list | show | export | merge | delete | prune`; each has a `--help`."""
 
 import sys
 from collections.abc import Iterable, Sequence
@@ -26,6 +26,7 @@ _RESULTS: Final = Path("results")
 Results = Annotated[Path, tyro.conf.arg(metavar="FOLDER")]
 File = Annotated[Path, tyro.conf.arg(metavar="FILE")]
 Sweep = Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="SWEEP")]
+Sources = Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="FOLDER")]
 Trial = Annotated[tyro.conf.Positional[str | None], tyro.conf.arg(metavar="TRIAL")]
 
 
@@ -91,6 +92,31 @@ def export(sweep: Sweep, *, out: File, table: str = "trials", force: bool = Fals
     return OK
 
 
+def merge(sources: Sources, *, into: Results) -> int:
+    """Makes the results of several machines one: each epoch of a trial once; trainings that differ are kept apart.
+
+    Args:
+        sources: Results folders; they stay as they are.
+        into: The results folder that gets their records; it may have records itself. Its name may be new.
+    """
+    from layersweep.formatting import count
+    from layersweep.records.merging.merge import merge as add
+
+    result = add(sources, into)
+    for sweep, rows in result.rows.items():
+        added = ", ".join(f"{number:,} rows of {table}" for table, number in rows.items() if number)
+        _line(f"{sweep}: {added or 'nothing that was not there'}")
+    if result.files:
+        _line(f"{count(result.files, 'file')} of weights, checkpoints and logs")
+    if result.renumbered_attempts:
+        _line(
+            f"{count(result.renumbered_attempts, 'attempt')} renumbered: other machines trained the same trials "
+            "otherwise; of each trial the one that got furthest counts"
+        )
+    _line(f"layersweep study SWEEP --results {into} answers a sweep from all of them")
+    return OK
+
+
 def delete(sweep: Sweep, *, yes: bool = False, results: Results = _RESULTS) -> int:
     """Deletes a sweep: its tables, and the checkpoints and logs that no other sweep needs. Its studies stay.
 
@@ -145,7 +171,7 @@ def main(arguments: Sequence[str]) -> int:
     """Runs a command; returns the exit code: 0 success, 1 not confirmed, 2 bad input (one line on stderr)."""
     try:
         code: int = tyro.extras.subcommand_cli_from_dict(
-            {"list": list_, "show": show, "export": export, "delete": delete, "prune": prune},
+            {"list": list_, "show": show, "export": export, "merge": merge, "delete": delete, "prune": prune},
             prog="layersweep records",
             description=__doc__,
             args=list(arguments),

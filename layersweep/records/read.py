@@ -189,6 +189,32 @@ def map_part(
     return _open(path, results, visit, set_aside=False)
 
 
+def visit_part(path: Path, results: Path, function: Callable[[pa.Table], None]) -> bool:
+    """Calls a function with one piece of a part's rows after another, all columns; False if the part is damaged.
+
+    A damaged part is left where it is. The function has then been called with its sound pieces.
+
+    Raises:
+        FileNotFoundError: if the part is gone.
+        ResultsError: if it was written by a newer schema, or the system refuses to open it.
+    """
+    errors: list[ValueError] = []  # of the function: they say nothing of the part
+
+    def visit(file: pq.ParquetFile) -> bool:
+        for batch in file.iter_batches(_PIECE_ROWS):
+            try:
+                function(pa.Table.from_batches([batch]))
+            except ValueError as error:
+                errors.append(error)
+                return False
+        return True
+
+    is_sound = _open(path, results, visit, set_aside=False)
+    if errors:
+        raise errors[0]
+    return bool(is_sound)
+
+
 def _with_columns(batch: pa.RecordBatch, fields: Sequence[pa.Field]) -> pa.Table:
     """These columns of a batch, with these types; a missing one is null."""
     names = batch.schema.names

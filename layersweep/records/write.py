@@ -87,6 +87,20 @@ class Writer:
         """
         self._pending[table] += storable(self._tables[table], ({"sweep": self._sweep, **row} for row in rows))
 
+    def append_table(self, table: str, rows: pa.Table) -> None:
+        """Writes rows at once, as a part of their own; columns that they lack are null.
+
+        Raises:
+            ResultsError: if the disk is full or the folder is not writable.
+        """
+        schema = self._tables[table].schema
+        names = {*rows.schema.names}
+        columns = [rows[f.name].cast(f.type) if f.name in names else pa.nulls(len(rows), f.type) for f in schema]
+        number = self._sequence(table)
+        self._write(table, pa.table(columns, schema=schema), number, number)
+        self._next[table] = number + 1
+        self._merge(table)
+
     @property
     def pending(self) -> int:
         """The number of rows that the next flush will write."""

@@ -5,17 +5,16 @@ from pathlib import Path
 from recorded_sweep import Sweep
 from tuned_sweep import tune
 
-from layersweep.studies.study import write_study
-from layersweep.terminal import Console
+from layersweep.studies.compared_results import update_results
 
 CLASSES = 10
 
 
 def record(results: Path) -> None:
-    """Records the sweeps, and writes their studies."""
+    """Records the sweeps, and writes what their studies compare."""
     for sweep in (_optimizers(results), _widths(results)):
         sweep.run()
-        write_study(sweep.write(), sweep.name, console=Console(quiet=True))
+        update_results(sweep.write(), sweep.name)
 
 
 def _optimizers(results: Path) -> Sweep:

@@ -1,11 +1,13 @@
 """A pretrained network, cut at a layer, with a new head: feature extraction and fine-tuning.
 
-The source is a `.keras` file; in a sweep it may also be an earlier trial, by its id or as the best of another sweep.
-The base is the part before the cut. It takes images as in its own training, in any size that its layers allow. The head
-is that of the reports: Flatten (or global average pooling), Dense relu, Dropout, Dense softmax. In frozen layers,
-dropout is off and batch normalisation uses its moving averages.
+The source is a `.keras` file, whoever made it; in a sweep it may also be an earlier trial, by its id or as the best of
+another sweep. The base is the part before the cut. It takes images as in its own training, in any size that its layers
+allow. The head is that of the reports: Flatten (or global average pooling), Dense relu, Dropout, Dense softmax. In
+frozen layers, dropout and augmentation are off, and batch normalisation uses its moving averages.
 """
 
+import itertools
+import re
 import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from trainables.config import between, one_of, text
 from trainables.errors import WeightsError, unknown_layer
 from trainables.families.family import trains
-from trainables.keys import PICTURE_LAYERS, Keys
+from trainables.keys import COLOURED, IMAGE, NUMBERS, PICTURE_LAYERS, Keys
 from trainables.optimizers import LEARNING_RATES
 
 if TYPE_CHECKING:
@@ -25,11 +27,21 @@ BEFORE_HEAD: Final = "head"
 SCRATCH: Final = "scratch"
 
 ALL: Final = "all"
+INPUT_RANGE: Final = "input_range"
+"""The name of the layer that scales images for a base that does not."""
+
 _HEAD: Final = "head_"
 _HEADS: Final = ("Flatten", "GlobalAveragePooling2D", "GlobalMaxPooling2D")
 """Types of layers with which a head begins."""
 _RANGES: Final = ("Rescaling", "Normalization", "Standardization")
-_DROPOUTS: Final = ("Dropout", "SpatialDropout2D", "GaussianDropout", "GaussianNoise", "AlphaDropout")
+_RANDOM: Final = (
+    "Dropout", "SpatialDropout2D", "GaussianDropout", "GaussianNoise", "AlphaDropout", "RandomFlip", "RandomRotation",
+    "RandomZoom", "RandomTranslation", "RandomContrast", "RandomBrightness",
+)  # fmt: skip
+"""Types of layers that are off in the frozen part: dropout and augmentation."""
+_BEFORE_A_RANGE: Final = ("Resizing", "ZeroPadding2D", "CenterCrop", "Identity", "Reshape", *_RANDOM)
+"""Types of layers that leave the range of the images as it is."""
+_UNKNOWN_CLASS: Final = re.compile(r"Could not locate class '(\w+)'")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +61,10 @@ class Config(Keys):
         "inference", ("inference", "training"), "how frozen batch normalisation behaves", optional=True
     )
     input_range: str = one_of(
-        "own", ("own", "raw"), "the base's input: as in its training, or raw numbers of 0 to 255", optional=True
+        "own",
+        ("own", "raw", "unit", "signed"),
+        "the base's input: as its own layers scale it, raw numbers of 0 to 255, 0 to 1 (unit), or -1 to 1 (signed)",
+        optional=True,
     )
     pooling: str = one_of("flatten", ("flatten", "average"), "how the head pools features of (height, width, filters)")
     dense_units: int = between(512, 0, 65536, "units of the head's dense layer; 0: no such layer")
@@ -85,6 +100,7 @@ def build(config: Config, image_shape: tuple[int, int, int], classes: int) -> "k
 
     source = load_source(config.weights)
     image, x = pictures(config, image_shape)
+    x = _scaled(source, x, config)
     begin, end = _beginning(source), _end(source, config.cut, config.weights)
     if begin.shape[-1] != x.shape[-1]:
         raise WeightsError(
@@ -112,6 +128,8 @@ def load_source(path: str) -> "keras.Model":
     """
     import keras
 
+    from trainables.features.layer_copies import flat
+
     if path == SOURCELESS:
         raise WeightsError(
             "weights=none: transfer needs a network; valid: a .keras file's path, a trial's id, or best:SWEEP"
@@ -123,21 +141,68 @@ def load_source(path: str) -> "keras.Model":
         raise WeightsError(f"weights {path}: this is not a .keras file; valid: only .keras files, no pickle, no HDF5")
     try:
         model = keras.saving.load_model(file, safe_mode=True, compile=False)
-    except (ValueError, OSError, KeyError, TypeError, RuntimeError, zipfile.BadZipFile) as error:
-        message = " ".join(str(error).split())
-        raise WeightsError(f"weights {path} cannot be read: {message}") from error
-    model = getattr(model, "_functional", None) or model  # a Sequential model holds a functional one
-    if not hasattr(model, "_nodes_by_depth"):
-        raise WeightsError(f"weights {path} hold no network that can be cut; valid: a functional or Sequential model")
+    except (ValueError, OSError, KeyError, TypeError, RuntimeError, ImportError, zipfile.BadZipFile) as error:
+        raise WeightsError(f"weights {path} cannot be read: {_reason(error)}") from error
+    try:
+        model = flat(model)
+    except ValueError as error:
+        raise WeightsError(f"weights {path}: {error}") from error
+    if len(model.inputs) != 1 or len(model.inputs[0].shape) != 4:  # noqa: PLR2004 (batch, height, width, channels)
+        shapes = ", ".join(str(tuple(tensor.shape[1:])) for tensor in model.inputs)
+        raise WeightsError(f"weights {path} take {shapes}; valid: a network that takes images of one shape")
     return model
 
 
+def _reason(error: Exception) -> str:
+    message = " ".join(str(error).split())
+    if match := _UNKNOWN_CLASS.search(message):
+        return (
+            f"it has a layer of the class {match[1]}, which is not one of Keras'; valid: networks of Keras' own layers"
+        )
+    return message
+
+
 def _beginning(source: "keras.Model") -> Any:
-    """The input of the source's own layers: its images after resizing and changes of channels."""
+    """The input of the source's own layers: its images after what a sweep's networks begin with."""
     from trainables.features.frozen_part import nodes
 
-    picture_nodes = [node for node in nodes(source) if node.operation.name in PICTURE_LAYERS]
-    return picture_nodes[-1].outputs[0] if picture_nodes else source.inputs[0]
+    calls = (node for node in nodes(source) if not node.is_input)
+    first = [*itertools.takewhile(lambda node: node.operation.name in PICTURE_LAYERS, calls)]
+    is_own = bool(first) and first[0].operation.name in (NUMBERS, COLOURED)  # others' layers have such names, too
+    return first[-1].outputs[0] if is_own else source.inputs[0]
+
+
+def _scaled(source: "keras.Model", x: Any, config: Config) -> Any:
+    """The images in the range that the base takes, unless its own layers scale them.
+
+    Raises:
+        WeightsError: if they do not, and the configuration does not say which range it is.
+    """
+    from keras import layers
+
+    if _scales(source) and config.input_range in ("own", "raw"):
+        return x  # the copies of its layers do so, or not
+    if config.input_range == "own":
+        raise WeightsError(
+            f"weights {config.weights}: no layer scales its images, so they were scaled outside; valid: "
+            "input_range=unit (0 to 1), signed (-1 to 1), or raw (0 to 255)"
+        )
+    scale, offset = {"raw": (1.0, 0.0), "unit": (1 / 255, 0.0), "signed": (1 / 127.5, -1.0)}[config.input_range]
+    return layers.Rescaling(scale, offset, dtype="float32", name=INPUT_RANGE)(x)
+
+
+def _scales(source: "keras.Model") -> bool:
+    """Whether the first layers that change the images' range scale or normalise them, or are arithmetic."""
+    import keras
+
+    from trainables.features.frozen_part import nodes
+
+    for node in nodes(source):
+        kind = type(node.operation).__name__
+        if node.is_input or kind in _BEFORE_A_RANGE or node.operation.name in PICTURE_LAYERS:
+            continue
+        return kind in (*_RANGES, "BatchNormalization") or not isinstance(node.operation, keras.Layer)
+    return False
 
 
 def _end(source: "keras.Model", name: str, path: str) -> Any:
@@ -146,6 +211,8 @@ def _end(source: "keras.Model", name: str, path: str) -> Any:
 
     calls = {node.operation.name: node for node in nodes(source)}
     if name == BEFORE_HEAD:
+        if len(source.outputs[0].shape) == 4:  # noqa: PLR2004 (it has no head: features of height, width, filters)
+            return source.outputs[0]
         heads = [node for node in calls.values() if type(node.operation).__name__ in _HEADS]
         if not heads:
             raise WeightsError(f"weights {path}: it is not clear where the head begins; valid: cut=a layer's name")
@@ -166,38 +233,27 @@ def _copy_base(
     """
     import keras
 
-    from trainables.features.frozen_part import nodes
+    from trainables.features.layer_copies import calls_between, copy_calls
     from trainables.layers.freezing import first_trained
 
-    path: list[Any] = []
-    reachable = {id(base_input)}
-    for node in nodes(source):  # the calls between base_input and base_output
-        if not node.is_input and reachable.issuperset(map(id, node.input_tensors)) and id(base_output) not in reachable:
-            path.append(node)
-            reachable |= set(map(id, node.outputs))
-    if id(base_output) not in reachable:
+    calls = calls_between(source, base_input, base_output)
+    if calls is None:
         raise WeightsError(
             f"cut={config.cut!r} of weights {config.weights} depends on more than the images; valid: a layer that is "
             "computed from the images alone"
         )
-    layers = [node.operation for node in path if isinstance(node.operation, keras.Layer)]
+    called = (node.operation for node in calls if isinstance(node.operation, keras.Layer))
+    layers = list({id(layer): layer for layer in called}.values())
     first_trainable = 0 if config.begin == SCRATCH else first_trained([layer.name for layer in layers], config.trained)
     frozen_names = {layer.name for layer in layers[:first_trainable]}
-    copies: list[keras.layers.Layer] = []
-    tensors = {id(base_input): x}
-    for node in path:
-        operation = node.operation
-        if isinstance(operation, keras.Layer):
-            operation = _copy_layer(operation, config, off=operation.name in frozen_names)
-            copies.append(operation)
-        arguments, options = node.arguments.fill_in(tensors)
-        outputs = keras.tree.flatten(operation(*arguments, **options))
-        tensors |= {id(old): new for old, new in zip(node.outputs, outputs, strict=True)}
+    copies, output = copy_calls(
+        calls, base_input, base_output, x, lambda layer: _copy_layer(layer, config, off=layer.name in frozen_names)
+    )
     if config.begin != SCRATCH:
-        for layer, copy in zip(layers, copies, strict=True):
+        for layer, copy in copies:
             if copy.weights:
                 _copy_weights(copy, layer, config)
-    return copies, tensors[id(base_output)]
+    return [copy for _, copy in copies], output
 
 
 def _copy_weights(copy: Any, layer: Any, config: Config) -> None:
@@ -215,11 +271,11 @@ def _copy_layer(layer: Any, config: Config, *, off: bool) -> Any:
     import keras
 
     kind, name = type(layer).__name__, layer.name
-    if name.startswith(_HEAD):  # the source is a transfer network, too: its head is now part of the base
+    if name.startswith(_HEAD) or name in (IMAGE, INPUT_RANGE, *PICTURE_LAYERS):  # as new layers are called
         name = f"source_{name}"
-    if off and kind in _DROPOUTS:
+    if off and kind in _RANDOM:
         return keras.layers.Identity(name=name)
-    if kind in _RANGES and config.input_range == "raw":
+    if kind in _RANGES and config.input_range != "own":
         return keras.layers.Rescaling(1.0, dtype="float32", name=name)
     settings = {**layer.get_config(), "name": name}
     settings.pop("dtype", None)

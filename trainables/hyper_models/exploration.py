@@ -11,6 +11,7 @@ import random
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 import keras
@@ -22,6 +23,8 @@ from trainables.hyper_models.hyperparameters import Hyperparameters
 
 Build = Callable[[Any], Any]
 """A hypermodel's `build(hp)`."""
+
+_FOLDER: Final = Path(__file__).parent
 
 _MOST_BUILDS: Final = 150
 """After so many networks, a hyperparameter that was not discovered is refused when a network asks for it."""
@@ -201,7 +204,9 @@ class Exploration:
 def describe(error: Exception) -> str:
     """An error in one line, with the place in the hypermodel's code."""
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if "site-packages" not in frame.filename and frame.filename != __file__]
+    own = [
+        each for each in frames if "site-packages" not in each.filename and _FOLDER not in Path(each.filename).parents
+    ]
     place = f" ({own[-1].filename}:{own[-1].lineno})" if own else ""
     kind = "" if isinstance(error, ConfigError) else f"{type(error).__name__}: "
     return f"{kind}{' '.join(str(error).split())}{place}"

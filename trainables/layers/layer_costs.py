@@ -38,7 +38,7 @@ def flops(layer: kl.Layer) -> int:
 
     Only convolutions and dense layers count. Other layers (normalisation, activation, pooling) are left out, as is
     usual; they are below 1 % in a CNN. Of an unknown layer each weight of a kernel counts once at each position of its
-    output, and of a network that is a layer, and a graph, its own layers count.
+    output (of a recurrent one: of its input), and of a network that is a layer, and a graph, its own layers count.
     """
     positions = math.prod(first_output(layer).shape[1:])
     bias = positions if getattr(layer, "use_bias", False) else 0
@@ -56,14 +56,16 @@ def flops(layer: kl.Layer) -> int:
             return 2 * positions * math.prod(layer.kernel_size) * (layer.input.shape[-1] // layer.groups) + bias
         case kl.Dense():
             return 2 * positions * layer.input.shape[-1] + bias
-    return _other_flops(layer)
+    other = _other_flops(layer)
+    return other + bias if other else 0
 
 
 def _other_flops(layer: kl.Layer) -> int:
     if isinstance(layer, keras.Model) and getattr(layer, "inputs", None):
         return sum(map(flops, layer.layers))
     kernels = sum(math.prod(weight.shape) for weight in layer.weights if "kernel" in weight.name)
-    return 2 * kernels * math.prod(first_output(layer).shape[1:-1])
+    shape = layer.input.shape if isinstance(layer, kl.RNN) else first_output(layer).shape
+    return 2 * kernels * math.prod(shape[1:-1]) if kernels else 0
 
 
 def first_output(layer: kl.Layer) -> Any:

@@ -65,19 +65,5 @@ def write_results(results: Path, sweep: str, rows: pl.DataFrame) -> None:
         sync(final.parent)
 
 
-def remove_results(results: Path, sweep: str) -> None:
-    """Removes the table of a sweep, because the other tables are about to say something else; a study makes it again.
-
-    Raises:
-        ResultsError: if it cannot be removed.
-    """
-    final = _file(results, sweep)
-    if final.is_file():
-        with results_errors(f"cannot remove {final}"):
-            final.unlink()
-            final.parent.rmdir()
-            sync(final.parent.parent)
-
-
 def _file(results: Path, sweep: str) -> Path:
     return results / RESULTS.name / sweep / part_name(0, 0)

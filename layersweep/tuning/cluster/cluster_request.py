@@ -62,7 +62,7 @@ class ClusterRequest:
                 f"--results {options.results} is outside the project's folder on the head; valid with --cluster: a "
                 "folder below it, such as results, or an absolute path on the head"
             )
-        files = None if is_everywhere(script) else ScriptFiles.of(script)
+        files = None if is_everywhere(script) else _files_of(script)
         return cls(
             sweep=sweep if options.metric is None else replace(sweep, metric=options.metric),
             cluster=ClusterFile.read(options.cluster),
@@ -110,3 +110,18 @@ def head_flags(arguments: Sequence[str]) -> list[str]:
         elif argument not in ("--fetch", "--no-watch") and not argument.startswith("--cluster="):
             flags.append(argument)
     return flags
+
+
+def _files_of(script: Path) -> ScriptFiles:
+    """The script and the files beside it.
+
+    Raises:
+        UsageError: if they cannot travel, or if the script runs as a module of a package, which would not be beside it.
+    """
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    if spec is not None and spec.parent and spec.origin and Path(spec.origin).resolve() == script:
+        raise UsageError(
+            f"--cluster: `python -m {spec.name}` runs a module of a package; valid: a script beside the package that "
+            f"imports it, such as `python run.py` with `from {spec.name} import SWEEP`"
+        )
+    return ScriptFiles.of(script)

@@ -57,9 +57,9 @@ class HeadClient:
         Raises:
             NotReachedError, HeadError: if there is no answer, or they cannot be written there.
         """
-        if self.request.script_files is not None:
-            archive = base64.b64encode(self.request.script_files.archive()).decode()
-            self.channel.ask("script", archive=archive)
+        files = self.request.script_files
+        if files is not None:
+            self.channel.ask("script", name=files.name, archive=base64.b64encode(files.archive()).decode())
 
     def send_first_script(self) -> None:
         """Sends the script, when nothing else has been asked of the head.
@@ -81,7 +81,7 @@ class HeadClient:
         self.send_script()
         request = self.request
         own = {} if request.script_files is None else {"commit": request.script_commit}
-        self._ask("submit", job=job, script=request.script, flags=[*request.flags], **own)
+        self._ask("submit", job=job, command=[request.script, *request.flags], **own)
 
     def send_requests(self) -> None:
         """Hands what people ask of the sweep on this machine on to the head, and removes it here.

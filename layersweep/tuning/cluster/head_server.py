@@ -140,39 +140,29 @@ def _job_facts(job: Any) -> Reply:
     }
 
 
-def _script(_jobs: Callable[[], Any], *, archive: str) -> Reply:
+def _script(_jobs: Callable[[], Any], *, name: str, archive: str) -> Reply:
     """Writes a script of another machine, and the files beside it, into a folder named after their content."""
-    ScriptFiles.of_archive(base64.b64decode(archive)).written(Path(FOLDER_ON_HEAD).absolute())
+    ScriptFiles.of_archive(base64.b64decode(archive), name).written(Path(FOLDER_ON_HEAD).absolute())
     return {}
 
 
 def _submit(
-    jobs: Callable[[], Any],
-    *,
-    sweep: str,
-    results: str,
-    job: str,
-    script: str,
-    flags: list[str],
-    commit: str | None = None,
+    jobs: Callable[[], Any], *, sweep: str, results: str, job: str, command: list[str], commit: str | None = None
 ) -> Reply:
-    """Submits the sweep's script under this id, unless a job has this id already.
+    """Submits the sweep's command, a script with its flags, under this id, unless a job has this id already.
 
     `commit` is that of a script that came from another machine; its folder is in no repository here.
     """
     if all(details.submission_id != job for details in jobs().list_jobs()):
+        script, *flags = command
         variables = [f"{JOB}={job}"] + ([] if commit is None else [f"{SCRIPT_COMMIT}={commit}"])
-        program = shlex.join(["env", *variables, _PYTHON, script, *flags])
-        command = f"cd {shlex.quote(str(Path.cwd()))} && exec {program}"
+        program = shlex.join(["env", *variables, _PYTHON, *command])
+        in_project = f"cd {shlex.quote(str(Path.cwd()))} && exec {program}"
+        target = {"sweep": sweep, "results": str(Path(results).absolute())}
         jobs().submit_job(
-            entrypoint=f"bash -c {shlex.quote(command)}",
+            entrypoint=f"bash -c {shlex.quote(in_project)}",
             submission_id=job,
-            metadata={
-                "sweep": sweep,
-                "results": str(Path(results).absolute()),
-                "flags": shlex.join(flags),
-                "script": script,
-            },
+            metadata={**target, "flags": shlex.join(flags), "script": script},
         )
     return {}
 

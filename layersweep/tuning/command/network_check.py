@@ -45,12 +45,12 @@ def check_networks(request: "Request", data: "Data", say: Callable[[str], None])
         problems = model_check.user_problems([spec for spec, _ in missing.values()])
     except WeightsError as error:
         raise UsageError(f"the networks of {request.sweep.name} could not be checked: {error}") from error
-    for (name, (_, arm)), problem in zip(missing.items(), problems, strict=False):  # the first problem is the last
-        if problem is not None:
-            raise UsageError(f"arm {arm.name}: {problem}")
-        checked_networks[name] = None
+    answers = dict(zip(missing, problems, strict=False))  # the first problem is the last answer
     if not request.settings.dry_run:
-        write_cache(file, checked_networks)
+        write_cache(file, checked_networks | {name: None for name, problem in answers.items() if problem is None})
+    for name, problem in answers.items():
+        if problem is not None:
+            raise UsageError(f"arm {missing[name][1].name}: {problem}")
 
 
 def _specs(request: "Request", data: "Data") -> dict["ModelSpec", Arm]:

@@ -75,6 +75,7 @@ def run(sweep: Sweep, **options: Any) -> Result:
 
     if not isinstance(sweep, Sweep):
         raise Error(f"{_shown(sweep)} is no sweep; valid: ls.run(SWEEP, ...) with SWEEP = ls.Sweep(...)")
+    problem = ""
     try:
         call = _call(sweep.name, options)
         values = parse(_words(options), program=f"ls.run({sweep.name})")
@@ -82,7 +83,9 @@ def run(sweep: Sweep, **options: Any) -> Result:
         with _alone():
             code = _carry_out(sweep, values, frontend)
     except (UsageError, DataError, ResultsError, BrokenOffError) as error:
-        raise Error(_without_dashes(str(error))) from None
+        problem = _without_dashes(str(error))
+    if problem:  # raised here, so that it does not keep the frames of the run: a kernel keeps its last exception
+        raise Error(problem)
     return Result(values.results.absolute(), sweep.name, complete=code == OK and not values.dry_run)
 
 
@@ -95,9 +98,10 @@ def _carry_out(sweep: Sweep, options: Options, frontend: "Frontend") -> int:
     try:
         return carry_out(sweep, options, frontend)
     except KeyboardInterrupt:
-        if frontend.stop.signal == signal.SIGTERM:
-            signal.raise_signal(signal.SIGTERM)
-        raise Interrupted("stopped; every finished epoch is kept. To continue, run this cell again") from None
+        pass
+    if frontend.stop.signal == signal.SIGTERM:
+        signal.raise_signal(signal.SIGTERM)
+    raise Interrupted("stopped; every finished epoch is kept. To continue, run this cell again")
 
 
 @contextmanager
@@ -150,12 +154,13 @@ def _words(options: Mapping[str, Any]) -> list[str]:
 def _words_of_option(name: str, value: Any) -> list[str]:
     flag = f"--{name.replace('_', '-')}"
     if name == "set":
-        return [f"{flag}={key}={_values(key, item)}" for key, item in _mapping(name, value).items()]
+        return [f"{flag}={key}={_values(f'set: {key}', item)}" for key, item in _mapping(name, value).items()]
     if name == "arm":
         if isinstance(value, str | Mapping) or not isinstance(value, Sequence):
             raise UsageError(f"arms={_shown(value)} is not valid; valid: a list of dicts, one for each arm")
         return [
-            f"{flag}=" + ",".join(f"{key}={_value(key, item)}" for key, item in _mapping("arms", arm).items())
+            f"{flag}="
+            + ",".join(f"{key}={_value(f'arms: {key}', item)}" for key, item in _mapping("arms", arm).items())
             for arm in value
         ]
     if isinstance(next(f.default for f in fields(Options) if f.name == name), bool):
@@ -173,20 +178,18 @@ def _mapping(name: str, value: Any) -> Mapping[str, Any]:
 
 
 def _values(key: str, value: Any) -> str:
-    """What follows `--set key=`: one value, several, or a range."""
+    """What follows `--set key=`: one value, several, or a range. `key` is for errors."""
     if isinstance(value, Range):
         if value.log or value.step is not None:
-            raise UsageError(
-                f"set: {key}={_shown(value)}: the key says its scale and steps; valid: ls.Range(low, high)"
-            )
+            raise UsageError(f"{key}={_shown(value)}: the key says its scale and steps; valid: ls.Range(low, high)")
         return str(value)
     if isinstance(value, str | Mapping) or not hasattr(value, "__iter__"):
         return _value(key, value)
     values = [*value]
     if not values:
-        raise UsageError(f"set: {key} has no value; valid: at least one")
+        raise UsageError(f"{key} has no value; valid: at least one")
     if any(isinstance(item, Mapping) for item in values) and len(values) > 1:
-        raise UsageError(f"set: {key} has several values that are dicts; valid: one of them")
+        raise UsageError(f"{key} has several values that are dicts; valid: one of them")
     return ",".join(_value(key, item) for item in values)
 
 
@@ -196,7 +199,7 @@ def _value(key: str, value: Any) -> str:
     if isinstance(value, Mapping):
         return json.dumps(value)
     if value is None or (hasattr(value, "__iter__") and not isinstance(value, str)):
-        raise UsageError(f"set: {key}={_shown(value)} is not valid; valid: a number, a text, True or False")
+        raise UsageError(f"{key}={_shown(value)} is not valid; valid: a number, a text, True or False")
     return str(value)
 
 

@@ -109,7 +109,7 @@ def _known_and_doubtful(
     for trial in [each for one in trials for each in (one, one.parent) if each is not None]:
         family = request.sweep.family_of(trial.arm)
         key, source = network_key(family, trial.arm.stated), request.sweep.source_of(family)
-        if source is None or family in (*FROM_OTHERS, *FROM_SEARCH) or trial.arm.stated.get(_WEIGHTS) or key in doubts:
+        if source is None or key in doubts or trial.arm.stated.get(_WEIGHTS) or _depends_on_more(request.sweep, family):
             continue
         if built := recorded.revisions_built_by(source, key, data.fingerprint):
             if built[-1] is not None:
@@ -120,6 +120,11 @@ def _known_and_doubtful(
         if networks:
             doubts[key] = _Doubt(arm=trial.arm, family=family, recorded=networks)
     return revisions, doubts
+
+
+def _depends_on_more(sweep: Sweep, family: str) -> bool:
+    """Whether the networks of a family depend on more than its code; a user's own may have the same name."""
+    return family in (*FROM_OTHERS, *FROM_SEARCH) and sweep.code_of(family).is_ours
 
 
 def _difference(before: RecordedNetwork, now: RecordedNetwork, keras_version: str) -> str:

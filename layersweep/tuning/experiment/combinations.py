@@ -46,12 +46,13 @@ class Combination:
         """The combination without the keys that do nothing beside the values of others, unless they have the default.
 
         Raises:
-            ConfigError: for an unknown key or a value outside its domain, also of such a key.
+            ConfigError: for such a key with a value outside its domain.
         """
-        values = self.config_values
+        values, keys = self.config_values, self.config_type.__dataclass_fields__
         idle = idle_keys(self.config_type, values, self.ranges, {*values, *self.ranges})
-        defaults = asdict(self.config)
-        changed = {key for key in idle & values.keys() if values[key] != defaults[key]}
+        changed = [key for key in values if key in idle and values[key] != keys[key].default]
+        for key in changed:
+            domains.check_value(self.config_type, key, values[key])
         return replace(
             self,
             values={key: value for key, value in self.values.items() if key not in changed},

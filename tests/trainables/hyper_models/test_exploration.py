@@ -112,7 +112,7 @@ def test_a_default_network_that_fails_is_refused_with_the_place_of_the_error():
 
 
 def test_what_is_no_model_is_refused():
-    with pytest.raises(ConfigError, match=r"build returns NoneType; valid: a keras.Model"):
+    with pytest.raises(ConfigError, match=r"build returns NoneType; valid: a keras.Model$"):
         explored(lambda hp: None)
 
 

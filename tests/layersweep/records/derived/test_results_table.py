@@ -88,15 +88,6 @@ def test_it_is_deleted_with_its_sweep_before_any_other_table(results, monkeypatc
     assert overview.names(results) == []
 
 
-def test_it_is_removed_where_the_other_tables_will_say_something_else(results):
-    write_results(results, "s", rows(0.5))
-    results_table.remove_results(results, "s")
-    assert not (results / "results" / "s").exists()
-    results_table.remove_results(results, "s")
-    write_results(results, "s", rows(0.25))
-    assert read_results(results, "s")["val_accuracy"].to_list() == [0.25]
-
-
 def test_prune_removes_it_where_its_sweep_is_gone_and_leaves_it_where_a_command_runs(results):
     for name in ("s", "gone", "starting"):
         write_results(results, name, rows(0.5))

@@ -13,6 +13,7 @@ import threading
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -645,6 +646,13 @@ def test_a_dry_run_takes_the_script_along(head, own_script, capfd):
     assert head.jobs() == []
 
 
+def test_a_module_of_a_package_is_refused_with_what_works(head, own_script, monkeypatch):
+    main = SimpleNamespace(__spec__=ModuleSpec("own.sweep", None, origin=str(own_script)))
+    monkeypatch.setitem(sys.modules, "__main__", main)
+    with pytest.raises(UsageError, match=r"`python -m own\.sweep` runs a module of a package; valid: .*import SWEEP"):
+        head.run()
+
+
 def test_a_script_in_a_crowded_folder_is_refused_before_ssh_is_used(head, own_script, monkeypatch):
     monkeypatch.setattr("layersweep.tuning.common.script_files.MOST_FILES", 1)
     with pytest.raises(UsageError, match="are too many to travel to a cluster: more than 1 files"):
@@ -659,6 +667,7 @@ def test_a_script_in_a_crowded_folder_is_refused_before_ssh_is_used(head, own_sc
         (["--quick", "--cluster=c.yaml", "--fetch", "--dry-run"], ["--quick", "--dry-run"]),
         (["--set", "a=b", "--cluster", "c.yaml"], ["--set", "a=b"]),
         (["--no-watch", "--cluster", "c.yaml", "--quick"], ["--quick"]),
+        (["--arm", "a=b,c=1..2", "--cluster", "c.yaml"], ["--arm", "a=b,c=1..2"]),
     ],
 )
 def test_flags_for_this_machine_alone_are_not_sent(arguments, flags):

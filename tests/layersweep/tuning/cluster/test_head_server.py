@@ -111,8 +111,14 @@ def test_a_job_is_submitted_in_this_folder_with_what_it_works_on(tmp_path, monke
     monkeypatch.chdir(folder)
     jobs = Jobs()
     flags = ["--set", "a b=1"]
-    question = {"do": "submit", "sweep": "made_up", "results": "results", "job": "j1", "script": "sweeps/x.py"}
-    assert answer(lambda: jobs, **question, flags=flags) == {}
+    question = {
+        "do": "submit",
+        "sweep": "made_up",
+        "results": "results",
+        "job": "j1",
+        "command": ["sweeps/x.py", *flags],
+    }
+    assert answer(lambda: jobs, **question) == {}
     (submission,) = jobs.submitted
     assert submission["submission_id"] == "j1"
     metadata = {
@@ -131,12 +137,12 @@ def test_a_script_of_another_machine_is_written_below_this_folder_and_submitted_
     monkeypatch.chdir(tmp_path)
     files = ScriptFiles(script="mine.py", contents={"mine.py": b"import parts.net", "parts/net.py": b"x = 1"})
     for _ in range(2):
-        assert answer(None, do="script", archive=base64.b64encode(files.archive()).decode()) == {}
+        assert answer(None, do="script", name=files.name, archive=base64.b64encode(files.archive()).decode()) == {}
     assert (tmp_path / files.path_on_head).read_bytes() == b"import parts.net"
     assert (tmp_path / ".scripts" / files.name / "parts" / "net.py").read_bytes() == b"x = 1"
     jobs = Jobs()
-    question = {"do": "submit", "sweep": "made_up", "results": "r", "job": "j1", "script": files.path_on_head}
-    assert answer(lambda: jobs, **question, flags=[], commit="0123abc-dirty") == {}
+    question = {"do": "submit", "sweep": "made_up", "results": "r", "job": "j1", "command": [files.path_on_head]}
+    assert answer(lambda: jobs, **question, commit="0123abc-dirty") == {}
     words = shlex.split(shlex.split(jobs.submitted[0]["entrypoint"])[2])
     assert words[words.index("env") + 1 :] == [
         "LAYERSWEEP_JOB=j1", "LAYERSWEEP_SCRIPT_COMMIT=0123abc-dirty", ".venv/bin/python", files.path_on_head
@@ -146,7 +152,7 @@ def test_a_script_of_another_machine_is_written_below_this_folder_and_submitted_
 def test_a_damaged_archive_is_a_problem_in_one_line_and_writes_nothing(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     archive = base64.b64encode(b"PK no archive").decode()
-    assert answer(None, do="script", archive=archive) == {
+    assert answer(None, do="script", name="mine-0", archive=archive) == {
         "error": "the archive of a script is damaged: File is not a zip file"
     }
     assert [*tmp_path.iterdir()] == []
@@ -154,7 +160,7 @@ def test_a_damaged_archive_is_a_problem_in_one_line_and_writes_nothing(tmp_path,
 
 def test_a_job_is_submitted_once_however_often_it_is_asked_for():
     jobs = Jobs(job("j1"))
-    question = {"do": "submit", "sweep": "made_up", "results": "r", "job": "j1", "script": "x", "flags": []}
+    question = {"do": "submit", "sweep": "made_up", "results": "r", "job": "j1", "command": ["x"]}
     assert answer(lambda: jobs, **question) == {}
     assert jobs.submitted == []
 

@@ -65,6 +65,11 @@ def test_values_of_a_key_are_said_as_the_command_line_says_them(calls, value, te
     assert calls[0][0].set == (text,)
 
 
+def test_each_arm_has_its_own_values(calls):
+    ls.run(SWEEP, arms=[{"quality": 0.1, "misdeed": "early"}, {"quality": 1e-05}])
+    assert calls[0][0].arm == ("quality=0.1,misdeed=early", "quality=1e-05")
+
+
 def test_what_a_notebook_hands_over_as_its_own_arguments_is_not_read(calls, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["ipykernel_launcher.py", "-f", "kernel.json", "--epochs", "9"])
     ls.run(SWEEP, epochs=2)
@@ -95,6 +100,9 @@ def test_the_call_is_recorded_as_a_person_repeats_it(calls):
         ({"set": {"qualty": 0.5}}, "set qualty=0.5: unknown key 'qualty': did you mean 'quality'? "),
         ({"set": {"quality": ls.Range(0.1, 0.2, log=True)}}, "set: quality=ls.Range(low=0.1, high=0.2, log=True"),
         ({"arms": {"quality": 1}}, "arms={'quality': 1} is not valid; valid: a list of dicts, one for each arm"),
+        ({"arms": [{"quality": [1, 2]}]}, "arms: quality=[1, 2] is not valid; valid: a number, a text, True or False"),
+        ({"arms": [0.5]}, "arms=0.5 is not valid; valid: by key, such as arms=[{"),
+        ({"arms": [{"quality": 0.5}] * 2}, "arm quality=0.5"),
         ({"cluster": "cluster.yaml"}, "cluster= is for scripts: "),
         ({"dataset": "nothing"}, "data set 'nothing' is not known; valid: "),
     ],
@@ -148,6 +156,7 @@ def test_an_interrupt_is_a_keyboard_interrupt_of_one_line(monkeypatch):
     with pytest.raises(KeyboardInterrupt, match=r"^stopped; every finished epoch is kept") as interrupt:
         ls.run(SWEEP)
     assert len(interrupt.value._render_traceback_()) == 1
+    assert interrupt.value.__context__ is None  # a kernel keeps its last exception, but not the frames of the run
 
 
 def test_a_sigterm_that_stopped_a_run_then_reaches_whoever_handled_it_before(monkeypatch):
@@ -179,7 +188,9 @@ def test_a_sweep_that_broke_off_is_one_line(monkeypatch):
         raise BrokenOffError("Ray has died; run the same command with --results elsewhere")
 
     monkeypatch.setattr(notebook_run, "carry_out", carry_out)
-    assert refusal() == "Ray has died; run the same command with results elsewhere"
+    with pytest.raises(ls.Error, match=r"^Ray has died; run the same command with results elsewhere$") as error:
+        ls.run(SWEEP)
+    assert error.value.__context__ is None
 
 
 def test_every_option_is_in_the_signature_for_completion():

@@ -362,6 +362,18 @@ def test_grey_images_are_said_to_be_coloured_for_a_colour_family(fashion_mnist):
     assert check_images(sweep, arms(sweep, {}), fashion_mnist) == ["grey images get three equal channels for mobilenet"]
 
 
+def test_what_a_family_remarks_is_said_once(fashion_mnist):
+    train = trains(fashion_cnn.build)
+    vars(train)["remarks"] = ("a hyperparameter has another name",)
+    sweep = Sweep(name="s", train=train, spaces=[{"optimizer": ["adam", "sgd"]}])
+    assert check_images(sweep, arms(sweep, {}), fashion_mnist) == ["a hyperparameter has another name"]
+
+
+def test_a_sweep_without_spaces_has_one_arm_of_the_defaults():
+    (arm,) = arms(Sweep(name="s", train=fashion_cnn.train), {})
+    assert (arm.name, arm.config) == ("default", fashion_cnn.Config())
+
+
 def test_classes_and_folds_that_the_data_does_not_have_are_refused(fashion_mnist):
     sweep = families({"classes": ["0-4", "8+12"]})
     with pytest.raises(UsageError, match=r"arm 8\+12: classes=8\+12 is not valid; valid: at least two of 0 to 9"):

@@ -1,0 +1,1 @@
+"""Merges results folders into one."""

@@ -1,0 +1,131 @@
+"""Which attempts of several results are the same training, and the numbers that the others get.
+
+Two attempts are the same if the epochs and the ends of one are the first of the other: they are recorded once. Others
+are kept apart. The last attempt of a trial is the one that counts, so it must be the one that would be there if one
+machine had trained everything: that which got furthest, and of equal ones the one that ended first.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final, TypeAlias
+
+Numbers: TypeAlias = dict[int, int]
+"""The number of each attempt after the merge, by its number before."""
+
+_RANKS: Final[Mapping[str, int]] = {"completed": 2, "stopped": 1, "diverged": 1, "hopeless": 1}
+
+
+@dataclass(frozen=True, kw_only=True)
+class End:
+    """An end of an attempt; `reached` are its epochs."""
+
+    outcome: str
+    reached: int
+    error_type: str | None = None
+    at: datetime | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """An attempt of a trial: a digest of the numbers of each of its epochs, and its ends in their order."""
+
+    epochs: Mapping[int, int] = field(default_factory=dict)
+    ends: tuple[End, ...] = ()
+
+    def is_same(self, other: "Attempt") -> bool:
+        """Whether both are the same training, of which one may have been recorded further."""
+        return self._begins(other) or other._begins(self)
+
+    def _begins(self, other: "Attempt") -> bool:
+        """Whether the epochs and the ends of this one are the first of the other."""
+        is_part = self.epochs.items() <= other.epochs.items() and self.ends == other.ends[: len(self.ends)]
+        return is_part and bool(self.epochs or self.ends)
+
+    def likeness(self, other: "Attempt") -> tuple[int, int, int]:
+        """How much both have in common: of several attempts that are the same, the likest is meant."""
+        ends = min(len(self.ends), len(other.ends))
+        return len(self.epochs.keys() & other.epochs.keys()), ends, -abs(len(self.ends) - len(other.ends))
+
+    def joined(self, other: "Attempt") -> "Attempt":
+        """What both have of the same training."""
+        return Attempt(epochs={**other.epochs, **self.epochs}, ends=max(self.ends, other.ends, key=len))
+
+    @property
+    def rank(self) -> tuple[int, int, float, tuple[int, ...]]:
+        """Its place among the attempts of a trial: the last one counts."""
+        reached = max(self.epochs, default=0)
+        last = self.ends[-1] if self.ends else None
+        at = math.inf if last is None or last.at is None else last.at.timestamp()
+        outcome_rank = 0 if last is None or last.reached < reached else _RANKS.get(last.outcome, 0)
+        return outcome_rank, reached, -at, tuple(digest for _, digest in sorted(self.epochs.items()))
+
+
+@dataclass(kw_only=True)
+class _Merged:
+    """An attempt after the merge: its number if the target has it, and whether a later one has replaced it."""
+
+    attempt: Attempt
+    number: int | None = None
+    is_replaced: bool = False
+
+    @property
+    def place(self) -> tuple[bool, tuple[int, int, float, tuple[int, ...]]]:
+        return not self.is_replaced, self.attempt.rank
+
+
+def numbers(
+    target: Mapping[int, Attempt],
+    sources: Sequence[Mapping[int, Attempt]],
+    *,
+    reserved: Sequence[Numbers] | None = None,
+    taken: int = -1,
+) -> list[Numbers]:
+    """The numbers of the attempts of one trial, for each source.
+
+    Attempts of the target keep their numbers. One that counts less than its last gets a number below its first.
+
+    Args:
+        target: the attempts that are there already, by number.
+        sources: those that are added.
+        reserved: for each source, the numbers that an interrupted merge has begun to write.
+        taken: the highest number of which other tables of the target have rows.
+    """
+    attempts = [_Merged(attempt=attempt, number=number) for number, attempt in sorted(target.items())]
+    replaced = [(merged, merged.attempt) for merged in attempts[:-1]]
+    merged_attempts: list[dict[int, _Merged]] = []
+    for source, numbers_before in zip(sources, reserved or [{} for _ in sources], strict=True):
+        merged_attempts.append({})
+        for number, attempt in sorted(source.items(), reverse=True):
+            before = numbers_before.get(number)
+            unmatched = [m for m in attempts if all(m is not other for other in merged_attempts[-1].values())]
+            same = [m for m in unmatched if m.attempt.is_same(attempt) and before in (None, m.number)]
+            match = max(same, key=lambda merged: merged.attempt.likeness(attempt), default=None)
+            if match is None:
+                is_free = before is not None and all(m.number != before for m in attempts)
+                match = _Merged(attempt=attempt, number=before if is_free else None)
+                attempts.append(match)
+            if number != max(source):
+                replaced.append((match, attempt))
+            match.attempt = match.attempt.joined(attempt)
+            merged_attempts[-1][number] = match
+    for merged, attempt in replaced:  # unless another machine went on with it
+        merged.is_replaced |= merged.attempt == attempt
+    _number(attempts, max([*target], default=None), taken)
+    return [{number: m.number or 0 for number, m in merged.items()} for merged in merged_attempts]
+
+
+def _number(attempts: Sequence[_Merged], last: int | None, taken: int) -> None:
+    """Numbers the attempts that have no number: behind the target's last one if they count more, else before all."""
+    current = next((m for m in attempts if m.number == last and last is not None), None)
+    new = sorted((m for m in attempts if m.number is None), key=lambda merged: merged.place)
+    used = [m.number for m in attempts if m.number is not None]
+    lowest, highest = min(used, default=0), max(taken, *used, -1)
+    for merged in reversed([m for m in new if current is not None and m.place <= current.place]):
+        lowest -= 1
+        merged.number = lowest
+    for merged in new:
+        if merged.number is None:
+            highest += 1
+            merged.number = highest
