@@ -1,5 +1,6 @@
 """What a sweep is: one question, the families and spaces that it trains, and its defaults."""
 
+import re
 import typing
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -36,6 +37,7 @@ def _columns() -> frozenset[str]:
 
 
 Train = Callable[..., Values]
+_NAME: Final = re.compile(r"\w[\w .-]{0,99}")
 Search = Literal["grid", "random", "hyperopt", "oracle"]
 
 KERAS: Final = WarmUp(imports=warm_up.imports, device=hardware.device)
@@ -117,6 +119,15 @@ class Sweep:
                 f"sections {', '.join(map(repr, unknown))} of the sweep {self.name!r} are not valid; "
                 f"valid: {', '.join(registry.SECTIONS)}"
             )
+
+    def check_name(self) -> None:
+        """Refuses a name that is no name of a folder: that of its results.
+
+        Raises:
+            UsageError: naming it, and what is valid.
+        """
+        if not _NAME.fullmatch(self.name):
+            raise UsageError(f"the name {self.name!r} of the sweep is not valid; valid: letters, digits, _, - and dots")
 
     def check_spaces(self) -> None:
         """Refuses a space that stands alone: `spaces` is a list of them.

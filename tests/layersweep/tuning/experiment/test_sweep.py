@@ -416,3 +416,10 @@ def test_a_space_that_is_no_list_is_refused(name):
     mine = Sweep(name="mine", train="fashion_cnn", **{name: {"filters": [4, 8]}})
     with pytest.raises(UsageError, match=f"{name} of the sweep 'mine' is one dict; valid: a list of dicts"):
         mine.check_spaces()
+
+
+@pytest.mark.parametrize("name", ["../up", "a/b", "", ".hidden", "-x", "two\nlines"])
+def test_a_name_that_is_no_folder_is_refused(name):
+    with pytest.raises(UsageError, match="of the sweep is not valid; valid: letters"):
+        Sweep(name=name, train="fashion_cnn").check_name()
+    Sweep(name="my sweep-2.b", train="fashion_cnn").check_name()
