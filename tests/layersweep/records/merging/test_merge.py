@@ -112,7 +112,8 @@ def assert_unique(results):
         assert rows.is_unique().all(), name
 
 
-@settings(max_examples=15, deadline=None, phases=QUICK)
+@pytest.mark.slow
+@settings(max_examples=20, deadline=None, phases=QUICK)
 @given(one=folder_of_trials, other=folder_of_trials)
 def test_a_merge_is_idempotent_commutative_and_loses_nothing(one, other):
     with folder() as place:
@@ -144,7 +145,8 @@ def test_a_merge_is_idempotent_commutative_and_loses_nothing(one, other):
         assert (everything(a), everything(b)) == before
 
 
-@settings(max_examples=15, deadline=None, phases=QUICK)
+@pytest.mark.slow
+@settings(max_examples=20, deadline=None, phases=QUICK)
 @given(one=folder_of_trials, other=folder_of_trials, writes=st.integers(0, 12))
 def test_a_merge_that_was_killed_goes_on(one, other, writes):
     class KillError(BaseException):
