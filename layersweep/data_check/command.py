@@ -124,16 +124,16 @@ def config_of(options: Options) -> "Keys":
     from trainables.errors import ConfigError, near_miss
     from trainables.keys import Keys
 
-    values: dict[str, Any] = {"image_size": options.image_size, "fit": options.fit}
-    set_keys: set[str] = set()
+    defaults = Options()
+    flags = {"image_size": options.image_size, "fit": options.fit}
+    values: dict[str, Any] = {key: value for key, value in flags.items() if value != getattr(defaults, key)}
     for text in options.set:
         key, _, value = text.partition("=")
         if key not in PICTURE_KEYS:
             hint = near_miss(key, PICTURE_KEYS)
             raise ConfigError(f"--set {text} is not valid: {hint}valid keys: {', '.join(PICTURE_KEYS)}")
-        if key in set_keys:
-            raise ConfigError(f"--set {text} gives {key} twice; valid: each key once")
-        set_keys.add(key)
+        if key in values:
+            raise ConfigError(f"--set {text} gives {key} a second time; valid: each key once")
         values[key] = parse(Keys, key, value)
     return make(Keys, values)
 

@@ -2,7 +2,9 @@
 
 import io
 import re
+import sys
 import unicodedata
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
@@ -11,7 +13,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from layersweep.terminal import Console
+from layersweep.terminal import Console, call_console, in_notebook
 
 TEXTS = (
     "[/x]",
@@ -86,3 +88,19 @@ def test_any_text_can_be_printed(text):
     out = shown(lambda console: console.print(text, soft_wrap=True))
     out.encode()
     assert all(char == "\n" or unicodedata.category(char) not in ("Cc", "Cs") for char in out)
+
+
+@pytest.mark.parametrize(
+    ("shell", "expected"), [(None, False), (SimpleNamespace(), False), (SimpleNamespace(kernel=1), True)]
+)
+def test_a_kernel_is_a_notebook_and_ipython_in_a_terminal_is_none(monkeypatch, shell, expected):
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    assert in_notebook() == expected
+
+
+def test_a_notebook_gets_plain_text_whatever_its_kernel_says_of_colours(monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as ipykernel does
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: SimpleNamespace(kernel=1)))
+    out = io.StringIO()
+    call_console(file=out, soft_wrap=True).print("a warning", style="bold yellow")
+    assert out.getvalue() == "a warning\n"

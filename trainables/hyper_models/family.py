@@ -82,13 +82,13 @@ class HyperBuild:
         compiled.compiled(own)
         image, x = pictures(config, image_shape)
         rescaled = not flat_model.rescales(own) if self.rescaled is None else self.rescaled
-        x = keras.layers.Rescaling(1 / 255 if rescaled else 1.0, dtype="float32", name="preprocessing")(x)
+        x = keras.layers.Rescaling(1 / 255 if rescaled else 1.0, dtype="float32", name=flat_model.PREPROCESSING)(x)
         outputs = flat_model.append(own, x)
         if compiled.takes_logits(own):
-            outputs = keras.layers.Softmax(dtype="float32", name="probabilities")(outputs)
+            outputs = keras.layers.Softmax(dtype="float32", name=flat_model.PROBABILITIES)(outputs)
         elif outputs.dtype != "float32":
-            outputs = keras.layers.Activation("linear", dtype="float32", name="probabilities")(outputs)
-        return keras.Model(image, outputs, name=own.name)
+            outputs = keras.layers.Activation("linear", dtype="float32", name=flat_model.PROBABILITIES)(outputs)
+        return keras.Model(image, outputs, name="hyper_model")
 
 
 class HyperFamily:

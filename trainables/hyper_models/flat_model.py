@@ -9,6 +9,18 @@ from keras.src.backend.common.stateless_scope import in_stateless_scope
 
 from trainables.errors import ConfigError
 from trainables.features.frozen_part import nodes
+from trainables.keys import IMAGE, PICTURE_LAYERS
+
+PREPROCESSING: Final = "preprocessing"
+"""The name of the layer that scales images for a user's model."""
+
+PROBABILITIES: Final = "probabilities"
+"""The name of the softmax after a user's logits."""
+
+_FLAT: Final = "flat_images"
+_GREY: Final = "grey_images"
+OUR_LAYERS: Final = PICTURE_LAYERS | {IMAGE, PREPROCESSING, PROBABILITIES, _FLAT, _GREY}
+"""Names of layers of ours: a user's layer of such a name gets another."""
 
 _IMAGE: Final = 4
 """The axes of a batch of images."""
@@ -70,9 +82,9 @@ def _fitting(x: keras.KerasTensor, shape: tuple[int | None, ...]) -> keras.Keras
         ConfigError: if they do not fit.
     """
     if len(shape) == 2 and len(x.shape) == _IMAGE:  # noqa: PLR2004 (flat images)
-        x = keras.layers.Flatten(name="flat_images")(x)
+        x = keras.layers.Flatten(name=_FLAT)(x)
     elif len(shape) == 3 and x.shape[-1] == 1:  # noqa: PLR2004 (grey images)
-        x = keras.layers.Reshape(x.shape[1:3], name="grey_images")(x)
+        x = keras.layers.Reshape(x.shape[1:3], name=_GREY)(x)
     sizes = zip(shape[1:], x.shape[1:], strict=False)
     if len(shape) != len(x.shape) or any(size not in (None, images) for size, images in sizes):
         valid, images = ("x".join(map(str, each[1:])) for each in (shape, x.shape))
@@ -128,8 +140,9 @@ def _copy(layer: Any, *, is_last: bool) -> Any:
         ConfigError: if a layer of a user's own cannot be made again.
     """
     try:
-        config = {**layer.get_config(), **({"dtype": "float32"} if is_last else {})}
-        copy = type(layer).from_config(config)
+        changes = {"name": f"own_{layer.name}"} if layer.name in OUR_LAYERS else {}
+        changes |= {"dtype": "float32"} if is_last else {}
+        copy = type(layer).from_config({**layer.get_config(), **changes})
     except (NotImplementedError, TypeError, ValueError) as error:
         raise ConfigError(
             f"the layer {layer.name} ({type(layer).__name__}) cannot be copied: {' '.join(str(error).split())}; valid: "

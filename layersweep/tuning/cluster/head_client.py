@@ -57,9 +57,9 @@ class HeadClient:
         Raises:
             NotReachedError, HeadError: if there is no answer, or they cannot be written there.
         """
-        if self.request.script_files is not None:
-            archive = base64.b64encode(self.request.script_files.archive()).decode()
-            self.channel.ask("script", archive=archive)
+        files = self.request.script_files
+        if files is not None:
+            self.channel.ask("script", name=files.name, archive=base64.b64encode(files.archive()).decode())
 
     def send_first_script(self) -> None:
         """Sends the script, when nothing else has been asked of the head.

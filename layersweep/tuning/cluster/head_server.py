@@ -140,9 +140,9 @@ def _job_facts(job: Any) -> Reply:
     }
 
 
-def _script(_jobs: Callable[[], Any], *, archive: str) -> Reply:
+def _script(_jobs: Callable[[], Any], *, name: str, archive: str) -> Reply:
     """Writes a script of another machine, and the files beside it, into a folder named after their content."""
-    ScriptFiles.of_archive(base64.b64decode(archive)).written(Path(FOLDER_ON_HEAD).absolute())
+    ScriptFiles.of_archive(base64.b64decode(archive), name).written(Path(FOLDER_ON_HEAD).absolute())
     return {}
 
 

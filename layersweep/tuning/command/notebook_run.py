@@ -75,6 +75,7 @@ def run(sweep: Sweep, **options: Any) -> Result:
 
     if not isinstance(sweep, Sweep):
         raise Error(f"{_shown(sweep)} is no sweep; valid: ls.run(SWEEP, ...) with SWEEP = ls.Sweep(...)")
+    problem = ""
     try:
         call = _call(sweep.name, options)
         values = parse(_words(options), program=f"ls.run({sweep.name})")
@@ -82,7 +83,9 @@ def run(sweep: Sweep, **options: Any) -> Result:
         with _alone():
             code = _carry_out(sweep, values, frontend)
     except (UsageError, DataError, ResultsError, BrokenOffError) as error:
-        raise Error(_without_dashes(str(error))) from None
+        problem = _without_dashes(str(error))
+    if problem:  # raised here, so that it does not keep the frames of the run: a kernel keeps its last exception
+        raise Error(problem)
     return Result(values.results.absolute(), sweep.name, complete=code == OK and not values.dry_run)
 
 
@@ -95,9 +98,10 @@ def _carry_out(sweep: Sweep, options: Options, frontend: "Frontend") -> int:
     try:
         return carry_out(sweep, options, frontend)
     except KeyboardInterrupt:
-        if frontend.stop.signal == signal.SIGTERM:
-            signal.raise_signal(signal.SIGTERM)
-        raise Interrupted("stopped; every finished epoch is kept. To continue, run this cell again") from None
+        pass
+    if frontend.stop.signal == signal.SIGTERM:
+        signal.raise_signal(signal.SIGTERM)
+    raise Interrupted("stopped; every finished epoch is kept. To continue, run this cell again")
 
 
 @contextmanager

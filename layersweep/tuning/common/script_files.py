@@ -13,6 +13,7 @@ import shutil
 import sys
 import time
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -109,8 +110,8 @@ class ScriptFiles:
         return buffer.getvalue()
 
     @classmethod
-    def of_archive(cls, content: bytes) -> Self:
-        """The files of an archive.
+    def of_archive(cls, content: bytes, name: str) -> Self:
+        """The files of an archive; `name` is that of their folder, which stands for what they must be.
 
         Raises:
             ValueError: if it is damaged, or holds something else.
@@ -122,14 +123,17 @@ class ScriptFiles:
                     raise ValueError("the archive of a script is too large")
                 contents = {member.filename: archive.read(member) for member in members}
                 script = archive.comment.decode()
-        except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
             raise ValueError(f"the archive of a script is damaged: {error}") from error
         for path in contents:
             if not path.endswith(_SUFFIX) or path.startswith("/") or ".." in path.split("/") or "\0" in path:
                 raise ValueError(f"the archive of a script holds {path!r}")
         if script not in contents or "/" in script:
             raise ValueError(f"the archive of a script has no script {script!r}")
-        return cls(script=script, contents=contents)
+        files = cls(script=script, contents=contents)
+        if files.name != name:
+            raise ValueError(f"the archive of a script is damaged: it holds {files.name} instead of {name}")
+        return files
 
     def written(self, parent: Path) -> Path:
         """The folder below `parent` with these files; it is made if it is missing or was changed.

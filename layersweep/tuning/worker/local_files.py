@@ -153,6 +153,6 @@ def _local_script(driver_files: DriverFiles, script: DriverScript) -> Path:
     try:
         with tempfile.TemporaryDirectory(prefix=_SCRIPTS) as temporary:
             archive = driver_files.fetch(script.archive, Path(temporary) / script.archive.name)
-            return ScriptFiles.of_archive(archive.read_bytes()).written(parent)
+            return ScriptFiles.of_archive(archive.read_bytes(), script.name).written(parent)
     except (OSError, ValueError) as error:
         raise NotFetchedError(f"the files of the script could not be copied to this machine: {error}") from error

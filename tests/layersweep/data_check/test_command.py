@@ -56,6 +56,8 @@ def test_the_page_may_lie_elsewhere(place):
         (["fashion_mnist"], "valid: --dataset fashion_mnist"),
         (["--dataset", "nothing"], "data set 'nothing' is not known"),
         (["few", "--set", "optimizer=adam"], "valid keys: image_size, fit"),
+        (["few", "--set", "flip=none", "--set", "flip=both"], "--set flip=both gives flip a second time; valid: each"),
+        (["few", "--image-size", "32", "--set", "image_size=64"], "--set image_size=64 gives image_size a second time"),
         (["few", "--set", "flip=diagonal"], "valid: none, horizontal, vertical, both"),
         (["few", "--image-size", "-3"], "image_size=-3"),
         (["few", "--columns", "a,b"], "--columns a,b is not valid"),

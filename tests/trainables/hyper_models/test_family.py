@@ -98,6 +98,19 @@ def test_images_of_0_to_1_are_passed_on_unless_the_network_rescales_them_itself(
         assert np.max(train.build(train.Config(), SHAPE, CLASSES)(image)) == pytest.approx(expected)
 
 
+def test_layers_of_ones_own_may_have_the_names_of_ours():
+    def build(hp):
+        first = [layers.RandomFlip(), layers.Resizing(20, 20), layers.Identity(name="preprocessing")]
+        return keras.Sequential([keras.Input(SHAPE), *first, layers.Flatten(), layers.Dense(CLASSES, "softmax")])
+
+    train = hyper_model(build)
+    model = train.build(train.Config(flip="horizontal"), (40, 40, 1), CLASSES)
+    names = [layer.name for layer in model.layers]
+    assert names[:5] == ["image", "numbers", "random_flip", "resizing", "preprocessing"]
+    assert names[5].startswith("own_random_flip")
+    assert names[7] == "own_preprocessing"
+
+
 def test_a_hypermodel_of_logits_gets_a_softmax_and_what_of_its_fit_is_ignored_is_said():
     train = hyper_model(Own(CLASSES))
     outputs = train.build(train.Config(), SHAPE, CLASSES)(np.ones((3, *SHAPE), "uint8"))

@@ -24,3 +24,20 @@ def test_a_command_of_several_lines_is_one_line():
 
 def test_a_quote_without_an_end_is_quoted():
     assert shlex.split(one_line("sweeps/x.py --set a='b")) == ["sweeps/x.py", "--set", "a='b"]
+
+
+CALL = "ls.run(width, epochs=2, set={'quality': [0.1, 0.2], 'name': 'a  b, seeds=3'})"
+
+
+def test_a_call_of_a_notebook_stays_a_call():
+    assert one_line(CALL) == CALL
+
+
+@pytest.mark.parametrize("seeds", [", seeds=3", ""])
+def test_the_seeds_of_a_call_alone_change(seeds):
+    assert with_seeds(f"{CALL[:-1]}{seeds})", 20) == f"{CALL[:-1]}, seeds=20)"
+
+
+@pytest.mark.parametrize("call", ["ls.run(width, epochs=<object at 0x1>)", "ls.run(width) + 1", "ls.run(\0"])
+def test_what_begins_as_a_call_and_is_none_stays_as_it_is(call):
+    assert with_seeds(call, 20) == call

@@ -667,6 +667,7 @@ def test_a_script_in_a_crowded_folder_is_refused_before_ssh_is_used(head, own_sc
         (["--quick", "--cluster=c.yaml", "--fetch", "--dry-run"], ["--quick", "--dry-run"]),
         (["--set", "a=b", "--cluster", "c.yaml"], ["--set", "a=b"]),
         (["--no-watch", "--cluster", "c.yaml", "--quick"], ["--quick"]),
+        (["--arm", "a=b,c=1..2", "--cluster", "c.yaml"], ["--arm", "a=b,c=1..2"]),
     ],
 )
 def test_flags_for_this_machine_alone_are_not_sent(arguments, flags):

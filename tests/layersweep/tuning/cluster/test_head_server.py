@@ -137,7 +137,7 @@ def test_a_script_of_another_machine_is_written_below_this_folder_and_submitted_
     monkeypatch.chdir(tmp_path)
     files = ScriptFiles(script="mine.py", contents={"mine.py": b"import parts.net", "parts/net.py": b"x = 1"})
     for _ in range(2):
-        assert answer(None, do="script", archive=base64.b64encode(files.archive()).decode()) == {}
+        assert answer(None, do="script", name=files.name, archive=base64.b64encode(files.archive()).decode()) == {}
     assert (tmp_path / files.path_on_head).read_bytes() == b"import parts.net"
     assert (tmp_path / ".scripts" / files.name / "parts" / "net.py").read_bytes() == b"x = 1"
     jobs = Jobs()
@@ -152,7 +152,7 @@ def test_a_script_of_another_machine_is_written_below_this_folder_and_submitted_
 def test_a_damaged_archive_is_a_problem_in_one_line_and_writes_nothing(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     archive = base64.b64encode(b"PK no archive").decode()
-    assert answer(None, do="script", archive=archive) == {
+    assert answer(None, do="script", name="mine-0", archive=archive) == {
         "error": "the archive of a script is damaged: File is not a zip file"
     }
     assert [*tmp_path.iterdir()] == []

@@ -156,6 +156,7 @@ def test_an_interrupt_is_a_keyboard_interrupt_of_one_line(monkeypatch):
     with pytest.raises(KeyboardInterrupt, match=r"^stopped; every finished epoch is kept") as interrupt:
         ls.run(SWEEP)
     assert len(interrupt.value._render_traceback_()) == 1
+    assert interrupt.value.__context__ is None  # a kernel keeps its last exception, but not the frames of the run
 
 
 def test_a_sigterm_that_stopped_a_run_then_reaches_whoever_handled_it_before(monkeypatch):
@@ -187,7 +188,9 @@ def test_a_sweep_that_broke_off_is_one_line(monkeypatch):
         raise BrokenOffError("Ray has died; run the same command with --results elsewhere")
 
     monkeypatch.setattr(notebook_run, "carry_out", carry_out)
-    assert refusal() == "Ray has died; run the same command with results elsewhere"
+    with pytest.raises(ls.Error, match=r"^Ray has died; run the same command with results elsewhere$") as error:
+        ls.run(SWEEP)
+    assert error.value.__context__ is None
 
 
 def test_every_option_is_in_the_signature_for_completion():

@@ -61,7 +61,7 @@ def test_a_file_that_is_no_python_of_this_version_travels_too(script):
 
 def test_they_arrive_as_they_were(script, tmp_path):
     files = ScriptFiles.of(script)
-    arrived = ScriptFiles.of_archive(files.archive())
+    arrived = ScriptFiles.of_archive(files.archive(), files.name)
     assert (arrived, arrived.name) == (files, files.name)
     folder = arrived.written(tmp_path / "there")
     assert folder.name == files.name
@@ -120,6 +120,9 @@ def test_a_name_that_is_no_unicode_is_refused(script):
         ScriptFiles.of(script)
 
 
+NAME = ScriptFiles(script="mine.py", contents={"mine.py": b"x = 1"}).name
+
+
 def archive(*names, comment=b"mine.py"):
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as made:
@@ -139,13 +142,32 @@ def archive(*names, comment=b"mine.py"):
 )  # fmt: skip
 def test_an_archive_of_something_else_is_refused(content):
     with pytest.raises(ValueError, match="the archive of a script"):
-        ScriptFiles.of_archive(content)
+        ScriptFiles.of_archive(content, NAME)
+
+
+def test_a_changed_byte_is_an_error_of_the_archive_or_changes_nothing():
+    files = ScriptFiles(script="mine.py", contents={"mine.py": b"import net\n" * 20, "net.py": b"x = 1\n" * 20})
+    whole = files.archive()
+    for place in range(len(whole)):
+        for value in (0, 255, whole[place] ^ 1):
+            changed = whole[:place] + bytes([value]) + whole[place + 1 :]
+            try:
+                arrived = ScriptFiles.of_archive(changed, files.name)
+            except ValueError:
+                continue
+            assert arrived.contents == files.contents
+
+
+def test_an_archive_of_another_content_is_refused():
+    assert ScriptFiles.of_archive(archive("mine.py"), NAME).script == "mine.py"
+    with pytest.raises(ValueError, match=r"it holds mine-.* instead of mine-"):
+        ScriptFiles.of_archive(archive("mine.py", "net.py"), NAME)
 
 
 def test_an_archive_that_would_fill_the_disk_is_refused(monkeypatch):
     monkeypatch.setattr(script_files, "MOST_BYTES", 4)
     with pytest.raises(ValueError, match="too large"):
-        ScriptFiles.of_archive(archive("mine.py"))
+        ScriptFiles.of_archive(archive("mine.py"), NAME)
 
 
 def test_the_scripts_that_ray_up_copies_are_everywhere():

@@ -202,6 +202,22 @@ def test_a_head_without_the_project():
     )
 
 
+def test_the_code_of_an_installation_is_that_of_the_wheels_packages(tmp_path):
+    """Other people's packages in site-packages may be called `benchmarks` or `sweeps`."""
+    for name in ("layersweep/cli.py", "benchmarks/theirs.py", "sweeps/theirs.py"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text("")
+    assert list(node_facts.code(tmp_path)) == ["layersweep/cli.py"]
+    (tmp_path / "pyproject.toml").write_text("")
+    assert len(node_facts.code(tmp_path)) == 3
+
+
+def test_an_installation_is_looked_for_in_the_folder_of_its_environment(monkeypatch):
+    monkeypatch.setattr(probe.project, "IS_CLONE", False)
+    monkeypatch.setattr(sys, "prefix", "/srv/layersweep/.venv")
+    assert "cd /srv/layersweep 2>/dev/null" in probe.probe_script()
+
+
 def test_a_laptop_with_other_code_is_told_which_runs():
     same = checks.digest(FACTS["code"])
     assert levels(checks.code([node(1)], laptop_digest=same)) == [("ok", "10.0.0.1 (h1)")]

@@ -17,6 +17,7 @@ from layersweep.tuning.experiment.sweep import Sweep
 from layersweep.tuning.experiment.trials import TrialContent, TrialFactory
 from search_spaces.ranges import Range
 from trainables.families import applications, fashion_cnn, residual_cnn
+from trainables.families.family import trains
 
 
 @pytest.fixture
@@ -357,6 +358,18 @@ def test_images_that_a_family_cannot_take_are_refused_before_anything_starts(fas
 def test_grey_images_are_said_to_be_coloured_for_a_colour_family(fashion_mnist):
     sweep = families({"family": ["mobilenet"], "image_size": [32]}, {"family": ["fashion_cnn"]})
     assert check_images(sweep, arms(sweep, {}), fashion_mnist) == ["grey images get three equal channels for mobilenet"]
+
+
+def test_what_a_family_remarks_is_said_once(fashion_mnist):
+    train = trains(fashion_cnn.build)
+    vars(train)["remarks"] = ("a hyperparameter has another name",)
+    sweep = Sweep(name="s", train=train, spaces=[{"optimizer": ["adam", "sgd"]}])
+    assert check_images(sweep, arms(sweep, {}), fashion_mnist) == ["a hyperparameter has another name"]
+
+
+def test_a_sweep_without_spaces_has_one_arm_of_the_defaults():
+    (arm,) = arms(Sweep(name="s", train=fashion_cnn.train), {})
+    assert (arm.name, arm.config) == ("default", fashion_cnn.Config())
 
 
 def test_classes_and_folds_that_the_data_does_not_have_are_refused(fashion_mnist):

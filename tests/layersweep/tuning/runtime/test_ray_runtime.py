@@ -38,6 +38,15 @@ def test_a_ray_that_does_not_start_is_one_line_and_what_it_started_is_ended(monk
     assert shutdowns == [True]
 
 
+def test_ray_that_other_code_uses_is_refused_and_goes_on(monkeypatch, tmp_path):
+    shut_down = []
+    monkeypatch.setattr(ray, "is_initialized", lambda: True)
+    monkeypatch.setattr(ray, "shutdown", lambda: shut_down.append("shut down"))
+    with pytest.raises(UsageError, match="Ray runs in this process already"), ray_runtime.started_ray(1, tmp_path):
+        pass
+    assert shut_down == []
+
+
 def test_what_nothing_refers_to_is_freed_before_ray_shuts_down(monkeypatch, tmp_path):
     """Another thread that frees a reference to an object while Ray shuts down ends the process."""
 
