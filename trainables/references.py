@@ -150,8 +150,8 @@ def _source(value: Any) -> bytes:
     return _bytes_of(value) or repr(type(value)).encode()
 
 
-def class_code(kind: type) -> str:
-    """Stands for what the methods of a class compute, with all functions and numbers that they use."""
+def class_code(kind: Any) -> str:
+    """Stands for what a function or the methods of a class compute, with all functions and numbers that they use."""
     return hashlib.sha256(repr(_content(kind, set())).encode()).hexdigest()
 
 

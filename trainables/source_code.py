@@ -17,16 +17,17 @@ _PACKAGES: Final = ("layersweep", "search_spaces", "sweeps", "trainables")
 
 
 def source_fingerprint(code: FamilyCode) -> str | None:
-    """32 hexadecimal digits: 16 of the family's own file, then 16 of all files of this package and of its user's.
+    """32 hexadecimal digits: 16 of the family's own file, then 16 of all files of this package and of its user's,
+    and of the values of its user's that it uses, such as one that a command line or the environment sets.
 
     None if its networks cannot be built without training.
     """
     if not code.has_build:
         return None
-    own = hashlib.sha256(Path(code.file).read_bytes()).hexdigest() if code.file else code.cells
+    own = hashlib.sha256(Path(code.file).read_bytes()).hexdigest() if code.file else code.used
     if code.is_ours:
         return own[:16] + _ours()[:16]
-    everything = hashlib.sha256(_ours().encode())
+    everything = hashlib.sha256(_ours().encode() + code.used.encode())
     for path in user_files(code):
         everything.update(path.name.encode() + path.read_bytes())
     return own[:16] + everything.hexdigest()[:16]

@@ -44,7 +44,7 @@ class FamilyCode:
         pickled: its code.
         paths: folders that the modules of its user are imported from, the script's own first.
         file: the file of its `build`; None for a notebook's cells.
-        cells: stands for the source of a notebook's cells; empty for a file.
+        used: stands for the source and the values that its functions use; empty for a family of this project.
         has_build: whether its `train` was made by `trains`, so that its networks can be built without training.
     """
 
@@ -52,7 +52,7 @@ class FamilyCode:
     pickled: bytes = field(repr=False)
     paths: tuple[str, ...] = field(default=(), repr=False)
     file: str | None = field(default=None, repr=False)
-    cells: str = field(default="", repr=False)
+    used: str = field(default="", repr=False)
     has_build: bool = field(default=True, repr=False)
 
     @classmethod
@@ -80,7 +80,7 @@ class FamilyCode:
             pickled=pickled,
             paths=own_folders(),
             file=None if file is None else str(file),
-            cells="" if file else hashlib.sha256(own_source(functions)).hexdigest(),
+            used="" if _is_ours(file) else hashlib.sha256(own_source(functions)).hexdigest(),
             has_build=build_of(train) is not None,
         )
 
@@ -96,7 +96,7 @@ class FamilyCode:
     @property
     def is_ours(self) -> bool:
         """Whether it is a family of this project."""
-        return self.file is not None and Path(self.file).is_relative_to(_PACKAGE)
+        return _is_ours(None if self.file is None else Path(self.file))
 
     @property
     def digest(self) -> str:
@@ -158,6 +158,11 @@ def check_not_loading() -> None:
 
 _LOADING: Final[list[str]] = []
 """What this process loads now, by digest."""
+
+
+def _is_ours(file: Path | None) -> bool:
+    return file is not None and file.is_relative_to(_PACKAGE)
+
 
 _LOADED: Final[dict[str, tuple[Train, type[Keys]]]] = {}
 """What this process has loaded, by digest."""

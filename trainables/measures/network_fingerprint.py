@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 import keras
@@ -20,8 +20,8 @@ def network_fingerprint(model: keras.Model, layers: Iterable[Layer]) -> str | No
     """32 hexadecimal digits: 16 of the layers' kinds, shapes and parameters, then 16 of the Keras configuration.
 
     A new version of Keras may add entries to a configuration, so only the first 16 can be compared between versions.
-    The code of layers that are neither Keras' nor ours is part of the configuration. None for a network with a layer
-    that has no configuration.
+    The code of layers and functions that are neither Keras' nor ours is part of the configuration. None for a network
+    with a layer that has no configuration.
     """
     try:
         config = model.get_config()
@@ -29,10 +29,19 @@ def network_fingerprint(model: keras.Model, layers: Iterable[Layer]) -> str | No
         return None
     places = {name: f"layer {i}" for i, name in enumerate(_names(config))}
     text = json.dumps(_cleaned(config, places, is_link=False), sort_keys=True, default=str)
-    kinds = {type(layer) for layer in model._flatten_layers()}
+    kinds = {*map(type, model._flatten_layers()), *_registered(config)}
     text += "".join(sorted(class_code(kind) for kind in kinds if not is_installed(kind)))
     structure = structure_fingerprint((layer.kind, layer.output_shape, layer.parameters) for layer in layers)
     return structure + hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _registered(value: Any) -> Iterator[Any]:
+    """The functions and classes of users that a configuration names, such as an activation or a regularizer."""
+    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ():
+        yield from _registered(item)
+    own = keras.saving.get_registered_object(value) if isinstance(value, str) and ">" in value else None
+    if own is not None:
+        yield own
 
 
 def _names(value: Any) -> list[str]:

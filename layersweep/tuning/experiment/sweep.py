@@ -2,8 +2,8 @@
 
 import typing
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass, field, fields, replace
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -19,11 +19,21 @@ from trainables import hardware
 from trainables.errors import ConfigError
 from trainables.families import by_name
 from trainables.families.family import config_of, name_of
+from trainables.keys import Keys
 from trainables.worker import warm_up
 from trainables.worker.training_server import Values, WarmUp
 
 if TYPE_CHECKING:
     from trainables.families.family_code import FamilyCode
+
+
+@cache
+def _columns() -> frozenset[str]:
+    """The columns of trials and of their epochs, which a configuration's keys stand beside."""
+    from layersweep.records.tables import TABLES
+
+    return frozenset(TABLES["trials"].schema.names + TABLES["epochs"].schema.names)
+
 
 Train = Callable[..., Values]
 Search = Literal["grid", "random", "hyperopt", "oracle"]
@@ -157,9 +167,15 @@ class Sweep:
             UsageError: if there is no such family, or its `build` does not say its Config.
         """
         try:
-            return config_of(self.train_of(self.family))
+            config_type = config_of(self.train_of(self.family))
         except ConfigError as error:
             raise UsageError(f"the sweep {self.name!r}: {error}") from error
+        if keys := {field.name for field in fields(config_type)} & _columns() - {field.name for field in fields(Keys)}:
+            raise UsageError(
+                f"the sweep {self.name!r}: its Config has the key {min(keys)!r}, which is a column of the records; "
+                f"valid: another name, such as {min(keys)}_of_mine"
+            )
+        return config_type
 
     @property
     def family(self) -> str:

@@ -23,6 +23,7 @@ SCRIPT = '''
 """A script with a family."""
 from __future__ import annotations
 
+import os
 import pickle
 import sys
 from dataclasses import dataclass
@@ -34,7 +35,7 @@ from trainables.families.family_code import FamilyCode
 from trainables.source_code import source_fingerprint, user_files
 
 Width = int
-FACTOR = 3
+FACTOR = int(os.environ.get("FACTOR", "3"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,10 +87,11 @@ def script(tmp_path):
     return folder / "mine.py"
 
 
-def sealed(script):
+def sealed(script, **variables):
     """The family of a script, its fingerprint and its files."""
     command = [sys.executable, str(script)]
-    return pickle.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True, env=environment()).stdout)
+    everything = environment() | variables
+    return pickle.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True, env=everything).stdout)
 
 
 def environment():
@@ -120,6 +122,13 @@ def test_a_change_of_any_file_is_another_source(script, name):
     second = sealed(script)[1]
     assert (second[:16] == first[:16]) == (name != "mine.py")
     assert second != first
+
+
+def test_a_value_from_outside_is_part_of_the_source(script):
+    """The files are the same: an option of the script's own, or the environment, changes the network."""
+    first, second = sealed(script)[1], sealed(script, FACTOR="5")[1]
+    assert second != first
+    assert second[:16] == first[:16]
 
 
 @dataclass(frozen=True, kw_only=True)

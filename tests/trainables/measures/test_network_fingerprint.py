@@ -87,3 +87,17 @@ def test_source_code_is_known_for_this_projects_families():
     own, other = source_fingerprint(codes["residual_cnn"]), source_fingerprint(codes["cifar_cnn"])
     assert own[16:] == other[16:]
     assert own[:16] != other[:16]
+
+
+def with_activation(factor):
+    def own(x):
+        return x * factor
+
+    registered = keras.saving.register_keras_serializable("test_fingerprint", "own")(own)
+    image = keras.Input((4,))
+    return fingerprint(keras.Model(image, keras.layers.Dense(2, activation=registered)(image)))
+
+
+def test_the_code_of_a_users_activation_is_part_of_it():
+    assert with_activation(2) == with_activation(2)
+    assert with_activation(2) != with_activation(3)

@@ -16,8 +16,10 @@ from layersweep.tuning.experiment.arm_grid import arms, grid
 from layersweep.tuning.experiment.sweep import Sweep
 from layersweep.tuning.experiment.trials import TrialContent, TrialFactory
 from search_spaces.ranges import Range
-from trainables.families import applications, fashion_cnn, residual_cnn
+from trainables.config import between
+from trainables.families import applications, by_name, fashion_cnn, residual_cnn
 from trainables.families.family import trains
+from trainables.keys import Keys
 
 
 @pytest.fixture
@@ -393,3 +395,17 @@ def test_folds_are_replicates_beside_seeds(fashion_mnist):
 def test_a_loss_is_better_when_smaller():
     assert Sweep(name="s", train=made_up.train, spaces=[], metric="val_loss").mode == "min"
     assert Sweep(name="s", train=made_up.train, spaces=[], metric="val_accuracy").mode == "max"
+
+
+@pytest.mark.parametrize("name", ["seed", "epoch", "val_loss"])
+def test_a_key_that_is_a_column_of_the_records_is_refused(name):
+    kinds = [(name, int, between(1, 1, 9, "of mine"))]
+    config_type = dataclasses.make_dataclass("Config", kinds, bases=(Keys,), frozen=True, kw_only=True)
+    mine = Sweep(name="mine", train=trains(lambda config, image_shape, classes: None, config_type))
+    with pytest.raises(UsageError, match=f"the key '{name}', which is a column of the records; valid: another name"):
+        mine.config_type  # noqa: B018
+
+
+def test_no_family_of_ours_has_a_key_that_is_a_column():
+    for name in by_name.NAMES:
+        assert Sweep(name="s", train=name).config_type
