@@ -118,6 +118,8 @@ def _check_folders(folders: Sequence[Path], target: Path) -> None:
                 raise ResultsError(f"{inner} is within {outer}; valid: folders beside each other")
         if not folder.is_dir() or not names(folder):
             raise ResultsError(f"no sweep is recorded in {folder}; valid: a folder of results")
+    if target.exists() and not target.is_dir():
+        raise ResultsError(f"{target} is a file; valid: --into a folder of results, or a new name")
 
 
 def _lock_source(locks: ExitStack, folder: Path, sweep: str) -> None:

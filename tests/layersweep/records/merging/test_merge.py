@@ -310,6 +310,9 @@ def test_what_cannot_be_merged_is_refused_in_one_line_and_nothing_is_written(res
         merge([a, b], a / "inner")
     with refusal("no sweep is recorded in .*gone"):
         merge([results / "gone", b], results / "c")
+    (results / "file").touch()
+    with refusal("file is a file; valid: --into a folder"):
+        merge([a, b], results / "file")
     with refusal("nothing to merge"):
         merge([], results / "c")
     with sweep_lock(a, "s"), pytest.raises(BusyError, match=r"another command is running the sweep 's' in .*/a"):
