@@ -180,12 +180,12 @@ def _mapping(name: str, value: Any) -> Mapping[str, Any]:
 def _values(key: str, value: Any) -> str:
     """What follows `--set key=`: one value, several, or a range. `key` is for errors."""
     if isinstance(value, Range):
-        if value.log or value.step is not None:
-            raise UsageError(f"{key}={_shown(value)}: the key says its scale and steps; valid: ls.Range(low, high)")
-        return str(value)
+        if value.step is not None:
+            raise UsageError(f"{key}={_shown(value)}: the key says its steps; valid: ls.Range(low, high, log=...)")
+        return f"{value}:log" if value.log else str(value)
     if isinstance(value, str | Mapping) or not hasattr(value, "__iter__"):
         return _value(key, value)
-    values = list(value) if getattr(value, "ndim", 1) else [value[()]]  # type: ignore[index]
+    values = list(value) if getattr(value, "ndim", 1) else [value[()]]
     if not values:
         raise UsageError(f"{key} has no value; valid: at least one")
     if any(isinstance(item, Mapping) for item in values) and len(values) > 1:
