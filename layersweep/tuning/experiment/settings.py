@@ -58,6 +58,7 @@ def resolve(sweep: Sweep, options: Options) -> Settings:
     if options.quick and sweep.quick is None:
         raise UsageError(f"--quick is not defined for the sweep {sweep.name!r}; give --epochs, --seeds and --images")
     sweep.check_sections()
+    sweep.check_spaces()
     sweep.check_metric()
     if options.fetch and options.cluster is None:
         raise UsageError("--fetch copies records from a cluster to this machine; valid: with --cluster and its file")

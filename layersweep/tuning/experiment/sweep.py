@@ -118,6 +118,18 @@ class Sweep:
                 f"valid: {', '.join(registry.SECTIONS)}"
             )
 
+    def check_spaces(self) -> None:
+        """Refuses a space that stands alone: `spaces` is a list of them.
+
+        Raises:
+            UsageError: showing the right form.
+        """
+        for name in ("spaces", "tuned"):
+            if isinstance(getattr(self, name), Mapping):
+                raise UsageError(
+                    f"{name} of the sweep {self.name!r} is one dict; valid: a list of dicts: {name}=[{{...}}]"
+                )
+
     def check_metric(self) -> None:
         """Refuses a metric that there is not.
 

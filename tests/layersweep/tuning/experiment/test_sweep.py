@@ -409,3 +409,10 @@ def test_a_key_that_is_a_column_of_the_records_is_refused(name):
 def test_no_family_of_ours_has_a_key_that_is_a_column():
     for name in by_name.NAMES:
         assert Sweep(name="s", train=name).config_type
+
+
+@pytest.mark.parametrize("name", ["spaces", "tuned"])
+def test_a_space_that_is_no_list_is_refused(name):
+    mine = Sweep(name="mine", train="fashion_cnn", **{name: {"filters": [4, 8]}})
+    with pytest.raises(UsageError, match=f"{name} of the sweep 'mine' is one dict; valid: a list of dicts"):
+        mine.check_spaces()
