@@ -36,6 +36,10 @@ def is_installed(value: Any) -> bool:
     file = getattr(module, "__file__", None)
     if module is None or module.__name__ == MAIN:
         return False
+    return _is_installed_file(file)
+
+
+def _is_installed_file(file: str | None) -> bool:
     folders = (Path(sys.base_prefix), Path(__file__).parent)
     return file is None or "site-packages" in file or any(map(Path(file).is_relative_to, folders))
 
@@ -169,12 +173,22 @@ def _content(value: Any, known: set[int]) -> Any:
         bases = tuple(_content(base, known) for base in plain.__bases__)
         return bases, tuple((name, _content(each, known)) for name, each in sorted(members.items()))
     if isinstance(plain, FunctionType):
-        return _code(plain.__code__), tuple((each.name, _content(each.value, known)) for each in references(plain))
+        used = [*references(plain), *_of_modules(plain)]
+        return _code(plain.__code__), tuple((each.name, _content(each.value, known)) for each in used)
     if isinstance(plain, dict):
         return tuple((repr(key), _content(each, known)) for key, each in plain.items())
     if isinstance(plain, list | tuple):
         return tuple(_content(each, known) for each in plain)
     return repr(plain) if isinstance(plain, _PLAIN) else type(plain).__qualname__
+
+
+def _of_modules(function: FunctionType) -> Iterator[Reference]:
+    """What a function may use of a user's modules, such as `beside.FACTOR`."""
+    names = dict.fromkeys(_names(function.__code__))
+    for module in (function.__globals__.get(name) for name in names):
+        if isinstance(module, ModuleType) and not _is_installed_file(getattr(module, "__file__", None)):
+            members = vars(module)
+            yield from (Reference("the attribute", name, members[name]) for name in names if name in members)
 
 
 def _code(code: CodeType) -> tuple[Any, ...]:

@@ -94,7 +94,10 @@ class Result:
     @cached_property
     def trials(self) -> "pl.DataFrame":
         """The table `trials`, with the last row of each trial alone: how it ended."""
-        return self._table("trials").unique("trial_id", keep="last", maintain_order=True)
+        rows = self._table("trials").sort(
+            "attempt", "continuation", maintain_order=True
+        )  # a merge writes another order
+        return rows.unique("trial_id", keep="last", maintain_order=True)
 
     @cached_property
     def epochs(self) -> "pl.DataFrame":

@@ -41,6 +41,19 @@ def test_the_code_of_a_layer_is_what_it_computes():
     assert class_code(layer(factor=3)) != code  # a number that only a helper uses
 
 
+@pytest.mark.parametrize("beside", ["scale.FACTOR", "scale.scaled(1)"])
+def test_the_code_of_a_layer_covers_what_it_uses_of_a_module(beside, tmp_path):
+    codes = []
+    for factor in (2, 3, 3):
+        other, module = types.ModuleType("scale"), types.ModuleType("cell")
+        other.__file__ = str(tmp_path / "scale.py")
+        exec(f"FACTOR = {factor}\ndef scaled(x):\n    return x * FACTOR\n", vars(other))
+        module.scale = other
+        exec(f"class Layer:\n    def call(self, x):\n        return x * {beside}\n", vars(module))
+        codes.append(class_code(module.Layer))
+    assert codes[0] != codes[1] == codes[2]
+
+
 @pytest.mark.parametrize(("value", "installed"), [(pytest.Item, True), (types.ModuleType, True), (layer, False)])
 def test_classes_of_packages_are_installed(value, installed):
     assert is_installed(value) == installed

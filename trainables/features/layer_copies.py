@@ -52,8 +52,8 @@ def _apply(model: keras.Model, inputs: Sequence[Any], operations: dict[str, tupl
         arguments, options = node.arguments.fill_in(tensors)
         operation = node.operation
         if isinstance(operation, keras.Model):
-            given = arguments or options.get("inputs")
-            outputs = _apply(graph(operation), keras.tree.flatten(given), operations)
+            tensors_of_call = arguments or options.get("inputs")
+            outputs = _apply(graph(operation), keras.tree.flatten(tensors_of_call), operations)
         else:
             outputs = keras.tree.flatten(_call(operation, model.name, operations, arguments, options))
         tensors |= {id(old): new for old, new in zip(node.outputs, outputs, strict=True)}

@@ -80,7 +80,7 @@ def numbers(
     sources: Sequence[Mapping[int, Attempt]],
     *,
     reserved: Sequence[Numbers] | None = None,
-    taken: int = -1,
+    highest_number: int = -1,
 ) -> list[Numbers]:
     """The numbers of the attempts of one trial, for each source.
 
@@ -90,7 +90,7 @@ def numbers(
         target: the attempts that are there already, by number.
         sources: those that are added.
         reserved: for each source, the numbers that an interrupted merge has begun to write.
-        taken: the highest number of which other tables of the target have rows.
+        highest_number: the highest number of which other tables of the target have rows.
     """
     attempts = [_Merged(attempt=attempt, number=number) for number, attempt in sorted(target.items())]
     replaced = [(merged, merged.attempt) for merged in attempts[:-1]]
@@ -112,16 +112,16 @@ def numbers(
             merged_attempts[-1][number] = match
     for merged, attempt in replaced:  # unless another machine went on with it
         merged.is_replaced |= merged.attempt == attempt
-    _number(attempts, max([*target], default=None), taken)
+    _number(attempts, max([*target], default=None), highest_number)
     return [{number: m.number or 0 for number, m in merged.items()} for merged in merged_attempts]
 
 
-def _number(attempts: Sequence[_Merged], last: int | None, taken: int) -> None:
+def _number(attempts: Sequence[_Merged], last: int | None, highest_number: int) -> None:
     """Numbers the attempts that have no number: behind the target's last one if they count more, else before all."""
     current = next((m for m in attempts if m.number == last and last is not None), None)
     new = sorted((m for m in attempts if m.number is None), key=lambda merged: merged.place)
     used = [m.number for m in attempts if m.number is not None]
-    lowest, highest = min(used, default=0), max(taken, *used, -1)
+    lowest, highest = min(used, default=0), max(highest_number, *used, -1)
     for merged in reversed([m for m in new if current is not None and m.place <= current.place]):
         lowest -= 1
         merged.number = lowest

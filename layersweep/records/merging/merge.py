@@ -118,6 +118,8 @@ def _check_folders(folders: Sequence[Path], target: Path) -> None:
                 raise ResultsError(f"{inner} is within {outer}; valid: folders beside each other")
         if not folder.is_dir() or not names(folder):
             raise ResultsError(f"no sweep is recorded in {folder}; valid: a folder of results")
+    if target.exists() and not target.is_dir():
+        raise ResultsError(f"{target} is a file; valid: --into a folder of results, or a new name")
 
 
 def _lock_source(locks: ExitStack, folder: Path, sweep: str) -> None:
@@ -187,13 +189,13 @@ def _interrupted(folders: Sequence[Path], target: Path) -> list[dict[str, Number
 
 def _numbering(folders: Sequence[Path], target: Path, interrupted: list[dict[str, Numbers]] | None) -> _Numbering:
     there, here = RecordedAttempts(target), [RecordedAttempts(folder) for folder in folders]
-    taken = _taken(target)
-    ids = [there.trial_ids | {*taken}, *(attempts.trial_ids for attempts in here)]
-    seen: set[str] = set()
+    used_numbers = _highest_attempts(target)
+    ids = [there.trial_ids | {*used_numbers}, *(attempts.trial_ids for attempts in here)]
+    earlier_ids: set[str] = set()
     shared: set[str] = set()
     for some in ids:
-        shared |= seen & some
-        seen |= some
+        shared |= earlier_ids & some
+        earlier_ids |= some
     target_attempts, source_attempts = there.of(shared), [attempts.of(shared) for attempts in here]
     numbering = _Numbering(numbers=[{} for _ in folders], current=[{} for _ in folders])
     for trial_id in sorted(shared):
@@ -202,7 +204,9 @@ def _numbering(folders: Sequence[Path], target: Path, interrupted: list[dict[str
         reserved = None
         if interrupted is not None:
             reserved = [x.get(trial_id, {n: n for n in other}) for x, other in zip(interrupted, others, strict=True)]
-        new = numbers(own, others, reserved=reserved, taken=taken.get(trial_id, -1) if interrupted is None else -1)
+        new = numbers(
+            own, others, reserved=reserved, highest_number=used_numbers.get(trial_id, -1) if interrupted is None else -1
+        )
         last = max([*own, *(m for numbers_of in new for m in numbers_of.values())])
         for place, (other, numbers_of) in enumerate(zip(others, new, strict=True)):
             if other:
@@ -212,7 +216,7 @@ def _numbering(folders: Sequence[Path], target: Path, interrupted: list[dict[str
     return numbering
 
 
-def _taken(target: Path) -> dict[str, int]:
+def _highest_attempts(target: Path) -> dict[str, int]:
     """The highest attempt of each trial with rows that belong to an epoch: a kill may have left them without it."""
     counts = [epoch_counts(target, table).select("trial_id", "attempt") for table in _ALONGSIDE]
     return dict(pl.concat(counts).group_by("trial_id").agg(pl.col("attempt").max()).iter_rows())

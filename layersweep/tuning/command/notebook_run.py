@@ -160,7 +160,7 @@ def _words_of_option(name: str, value: Any) -> list[str]:
             raise UsageError(f"arms={_shown(value)} is not valid; valid: a list of dicts, one for each arm")
         return [
             f"{flag}="
-            + ",".join(f"{key}={_value(f'arms: {key}', item)}" for key, item in _mapping("arms", arm).items())
+            + ",".join(f"{key}={_one_value(f'arms: {key}', item)}" for key, item in _mapping("arms", arm).items())
             for arm in value
         ]
     if isinstance(next(f.default for f in fields(Options) if f.name == name), bool):
@@ -171,7 +171,7 @@ def _words_of_option(name: str, value: Any) -> list[str]:
 
 
 def _mapping(name: str, value: Any) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+    if not isinstance(value, Mapping) or not all(isinstance(key, str) and "=" not in key for key in value):
         example = '{"learning_rate": [0.01, 0.1]}' if name == "set" else '[{"learning_rate": 0.01}]'
         raise UsageError(f"{name}={_shown(value)} is not valid; valid: by key, such as {name}={example}")
     return value
@@ -180,17 +180,24 @@ def _mapping(name: str, value: Any) -> Mapping[str, Any]:
 def _values(key: str, value: Any) -> str:
     """What follows `--set key=`: one value, several, or a range. `key` is for errors."""
     if isinstance(value, Range):
-        if value.log or value.step is not None:
-            raise UsageError(f"{key}={_shown(value)}: the key says its scale and steps; valid: ls.Range(low, high)")
-        return str(value)
+        if value.step is not None:
+            raise UsageError(f"{key}={_shown(value)}: the key says its steps; valid: ls.Range(low, high, log=...)")
+        return f"{value}:log" if value.log else str(value)
     if isinstance(value, str | Mapping) or not hasattr(value, "__iter__"):
         return _value(key, value)
-    values = [*value]
+    values = list(value) if getattr(value, "ndim", 1) else [value[()]]
     if not values:
         raise UsageError(f"{key} has no value; valid: at least one")
     if any(isinstance(item, Mapping) for item in values) and len(values) > 1:
         raise UsageError(f"{key} has several values that are dicts; valid: one of them")
-    return ",".join(_value(key, item) for item in values)
+    return ",".join(_one_value(key, item) for item in values)
+
+
+def _one_value(key: str, value: Any) -> str:
+    """A value among others: a comma in it would make it two."""
+    if isinstance(value, str) and "," in value:
+        raise UsageError(f"{key}={_shown(value)} has a comma; valid: a text without one")
+    return _value(key, value)
 
 
 def _value(key: str, value: Any) -> str:

@@ -48,6 +48,16 @@ def test_failed_trials_are_counted_by_their_last_row(tmp_path):
     assert repr(result).endswith("1 trial failed. Not complete: the same call goes on.")
 
 
+def test_the_last_row_of_a_trial_is_that_of_its_last_attempt(tmp_path):
+    """A merge writes an attempt that counts less behind the one that counts."""
+    sweep = Sweep(tmp_path)
+    sweep.trial("adam", 1, [0.5, 0.6, 0.8])
+    sweep.trial("adam", 1, [0.3], "failed", attempt=-1, planned=False)
+    result = ls.Result(sweep.write(), sweep.name)
+    assert result.trials["outcome"].to_list() == ["completed"]
+    assert result.failed_trials.is_empty()
+
+
 def test_figures_are_pictures_that_a_notebook_shows(recorded):
     figure = recorded.figures()["optimizers.png"]
     assert figure._repr_png_().startswith(b"\x89PNG")

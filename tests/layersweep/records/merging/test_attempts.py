@@ -65,7 +65,7 @@ def test_what_one_machine_replaced_is_replaced_even_if_another_one_has_its_first
 
 def test_numbers_of_rows_without_an_epoch_are_not_used_again():
     other = attempt(5, 6, 7, 8, ends=[end("completed", 4)])
-    assert numbers({0: COMPLETED}, [{0: other}], taken=4) == [{0: 5}]
+    assert numbers({0: COMPLETED}, [{0: other}], highest_number=4) == [{0: 5}]
 
 
 def test_an_interrupted_merge_goes_on_with_its_numbers():

@@ -112,7 +112,8 @@ def assert_unique(results):
         assert rows.is_unique().all(), name
 
 
-@settings(max_examples=15, deadline=None, phases=QUICK)
+@pytest.mark.slow
+@settings(max_examples=20, deadline=None, phases=QUICK)
 @given(one=folder_of_trials, other=folder_of_trials)
 def test_a_merge_is_idempotent_commutative_and_loses_nothing(one, other):
     with folder() as place:
@@ -144,7 +145,8 @@ def test_a_merge_is_idempotent_commutative_and_loses_nothing(one, other):
         assert (everything(a), everything(b)) == before
 
 
-@settings(max_examples=15, deadline=None, phases=QUICK)
+@pytest.mark.slow
+@settings(max_examples=20, deadline=None, phases=QUICK)
 @given(one=folder_of_trials, other=folder_of_trials, writes=st.integers(0, 12))
 def test_a_merge_that_was_killed_goes_on(one, other, writes):
     class KillError(BaseException):
@@ -308,6 +310,9 @@ def test_what_cannot_be_merged_is_refused_in_one_line_and_nothing_is_written(res
         merge([a, b], a / "inner")
     with refusal("no sweep is recorded in .*gone"):
         merge([results / "gone", b], results / "c")
+    (results / "file").touch()
+    with refusal("file is a file; valid: --into a folder"):
+        merge([a, b], results / "file")
     with refusal("nothing to merge"):
         merge([], results / "c")
     with sweep_lock(a, "s"), pytest.raises(BusyError, match=r"another command is running the sweep 's' in .*/a"):

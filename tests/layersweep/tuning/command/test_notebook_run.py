@@ -55,9 +55,11 @@ def test_options_are_those_of_the_command_line_by_their_names(calls, tmp_path):
         ((1, "x"), "quality=1,x"),
         (np.array([0.25, 0.5]), "quality=0.25,0.5"),
         (np.int64(3), "quality=3"),
+        (np.array(0.25), "quality=0.25"),
         (True, "quality=true"),
         ({"a": 1}, 'quality={"a": 1}'),
         (ls.Range(1e-5, 0.1), "quality=1e-05..0.1"),
+        (ls.Range(1e-5, 0.1, log=True), "quality=1e-05..0.1:log"),
     ],
 )
 def test_values_of_a_key_are_said_as_the_command_line_says_them(calls, value, text):
@@ -98,9 +100,15 @@ def test_the_call_is_recorded_as_a_person_repeats_it(calls):
         ({"set": {"quality": []}}, "set: quality has no value; valid: at least one"),
         ({"set": {"quality": None}}, "set: quality=None is not valid; valid: a number, a text, True or False"),
         ({"set": {"qualty": 0.5}}, "set qualty=0.5: unknown key 'qualty': did you mean 'quality'? "),
-        ({"set": {"quality": ls.Range(0.1, 0.2, log=True)}}, "set: quality=ls.Range(low=0.1, high=0.2, log=True"),
+        ({"set": {"quality": ls.Range(1, 8, step=2)}}, "set: quality=ls.Range(low=1, high=8, log=False, step=2"),
         ({"arms": {"quality": 1}}, "arms={'quality': 1} is not valid; valid: a list of dicts, one for each arm"),
         ({"arms": [{"quality": [1, 2]}]}, "arms: quality=[1, 2] is not valid; valid: a number, a text, True or False"),
+        (
+            {"arms": [{"misdeed": "early,quality=1"}]},
+            "arms: misdeed='early,quality=1' has a comma; valid: a text without",
+        ),
+        ({"set": {"misdeed": ["early,late"]}}, "set: misdeed='early,late' has a comma; valid: a text without one"),
+        ({"set": {"quality=1": 2}}, "set={'quality=1': 2} is not valid; valid: by key, such as set={"),
         ({"arms": [0.5]}, "arms=0.5 is not valid; valid: by key, such as arms=[{"),
         ({"arms": [{"quality": 0.5}] * 2}, "arm quality=0.5"),
         ({"cluster": "cluster.yaml"}, "cluster= is for scripts: "),
