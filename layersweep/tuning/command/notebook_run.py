@@ -181,7 +181,7 @@ def _values(key: str, value: Any) -> str:
         return str(value)
     if isinstance(value, str | Mapping) or not hasattr(value, "__iter__"):
         return _value(key, value)
-    values = list(value) if getattr(value, "ndim", 1) else [value[()]]  # type: ignore[index]
+    values = list(value) if getattr(value, "ndim", 1) else [value[()]]
     if not values:
         raise UsageError(f"{key} has no value; valid: at least one")
     if any(isinstance(item, Mapping) for item in values) and len(values) > 1:
