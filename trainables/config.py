@@ -93,7 +93,7 @@ class Text:
 Domain = OneOf | Between | Text
 
 
-def one_of(default: Value, values: Sequence[Value], doc: str, *, optional: bool = False) -> Any:
+def one_of(default: Value, values: Sequence[Value], doc: str = "", *, optional: bool = False) -> Any:
     """A field whose value is one of a list.
 
     An optional field that has its default value does not count as part of the configuration: see `stated`.
@@ -126,7 +126,7 @@ def between(
     return _field(default, Between(low, high, above, **sampling), doc, optional)
 
 
-def text(default: str, form: str, description: str, doc: str, *, optional: bool = False) -> Any:
+def text(default: str, form: str, description: str, doc: str = "", *, optional: bool = False) -> Any:
     """A field whose value is a text that matches the regular expression `form`, which `description` explains."""
     return _field(default, Text(form, description), doc, optional)
 

@@ -146,8 +146,8 @@ def _annotated_config(build: Callable[..., Any], local_names: Mapping[str, Any] 
     """
     if not callable(build):
         raise ConfigError(f"train={build!r} is not valid; valid: ls.trains(build), or the name of a family")
-    wrapped = inspect.unwrap(build)
-    first = next(iter(inspect.signature(wrapped).parameters.values()), None)
+    signature = inspect.signature(inspect.unwrap(build))
+    first = next(iter(signature.parameters.values()), None)
     place, form = place_of(build), _RIGHT_FORM.format(name=getattr(_function_of(build), "__name__", "build"))
     if first is None or first.annotation is inspect.Parameter.empty:
         parameter = "has no parameter" if first is None else f"has no annotation of its first parameter {first.name!r}"

@@ -3,6 +3,7 @@
 Which of them a command takes, and why: docs/decisions/clusters.md.
 """
 
+import contextlib
 import gc
 import logging
 import os
@@ -14,13 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import psutil
+
 from layersweep.formatting import first_line
 from layersweep.tuning.common.errors import BrokenOffError, UsageError
 from layersweep.tuning.runtime import access_token, environment, private_folder
 from layersweep.tuning.runtime.cluster_nodes import Nodes, slots_by_node
 from layersweep.tuning.runtime.machine import default_slots
 from layersweep.tuning.runtime.port_owner import is_another_users
-from layersweep.tuning.runtime.ray_watch import check_reachable, cluster_alive, local_ray_alive
+from layersweep.tuning.runtime.ray_watch import check_reachable, cluster_alive, local_ray_alive, ray_processes
 
 _OBJECT_STORE_BYTES: Final = 100 << 20
 """Trials send small results only, so a local Ray does not need a third of the memory, its default."""
@@ -88,6 +91,7 @@ def started_ray(slots: int | None, folder: Path) -> Iterator[RayRuntime]:
 
     if ray.is_initialized():  # by the user's code; it would be shut down at the end
         raise UsageError("Ray runs in this process already, for other code; valid: end it first, by ray.shutdown()")
+    ray._raylet.Config.initialize("")  # an earlier cell may have imported Ray, which then read another environment
     address = cluster_address()
     if os.environ["RAY_AUTH_MODE"] == "token":
         access_token.make_token()
@@ -188,11 +192,16 @@ def _init(ray: Any, options: Mapping[str, Any]) -> None:
     Raises:
         BrokenOffError: for any error of Ray, which has no type of its own for this.
     """
+    before = ray_processes()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Ray warns about the defaults of later versions
         try:
             ray.init(**options, log_to_driver=False, logging_level=logging.ERROR)
         except Exception as error:
+            for process in {*ray_processes()} - {*before}:  # Ray forgets them, and a notebook's process goes on
+                with contextlib.suppress(psutil.Error):
+                    process.kill()
+                    process.wait()
             message = first_line(str(error).strip()) or type(error).__name__
             raise BrokenOffError(
                 f"Ray did not start ({message}). Perhaps the machine is too busy, or its memory or /tmp is full. "

@@ -1,5 +1,6 @@
 """Notices that Ray itself has died: otherwise Ray hangs for a minute and then ends this process without a message."""
 
+import contextlib
 import socket
 import threading
 import time
@@ -56,9 +57,19 @@ class RayWatch:
             self._request_stop()
 
 
+def ray_processes() -> list[psutil.Process]:
+    """The processes of Ray that this process has started."""
+    processes = []
+    for process in psutil.Process().children():
+        with contextlib.suppress(psutil.Error):
+            if process.name() in _RAY_PROCESSES:
+                processes.append(process)
+    return processes
+
+
 def local_ray_alive() -> Callable[[], bool]:
     """Whether the Ray that this process has started still runs; call this after the start."""
-    processes = [p for p in psutil.Process().children() if p.name() in _RAY_PROCESSES]
+    processes = ray_processes()
 
     def alive() -> bool:
         return all(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in processes)

@@ -2,7 +2,10 @@
 
 import gc
 import os
+import shutil
 import socket
+import subprocess
+import sys
 import weakref
 from types import SimpleNamespace
 
@@ -45,6 +48,38 @@ def test_ray_that_other_code_uses_is_refused_and_goes_on(monkeypatch, tmp_path):
     with pytest.raises(UsageError, match="Ray runs in this process already"), ray_runtime.started_ray(1, tmp_path):
         pass
     assert shut_down == []
+
+
+def test_of_a_ray_that_does_not_start_no_process_is_left(monkeypatch, tmp_path):
+    """Ray forgets a server that did not answer in time; a notebook's process would keep it."""
+    server = tmp_path / "gcs_server"
+    server.symlink_to(shutil.which("sleep"))
+    started = []
+
+    def fail(**_options):
+        started.append(subprocess.Popen([server, "600"]))
+        raise RuntimeError("Failed to start GCS.")
+
+    monkeypatch.setenv("RAY_ADDRESS", "local")
+    monkeypatch.setattr(ray, "init", fail)
+    with pytest.raises(BrokenOffError), ray_runtime.started_ray(1, tmp_path):
+        pass
+    started[0].wait(timeout=30)  # it would sleep for ten minutes
+
+
+def test_a_ray_that_was_imported_before_asks_for_the_token(tmp_path):
+    """The cell of a notebook that imports Ray may stand above the sweep's."""
+    code = """import ray
+from layersweep.tuning.runtime import ray_runtime
+ray.init = lambda **options: print(ray._raylet.get_authentication_mode() == ray._raylet.AuthenticationMode.TOKEN)
+ray_runtime._local_ray = lambda *arguments: None
+with ray_runtime.started_ray(1, "x"):
+    pass
+"""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    environment |= {"RAY_ADDRESS": "local", "RAY_AUTH_TOKEN_PATH": str(tmp_path / "token")}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "True\n"
 
 
 def test_what_nothing_refers_to_is_freed_before_ray_shuts_down(monkeypatch, tmp_path):
