@@ -112,7 +112,7 @@ def between(
     default: float | None,
     low: float,
     high: float,
-    doc: str,
+    doc: str = "",
     *,
     above: bool = False,
     optional: bool = False,

@@ -99,6 +99,7 @@ def config_of(train: Train) -> type[Keys]:
     config_type: type[Keys] = getattr(train, "Config", None) or _annotated_config(build or train)
     if build is not None:
         _check_keys(config_type, place_of(build))
+        _check_parameters(build)
     return config_type
 
 
@@ -156,6 +157,20 @@ def _annotated_config(build: Callable[..., Any], local_names: Mapping[str, Any] 
     if not inspect.isclass(hint) or not hasattr(hint, "__dataclass_fields__"):
         raise ConfigError(f"{place}: the annotation {first.annotation!r} of {first.name!r} is no Config: {form}")
     return typing.cast("type[Keys]", hint)
+
+
+def _check_parameters(build: Callable[..., Any]) -> None:
+    """Refuses a function that cannot take what `build` is called with.
+
+    Raises:
+        ConfigError: naming the function, its place, and the right form.
+    """
+    signature = inspect.signature(build, follow_wrapped=False)
+    try:
+        signature.bind("config", "image_shape", "classes")
+    except TypeError as error:
+        form = _RIGHT_FORM.format(name=getattr(_function_of(build), "__name__", "build"))
+        raise ConfigError(f"{place_of(build)} is called with three arguments, but has {signature}: {form}") from error
 
 
 def _check_keys(config_type: type[Keys], place: str) -> None:

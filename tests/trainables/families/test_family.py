@@ -74,6 +74,22 @@ def test_a_config_that_is_none_is_refused_with_the_right_form(hint, text):
         config_of(annotated(hint))
 
 
+def test_a_build_that_cannot_take_three_arguments_is_refused_with_the_right_form():
+    def short(config: Config, image_shape):
+        raise AssertionError
+
+    def long(config: Config, image_shape, classes, dropout):
+        raise AssertionError
+
+    class Networks:
+        def build(self, config: Config, image_shape):
+            raise AssertionError
+
+    for build in (short, long, Networks().build):
+        with pytest.raises(ConfigError, match=r"is called with three arguments, but has \(.*: write `def "):
+            config_of(trains(build, Config))
+
+
 def test_what_is_no_training_is_refused():
     def build(config: Config, image_shape, classes):
         raise AssertionError
