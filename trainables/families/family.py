@@ -94,13 +94,19 @@ def config_of(train: Train) -> type[Keys]:
         ConfigError: naming the function and its place, if there is no such annotation.
     """
     build = build_of(train)
-    if build is None and callable(train) and not {"seed", "options"} & inspect.signature(train).parameters.keys():
+    if build is None and callable(train) and not _takes_options(train):
         raise ConfigError(f"train={place_of(train)} makes a network, and does not train; valid: ls.trains(it)")
     config_type: type[Keys] = getattr(train, "Config", None) or _annotated_config(build or train)
     if build is not None:
         _check_keys(config_type, place_of(build))
         _check_parameters(build)
     return config_type
+
+
+def _takes_options(train: Train) -> bool:
+    """Whether a function takes a seed, or any option: then it trains."""
+    parameters = inspect.signature(train).parameters
+    return "seed" in parameters or any(each.kind is each.VAR_KEYWORD for each in parameters.values())
 
 
 def name_of(train: Train) -> str:
