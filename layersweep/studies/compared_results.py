@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 
 from layersweep.records.errors import ResultsError
 from layersweep.records.metrics import METRICS
-from layersweep.records.tables import RESULTS
 from layersweep.studies.recorded_comparison import ArmGroup, comparisons_of
 
 if TYPE_CHECKING:
@@ -56,7 +55,7 @@ def update_results(
     try:
         write_results(results, sweep, rows)
     except ResultsError as error:
-        return f"the table {RESULTS.name!r} is as it was: {error}"
+        return f"the table 'results' is as it was: {error}"
     return ""
 
 

@@ -324,7 +324,7 @@ def test_a_sequential_network_is_cut_as_well_and_a_subclass_refused(tmp_path):
     model = Subclass()
     model(np.zeros((1, 4), np.float32))
     model.save(tmp_path / "own.keras")
-    with pytest.raises(WeightsError, match="hold no network that can be cut"):
+    with pytest.raises(WeightsError, match="holds no network that can be cut"):
         build(tmp_path / "own.keras")
 
 

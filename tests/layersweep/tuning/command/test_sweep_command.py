@@ -178,7 +178,7 @@ def test_results_that_cannot_be_written_once_trials_run_are_no_bad_input():
 
 
 def test_a_study_that_cannot_be_written_breaks_the_command_off(tmp_path, monkeypatch, capsys):
-    def refuse(results, sweep):
+    def refuse(results, sweep, *, console):
         raise ResultsError("cannot write the study")
 
     monkeypatch.setattr(study, "write_study", refuse)
