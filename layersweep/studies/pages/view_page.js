@@ -144,9 +144,8 @@ async function showTrial(id, isOpen) {
 // What is shown is in the address; a notebook's output has none.
 function set(change) {
   Object.assign(view, change);
-  const changed = Object.entries(view).filter(([name, value]) => value !== DEFAULTS[name]);
-  const address = `${config.live ? `?${config.query}` : ""}#${new URLSearchParams(changed)}`;
-  if (location.protocol !== "about:") history.replaceState(null, "", address);
+  const changed = new URLSearchParams(Object.entries(view).filter(([name, value]) => value !== DEFAULTS[name]));
+  if (location.protocol !== "about:") history.replaceState(null, "", `${config.live ? `?${config.query}` : ""}#${changed}`);
   render();
 }
 function render() {
