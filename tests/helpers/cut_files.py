@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path
 
 from layersweep.records.values import Epoch
-from layersweep.tuning.driver.network_changes import _write_cache
+from layersweep.tuning.storage.network_cache import write_cache
 from layersweep.tuning.storage import checkpoints
 from trainables.worker.training_server import _save
 
@@ -32,7 +32,7 @@ def main(results):
         path = folder / checkpoints.name(TRIAL, number)
         assert _save(epoch, path) is None
         checkpoints.delete(folder, TRIAL, but=[path])  # a slot keeps two: the one before, too
-        _write_cache(results / ".state" / "networks.json", {"number": number})
+        write_cache(results / ".state" / "networks.json", {"number": number})
         sys.stdout.write(json.dumps({"safe": number}) + "\n")
         sys.stdout.flush()
 

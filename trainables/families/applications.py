@@ -210,6 +210,8 @@ def _with_own_preprocessing(
         layers = [*(preprocessing or own_layers), *base_layers]
         source_variables = [variable for layer in layers_of(source) for variable in layer.weights]
         _copy_weights([v for layer in layers for v in layer.weights], config.weights, source_variables)
+        for layer in preprocessing:  # a Normalization computes with tensors that it makes of its variables
+            getattr(layer, "finalize_state", lambda: None)()
     return base_layers, output
 
 
