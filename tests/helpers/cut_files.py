@@ -9,8 +9,8 @@ import zipfile
 from pathlib import Path
 
 from layersweep.records.values import Epoch
-from layersweep.tuning.storage.network_cache import write_cache
 from layersweep.tuning.storage import checkpoints
+from layersweep.tuning.storage.network_cache import write_cache
 from trainables.worker.training_server import _save
 
 TRIAL = "ab12"

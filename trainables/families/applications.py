@@ -190,6 +190,7 @@ def _with_own_preprocessing(
         The layers after the preprocessing, and the base's output.
     """
     from trainables.features.layer_copies import calls_between, copy_calls, flat, layers_of
+    from trainables.layers.weight_copies import finalize
 
     plain_base = source = flat(base(weights=None, input_shape=tuple(x.shape[1:])))
     if config.weights != NONE:
@@ -210,8 +211,8 @@ def _with_own_preprocessing(
         layers = [*(preprocessing or own_layers), *base_layers]
         source_variables = [variable for layer in layers_of(source) for variable in layer.weights]
         _copy_weights([v for layer in layers for v in layer.weights], config.weights, source_variables)
-        for layer in preprocessing:  # a Normalization computes with tensors that it makes of its variables
-            getattr(layer, "finalize_state", lambda: None)()
+        for layer in layers:
+            finalize(layer)
     return base_layers, output
 
 

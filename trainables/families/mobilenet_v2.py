@@ -95,6 +95,8 @@ def _adapt(model: "keras.Model", config: Config) -> "keras.Model":
     """A copy of the model, with its weights, that has another first stride and a penalty on its kernels."""
     import keras
 
+    from trainables.layers.weight_copies import copy_weights
+
     def adapt_layer(layer: "keras.layers.Layer") -> "keras.layers.Layer":
         settings: dict[str, Any] = layer.get_config()
         if layer.name == "Conv1":
@@ -105,7 +107,7 @@ def _adapt(model: "keras.Model", config: Config) -> "keras.Model":
         return type(layer).from_config(settings)
 
     copy = keras.models.clone_model(model, clone_function=adapt_layer)
-    copy.set_weights(model.get_weights())
+    copy_weights(copy, model)
     return copy
 
 

@@ -257,13 +257,15 @@ def _copy_base(
 
 
 def _copy_weights(copy: Any, layer: Any, config: Config) -> None:
+    from trainables.layers.weight_copies import copy_weights
+
     shapes, source_shapes = ([tuple(weight.shape) for weight in each.weights] for each in (copy, layer))
     if shapes != source_shapes:
         raise WeightsError(
             f"layer {layer.name} of weights {config.weights} has the shapes {source_shapes}, but these images need "
             f"{shapes}; valid: the source's image_size, or a cut before that layer"
         )
-    copy.set_weights(layer.get_weights())
+    copy_weights(copy, layer)
 
 
 def _copy_layer(layer: Any, config: Config, *, off: bool) -> Any:

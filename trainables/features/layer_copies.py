@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import keras
 
 from trainables.features.frozen_part import nodes
+from trainables.layers.weight_copies import copy_weights
 
 
 class LayerCopy(NamedTuple):
@@ -73,7 +74,7 @@ def _call(
     copy, _ = operations[name]
     outputs = copy(*arguments, **options)
     if copy is not operation and isinstance(operation, keras.Layer):
-        copy.set_weights(operation.get_weights())
+        copy_weights(copy, operation)
     return outputs
 
 

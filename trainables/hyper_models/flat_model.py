@@ -10,6 +10,7 @@ from keras.src.backend.common.stateless_scope import in_stateless_scope
 from trainables.errors import ConfigError
 from trainables.features.frozen_part import nodes
 from trainables.keys import IMAGE, PICTURE_LAYERS
+from trainables.layers.weight_copies import copy_weights
 
 PREPROCESSING: Final = "preprocessing"
 """The name of the layer that scales images for a user's model."""
@@ -129,7 +130,7 @@ def _appended(operation: Any, arguments: Sequence[Any], options: dict[str, Any],
     copy = _copy(operation, is_last=is_last)
     outputs = copy(*arguments, **options)
     if operation.weights and not in_stateless_scope():
-        copy.set_weights(operation.get_weights())
+        copy_weights(copy, operation)
     return outputs
 
 

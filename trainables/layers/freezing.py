@@ -7,6 +7,7 @@ import keras
 
 from trainables.errors import WeightsError, unknown_layer
 from trainables.layers.batch_normalization import BatchNormalization
+from trainables.layers.weight_copies import copy_weights
 
 ALL: Final = "all"
 NONE: Final = "none"
@@ -41,7 +42,7 @@ def by_batches(model: keras.Model, base: Collection[str]) -> keras.Model:
         return type(layer).from_config(config)
 
     copy = keras.models.clone_model(model, clone_function=copy_layer)
-    copy.set_weights(model.get_weights())
+    copy_weights(copy, model)
     return copy
 
 

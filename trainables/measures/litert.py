@@ -13,6 +13,7 @@ import tensorflow as tf
 from layersweep.records.values import Export
 from trainables.data.arrays import Images, ImageSet, Rows
 from trainables.hardware import without_stderr
+from trainables.layers.weight_copies import copy_weights
 from trainables.measures import model_measures
 from trainables.measures.reference_computations import numpy_reference
 
@@ -58,7 +59,7 @@ def in_float32(model: keras.Model) -> keras.Model:
     if not _HALF_PRECISIONS & {getattr(layer, "compute_dtype", None) for layer in model.layers}:
         return model
     copy = keras.models.clone_model(model, clone_function=copy_layer)
-    copy.set_weights(model.get_weights())
+    copy_weights(copy, model)
     return copy
 
 

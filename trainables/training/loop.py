@@ -30,6 +30,7 @@ from trainables.hardware import on_gpu
 from trainables.keys import UNWEIGHTED, Keys
 from trainables.layers.batch_normalization import set_momentum
 from trainables.layers.standardization import Standardization
+from trainables.layers.weight_copies import copy_weights
 from trainables.measures import model_measures
 from trainables.optimizers import optimizer
 from trainables.training import saved_network
@@ -145,7 +146,7 @@ def _compile(build: Build, config: Keys, data: Data, sets: Sets, parent: Path | 
         if isinstance(layer, Standardization) and not layer.has_statistics:
             layer.measure(sets.train.images)
     if parent is not None:
-        model.set_weights(keras.saving.load_model(parent, safe_mode=True, compile=False).get_weights())
+        copy_weights(model, keras.saving.load_model(parent, safe_mode=True, compile=False))
     model.compile(
         optimizer=optimizer(config.optimizer, config.learning_rate, config.momentum),
         loss="sparse_categorical_crossentropy",
