@@ -79,8 +79,8 @@ def test_a_script_trains_goes_on_after_a_kill_and_trains_a_changed_network_anew(
     assert after.head(before.height).equals(before)
     assert after.unique(["trial_id", "epoch"]).height == 120
     assert after["attempt"].max() == 0  # it went on from its checkpoint, not from epoch 1
-    last_trial = after.filter(pl.col("trial_id") == after["trial_id"][-1])
-    assert last_trial["seconds_build"].sum() == 0  # both seeds of an arm share a traced model
+    builds = after.filter(epoch=1)["seconds_build"]
+    assert builds.max() > builds.min() == 0  # wherever the kill came, two seeds of an arm share a traced model
     (folder / "beside.py").write_text("import keras\n\nSHIFT = 0.5\n")
     code, text = run(folder, *flags, "--dry-run")
     assert code == 0, text
