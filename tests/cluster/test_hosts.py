@@ -7,6 +7,7 @@ from pathlib import Path
 import cluster_hosts
 import pytest
 from cluster_hosts import Hosts
+from ray_cluster import wait_until
 
 pytestmark = pytest.mark.cluster
 
@@ -39,7 +40,7 @@ def test_hosts_are_apart_and_nothing_is_left_of_them(tmp_path):
         assert hosts.run("h2", ["ls", *(str(folder) for folder, _ in first.values())]).stdout == ""
         assert not Path("/tmp/own").exists()
         sleeper = hosts.popen("h1", ["sleep", "1000"])
-        assert "sleep 1000" in hosts.processes(1)
+        wait_until(lambda: "sleep 1000" in hosts.processes(1), seconds=30)  # a shell begins it
         assert "sleep 1000" not in hosts.processes(2)
     assert sleeper.wait(5) != 0
     assert namespaces() == []
