@@ -71,3 +71,12 @@ def first_line(text: str) -> str:
 def last_line(text: str) -> str:
     """The last line that is not blank, without spaces around it; empty if there is none."""
     return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")
+
+
+def is_number(text: str) -> bool:
+    """Whether a text is a number."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -23,38 +23,8 @@ _FILE: Final = Path(__file__).parents[2] / "trainables" / "families" / "applicat
 _SIZES: Final = range(1, 129)
 _CLASSES: Final = 10
 _IMAGE_SIZE: Final = 32
-_HEAD: Final = '''\
-"""The networks of keras.applications that have no row in `applications`, as Keras itself describes them.
-
-Written by `python -m benchmarks.programs.keras_applications table`; the tests compare it with the installed Keras.
-"""
-
-from typing import Final, NamedTuple
-
-OWN: Final = "own"
-
-
-class Row(NamedTuple):
-    """A network of keras.applications.
-
-    Attributes:
-        name: the family's name.
-        function: the name of the function that makes its base.
-        minimum_size: the smallest height and width of its images, pixels.
-        preprocessing: the function of `applications` that does what Keras' `preprocess_input` does; `OWN` if the base
-            itself begins with it.
-        has_alpha: whether its width can be scaled.
-    """
-
-    name: str
-    function: str
-    minimum_size: int
-    preprocessing: str
-    has_alpha: bool = False
-
-
-ROWS: Final = (
-'''
+_ROWS: Final = "ROWS: Final = (\n"
+"""The line of the table's file before its rows."""
 
 
 def functions() -> dict[str, Callable[..., Any]]:
@@ -132,7 +102,8 @@ def write_table() -> None:
             rows.append(f'    Row("{name}", "{function.__name__}", {minimum_size(function)}, {kind}{alpha}),\n')
             sys.stdout.write(rows[-1])
             sys.stdout.flush()
-    _FILE.write_text(_HEAD + "".join(rows) + ")\n")
+    head = _FILE.read_text().partition(_ROWS)[0]
+    _FILE.write_text(head + _ROWS + "".join(rows) + ")\n")
 
 
 def write_evidence(names: Sequence[str]) -> None:

@@ -4,6 +4,8 @@ import contextlib
 import errno
 import os
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -58,6 +60,25 @@ def link_into_place(temporary: Path, final: Path) -> None:
         temporary.unlink()
 
 
+@contextmanager
+def replacing(final: Path, temporary: Path) -> Iterator[None]:
+    """While inside, the caller writes the temporary file, which then takes the final name, whole or not at all.
+
+    Raises:
+        OSError: if it cannot be put in place; the file before stays then.
+    """
+    make_folder(temporary.parent)
+    make_folder(final.parent)
+    try:
+        yield
+        sync(temporary)
+        temporary.replace(final)
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+    sync(final.parent)
+
+
 def write_whole(path: Path, content: bytes) -> None:
     """Writes a file, whole or not at all; it may replace one.
 
@@ -65,13 +86,5 @@ def write_whole(path: Path, content: bytes) -> None:
         OSError: if it cannot be written.
     """
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    make_folder(path.parent)
-    try:
+    with replacing(path, temporary):
         temporary.write_bytes(content)
-        sync(temporary)
-        temporary.replace(path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise
-    sync(path.parent)

@@ -38,10 +38,16 @@ def graph(model: keras.Model) -> keras.Model:
     Raises:
         ValueError: if it has no fixed graph.
     """
-    functional = getattr(model, "_functional", None) or model
-    if not hasattr(functional, "_nodes_by_depth"):
+    functional = graph_or_none(model)
+    if functional is None:
         raise ValueError(f"{model.name} holds no network that can be cut; valid: a functional or Sequential model")
     return functional
+
+
+def graph_or_none(layer: Any) -> keras.Model | None:
+    """The graph of a Sequential or functional model; None for a layer, and for a model that has none."""
+    functional = getattr(layer, "_functional", None) or layer
+    return functional if hasattr(functional, "_nodes_by_depth") else None
 
 
 def _apply(model: keras.Model, inputs: Sequence[Any], operations: dict[str, tuple[Any, Any]]) -> list[Any]:

@@ -9,6 +9,7 @@ from keras.src.backend.common.stateless_scope import in_stateless_scope
 
 from trainables.errors import ConfigError
 from trainables.features.frozen_part import nodes
+from trainables.features.layer_copies import graph_or_none
 from trainables.keys import IMAGE, PICTURE_LAYERS
 from trainables.layers.weight_copies import copy_weights
 
@@ -59,7 +60,7 @@ def append(model: Any, x: keras.KerasTensor) -> keras.KerasTensor:
     Raises:
         ConfigError: if the model has several inputs or outputs, uses a layer twice, or takes other images.
     """
-    functional = _functional(model)
+    functional = graph_or_none(model)
     if functional is not None:
         if len(functional.inputs) != 1 or len(functional.outputs) != 1:
             raise ConfigError(
@@ -68,12 +69,6 @@ def append(model: Any, x: keras.KerasTensor) -> keras.KerasTensor:
             )
         x = _fitting(x, functional.inputs[0].shape)
     return _appended(model, (x,), {}, is_last=True)
-
-
-def _functional(model: Any) -> Any:
-    """The graph of a Sequential or functional model; None for a model that has none."""
-    graph = getattr(model, "_functional", None) or model
-    return graph if hasattr(graph, "_nodes_by_depth") else None
 
 
 def _fitting(x: keras.KerasTensor, shape: tuple[int | None, ...]) -> keras.KerasTensor:
@@ -116,7 +111,7 @@ def _replayed(model: Any, inputs: Sequence[keras.KerasTensor], *, is_last: bool)
 
 def _appended(operation: Any, arguments: Sequence[Any], options: dict[str, Any], *, is_last: bool) -> Any:
     """What a copy of a layer, or of the layers of a model, returns."""
-    functional = _functional(operation)
+    functional = graph_or_none(operation)
     if functional is not None:
         outputs = _replayed(functional, keras.tree.flatten(arguments), is_last=is_last)
         return outputs[0] if len(outputs) == 1 else outputs

@@ -3,7 +3,6 @@
 A study writes it whole, one file a sweep, in place of the one before. Nothing that runs a sweep reads it.
 """
 
-import contextlib
 import uuid
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import polars as pl
 
 from layersweep.records.columns.descriptions import described
 from layersweep.records.errors import ResultsError, results_errors
-from layersweep.records.files import make_folder, sync
+from layersweep.records.files import replacing
 from layersweep.records.read import part_name, read
 from layersweep.records.tables import RESULTS
 from layersweep.records.write import schema_metadata, write_parquet
@@ -52,17 +51,8 @@ def write_results(results: Path, sweep: str, rows: pl.DataFrame) -> None:
     columns = rows.with_columns(pl.lit(sweep).alias("sweep")).select(RESULTS.schema.names)
     schema = described(RESULTS.schema, RESULTS.name).with_metadata(schema_metadata())
     content = columns.to_arrow().cast(schema)
-    with results_errors(f"cannot write {final}"):
-        make_folder(temporary.parent)
-        make_folder(final.parent)
-        try:
-            write_parquet(temporary, content, RESULTS.encodings)
-            sync(temporary)
-            temporary.replace(final)
-        finally:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
-        sync(final.parent)
+    with results_errors(f"cannot write {final}"), replacing(final, temporary):
+        write_parquet(temporary, content, RESULTS.encodings)
 
 
 def _file(results: Path, sweep: str) -> Path:

@@ -1,6 +1,5 @@
 """Adds the files of one results folder to another: weights, checkpoints, logs."""
 
-import contextlib
 import filecmp
 import itertools
 import re
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from layersweep.records.errors import results_errors
-from layersweep.records.files import make_folder, sync
+from layersweep.records.files import replacing
 
 _NETWORKS: Final = ("weights", ".state/checkpoints")
 _NETWORK: Final = re.compile(r"(?P<trial_id>[0-9A-Za-z_]+)-\d+\.keras")
@@ -62,15 +61,6 @@ def _add_log(path: Path, target: Path, sweep: str) -> int:
 
 def _copy(path: Path, final: Path, target: Path, sweep: str) -> int:
     temporary = target / ".state" / "parts" / f"{sweep}.{uuid.uuid4().hex}.tmp"
-    with results_errors(f"cannot copy {path} to {final}"):
-        make_folder(temporary.parent)
-        make_folder(final.parent)
-        try:
-            shutil.copyfile(path, temporary)
-            sync(temporary)
-            temporary.replace(final)
-        finally:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
-        sync(final.parent)
+    with results_errors(f"cannot copy {path} to {final}"), replacing(final, temporary):
+        shutil.copyfile(path, temporary)
     return 1

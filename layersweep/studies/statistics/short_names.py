@@ -4,6 +4,8 @@ import textwrap
 from collections.abc import Collection, Iterable
 from typing import Final
 
+from layersweep.formatting import is_number
+
 LABEL_WIDTH: Final = 30
 """The characters of a line of a label beside a figure."""
 _LONGEST_WORD: Final = 50
@@ -54,7 +56,7 @@ def shorten_names(names: Collection[str], names_by_run: Iterable[Collection[str]
         for key, column in values.items()
         if key not in changed_keys and key != column[0] and len({*column}) == 1 and len(column) < len(arms)
     ]
-    words_first = sorted(redundant_keys, key=lambda k: _is_number(values[k][0]))
+    words_first = sorted(redundant_keys, key=lambda k: is_number(values[k][0]))
     for key in reversed(words_first):
         shorter = {name: {k: v for k, v in pairs.items() if k != key} for name, pairs in arms.items()}
         if len({(*pairs.values(),) for pairs in shorter.values()}) == len(arms) and all(shorter.values()):
@@ -84,11 +86,3 @@ def _changed_keys(names_by_run: Collection[Collection[str]]) -> set[str]:
 def _key_values(name: str) -> dict[str, str]:
     """The values in a name by their keys; a word without `=` is its own key."""
     return {word.partition("=")[0]: word.partition("=")[2] or word for word in name.split(" ")}
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

@@ -5,6 +5,7 @@ import random
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
+from layersweep.formatting import is_number
 from search_spaces.ranges import Range
 from trainables import config as domains
 from trainables.config import Between, Dataclass, Domain, Value
@@ -62,15 +63,7 @@ def _bounds(text: str) -> list[tuple[str, str]]:
     text = text.strip().removesuffix(_LOG)
     places = [place for place in range(len(text)) if text.startswith(_DOTS, place)]
     pairs = [(text[:place].strip(), text[place + len(_DOTS) :].strip()) for place in places]
-    return [pair for pair in pairs if all(map(_is_number, pair))]
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+    return [pair for pair in pairs if all(map(is_number, pair))]
 
 
 def _number(config_type: type[Dataclass], key: str, text: str) -> float:

@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 from recorded_rows import curve, plan, record, trial
 
+from layersweep.records import files as record_files
 from layersweep.records import maintenance, overview
 from layersweep.records.command import main
 from layersweep.records.derived import results_table
@@ -44,15 +45,15 @@ def test_a_later_study_replaces_what_an_earlier_one_wrote(results):
     assert sorted({*files(results)} - {*before}) == ["results/s/00000000-00000000.parquet"]
 
 
-@pytest.mark.parametrize("call", ["sync", "write_parquet"])
-def test_what_cannot_be_written_leaves_the_table_of_before_and_nothing_else(results, monkeypatch, call):
+@pytest.mark.parametrize(("module", "call"), [(record_files, "sync"), (results_table, "write_parquet")])
+def test_what_cannot_be_written_leaves_the_table_of_before_and_nothing_else(results, monkeypatch, module, call):
     write_results(results, "s", rows(0.5))
     before = files(results)
 
     def refuse(*_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(results_table, call, refuse)
+    monkeypatch.setattr(module, call, refuse)
     with pytest.raises(ResultsError, match=r"cannot write .*results/s/.*No space left"):
         write_results(results, "s", rows(0.25))
     assert files(results) == before
