@@ -48,8 +48,20 @@ def part_range(path: Path) -> tuple[int, int] | None:
 
 
 def parts(folder: Path) -> list[Path]:
-    """The parts in a sweep's folder that hold each flush once, in order: merged parts instead of their sources."""
-    return _current(folder.glob("*.parquet"))
+    """The parts in a sweep's folder that hold each flush once, in order: merged parts instead of their sources.
+
+    A folder is listed until two listings agree: one that is made during a merge may lack the merged part, which was not
+    there yet, and its sources, which were gone when their turn came.
+
+    Raises:
+        ResultsError: if the folder keeps changing.
+    """
+    listing = {*folder.glob("*.parquet")}
+    for _ in range(_ATTEMPTS):
+        previous, listing = listing, {*folder.glob("*.parquet")}
+        if listing == previous:
+            return _current(listing)
+    raise ResultsError(f"{folder} changed {_ATTEMPTS} times while it was read; try again")
 
 
 def _current(paths: Iterable[Path]) -> list[Path]:

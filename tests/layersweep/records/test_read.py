@@ -6,6 +6,7 @@ import resource
 import time
 import warnings
 from contextlib import contextmanager
+from pathlib import Path
 
 import duckdb
 import pandas as pd
@@ -491,6 +492,25 @@ def test_the_newest_parts_are_read_first_for_they_are_the_first_to_be_merged_awa
     monkeypatch.setattr("layersweep.records.read.read_part", open_then_merge)
     assert numbers(results) == list(range(16))
     assert opened == [(14, 14), (13, 13), (12, 12), (8, 15), (0, 7)]
+
+
+@pytest.mark.parametrize("remaining", [0, 1])
+def test_a_listing_made_during_a_merge_lacks_nothing(results, monkeypatch, remaining):
+    """A system may list neither the merged part, which came too late, nor those of its sources that went too early."""
+    sources = [write_part(results, n, n, n) for n in range(2)]
+    late = sources[:remaining]
+    write_part(results, 0, 1, 0, 1)
+    glob = Path.glob
+    listings = [late]
+    monkeypatch.setattr(Path, "glob", lambda path, pattern: listings.pop() if listings else glob(path, pattern))
+    assert numbers(results) == [0, 1]
+
+
+def test_a_folder_whose_listings_never_agree_is_given_up(results, monkeypatch):
+    numbered = iter(range(1000))
+    monkeypatch.setattr(Path, "glob", lambda path, pattern: [path / part_name(0, next(numbered))])
+    with pytest.raises(ResultsError, match="epochs/s changed 100 times while it was read; try again"):
+        parts(results / "epochs" / "s")
 
 
 def test_results_that_never_hold_still_are_given_up(results, monkeypatch):
