@@ -50,17 +50,17 @@ def part_range(path: Path) -> tuple[int, int] | None:
 def parts(folder: Path) -> list[Path]:
     """The parts in a sweep's folder that hold each flush once, in order: merged parts instead of their sources.
 
-    A folder is listed until two listings agree: one that is made during a merge may lack the merged part, which was not
-    there yet, and its sources, which were gone when their turn came.
+    A folder is listed until a listing has all flushes of the one before: one that is made during a merge may lack the
+    merged part, which was not there yet, and its sources, which were gone when their turn came.
 
     Raises:
         ResultsError: if the folder keeps changing.
     """
-    listing = {*folder.glob("*.parquet")}
+    listing = _current(folder.glob("*.parquet"))
     for _ in range(_ATTEMPTS):
-        previous, listing = listing, {*folder.glob("*.parquet")}
-        if listing == previous:
-            return _current(listing)
+        previous, listing = listing, _current(folder.glob("*.parquet"))
+        if _current({*previous, *listing}) == listing:
+            return listing
     raise ResultsError(f"{folder} changed {_ATTEMPTS} times while it was read; try again")
 
 

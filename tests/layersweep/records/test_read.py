@@ -506,9 +506,9 @@ def test_a_listing_made_during_a_merge_lacks_nothing(results, monkeypatch, remai
     assert numbers(results) == [0, 1]
 
 
-def test_a_folder_whose_listings_never_agree_is_given_up(results, monkeypatch):
+def test_a_folder_that_loses_parts_again_and_again_is_given_up(results, monkeypatch):
     numbered = iter(range(1000))
-    monkeypatch.setattr(Path, "glob", lambda path, pattern: [path / part_name(0, next(numbered))])
+    monkeypatch.setattr(Path, "glob", lambda path, pattern: [path / part_name(number := next(numbered), number)])
     with pytest.raises(ResultsError, match="epochs/s changed 100 times while it was read; try again"):
         parts(results / "epochs" / "s")
 
