@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, TypeAlias
 
+import numpy as np
+
 Numbers: TypeAlias = dict[int, int]
 """The number of each attempt after the merge, by its number before."""
 
@@ -97,11 +99,9 @@ def numbers(
     merged_attempts: list[dict[int, _Merged]] = []
     for source, numbers_before in zip(sources, reserved or [{} for _ in sources], strict=True):
         merged_attempts.append({})
+        matches = _matches(source, attempts, numbers_before)
         for number, attempt in sorted(source.items(), reverse=True):
-            before = numbers_before.get(number)
-            unmatched = [m for m in attempts if all(m is not other for other in merged_attempts[-1].values())]
-            same = [m for m in unmatched if m.attempt.is_same(attempt) and before in (None, m.number)]
-            match = max(same, key=lambda merged: merged.attempt.likeness(attempt), default=None)
+            before, match = numbers_before.get(number), matches.get(number)
             if match is None:
                 is_free = before is not None and all(m.number != before for m in attempts)
                 match = _Merged(attempt=attempt, number=before if is_free else None)
@@ -114,6 +114,30 @@ def numbers(
         merged.is_replaced |= merged.attempt == attempt
     _number(attempts, max([*target], default=None), highest_number)
     return [{number: m.number or 0 for number, m in merged.items()} for merged in merged_attempts]
+
+
+def _matches(source: Mapping[int, Attempt], attempts: Sequence[_Merged], numbers_before: Numbers) -> dict[int, _Merged]:
+    """The attempt that each of a source's is the same as, by its number there; none has two.
+
+    As many as possible have one, and together these have as much in common as possible: then a source that is there
+    already is recognized whole, also where the first epochs of one attempt are those of several.
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    pairs = {
+        (number, place): attempt.likeness(merged.attempt)
+        for number, attempt in source.items()
+        for place, merged in enumerate(attempts)
+        if merged.attempt.is_same(attempt) and numbers_before.get(number) in (None, merged.number)
+    }
+    order = sorted(source, reverse=True)
+    unit = 1 + sum(len(a.epochs) + len(a.ends) for a in (*source.values(), *(m.attempt for m in attempts)))
+    weights = np.zeros((len(order), len(attempts)))
+    for (number, place), (epochs, ends, likeness) in pairs.items():
+        weights[order.index(number), place] = ((unit + epochs) * unit + ends) * unit + likeness
+    rows, places = (indices.tolist() for indices in linear_sum_assignment(weights, maximize=True))
+    matches = zip((order[row] for row in rows), places, strict=True)
+    return {number: attempts[place] for number, place in matches if (number, place) in pairs}
 
 
 def _number(attempts: Sequence[_Merged], last: int | None, highest_number: int) -> None:

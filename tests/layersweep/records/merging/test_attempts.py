@@ -3,6 +3,8 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from layersweep.records.merging.attempts import Attempt, End, numbers
 
@@ -16,6 +18,25 @@ def attempt(*digests, ends=()):
 def end(outcome, reached, hours=0):
     return End(outcome=outcome, reached=reached, at=AT + timedelta(hours=hours))
 
+
+def merged(target, sources):
+    """The attempts of a target after a merge, by number."""
+    content = dict(target)
+    for source, numbers_of in zip(sources, numbers(target, sources), strict=True):
+        for number, one in source.items():
+            there = content.get(numbers_of[number], one)
+            content[numbers_of[number]] = there.joined(one)
+    return content
+
+
+digests = st.lists(st.integers(1, 2), max_size=3)  # few numbers, so that many attempts begin alike
+ends_of_attempts = st.lists(st.sampled_from(["failed", "completed"]), max_size=2)
+attempts = st.builds(
+    lambda epochs, ends: attempt(*epochs, ends=[end(e, len(epochs)) for e in ends]), digests, ends_of_attempts
+)
+attempts_of_a_source = st.lists(attempts.filter(lambda one: one.epochs or one.ends), max_size=3).map(
+    lambda some: dict(enumerate(some))
+)
 
 COMPLETED = attempt(1, 2, 3, ends=[end("completed", 3)])
 
@@ -78,3 +99,20 @@ def test_an_interrupted_merge_goes_on_with_its_numbers():
 def test_attempts_of_one_source_stay_apart():
     short = attempt(1)
     assert numbers({0: COMPLETED}, [{0: short, 1: COMPLETED}]) == [{0: -1, 1: 0}]
+
+
+def test_a_short_attempt_does_not_take_the_place_of_a_longer_one():
+    failed, killed = attempt(1, 2, ends=[end("failed", 2)]), attempt(1)
+    completed = attempt(1, ends=[end("failed", 1), end("completed", 1)])
+    sources = [{0: failed, 1: killed}, {0: completed}]
+    assert numbers({}, sources) == [{0: 0, 1: 1}, {0: 1}]
+    assert numbers({0: failed, 1: completed}, sources) == [{0: 0, 1: 1}, {0: 1}]
+
+
+@given(sources=st.lists(attempts_of_a_source, min_size=1, max_size=3))
+def test_what_was_merged_is_recognized_whole(sources):
+    """Also where the first epochs and ends of one attempt are those of several."""
+    once = merged({}, sources)
+    assert merged(once, sources) == once
+    for source in sources:
+        assert merged(once, [source]) == once
