@@ -122,14 +122,16 @@ def _matches(source: Mapping[int, Attempt], attempts: Sequence[_Merged], numbers
     As many as possible have one, and together these have as much in common as possible: then a source that is there
     already is recognized whole, also where the first epochs of one attempt are those of several.
     """
-    from scipy.optimize import linear_sum_assignment
-
     pairs = {
         (number, place): attempt.likeness(merged.attempt)
         for number, attempt in source.items()
         for place, merged in enumerate(attempts)
         if merged.attempt.is_same(attempt) and numbers_before.get(number) in (None, merged.number)
     }
+    if not pairs:
+        return {}
+    from scipy.optimize import linear_sum_assignment
+
     order = sorted(source, reverse=True)
     unit = 1 + sum(len(a.epochs) + len(a.ends) for a in (*source.values(), *(m.attempt for m in attempts)))
     weights = np.zeros((len(order), len(attempts)))
