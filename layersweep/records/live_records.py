@@ -10,8 +10,17 @@ from typing import Final, TypeAlias
 import polars as pl
 import pyarrow as pa
 
-from layersweep.records.errors import ResultsError, results_errors
-from layersweep.records.read import DamagedPartWarning, part_range, parts, read_part, sweeps, to_frame
+from layersweep.records.errors import results_errors
+from layersweep.records.read import (
+    ATTEMPTS,
+    DamagedPartWarning,
+    part_range,
+    parts,
+    read_part,
+    restless,
+    sweeps,
+    to_frame,
+)
 from layersweep.records.tables import EPOCHS, PLAN, RUNS, TABLES, TRIALS
 
 _ORDER: Final = (RUNS.name, TRIALS.name, EPOCHS.name, PLAN.name)
@@ -25,7 +34,6 @@ _UNUSED: Final[Mapping[str, Collection[str]]] = {
 }
 """Columns that are not kept in memory: long texts, and what no view shows."""
 
-_ATTEMPTS: Final = 100
 _MOST_CHUNKS: Final = 64
 
 _Span: TypeAlias = tuple[int, int]
@@ -169,12 +177,12 @@ class _LiveTable:
         return has_new_rows or is_shorter or has_new_notes
 
     def _pieces(self, ids: frozenset[str] | None) -> "list[_Piece]":
-        for _ in range(_ATTEMPTS):
+        for _ in range(ATTEMPTS):
             try:
                 return [self._piece(path, ids) for path in parts(self._folder)]
             except FileNotFoundError:  # a writer merged it after it was listed
                 continue
-        raise ResultsError(f"{self._folder} changed {_ATTEMPTS} times while it was read; try again")
+        raise restless(self._folder)
 
     def _piece(self, path: Path, ids: frozenset[str] | None) -> "_Piece":
         """What a part holds: rows that are there already, or that are read now."""

@@ -22,7 +22,8 @@ from layersweep.records.lock import is_own
 from layersweep.records.tables import READABLE, SCHEMA_VERSION, TABLES, TRIALS
 
 _PART: Final = re.compile(r"(\d{8})-(\d{8})\.parquet")
-_ATTEMPTS: Final = 100
+ATTEMPTS: Final = 100
+"""How often a folder is read whose parts are merged meanwhile."""
 _LATER_KEYS: Final = ("continuation",)
 """Key columns that schema version 1 did not have."""
 _GONE: Final = (errno.ENOENT, errno.ESTALE)
@@ -57,11 +58,16 @@ def parts(folder: Path) -> list[Path]:
         ResultsError: if the folder keeps changing.
     """
     listing = _current(folder.glob("*.parquet"))
-    for _ in range(_ATTEMPTS):
+    for _ in range(ATTEMPTS):
         previous, listing = listing, _current(folder.glob("*.parquet"))
         if _current({*previous, *listing}) == listing:
             return listing
-    raise ResultsError(f"{folder} changed {_ATTEMPTS} times while it was read; try again")
+    raise restless(folder)
+
+
+def restless(folder: Path) -> ResultsError:
+    """The error for a folder that has changed at every attempt to read it."""
+    return ResultsError(f"{folder} changed {ATTEMPTS} times while it was read; try again")
 
 
 def _current(paths: Iterable[Path]) -> list[Path]:
@@ -134,7 +140,7 @@ def _check_columns(table: str, selection: Sequence[str], columns: Sequence[str])
 
 def _read_sweep(results: Path, table: str, sweep: str, columns: Sequence[str] | None) -> pl.DataFrame:
     folder = results / table / sweep
-    for _ in range(_ATTEMPTS):
+    for _ in range(ATTEMPTS):
         try:
             newest_first = reversed(parts(folder))  # a writer merges the newest parts first
             contents = [read_part(path, results, columns=columns) for path in newest_first]
@@ -142,7 +148,7 @@ def _read_sweep(results: Path, table: str, sweep: str, columns: Sequence[str] | 
             continue
         sound = [content for content in reversed(contents) if content is not None]
         return to_frame(pa.concat_tables(sound, promote_options="default") if sound else pa.table({}))
-    raise ResultsError(f"{folder} changed {_ATTEMPTS} times while it was read; try again")
+    raise restless(folder)
 
 
 def to_frame(content: pa.Table) -> pl.DataFrame:

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from layersweep.records.merging.attempts import Attempt, End, numbers
@@ -109,6 +109,7 @@ def test_a_short_attempt_does_not_take_the_place_of_a_longer_one():
     assert numbers({0: failed, 1: completed}, sources) == [{0: 0, 1: 1}, {0: 1}]
 
 
+@settings(deadline=None)  # the first example imports scipy
 @given(sources=st.lists(attempts_of_a_source, min_size=1, max_size=3))
 def test_what_was_merged_is_recognized_whole(sources):
     """Also where the first epochs and ends of one attempt are those of several."""
